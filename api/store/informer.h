@@ -1,0 +1,138 @@
+// A cache of one kind that keeps itself current: lists, watches, watches again after a pause,
+// lists again when its version has expired. Objects that do not decode keep their last good state
+// and are reported once per version through on_bad. Decoded values only: the JSON is dropped.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "api/store/store.h"
+#include "api/types/codec.h"
+#include "base/backoff.h"
+#include "base/log.h"
+
+namespace cw::api {
+
+template <typename T>
+class Informer {
+ public:
+  using Items = std::map<ObjectKey, std::shared_ptr<const T>>;
+  // Called after each change of items(), and when synced() or available() change.
+  using OnChange = std::function<void()>;
+  using OnBad = std::function<void(const ObjectKey&, const Error&)>;
+
+  Informer(Loop& loop, Store& store, Random& random, OnChange on_change, std::string ns = {})
+      : loop_(loop), store_(store), random_(random), on_change_(std::move(on_change)) {
+    selector_.kind = T::kKind;
+    selector_.ns = std::move(ns);
+    relist();
+  }
+  Informer(const Informer&) = delete;
+  Informer& operator=(const Informer&) = delete;
+
+  void set_on_bad(OnBad on_bad) { on_bad_ = std::move(on_bad); }
+  [[nodiscard]] const Items& items() const { return items_; }
+  [[nodiscard]] std::shared_ptr<const T> find(const ObjectKey& key) const {
+    const auto found = items_.find(key);
+    return found == items_.end() ? nullptr : found->second;
+  }
+  [[nodiscard]] bool synced() const { return synced_; }        // listed once
+  [[nodiscard]] bool available() const { return available_; }  // the store answers now
+  [[nodiscard]] const std::string& last_error() const { return last_error_; }
+
+ private:
+  void relist() {
+    request_ =
+        store_.list(selector_, [this](Result<List> result) { take_list(std::move(result)); });
+  }
+
+  void take_list(Result<List> result) {
+    if (!result) return retry_later(result.error(), [this] { relist(); });
+    Items fresh;
+    for (const auto& object : result->items) {
+      auto value = decoded(object);
+      if (value == nullptr) value = find(object.key);  // the last good state
+      if (value != nullptr) fresh.emplace(object.key, std::move(value));
+    }
+    items_ = std::move(fresh);
+    version_ = result->resource_version;
+    synced_ = true;
+    came_back();
+    start_watch();
+    on_change_();
+  }
+
+  void start_watch() {
+    request_ = store_.watch(selector_, version_,
+                            {[this](WatchEvent event) { take_event(std::move(event)); },
+                             [this](const Error& error) {
+                               if (error.code == Errc::kExpired) {
+                                 timer_ = loop_.after(Duration::zero(), [this] { relist(); });
+                               } else {
+                                 retry_later(error, [this] { start_watch(); });
+                               }
+                             }});
+  }
+
+  void take_event(WatchEvent event) {
+    came_back();
+    version_ = event.object.resource_version;
+    if (event.type == EventType::kBookmark) return;
+    if (event.type == EventType::kDeleted) {
+      items_.erase(event.object.key);
+    } else {
+      auto value = decoded(event.object);
+      if (value == nullptr) return;
+      items_[event.object.key] = std::move(value);
+    }
+    on_change_();
+  }
+
+  std::shared_ptr<const T> decoded(const Object& object) {
+    auto value = decode<T>(object.body);
+    if (value) return std::make_shared<const T>(std::move(*value));
+    log_warn("object ignored", {{"kind", info(T::kKind).name},
+                                {"name", object.key.to_string()},
+                                {"error", value.error().text}});
+    if (on_bad_) on_bad_(object.key, value.error());
+    return nullptr;
+  }
+
+  void came_back() {
+    backoff_.reset();
+    if (!available_) {
+      available_ = true;
+      if (!last_error_.empty()) log_info("store is back", {{"kind", info(T::kKind).name}});
+      last_error_.clear();
+    }
+  }
+
+  void retry_later(const Error& error, Loop::Callback again) {
+    if (available_ || last_error_ != error.text) {
+      log_warn("store is away", {{"kind", info(T::kKind).name}, {"error", error.text}});
+    }
+    const bool changed = available_;
+    available_ = false;
+    last_error_ = error.text;
+    timer_ = loop_.after(backoff_.next(random_), std::move(again));
+    if (changed) on_change_();
+  }
+
+  Loop& loop_;
+  Store& store_;
+  Random& random_;
+  OnChange on_change_;
+  OnBad on_bad_;
+  Selector selector_;
+  Items items_;
+  std::string version_;
+  std::string last_error_;
+  bool synced_ = false;
+  bool available_ = false;
+  Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(30)};
+  Handle timer_;
+  Handle request_;
+};
+
+}  // namespace cw::api

@@ -1,0 +1,49 @@
+// causeway.dev/v1alpha1 ClusterPeer: a remote cluster, written by the administrator (or pair
+// export); its status by the local gateway that holds the import Lease.
+#pragma once
+
+#include <optional>
+
+#include "api/types/meta.h"
+#include "base/prefix.h"
+
+namespace cw::api {
+
+struct PeerGateway {
+  std::uint32_t ordinal = 0;
+  std::string public_key;           // base64, 32 bytes
+  std::vector<Endpoint> endpoints;  // candidates in order; empty: it must call us
+  friend bool operator==(const PeerGateway&, const PeerGateway&) = default;
+};
+
+// A gateway as its cluster announced it, with what our own gateways see of it.
+struct LearnedGateway {
+  PeerGateway gateway;
+  bool draining = false;
+  std::vector<Prefix> homed;  // prefixes the remote cluster says are homed at it
+  friend bool operator==(const LearnedGateway&, const LearnedGateway&) = default;
+};
+
+struct ClusterPeer {
+  static constexpr Kind kKind = Kind::kClusterPeer;
+  struct Spec {
+    std::string cluster_id;             // RFC 1123 label
+    std::vector<PeerGateway> gateways;  // at least one
+    std::vector<Prefix> allowed_cidrs;  // all that the cluster may ever claim
+    std::string preshared_key_secret;   // name of a Secret with key "presharedKey"; may be empty
+    friend bool operator==(const Spec&, const Spec&) = default;
+  };
+  struct Status {
+    std::vector<Prefix> cidrs;             // claimed by the cluster and accepted
+    std::vector<LearnedGateway> gateways;  // accepted announcements
+    bool connected = false;                // at least one tunnel carries traffic
+    std::vector<Condition> conditions;     // Accepted, Connected, ClaimsAccepted
+    friend bool operator==(const Status&, const Status&) = default;
+  };
+  ObjectMeta meta;
+  Spec spec;
+  Status status;
+  friend bool operator==(const ClusterPeer&, const ClusterPeer&) = default;
+};
+
+}  // namespace cw::api

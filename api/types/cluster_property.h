@@ -1,0 +1,19 @@
+// about.k8s.io ClusterProperty (KEP-2149). Names of interest: cluster.clusterset.k8s.io (this
+// cluster's id), clusterset.k8s.io.
+#pragma once
+
+#include "api/types/meta.h"
+
+namespace cw::api {
+
+inline constexpr std::string_view kClusterIdProperty = "cluster.clusterset.k8s.io";
+inline constexpr std::string_view kClusterSetProperty = "clusterset.k8s.io";
+
+struct ClusterProperty {
+  static constexpr Kind kKind = Kind::kClusterProperty;
+  ObjectMeta meta;
+  std::string value;
+  friend bool operator==(const ClusterProperty&, const ClusterProperty&) = default;
+};
+
+}  // namespace cw::api

@@ -1,0 +1,39 @@
+// discovery.k8s.io/v1 EndpointSlice. Labels of interest: kubernetes.io/service-name (a cluster's
+// own slices), multicluster.kubernetes.io/{service-name,source-cluster} (imported ones).
+#pragma once
+
+#include <optional>
+
+#include "api/types/meta.h"
+#include "base/prefix.h"
+
+namespace cw::api {
+
+struct SliceEndpoint {
+  std::vector<IpAddress> addresses;
+  std::string hostname;
+  std::string node;
+  std::string zone;
+  std::optional<bool> ready;  // absent means true
+  [[nodiscard]] bool is_ready() const { return ready.value_or(true); }
+  friend bool operator==(const SliceEndpoint&, const SliceEndpoint&) = default;
+};
+
+struct SlicePort {
+  std::string name;
+  std::string protocol = "TCP";
+  std::string app_protocol;
+  std::uint16_t port = 0;
+  friend auto operator<=>(const SlicePort&, const SlicePort&) = default;
+};
+
+struct EndpointSlice {
+  static constexpr Kind kKind = Kind::kEndpointSlice;
+  ObjectMeta meta;
+  std::string address_type = "IPv4";  // IPv4, IPv6
+  std::vector<SliceEndpoint> endpoints;
+  std::vector<SlicePort> ports;
+  friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
+};
+
+}  // namespace cw::api

@@ -1,0 +1,38 @@
+// One cluster's export of one Service: the value that a cluster announces over the feed, that a
+// remote cluster stores as RemoteExport.spec, and that the MCS merge takes (KEP-1645).
+#pragma once
+
+#include "api/types/endpoint_slice.h"
+#include "api/types/service.h"
+
+namespace cw::api {
+
+struct ExportEndpoint {
+  std::vector<IpAddress> addresses;  // within the exporter's announced CIDRs
+  std::string hostname;              // never empty: dashed IP where the pod has none
+  std::string zone;
+  bool ready = true;
+  friend auto operator<=>(const ExportEndpoint&, const ExportEndpoint&) = default;
+};
+
+// A port as endpoints listen on it, by ServicePort name.
+struct ExportRecord {
+  std::string cluster;     // source cluster id
+  ObjectKey service;       // namespace and name
+  WallTime exported_at{};  // ServiceExport's creation time, as its own API server set it
+  bool headless = false;
+  std::vector<ServicePort> ports;
+  std::vector<SlicePort> target_ports;   // name -> port number on the endpoints
+  std::vector<std::string> cluster_ips;  // of the exporter, not reachable from outside
+  std::vector<std::string> ip_families;
+  std::string session_affinity = "None";
+  std::optional<std::int32_t> session_affinity_timeout;
+  std::string internal_traffic_policy;
+  std::string traffic_distribution;
+  std::map<std::string, std::string> labels;       // spec.exportedLabels
+  std::map<std::string, std::string> annotations;  // spec.exportedAnnotations
+  std::vector<ExportEndpoint> endpoints;           // sorted, no duplicates
+  friend bool operator==(const ExportRecord&, const ExportRecord&) = default;
+};
+
+}  // namespace cw::api

@@ -1,0 +1,51 @@
+// causeway.dev/v1alpha1 Gateway: one gateway of this cluster, "gateway-<ordinal>", written by the
+// gateway itself.
+#pragma once
+
+#include "api/types/meta.h"
+#include "base/prefix.h"
+
+namespace cw::api {
+
+// One tunnel to one remote gateway, as this gateway sees it.
+struct TunnelStatus {
+  std::string cluster;
+  std::uint32_t ordinal = 0;
+  std::string state;     // "up", "degraded", "down", "connecting"
+  std::string endpoint;  // in use now; empty if none yet
+  double rtt_ms = 0;     // smoothed
+  double jitter_ms = 0;
+  double loss = 0;            // 0..1 over the last window of probes
+  WallTime last_handshake{};  // zero: never
+  std::uint64_t rx_bytes = 0;
+  std::uint64_t tx_bytes = 0;
+  std::vector<Prefix> allowed;  // prefixes routed to it now
+  friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
+};
+
+struct Gateway {
+  static constexpr Kind kKind = Kind::kGateway;
+  struct Spec {
+    std::uint32_t ordinal = 0;
+    std::string node;                 // Node name
+    IpAddress node_ip;                // underlay address: the VXLAN remote
+    std::string public_key;           // base64
+    std::vector<Endpoint> endpoints;  // candidates to announce
+    IpAddress control_address;        // derived from the public key
+    friend bool operator==(const Spec&, const Spec&) = default;
+  };
+  struct Status {
+    std::string driver;  // "kernel", "engine", "uapi"
+    bool draining = false;
+    std::vector<Prefix> homed;  // local prefixes whose home this gateway is, in its own view
+    std::vector<TunnelStatus> tunnels;
+    std::vector<Condition> conditions;  // Ready
+    friend bool operator==(const Status&, const Status&) = default;
+  };
+  ObjectMeta meta;
+  Spec spec;
+  Status status;
+  friend bool operator==(const Gateway&, const Gateway&) = default;
+};
+
+}  // namespace cw::api

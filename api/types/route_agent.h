@@ -1,0 +1,41 @@
+// causeway.dev/v1alpha1 RouteAgent: what one node's route agent chose and programmed. Named after
+// the node, written by the agent.
+#pragma once
+
+#include "api/types/meta.h"
+#include "base/prefix.h"
+
+namespace cw::api {
+
+struct ChosenGateway {
+  std::string cluster;        // remote cluster id
+  std::int64_t ordinal = -1;  // local gateway that carries it; -1: none (unreachable)
+  std::string reason;         // "home", "gateway 0 is down", ...
+  WallTime since{};
+  friend bool operator==(const ChosenGateway&, const ChosenGateway&) = default;
+};
+
+struct GatewayProbe {
+  std::uint32_t ordinal = 0;
+  std::string state;  // "up", "down", "draining", "self"
+  double rtt_ms = 0;
+  double loss = 0;
+  friend bool operator==(const GatewayProbe&, const GatewayProbe&) = default;
+};
+
+struct RouteAgent {
+  static constexpr Kind kKind = Kind::kRouteAgent;
+  struct Status {
+    std::vector<ChosenGateway> chosen;
+    std::vector<GatewayProbe> gateways;
+    std::uint32_t routes = 0;           // programmed now
+    std::vector<std::string> errors;    // failed steps of the last pass
+    std::vector<Condition> conditions;  // Ready
+    friend bool operator==(const Status&, const Status&) = default;
+  };
+  ObjectMeta meta;
+  Status status;
+  friend bool operator==(const RouteAgent&, const RouteAgent&) = default;
+};
+
+}  // namespace cw::api

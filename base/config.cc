@@ -1,0 +1,220 @@
+#include "base/config.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <set>
+#include <sstream>
+
+namespace cw {
+
+namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
+
+Result<std::string> text_of(std::string_view text) { return std::string(text); }
+
+Result<bool> bool_of(std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return fail(Errc::kInvalid, fmt::format("\"{}\": want true or false", text));
+}
+
+template <typename T>
+Result<T> number_of(std::string_view text) {
+  T value{};
+  const auto* end = text.data() + text.size();
+  const auto [stop, status] = std::from_chars(text.data(), end, value);
+  if (text.empty() || status != std::errc{} || stop != end) {
+    return fail(Errc::kInvalid,
+                fmt::format("\"{}\": want a number up to {}", text, std::numeric_limits<T>::max()));
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  const auto split = text.find_first_not_of("0123456789");
+  const auto number = number_of<std::uint32_t>(text.substr(0, split));
+  const auto unit = split == std::string_view::npos ? std::string_view{} : text.substr(split);
+  std::optional<std::chrono::nanoseconds> one;
+  if (unit == "ms") one = std::chrono::milliseconds(1);
+  if (unit == "s") one = std::chrono::seconds(1);
+  if (unit == "m") one = std::chrono::minutes(1);
+  if (unit == "h") one = std::chrono::hours(1);
+  if (!number || !one || (unit == "h" && *number > 1'000'000)) {
+    return fail(Errc::kInvalid,
+                fmt::format("\"{}\": want a duration such as 150ms, 5s, 2m or 1h", text));
+  }
+  return *one * *number;
+}
+
+struct ConfigMap::State {
+  std::string name;
+  std::string path;  // of keys, "a.b."
+  YAML::Node node;
+  std::set<std::string, std::less<>> known;
+  std::shared_ptr<std::optional<Error>> mistake;  // shared by nested maps
+
+  void note(int line, std::string_view key, std::string_view what) {
+    if (*mistake) return;
+    *mistake =
+        Error{Errc::kInvalid, fmt::format("{}:{}: {}{}: {}", name, line + 1, path, key, what)};
+  }
+  [[nodiscard]] YAML::Node child(std::string_view key) {
+    known.emplace(key);
+    const YAML::Node& fixed = node;  // const: operator[] must not insert
+    return fixed[std::string(key)];
+  }
+};
+
+ConfigMap::ConfigMap(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+Result<ConfigMap> ConfigMap::parse(std::string_view text, const std::string& name) {
+  if (text.size() > kMaxBytes) {
+    return fail(Errc::kTooLarge,
+                fmt::format("{}: {} bytes, at most {}", name, text.size(), kMaxBytes));
+  }
+  auto state = std::make_shared<State>();
+  state->name = name;
+  state->mistake = std::make_shared<std::optional<Error>>();
+  try {
+    state->node = YAML::Load(std::string(text));
+  } catch (const YAML::Exception& e) {
+    return fail(Errc::kInvalid, fmt::format("{}:{}: not YAML: {}", name, e.mark.line + 1, e.msg));
+  }
+  if (state->node.IsNull()) state->node = YAML::Node(YAML::NodeType::Map);
+  if (!state->node.IsMap()) {
+    return fail(Errc::kInvalid, fmt::format("{}:1: want a mapping of keys to values", name));
+  }
+  return ConfigMap(std::move(state));
+}
+
+Result<ConfigMap> ConfigMap::load(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(errno_error(errno, path + ": cannot be read"));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return parse(text.str(), path);
+}
+
+bool ConfigMap::has(std::string_view key) const { return state_->child(key).IsDefined(); }
+
+void ConfigMap::missing(std::string_view key) {
+  state_->note(state_->node.Mark().line, key, "is missing");
+}
+
+void ConfigMap::mistake(std::string_view key, std::string_view what) {
+  const auto child = state_->child(key);
+  state_->note(child.IsDefined() ? child.Mark().line : state_->node.Mark().line, key, what);
+}
+
+template <typename T, typename Parse>
+void ConfigMap::read_scalar(std::string_view key, T& value, const Parse& parse) {
+  const auto child = state_->child(key);
+  if (!child.IsDefined() || child.IsNull()) return;
+  if (!child.IsScalar()) return state_->note(child.Mark().line, key, "want one value");
+  auto parsed = parse(child.Scalar());
+  if (!parsed) return state_->note(child.Mark().line, key, parsed.error().text);
+  if (!*state_->mistake) value = std::move(*parsed);
+}
+
+template <typename T, typename Parse>
+void ConfigMap::read_scalars(std::string_view key, std::vector<T>& value, const Parse& parse) {
+  const auto child = state_->child(key);
+  if (!child.IsDefined() || child.IsNull()) return;
+  if (!child.IsSequence()) return state_->note(child.Mark().line, key, "want a list");
+  std::vector<T> all;
+  for (const auto& item : child) {
+    if (!item.IsScalar())
+      return state_->note(item.Mark().line, key, "want a list of single values");
+    auto parsed = parse(item.Scalar());
+    if (!parsed) return state_->note(item.Mark().line, key, parsed.error().text);
+    all.push_back(std::move(*parsed));
+  }
+  if (!*state_->mistake) value = std::move(all);
+}
+
+void ConfigMap::read(std::string_view key, std::string& value) { read_scalar(key, value, text_of); }
+void ConfigMap::read(std::string_view key, bool& value) { read_scalar(key, value, bool_of); }
+void ConfigMap::read(std::string_view key, std::uint16_t& value) {
+  read_scalar(key, value, number_of<std::uint16_t>);
+}
+void ConfigMap::read(std::string_view key, std::uint32_t& value) {
+  read_scalar(key, value, number_of<std::uint32_t>);
+}
+void ConfigMap::read(std::string_view key, double& value) {
+  read_scalar(key, value, number_of<double>);
+}
+void ConfigMap::read(std::string_view key, IpAddress& value) {
+  read_scalar(key, value, IpAddress::parse);
+}
+void ConfigMap::read(std::string_view key, Prefix& value) {
+  read_scalar(key, value, Prefix::parse);
+}
+void ConfigMap::read(std::string_view key, Endpoint& value) {
+  read_scalar(key, value, Endpoint::parse);
+}
+void ConfigMap::read(std::string_view key, std::vector<std::string>& value) {
+  read_scalars(key, value, text_of);
+}
+void ConfigMap::read(std::string_view key, std::vector<Prefix>& value) {
+  read_scalars(key, value, Prefix::parse);
+}
+void ConfigMap::read(std::string_view key, std::vector<Endpoint>& value) {
+  read_scalars(key, value, Endpoint::parse);
+}
+void ConfigMap::read(std::string_view key, std::chrono::nanoseconds& value) {
+  read_scalar(key, value, parse_duration);
+}
+
+void ConfigMap::read_map(std::string_view key, const std::function<void(ConfigMap&)>& use) {
+  const auto child = state_->child(key);
+  if (!child.IsDefined() || child.IsNull()) return;
+  if (!child.IsMap()) return state_->note(child.Mark().line, key, "want a mapping");
+  auto inner = std::make_shared<State>();
+  inner->name = state_->name;
+  inner->path = fmt::format("{}{}.", state_->path, key);
+  inner->node = child;
+  inner->mistake = state_->mistake;
+  ConfigMap map(std::move(inner));
+  use(map);
+  (void)map.finish();  // unknown keys land in the shared mistake
+}
+
+void ConfigMap::read_list(std::string_view key, const std::function<void(ConfigMap&)>& use) {
+  const auto child = state_->child(key);
+  if (!child.IsDefined() || child.IsNull()) return;
+  if (!child.IsSequence()) return state_->note(child.Mark().line, key, "want a list");
+  std::size_t index = 0;
+  for (const auto& item : child) {
+    if (!item.IsMap()) return state_->note(item.Mark().line, key, "want a list of mappings");
+    auto inner = std::make_shared<State>();
+    inner->name = state_->name;
+    inner->path = fmt::format("{}{}[{}].", state_->path, key, index++);
+    inner->node = static_cast<const YAML::Node&>(item);
+    inner->mistake = state_->mistake;
+    ConfigMap map(std::move(inner));
+    use(map);
+    (void)map.finish();  // as above
+  }
+}
+
+Result<> ConfigMap::finish() {
+  for (const auto& entry : state_->node) {
+    if (*state_->mistake) break;
+    const auto key = entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
+    if (state_->known.find(key) == state_->known.end()) {
+      state_->note(entry.first.Mark().line, key, "unknown key");
+    }
+  }
+  if (*state_->mistake) return fail(**state_->mistake);
+  return {};
+}
+
+}  // namespace cw

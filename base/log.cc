@@ -1,0 +1,104 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+
+namespace cw {
+
+namespace {
+
+bool json_lines = false;  // set once, before threads start
+
+spdlog::logger& logger() {
+  static const auto instance = [] {
+    auto made =
+        std::make_shared<spdlog::logger>("cw", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %v");
+    made->flush_on(spdlog::level::trace);
+    return made;
+  }();
+  return *instance;
+}
+
+spdlog::level::level_enum level_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+// Outside text must not forge a second line or field.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+bool plain(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c > 0x20 && c != '"' && c != '=' && c != '\\' && c != 0x7f;
+  });
+}
+
+}  // namespace
+
+Result<LogLevel> parse_log_level(std::string_view text) {
+  if (text == "debug") return LogLevel::kDebug;
+  if (text == "info") return LogLevel::kInfo;
+  if (text == "warn") return LogLevel::kWarn;
+  if (text == "error") return LogLevel::kError;
+  return fail(Errc::kInvalid,
+              fmt::format("\"{}\" is no log level; write debug, info, warn or error", text));
+}
+
+void set_up_logging(LogLevel level, bool json) {
+  json_lines = json;
+  logger().set_level(level_of(level));
+  if (json) {
+    logger().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})");
+  }
+}
+
+void log_event(LogLevel level, std::string_view event, LogFields fields) {
+  const auto spd_level = level_of(level);
+  if (!logger().should_log(spd_level)) return;
+  std::string line;
+  if (json_lines) {
+    line = fmt::format(R"("event":"{}")", escaped(event));
+    for (const auto& field : fields) {
+      line += fmt::format(R"(,"{}":"{}")", escaped(field.key), escaped(field.value));
+    }
+  } else {
+    line = event;
+    for (const auto& field : fields) {
+      line += plain(field.value) ? fmt::format(" {}={}", field.key, field.value)
+                                 : fmt::format(" {}=\"{}\"", field.key, escaped(field.value));
+    }
+  }
+  logger().log(spd_level, "{}", line);
+}
+
+}  // namespace cw

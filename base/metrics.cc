@@ -1,0 +1,92 @@
+#include "base/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <utility>
+#include <vector>
+
+namespace cw {
+
+namespace {
+
+class PromCounter final : public Counter {
+ public:
+  explicit PromCounter(prometheus::Counter& from) : counter(from) {}
+  void add(double amount) override { counter.Increment(amount); }
+  prometheus::Counter& counter;
+};
+
+class PromGauge final : public Gauge {
+ public:
+  explicit PromGauge(prometheus::Gauge& from) : gauge(from) {}
+  void set(double value) override { gauge.Set(value); }
+  prometheus::Gauge& gauge;
+};
+
+}  // namespace
+
+struct Metrics::State {
+  using Key = std::pair<std::string, MetricLabels>;
+  prometheus::Registry registry;
+  std::map<std::string, prometheus::Family<prometheus::Counter>*> counter_families;
+  std::map<std::string, prometheus::Family<prometheus::Gauge>*> gauge_families;
+  std::map<Key, std::unique_ptr<PromCounter>> counters;
+  std::map<Key, std::unique_ptr<PromGauge>> gauges;
+  std::vector<std::function<void()>> refreshers;
+};
+
+Metrics::Metrics() : state_(std::make_unique<State>()) {}
+Metrics::~Metrics() = default;
+
+Counter& Metrics::counter(const std::string& name, const std::string& help,
+                          const MetricLabels& labels) {
+  auto& slot = state_->counters[{name, labels}];
+  if (slot == nullptr) {
+    auto& family = state_->counter_families[name];
+    if (family == nullptr) {
+      family = &prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry);
+    }
+    slot = std::make_unique<PromCounter>(family->Add(labels));
+  }
+  return *slot;
+}
+
+Gauge& Metrics::gauge(const std::string& name, const std::string& help,
+                      const MetricLabels& labels) {
+  auto& slot = state_->gauges[{name, labels}];
+  if (slot == nullptr) {
+    auto& family = state_->gauge_families[name];
+    if (family == nullptr) {
+      family = &prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry);
+    }
+    slot = std::make_unique<PromGauge>(family->Add(labels));
+  }
+  return *slot;
+}
+
+void Metrics::forget(const std::string& name, const MetricLabels& labels) {
+  const State::Key key{name, labels};
+  if (const auto found = state_->counters.find(key); found != state_->counters.end()) {
+    state_->counter_families[name]->Remove(&found->second->counter);
+    state_->counters.erase(found);
+  }
+  if (const auto found = state_->gauges.find(key); found != state_->gauges.end()) {
+    state_->gauge_families[name]->Remove(&found->second->gauge);
+    state_->gauges.erase(found);
+  }
+}
+
+void Metrics::before_scrape(std::function<void()> refresh) {
+  state_->refreshers.push_back(std::move(refresh));
+}
+
+std::string Metrics::text() {
+  for (const auto& refresh : state_->refreshers) refresh();
+  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+}
+
+}  // namespace cw

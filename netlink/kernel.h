@@ -1,0 +1,164 @@
+// The kernel's network state as the daemons use it: links, addresses, neighbours, FDB entries,
+// routes, rules, nexthop objects, sysctls, and nftables as declarative text. Below the diff, so:
+// dump, replace, remove; replace is idempotent, remove of what is not there succeeds.
+// Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with a text log). Loop thread
+// only.
+//
+// Dumps show only what netlink/owner.h marks as ours, except where the name says otherwise.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "base/prefix.h"
+
+namespace cw::netlink {
+
+using Mac = std::array<std::uint8_t, 6>;
+[[nodiscard]] std::string to_string(const Mac& mac);
+
+// Any link of this network namespace.
+struct Link {
+  std::uint32_t index = 0;
+  std::string name;
+  std::string kind;  // "vxlan", "wireguard", "veth", "tun", ...; empty for plain devices
+  std::uint32_t mtu = 0;
+  bool up = false;
+  Mac mac{};
+  friend bool operator==(const Link&, const Link&) = default;
+};
+
+struct VxlanSpec {
+  std::string name;
+  std::uint32_t vni = 0;
+  std::uint16_t port = 0;
+  IpAddress local;  // underlay source
+  std::uint32_t mtu = 0;
+  Mac mac{};
+  friend bool operator==(const VxlanSpec&, const VxlanSpec&) = default;
+};
+
+// An address on a link.
+struct Address {
+  std::string link;
+  IpAddress address;
+  unsigned length = 0;
+  friend auto operator<=>(const Address&, const Address&) = default;
+};
+
+// Permanent neighbour entry on a link: address -> MAC.
+struct Neighbour {
+  IpAddress address;
+  Mac mac{};
+  friend auto operator<=>(const Neighbour&, const Neighbour&) = default;
+};
+
+// Permanent VXLAN forwarding entry: MAC -> underlay address.
+struct FdbEntry {
+  Mac mac{};
+  IpAddress remote;
+  friend auto operator<=>(const FdbEntry&, const FdbEntry&) = default;
+};
+
+// A nexthop object (`ip nexthop`), protocol kProtocol. A gateway of the other family is allowed for
+// IPv4 routes (RFC 5549).
+struct Nexthop {
+  std::uint32_t id = 0;
+  std::string link;                  // empty with blackhole
+  std::optional<IpAddress> gateway;  // none: directly on the link
+  Family family = Family::kV4;       // of the nexthop object where there is no gateway
+  bool blackhole = false;
+  friend bool operator==(const Nexthop&, const Nexthop&) = default;
+};
+
+enum class RouteType : std::uint8_t { kUnicast, kUnreachable, kBlackhole, kThrow };
+
+// A route with protocol kProtocol. Unicast: exactly one of nexthop_id and link.
+struct Route {
+  std::uint32_t table = 0;
+  Prefix dst;
+  RouteType type = RouteType::kUnicast;
+  std::uint32_t nexthop_id = 0;
+  std::string link;
+  std::optional<IpAddress> gateway;  // with link only; may be of the other family
+  std::optional<IpAddress> prefer_src;
+  std::uint32_t mtu = 0;     // 0: none
+  std::uint32_t metric = 0;  // 0: the family's default
+  friend bool operator==(const Route&, const Route&) = default;
+};
+
+// A policy rule with protocol kProtocol.
+struct Rule {
+  Family family = Family::kV4;
+  std::uint32_t priority = 0;
+  std::uint32_t table = 0;
+  std::string iif;  // empty: any
+  friend auto operator<=>(const Rule&, const Rule&) = default;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // All links / all addresses of the namespace, not only ours.
+  [[nodiscard]] virtual Result<std::vector<Link>> all_links() = 0;
+  [[nodiscard]] virtual Result<std::vector<Address>> all_addresses() = 0;
+
+  // Makes the VXLAN device (static FDB, no learning) and sets it up; changes MTU and MAC in place,
+  // makes it anew only if vni, port or local differ. kExists if the name belongs to another kind.
+  [[nodiscard]] virtual Result<> replace_vxlan(const VxlanSpec& spec) = 0;
+  [[nodiscard]] virtual Result<std::optional<VxlanSpec>> dump_vxlan(const std::string& name) = 0;
+  [[nodiscard]] virtual Result<> set_link(const std::string& name, std::uint32_t mtu, bool up) = 0;
+  // Removes the link if it is there and of `kind`.
+  [[nodiscard]] virtual Result<> remove_link(const std::string& name, const std::string& kind) = 0;
+
+  [[nodiscard]] virtual Result<> replace_address(const Address& address) = 0;
+  [[nodiscard]] virtual Result<> remove_address(const Address& address) = 0;
+
+  // Permanent entries of one link (all of them are ours: the link is).
+  [[nodiscard]] virtual Result<std::vector<Neighbour>> dump_neighbours(const std::string& link) = 0;
+  [[nodiscard]] virtual Result<> replace_neighbour(const std::string& link, const Neighbour& n) = 0;
+  [[nodiscard]] virtual Result<> remove_neighbour(const std::string& link, const Neighbour& n) = 0;
+  [[nodiscard]] virtual Result<std::vector<FdbEntry>> dump_fdb(const std::string& link) = 0;
+  [[nodiscard]] virtual Result<> replace_fdb(const std::string& link, const FdbEntry& entry) = 0;
+  [[nodiscard]] virtual Result<> remove_fdb(const std::string& link, const FdbEntry& entry) = 0;
+
+  [[nodiscard]] virtual Result<std::vector<Nexthop>> dump_nexthops() = 0;
+  [[nodiscard]] virtual Result<> replace_nexthop(const Nexthop& nexthop) = 0;
+  [[nodiscard]] virtual Result<> remove_nexthop(std::uint32_t id) = 0;
+
+  [[nodiscard]] virtual Result<std::vector<Route>> dump_routes(std::uint32_t table) = 0;
+  [[nodiscard]] virtual Result<> replace_route(const Route& route) = 0;
+  [[nodiscard]] virtual Result<> remove_route(const Route& route) = 0;
+
+  [[nodiscard]] virtual Result<std::vector<Rule>> dump_rules() = 0;
+  [[nodiscard]] virtual Result<> add_rule(const Rule& rule) = 0;  // one that is there is success
+  [[nodiscard]] virtual Result<> remove_rule(const Rule& rule) = 0;
+
+  // /proc/sys/net/<path>, e.g. "ipv4/ip_forward". set: no write if the value is there already.
+  [[nodiscard]] virtual Result<std::string> sysctl(const std::string& path) = 0;
+  [[nodiscard]] virtual Result<> set_sysctl(const std::string& path, const std::string& value) = 0;
+
+  // One atomic nftables transaction from `nft -f` text. The caller's text starts with
+  // "table inet X {}; delete table inet X" or flushes what it replaces.
+  [[nodiscard]] virtual Result<> apply_nft(const std::string& text) = 0;
+  // `nft -s list table inet NAME` (without counters); empty if there is none.
+  [[nodiscard]] virtual Result<std::string> dump_nft(const std::string& table) = 0;
+  [[nodiscard]] virtual Result<> remove_nft(const std::string& table) = 0;
+
+  // Calls back (at most once a loop turn) when links, addresses, neighbours, routes, rules,
+  // nexthops or the nft ruleset changed for any reason, ours included, and when events were lost
+  // (ENOBUFS).
+  [[nodiscard]] virtual Handle on_change(std::function<void()> callback) = 0;
+};
+
+}  // namespace cw::netlink

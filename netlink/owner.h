@@ -1,0 +1,40 @@
+// What marks kernel objects as ours. Everything Causeway makes carries one of these, so that repair
+// and removal never touch anybody else's state, and cleanup leaves nothing.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace cw::netlink {
+
+inline constexpr std::uint8_t kProtocol = 87;  // rtm_protocol of our routes, rules and nexthops
+
+// Links. Both are made and removed by name; the kind is checked first.
+inline constexpr std::string_view kVxlanLink = "cw-vx";   // node <-> gateways, inside one cluster
+inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote gateways
+
+inline constexpr std::uint32_t kVxlanId = 17239;         // 0x4357, "CW"
+inline constexpr std::uint16_t kVxlanPort = 4799;        // UDP, between nodes of one cluster
+inline constexpr std::uint16_t kNodeProbePort = 4797;    // UDP on fe80::/64 of cw-vx
+inline constexpr std::uint16_t kTunnelProbePort = 4797;  // UDP on control addresses of cw-wg
+inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on control addresses of cw-wg
+
+// Tables and the rules that lead to them, by rising priority (all before main, 32766):
+//   kFromTunnel  iif cw-wg -> local pod prefixes over cw-vx; everything else unreachable
+//   kTransit     iif cw-vx -> remote prefixes through cw-wg
+//   kToRemote    everyone  -> remote prefixes by one nexthop object per remote cluster
+inline constexpr std::uint32_t kFromTunnelTable = 7485;
+inline constexpr std::uint32_t kTransitTable = 7486;
+inline constexpr std::uint32_t kToRemoteTable = 7487;
+inline constexpr std::uint32_t kFromTunnelPriority = 7485;
+inline constexpr std::uint32_t kTransitPriority = 7486;
+inline constexpr std::uint32_t kToRemotePriority = 7487;
+
+// Nexthop ids of ours are kNexthopBase + n, n < 65536.
+inline constexpr std::uint32_t kNexthopBase = 0x43570000;
+
+// nftables tables (family inet): one an owner, so that neither daemon needs the other's.
+inline constexpr std::string_view kNodeNftTable = "causeway";             // route agent
+inline constexpr std::string_view kGatewayNftTable = "causeway-gateway";  // gateway
+
+}  // namespace cw::netlink

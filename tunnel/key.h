@@ -1,0 +1,46 @@
+// A WireGuard key: 32 bytes, public, private or pre-shared. Base64 outside (wg's form), hex in the
+// UAPI. Private keys are wiped when destroyed. Curve25519 is OpenSSL's.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/prefix.h"
+#include "base/random.h"
+
+namespace cw::tunnel {
+
+class Key {
+ public:
+  Key() = default;  // all zero
+  explicit Key(const std::array<std::uint8_t, 32>& bytes) : bytes_(bytes) {}
+  Key(const Key&) = default;
+  Key& operator=(const Key&) = default;
+  ~Key();  // wipes
+
+  [[nodiscard]] static Result<Key> from_base64(std::string_view text);
+  [[nodiscard]] static Result<Key> from_hex(std::string_view text);
+  [[nodiscard]] static Key generate_private(Random& random);  // clamped
+  [[nodiscard]] static Key generate_preshared(Random& random);
+  [[nodiscard]] Key public_key() const;  // of a private key
+
+  [[nodiscard]] const std::array<std::uint8_t, 32>& bytes() const { return bytes_; }
+  [[nodiscard]] bool is_zero() const;
+  [[nodiscard]] std::string base64() const;
+  [[nodiscard]] std::string hex() const;
+  // Public keys only: not constant-time.
+  friend auto operator<=>(const Key&, const Key&) = default;
+
+ private:
+  std::array<std::uint8_t, 32> bytes_{};
+};
+
+// The control address of the gateway with this public key: fd + the first 120 bits of
+// SHA-256("causeway control address" || key). An IPv6 ULA, an extra /128 allowed IP of that peer.
+[[nodiscard]] IpAddress control_address(const Key& public_key);
+
+}  // namespace cw::tunnel
