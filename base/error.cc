@@ -56,6 +56,11 @@ Errc code_of_errno(int err) {
     case ETIMEDOUT:
     case ENOBUFS:
     case EINTR:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
       return Errc::kUnavailable;
     case EOPNOTSUPP:
     case EPROTONOSUPPORT:

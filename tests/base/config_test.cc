@@ -1,0 +1,92 @@
+#include "base/config.h"
+
+#include <gtest/gtest.h>
+
+namespace cw {
+namespace {
+
+std::string mistake_of(std::string_view text) {
+  auto map = ConfigMap::parse(text, "x.yaml");
+  if (!map) return map.error().text;
+  std::string name;
+  std::uint16_t port = 1;
+  bool flag = false;
+  std::vector<Prefix> cidrs;
+  std::chrono::nanoseconds interval{};
+  map->require("name", name);
+  map->read("port", port);
+  map->read("cidrs", cidrs);
+  map->read_map("log", [&](ConfigMap& log) { log.read("json", flag); });
+  map->read_list("peers", [&](ConfigMap& peer) { peer.require("interval", interval); });
+  const auto done = map->finish();
+  return done ? "" : done.error().text;
+}
+
+TEST(Config, ReadsAllShapes) {
+  auto map = ConfigMap::parse(
+      "name: east\nport: 4500\ncidrs: [10.0.0.0/8, 'fd00::/64']\nlog: {json: true}\n"
+      "every: 150ms\nratio: 0.5\n",
+      "x.yaml");
+  ASSERT_TRUE(map);
+  std::string name;
+  std::uint16_t port = 0;
+  std::vector<Prefix> cidrs;
+  bool json = false;
+  double ratio = 0;
+  std::chrono::nanoseconds every{};
+  map->require("name", name);
+  map->read("port", port);
+  map->read("cidrs", cidrs);
+  map->read("every", every);
+  map->read("ratio", ratio);
+  map->read_map("log", [&](ConfigMap& log) { log.read("json", json); });
+  ASSERT_TRUE(map->finish());
+  EXPECT_EQ(name, "east");
+  EXPECT_EQ(port, 4500);
+  ASSERT_EQ(cidrs.size(), 2U);
+  EXPECT_EQ(cidrs[1].to_string(), "fd00::/64");
+  EXPECT_EQ(every, std::chrono::milliseconds(150));
+  EXPECT_DOUBLE_EQ(ratio, 0.5);
+  EXPECT_TRUE(json);
+}
+
+TEST(Config, MistakesNameFileLineKeyAndWhatIsWanted) {
+  EXPECT_EQ(mistake_of("name: a\nport: 70000\n"),
+            "x.yaml:2: port: \"70000\": want a number up to 65535");
+  EXPECT_EQ(mistake_of("port: 1\n"), "x.yaml:1: name: is missing");
+  EXPECT_EQ(mistake_of("name: a\nlog:\n  json: maybe\n"),
+            "x.yaml:3: log.json: \"maybe\": want true or false");
+  EXPECT_EQ(mistake_of("name: a\nlog:\n  jason: true\n"), "x.yaml:3: log.jason: unknown key");
+  EXPECT_EQ(mistake_of("name: a\nnaem: b\n"), "x.yaml:2: naem: unknown key");
+  EXPECT_EQ(mistake_of("name: a\npeers:\n  - interval: 5s\n  - interval: 5\n"),
+            "x.yaml:4: peers[1].interval: \"5\": want a duration such as 150ms, 5s, 2m or 1h");
+  EXPECT_EQ(mistake_of("name: [a]\n"), "x.yaml:1: name: want one value");
+  EXPECT_EQ(mistake_of("- a\n"), "x.yaml:1: want a mapping of keys to values");
+  EXPECT_NE(mistake_of("name: {{\n").find("x.yaml:"), std::string::npos);
+}
+
+TEST(Config, TheFirstMistakeIsKept) {
+  EXPECT_EQ(mistake_of("port: x\nname: a\nzzz: 1\n"),
+            "x.yaml:1: port: \"x\": want a number up to 65535");
+}
+
+TEST(Config, AFileThatIsNotThereIsNamed) {
+  const auto map = ConfigMap::load("/nonexistent/causeway.yaml");
+  ASSERT_FALSE(map);
+  EXPECT_NE(map.error().text.find("/nonexistent/causeway.yaml: cannot be read"), std::string::npos);
+}
+
+TEST(Config, HugeTextIsRefused) {
+  EXPECT_EQ(ConfigMap::parse(std::string((1U << 20U) + 1, ' '), "x").error().code, Errc::kTooLarge);
+}
+
+TEST(Duration, TakesWholeUnitsOnly) {
+  EXPECT_EQ(*parse_duration("2m"), std::chrono::minutes(2));
+  EXPECT_EQ(*parse_duration("1h"), std::chrono::hours(1));
+  for (const auto* text : {"", "5", "s", "-1s", "1.5s", "1d", "99999999999s", "1s "}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace cw
