@@ -1,0 +1,48 @@
+"""A node's kernel state as text, to compare before and after, and to break by hand."""
+
+import re
+
+COMMANDS = (
+    "ip -details link show",
+    "ip -details address show",
+    "ip route show table all",
+    "ip -6 route show table all",
+    "ip rule show",
+    "ip -6 rule show",
+    "ip nexthop show",
+    "bridge fdb show",
+    "ip neighbour show nud permanent",
+    "nft --stateless list ruleset",
+)
+
+# What changes by itself: counters, ages, queue lengths.
+NOISE = (
+    (re.compile(r"\b(packets|bytes) \d+"), r"\1 N"),
+    (re.compile(r"\b(expires|valid_lft|preferred_lft) \S+"), r"\1 T"),
+    (re.compile(r"\b(\w+_timer) +[0-9.]+"), r"\1 T"),
+    (re.compile(r"\b(topology_change|topology_change_detected) \d"), r"\1 N"),
+    (re.compile(r"\boffload_fwd_mark \d"), ""),
+)
+
+
+def kernel_state(machine):
+    """Command -> sorted lines of what it prints."""
+    state = {}
+    for command in COMMANDS:
+        lines = machine.sh(f"{command} 2>/dev/null || true").splitlines()
+        for pattern, by in NOISE:
+            lines = [pattern.sub(by, line) for line in lines]
+        if "nft" not in command:  # text in which order has a meaning
+            lines = sorted(line.rstrip() for line in lines)
+        state[command] = lines
+    return state
+
+
+def difference(before, after):
+    """Lines "command: - gone" and "command: + new"; empty if the states are the same."""
+    found = []
+    for command in COMMANDS:
+        old, new = before[command], after[command]
+        found += [f"{command}: - {line}" for line in old if line not in new]
+        found += [f"{command}: + {line}" for line in new if line not in old]
+    return found

@@ -1,0 +1,98 @@
+"""A cluster with Causeway on it and a pod on every node: what most scenarios start from."""
+
+import os
+import signal
+
+from fabric.cluster import Cluster
+from fabric.daemons import Causeway, pair
+from fabric.traffic import ping, serve_tcp
+from fabric.wait import wait_until
+
+# Scenarios cannot wait minutes until a recovered gateway is preferred again.
+QUICK = {"holdDown": "2s"}
+
+
+class Site:
+    """`shape` is what Cluster takes: gateways, workers, nat, ipv6, iptables."""
+
+    def __init__(self, world, cluster_id, gateway_options=None, agent_options=None, **shape):
+        self.world, self.id = world, cluster_id
+        self.cluster = Cluster(world, cluster_id, **shape)
+        self.causeway = Causeway(self.cluster, {**QUICK, **(gateway_options or {})},
+                                 {**QUICK, **(agent_options or {})})
+        self.gateway_pods = [node.pod(f"app-{node.name.removeprefix(cluster_id + '-')}")
+                             for node in self.cluster.gateway_nodes]
+        self.worker_pods = [node.pod(f"app-{node.name.removeprefix(cluster_id + '-')}")
+                            for node in self.cluster.workers]
+        for pod in self.pods:
+            serve_tcp(pod.machine)
+
+    @property
+    def pods(self):
+        """One on every node, those on gateway nodes first."""
+        return self.gateway_pods + self.worker_pods
+
+    @property
+    def pod(self):
+        """The pod that scenarios take when any will do: on a worker where there is one."""
+        return self.pods[-1]
+
+    @property
+    def store(self):
+        return self.cluster.store
+
+    def start(self):
+        self.causeway.start()
+        return self
+
+    def carrier_to(self, other):
+        """The ordinal of our gateway that carries our worker's traffic to the other site now."""
+        return self.causeway.carrier_of(self.pod.node, other.id)
+
+    def all_carriers_known(self, other):
+        return all(self.causeway.carrier_of(node, other.id) is not None
+                   for node in self.cluster.nodes)
+
+    def crash_gateway(self, ordinal):
+        """The gateway's node is gone: its processes die and its underlay forwards nothing."""
+        node = self.cluster.gateway_nodes[ordinal]
+        node.cut()
+        self.causeway.gateways[ordinal].kill()
+        for pid in node.machine.pids("wireguard-go"):
+            kill_quietly(pid)
+
+    def recover_gateway(self, ordinal):
+        self.cluster.gateway_nodes[ordinal].mend()
+        self.causeway.gateways[ordinal].start()
+
+
+def kill_quietly(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def join(*sites):
+    """Starts what does not run yet, pairs all with all, and waits until every pod of one reaches
+    every pod of another."""
+    for site in sites:
+        for daemon in site.causeway.all:
+            if not daemon.running():
+                daemon.start()
+    pair(*[site.causeway for site in sites])
+    for one in sites:
+        for other in sites:
+            if one is not other:
+                wait_until_reached(one, other)
+
+
+def wait_until_reached(one, other, deadline=20):
+    """Every pod of `one` gets an answer from every pod of `other`."""
+    for pod in one.pods:
+        for target in other.pods:
+            wait_until(lambda pod=pod, target=target: ping(pod.machine, target.ip), deadline,
+                       f"{one.id}'s pod on {pod.node.name} reaches the one on {target.node.name}")
+            if one.cluster.ipv6 and other.cluster.ipv6:
+                wait_until(lambda pod=pod, target=target: ping(pod.machine, target.ip6), deadline,
+                           f"the same over IPv6 ({pod.node.name} to {target.node.name})")

@@ -1,0 +1,36 @@
+"""Waiting for a condition with a deadline: the only way in which scenarios wait."""
+
+import time
+
+
+class TimedOut(AssertionError):
+    """The condition did not hold in time; the text says which one and what was seen last."""
+
+
+def wait_until(condition, deadline, why, every=0.05):
+    """Calls `condition` until it returns something true, for at most `deadline` seconds.
+
+    Returns that value. A condition may raise AssertionError, OSError or LookupError for "not yet";
+    the last one is shown when time runs out.
+    """
+    started = time.monotonic()
+    seen = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            seen = value
+        except (AssertionError, OSError, LookupError) as error:
+            seen = error
+        if time.monotonic() - started > deadline:
+            raise TimedOut(f"not within {deadline} s: {why} (last: {seen!r})")
+        time.sleep(every)
+
+
+def stays_true(condition, seconds, why, every=0.1):
+    """Checks that `condition` holds all the time for `seconds`: for what must not happen."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert condition(), f"did not stay so for {seconds} s: {why}"
+        time.sleep(every)

@@ -1,0 +1,91 @@
+"""Fixtures of the scenarios. Run as root: CAUSEWAY_BUILD=build/release python3 -m pytest e2e/suites"""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "e2e"))
+
+from fabric.site import Site, join  # noqa: E402
+from fabric.world import World  # noqa: E402
+
+SCENARIO_SECONDS = 150  # a scenario that takes longer hangs
+WORLDS = []
+
+
+def build_folder():
+    return pathlib.Path(os.environ.get("CAUSEWAY_BUILD", ROOT / "build/release"))
+
+
+@pytest.fixture(scope="session")
+def tell(request):
+    """Writes a line to the terminal, whatever is captured."""
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+
+    def line(text):
+        reporter.ensure_newline()
+        reporter.write_line(f"    {text}")
+    return line
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An empty world with a WAN router; gone after the module."""
+    with World(build_folder()) as made:
+        WORLDS.append(made)
+        yield made
+        WORLDS.remove(made)
+
+
+@pytest.fixture
+def own_world():
+    """The same for one scenario alone."""
+    with World(build_folder()) as made:
+        WORLDS.append(made)
+        yield made
+        WORLDS.remove(made)
+
+
+@pytest.fixture(scope="module")
+def sites(world, tell):
+    """East and west, two gateways and a worker each, paired, with Causeway running."""
+    tell("raising two clusters, east and west")
+    east, west = Site(world, "east"), Site(world, "west")
+    join(east, west)
+    return east, west
+
+
+@pytest.fixture
+def east(sites):
+    return sites[0]
+
+
+@pytest.fixture
+def west(sites):
+    return sites[1]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Ends a scenario that hangs."""
+    def too_long(*_):
+        raise TimeoutError(f"{item.name} took more than {SCENARIO_SECONDS} s")
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SCENARIO_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds the daemons' logs to the report of a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for made in WORLDS:
+            report.sections.append(("logs of the machines", made.logs()))
