@@ -20,6 +20,7 @@ struct PeerGateway {
 struct LearnedGateway {
   PeerGateway gateway;
   bool draining = false;
+  std::vector<Prefix> own;    // pod prefixes of its own node: it prefers itself for them (homing)
   std::vector<Prefix> homed;  // prefixes the remote cluster says are homed at it
   friend bool operator==(const LearnedGateway&, const LearnedGateway&) = default;
 };
