@@ -1,0 +1,34 @@
+// An immutable set of prefixes for "is this inside, does this overlap" in O(log n): prefixes either
+// contain each other or are disjoint, so the outermost ones, sorted, decide. Both families.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/prefix.h"
+
+namespace cw {
+
+class PrefixSet {
+ public:
+  PrefixSet() = default;
+  explicit PrefixSet(std::span<const Prefix> prefixes);
+
+  // The outermost member that contains the argument; none if no single member does.
+  [[nodiscard]] std::optional<Prefix> covering(const Prefix& prefix) const;
+  [[nodiscard]] std::optional<Prefix> covering(const IpAddress& address) const;
+  [[nodiscard]] bool contains(const IpAddress& address) const {
+    return covering(address).has_value();
+  }
+  // A member that shares addresses with `prefix`: the one containing it, else the lowest inside it.
+  [[nodiscard]] std::optional<Prefix> overlapping(const Prefix& prefix) const;
+  [[nodiscard]] bool empty() const { return outermost_.empty(); }
+  // The members that no other member contains, sorted.
+  [[nodiscard]] const std::vector<Prefix>& outermost() const { return outermost_; }
+
+ private:
+  std::vector<Prefix> outermost_;
+};
+
+}  // namespace cw
