@@ -1,0 +1,59 @@
+// All exports of one cluster, kept up to date from whole informer snapshots. Objects are immutable,
+// so an object is unchanged if its pointer is: update() walks the snapshots once (about 2 ms for
+// 10,000 Services) and judges again only the exports that something changed for.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "api/mcs/export_record.h"
+
+namespace cw::api {
+
+class ExportBook {
+ public:
+  template <typename T>
+  using Items = std::map<ObjectKey, std::shared_ptr<const T>>;  // Informer<T>::items()
+
+  // A record that came, changed or (null) went.
+  struct Change {
+    ObjectKey service;
+    std::shared_ptr<const ExportRecord> record;
+  };
+
+  // Returns what changed since the last call, in key order. A change of `cluster` or `cidrs` (the
+  // cluster's announced prefixes) looks at everything again.
+  std::vector<Change> update(std::string_view cluster, const Items<ServiceExport>& exports,
+                             const Items<Service>& services, const Items<EndpointSlice>& slices,
+                             const std::vector<Prefix>& cidrs);
+
+  struct Entry {
+    Condition valid;                             // as in ExportVerdict
+    std::shared_ptr<const ExportRecord> record;  // null unless valid
+  };
+  // One for every ServiceExport, in key order.
+  [[nodiscard]] const std::map<ObjectKey, Entry>& entries() const { return entries_; }
+
+ private:
+  struct Slice {
+    std::shared_ptr<const EndpointSlice> object;
+    ObjectKey service;
+  };
+
+  template <typename T>
+  void note_changes(Items<T>& seen, const Items<T>& now);
+  void note_slices(const Items<EndpointSlice>& now);
+  void judge(const ObjectKey& key, std::vector<Change>& changes);
+
+  std::string cluster_;
+  std::vector<Prefix> cidrs_;
+  PrefixSet cidr_set_;
+  Items<ServiceExport> exports_;
+  Items<Service> services_;
+  std::map<ObjectKey, Slice> slices_;
+  std::map<ObjectKey, Items<EndpointSlice>> by_service_;
+  std::set<ObjectKey> dirty_;
+  std::map<ObjectKey, Entry> entries_;
+};
+
+}  // namespace cw::api

@@ -1,0 +1,52 @@
+// Writes what the Intake accepted into the store: ClusterPeer.status and RemoteExports, while this
+// gateway holds the import Lease. A cluster that is away keeps its records, marked stale; they go
+// when the cluster is unpaired or withdraws them. Records wait until their Namespace exists. Writes
+// are at most kMaxWrites at a time, one a key, newest wins; a conflict is retried on a fresh read.
+// Loop thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/store/store.h"
+#include "base/random.h"
+#include "gateway/feed/intake.h"
+
+namespace cw::gateway {
+
+inline constexpr std::string_view kImportLease = "causeway-import";
+inline constexpr std::size_t kMaxWrites = 32;
+
+struct ImporterConfig {
+  std::string ns = "causeway-system";  // of the Lease
+  std::string identity;                // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
+  Duration stale_after = std::chrono::seconds(10);  // of not being connected
+  Duration resync = std::chrono::seconds(60);       // a full pass even without events
+};
+
+class Importer {
+ public:
+  // Makes itself the Intake's listener; `on_clusters` is passed on to the owner.
+  Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config, Intake& intake,
+           std::function<void()> on_clusters = {});
+  ~Importer();
+  Importer(const Importer&) = delete;
+  Importer& operator=(const Importer&) = delete;
+
+  // The clusters that at least one local gateway has a working tunnel to. Others become stale after
+  // `stale_after`.
+  void set_connected(std::vector<std::string> clusters);
+
+  [[nodiscard]] bool leading() const;
+  [[nodiscard]] bool idle() const;                      // nothing left to write (or not leading)
+  [[nodiscard]] const std::string& last_error() const;  // of the last failed write; empty: none
+  void release(std::function<void()> done);             // frees the Lease for a quick hand-over
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cw::gateway

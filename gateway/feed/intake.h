@@ -1,0 +1,67 @@
+// What all remote clusters say of themselves, judged: takes the feed client's callbacks and the
+// ClusterPeers, keeps what admission.h accepts. Every gateway has one; the one that holds the
+// import Lease writes it to the store (importer.h). Exports are kept in wire form (a few hundred
+// bytes each). Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/types/cluster_peer.h"
+#include "gateway/feed/admission.h"
+#include "gateway/feed/client.h"
+
+namespace cw::gateway {
+
+// One cluster, as accepted.
+struct AcceptedCluster {
+  std::vector<Prefix> cidrs;                  // sorted
+  std::vector<api::LearnedGateway> gateways;  // by ordinal
+  std::vector<Refusal> refusals;              // sorted; first those of the announcement
+  bool announced = false;  // false: nothing heard since we started; cidrs and gateways are the
+                           // ClusterPeer's last known status
+  bool complete = false;   // all its exports are known
+  bool feed_connected = false;
+  friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
+};
+
+class Intake {
+ public:
+  using Peers = std::map<api::ObjectKey, std::shared_ptr<const api::ClusterPeer>>;
+  struct Listener {
+    // clusters() changed.
+    std::function<void()> on_clusters;
+    // Exports of `cluster` changed; null: look at all of them again.
+    std::function<void(const std::string& cluster, const api::ObjectKey* service)> on_export;
+  };
+
+  Intake();
+  ~Intake();
+  Intake(const Intake&) = delete;
+  Intake& operator=(const Intake&) = delete;
+
+  void set_listener(Listener listener);     // before anything else; may be left out
+  [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this
+
+  // The paired clusters now, and this cluster's own prefixes (its announcement's).
+  void set_peers(const Peers& peers);
+  void set_local(std::vector<Prefix> local_cidrs);
+
+  [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const;  // by cluster id
+  // Fingerprints of the accepted records of `cluster`: equal fingerprints mean equal records.
+  [[nodiscard]] const std::map<api::ObjectKey, std::uint64_t>& exports(
+      const std::string& cluster) const;
+  [[nodiscard]] std::optional<api::ExportRecord> record(const std::string& cluster,
+                                                        const api::ObjectKey& service) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,74 @@
+// What gateways of different clusters tell each other, as plain values, and the limits every
+// message is held to. The wire form is api/proto/feed.proto; messages.h converts.
+#pragma once
+
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "api/types/export_record.h"
+#include "base/prefix.h"
+
+namespace cw::gateway {
+
+inline constexpr std::size_t kMaxExports = 10'000;          // of one cluster
+inline constexpr std::size_t kMaxExportBytes = 32U << 20U;  // encoded, of one cluster
+inline constexpr std::size_t kMaxMessage = 4U << 20U;       // bytes of one event
+inline constexpr std::size_t kMaxAnnouncedGateways = 64;    // of one cluster
+inline constexpr std::size_t kMaxAnnouncedCidrs = 10'000;   // of one cluster
+inline constexpr std::size_t kMaxAnnouncedEndpoints = 16;   // candidates of one gateway
+inline constexpr std::size_t kMaxResumeToken = 64;          // bytes
+
+// A gateway as its own cluster describes it.
+struct GatewayStatement {
+  std::uint32_t ordinal = 0;
+  std::string public_key;           // base64, 32 bytes
+  std::vector<Endpoint> endpoints;  // candidates, best first
+  bool draining = false;
+  std::vector<Prefix> own;    // pod prefixes of its node
+  std::vector<Prefix> homed;  // prefixes it carries now
+  friend bool operator==(const GatewayStatement&, const GatewayStatement&) = default;
+};
+
+// A cluster about itself; replaces the announcement before.
+struct Announcement {
+  std::string cluster;
+  std::vector<Prefix> cidrs;  // all pod prefixes
+  std::vector<GatewayStatement> gateways;
+  friend bool operator==(const Announcement&, const Announcement&) = default;
+};
+
+struct SnapshotBegin {
+  friend bool operator==(const SnapshotBegin&, const SnapshotBegin&) = default;
+};
+struct SnapshotEnd {
+  friend bool operator==(const SnapshotEnd&, const SnapshotEnd&) = default;
+};
+struct Heartbeat {
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+struct Withdrawn {
+  api::ObjectKey service;
+  friend bool operator==(const Withdrawn&, const Withdrawn&) = default;
+};
+
+using Statement =
+    std::variant<SnapshotBegin, SnapshotEnd, Heartbeat, Announcement, api::ExportRecord, Withdrawn>;
+
+struct FeedEvent {
+  std::string resume_token;  // empty: not a place to resume at
+  Statement statement;
+  friend bool operator==(const FeedEvent&, const FeedEvent&) = default;
+};
+
+using ExportMap = std::map<api::ObjectKey, api::ExportRecord>;
+
+// A gateway by identity.
+struct GatewayId {
+  std::string cluster;
+  std::uint32_t ordinal = 0;
+  friend auto operator<=>(const GatewayId&, const GatewayId&) = default;
+};
+
+}  // namespace cw::gateway
