@@ -45,13 +45,26 @@ class Site:
         self.causeway.start()
         return self
 
-    def carrier_to(self, other):
-        """The ordinal of our gateway that carries our worker's traffic to the other site now."""
-        return self.causeway.carrier_of(self.pod.node, other.id)
+    def carrier_to(self, other, family=4, node=None):
+        """The ordinal of our gateway to which the kernel of `node` (the worker) gives traffic to
+        the other site's pod, or None."""
+        node = node or self.pod.node
+        route = node.machine.run("ip", "route", "get", other.pod.address(family),
+                                 check=False).stdout
+        for ordinal, gateway in enumerate(self.cluster.gateway_nodes):
+            if gateway is node and "dev cw-wg" in route:
+                return ordinal
+            if gateway is not node and link_local(gateway) in route.split():
+                return ordinal
+        return None
 
     def all_carriers_known(self, other):
-        return all(self.causeway.carrier_of(node, other.id) is not None
-                   for node in self.cluster.nodes)
+        return all(self.carrier_to(other, family, node) is not None
+                   for node in self.cluster.nodes for family in self.families)
+
+    @property
+    def families(self):
+        return (4, 6) if self.cluster.ipv6 else (4,)
 
     def crash_gateway(self, ordinal):
         """The gateway's node is gone: its processes die and its underlay forwards nothing."""
@@ -64,6 +77,13 @@ class Site:
     def recover_gateway(self, ordinal):
         self.cluster.gateway_nodes[ordinal].mend()
         self.causeway.gateways[ordinal].start()
+
+
+def link_local(node):
+    """Of the node's VXLAN device; "none" while there is none."""
+    shown = node.machine.run("ip", "-6", "-o", "address", "show", "dev", "cw-vx", "scope", "link",
+                             check=False).stdout.split()
+    return shown[3].split("/")[0] if len(shown) > 3 else "none"
 
 
 def kill_quietly(pid):

@@ -1,0 +1,152 @@
+"""From a ServiceExport in one cluster to a name and a connection in the other."""
+
+import pytest
+
+from fabric.dns import ask
+from fabric.services import export, make_service, remove_service, unexport
+from fabric.traffic import TCP_PORT, transfer
+from fabric.wait import wait_until
+
+ZONE = "svc.clusterset.local"
+PORTS = {"echo": TCP_PORT}
+
+
+def resolves_to(site, name, kind, expected):
+    return sorted(ask(site.pod.machine, site.causeway.dns, name, kind).data(kind)) == \
+        sorted(expected)
+
+
+@pytest.fixture
+def shop(east, west):
+    """The Service shop/web of east, behind two pods, exported; gone after the scenario."""
+    pods = {"web-0": east.worker_pods[0], "web-1": east.gateway_pods[0]}
+    make_service(east.cluster, "shop", "web", PORTS, pods)
+    export(east.cluster, "shop", "web")
+    yield f"web.shop.{ZONE}", pods
+    remove_service(east.cluster, "shop", "web")
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"web.shop.{ZONE}").status ==
+               "NXDOMAIN", 15, "the name is gone after the scenario")
+
+
+@pytest.fixture
+def database(east, west):
+    """The headless Service data/db of east with the pods db-0 and db-1, exported."""
+    pods = {"db-0": east.worker_pods[0], "db-1": east.gateway_pods[1]}
+    make_service(east.cluster, "data", "db", PORTS, pods, headless=True)
+    export(east.cluster, "data", "db")
+    yield f"db.data.{ZONE}", pods
+    remove_service(east.cluster, "data", "db")
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"db.data.{ZONE}").status ==
+               "NXDOMAIN", 15, "the name is gone after the scenario")
+
+
+def test_an_exported_name_resolves_and_connects(shop, west):
+    name, pods = shop
+    wait_until(lambda: resolves_to(west, name, "A", [p.ip for p in pods.values()]), 10,
+               "A records in the other cluster")
+    assert resolves_to(west, name, "AAAA", [p.ip6 for p in pods.values()])
+    done = transfer(west.pod.machine, name, 20_000)  # by the pod's own resolver
+    assert done.source in (west.pod.ip, west.pod.ip6)
+
+
+def test_the_exporter_has_the_name_too(shop, east):
+    name, pods = shop
+    wait_until(lambda: resolves_to(east, name, "A", [p.ip for p in pods.values()]), 10,
+               "A records in the exporting cluster")
+
+
+def test_ports_are_found_by_srv(shop, database, west):
+    name, _ = shop
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"_echo._tcp.{name}", "SRV")
+               .data("SRV"), 10, "an SRV record of the ClusterSetIP Service")
+    name, pods = database
+    srv = wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"_echo._tcp.{name}", "SRV")
+                     .data("SRV"), 10, "SRV records of the headless Service")
+    assert [record.split()[2] for record in srv] == [str(TCP_PORT)] * len(pods)
+    assert sorted(record.split()[3].rstrip(".") for record in srv) == sorted(
+        f"{host}.east.{name}" for host in pods)
+
+
+def test_each_pod_of_a_headless_service_has_a_name(database, west):
+    name, pods = database
+    for host, pod in pods.items():
+        own = f"{host}.east.{name}"
+        wait_until(lambda own=own, pod=pod: resolves_to(west, own, "A", [pod.ip]), 10,
+                   f"{own} resolves")
+        assert resolves_to(west, own, "AAAA", [pod.ip6])
+        assert transfer(west.pod.machine, own, 20_000).source in (west.pod.ip, west.pod.ip6)
+    assert resolves_to(west, name, "A", [p.ip for p in pods.values()])
+
+
+def test_an_endpoint_that_is_not_ready_leaves_the_answer(shop, east, west):
+    name, pods = shop
+    wait_until(lambda: resolves_to(west, name, "A", [p.ip for p in pods.values()]), 10, "both")
+    stored = east.store.get("EndpointSlice", "web-ipv4", "shop")
+    stored["endpoints"][0]["conditions"]["ready"] = False
+    east.store.put(stored)
+    wait_until(lambda: resolves_to(west, name, "A", [pods["web-1"].ip]), 10, "only the ready one")
+
+
+def test_unexport_takes_the_name_away(shop, east, west):
+    name, _ = shop
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, name).data("A"), 10, "it resolves")
+    unexport(east.cluster, "shop", "web")
+    for site in (west, east):
+        wait_until(lambda site=site: ask(site.pod.machine, site.causeway.dns, name).status ==
+                   "NXDOMAIN", 10, f"{site.id} knows the name no more")
+
+
+def test_a_service_that_is_not_exported_stays_private(east, west):
+    make_service(east.cluster, "shop", "secret", PORTS, {"s-0": east.pod})
+    make_service(east.cluster, "shop", "marker", PORTS, {"m-0": east.pod})
+    export(east.cluster, "shop", "marker")
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"marker.shop.{ZONE}").data("A"),
+               10, "a Service exported after it resolves")
+    for site in (east, west):
+        assert ask(site.pod.machine, site.causeway.dns, f"secret.shop.{ZONE}").status == "NXDOMAIN"
+    for name in ("secret", "marker"):
+        remove_service(east.cluster, "shop", name)
+
+
+def test_an_export_without_a_service_says_so(east):
+    export(east.cluster, "shop", "nothing")
+    valid = wait_until(lambda: east.store.conditions("ServiceExport", "nothing", "shop").get(
+        "Valid"), 10, "the condition Valid")
+    assert valid["status"] == "False" and valid["message"]
+    unexport(east.cluster, "shop", "nothing")
+
+
+def test_negative_answers_are_the_right_ones(shop, west):
+    name, _ = shop
+    machine, dns = west.pod.machine, west.causeway.dns
+    wait_until(lambda: ask(machine, dns, name).data("A"), 10, "the Service resolves")
+    assert ask(machine, dns, f"none.shop.{ZONE}").status == "NXDOMAIN"
+    nothing_of_this_type = ask(machine, dns, name, "MX")
+    assert (nothing_of_this_type.status, nothing_of_this_type.records) == ("NOERROR", [])
+    between = ask(machine, dns, f"shop.{ZONE}")  # names exist below it
+    assert (between.status, between.records) == ("NOERROR", [])
+    assert ask(machine, dns, "example.org").status == "REFUSED"
+
+
+def test_tcp_and_queries_without_edns_are_answered(shop, west):
+    name, pods = shop
+    expected = sorted(p.ip for p in pods.values())
+    wait_until(lambda: resolves_to(west, name, "A", expected), 10, "the Service resolves")
+    for options in ({"tcp": True}, {"edns": False}, {"tcp": True, "edns": False}):
+        assert ask(west.pod.machine, west.causeway.dns, name, **options).data("A") == expected, \
+            options
+
+
+def test_both_clusters_may_export_the_same_name(shop, east, west):
+    """MCS: one name, the endpoints of all clusters."""
+    name, pods = shop
+    make_service(west.cluster, "shop", "web", PORTS, {"web-9": west.worker_pods[0]})
+    export(west.cluster, "shop", "web")
+    everyone = [p.ip for p in pods.values()] + [west.worker_pods[0].ip]
+    for site in (east, west):
+        wait_until(lambda site=site: resolves_to(site, name, "A", everyone), 10,
+                   f"{site.id} answers with the endpoints of both")
+    remove_service(west.cluster, "shop", "web")
+    for site in (east, west):
+        wait_until(lambda site=site: resolves_to(site, name, "A", [p.ip for p in pods.values()]),
+                   10, f"{site.id} answers with east's alone again")

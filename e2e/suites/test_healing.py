@@ -1,0 +1,230 @@
+"""Restarts, drift and a store that goes away: the whole heals by itself."""
+
+import shutil
+import time
+
+import pytest
+
+from fabric.dns import ask
+from fabric.kernel_state import difference, kernel_state
+from fabric.services import export, make_service
+from fabric.site import Site, join, wait_until_reached
+from fabric.traffic import TCP_PORT, Session, ping, transfer
+from fabric.wait import stays_true, wait_until
+
+NAME = "web.shop.svc.clusterset.local"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def exported(sites):
+    """One exported Service, so that names are a part of what must heal."""
+    east, west = sites
+    make_service(east.cluster, "shop", "web", {"echo": TCP_PORT}, {"web-0": east.pod})
+    export(east.cluster, "shop", "web")
+    wait_until(lambda: resolves(east, west), 15, "the exported name resolves")
+
+
+def resolves(east, west):
+    return ask(west.pod.machine, west.causeway.dns, NAME).data("A") == [east.pod.ip]
+
+
+def everything_works(east, west):
+    wait_until_reached(east, west)
+    wait_until_reached(west, east)
+    wait_until(lambda: resolves(east, west), 15, "the exported name resolves")
+    for site, other in ((east, west), (west, east)):
+        done = transfer(site.pod.machine, other.pod.ip, 50_000)
+        assert done.source == site.pod.ip
+        for daemon in site.causeway.all:
+            wait_until(lambda daemon=daemon: daemon.why_not_ready() == "", 30,
+                       f"{daemon.name} is ready")
+
+
+def across_restart(daemons, end, verify):
+    """Holds before, holds while they are away and come back, holds after."""
+    verify()
+    for daemon in daemons:
+        end(daemon)
+    time.sleep(0.3)
+    for daemon in daemons:
+        daemon.start()
+    verify()
+
+
+ENDS = {"stopped": lambda daemon: daemon.stop(), "killed": lambda daemon: daemon.kill()}
+WHICH = {
+    "a gateway": lambda c: [c.gateways[0]],
+    "both gateways": lambda c: c.gateways,
+    "a gateway's route agent": lambda c: [c.agents[0]],
+    "the worker's route agent": lambda c: [c.agents[-1]],
+    "discovery": lambda c: [c.discovery],
+    "all daemons of the cluster": lambda c: c.all,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("which", WHICH)
+def test_a_restart_heals(east, west, which, end):
+    across_restart(WHICH[which](west.causeway), ENDS[end], lambda: everything_works(east, west))
+
+
+def test_the_data_path_outlives_the_daemons_of_a_node(east, west):
+    """A route agent's stop or crash leaves what it made in place."""
+    agent = east.causeway.agent_of(east.pod.node)
+    session = Session(east.pod.machine, west.pod.ip)
+    agent.kill()
+    stays_true(lambda: ping(east.pod.machine, west.pod.ip), 2, "traffic flows without the agent")
+    agent.start()
+    wait_until(lambda: agent.why_not_ready() == "", 15, "the agent is ready again")
+    session.finish()
+
+
+def test_a_second_start_changes_nothing(east, west):
+    node = east.pod.node
+    agent = east.causeway.agent_of(node)
+    wait_until(lambda: agent.why_not_ready() == "", 15, "the agent is ready")
+    before = kernel_state(node.machine)
+    agent.restart()
+    wait_until(lambda: agent.why_not_ready() == "", 15, "the agent is ready again")
+    assert difference(before, kernel_state(node.machine)) == []
+
+
+DRIFT = {
+    "a route to the remote cluster":
+        "ip route del $(ip route show table 7487 | head -1 | cut -d' ' -f1) table 7487",
+    "all routes to the remote cluster": "ip route flush table 7487; ip -6 route flush table 7487",
+    "the rule": "ip rule del priority 7487",
+    "the rule of IPv6": "ip -6 rule del priority 7487",
+    "the next hops": "ip nexthop flush proto 87 || for n in $(ip nexthop | awk '{print $2}'); "
+                     "do ip nexthop del id $n; done",
+    "the nft table": "nft delete table inet causeway",
+    "a rule of the nft table": "nft flush table inet causeway",
+    "the FDB": "bridge fdb show dev cw-vx | while read mac rest; do "
+               "bridge fdb del $mac dev cw-vx dst ${rest#*dst } 2>/dev/null || "
+               "bridge fdb del $mac $(echo $rest | sed 's/ via .*//') || true; done",
+    "the neighbours": "ip -6 neighbour flush dev cw-vx nud permanent",
+    "the VXLAN device": "ip link del cw-vx",
+    "the VXLAN device, down": "ip link set cw-vx down",
+    "the VXLAN device's MTU": "ip link set cw-vx mtu 1280",
+}
+
+
+@pytest.mark.parametrize("what", DRIFT)
+def test_drift_on_a_worker_is_repaired(east, west, what):
+    node = east.pod.node
+    before = kernel_state(node.machine)
+    node.machine.sh(DRIFT[what])
+    assert difference(before, kernel_state(node.machine)), f"removing {what} changed nothing"
+    wait_until(lambda: repaired(before, node), 10, f"{what} is restored")
+    wait_until_reached(east, west, 5)
+
+
+GATEWAY_DRIFT = {
+    "transit routes": "ip route flush table 7486; ip -6 route flush table 7486",
+    "the transit rules": "ip rule del priority 7486; ip -6 rule del priority 7486",
+    "routes from the tunnel": "ip route flush table 7485; ip -6 route flush table 7485",
+    "the rules from the tunnel": "ip rule del priority 7485; ip -6 rule del priority 7485",
+    "the gateway's nft table": "nft delete table inet causeway-gateway",
+    "a peer of the tunnel": "wg set cw-wg peer $(wg show cw-wg peers | head -1) remove",
+    "the tunnel device, down": "ip link set cw-wg down",
+}
+
+
+@pytest.mark.parametrize("what", GATEWAY_DRIFT)
+def test_drift_on_a_gateway_is_repaired(east, west, what):
+    node = east.cluster.gateway_nodes[0]
+    before = kernel_state(node.machine)
+    peers = sorted(node.machine.out("wg", "show", "cw-wg", "peers").split())
+    node.machine.sh(GATEWAY_DRIFT[what])
+    wait_until(lambda: repaired(before, node) and peers == sorted(
+        node.machine.out("wg", "show", "cw-wg", "peers").split()), 10, f"{what} restored")
+    wait_until_reached(east, west)
+
+
+def repaired(before, node):
+    """The same state but for interface numbers, which a device made again does not keep."""
+    left = difference(strip_numbers(before), strip_numbers(kernel_state(node.machine)))
+    assert not left, left
+    return True
+
+
+def strip_numbers(state):
+    def plain(line):
+        head, _, rest = line.partition(": ")
+        line = rest if head.strip().isdigit() else line
+        return "" if "link/ether" in line and "brd" in line else line
+    return {command: sorted(plain(line) for line in lines) for command, lines in state.items()}
+
+
+def test_foreign_state_is_left_alone(east, west):
+    """What others made on the node survives our repairs."""
+    node = east.pod.node
+    node.machine.sh("ip route add 203.0.113.0/24 via 172.20.1.1; ip rule add priority 500 "
+                    "from 203.0.113.9 lookup 500; nft add table inet others")
+    east.causeway.agent_of(node).restart()
+    wait_until(lambda: east.causeway.agent_of(node).why_not_ready() == "", 15, "ready")
+    wait_until_reached(east, west)
+    state = node.machine.sh("ip route; ip rule; nft list tables")
+    assert "203.0.113.0/24" in state and "500:" in state and "table inet others" in state
+    node.machine.sh("ip route del 203.0.113.0/24; ip rule del priority 500; "
+                    "nft delete table inet others")
+
+
+def test_a_store_that_goes_away_stops_nothing(east, west):
+    """The API is gone: traffic and names go on, and a gateway's loss is still healed."""
+    folder = west.store.folder
+    away = folder.with_name("store-away")
+    folder.rename(away)
+    try:
+        stays_true(lambda: ping(west.pod.machine, east.pod.ip), 2, "traffic flows")
+        assert resolves(east, west)
+        lost = west.carrier_to(east)
+        west.cluster.gateway_nodes[lost].cut()
+        wait_until(lambda: west.carrier_to(east) not in (None, lost), 5, "the other one carries")
+        wait_until(lambda: ping(west.pod.machine, east.pod.ip), 5, "traffic goes by the other one")
+    finally:
+        for node in west.cluster.gateway_nodes:
+            node.mend()
+        if folder.exists():
+            shutil.rmtree(folder)
+        away.rename(folder)
+    for daemon in west.causeway.all:
+        assert daemon.running(), f"{daemon.name} gave up: {daemon.process.output()[-500:]}"
+    make_service(east.cluster, "shop", "later", {"echo": TCP_PORT}, {"l-0": east.pod})
+    export(east.cluster, "shop", "later")
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, "later.shop.svc.clusterset.local")
+               .data("A"), 30, "news arrive again")
+    everything_works(east, west)
+
+
+def test_a_broken_file_in_the_store_is_survived(east, west):
+    """The last good state is kept, the file is named in the log."""
+    path = west.store.path("ClusterPeer", "east")
+    good = path.read_text()
+    path.write_text("spec: [not: a peer\n")
+    try:
+        stays_true(lambda: ping(west.pod.machine, east.pod.ip), 2, "traffic flows")
+        wait_until(lambda: any(str(path.name) in daemon.process.output()
+                               for daemon in west.causeway.gateways), 10, "the file is reported")
+    finally:
+        path.write_text(good)
+    everything_works(east, west)
+
+
+def test_a_cluster_starts_from_its_last_known_state(own_world):
+    """West starts again while east is away: routes and names are there at once."""
+    east = Site(own_world, "east", gateways=1, ipv6=False)
+    west = Site(own_world, "west", gateways=1, ipv6=False)
+    join(east, west)
+    make_service(east.cluster, "shop", "web", {"echo": TCP_PORT}, {"web-0": east.pod})
+    export(east.cluster, "shop", "web")
+    wait_until(lambda: resolves(east, west), 15, "the exported name resolves")
+    east.cluster.edge.ip("link set wan down")
+    for daemon in west.causeway.all:
+        daemon.kill()
+    for daemon in west.causeway.all:
+        daemon.start()
+    wait_until(lambda: resolves(east, west), 15, "a degraded answer beats none")
+    east.cluster.edge.ip("link set wan up\nroute add default via 192.0.2.6\n"
+                         "route replace default via fd00:ff:1::2")
+    wait_until_reached(east, west)
