@@ -2,7 +2,7 @@
 
 import pytest
 
-from fabric.traffic import MIB, largest_ping, ping, serve_tcp, transfer
+from fabric.traffic import MIB, ping, serve_tcp, transfer
 
 IP_AND_ICMP = {4: 28, 6: 48}
 
@@ -41,16 +41,15 @@ def test_every_size_passes_or_is_refused_aloud(east, west, family):
             target = there.pod.address(family)
             fits = device_mtu(client.node.machine, "cw-vx") - IP_AND_ICMP[family]
             for size in sorted({*range(56, 1473, 59), fits, fits + 1, 1472}):
-                asked = client.machine.run("ping", "-n", "-c", 2, "-i", "0.2", "-W", 1, "-M", "do",
-                                           "-s", size, target, check=False)
+                asked = client.machine.run("ping", "-n", "-c", 1, "-W", "0.5", "-M", "do", "-s",
+                                           size, target, check=False)
                 text = asked.stdout + asked.stderr
                 if size <= fits:
-                    assert " 0% packet loss" in text, f"{client.name}: size {size}: {text}"
+                    assert asked.returncode == 0, f"{client.name}: size {size}: {text}"
                 else:
                     assert asked.returncode != 0, f"{client.name}: size {size} passed"
                     assert "too long" in text.lower() or "mtu" in text.lower(), (
                         f"{client.name}: size {size} vanished: {text}")
-            assert largest_ping(client.machine, target) == fits
 
 
 def test_the_hosts_themselves_reach_remote_pods(east, west):

@@ -92,11 +92,12 @@ def test_a_second_start_changes_nothing(east, west):
 DRIFT = {
     "a route to the remote cluster":
         "ip route del $(ip route show table 7487 | head -1 | cut -d' ' -f1) table 7487",
-    "all routes to the remote cluster": "ip route flush table 7487; ip -6 route flush table 7487",
+    "all routes to the remote cluster":  # "flush" cannot remove IPv6 routes by next-hop objects
+        "for f in -4 -6; do ip $f route show table 7487 | "
+        "while read dst rest; do ip $f route del $dst table 7487; done; done",
     "the rule": "ip rule del priority 7487",
     "the rule of IPv6": "ip -6 rule del priority 7487",
-    "the next hops": "ip nexthop flush proto 87 || for n in $(ip nexthop | awk '{print $2}'); "
-                     "do ip nexthop del id $n; done",
+    "the next hops": "ip nexthop | while read id number rest; do ip nexthop del id $number; done",
     "the nft table": "nft delete table inet causeway",
     "a rule of the nft table": "nft flush table inet causeway",
     "the FDB": "bridge fdb show dev cw-vx | while read mac rest; do "
