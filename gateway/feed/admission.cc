@@ -1,0 +1,222 @@
+#include "gateway/feed/admission.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace cw::gateway {
+namespace {
+
+constexpr std::size_t kMaxMessages = 20;  // in one condition
+
+// What is already given away. Prefixes of different clusters are disjoint, and only the outermost
+// of one cluster are kept, so a prefix's neighbours in order decide: O(log n) a question.
+class Taken {
+ public:
+  using Entry = std::pair<const Prefix, std::string>;  // whose it is
+
+  void add(const std::string& cluster, const Prefix& prefix) {
+    auto next = by_prefix_.upper_bound(prefix);
+    if (next != by_prefix_.begin() && std::prev(next)->first.contains(prefix)) return;
+    while (next != by_prefix_.end() && prefix.contains(next->first)) next = by_prefix_.erase(next);
+    by_prefix_.emplace_hint(next, prefix, cluster);
+  }
+  // Another cluster's prefix that shares addresses with `prefix`.
+  [[nodiscard]] const Entry* holder(const std::string& asking, const Prefix& prefix) const {
+    auto next = by_prefix_.upper_bound(prefix);
+    if (next != by_prefix_.begin()) {
+      const auto& before = *std::prev(next);
+      if (before.first.contains(prefix)) return before.second == asking ? nullptr : &before;
+    }
+    for (; next != by_prefix_.end() && prefix.contains(next->first); ++next) {
+      if (next->second != asking) return &*next;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::map<Prefix, std::string> by_prefix_;
+};
+
+// One cluster's claims while they are judged.
+struct Candidate {
+  const Claim* claim = nullptr;
+  std::vector<Prefix> fresh;  // allowed and not local, sorted; not yet accepted
+  AcceptedClaim result;
+};
+
+Candidate candidate_of(const Claim& claim, const PrefixSet& local) {
+  Candidate candidate{&claim, {}, {}};
+  const PrefixSet allowed(claim.allowed);
+  std::set<Prefix> claimed(claim.claimed.begin(), claim.claimed.end());
+  for (const auto& prefix : claimed) {
+    if (!allowed.covering(prefix)) {
+      candidate.result.refusals.push_back(
+          {RefusalReason::kOutsideAllowed,
+           fmt::format("{} is not within the allowed CIDRs", prefix.to_string())});
+    } else if (const auto ours = local.overlapping(prefix)) {
+      candidate.result.refusals.push_back(
+          {RefusalReason::kOverlapsLocal,
+           fmt::format("{} overlaps {} of this cluster", prefix.to_string(), ours->to_string())});
+    } else {
+      candidate.fresh.push_back(prefix);
+    }
+  }
+  return candidate;
+}
+
+// Accepts what nobody else has; the rest is refused or, in the first pass, left for the second.
+void accept(Candidate& candidate, Taken& taken, bool held_only) {
+  const auto& cluster = candidate.claim->cluster;
+  const std::set<Prefix> held(candidate.claim->held_before.begin(),
+                              candidate.claim->held_before.end());
+  std::vector<Prefix> later;
+  for (const auto& prefix : candidate.fresh) {
+    if (held_only && held.count(prefix) == 0) {
+      later.push_back(prefix);
+    } else if (const auto* holder = taken.holder(cluster, prefix)) {
+      candidate.result.refusals.push_back(
+          {RefusalReason::kOverlapsCluster,
+           fmt::format("{} overlaps {} of cluster {}", prefix.to_string(),
+                       holder->first.to_string(), holder->second)});
+    } else {
+      taken.add(cluster, prefix);
+      candidate.result.cidrs.push_back(prefix);
+    }
+  }
+  candidate.fresh = std::move(later);
+}
+
+std::vector<Prefix> within(const std::vector<Prefix>& prefixes, const PrefixSet& cidrs) {
+  std::vector<Prefix> inside;
+  for (const auto& prefix : prefixes) {
+    if (cidrs.covering(prefix)) inside.push_back(prefix);
+  }
+  std::sort(inside.begin(), inside.end());
+  inside.erase(std::unique(inside.begin(), inside.end()), inside.end());
+  return inside;
+}
+
+}  // namespace
+
+std::string_view reason_name(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kOutsideAllowed:
+      return "OutsideAllowed";
+    case RefusalReason::kOverlapsLocal:
+      return "OverlapsLocal";
+    case RefusalReason::kOverlapsCluster:
+      return "OverlapsCluster";
+    case RefusalReason::kUnknownGateway:
+      return "UnknownGateway";
+    case RefusalReason::kOtherCluster:
+      return "OtherCluster";
+    case RefusalReason::kTooLarge:
+      return "TooLarge";
+    case RefusalReason::kInvalid:
+      return "Invalid";
+  }
+  return "Invalid";
+}
+
+std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> claims,
+                                                     const std::vector<Prefix>& local) {
+  const PrefixSet local_set(local);
+  std::vector<Candidate> candidates;
+  candidates.reserve(claims.size());
+  for (const auto& claim : claims) candidates.push_back(candidate_of(claim, local_set));
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.claim->paired, a.claim->cluster) <
+           std::tie(b.claim->paired, b.claim->cluster);
+  });
+  Taken taken;
+  for (auto& candidate : candidates) accept(candidate, taken, true);
+  for (auto& candidate : candidates) accept(candidate, taken, false);
+  std::map<std::string, AcceptedClaim> accepted;
+  for (auto& candidate : candidates) {
+    auto& result = candidate.result;
+    std::sort(result.cidrs.begin(), result.cidrs.end());
+    std::sort(result.refusals.begin(), result.refusals.end());
+    accepted.emplace(candidate.claim->cluster, std::move(result));
+  }
+  return accepted;
+}
+
+AcceptedGateways accepted_gateways(const Announcement& announcement,
+                                   const api::ClusterPeer::Spec& peer, const PrefixSet& cidrs) {
+  AcceptedGateways accepted;
+  if (announcement.cluster != peer.cluster_id) {
+    accepted.refusals.push_back(
+        {RefusalReason::kOtherCluster,
+         fmt::format("{} speaks about cluster {}", peer.cluster_id, announcement.cluster)});
+    return accepted;
+  }
+  for (const auto& gateway : announcement.gateways) {
+    const auto known = std::find_if(
+        peer.gateways.begin(), peer.gateways.end(),
+        [&gateway](const api::PeerGateway& paired) { return paired.ordinal == gateway.ordinal; });
+    if (known == peer.gateways.end() || known->public_key != gateway.public_key) {
+      accepted.refusals.push_back({RefusalReason::kUnknownGateway,
+                                   fmt::format("gateway {} {}", gateway.ordinal,
+                                               known == peer.gateways.end()
+                                                   ? "is not in the ClusterPeer"
+                                                   : "has another key than the ClusterPeer says")});
+      continue;
+    }
+    accepted.gateways.push_back({{gateway.ordinal, gateway.public_key, gateway.endpoints},
+                                 gateway.draining,
+                                 within(gateway.own, cidrs),
+                                 within(gateway.homed, cidrs)});
+  }
+  std::sort(accepted.gateways.begin(), accepted.gateways.end(),
+            [](const auto& a, const auto& b) { return a.gateway.ordinal < b.gateway.ordinal; });
+  std::sort(accepted.refusals.begin(), accepted.refusals.end());
+  return accepted;
+}
+
+AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs) {
+  AcceptedExport accepted{std::move(record), std::nullopt};
+  auto& endpoints = accepted.record.endpoints;
+  std::size_t left_out = 0;
+  std::optional<IpAddress> first;  // the lowest: independent of the order of endpoints
+  std::erase_if(endpoints, [&](const api::ExportEndpoint& endpoint) {
+    for (const auto& address : endpoint.addresses) {
+      if (cidrs.contains(address)) continue;
+      ++left_out;
+      if (!first.has_value() || address < *first) first = address;
+      return true;
+    }
+    return false;
+  });
+  if (left_out != 0) {
+    accepted.refusal =
+        Refusal{RefusalReason::kOutsideAllowed,
+                fmt::format("{} endpoint(s) of export {} are outside the accepted CIDRs ({})",
+                            left_out, accepted.record.service.to_string(), first->to_string())};
+  }
+  return accepted;
+}
+
+api::Condition claims_condition(std::span<const Refusal> refusals) {
+  api::Condition condition;
+  condition.type = "ClaimsAccepted";
+  if (refusals.empty()) {
+    condition.status = api::ConditionStatus::kTrue;
+    condition.reason = "Accepted";
+    condition.message = "all that the cluster says is accepted";
+    return condition;
+  }
+  condition.status = api::ConditionStatus::kFalse;
+  condition.reason = reason_name(refusals.front().reason);
+  for (std::size_t i = 0; i < refusals.size() && i < kMaxMessages; ++i) {
+    condition.message += (i == 0 ? "" : "; ") + refusals[i].message;
+  }
+  if (refusals.size() > kMaxMessages) {
+    condition.message += fmt::format("; and {} more", refusals.size() - kMaxMessages);
+  }
+  return condition;
+}
+
+}  // namespace cw::gateway

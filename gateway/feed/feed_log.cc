@@ -1,0 +1,118 @@
+#include "gateway/feed/feed_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "gateway/feed/messages.h"
+
+namespace cw::gateway {
+
+Result<bool> FeedLog::announce(const Announcement& announcement) {
+  auto message = encode_statement(announcement);
+  if (message == announcement_) return false;
+  // Read back as a receiver would: better refused here, by name, than there.
+  if (auto heard = parse_event(message, announcement.cluster); !heard) {
+    return fail(heard.error().context("announcement"));
+  }
+  announcement_ = std::move(message);
+  announcement_version_ = ++version_;
+  return true;
+}
+
+Result<bool> FeedLog::put(const api::ExportRecord& record) {
+  const auto& key = record.service;
+  auto message = encode_statement(record);
+  const auto known = entries_.find(key);
+  const bool had = known != entries_.end() && !known->second.gone;
+  if (had && known->second.message == message) return false;
+  if (auto heard = parse_event(message, record.cluster); !heard) {
+    return fail(heard.error().context("export " + key.to_string()));
+  }
+  const auto bytes = bytes_ + message.size() - (had ? known->second.message.size() : 0);
+  if ((!had && exports_ >= kMaxExports) || bytes > kMaxExportBytes) {
+    return fail(Errc::kTooLarge, fmt::format("export {}: over {} exports or {} MiB of them",
+                                             key.to_string(), kMaxExports, kMaxExportBytes >> 20U));
+  }
+  bytes_ = bytes;
+  if (!had) ++exports_;
+  place(key, std::move(message), false);
+  return true;
+}
+
+bool FeedLog::remove(const api::ObjectKey& service) {
+  const auto known = entries_.find(service);
+  if (known == entries_.end() || known->second.gone) return false;
+  bytes_ -= known->second.message.size();
+  --exports_;
+  place(service, encode_statement(Withdrawn{service}), true);
+  return true;
+}
+
+void FeedLog::place(const api::ObjectKey& service, std::string message, bool gone) {
+  auto& entry = entries_[service];
+  order_.erase(entry.version);
+  withdrawn_.erase(entry.version);
+  entry = {++version_, std::move(message), gone};
+  order_.emplace(entry.version, service);
+  if (gone) withdrawn_.insert(entry.version);
+  while (withdrawn_.size() > max_withdrawn_) {
+    horizon_ = *withdrawn_.begin();
+    withdrawn_.erase(withdrawn_.begin());
+    const auto oldest = order_.find(horizon_);
+    entries_.erase(oldest->second);
+    order_.erase(oldest);
+  }
+}
+
+std::string FeedLog::token(std::uint64_t version) const {
+  return fmt::format("{}-{}", instance_, version);
+}
+
+FeedLog::Cursor FeedLog::start(const std::string& resume_token) const {
+  Cursor cursor;
+  if (resume_token.rfind(instance_ + "-", 0) != 0) return cursor;
+  const auto* first = resume_token.data() + instance_.size() + 1;
+  const auto* last = resume_token.data() + resume_token.size();
+  std::uint64_t version = 0;
+  const auto [end, error] = std::from_chars(first, last, version);
+  if (error != std::errc{} || end != last || version > version_ || version < horizon_) {
+    return cursor;
+  }
+  cursor.phase = Cursor::Phase::kLive;
+  cursor.version = version;
+  return cursor;
+}
+
+std::optional<std::string> FeedLog::next(Cursor& cursor) const {
+  if (cursor.announced < announcement_version_) {
+    cursor.announced = announcement_version_;
+    return announcement_;
+  }
+  if (!complete_) return std::nullopt;
+  // A stream that slept through forgotten withdrawals starts over.
+  if (cursor.phase != Cursor::Phase::kStart &&
+      std::max(cursor.version, cursor.snapshot_start) < horizon_) {
+    cursor.phase = Cursor::Phase::kStart;
+  }
+  if (cursor.phase == Cursor::Phase::kStart) {
+    cursor.phase = Cursor::Phase::kSnapshot;
+    cursor.version = 0;
+    cursor.snapshot_start = version_;
+    return encode_statement(SnapshotBegin{});
+  }
+  for (auto at = order_.upper_bound(cursor.version); at != order_.end(); ++at) {
+    cursor.version = at->first;
+    const auto& entry = entries_.at(at->second);
+    const bool snapshot = cursor.phase == Cursor::Phase::kSnapshot;
+    if (snapshot && entry.gone && entry.version <= cursor.snapshot_start) continue;
+    return snapshot ? entry.message : entry.message + encode_token(token(entry.version));
+  }
+  if (cursor.phase == Cursor::Phase::kLive) return std::nullopt;
+  cursor.phase = Cursor::Phase::kLive;
+  cursor.version = version_;
+  return encode_statement(SnapshotEnd{}) + encode_token(token(version_));
+}
+
+}  // namespace cw::gateway

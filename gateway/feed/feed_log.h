@@ -1,0 +1,68 @@
+// What a cluster says, in the order in which it changed: each export has one place, that of its
+// newest version, and a withdrawal leaves a tombstone. A stream's place is a cursor; what is after
+// it is what the stream still has to hear, so slow streams need no queues. Not thread-safe.
+//
+//   version:   3      4      7       9            cursor 4: hears "a" and "-c", then is up to date
+//   what:      b      d      a      -c (gone)     a changes again: moves from 7 to 10
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "gateway/feed/statement.h"
+
+namespace cw::gateway {
+
+class FeedLog {
+ public:
+  // `instance` must differ between processes: resume tokens of another instance mean nothing.
+  FeedLog(std::string instance, std::size_t max_withdrawn)
+      : instance_(std::move(instance)), max_withdrawn_(max_withdrawn) {}
+
+  // False: the same as before. kTooLarge: over the limits of statement.h; nothing changed.
+  [[nodiscard]] Result<bool> announce(const Announcement& announcement);
+  [[nodiscard]] Result<bool> put(const api::ExportRecord& record);
+  bool remove(const api::ObjectKey& service);
+  void complete() { complete_ = true; }  // until then no snapshot begins
+
+  struct Cursor {
+    enum class Phase { kStart, kSnapshot, kLive };
+    Phase phase = Phase::kStart;
+    std::uint64_t announced = 0;       // version of the announcement that was heard
+    std::uint64_t version = 0;         // all exports up to it were heard
+    std::uint64_t snapshot_start = 0;  // withdrawals up to it do not matter to the snapshot
+  };
+  // Continues after the token if it is ours and not too old, else with a snapshot.
+  [[nodiscard]] Cursor start(const std::string& resume_token) const;
+  // The next message (an encoded Event) for a stream at `cursor`; none: it is up to date.
+  [[nodiscard]] std::optional<std::string> next(Cursor& cursor) const;
+
+ private:
+  struct Entry {
+    std::uint64_t version = 0;
+    std::string message;
+    bool gone = false;
+  };
+
+  void place(const api::ObjectKey& service, std::string message, bool gone);
+  [[nodiscard]] std::string token(std::uint64_t version) const;
+
+  std::string instance_;
+  std::size_t max_withdrawn_;
+  bool complete_ = false;
+  std::uint64_t version_ = 0;
+  std::string announcement_;
+  std::uint64_t announcement_version_ = 0;
+  std::map<api::ObjectKey, Entry> entries_;
+  std::map<std::uint64_t, api::ObjectKey> order_;
+  std::set<std::uint64_t> withdrawn_;  // versions of tombstones
+  std::uint64_t horizon_ = 0;          // tombstones up to here are forgotten
+  std::size_t exports_ = 0;            // entries that are not gone
+  std::size_t bytes_ = 0;              // of their messages
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,88 @@
+#include "gateway/feed/fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <span>
+
+#include "api/types/meta.h"
+
+namespace cw::gateway {
+namespace {
+
+std::span<const std::uint8_t> octets(const std::string& bytes) {
+  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+void Fields::note(Errc code, std::string_view field, std::string_view what) {
+  if (good()) error_ = Error{code, fmt::format("{}: {}: {}", message_, field, what)};
+}
+
+void Fields::wrong(std::string_view field, std::string_view what) {
+  note(Errc::kInvalid, field, what);
+}
+
+void Fields::too_large(std::string_view field, std::string_view what) {
+  note(Errc::kTooLarge, field, what);
+}
+
+void Fields::count(std::string_view field, int count, std::size_t most) {
+  if (count < 0 || static_cast<std::size_t>(count) > most) {
+    too_large(field, fmt::format("{} of them, at most {} are taken", count, most));
+  }
+}
+
+std::string Fields::text(std::string_view field, const std::string& value, std::size_t most) {
+  if (value.size() > most) {
+    too_large(field, fmt::format("{} bytes, at most {} are taken", value.size(), most));
+    return {};
+  }
+  // Such text ends in logs, conditions and labels.
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::any_of(value.begin(), value.end(), control)) {
+    wrong(field, "has control characters");
+    return {};
+  }
+  return value;
+}
+
+std::string Fields::label(std::string_view field, const std::string& value) {
+  if (api::is_dns_label(value)) return value;
+  wrong(field, "is not a DNS label");
+  return {};
+}
+
+std::string Fields::one_of(std::string_view field, const std::string& value,
+                           std::initializer_list<std::string_view> allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
+  wrong(field, "has an unknown value");
+  return {};
+}
+
+std::uint16_t Fields::port(std::string_view field, std::uint32_t value) {
+  if (value >= 1 && value <= 65535) return static_cast<std::uint16_t>(value);
+  wrong(field, fmt::format("{} is not a port", value));
+  return 0;
+}
+
+Prefix Fields::prefix(std::string_view field, const std::string& address, std::uint32_t length) {
+  const auto host = parsed(field, IpAddress::from_bytes(octets(address)));
+  if (!good()) return {};
+  const auto prefix = parsed(field, Prefix::of(host, length));
+  if (prefix.address() != host) wrong(field, "has host bits set");
+  return prefix;
+}
+
+IpAddress Fields::unicast(std::string_view field, const std::string& bytes) {
+  auto address = parsed(field, IpAddress::from_bytes(octets(bytes)));
+  if (!good()) return {};
+  if (address.is_unspecified() || address.is_loopback() || address.is_link_local() ||
+      address.is_multicast()) {
+    wrong(field, address.to_string() + " cannot be an endpoint");
+  }
+  return address;
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,52 @@
+// Reads the fields of one message from outside: each check returns a usable value and remembers the
+// first mistake, so that a parser reads like the message it parses.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/prefix.h"
+
+namespace cw::gateway {
+
+class Fields {
+ public:
+  explicit Fields(std::string_view message) : message_(message) {}
+
+  [[nodiscard]] bool good() const { return !error_.has_value(); }
+  [[nodiscard]] const Error& error() const { return *error_; }  // unless good()
+
+  void wrong(std::string_view field, std::string_view what);      // kInvalid
+  void too_large(std::string_view field, std::string_view what);  // kTooLarge
+
+  void count(std::string_view field, int count, std::size_t most);
+  [[nodiscard]] std::string text(std::string_view field, const std::string& value,
+                                 std::size_t most);
+  [[nodiscard]] std::string label(std::string_view field, const std::string& value);
+  [[nodiscard]] std::string one_of(std::string_view field, const std::string& value,
+                                   std::initializer_list<std::string_view> allowed);
+  [[nodiscard]] std::uint16_t port(std::string_view field, std::uint32_t value);  // 1..65535
+  // No host bits beyond the length.
+  [[nodiscard]] Prefix prefix(std::string_view field, const std::string& address,
+                              std::uint32_t length);
+  // Not unspecified, loopback, link-local or multicast.
+  [[nodiscard]] IpAddress unicast(std::string_view field, const std::string& bytes);
+
+  template <typename T>
+  [[nodiscard]] T parsed(std::string_view field, Result<T> value) {
+    if (value) return std::move(*value);
+    wrong(field, value.error().text);
+    return T{};
+  }
+
+ private:
+  void note(Errc code, std::string_view field, std::string_view what);
+
+  std::string message_;
+  std::optional<Error> error_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,33 @@
+// The feed's wire form (api/proto/feed.proto) to and from plain values. Parsing is total: any bytes
+// give a value within the limits of statement.h and of the DNS, or an error that names the field.
+// Pure; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "gateway/feed/statement.h"
+
+namespace cw::gateway {
+
+struct WatchQuery {
+  GatewayId caller;
+  std::string resume_token;
+  friend bool operator==(const WatchQuery&, const WatchQuery&) = default;
+};
+[[nodiscard]] std::string encode_query(const WatchQuery& query);
+[[nodiscard]] Result<WatchQuery> parse_query(std::string_view bytes);
+
+// An Event. Serialized fields may be concatenated: encode_statement() + encode_token() is one
+// message, so a statement is encoded once for all streams.
+[[nodiscard]] std::string encode_statement(const Statement& statement);
+[[nodiscard]] std::string encode_token(std::string_view resume_token);
+// `cluster` is who speaks; records are theirs by definition. kTooLarge, kInvalid.
+[[nodiscard]] Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster);
+
+// One record alone, as the Intake keeps it.
+[[nodiscard]] std::string encode_record(const api::ExportRecord& record);
+[[nodiscard]] Result<api::ExportRecord> parse_record(std::string_view bytes,
+                                                     const std::string& cluster);
+
+}  // namespace cw::gateway
