@@ -1,0 +1,234 @@
+#include "gateway/feed/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/fake/sim_loop.h"
+
+namespace cw::gateway {
+namespace {
+
+std::vector<Prefix> prefixes(std::initializer_list<std::string_view> texts) {
+  std::vector<Prefix> list;
+  for (const auto text : texts) list.push_back(*Prefix::parse(text));
+  return list;
+}
+
+WallTime day(int n) { return WallTime(std::chrono::hours(24 * n)); }
+
+Claim claim(std::string cluster, int paired, std::initializer_list<std::string_view> claimed,
+            std::initializer_list<std::string_view> held = {}) {
+  return {std::move(cluster), day(paired), prefixes({"10.0.0.0/8", "fd00::/16"}), prefixes(claimed),
+          prefixes(held)};
+}
+
+// "10.1.0.0/16 !OverlapsLocal": what is accepted, and why not.
+std::string text(const AcceptedClaim& accepted) {
+  std::string out;
+  for (const auto& cidr : accepted.cidrs) out += (out.empty() ? "" : " ") + cidr.to_string();
+  for (const auto& refusal : accepted.refusals) {
+    out += (out.empty() ? "!" : " !") + std::string(reason_name(refusal.reason));
+  }
+  return out;
+}
+
+using Texts = std::map<std::string, std::string>;
+
+Texts judged(const std::vector<Claim>& claims, std::initializer_list<std::string_view> local = {}) {
+  Texts out;
+  for (const auto& [cluster, accepted] : accepted_claims(claims, prefixes(local))) {
+    out[cluster] = text(accepted);
+  }
+  return out;
+}
+
+TEST(Claims, WithinWhatIsAllowedAreAccepted) {
+  EXPECT_EQ(judged({claim("east", 1, {"10.2.0.0/16", "10.1.0.0/16", "fd00:1::/32"})}),
+            (Texts{{"east", "10.1.0.0/16 10.2.0.0/16 fd00:1::/32"}}));
+}
+
+TEST(Claims, OutsideWhatIsAllowedAreRefusedAndTheRestKept) {
+  const auto accepted = accepted_claims(
+      std::vector{claim("east", 1, {"10.1.0.0/16", "192.168.0.0/16", "0.0.0.0/0"})}, {});
+  EXPECT_EQ(text(accepted.at("east")), "10.1.0.0/16 !OutsideAllowed !OutsideAllowed");
+  EXPECT_EQ(accepted.at("east").refusals[1].message,
+            "192.168.0.0/16 is not within the allowed CIDRs");
+}
+
+TEST(Claims, OverlappingTheLocalClusterAreRefusedInBothDirections) {
+  EXPECT_EQ(judged({claim("east", 1, {"10.1.0.0/16", "10.4.0.0/14", "10.9.9.0/24"})},
+                   {"10.5.0.0/16", "10.9.0.0/16"}),
+            (Texts{{"east", "10.1.0.0/16 !OverlapsLocal !OverlapsLocal"}}));
+}
+
+TEST(Claims, OverlapIsWonByTheOlderPeerThenTheLowerId) {
+  EXPECT_EQ(judged({claim("a", 2, {"10.1.0.0/16"}), claim("b", 1, {"10.1.2.0/24"})}),
+            (Texts{{"a", "!OverlapsCluster"}, {"b", "10.1.2.0/24"}}));
+  EXPECT_EQ(judged({claim("b", 1, {"10.1.0.0/16"}), claim("a", 1, {"10.0.0.0/12"})}),
+            (Texts{{"a", "10.0.0.0/12"}, {"b", "!OverlapsCluster"}}));
+}
+
+TEST(Claims, WhatWasAcceptedBeforeStays) {
+  EXPECT_EQ(judged({claim("young", 9, {"10.1.0.0/16"}, {"10.1.0.0/16"}),
+                    claim("old", 1, {"10.0.0.0/12", "10.32.0.0/16"})}),
+            (Texts{{"young", "10.1.0.0/16"}, {"old", "10.32.0.0/16 !OverlapsCluster"}}));
+  // Both were: only the older can be right.
+  EXPECT_EQ(judged({claim("young", 9, {"10.1.0.0/16"}, {"10.1.0.0/16"}),
+                    claim("old", 1, {"10.1.0.0/16"}, {"10.1.0.0/16"})}),
+            (Texts{{"young", "!OverlapsCluster"}, {"old", "10.1.0.0/16"}}));
+  // What is held but claimed no longer is free again.
+  EXPECT_EQ(judged({claim("young", 9, {}, {"10.1.0.0/16"}), claim("old", 1, {"10.1.0.0/16"})}),
+            (Texts{{"young", ""}, {"old", "10.1.0.0/16"}}));
+}
+
+TEST(Claims, AClusterMayNestItsOwnPrefixes) {
+  EXPECT_EQ(
+      judged({claim("east", 1, {"10.1.0.0/16", "10.1.2.0/24", "10.1.0.0/16"}, {"10.1.2.0/24"}),
+              claim("west", 2, {"10.1.3.0/24", "10.0.0.0/15"})}),
+      (Texts{{"east", "10.1.0.0/16 10.1.2.0/24"}, {"west", "!OverlapsCluster !OverlapsCluster"}}));
+}
+
+// Random claims of four clusters over the same few addresses.
+std::vector<Claim> random_claims(Random& random, std::vector<Prefix>& local) {
+  const auto draw = [&random](std::vector<Prefix>& into, std::uint64_t most) {
+    for (auto n = random.next() % (most + 1); n > 0; --n) {
+      const auto bits = random.next();
+      into.push_back(*Prefix::of(IpAddress::v4({10, static_cast<std::uint8_t>(bits & 7U),
+                                                static_cast<std::uint8_t>(bits >> 8U), 0}),
+                                 static_cast<unsigned>(11 + (bits >> 16U) % 14)));
+    }
+  };
+  draw(local, 2);
+  std::vector<Claim> claims;
+  for (int i = 0; i < 4; ++i) {
+    Claim one{"c" + std::to_string(i), day(static_cast<int>(random.next() % 3)), {}, {}, {}};
+    draw(one.allowed, 3);
+    one.allowed.push_back(*Prefix::parse("10.0.0.0/13"));
+    draw(one.claimed, 6);
+    one.held_before = one.claimed;
+    if (!one.held_before.empty()) one.held_before.resize(random.next() % one.claimed.size());
+    claims.push_back(std::move(one));
+  }
+  return claims;
+}
+
+TEST(Claims, HoldTheirLawsWhateverTheOrder) {
+  SeededRandom random(11);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Prefix> local;
+    auto claims = random_claims(random, local);
+    const auto accepted = accepted_claims(claims, local);
+    for (const auto& a : claims) {
+      const auto& mine = accepted.at(a.cluster);
+      const std::set<Prefix> distinct(a.claimed.begin(), a.claimed.end());
+      EXPECT_EQ(mine.cidrs.size() + mine.refusals.size(), distinct.size());
+      for (const auto& cidr : mine.cidrs) {
+        EXPECT_TRUE(PrefixSet(a.allowed).covering(cidr).has_value());
+        EXPECT_FALSE(PrefixSet(local).overlapping(cidr).has_value());
+        for (const auto& b : claims) {
+          if (a.cluster == b.cluster) continue;
+          EXPECT_FALSE(PrefixSet(accepted.at(b.cluster).cidrs).overlapping(cidr).has_value());
+        }
+      }
+    }
+    std::reverse(claims.begin(), claims.end());
+    std::swap(claims[0], claims[2]);
+    EXPECT_EQ(accepted_claims(claims, local), accepted);
+    // Once accepted and held, the same claims give the same again.
+    for (auto& one : claims) one.held_before = accepted.at(one.cluster).cidrs;
+    const auto again = accepted_claims(claims, local);
+    for (const auto& [cluster, result] : accepted) EXPECT_EQ(again.at(cluster).cidrs, result.cidrs);
+  }
+}
+
+api::ClusterPeer::Spec peer() {
+  api::ClusterPeer::Spec spec;
+  spec.cluster_id = "east";
+  spec.gateways = {{0, "key-0", {}}, {1, "key-1", {}}};
+  return spec;
+}
+
+TEST(Gateways, PairedOnesAreTakenWithWhatIsWithinTheAcceptedPrefixes) {
+  Announcement announcement{"east", {}, {}};
+  const auto endpoint = *Endpoint::parse("192.0.2.1:4500");
+  announcement.gateways.push_back({1,
+                                   "key-1",
+                                   {endpoint},
+                                   true,
+                                   prefixes({"10.1.1.0/24", "172.16.0.0/12"}),
+                                   prefixes({"10.1.2.0/24", "10.1.1.0/24", "10.1.2.0/24"})});
+  announcement.gateways.push_back({0, "key-0", {}, false, {}, {}});
+  const auto accepted =
+      accepted_gateways(announcement, peer(), PrefixSet(prefixes({"10.1.0.0/16"})));
+  EXPECT_TRUE(accepted.refusals.empty());
+  ASSERT_EQ(accepted.gateways.size(), 2U);
+  EXPECT_EQ(accepted.gateways[0].gateway.ordinal, 0U);
+  const api::LearnedGateway want{{1, "key-1", {endpoint}},
+                                 true,
+                                 prefixes({"10.1.1.0/24"}),
+                                 prefixes({"10.1.1.0/24", "10.1.2.0/24"})};
+  EXPECT_EQ(accepted.gateways[1], want);
+}
+
+TEST(Gateways, KeysComeFromPairingOnly) {
+  Announcement announcement{"east", {}, {}};
+  announcement.gateways = {{0, "forged", {}, false, {}, {}},
+                           {1, "key-1", {}, false, {}, {}},
+                           {2, "key-2", {}, false, {}, {}}};
+  const auto accepted = accepted_gateways(announcement, peer(), {});
+  ASSERT_EQ(accepted.gateways.size(), 1U);
+  EXPECT_EQ(accepted.gateways[0].gateway.ordinal, 1U);
+  ASSERT_EQ(accepted.refusals.size(), 2U);
+  EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kUnknownGateway);
+  EXPECT_EQ(accepted.refusals[0].message, "gateway 0 has another key than the ClusterPeer says");
+  EXPECT_EQ(accepted.refusals[1].message, "gateway 2 is not in the ClusterPeer");
+}
+
+TEST(Gateways, NobodySpeaksForAnotherCluster) {
+  Announcement announcement{"west", {}, {{0, "key-0", {}, false, {}, {}}}};
+  const auto accepted = accepted_gateways(announcement, peer(), {});
+  EXPECT_TRUE(accepted.gateways.empty());
+  ASSERT_EQ(accepted.refusals.size(), 1U);
+  EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kOtherCluster);
+  EXPECT_EQ(accepted.refusals[0].message, "east speaks about cluster west");
+}
+
+TEST(Exports, LoseTheEndpointsOutsideAndSaySo) {
+  api::ExportRecord record;
+  record.cluster = "east";
+  record.service = {"shop", "db"};
+  for (const auto* address : {"10.1.0.1", "10.2.0.1", "10.1.0.2", "10.2.0.0"}) {
+    record.endpoints.push_back({{*IpAddress::parse(address)}, "h", "", true});
+  }
+  // One good address does not excuse a bad one.
+  record.endpoints.push_back(
+      {{*IpAddress::parse("10.1.0.3"), *IpAddress::parse("8.8.8.8")}, "h", "", true});
+  const PrefixSet cidrs(prefixes({"10.1.0.0/16"}));
+  const auto accepted = accepted_export(record, cidrs);
+  EXPECT_EQ(accepted.record.endpoints.size(), 2U);
+  ASSERT_TRUE(accepted.refusal.has_value());
+  EXPECT_EQ(accepted.refusal->message,
+            "3 endpoint(s) of export shop/db are outside the accepted CIDRs (8.8.8.8)");
+  const auto again = accepted_export(accepted.record, cidrs);
+  EXPECT_EQ(again.record, accepted.record);
+  EXPECT_FALSE(again.refusal.has_value());
+}
+
+TEST(ClaimsCondition, NamesTheFirstReasonAndEveryRefusalUpToTwenty) {
+  EXPECT_EQ(claims_condition({}).status, api::ConditionStatus::kTrue);
+  EXPECT_EQ(claims_condition({}).reason, "Accepted");
+  std::vector<Refusal> refusals = {{RefusalReason::kOverlapsLocal, "one"},
+                                   {RefusalReason::kUnknownGateway, "two"}};
+  const auto condition = claims_condition(refusals);
+  EXPECT_EQ(condition.type, "ClaimsAccepted");
+  EXPECT_EQ(condition.status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(condition.reason, "OverlapsLocal");
+  EXPECT_EQ(condition.message, "one; two");
+  refusals.resize(25, {RefusalReason::kInvalid, "x"});
+  EXPECT_NE(claims_condition(refusals).message.find("; and 5 more"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cw::gateway
