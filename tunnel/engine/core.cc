@@ -1,0 +1,390 @@
+#include "tunnel/engine/core.h"
+
+#include <algorithm>
+
+namespace cw::tunnel::engine {
+
+namespace {
+
+// Above this many waiting handshakes, and for a second after, strangers must show a cookie.
+constexpr std::size_t kLoadThreshold = 512;
+
+bool older(const Keypair& keypair, Duration age, TimePoint now) {
+  return now - keypair.created >= age;
+}
+
+}  // namespace
+
+Core::~Core() {
+  while (!peers_.empty()) remove_peer(peers_.begin()->first);
+}
+
+Duration Core::jitter() { return milliseconds(static_cast<std::int64_t>(random_.next() % 334)); }
+
+// --- types 1-3 ---
+
+bool Core::admit(Bytes message, const Path& from, TimePoint now, std::size_t queued, Output& out) {
+  if (queued >= kLoadThreshold) loaded_at_ = now;
+  const bool under_load = loaded_at_ && now - *loaded_at_ <= seconds(1);
+  const auto verdict = checker_->check(message, from.remote, now, random_);
+  if (verdict == MacVerdict::kInvalid) return false;
+  if (!under_load) return true;
+  if (verdict == MacVerdict::kValidWithCookie) return limiter_.allow(from.remote.address, now);
+  const auto reply = checker_->reply(message, from.remote, now, random_);
+  out.datagrams.push_back({from, {reply.begin(), reply.end()}, kHandshakeTos});
+  return false;
+}
+
+void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
+                       std::size_t queued, Output& out) {
+  const auto type = message_type(message);
+  if (!type || !identity_) return;
+  switch (*type) {
+    case MessageType::kInitiation:
+      if (admit(message, from, now, queued, out)) on_initiation(message, from, now, out);
+      break;
+    case MessageType::kResponse:
+      if (admit(message, from, now, queued, out)) on_response(message, from, now, wall, out);
+      break;
+    case MessageType::kCookie:
+      if (const auto found = indices_.find(receiver_of(message)); found != indices_.end()) {
+        // Not authenticated by the peer's keys: no roaming, no counters, no early retransmission.
+        (void)found->second.peer->macs.take_reply(message, now);
+      }
+      break;
+    case MessageType::kData:
+      on_data(message, from, now, wall, out);
+      break;
+  }
+}
+
+void Core::on_initiation(Bytes message, const Path& from, TimePoint now, Output& out) {
+  const auto caller = identify(*identity_, message);
+  if (!caller) return;
+  auto* peer = find_peer(caller->public_key);
+  if (peer == nullptr) return;
+  if (peer->initiation_consumed && now - *peer->initiation_consumed < kInitiationInterval) return;
+  if (!peer->handshake.consume_initiation(*caller, message)) return;
+  peer->initiation_consumed = now;
+  peer->rx_bytes += message.size();
+
+  drop_index(peer->handshake_index);
+  auto keypair = std::make_shared<Keypair>();
+  const auto index = new_index(*peer, keypair);
+  auto response = peer->handshake.create_response(index, random_);
+  if (!response) {
+    std::optional<std::uint32_t> unused = index;
+    drop_index(unused);
+    return;
+  }
+  received_authenticated(*peer, from, now);
+  peer->handshake_sent = now;
+  peer->macs.sign(*response, now);
+  begin_session(*peer, now);
+  emit(*peer, *response, out, kHandshakeTos);
+  sent_authenticated(*peer, now);
+}
+
+void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out) {
+  const auto found = indices_.find(receiver_of(message));
+  if (found == indices_.end() || found->second.keypair != nullptr) return;
+  auto& peer = *found->second.peer;
+  if (!peer.handshake.consume_response(message)) return;
+  found->second.keypair = std::make_shared<Keypair>();
+  peer.handshake_index.reset();  // the index is the keypair's now
+  peer.rx_bytes += message.size();
+  received_authenticated(peer, from, now);
+  begin_session(peer, now);
+  peer.timers.retransmit.reset();
+  peer.timers.attempts = 0;
+  peer.timers.last_minute_handshake = false;
+  peer.last_handshake = wall;
+  // The responder may not use the session before it has heard from us on it.
+  if (peer.staged.empty()) {
+    send_keepalive(peer, now, wall, out);
+  } else {
+    flush_staged(peer, now, wall, out);
+  }
+}
+
+// Turns the finished handshake into the key pair that its index was reserved for.
+void Core::begin_session(Peer& peer, TimePoint now) {
+  auto keys = peer.handshake.derive_keys();
+  CW_CHECK(keys.has_value());
+  auto keypair = indices_.at(keys->local_index).keypair;
+  keypair->keys = *keys;
+  keypair->created = now;
+  keypair->peer = &peer;
+  if (keypair->keys.initiator) {
+    // A session that the peer has not confirmed is kept for what is still on its way.
+    drop_keypair(peer.previous);
+    if (peer.next != nullptr) {
+      drop_keypair(peer.current);
+      peer.previous = std::move(peer.next);
+    } else {
+      peer.previous = std::move(peer.current);
+    }
+    peer.next = nullptr;
+    peer.current = std::move(keypair);
+  } else {
+    drop_keypair(peer.next);
+    drop_keypair(peer.previous);
+    peer.next = std::move(keypair);
+  }
+  peer.timers.zero_keys = now + kRejectAfterTime * 3;
+}
+
+void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out) {
+  if (!retry) peer.timers.attempts = 0;
+  if (peer.handshake_sent && now - *peer.handshake_sent < kRekeyTimeout) return;
+  if (!identity_ || !peer.path || !peer.handshake.possible()) return;
+  drop_index(peer.handshake_index);
+  const auto index = new_index(peer, nullptr);
+  auto message = peer.handshake.create_initiation(index, wall, random_);
+  peer.handshake_index = index;
+  if (!message) return drop_index(peer.handshake_index);
+  peer.handshake_sent = now;
+  peer.macs.sign(*message, now);
+  emit(peer, *message, out, kHandshakeTos);
+  sent_authenticated(peer, now);
+  peer.timers.retransmit = now + kRekeyTimeout + jitter();
+}
+
+// --- data ---
+
+bool Core::usable_for_send(const Peer& peer, TimePoint now) const {
+  return peer.current != nullptr && !older(*peer.current, kRejectAfterTime, now) &&
+         peer.current->next_counter < kRejectAfterMessages;
+}
+
+SendGrant Core::grant_send(const IpAddress& destination, std::size_t count, std::size_t bytes,
+                           TimePoint now, WallTime wall, Output& out) {
+  SendGrant grant;
+  const auto route = routes_.find(destination);
+  if (!route) return grant;
+  auto& peer = **route;
+  grant.peer = &peer;
+  if (!peer.path) {
+    grant.verdict = SendVerdict::kNoEndpoint;
+    return grant;
+  }
+  if (!usable_for_send(peer, now) || kRejectAfterMessages - peer.current->next_counter < count) {
+    grant.verdict = SendVerdict::kStage;
+    return grant;
+  }
+  grant.verdict = SendVerdict::kSend;
+  grant.keypair = peer.current;
+  grant.path = *peer.path;
+  grant.first_counter = peer.current->next_counter;
+  peer.current->next_counter += count;
+  peer.tx_bytes += bytes + count * (kDataHeader + kTagSize);
+  sent_authenticated(peer, now);
+  if (!peer.timers.new_handshake) {
+    peer.timers.new_handshake = now + kKeepaliveTimeout + kRekeyTimeout + jitter();
+  }
+  const auto& current = *peer.current;
+  if (current.next_counter > kRekeyAfterMessages ||
+      (current.keys.initiator && older(current, kRekeyAfterTime, now))) {
+    send_initiation(peer, false, now, wall, out);
+  }
+  return grant;
+}
+
+void Core::stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out) {
+  if (peer.staged.size() >= Peer::kMaxStaged) peer.staged.pop_front();
+  peer.staged.emplace_back(packet.begin(), packet.end());
+  send_initiation(peer, false, now, wall, out);
+}
+
+namespace {
+
+// Header, padding and AEAD of one data message.
+std::vector<std::uint8_t> seal_message(const Keypair& keypair, std::uint64_t counter, Bytes packet,
+                                       std::size_t padded) {
+  std::vector<std::uint8_t> message(kDataHeader + padded + kTagSize);
+  message[0] = static_cast<std::uint8_t>(MessageType::kData);
+  store_le(message, 4, keypair.keys.remote_index);
+  store_le(message, 8, counter);
+  std::vector<std::uint8_t> plain(padded);
+  std::copy(packet.begin(), packet.end(), plain.begin());
+  seal(keypair.keys.send, counter, plain, {}, std::span(message).subspan(kDataHeader));
+  return message;
+}
+
+}  // namespace
+
+SendVerdict Core::encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out) {
+  const auto inner = parse_inner(packet);
+  if (!inner) return SendVerdict::kNoPeer;
+  const auto padded = padded_size(packet.size(), mtu_);
+  const auto grant = grant_send(inner->destination, 1, padded, now, wall, out);
+  if (grant.verdict == SendVerdict::kStage) stage(*grant.peer, packet, now, wall, out);
+  if (grant.verdict == SendVerdict::kSend) {
+    out.datagrams.push_back({grant.path,
+                             seal_message(*grant.keypair, grant.first_counter, packet, padded),
+                             static_cast<std::uint8_t>(inner->tos & 3U)});
+  }
+  return grant.verdict;
+}
+
+void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+  auto packets = std::move(peer.staged);
+  peer.staged.clear();
+  for (const auto& packet : packets) {
+    // The route may have moved to another peer since: it is looked up again.
+    (void)encrypt(packet, now, wall, out);
+  }
+}
+
+void Core::send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+  if (!peer.path) return;
+  if (!usable_for_send(peer, now)) return send_initiation(peer, false, now, wall, out);
+  const auto counter = peer.current->next_counter++;
+  emit(peer, seal_message(*peer.current, counter, {}, 0), out, 0);
+  sent_authenticated(peer, now);
+}
+
+std::shared_ptr<Keypair> Core::grant_open(std::uint32_t index, TimePoint now) const {
+  const auto found = indices_.find(index);
+  if (found == indices_.end() || found->second.keypair == nullptr) return nullptr;
+  const auto& keypair = found->second.keypair;
+  if (keypair->peer == nullptr || older(*keypair, kRejectAfterTime, now)) return nullptr;
+  return keypair;
+}
+
+void Core::on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out) {
+  const auto keypair = grant_open(receiver_of(message), now);
+  const auto counter = load_le<std::uint64_t>(message, 8);
+  if (keypair == nullptr || !keypair->replay.check(counter)) return;
+  std::vector<std::uint8_t> plain(message.size() - kDataHeader - kTagSize);
+  if (!open(keypair->keys.receive, counter, message.subspan(kDataHeader), {}, plain)) return;
+  Opened one{counter, message.size(), plain, false};
+  commit_open(keypair, {&one, 1}, from, now, wall, out);
+  if (one.deliver) out.packets.emplace_back(one.packet.begin(), one.packet.end());
+}
+
+void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
+                       const Path& from, TimePoint now, WallTime wall, Output& out) {
+  auto* peer = keypair->peer;
+  if (peer == nullptr) return;
+  bool authenticated = false;
+  bool data = false;
+  for (auto& one : batch) {
+    one.deliver = false;
+    if (!keypair->replay.accept(one.counter)) continue;
+    authenticated = true;
+    peer->rx_bytes += one.message_size;
+    if (one.packet.empty()) continue;  // a keepalive
+    data = true;
+    const auto inner = parse_inner(one.packet);
+    if (!inner) continue;
+    const auto owner = routes_.find(inner->source);
+    if (!owner || *owner != peer) continue;  // not its address: dropped (cryptokey routing)
+    one.packet = one.packet.first(inner->length);
+    one.deliver = true;
+  }
+  if (!authenticated) return;
+
+  if (keypair == peer->next) {  // the initiator has confirmed the session
+    drop_keypair(peer->previous);
+    peer->previous = std::move(peer->current);
+    peer->current = std::move(peer->next);
+    peer->next = nullptr;
+    peer->timers.retransmit.reset();
+    peer->timers.attempts = 0;
+    peer->timers.last_minute_handshake = false;
+    peer->last_handshake = wall;
+    flush_staged(*peer, now, wall, out);
+  }
+  received_authenticated(*peer, from, now);
+  if (data) {
+    if (!peer->timers.keepalive) {
+      peer->timers.keepalive = now + kKeepaliveTimeout;
+    } else {
+      peer->timers.need_another_keepalive = true;
+    }
+  }
+  const auto* current = peer->current.get();
+  if (!peer->timers.last_minute_handshake && current != nullptr && current->keys.initiator &&
+      older(*current, kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout, now)) {
+    peer->timers.last_minute_handshake = true;
+    send_initiation(*peer, false, now, wall, out);
+  }
+}
+
+// --- timers ---
+
+void Core::emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos) {
+  if (!peer.path) return;
+  peer.tx_bytes += message.size();
+  out.datagrams.push_back({*peer.path, {message.begin(), message.end()}, tos});
+}
+
+void Core::sent_authenticated(Peer& peer, TimePoint now) {
+  peer.timers.keepalive.reset();
+  if (peer.persistent_keepalive != 0) {
+    peer.timers.persistent = now + seconds(peer.persistent_keepalive);
+  }
+}
+
+void Core::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
+  peer.path = from;  // roaming: the newest authenticated source is where the peer is
+  peer.timers.new_handshake.reset();
+  if (peer.persistent_keepalive != 0) {
+    peer.timers.persistent = now + seconds(peer.persistent_keepalive);
+  }
+}
+
+void Core::tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+  auto& timers = peer.timers;
+  const auto due = [now](std::optional<TimePoint>& timer) {
+    if (!timer || *timer > now) return false;
+    timer.reset();
+    return true;
+  };
+  if (due(timers.retransmit)) {
+    if (timers.attempts > kMaxAttempts) {
+      timers.keepalive.reset();
+      peer.staged.clear();
+      if (!timers.zero_keys) timers.zero_keys = now + kRejectAfterTime * 3;
+    } else {
+      ++timers.attempts;
+      if (peer.path) peer.path->local.reset();
+      send_initiation(peer, true, now, wall, out);
+    }
+  }
+  if (due(timers.keepalive)) {
+    send_keepalive(peer, now, wall, out);
+    if (timers.need_another_keepalive) {
+      timers.need_another_keepalive = false;
+      timers.keepalive = now + kKeepaliveTimeout;
+    }
+  }
+  if (due(timers.new_handshake)) {
+    if (peer.path) peer.path->local.reset();
+    send_initiation(peer, false, now, wall, out);
+  }
+  if (due(timers.zero_keys)) zero_keys(peer);
+  if (due(timers.persistent) && peer.persistent_keepalive != 0) {
+    timers.persistent = now + seconds(peer.persistent_keepalive);
+    send_keepalive(peer, now, wall, out);
+  }
+}
+
+void Core::tick(TimePoint now, WallTime wall, Output& out) {
+  for (auto& [key, peer] : peers_) {
+    const auto next = peer->timers.next();
+    if (next && *next <= now) tick_peer(*peer, now, wall, out);
+  }
+}
+
+std::optional<TimePoint> Core::next_timer() const {
+  std::optional<TimePoint> first;
+  for (const auto& [key, peer] : peers_) {
+    const auto next = peer->timers.next();
+    if (next && (!first || *next < *first)) first = next;
+  }
+  return first;
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,152 @@
+// The WireGuard protocol of one device, pure: datagrams, packets, time and randomness in;
+// datagrams, packets and the next timer out. No sockets, no threads; the owner serialises all calls
+// (the device holds one mutex, for the moments outside the AEAD). Rules and constants: Donenfeld,
+// NDSS 2017, sections 5 and 6; docs/protocol/wireguard.md numbers them and names their tests.
+//
+// The data path works in batches: grant_send() and grant_open() hand out keys and counters, the
+// caller runs the AEAD outside the lock, commit_open() takes the results. encrypt() and
+// on_datagram() do the same for single packets.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "tunnel/driver.h"
+#include "tunnel/engine/allowed_ips.h"
+#include "tunnel/engine/inner.h"
+#include "tunnel/engine/peer.h"
+
+namespace cw::tunnel::engine {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+inline constexpr std::uint64_t kRekeyAfterMessages = std::uint64_t{1} << 60U;
+inline constexpr Duration kRekeyAfterTime = seconds(120);
+inline constexpr Duration kRejectAfterTime = seconds(180);
+inline constexpr Duration kRekeyTimeout = seconds(5);
+inline constexpr Duration kKeepaliveTimeout = seconds(10);
+inline constexpr Duration kInitiationInterval = milliseconds(20);  // 50 a second and peer
+inline constexpr unsigned kMaxAttempts = 18;                       // 90 s of retransmissions
+inline constexpr std::uint8_t kHandshakeTos = 0x88;                // AF41
+
+// A datagram to send. Data messages carry the inner packet's ECN in `tos`.
+struct Datagram {
+  Path to;
+  std::vector<std::uint8_t> bytes;
+  std::uint8_t tos = 0;
+};
+// What a call wants sent and delivered.
+struct Output {
+  std::vector<Datagram> datagrams;
+  std::vector<std::vector<std::uint8_t>> packets;  // for the TUN, in order
+};
+
+enum class SendVerdict : std::uint8_t {
+  kSend,       // encrypt with the grant
+  kStage,      // no session: stage() the packets, a handshake is on its way
+  kNoPeer,     // no allowed IP matches: ICMP unreachable
+  kNoEndpoint  // the peer has never been heard of: ICMP unreachable
+};
+struct SendGrant {
+  SendVerdict verdict = SendVerdict::kNoPeer;
+  std::shared_ptr<Keypair> keypair;
+  std::uint64_t first_counter = 0;
+  Path path;
+  Peer* peer = nullptr;  // for stage(), within the same locked section
+};
+
+// One decrypted data message of a batch, all of one keypair and one source.
+struct Opened {
+  std::uint64_t counter = 0;
+  std::size_t message_size = 0;    // with header and tag
+  std::span<std::uint8_t> packet;  // plaintext with padding; commit_open() trims it
+  bool deliver = false;            // set by commit_open(): write it to the TUN
+};
+
+class Core {
+ public:
+  Core(Random& random, std::size_t mtu = 1420) : random_(random), mtu_(mtu) {}
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // Configuration; each keeps every session it does not concern.
+  void set_private_key(const Key& key);
+  void set_mtu(std::size_t mtu) { mtu_ = mtu; }
+  // The peer, made if need be; null for our own public key (which is ignored silently).
+  Peer* add_peer(const Key& public_key);
+  [[nodiscard]] Peer* find_peer(const Key& public_key);
+  void remove_peer(const Key& public_key);
+  void set_preshared(Peer& peer, const Key& key);
+  void set_endpoint(Peer& peer, const Endpoint& endpoint);
+  // Seconds, 0: off. Turned on, it sends one with the next tick().
+  void set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now);
+  void add_allowed_ip(Peer& peer, const Prefix& prefix);
+  void remove_allowed_ip(Peer& peer, const Prefix& prefix);
+  [[nodiscard]] const std::map<Key, std::unique_ptr<Peer>>& peers() const { return peers_; }
+  [[nodiscard]] const std::optional<Identity>& identity() const { return identity_; }
+
+  // Types 1-3, and type 4 as a batch of one. `queued` is how many handshakes wait behind this one.
+  void on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
+                   std::size_t queued, Output& out);
+  // One plain packet from the TUN.
+  SendVerdict encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out);
+
+  // `count` packets to one destination, `bytes` of plaintext with padding in all.
+  [[nodiscard]] SendGrant grant_send(const IpAddress& destination, std::size_t count,
+                                     std::size_t bytes, TimePoint now, WallTime wall, Output& out);
+  void stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out);
+  [[nodiscard]] std::shared_ptr<Keypair> grant_open(std::uint32_t index, TimePoint now) const;
+  void commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
+                   const Path& from, TimePoint now, WallTime wall, Output& out);
+  // A send failed because the sticky source is no longer ours: forget it.
+  void forget_source(const Key& peer);
+
+  // Runs what is due. next_timer() may come earlier after any other call.
+  void tick(TimePoint now, WallTime wall, Output& out);
+  [[nodiscard]] std::optional<TimePoint> next_timer() const;
+
+ private:
+  void on_initiation(Bytes message, const Path& from, TimePoint now, Output& out);
+  void on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
+  void on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
+  [[nodiscard]] bool admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
+                           Output& out);
+
+  void send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out);
+  void send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out);
+  void flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out);
+  void emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos);
+  void begin_session(Peer& peer, TimePoint now);
+  [[nodiscard]] bool usable_for_send(const Peer& peer, TimePoint now) const;
+  void sent_authenticated(Peer& peer, TimePoint now);
+  void received_authenticated(Peer& peer, const Path& from, TimePoint now);
+  [[nodiscard]] Duration jitter();
+
+  std::uint32_t new_index(Peer& peer, std::shared_ptr<Keypair> keypair);
+  void drop_index(std::optional<std::uint32_t>& index);
+  void drop_keypair(std::shared_ptr<Keypair>& keypair);
+  void zero_keys(Peer& peer);
+  void tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out);
+
+  struct IndexEntry {
+    Peer* peer = nullptr;
+    std::shared_ptr<Keypair> keypair;  // null: a handshake
+  };
+
+  Random& random_;
+  std::size_t mtu_;
+  std::optional<Identity> identity_;
+  std::optional<MacChecker> checker_;
+  RateLimiter limiter_;
+  std::optional<TimePoint> loaded_at_;
+  std::map<Key, std::unique_ptr<Peer>> peers_;
+  AllowedIps<Peer*> routes_;
+  std::unordered_map<std::uint32_t, IndexEntry> indices_;
+};
+
+}  // namespace cw::tunnel::engine

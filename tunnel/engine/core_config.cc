@@ -1,0 +1,111 @@
+// The Core's configuration and its index table; core.cc has the protocol.
+#include <algorithm>
+
+#include "tunnel/engine/core.h"
+
+namespace cw::tunnel::engine {
+
+void Core::set_private_key(const Key& key) {
+  if (identity_ && identity_->private_key == key) return;
+  if (key.is_zero()) {
+    identity_.reset();
+    checker_.reset();
+    for (auto& [public_key, peer] : peers_) zero_keys(*peer);
+    return;
+  }
+  identity_ = Identity{key, key.public_key()};
+  checker_.emplace(identity_->public_key);
+  remove_peer(identity_->public_key);  // nobody is a peer of itself
+  for (auto& [public_key, peer] : peers_) {
+    zero_keys(*peer);
+    peer->handshake.set_identity(*identity_);
+    peer->handshake_sent.reset();  // the new identity may call at once
+  }
+}
+
+Peer* Core::find_peer(const Key& public_key) {
+  const auto found = peers_.find(public_key);
+  return found == peers_.end() ? nullptr : found->second.get();
+}
+
+Peer* Core::add_peer(const Key& public_key) {
+  if (identity_ && identity_->public_key == public_key) return nullptr;
+  auto& slot = peers_[public_key];
+  if (slot == nullptr) {
+    slot = std::make_unique<Peer>(identity_.value_or(Identity{}), public_key);
+  }
+  return slot.get();
+}
+
+void Core::remove_peer(const Key& public_key) {
+  const auto found = peers_.find(public_key);
+  if (found == peers_.end()) return;
+  auto& peer = *found->second;
+  zero_keys(peer);
+  for (const auto& prefix : peer.allowed_ips) routes_.remove(prefix, &peer);
+  peers_.erase(found);
+}
+
+void Core::set_preshared(Peer& peer, const Key& key) {
+  peer.preshared_key = key;
+  peer.handshake.set_preshared(key);
+}
+
+void Core::set_endpoint(Peer& peer, const Endpoint& endpoint) {
+  peer.path = Path{endpoint, std::nullopt, 0};
+}
+
+void Core::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
+  const bool turned_on = peer.persistent_keepalive == 0 && interval != 0;
+  peer.persistent_keepalive = interval;
+  if (interval == 0) {
+    peer.timers.persistent.reset();
+  } else if (turned_on) {
+    peer.timers.persistent = now;  // one at once, by the next tick
+  }
+}
+
+void Core::add_allowed_ip(Peer& peer, const Prefix& prefix) {
+  for (auto& [key, other] : peers_) {
+    if (other.get() != &peer) other->allowed_ips.erase(prefix);
+  }
+  peer.allowed_ips.insert(prefix);
+  routes_.insert(prefix, &peer);
+}
+
+void Core::remove_allowed_ip(Peer& peer, const Prefix& prefix) {
+  if (peer.allowed_ips.erase(prefix) != 0) routes_.remove(prefix, &peer);
+}
+
+void Core::forget_source(const Key& public_key) {
+  if (auto* peer = find_peer(public_key); peer != nullptr && peer->path) peer->path->local.reset();
+}
+
+std::uint32_t Core::new_index(Peer& peer, std::shared_ptr<Keypair> keypair) {
+  for (;;) {
+    const auto index = static_cast<std::uint32_t>(random_.next());
+    if (indices_.try_emplace(index, IndexEntry{&peer, keypair}).second) return index;
+  }
+}
+
+void Core::drop_index(std::optional<std::uint32_t>& index) {
+  if (index) indices_.erase(*index);
+  index.reset();
+}
+
+void Core::drop_keypair(std::shared_ptr<Keypair>& keypair) {
+  if (keypair == nullptr) return;
+  indices_.erase(keypair->keys.local_index);
+  keypair->peer = nullptr;
+  keypair.reset();
+}
+
+void Core::zero_keys(Peer& peer) {
+  drop_keypair(peer.previous);
+  drop_keypair(peer.current);
+  drop_keypair(peer.next);
+  drop_index(peer.handshake_index);
+  peer.handshake.clear();
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,52 @@
+// The IP packet inside the tunnel, as far as WireGuard looks into it: version, length, addresses,
+// ECN. Everything else is the kernel's business.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "base/prefix.h"
+#include "tunnel/engine/crypto.h"
+
+namespace cw::tunnel::engine {
+
+struct Inner {
+  IpAddress source;
+  IpAddress destination;
+  std::size_t length = 0;  // by its own header; padding beyond it is to be cut off
+  std::uint8_t tos = 0;    // DSCP and ECN
+};
+
+// Nothing unless `packet` begins with an IPv4 or IPv6 header whose length fits into it.
+[[nodiscard]] inline std::optional<Inner> parse_inner(Bytes packet) {
+  if (packet.size() >= 20 && packet[0] >> 4U == 4) {
+    Inner inner;
+    inner.length = static_cast<std::size_t>(packet[2]) << 8U | packet[3];
+    if (inner.length < 20 || inner.length > packet.size()) return std::nullopt;
+    inner.tos = packet[1];
+    inner.source = *IpAddress::from_bytes(packet.subspan(12, 4));
+    inner.destination = *IpAddress::from_bytes(packet.subspan(16, 4));
+    return inner;
+  }
+  if (packet.size() >= 40 && packet[0] >> 4U == 6) {
+    Inner inner;
+    inner.length = 40 + (static_cast<std::size_t>(packet[4]) << 8U | packet[5]);
+    if (inner.length > packet.size()) return std::nullopt;
+    inner.tos = static_cast<std::uint8_t>((packet[0] & 0x0fU) << 4U | packet[1] >> 4U);
+    inner.source = *IpAddress::from_bytes(packet.subspan(8, 16));
+    inner.destination = *IpAddress::from_bytes(packet.subspan(24, 16));
+    return inner;
+  }
+  return std::nullopt;
+}
+
+// Plaintext size on the wire: padded to 16 bytes but never beyond the device's MTU; of a packet
+// larger than the MTU only the last, partial unit counts (as the kernel does for GSO leftovers).
+[[nodiscard]] constexpr std::size_t padded_size(std::size_t length, std::size_t mtu) {
+  const auto unit = mtu != 0 && length > mtu ? length % mtu : length;
+  auto padded = (unit + 15) & ~std::size_t{15};
+  if (mtu != 0) padded = std::min(padded, mtu);
+  return length - unit + std::max(padded, unit);
+}
+
+}  // namespace cw::tunnel::engine

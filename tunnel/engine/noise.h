@@ -1,0 +1,102 @@
+// Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s as WireGuard uses it (paper section 5.4.2-5.4.5): the
+// handshake between one local identity and one peer. Pure: keys, bytes, time and randomness in,
+// messages and transport keys out. A consume_* that fails changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/loop.h"
+#include "base/random.h"
+#include "tunnel/engine/crypto.h"
+#include "tunnel/engine/messages.h"
+#include "tunnel/key.h"
+
+namespace cw::tunnel::engine {
+
+using Timestamp = std::array<std::uint8_t, 12>;  // TAI64N, big endian: memcmp is order
+
+// TAI64N of a wall clock time, whitened to 2^24 ns (about 16.8 ms), so that it tells nothing of
+// load.
+[[nodiscard]] Timestamp tai64n(WallTime time);
+
+// The two directions' keys that a finished handshake gives.
+struct TransportKeys {
+  Bytes32 send{};
+  Bytes32 receive{};
+  std::uint32_t local_index = 0;
+  std::uint32_t remote_index = 0;
+  bool initiator = false;
+  ~TransportKeys() {
+    wipe(send);
+    wipe(receive);
+  }
+};
+
+struct Identity {
+  Key private_key;
+  Key public_key;
+};
+
+enum class HandshakeState : std::uint8_t {
+  kZeroed,
+  kCreatedInitiation,
+  kConsumedInitiation,
+  kCreatedResponse,
+};
+
+// What the first part of consuming an initiation tells: who says it is calling.
+struct Caller {
+  Key public_key;
+  Bytes32 hash{};  // state to go on with
+  Bytes32 chain_key{};
+  Bytes32 ephemeral{};
+  std::uint32_t sender = 0;
+};
+
+// The responder's first half: two DHs, before the peer is known. Nothing: not for us or forged.
+[[nodiscard]] std::optional<Caller> identify(const Identity& identity, Bytes initiation);
+
+class Handshake {
+ public:
+  Handshake(const Identity& identity, const Key& peer, const Key& preshared);
+  ~Handshake();
+  Handshake(const Handshake&) = default;
+  Handshake& operator=(const Handshake&) = default;
+
+  void set_preshared(const Key& preshared) { preshared_ = preshared.bytes(); }
+  // A new local identity: forgets the running handshake, computes the static-static secret anew.
+  void set_identity(const Identity& identity);
+  // False: the peer's public key is a low-order point; nothing may ever be sent to it.
+  [[nodiscard]] bool possible() const { return static_static_.has_value(); }
+  [[nodiscard]] HandshakeState state() const { return state_; }
+  [[nodiscard]] std::uint32_t local_index() const { return local_index_; }
+
+  // Macs are left zero: cookie.h fills them.
+  [[nodiscard]] std::optional<Initiation> create_initiation(std::uint32_t local_index, WallTime now,
+                                                            Random& random);
+  // The second half: static-static, timestamp (strictly newer than the last accepted one).
+  [[nodiscard]] bool consume_initiation(const Caller& caller, Bytes initiation);
+  [[nodiscard]] std::optional<Response> create_response(std::uint32_t local_index, Random& random);
+  [[nodiscard]] bool consume_response(Bytes response);
+  // After create_response or consume_response; forgets the handshake's own secrets.
+  [[nodiscard]] std::optional<TransportKeys> derive_keys();
+  void clear();
+
+ private:
+  Identity identity_;
+  Key peer_;
+  Bytes32 preshared_{};
+  std::optional<Bytes32> static_static_;
+  HandshakeState state_ = HandshakeState::kZeroed;
+  bool response_consumed_ = false;
+  Bytes32 hash_{};
+  Bytes32 chain_key_{};
+  Bytes32 ephemeral_private_{};
+  Bytes32 remote_ephemeral_{};
+  std::uint32_t local_index_ = 0;
+  std::uint32_t remote_index_ = 0;
+  Timestamp last_timestamp_{};
+};
+
+}  // namespace cw::tunnel::engine
