@@ -1,0 +1,208 @@
+#include "api/dir/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+
+#include "api/dir/yaml.h"
+#include "base/unique_fd.h"
+
+namespace cw::api {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kSuffix = ".yaml";
+constexpr std::string_view kTemporary = ".tmp-";  // .tmp-<pid>-<n>
+
+bool is_temporary(const fs::path& path) {
+  return path.filename().string().rfind(kTemporary, 0) == 0;
+}
+
+Result<> fsync_folder(const fs::path& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return fail(errno_error(errno, folder.string()));
+  return {};
+}
+
+Result<> write_file(const fs::path& path, std::string_view text, mode_t mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd) return fail(errno_error(errno, path.string()));
+  while (!text.empty()) {
+    const auto n = ::write(fd.get(), text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail(errno_error(errno, path.string()));
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (::fsync(fd.get()) != 0) return fail(errno_error(errno, path.string()));
+  return {};
+}
+
+// At most a little more than parse_yaml takes, so that it can say "too large".
+Result<std::string> read_file(const UniqueFd& fd, const fs::path& path) {
+  std::string text;
+  char buffer[16384];
+  while (text.size() <= (std::size_t{1} << 20U)) {
+    const auto n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(errno_error(errno, path.string()));
+    if (n == 0) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+// What a hand-written file may leave out, filled in the same way at every read.
+Result<json> completed(json body, Kind kind, const ObjectKey& key, const fs::path& path,
+                       const struct stat& status) {
+  const auto wrong = [&](std::string_view what) {
+    return fail(Errc::kInvalid, fmt::format("{}:1: {}", path.string(), what));
+  };
+  if (!body.is_object()) return wrong("want a mapping");
+  const auto& kind_info = info(kind);
+  if (body.contains("kind") && body["kind"] != kind_info.name) {
+    return wrong(fmt::format("kind: want {}", kind_info.name));
+  }
+  body["kind"] = kind_info.name;
+  body["apiVersion"] = kind_info.api_version;
+  auto& meta = body["metadata"];
+  if (meta.is_null()) meta = json::object();
+  if (!meta.is_object()) return wrong("metadata: want a mapping");
+  if (meta.contains("name") && meta["name"] != key.name) {
+    return wrong("metadata.name: differs from the file's name");
+  }
+  meta["name"] = key.name;
+  if (kind_info.namespaced) {
+    if (meta.contains("namespace") && meta["namespace"] != key.ns) {
+      return wrong("metadata.namespace: differs from the folder's name");
+    }
+    meta["namespace"] = key.ns;
+  }
+  if (!meta.contains("uid")) {
+    meta["uid"] =
+        "file-" +
+        version_of(json{{"metadata", {{"kind", kind_info.name}, {"key", key.to_string()}}}});
+  }
+  if (!meta.contains("generation")) meta["generation"] = 1;
+  if (!meta.contains("creationTimestamp")) {
+    meta["creationTimestamp"] = format_time(WallTime(std::chrono::seconds(status.st_mtim.tv_sec)));
+  }
+  meta.erase("resourceVersion");
+  return body;
+}
+
+}  // namespace
+
+fs::path Files::folder(Kind kind) const { return root_ / info(kind).plural; }
+
+fs::path Files::path_of(Kind kind, const ObjectKey& key) const {
+  const auto file = key.name + std::string(kSuffix);
+  return key.ns.empty() ? folder(kind) / file : folder(kind) / key.ns / file;
+}
+
+Result<> Files::set_up() {
+  std::error_code error;
+  for (const auto& kind : all_kinds()) {
+    fs::create_directories(folder(kind.kind), error);
+    if (error) {
+      return fail(errno_error(error.value(), "store folder " + folder(kind.kind).string()));
+    }
+  }
+  const auto guard = lock();  // nobody is in the middle of a write now
+  if (!guard) return fail(guard.error());
+  for (fs::recursive_directory_iterator at(root_, error), end; !error && at != end;
+       at.increment(error)) {
+    if (is_temporary(at->path())) {
+      std::error_code ignored;  // another process may be cleaning too
+      fs::remove(at->path(), ignored);
+    }
+  }
+  return {};
+}
+
+Result<std::shared_ptr<void>> Files::lock() {
+  const auto path = root_ / ".lock";
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd) return fail(errno_error(errno, path.string()));
+  while (::flock(fd.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return fail(errno_error(errno, path.string()));
+  }
+  return std::make_shared<UniqueFd>(std::move(fd));  // closing it unlocks
+}
+
+Result<std::optional<json>> Files::read(Kind kind, const ObjectKey& key) {
+  if (auto ok = check_key(kind, key); !ok) return fail(ok.error());
+  const auto path = path_of(kind, key);
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd && errno == ENOENT) return std::optional<json>();
+  struct stat status {};
+  if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path.string()));
+  if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path.string() + ":1: not a file");
+  const auto text = read_file(fd, path);
+  if (!text) return fail(text.error());
+  auto body = parse_yaml(*text, path.string());
+  if (!body) return fail(body.error());
+  auto whole = completed(std::move(*body), kind, key, path, status);
+  if (!whole) return fail(whole.error());
+  return std::optional<json>(std::move(*whole));
+}
+
+Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
+  const auto path = path_of(kind, key);
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) return fail(errno_error(error.value(), path.parent_path().string()));
+  const auto temporary =
+      path.parent_path() / fmt::format("{}{}-{}", kTemporary, ::getpid(), ++temporary_);
+  const mode_t mode = kind == Kind::kSecret ? 0600 : 0644;
+  if (auto ok = write_file(temporary, to_yaml(body), mode); !ok) {
+    fs::remove(temporary, error);
+    return ok;
+  }
+  fs::rename(temporary, path, error);
+  if (error) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    return fail(errno_error(error.value(), path.string()));
+  }
+  return fsync_folder(path.parent_path());
+}
+
+Result<> Files::erase(Kind kind, const ObjectKey& key) {
+  const auto path = path_of(kind, key);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail(errno_error(errno, path.string()));
+  return fsync_folder(path.parent_path());
+}
+
+Result<std::vector<ObjectKey>> Files::list(Kind kind) const {
+  std::vector<ObjectKey> keys;
+  std::error_code error;
+  const auto take = [&](const fs::directory_entry& entry, const std::string& ns) {
+    const auto name = entry.path().filename().string();
+    if (name.size() <= kSuffix.size() || name.front() == '.' || !name.ends_with(kSuffix)) return;
+    ObjectKey key{ns, name.substr(0, name.size() - kSuffix.size())};
+    if (check_key(kind, key)) keys.push_back(std::move(key));
+  };
+  for (const auto& entry : fs::directory_iterator(folder(kind), error)) {
+    std::error_code status;
+    if (!info(kind).namespaced) {
+      take(entry, "");
+    } else if (entry.is_directory(status)) {
+      std::error_code inner;
+      for (const auto& file : fs::directory_iterator(entry.path(), inner)) {
+        take(file, entry.path().filename().string());
+      }
+    }
+  }
+  if (error) return fail(errno_error(error.value(), "store folder " + folder(kind).string()));
+  return keys;
+}
+
+}  // namespace cw::api

@@ -1,0 +1,199 @@
+#include "api/dir/yaml.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
+
+namespace cw::api {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
+constexpr std::size_t kMaxDepth = 64;
+
+// A plain (unquoted) scalar's JSON value, YAML 1.2 core schema.
+json plain_value(const std::string& text) {
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
+    return nullptr;
+  if (text == "true" || text == "True" || text == "TRUE") return true;
+  if (text == "false" || text == "False" || text == "FALSE") return false;
+  const auto* begin = text.data();
+  const auto* end = begin + text.size();
+  std::int64_t number = 0;
+  if (const auto [stop, ok] = std::from_chars(begin, end, number);
+      ok == std::errc{} && stop == end) {
+    if (number >= 0) return static_cast<std::uint64_t>(number);
+    return number;
+  }
+  std::uint64_t large = 0;
+  if (const auto [stop, ok] = std::from_chars(begin, end, large);
+      ok == std::errc{} && stop == end) {
+    return large;
+  }
+  if (text.find_first_not_of("0123456789+-.eE") == std::string::npos) {
+    double real = 0;
+    const auto [stop, ok] = std::from_chars(begin, end, real);
+    if (ok == std::errc{} && stop == end && std::isfinite(real)) return real;
+  }
+  return text;
+}
+
+struct Refused {
+  int line;
+  std::string what;
+};
+
+// Builds JSON from parser events: yaml-cpp's own node tree would follow aliases and lose
+// duplicates.
+class Builder final : public YAML::EventHandler {
+ public:
+  json take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { add(mark, nullptr, ""); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    throw Refused{mark.line, "aliases are not allowed"};
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                const std::string& value) override {
+    // "!" marks a quoted scalar, "?" or nothing a plain one.
+    const bool plain = tag.empty() || tag == "?";
+    if (!plain && tag != "!") throw Refused{mark.line, "tags are not allowed"};
+    add(mark, plain ? plain_value(value) : json(value), value);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    open(mark, json::array());
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    open(mark, json::object());
+  }
+  void OnMapEnd() override { close(); }
+  void OnAnchor(const YAML::Mark& mark, const std::string&) override {
+    throw Refused{mark.line, "anchors are not allowed"};
+  }
+
+ private:
+  struct Level {
+    json value;
+    std::string key;
+    bool has_key = false;
+  };
+
+  void open(const YAML::Mark& mark, json value) {
+    if (stack_.size() >= kMaxDepth) throw Refused{mark.line, "nested too deep"};
+    if (!stack_.empty() && stack_.back().value.is_object() && !stack_.back().has_key) {
+      throw Refused{mark.line, "a key must be a string"};
+    }
+    stack_.push_back({std::move(value), {}, false});
+  }
+  void close() {
+    auto done = std::move(stack_.back().value);
+    stack_.pop_back();
+    put(std::move(done));
+  }
+  void add(const YAML::Mark& mark, json value, const std::string& text) {
+    if (!stack_.empty() && stack_.back().value.is_object() && !stack_.back().has_key) {
+      auto& level = stack_.back();
+      if (value.is_null() || level.value.contains(text)) {
+        throw Refused{mark.line, value.is_null() ? "a key must be a string"
+                                                 : fmt::format("key \"{}\" is there twice", text)};
+      }
+      level.key = text;
+      level.has_key = true;
+      return;
+    }
+    put(std::move(value));
+  }
+  void put(json value) {
+    if (stack_.empty()) {
+      root_ = std::move(value);
+      return;
+    }
+    auto& level = stack_.back();
+    if (level.value.is_array()) {
+      level.value.push_back(std::move(value));
+    } else {
+      level.value[level.key] = std::move(value);
+      level.has_key = false;
+    }
+  }
+
+  std::vector<Level> stack_;
+  json root_;
+};
+
+void emit(YAML::Emitter& out, const json& value) {
+  if (value.is_object()) {
+    out << YAML::BeginMap;
+    for (const auto& [key, item] : value.items()) {
+      out << YAML::Key;
+      emit(out, key);
+      out << YAML::Value;
+      emit(out, item);
+    }
+    out << YAML::EndMap;
+  } else if (value.is_array()) {
+    if (value.empty()) out << YAML::Flow;
+    out << YAML::BeginSeq;
+    for (const auto& item : value) emit(out, item);
+    out << YAML::EndSeq;
+  } else if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    // Quote whatever would not read back as this string.
+    const bool plain = plain_value(text).is_string() && text.find('\n') == std::string::npos;
+    if (!plain) out << YAML::DoubleQuoted;
+    out << text;
+  } else if (value.is_null()) {
+    out << YAML::Null;
+  } else if (value.is_boolean()) {
+    out << value.get<bool>();
+  } else {
+    out << value.dump();
+  }
+}
+
+}  // namespace
+
+Result<json> parse_yaml(std::string_view text, const std::string& name) {
+  if (text.size() > kMaxBytes) {
+    return fail(Errc::kTooLarge,
+                fmt::format("{}: {} bytes, at most {}", name, text.size(), kMaxBytes));
+  }
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    Builder builder;
+    if (!parser.HandleNextDocument(builder)) {
+      return fail(Errc::kInvalid, fmt::format("{}:1: is empty", name));
+    }
+    Builder second;
+    if (parser.HandleNextDocument(second) && !second.take().is_null()) {
+      return fail(Errc::kInvalid, fmt::format("{}: holds several documents; one a file", name));
+    }
+    return builder.take();
+  } catch (const Refused& e) {
+    return fail(Errc::kInvalid, fmt::format("{}:{}: {}", name, e.line + 1, e.what));
+  } catch (const YAML::Exception& e) {
+    return fail(Errc::kInvalid, fmt::format("{}:{}: not YAML: {}", name, e.mark.line + 1, e.msg));
+  }
+}
+
+std::string to_yaml(const json& value) {
+  YAML::Emitter out;
+  emit(out, value);
+  return std::string(out.c_str()) + "\n";
+}
+
+}  // namespace cw::api

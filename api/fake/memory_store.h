@@ -1,0 +1,66 @@
+// A Store in memory for tests: the full semantics, plus faults on demand and a log of writes.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+
+#include "api/store/local_store.h"
+#include "api/types/codec.h"
+
+namespace cw::api {
+
+class MemoryBackend : public Backend {
+ public:
+  [[nodiscard]] Result<std::shared_ptr<void>> lock() override;
+  [[nodiscard]] Result<std::optional<nlohmann::json>> read(Kind kind,
+                                                           const ObjectKey& key) override;
+  [[nodiscard]] Result<> write(Kind kind, const ObjectKey& key,
+                               const nlohmann::json& body) override;
+  [[nodiscard]] Result<> erase(Kind kind, const ObjectKey& key) override;
+  // The next write or remove fails with this, once.
+  void fail_next(Error error) { failures_.push_back(std::move(error)); }
+  // "write ClusterPeer east\nerase Lease kube-system/x\n" since the last call.
+  [[nodiscard]] std::string take_log();
+
+ private:
+  std::map<std::pair<Kind, ObjectKey>, nlohmann::json> objects_;
+  std::deque<Error> failures_;
+  std::string log_;
+};
+
+class MemoryStore final : private MemoryBackend, public LocalStore {
+ public:
+  MemoryStore(Loop& loop, Random& random)
+      : LocalStore(loop, random, static_cast<MemoryBackend&>(*this)) {}
+  using MemoryBackend::fail_next;
+  using MemoryBackend::take_log;
+
+  // For set-up: creates or replaces the object with its status, as somebody else would.
+  template <typename T>
+  void put(const T& object) {
+    auto body = encode(object);
+    auto& meta = body["metadata"];
+    if (!meta.contains("uid")) meta["uid"] = "uid-" + object.meta.key.to_string();
+    if (!meta.contains("generation")) meta["generation"] = 1;
+    if (!meta.contains("creationTimestamp")) meta["creationTimestamp"] = "2026-01-01T00:00:00Z";
+    put_body(T::kKind, object.meta.key, body);
+  }
+  void put_body(Kind kind, const ObjectKey& key, const nlohmann::json& body);
+  void drop(Kind kind, const ObjectKey& key);
+  // The stored object; aborts if there is none or it does not decode.
+  template <typename T>
+  [[nodiscard]] T must_get(const ObjectKey& key) {
+    auto body = read(T::kKind, key);
+    CW_CHECK(body && *body);
+    auto object = decode<T>(**body);
+    CW_CHECK(object.has_value());
+    return *object;
+  }
+  [[nodiscard]] bool has(Kind kind, const ObjectKey& key) {
+    const auto body = read(kind, key);
+    return body && body->has_value();
+  }
+};
+
+}  // namespace cw::api

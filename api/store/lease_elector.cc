@@ -1,0 +1,147 @@
+#include "api/store/lease_elector.h"
+
+#include <optional>
+
+#include "api/types/codec.h"
+#include "base/log.h"
+
+namespace cw::api {
+
+struct LeaseElector::State {
+  State(Loop& l, Store& s, Random& r, LeaseConfig c, std::function<void(bool)> callback)
+      : loop(l), store(s), random(r), config(std::move(c)), on_change(std::move(callback)) {}
+
+  Loop& loop;
+  Store& store;
+  Random& random;
+  LeaseConfig config;
+  std::function<void(bool)> on_change;
+
+  bool leader = false;
+  bool released = false;
+  std::string seen_version;             // of the Lease when it last changed
+  TimePoint seen_at{};                  // and when we saw that, by our own clock
+  std::optional<TimePoint> renewed_at;  // our last successful write
+  std::function<void()> release_done;
+  Handle timer;
+  Handle deadline;
+  Handle request;
+
+  void start() { look(); }
+
+  void again(Duration delay) {
+    timer = loop.after(delay, [this] { look(); });
+  }
+  Duration retry_delay() {
+    const auto fifth = static_cast<std::uint64_t>(config.retry.count()) / 5 + 1;
+    return config.retry + Duration(static_cast<Duration::rep>(random.next() % fifth));
+  }
+
+  void look() {
+    request =
+        store.get(Kind::kLease, config.key, [this](Result<Object> got) { take(std::move(got)); });
+  }
+
+  void take(Result<Object> got) {
+    if (!got) {
+      if (got.error().code == Errc::kNotFound) return write(Lease{}, "");
+      log_debug("lease cannot be read",
+                {{"lease", config.key.to_string()}, {"error", got.error().text}});
+      return again(retry_delay());
+    }
+    auto lease = decode<Lease>(got->body);
+    if (!lease) {
+      log_warn("lease is broken",
+               {{"lease", config.key.to_string()}, {"error", lease.error().text}});
+      return again(retry_delay());
+    }
+    if (got->resource_version != seen_version) {
+      seen_version = got->resource_version;
+      seen_at = loop.now();
+    }
+    const bool ours = lease->holder == config.identity;
+    const bool free = lease->holder.empty() ||
+                      loop.now() - seen_at >= std::chrono::seconds(lease->duration_seconds);
+    if (ours || free) return write(*lease, got->resource_version);
+    set_leader(false);
+    again(retry_delay());
+  }
+
+  void write(Lease lease, const std::string& version) {
+    const auto now = loop.wall_now();
+    const bool fresh = version.empty();
+    if (lease.holder != config.identity) {
+      lease.acquired = now;
+      if (!fresh) ++lease.transitions;
+    }
+    lease.meta.key = config.key;
+    lease.holder = config.identity;
+    lease.renewed = now;
+    lease.duration_seconds =
+        static_cast<std::int32_t>(std::chrono::ceil<std::chrono::seconds>(config.duration).count());
+    Object object{Kind::kLease, config.key, version, encode(lease)};
+    auto done = [this](Result<Object> stored) {
+      if (!stored) {
+        log_debug("lease not taken",
+                  {{"lease", config.key.to_string()}, {"error", stored.error().text}});
+        return again(retry_delay());
+      }
+      seen_version = stored->resource_version;
+      seen_at = loop.now();
+      renewed_at = loop.now();
+      // A holder that cannot renew steps down before others may take over.
+      deadline = loop.after(config.renew, [this] { set_leader(false); });
+      set_leader(true);
+      again(retry_delay());
+    };
+    request = fresh ? store.create(std::move(object), std::move(done))
+                    : store.update(std::move(object), std::move(done));
+  }
+
+  void set_leader(bool now_leader) {
+    if (leader == now_leader || released) return;
+    leader = now_leader;
+    log_info(leader ? "lease taken" : "lease lost", {{"lease", config.key.to_string()}});
+    on_change(leader);
+  }
+
+  void release(std::function<void()> done) {
+    const bool was = leader;
+    set_leader(false);
+    released = true;
+    timer.reset();
+    deadline.reset();
+    release_done = std::move(done);
+    if (!was) return finish_release();
+    request = store.get(Kind::kLease, config.key, [this](Result<Object> got) {
+      auto lease = got ? decode<Lease>(got->body) : Result<Lease>(fail(got.error()));
+      if (!lease || lease->holder != config.identity) return finish_release();
+      lease->holder.clear();
+      lease->duration_seconds = 1;
+      request = store.update({Kind::kLease, config.key, got->resource_version, encode(*lease)},
+                             [this](const Result<Object>&) { finish_release(); });
+    });
+  }
+
+  void finish_release() {
+    timer = loop.after(Duration::zero(), [this] {
+      const auto done = std::move(release_done);
+      if (done) done();
+    });
+  }
+};
+
+LeaseElector::LeaseElector(Loop& loop, Store& store, Random& random, LeaseConfig config,
+                           std::function<void(bool)> on_change)
+    : state_(
+          std::make_unique<State>(loop, store, random, std::move(config), std::move(on_change))) {
+  state_->start();
+}
+
+LeaseElector::~LeaseElector() = default;
+
+bool LeaseElector::leader() const { return state_->leader; }
+
+void LeaseElector::release(std::function<void()> done) { state_->release(std::move(done)); }
+
+}  // namespace cw::api

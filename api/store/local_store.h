@@ -1,0 +1,73 @@
+// The Store's semantics over a backend that can read, write and erase whole objects: versions,
+// conflicts, generations, watches. The directory and memory stores are this plus a backend.
+//
+// The table is what watchers have been told; the backend is the truth. A write checks against a
+// fresh read under the backend's lock, so several processes may share one backend; what others
+// changed comes in through observe().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "api/store/watch_log.h"
+
+namespace cw::api {
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // Held over a read-check-write; destroying it unlocks.
+  [[nodiscard]] virtual Result<std::shared_ptr<void>> lock() = 0;
+  // Nothing: there is no such object. kInvalid: there is one, but it is broken.
+  [[nodiscard]] virtual Result<std::optional<nlohmann::json>> read(Kind kind,
+                                                                   const ObjectKey& key) = 0;
+  [[nodiscard]] virtual Result<> write(Kind kind, const ObjectKey& key,
+                                       const nlohmann::json& body) = 0;
+  [[nodiscard]] virtual Result<> erase(Kind kind, const ObjectKey& key) = 0;
+};
+
+class LocalStore : public Store {
+ public:
+  LocalStore(Loop& loop, Random& random, Backend& backend);
+
+  [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
+  [[nodiscard]] Handle watch(const Selector& selector, const std::string& resource_version,
+                             WatchHandler handler) override;
+  [[nodiscard]] Handle get(Kind kind, const ObjectKey& key, WriteDone done) override;
+  [[nodiscard]] Handle create(Object object, WriteDone done) override;
+  [[nodiscard]] Handle update(Object object, WriteDone done) override;
+  [[nodiscard]] Handle update_status(Object object, WriteDone done) override;
+  [[nodiscard]] Handle remove(Kind kind, const ObjectKey& key, const std::string& resource_version,
+                              RemoveDone done) override;
+
+  // The object is now `body` (nothing: gone); tells watchers if that is news.
+  void observe(Kind kind, const ObjectKey& key, const std::optional<nlohmann::json>& body);
+  // Everything answers `why` and all watches end with it, until available() is called.
+  void unavailable(const Error& why);
+  void available();
+  // Watches must list again.
+  void expire_watches();
+  [[nodiscard]] std::vector<ObjectKey> keys(Kind kind) const;
+
+ private:
+  using Merge = nlohmann::json (*)(const nlohmann::json& stored, const nlohmann::json& next);
+  Result<Object> do_create(Object object);
+  Result<Object> do_update(const Object& object, Merge merge);
+  Result<> do_remove(Kind kind, const ObjectKey& key, const std::string& resource_version);
+  // Calls `done(result)` in the next turn unless the handle goes first.
+  template <typename T, typename Done>
+  Handle later(T result, Done done);
+
+  Loop& loop_;
+  Random& random_;
+  Backend& backend_;
+  std::optional<Error> away_;
+  std::map<Kind, std::map<ObjectKey, Object>> table_;
+  std::map<Kind, std::unique_ptr<WatchLog>> logs_;
+};
+
+// A content hash as resourceVersion; `body` without its own resourceVersion.
+[[nodiscard]] std::string version_of(nlohmann::json body);
+
+}  // namespace cw::api

@@ -1,0 +1,15 @@
+// Base64 (RFC 4648, padded), as Secrets carry it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace cw::api {
+
+[[nodiscard]] std::string encode_base64(std::string_view bytes);
+// Strict: padding required, no white space.
+[[nodiscard]] Result<std::string> decode_base64(std::string_view text);
+
+}  // namespace cw::api

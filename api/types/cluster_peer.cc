@@ -1,0 +1,85 @@
+#include "api/types/codec.h"
+#include "api/types/fields.h"
+
+namespace cw::api {
+
+using nlohmann::json;
+
+namespace {
+
+PeerGateway read_gateway(Fields& f) {
+  PeerGateway gateway;
+  if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
+  f.read("ordinal", gateway.ordinal);
+  f.require("publicKey", gateway.public_key);
+  f.read("endpoints", gateway.endpoints);
+  return gateway;
+}
+
+json to_json(const PeerGateway& gateway) {
+  json out{{"ordinal", gateway.ordinal}, {"publicKey", gateway.public_key}};
+  put_unless_empty(out, "endpoints", texts(gateway.endpoints));
+  return out;
+}
+
+}  // namespace
+
+template <>
+Result<ClusterPeer> decode(const json& body) {
+  std::optional<Error> mistake;
+  ClusterPeer peer;
+  peer.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  if (!fields.has("spec")) fields.wrong("spec", "is missing");
+  fields.object("spec", [&](Fields& spec) {
+    spec.require("clusterId", peer.spec.cluster_id);
+    if (!is_dns_label(peer.spec.cluster_id)) {
+      spec.wrong("clusterId", "want a DNS label: 1 to 63 of a-z, 0-9 and -");
+    }
+    spec.list("gateways", peer.spec.gateways, read_gateway);
+    if (peer.spec.gateways.empty()) spec.wrong("gateways", "want at least one");
+    spec.read("allowedCidrs", peer.spec.allowed_cidrs);
+    spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
+  });
+  fields.object("status", [&](Fields& status) {
+    status.read("cidrs", peer.status.cidrs);
+    status.list("gateways", peer.status.gateways, [](Fields& f) {
+      LearnedGateway learned;
+      learned.gateway = read_gateway(f);
+      f.read("draining", learned.draining);
+      f.read("own", learned.own);
+      f.read("homed", learned.homed);
+      return learned;
+    });
+    status.read("connected", peer.status.connected);
+    read_conditions(status, peer.status.conditions);
+  });
+  if (mistake) return fail(*mistake);
+  return peer;
+}
+
+template <>
+json encode(const ClusterPeer& peer) {
+  auto out = envelope(Kind::kClusterPeer, peer.meta);
+  auto& spec = out["spec"];
+  spec["clusterId"] = peer.spec.cluster_id;
+  spec["gateways"] = json::array();
+  for (const auto& gateway : peer.spec.gateways) spec["gateways"].push_back(to_json(gateway));
+  spec["allowedCidrs"] = texts(peer.spec.allowed_cidrs);
+  put_unless_empty(spec, "presharedKeySecret", peer.spec.preshared_key_secret);
+  if (peer.status == ClusterPeer::Status{}) return out;
+  auto& status = out["status"];
+  status["connected"] = peer.status.connected;
+  put_unless_empty(status, "cidrs", texts(peer.status.cidrs));
+  for (const auto& learned : peer.status.gateways) {
+    auto item = to_json(learned.gateway);
+    if (learned.draining) item["draining"] = true;
+    put_unless_empty(item, "own", texts(learned.own));
+    put_unless_empty(item, "homed", texts(learned.homed));
+    status["gateways"].push_back(std::move(item));
+  }
+  put_unless_empty(status, "conditions", to_json(peer.status.conditions));
+  return out;
+}
+
+}  // namespace cw::api

@@ -1,0 +1,51 @@
+#include "api/types/codec.h"
+#include "api/types/ports.h"
+
+namespace cw::api {
+
+using nlohmann::json;
+
+template <>
+Result<EndpointSlice> decode(const json& body) {
+  std::optional<Error> mistake;
+  EndpointSlice slice;
+  slice.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  fields.read("addressType", slice.address_type);
+  // FQDN slices have no addresses that we could route to.
+  const bool routable = slice.address_type == "IPv4" || slice.address_type == "IPv6";
+  if (!routable && slice.address_type != "FQDN") {
+    fields.wrong("addressType", "want IPv4, IPv6 or FQDN");
+  }
+  fields.list("endpoints", slice.endpoints, [&](Fields& f) {
+    SliceEndpoint endpoint;
+    if (routable) f.read("addresses", endpoint.addresses);
+    f.read("hostname", endpoint.hostname);
+    f.read("nodeName", endpoint.node);
+    f.read("zone", endpoint.zone);
+    f.object("conditions", [&](Fields& conditions) { conditions.read("ready", endpoint.ready); });
+    return endpoint;
+  });
+  fields.list("ports", slice.ports, read_slice_port);
+  if (mistake) return fail(*mistake);
+  return slice;
+}
+
+template <>
+json encode(const EndpointSlice& slice) {
+  auto out = envelope(Kind::kEndpointSlice, slice.meta);
+  out["addressType"] = slice.address_type;
+  out["ports"] = json_list(slice.ports);
+  out["endpoints"] = json::array();
+  for (const auto& endpoint : slice.endpoints) {
+    json item{{"addresses", texts(endpoint.addresses)}};
+    put_unless_empty(item, "hostname", endpoint.hostname);
+    put_unless_empty(item, "nodeName", endpoint.node);
+    put_unless_empty(item, "zone", endpoint.zone);
+    if (endpoint.ready) item["conditions"]["ready"] = *endpoint.ready;
+    out["endpoints"].push_back(std::move(item));
+  }
+  return out;
+}
+
+}  // namespace cw::api

@@ -1,0 +1,95 @@
+#include "api/types/codec.h"
+#include "api/types/ports.h"
+
+namespace cw::api {
+
+using nlohmann::json;
+
+namespace {
+
+void read_record(Fields& f, ExportRecord& record) {
+  f.require("cluster", record.cluster);
+  if (!is_dns_label(record.cluster)) f.wrong("cluster", "want a DNS label");
+  f.require("service", record.service.name);
+  f.read("exportedAt", record.exported_at);
+  f.read("headless", record.headless);
+  f.list("ports", record.ports, read_service_port);
+  f.list("targetPorts", record.target_ports, read_slice_port);
+  f.read("clusterIPs", record.cluster_ips);
+  f.read("ipFamilies", record.ip_families);
+  f.read("sessionAffinity", record.session_affinity);
+  f.read("sessionAffinityTimeout", record.session_affinity_timeout);
+  f.read("internalTrafficPolicy", record.internal_traffic_policy);
+  f.read("trafficDistribution", record.traffic_distribution);
+  f.read("labels", record.labels);
+  f.read("annotations", record.annotations);
+  f.list("endpoints", record.endpoints, [](Fields& e) {
+    ExportEndpoint endpoint;
+    e.read("addresses", endpoint.addresses);
+    e.require("hostname", endpoint.hostname);
+    e.read("zone", endpoint.zone);
+    e.read("ready", endpoint.ready);
+    return endpoint;
+  });
+}
+
+json to_json(const ExportRecord& record) {
+  json out{{"cluster", record.cluster},
+           {"service", record.service.name},
+           {"headless", record.headless},
+           {"ports", json_list(record.ports)},
+           {"targetPorts", json_list(record.target_ports)},
+           {"sessionAffinity", record.session_affinity}};
+  if (record.exported_at != WallTime{}) out["exportedAt"] = format_time(record.exported_at);
+  put_unless_empty(out, "clusterIPs", record.cluster_ips);
+  put_unless_empty(out, "ipFamilies", record.ip_families);
+  if (record.session_affinity_timeout) {
+    out["sessionAffinityTimeout"] = *record.session_affinity_timeout;
+  }
+  put_unless_empty(out, "internalTrafficPolicy", record.internal_traffic_policy);
+  put_unless_empty(out, "trafficDistribution", record.traffic_distribution);
+  put_unless_empty(out, "labels", record.labels);
+  put_unless_empty(out, "annotations", record.annotations);
+  out["endpoints"] = json::array();
+  for (const auto& endpoint : record.endpoints) {
+    json item{{"addresses", texts(endpoint.addresses)},
+              {"hostname", endpoint.hostname},
+              {"ready", endpoint.ready}};
+    put_unless_empty(item, "zone", endpoint.zone);
+    out["endpoints"].push_back(std::move(item));
+  }
+  return out;
+}
+
+}  // namespace
+
+template <>
+Result<RemoteExport> decode(const json& body) {
+  std::optional<Error> mistake;
+  RemoteExport remote;
+  remote.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  if (!fields.has("spec")) fields.wrong("spec", "is missing");
+  fields.object("spec", [&](Fields& f) { read_record(f, remote.spec); });
+  remote.spec.service.ns = remote.meta.key.ns;
+  fields.object("status", [&](Fields& status) {
+    status.read("stale", remote.status.stale);
+    status.read("staleSince", remote.status.stale_since);
+  });
+  if (mistake) return fail(*mistake);
+  return remote;
+}
+
+template <>
+json encode(const RemoteExport& remote) {
+  auto out = envelope(Kind::kRemoteExport, remote.meta);
+  out["spec"] = to_json(remote.spec);
+  if (remote.status == RemoteExport::Status{}) return out;
+  out["status"]["stale"] = remote.status.stale;
+  if (remote.status.stale_since != WallTime{}) {
+    out["status"]["staleSince"] = format_time(remote.status.stale_since);
+  }
+  return out;
+}
+
+}  // namespace cw::api

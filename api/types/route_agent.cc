@@ -1,0 +1,61 @@
+#include "api/types/codec.h"
+#include "api/types/fields.h"
+
+namespace cw::api {
+
+using nlohmann::json;
+
+template <>
+Result<RouteAgent> decode(const json& body) {
+  std::optional<Error> mistake;
+  RouteAgent agent;
+  agent.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  fields.object("status", [&](Fields& status) {
+    status.list("chosen", agent.status.chosen, [](Fields& f) {
+      ChosenGateway chosen;
+      f.require("cluster", chosen.cluster);
+      f.read("ordinal", chosen.ordinal);
+      f.read("reason", chosen.reason);
+      f.read("since", chosen.since);
+      return chosen;
+    });
+    status.list("gateways", agent.status.gateways, [](Fields& f) {
+      GatewayProbe probe;
+      f.read("ordinal", probe.ordinal);
+      f.read("state", probe.state);
+      f.read("rttMs", probe.rtt_ms);
+      f.read("loss", probe.loss);
+      return probe;
+    });
+    status.read("routes", agent.status.routes);
+    status.read("errors", agent.status.errors);
+    read_conditions(status, agent.status.conditions);
+  });
+  if (mistake) return fail(*mistake);
+  return agent;
+}
+
+template <>
+json encode(const RouteAgent& agent) {
+  auto out = envelope(Kind::kRouteAgent, agent.meta);
+  if (agent.status == RouteAgent::Status{}) return out;
+  auto& status = out["status"];
+  status["routes"] = agent.status.routes;
+  for (const auto& chosen : agent.status.chosen) {
+    json item{{"cluster", chosen.cluster}, {"ordinal", chosen.ordinal}, {"reason", chosen.reason}};
+    if (chosen.since != WallTime{}) item["since"] = format_time(chosen.since);
+    status["chosen"].push_back(std::move(item));
+  }
+  for (const auto& probe : agent.status.gateways) {
+    status["gateways"].push_back({{"ordinal", probe.ordinal},
+                                  {"state", probe.state},
+                                  {"rttMs", probe.rtt_ms},
+                                  {"loss", probe.loss}});
+  }
+  put_unless_empty(status, "errors", agent.status.errors);
+  put_unless_empty(status, "conditions", to_json(agent.status.conditions));
+  return out;
+}
+
+}  // namespace cw::api

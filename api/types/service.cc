@@ -1,0 +1,133 @@
+#include "api/types/codec.h"
+#include "api/types/ports.h"
+
+namespace cw::api {
+
+using nlohmann::json;
+
+namespace {
+
+void check_protocol(Fields& f, const std::string& protocol) {
+  if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
+    f.wrong("protocol", "want TCP, UDP or SCTP");
+  }
+}
+
+}  // namespace
+
+ServicePort read_service_port(Fields& f) {
+  ServicePort port;
+  f.read("name", port.name);
+  f.read("protocol", port.protocol);
+  f.read("appProtocol", port.app_protocol);
+  f.read("port", port.port);
+  check_protocol(f, port.protocol);
+  if (port.port == 0) f.wrong("port", "want a number from 1 to 65535");
+  return port;
+}
+
+json to_json(const ServicePort& port) {
+  json out{{"protocol", port.protocol}, {"port", port.port}};
+  put_unless_empty(out, "name", port.name);
+  put_unless_empty(out, "appProtocol", port.app_protocol);
+  if (port.target_port.empty()) return out;
+  const bool number = port.target_port.find_first_not_of("0123456789") == std::string::npos &&
+                      port.target_port.size() <= 5;
+  if (number) {
+    out["targetPort"] = std::stoi(port.target_port);
+  } else {
+    out["targetPort"] = port.target_port;
+  }
+  return out;
+}
+
+SlicePort read_slice_port(Fields& f) {
+  SlicePort port;
+  f.read("name", port.name);
+  f.read("protocol", port.protocol);
+  f.read("appProtocol", port.app_protocol);
+  f.read("port", port.port);
+  check_protocol(f, port.protocol);
+  return port;
+}
+
+json to_json(const SlicePort& port) {
+  json out{{"name", port.name}, {"protocol", port.protocol}, {"port", port.port}};
+  put_unless_empty(out, "appProtocol", port.app_protocol);
+  return out;
+}
+
+namespace {
+
+// IntOrString.
+std::string target_port(const json& body, std::size_t index) {
+  const auto& ports = body.at("spec").at("ports");
+  const auto found = ports[index].find("targetPort");
+  if (found == ports[index].end()) return {};
+  if (found->is_number_unsigned()) return std::to_string(found->get<std::uint64_t>() & 0xffff);
+  return found->is_string() ? found->get<std::string>() : "";
+}
+
+}  // namespace
+
+template <>
+Result<Service> decode(const json& body) {
+  std::optional<Error> mistake;
+  Service service;
+  service.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  fields.object("spec", [&](Fields& f) {
+    auto& spec = service.spec;
+    f.read("type", spec.type);
+    f.read("clusterIPs", spec.cluster_ips);
+    if (spec.cluster_ips.empty()) {  // as hand-written files have it
+      std::string one;
+      f.read("clusterIP", one);
+      if (!one.empty()) spec.cluster_ips.push_back(one);
+    }
+    f.read("ipFamilies", spec.ip_families);
+    std::size_t index = 0;
+    f.list("ports", spec.ports, [&](Fields& item) {
+      auto port = read_service_port(item);
+      port.target_port = target_port(body, index++);
+      return port;
+    });
+    f.read("selector", spec.selector);
+    f.read("sessionAffinity", spec.session_affinity);
+    f.object("sessionAffinityConfig", [&](Fields& config) {
+      config.object("clientIP", [&](Fields& client) {
+        client.read("timeoutSeconds", spec.session_affinity_timeout);
+      });
+    });
+    f.read("internalTrafficPolicy", spec.internal_traffic_policy);
+    f.read("trafficDistribution", spec.traffic_distribution);
+    f.read("publishNotReadyAddresses", spec.publish_not_ready_addresses);
+  });
+  if (mistake) return fail(*mistake);
+  return service;
+}
+
+template <>
+json encode(const Service& service) {
+  auto out = envelope(Kind::kService, service.meta);
+  const auto& from = service.spec;
+  auto& spec = out["spec"];
+  spec["type"] = from.type;
+  spec["ports"] = json_list(from.ports);
+  if (!from.cluster_ips.empty()) {
+    spec["clusterIP"] = from.cluster_ips.front();
+    spec["clusterIPs"] = from.cluster_ips;
+  }
+  put_unless_empty(spec, "ipFamilies", from.ip_families);
+  put_unless_empty(spec, "selector", from.selector);
+  spec["sessionAffinity"] = from.session_affinity;
+  if (from.session_affinity_timeout) {
+    spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"] = *from.session_affinity_timeout;
+  }
+  put_unless_empty(spec, "internalTrafficPolicy", from.internal_traffic_policy);
+  put_unless_empty(spec, "trafficDistribution", from.traffic_distribution);
+  if (from.publish_not_ready_addresses) spec["publishNotReadyAddresses"] = true;
+  return out;
+}
+
+}  // namespace cw::api

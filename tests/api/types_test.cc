@@ -1,0 +1,291 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "api/dir/yaml.h"
+#include "api/homing/homing.h"
+#include "api/types/base64.h"
+#include "api/types/codec.h"
+
+namespace cw::api {
+namespace {
+
+using nlohmann::json;
+
+Prefix p(const char* text) { return *Prefix::parse(text); }
+IpAddress ip(const char* text) { return *IpAddress::parse(text); }
+
+template <typename T>
+void expect_round_trip(T object) {
+  object.meta.key.name = "name";
+  object.meta.key.ns = info(T::kKind).namespaced ? "ns" : "";
+  object.meta.uid = "u";
+  object.meta.generation = 3;
+  object.meta.created = WallTime(std::chrono::seconds(1'700'000'000));
+  object.meta.labels["l"] = "v";
+  const auto body = encode(object);
+  EXPECT_EQ(body["kind"], info(T::kKind).name);
+  EXPECT_EQ(body["apiVersion"], info(T::kKind).api_version);
+  const auto back = decode<T>(body);
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_TRUE(*back == object) << body.dump(1);
+  // And through YAML text, as the directory store keeps it.
+  const auto yaml = parse_yaml(to_yaml(body), "x");
+  ASSERT_TRUE(yaml) << yaml.error().text;
+  EXPECT_TRUE(*decode<T>(*yaml) == object) << to_yaml(body);
+}
+
+const Condition kCondition{"Ready", ConditionStatus::kFalse,          "Why", "a: \"b\"\nc",
+                           2,       WallTime(std::chrono::seconds(5))};
+
+TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
+  ClusterPeer peer;
+  peer.spec = {
+      "east", {{1, "key", {*Endpoint::parse("[2001:db8::1]:4500")}}}, {p("10.0.0.0/8")}, "psk"};
+  peer.status = {{p("10.1.0.0/16")},
+                 {{peer.spec.gateways[0], true, {p("10.1.1.0/24")}, {}}},
+                 true,
+                 {kCondition}};
+  expect_round_trip(peer);
+
+  Gateway gateway;
+  gateway.spec = {
+      1, "node", ip("192.0.2.1"), "key", {*Endpoint::parse("192.0.2.1:4500")}, ip("fd00::1")};
+  gateway.status.driver = "kernel";
+  gateway.status.tunnels.push_back({"west",
+                                    0,
+                                    "up",
+                                    "192.0.2.9:4500",
+                                    1.5,
+                                    0.25,
+                                    0.125,
+                                    WallTime(std::chrono::seconds(7)),
+                                    1,
+                                    2,
+                                    {p("fd00::/64")}});
+  gateway.status.conditions = {kCondition};
+  expect_round_trip(gateway);
+
+  RouteAgent agent;
+  agent.status = {{{"west", -1, "none is up", WallTime(std::chrono::seconds(9))}},
+                  {{1, "up", 0.5, 0}},
+                  7,
+                  {"route: EPERM"},
+                  {kCondition}};
+  expect_round_trip(agent);
+
+  RemoteExport remote;
+  remote.spec.cluster = "east";
+  remote.spec.service = {"ns", "db"};
+  remote.spec.exported_at = WallTime(std::chrono::seconds(11));
+  remote.spec.headless = true;
+  remote.spec.ports = {{"sql", "TCP", "", 5432, ""}};
+  remote.spec.target_ports = {{"sql", "TCP", "", 5433}};
+  remote.spec.session_affinity = "ClientIP";
+  remote.spec.session_affinity_timeout = 60;
+  remote.spec.labels["a"] = "b";
+  remote.spec.endpoints = {{{ip("10.1.0.1"), ip("fd00::1")}, "db-0", "z", false}};
+  remote.status = {true, WallTime(std::chrono::seconds(12))};
+  expect_round_trip(remote);
+
+  ServiceExport service_export;
+  service_export.spec.exported_labels["x"] = "true";  // a string that looks like a boolean
+  service_export.status.conditions = {kCondition};
+  expect_round_trip(service_export);
+
+  ServiceImport service_import;
+  service_import.spec.type = "ClusterSetIP";
+  service_import.spec.ports = {{"a", "UDP", "http", 1, ""}};
+  service_import.spec.ips = {"10.96.0.1"};
+  service_import.spec.session_affinity_timeout = 5;
+  service_import.status = {{"east", "west"}, {kCondition}, "Absent"};
+  expect_round_trip(service_import);
+
+  ClusterProperty property;
+  property.value = "0123";  // a string that looks like a number
+  expect_round_trip(property);
+
+  Service service;
+  service.spec.cluster_ips = {"None"};
+  service.spec.ports = {{"a", "TCP", "", 80, "8080"}, {"b", "UDP", "", 53, "dns"}};
+  service.spec.publish_not_ready_addresses = true;
+  expect_round_trip(service);
+
+  EndpointSlice slice;
+  slice.endpoints = {{{ip("10.1.0.1")}, "db-0", "n", "z", false},
+                     {{ip("10.1.0.2")}, "", "", "", {}}};
+  slice.ports = {{"a", "TCP", "", 80}};
+  expect_round_trip(slice);
+
+  Node node;
+  node.pod_cidrs = {p("10.1.0.0/24"), p("fd00::/64")};
+  node.internal_ips = {ip("192.0.2.1")};
+  node.external_ips = {ip("203.0.113.1")};
+  node.ready = false;
+  expect_round_trip(node);
+
+  expect_round_trip(Namespace{});
+  Secret secret;
+  secret.data["k"] = std::string("\0\xff", 2);
+  expect_round_trip(secret);
+  Lease lease{{},
+              "me",
+              15,
+              WallTime(std::chrono::microseconds(1'000'001)),
+              WallTime(std::chrono::microseconds(2'999'999)),
+              4};
+  expect_round_trip(lease);
+}
+
+template <typename T>
+std::string mistake(const std::string& yaml) {
+  const auto body = parse_yaml(yaml, "f");
+  if (!body) return body.error().text;
+  const auto object = decode<T>(*body);
+  return object ? "" : object.error().text;
+}
+
+TEST(Codec, MistakesNameTheField) {
+  EXPECT_EQ(mistake<ClusterPeer>("spec: {}"), "metadata: is missing");
+  EXPECT_EQ(mistake<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
+  EXPECT_EQ(
+      mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, "
+                           "publicKey: x, endpoints: [1.2.3.4]}]}"),
+      "spec.gateways[0].endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
+      "[2001:db8::1]:4500");
+  EXPECT_EQ(
+      mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
+                           "publicKey: x}]}"),
+      "spec.gateways[0].ordinal: want a whole number from 0 to 4294967295");
+  EXPECT_EQ(
+      mistake<Node>("metadata: {name: a}\nspec: {podCIDRs: [10.1.1.0/16]}"),
+      "spec.podCIDRs: \"10.1.1.0/16\" has bits set beyond its length; the network is 10.1.0.0/16");
+  EXPECT_EQ(mistake<Service>("metadata: {name: a}\nspec: {ports: [{port: 70000}]}"),
+            "spec.ports[0].port: want a whole number from 0 to 65535");
+  EXPECT_EQ(mistake<Secret>("metadata: {name: a}\ndata: {k: '!'}"), "data: k: not base64");
+  EXPECT_EQ(mistake<Namespace>("[]"), "object: want an object");
+  EXPECT_EQ(mistake<Namespace>("metadata: {name: a}\nsomething: new"), "");  // newer peers' fields
+}
+
+TEST(Yaml, RefusesWhatOnlyTroubleUses) {
+  EXPECT_EQ(parse_yaml("a: &x 1\nb: *x\n", "f").error().text, "f:1: anchors are not allowed");
+  EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "f").error().text, "f:2: key \"a\" is there twice");
+  EXPECT_EQ(parse_yaml("a: !!binary x\n", "f").error().text, "f:1: tags are not allowed");
+  EXPECT_EQ(parse_yaml("", "f").error().text, "f:1: is empty");
+  EXPECT_EQ(parse_yaml("a: 1\n---\nb: 2\n", "f").error().text,
+            "f: holds several documents; one a file");
+  EXPECT_EQ(parse_yaml(std::string(100, '['), "f").error().code, Errc::kInvalid);
+  EXPECT_EQ(parse_yaml(std::string(2U << 20U, 'a'), "f").error().code, Errc::kTooLarge);
+}
+
+TEST(Yaml, PlainScalarsHaveJsonTypesAndQuotedOnesAreStrings) {
+  const auto value =
+      *parse_yaml("[1, -2, 1.5, true, ~, '1', \"true\", 10.0.0.0/8, 0x10, 1e3]", "f");
+  EXPECT_EQ(value, (json{1, -2, 1.5, true, nullptr, "1", "true", "10.0.0.0/8", "0x10", 1000.0}));
+}
+
+TEST(Meta, TimesAreRfc3339) {
+  EXPECT_EQ(format_time(WallTime(std::chrono::seconds(1'767'323'045))), "2026-01-02T03:04:05Z");
+  EXPECT_EQ(*parse_time("2026-01-02T04:04:05.25+01:00"),
+            WallTime(std::chrono::seconds(1'767'323'045) + std::chrono::milliseconds(250)));
+  for (const auto* bad : {"", "2026-01-02", "2026-13-02T03:04:05Z", "2026-01-02T03:04:05",
+                          "2026-02-30T03:04:05Z", "x026-01-02T03:04:05Z"}) {
+    EXPECT_FALSE(parse_time(bad)) << bad;
+  }
+}
+
+TEST(Meta, AConditionKeepsItsTransitionTimeUntilItsStatusChanges) {
+  std::vector<Condition> conditions;
+  const WallTime first(std::chrono::seconds(100));
+  EXPECT_TRUE(set_condition(conditions, {"Ready", ConditionStatus::kTrue, "A", "m", 1, {}}, first));
+  EXPECT_FALSE(set_condition(conditions, {"Ready", ConditionStatus::kTrue, "A", "m", 1, {}},
+                             first + std::chrono::seconds(5)));
+  EXPECT_TRUE(set_condition(conditions, {"Ready", ConditionStatus::kTrue, "B", "m", 1, {}},
+                            first + std::chrono::seconds(5)));
+  EXPECT_EQ(conditions[0].last_transition, first);
+  EXPECT_TRUE(set_condition(conditions, {"Ready", ConditionStatus::kFalse, "B", "m", 1, {}},
+                            first + std::chrono::seconds(9)));
+  EXPECT_EQ(conditions[0].last_transition, first + std::chrono::seconds(9));
+}
+
+TEST(Meta, DnsLabels) {
+  for (const auto* good : {"a", "east", "a-1", "0"}) EXPECT_TRUE(is_dns_label(good)) << good;
+  for (const auto* bad : {"", "-a", "a-", "A", "a.b", "a_b"})
+    EXPECT_FALSE(is_dns_label(bad)) << bad;
+  EXPECT_TRUE(is_dns_label(std::string(63, 'a')));
+  EXPECT_FALSE(is_dns_label(std::string(64, 'a')));
+}
+
+TEST(Base64, IsStrict) {
+  EXPECT_EQ(encode_base64("abcd"), "YWJjZA==");
+  EXPECT_EQ(*decode_base64("YWJjZA=="), "abcd");
+  EXPECT_EQ(*decode_base64(""), "");
+  for (const auto* bad : {"YWJjZA", "YWJjZA= =", "YWJj\nZA=", "=", "====", "YW=jZA=="}) {
+    EXPECT_FALSE(decode_base64(bad)) << bad;
+  }
+}
+
+std::vector<GatewayView> gateways(unsigned count) {
+  std::vector<GatewayView> all;
+  for (unsigned i = 0; i < count; ++i) all.push_back({i, true, false, {}});
+  return all;
+}
+
+// Part of the protocol: both sides of a tunnel must agree, so these orders may never change.
+TEST(Homing, TheOrderIsFixedForEver) {
+  const auto all = gateways(4);
+  std::string orders;
+  for (const auto* prefix : {"10.1.0.0/24", "10.1.1.0/24", "10.1.2.0/24", "fd00::/64"}) {
+    for (const auto ordinal : home_order("east", p(prefix), all)) orders += std::to_string(ordinal);
+    orders += ' ';
+  }
+  EXPECT_EQ(orders, "GOLDEN");
+}
+
+TEST(Homing, OnlyTheLostGatewaysPrefixesMove) {
+  auto all = gateways(5);
+  std::map<Prefix, std::uint32_t> before;
+  std::map<std::uint32_t, int> load;
+  for (unsigned i = 0; i < 1000; ++i) {
+    const auto prefix = *Prefix::of(IpAddress::v4({10, static_cast<std::uint8_t>(i / 250),
+                                                   static_cast<std::uint8_t>(i % 250), 0}),
+                                    24);
+    before[prefix] = *home_of("east", prefix, all);
+    ++load[before[prefix]];
+  }
+  for (const auto& [ordinal, n] : load) EXPECT_NEAR(n, 200, 60) << ordinal;
+  all[2].usable = false;
+  for (const auto& [prefix, home] : before) {
+    const auto now = *home_of("east", prefix, all);
+    if (home == 2) {
+      EXPECT_NE(now, 2U);
+    } else {
+      EXPECT_EQ(now, home);
+    }
+  }
+}
+
+TEST(Homing, PrefersItsOwnNodeThenNotDrainingThenAnythingUsable) {
+  auto all = gateways(3);
+  const auto prefix = p("10.1.0.0/24");
+  all[1].own = {prefix};
+  EXPECT_EQ(home_of("east", prefix, all), 1U);
+  all[1].draining = true;
+  EXPECT_NE(home_of("east", prefix, all), 1U);
+  all[0].usable = all[2].usable = false;
+  EXPECT_EQ(home_of("east", prefix, all), 1U);
+  all[1].usable = false;
+  EXPECT_EQ(home_of("east", prefix, all), std::nullopt);
+  EXPECT_EQ(home_of("east", prefix, {}), std::nullopt);
+}
+
+TEST(Homing, TheOrderOfTheListDoesNotMatter) {
+  auto all = gateways(6);
+  const auto order = home_order("east", p("10.1.0.0/24"), all);
+  std::reverse(all.begin(), all.end());
+  EXPECT_EQ(home_order("east", p("10.1.0.0/24"), all), order);
+}
+
+}  // namespace
+}  // namespace cw::api
