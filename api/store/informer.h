@@ -1,5 +1,5 @@
-// A cache of one kind that keeps itself current: lists, watches, watches again after a pause,
-// lists again when its version has expired. Objects that do not decode keep their last good state
+// A cache of one kind that keeps itself current: lists, watches, lists again when its version has
+// expired or, after a pause, when the store was away. Objects that do not decode keep their last good state
 // and are reported once per version through on_bad. Decoded values only: the JSON is dropped.
 #pragma once
 
@@ -70,7 +70,8 @@ class Informer {
                                if (error.code == Errc::kExpired) {
                                  timer_ = loop_.after(Duration::zero(), [this] { relist(); });
                                } else {
-                                 retry_later(error, [this] { start_watch(); });
+                                 // Listing again, not just watching: an answer is what tells that the store is back.
+             retry_later(error, [this] { relist(); });
                                }
                              }});
   }

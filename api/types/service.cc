@@ -64,7 +64,7 @@ std::string target_port(const json& body, std::size_t index) {
   const auto& ports = body.at("spec").at("ports");
   const auto found = ports[index].find("targetPort");
   if (found == ports[index].end()) return {};
-  if (found->is_number_unsigned()) return std::to_string(found->get<std::uint64_t>() & 0xffff);
+  if (found->is_number_integer()) return std::to_string(found->get<std::int64_t>() & 0xffff);
   return found->is_string() ? found->get<std::string>() : "";
 }
 

@@ -250,9 +250,9 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   EXPECT_TRUE(a->leader());
   EXPECT_FALSE(b->leader());
   a.reset();  // died
-  loop_.advance(seconds(14));
+  loop_.advance(seconds(12));  // its last renewal was up to 2.4 s earlier
   EXPECT_FALSE(b->leader());
-  loop_.advance(seconds(6));
+  loop_.advance(seconds(8));
   EXPECT_TRUE(b->leader());
 }
 
