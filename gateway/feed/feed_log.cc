@@ -115,4 +115,12 @@ std::optional<std::string> FeedLog::next(Cursor& cursor) const {
   return encode_statement(SnapshotEnd{}) + encode_token(token(version_));
 }
 
+std::string FeedLog::heartbeat(const Cursor& cursor) const {
+  auto message = encode_statement(Heartbeat{});
+  if (complete_ && cursor.phase == Cursor::Phase::kLive) {
+    message += encode_token(token(cursor.version));
+  }
+  return message;
+}
+
 }  // namespace cw::gateway

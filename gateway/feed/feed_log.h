@@ -40,6 +40,8 @@ class FeedLog {
   [[nodiscard]] Cursor start(const std::string& resume_token) const;
   // The next message (an encoded Event) for a stream at `cursor`; none: it is up to date.
   [[nodiscard]] std::optional<std::string> next(Cursor& cursor) const;
+  // A heartbeat for it; past the snapshot it carries the token, as every message there does.
+  [[nodiscard]] std::string heartbeat(const Cursor& cursor) const;
 
  private:
   struct Entry {

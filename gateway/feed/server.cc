@@ -70,7 +70,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
         finish = finished_ = true;
       } else {
         auto message = shared_->log.next(cursor_);
-        if (!message && beat_due_) message = encode_statement(Heartbeat{});
+        if (!message && beat_due_) message = shared_->log.heartbeat(cursor_);
         if (!message) return;
         beat_due_ = false;
         writing_ = true;

@@ -1,0 +1,217 @@
+#include "gateway/feed/client.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "gateway/feed/grpc_log.h"
+#include "gateway/feed/stream.h"
+
+namespace cw::gateway {
+namespace {
+
+// A TCP socket on its way to `to`, from `from` if given: the receiver knows us by our source
+// address. gRPC gets it when it is connected; its own connecting cannot bind.
+Result<UniqueFd> connecting_socket(const std::optional<IpAddress>& from, const Endpoint& to) {
+  sockaddr_storage remote{};
+  const auto remote_size = static_cast<socklen_t>(to.to_sockaddr(remote));
+  UniqueFd fd(::socket(remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0) return fail(errno_error(errno, "feed: socket"));
+  const int on = 1;
+  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // only latency
+  if (from.has_value()) {
+    sockaddr_storage local{};
+    const auto local_size = static_cast<socklen_t>(Endpoint{*from, 0}.to_sockaddr(local));
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), local_size) != 0) {
+      return fail(errno_error(errno, "feed: bind to " + from->to_string()));
+    }
+  }
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), remote_size) != 0 &&
+      errno != EINPROGRESS) {
+    return fail(errno_error(errno, "feed: connect to " + to.to_string()));
+  }
+  return fd;
+}
+
+// One remote cluster, followed through one gateway at a time.
+struct Follow {
+  explicit Follow(const FeedClientConfig& config)
+      : backoff(config.first_retry, config.most_retry) {}
+
+  std::vector<IpAddress> targets;
+  std::size_t next = 0;  // in targets
+  std::optional<IpAddress> target;
+  UniqueFd fd;      // while connecting
+  Handle writable;  // while connecting
+  Handle timer;     // give up connecting, look for silence, or try again
+  std::unique_ptr<FeedStream> stream;
+  TimePoint heard{};  // the last message
+  TimePoint since{};  // connected
+  bool connected = false;
+  std::string last_error;
+  std::string resume_token;
+  Backoff backoff;
+};
+
+}  // namespace
+
+struct FeedClient::State {
+  State(Loop& l, Random& r, FeedClientConfig c, FeedCallbacks on)
+      : loop(l), random(r), config(std::move(c)), callbacks(std::move(on)) {}
+
+  void set_targets(const std::string& cluster, std::vector<IpAddress> targets) {
+    if (targets.empty()) {
+      follows.erase(cluster);
+      return;
+    }
+    auto& follow = follows.try_emplace(cluster, config).first->second;
+    if (follow.targets == targets) return;
+    follow.targets = std::move(targets);
+    follow.next = 0;
+    const auto& list = follow.targets;
+    if (follow.target && std::find(list.begin(), list.end(), *follow.target) != list.end()) return;
+    if (!follow.target) {  // new, or waiting: a new list deserves a try at once
+      follow.timer = loop.after(Duration::zero(), [this, cluster] { try_next(cluster); });
+      return;
+    }
+    // Its gateway is no longer usable. Not from within the caller's call.
+    follow.timer = loop.after(Duration::zero(), [this, cluster] {
+      lost(cluster, {Errc::kUnavailable, "feed: the gateway is no longer usable"});
+    });
+  }
+
+  // Below, names are taken by value: they come from callbacks that end with the handles we replace.
+  void try_next(std::string cluster) {
+    auto& follow = follows.at(cluster);
+    follow.target = follow.targets[follow.next % follow.targets.size()];
+    ++follow.next;
+    auto fd = connecting_socket(config.local_address, {*follow.target, config.port});
+    if (!fd) return lost(cluster, fd.error());
+    follow.fd = std::move(*fd);
+    follow.timer = loop.after(config.heartbeat * 3, [this, cluster] {
+      lost(cluster, {Errc::kUnavailable, "feed: no answer to connect"});
+    });
+    follow.writable =
+        loop.watch(follow.fd.get(), FdEvent::kWrite, [this, cluster] { connected(cluster); });
+  }
+
+  void connected(std::string cluster) {
+    auto& follow = follows.at(cluster);
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(follow.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    if (error != 0) {
+      return lost(cluster, errno_error(error, "feed: connect to " + follow.target->to_string()));
+    }
+    follow.writable.reset();
+    follow.heard = loop.now();
+    follow.timer = loop.every(config.heartbeat, [this, cluster] {
+      if (loop.now() - follows.at(cluster).heard > config.heartbeat * 3) {
+        lost(cluster, {Errc::kUnavailable, "feed: silent for three heartbeats"});
+      }
+    });
+    follow.stream = std::make_unique<FeedStream>(
+        loop, std::move(follow.fd), cluster, WatchQuery{config.self, follow.resume_token},
+        [this, cluster](FeedBatch batch) { take(cluster, std::move(batch)); });
+  }
+
+  // The stream or the attempt is over. The next gateway follows at once; after a whole round a
+  // pause.
+  void lost(std::string cluster, Error error) {
+    auto& follow = follows.at(cluster);
+    const bool was_connected = std::exchange(follow.connected, false);
+    if (was_connected || follow.last_error != error.text) {
+      log_warn("feed lost", {{"cluster", cluster},
+                             {"gateway", follow.target ? follow.target->to_string() : "none"},
+                             {"error", error.text}});
+    }
+    follow.last_error = error.text;
+    // More than we hold came after the token: a snapshot is at most as much.
+    if (error.code == Errc::kTooLarge) follow.resume_token.clear();
+    if (was_connected && loop.now() - follow.since > config.most_retry) follow.backoff.reset();
+    follow.stream.reset();
+    follow.writable.reset();
+    follow.fd.reset();
+    follow.target.reset();
+    const bool round_over = follow.next % follow.targets.size() == 0;
+    const Duration pause = round_over ? Duration(follow.backoff.next(random)) : Duration::zero();
+    follow.timer = loop.after(pause, [this, cluster] { try_next(cluster); });
+    if (was_connected && callbacks.on_state) callbacks.on_state(cluster, false);
+  }
+
+  // State first, callbacks last: one of them may forget the cluster.
+  void take(std::string cluster, FeedBatch batch) {
+    auto& follow = follows.at(cluster);
+    follow.heard = loop.now();
+    if (!batch.resume_token.empty()) follow.resume_token = batch.resume_token;
+    const bool came = batch.live && !follow.connected;
+    if (came) {
+      follow.connected = true;
+      follow.since = loop.now();
+      follow.last_error.clear();
+      log_info("feed connected", {{"cluster", cluster}, {"gateway", follow.target->to_string()}});
+    }
+    const auto ended = std::move(batch.ended);
+    deliver(cluster, std::move(batch));
+    if (came && callbacks.on_state && follows.count(cluster) != 0) {
+      callbacks.on_state(cluster, true);
+    }
+    if (ended && follows.count(cluster) != 0) lost(cluster, *ended);
+  }
+
+  void deliver(const std::string& cluster, FeedBatch batch) {
+    const auto known = [&] { return follows.count(cluster) != 0; };
+    for (const auto& error : batch.refused) {
+      if (callbacks.on_refused && known()) callbacks.on_refused(cluster, error);
+    }
+    if (batch.announcement && callbacks.on_announcement && known()) {
+      callbacks.on_announcement(cluster, std::move(*batch.announcement));
+    }
+    if (batch.snapshot && callbacks.on_snapshot && known()) {
+      callbacks.on_snapshot(cluster, std::move(*batch.snapshot));
+    }
+    for (auto& [key, record] : batch.changes) {
+      if (!known()) return;
+      if (record.has_value()) {
+        if (callbacks.on_export) callbacks.on_export(cluster, std::move(*record));
+      } else if (callbacks.on_withdrawn) {
+        callbacks.on_withdrawn(cluster, key);
+      }
+    }
+  }
+
+  Loop& loop;
+  Random& random;
+  FeedClientConfig config;
+  FeedCallbacks callbacks;
+  std::map<std::string, Follow> follows;
+};
+
+FeedClient::FeedClient(Loop& loop, Random& random, FeedClientConfig config,
+                       FeedCallbacks callbacks) {
+  quiet_grpc();
+  state_ = std::make_unique<State>(loop, random, std::move(config), std::move(callbacks));
+}
+
+FeedClient::~FeedClient() = default;
+
+void FeedClient::set_targets(const std::string& cluster, std::vector<IpAddress> targets) {
+  state_->set_targets(cluster, std::move(targets));
+}
+
+std::map<std::string, FeedClient::View> FeedClient::view() const {
+  std::map<std::string, View> views;
+  for (const auto& [cluster, follow] : state_->follows) {
+    views[cluster] = {follow.target, follow.connected, follow.last_error};
+  }
+  return views;
+}
+
+}  // namespace cw::gateway
