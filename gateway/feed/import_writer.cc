@@ -1,0 +1,228 @@
+#include "gateway/feed/import_writer.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "gateway/feed/importer.h"
+
+namespace cw::api {
+template <>
+Result<gateway::ImportedExport> decode(const nlohmann::json& body) {
+  return gateway::imported_export(body);
+}
+}  // namespace cw::api
+
+namespace cw::gateway {
+
+using std::chrono::milliseconds;
+
+ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
+                           Presence& presence, Duration stale_after)
+    : loop_(loop),
+      store_(store),
+      random_(random),
+      intake_(intake),
+      presence_(presence),
+      stale_after_(stale_after),
+      look_(loop, milliseconds(10), [this] { pass(); }),
+      look_at_some_(loop, milliseconds(1), [this] { pump(); }),
+      peers_(loop, store, random, [this] { look_.poke(); }),
+      namespaces_(loop, store, random, [this] { look_.poke(); }),
+      imports_(loop, store, random, [this] { look_.poke(); }) {}
+
+void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& service) {
+  todo_.insert(import_key(cluster, service));
+  look_at_some_.poke();
+}
+
+bool ImportWriter::idle() const {
+  return looked_ && todo_.empty() && writes_.empty() && peer_writes_.empty() && !retry_.active();
+}
+
+bool ImportWriter::away(const std::string& cluster) {
+  if (presence_.connected.count(cluster) != 0) return false;
+  const auto since = presence_.away_since.try_emplace(cluster, loop_.now()).first->second;
+  return loop_.now() - since >= stale_after_;
+}
+
+std::shared_ptr<const ImportedExport> ImportWriter::stored(const api::ObjectKey& key) {
+  auto shown = imports_.find(key);
+  const auto ours = written_.find(key);
+  if (ours == written_.end()) return shown;
+  if (ours->second.seen == shown) return ours->second.now;
+  written_.erase(ours);
+  return shown;
+}
+
+ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
+  const auto name = import_name(key);
+  if (!name) return ImportStep::kNone;  // not of our making
+  ImportCase now;
+  now.paired = paired_.count(name->cluster) != 0;
+  const auto accepted = intake_.clusters().find(name->cluster);
+  now.complete = accepted != intake_.clusters().end() && accepted->second.complete;
+  const auto& exports = intake_.exports(name->cluster);
+  if (const auto found = exports.find(name->service); found != exports.end()) {
+    now.wanted = found->second;
+  }
+  now.ns_exists = namespaces_.find({"", key.ns}) != nullptr;
+  now.away = away(name->cluster);
+  if (const auto have = stored(key)) now.stored = *have;
+  return import_step(now);
+}
+
+// Everything: what is stored, what should be, the ClusterPeers.
+void ImportWriter::pass() {
+  if (!ready()) return;
+  looked_ = true;
+  paired_.clear();
+  for (const auto& [key, peer] : peers_.items()) paired_.insert(peer->spec.cluster_id);
+  for (const auto& [key, imported] : imports_.items()) {
+    if (step_of(key) != ImportStep::kNone) todo_.insert(key);
+  }
+  std::optional<Duration> next_stale;
+  for (const auto& [cluster, accepted] : intake_.clusters()) {
+    for (const auto& [service, fingerprint] : intake_.exports(cluster)) {
+      auto key = import_key(cluster, service);
+      if (step_of(key) != ImportStep::kNone) todo_.insert(std::move(key));
+    }
+    if (presence_.connected.count(cluster) == 0 && !away(cluster)) {
+      const auto left = stale_after_ - (loop_.now() - presence_.away_since.at(cluster));
+      next_stale = next_stale ? std::min(*next_stale, left) : left;
+    }
+  }
+  if (next_stale) next_stale_ = loop_.after(*next_stale, [this] { look_.poke(); });
+  write_peers();
+  pump();
+}
+
+void ImportWriter::pump() {
+  if (!looked_) return;
+  while (writes_.size() < kMaxWrites && !todo_.empty()) {
+    const auto key = todo_.extract(todo_.begin()).value();
+    if (writes_.count(key) != 0) continue;  // is looked at again when that write is done
+    if (const auto step = step_of(key); step != ImportStep::kNone) start(key, step);
+  }
+}
+
+void ImportWriter::start(const api::ObjectKey& key, ImportStep step) {
+  switch (step) {
+    case ImportStep::kNone:
+      return;
+    case ImportStep::kCreate:
+    case ImportStep::kUpdate:
+      return put(key, step == ImportStep::kCreate);
+    case ImportStep::kMarkStale:
+    case ImportStep::kMarkFresh:
+      return mark(key, step == ImportStep::kMarkStale);
+    case ImportStep::kRemove:
+      return remove(key);
+  }
+}
+
+void ImportWriter::put(const api::ObjectKey& key, bool create) {
+  const auto name = *import_name(key);
+  auto record = intake_.record(name.cluster, name.service);
+  CW_CHECK(record.has_value());  // step_of() found its fingerprint
+  const auto have = stored(key);
+  api::RemoteExport object;
+  object.meta.key = key;
+  object.meta.labels = {{"multicluster.kubernetes.io/source-cluster", name.cluster},
+                        {"multicluster.kubernetes.io/service-name", name.service.name}};
+  if (!create) object.meta.resource_version = have->resource_version;
+  object.spec = std::move(*record);
+  api::Object body{api::RemoteExport::kKind, key, object.meta.resource_version,
+                   api::encode(object)};
+  auto done = [this, key](Result<api::Object> result) { finished(key, std::move(result)); };
+  writes_[key] = create ? store_.create(std::move(body), std::move(done))
+                        : store_.update(std::move(body), std::move(done));
+}
+
+// Only the status changes, over a fresh read: a cluster that is away may be unknown to the Intake.
+void ImportWriter::mark(const api::ObjectKey& key, bool stale) {
+  writes_[key] =
+      store_.get(api::RemoteExport::kKind, key, [this, key, stale](Result<api::Object> read) {
+        if (!read) return finished(key, std::move(read));
+        auto object = api::decode<api::RemoteExport>(read->body);
+        if (!object) return finished(key, fail(object.error()));
+        object->status = {};
+        if (stale) object->status = {true, loop_.wall_now()};
+        api::Object body{api::RemoteExport::kKind, key, read->resource_version,
+                         api::encode(*object)};
+        writes_[key] = store_.update_status(
+            std::move(body),
+            [this, key](Result<api::Object> result) { finished(key, std::move(result)); });
+      });
+}
+
+void ImportWriter::remove(const api::ObjectKey& key) {
+  const auto have = stored(key);
+  writes_[key] = store_.remove(api::RemoteExport::kKind, key, have->resource_version,
+                               [this, key](Result<> result) {
+                                 if (!result) return finished(key, fail(result.error()));
+                                 const api::ObjectKey name = key;
+                                 writes_.erase(name);
+                                 note(name, nullptr);
+                                 pump();
+                               });
+}
+
+void ImportWriter::note(const api::ObjectKey& key, std::shared_ptr<const ImportedExport> now) {
+  written_[key] = {imports_.find(key), std::move(now)};
+  todo_.insert(key);  // it may have changed meanwhile
+}
+
+void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> result) {
+  const api::ObjectKey name = key;  // `key` may belong to the handle that goes now
+  writes_.erase(name);
+  if (result) {
+    backoff_.reset();
+    last_error_.clear();
+    auto now = std::make_shared<ImportedExport>(imported_export(result->body));
+    now->resource_version = result->resource_version;
+    note(name, std::move(now));
+    return pump();
+  }
+  switch (result.error().code) {
+    case Errc::kConflict:
+    case Errc::kExists:
+    case Errc::kNotFound:
+      return read_again(name);
+    default:
+      todo_.insert(name);
+      return failed(result.error().context("RemoteExport " + name.to_string()));
+  }
+}
+
+void ImportWriter::read_again(const api::ObjectKey& key) {
+  writes_[key] = store_.get(api::RemoteExport::kKind, key, [this, key](Result<api::Object> read) {
+    const api::ObjectKey name = key;
+    writes_.erase(name);
+    if (read) {
+      auto now = std::make_shared<ImportedExport>(imported_export(read->body));
+      now->resource_version = read->resource_version;
+      note(name, std::move(now));
+    } else if (read.error().code == Errc::kNotFound) {
+      note(name, nullptr);
+    } else {
+      todo_.insert(name);
+      return failed(read.error());
+    }
+    // Not at once: whoever wrote between our reads gets out of the way.
+    look_at_some_.poke();
+  });
+}
+
+void ImportWriter::failed(const Error& error) {
+  if (last_error_ != error.text) log_warn("import failed", {{"error", error.text}});
+  last_error_ = error.text;
+  if (retry_.active()) return;
+  retry_ = loop_.after(backoff_.next(random_), [this] {
+    retry_.reset();
+    look_.poke();
+  });
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,96 @@
+// The writing half of the Importer: exists while the import Lease is held. Compares what the Intake
+// accepted with what the store holds and writes the difference. Loop thread only.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "api/store/informer.h"
+#include "api/types/cluster_peer.h"
+#include "api/types/namespace.h"
+#include "base/backoff.h"
+#include "gateway/feed/imports.h"
+#include "gateway/feed/intake.h"
+
+namespace cw::api {
+template <>
+Result<gateway::ImportedExport> decode(const nlohmann::json& body);
+}  // namespace cw::api
+
+namespace cw::gateway {
+
+// Which remote clusters are connected, and since when others are not.
+struct Presence {
+  std::set<std::string> connected;
+  std::map<std::string, TimePoint> away_since;
+};
+
+class ImportWriter {
+ public:
+  ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
+               Presence& presence, Duration stale_after);
+  ImportWriter(const ImportWriter&) = delete;
+  ImportWriter& operator=(const ImportWriter&) = delete;
+
+  void look_at_all() { look_.poke(); }
+  void look_at(const std::string& cluster, const api::ObjectKey& service);
+  [[nodiscard]] bool idle() const;
+  [[nodiscard]] const std::string& last_error() const { return last_error_; }
+
+ private:
+  // What we wrote, until the informer shows something newer than it showed then.
+  template <typename T>
+  struct Written {
+    std::shared_ptr<const T> seen;
+    std::shared_ptr<const T> now;  // null: removed
+  };
+
+  [[nodiscard]] bool ready() const {
+    return peers_.synced() && namespaces_.synced() && imports_.synced();
+  }
+  void pass();
+  void pump();
+  [[nodiscard]] ImportStep step_of(const api::ObjectKey& key);
+  [[nodiscard]] std::shared_ptr<const ImportedExport> stored(const api::ObjectKey& key);
+  [[nodiscard]] bool away(const std::string& cluster);
+  void start(const api::ObjectKey& key, ImportStep step);
+  void put(const api::ObjectKey& key, bool create);
+  void mark(const api::ObjectKey& key, bool stale);
+  void remove(const api::ObjectKey& key);
+  void finished(const api::ObjectKey& key, Result<api::Object> result);
+  void note(const api::ObjectKey& key, std::shared_ptr<const ImportedExport> now);
+  void read_again(const api::ObjectKey& key);
+  void failed(const Error& error);
+
+  void write_peers();
+  void write_peer(const std::shared_ptr<const api::ClusterPeer>& peer, bool first);
+
+  Loop& loop_;
+  api::Store& store_;
+  Random& random_;
+  const Intake& intake_;
+  Presence& presence_;
+  Duration stale_after_;
+  Debounce look_;
+  Debounce look_at_some_;
+  std::set<std::string> paired_;
+  std::map<api::ObjectKey, Written<ImportedExport>> written_;
+  std::map<api::ObjectKey, Written<api::ClusterPeer>> written_peers_;
+  std::set<api::ObjectKey> todo_;
+  std::string last_error_;
+  bool looked_ = false;  // at least one pass since the informers are synced
+  Backoff backoff_{std::chrono::milliseconds(100), std::chrono::seconds(30)};
+  Handle retry_;
+  Handle next_stale_;
+  std::map<api::ObjectKey, Handle> writes_;       // under way
+  std::map<api::ObjectKey, Handle> peer_writes_;  // under way
+  api::Informer<api::ClusterPeer> peers_;
+  api::Informer<api::Namespace> namespaces_;
+  api::Informer<ImportedExport> imports_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,101 @@
+#include "gateway/feed/importer.h"
+
+#include <set>
+#include <utility>
+
+#include "api/store/lease_elector.h"
+#include "base/log.h"
+#include "gateway/feed/import_writer.h"
+
+namespace cw::gateway {
+
+struct Importer::State {
+  State(Loop& l, api::Store& s, Random& r, ImporterConfig c, Intake& i,
+        std::function<void()> callback)
+      : loop(l),
+        store(s),
+        random(r),
+        config(std::move(c)),
+        intake(i),
+        on_clusters(std::move(callback)),
+        elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
+    resync = loop.every(config.resync, [this] {
+      if (writer != nullptr) writer->look_at_all();
+    });
+  }
+
+  [[nodiscard]] api::LeaseConfig lease() const {
+    api::LeaseConfig wanted;
+    wanted.key = {config.ns, std::string(kImportLease)};
+    wanted.identity = config.identity;
+    return wanted;
+  }
+
+  void lead(bool leads) {
+    log_info(leads ? "imports are ours" : "imports are another gateway's",
+             {{"lease", lease().key.to_string()}});
+    writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence,
+                                                    config.stale_after)
+                   : nullptr;
+  }
+
+  Loop& loop;
+  api::Store& store;
+  Random& random;
+  ImporterConfig config;
+  Intake& intake;
+  std::function<void()> on_clusters;
+  Presence presence;
+  std::unique_ptr<ImportWriter> writer;  // while leading
+  Handle resync;
+  api::LeaseElector elector;
+};
+
+Importer::Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config,
+                   Intake& intake, std::function<void()> on_clusters)
+    : state_(std::make_unique<State>(loop, store, random, std::move(config), intake,
+                                     std::move(on_clusters))) {
+  auto* s = state_.get();
+  Intake::Listener listener;
+  listener.on_clusters = [s] {
+    if (s->writer != nullptr) s->writer->look_at_all();
+    if (s->on_clusters) s->on_clusters();
+  };
+  listener.on_export = [s](const std::string& cluster, const api::ObjectKey* service) {
+    if (s->writer == nullptr) return;
+    if (service == nullptr) {
+      s->writer->look_at_all();
+    } else {
+      s->writer->look_at(cluster, *service);
+    }
+  };
+  intake.set_listener(std::move(listener));
+}
+
+Importer::~Importer() { state_->intake.set_listener({}); }
+
+void Importer::set_connected(std::vector<std::string> clusters) {
+  auto& presence = state_->presence;
+  std::set<std::string> now(std::make_move_iterator(clusters.begin()),
+                            std::make_move_iterator(clusters.end()));
+  if (now == presence.connected) return;
+  for (const auto& cluster : presence.connected) {
+    if (now.count(cluster) == 0) presence.away_since[cluster] = state_->loop.now();
+  }
+  for (const auto& cluster : now) presence.away_since.erase(cluster);
+  presence.connected = std::move(now);
+  if (state_->writer != nullptr) state_->writer->look_at_all();
+}
+
+bool Importer::leading() const { return state_->writer != nullptr; }
+
+bool Importer::idle() const { return state_->writer == nullptr || state_->writer->idle(); }
+
+const std::string& Importer::last_error() const {
+  static const std::string kNone;
+  return state_->writer == nullptr ? kNone : state_->writer->last_error();
+}
+
+void Importer::release(std::function<void()> done) { state_->elector.release(std::move(done)); }
+
+}  // namespace cw::gateway

@@ -1,0 +1,290 @@
+#include "gateway/feed/importer.h"
+
+#include <gtest/gtest.h>
+
+#include "api/fake/memory_store.h"
+#include "api/types/lease.h"
+#include "api/types/namespace.h"
+#include "api/types/remote_export.h"
+#include "base/fake/sim_loop.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::seconds;
+
+Prefix p(std::string_view text) { return *Prefix::parse(text); }
+
+api::ExportRecord record(const std::string& name, std::string_view address = "10.1.0.1") {
+  api::ExportRecord record;
+  record.cluster = "east";
+  record.service = {"shop", name};
+  record.exported_at = WallTime(seconds(1'700'000'000));
+  record.ports = {{"pg", "TCP", "", 5432, ""}};
+  record.target_ports = {{"pg", "TCP", "", 5432}};
+  record.endpoints = {{{*IpAddress::parse(address)}, "h", "", true}};
+  return record;
+}
+
+// West's gateway 0, which imports from east; the feed is played by calling its callbacks.
+struct World {
+  SimLoop loop;
+  SeededRandom random{1};
+  api::MemoryStore store{loop, random};
+  Intake intake;
+  FeedCallbacks feed = intake.callbacks();
+  std::unique_ptr<Importer> importer;
+
+  World() {
+    put_peer("east");
+    put_namespace("shop");
+    start();
+  }
+  void start(const std::string& identity = "west-0") {
+    ImporterConfig config;
+    config.identity = identity;
+    importer = std::make_unique<Importer>(loop, store, random, config, intake);
+    importer->set_connected({"east"});
+    run(seconds(20));
+  }
+  void put_namespace(const std::string& name) {
+    api::Namespace ns;
+    ns.meta.key.name = name;
+    store.put(ns);
+  }
+  void put_peer(const std::string& cluster) {
+    api::ClusterPeer peer;
+    peer.meta.key.name = cluster;
+    peer.spec.cluster_id = cluster;
+    peer.spec.gateways = {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}}};
+    peer.spec.allowed_cidrs = {p("10.0.0.0/8")};
+    store.put(peer);
+    pair();
+  }
+  // As the gateway's app does on every change of its informer.
+  void pair() {
+    Intake::Peers peers;
+    for (const auto* name : {"east", "north"}) {
+      if (!store.has(api::Kind::kClusterPeer, {"", name})) continue;
+      peers[{"", name}] =
+          std::make_shared<const api::ClusterPeer>(store.must_get<api::ClusterPeer>({"", name}));
+    }
+    intake.set_peers(peers);
+  }
+  void announce(std::vector<Prefix> cidrs = {p("10.1.0.0/16")}) {
+    feed.on_announcement("east",
+                         {"east",
+                          std::move(cidrs),
+                          {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}, true, {}, {}}}});
+  }
+  void snapshot(const std::vector<api::ExportRecord>& records) {
+    ExportMap all;
+    for (const auto& one : records) all[one.service] = one;
+    feed.on_snapshot("east", all);
+    feed.on_state("east", true);
+  }
+  void run(Duration span) { loop.advance(span); }
+  bool has(const std::string& name) { return store.has(api::Kind::kRemoteExport, {"shop", name}); }
+  api::RemoteExport stored(const std::string& name) {
+    return store.must_get<api::RemoteExport>({"shop", name});
+  }
+  api::ClusterPeer peer() { return store.must_get<api::ClusterPeer>({"", "east"}); }
+};
+
+TEST(Importer, WritesWhatIsAccepted) {
+  World world;
+  ASSERT_TRUE(world.importer->leading());
+  world.announce();
+  world.snapshot({record("db"), record("web")});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  EXPECT_TRUE(world.has("web.east"));
+  EXPECT_FALSE(world.stored("db.east").status.stale);
+  const auto peer = world.peer();
+  EXPECT_EQ(peer.status.cidrs, std::vector{p("10.1.0.0/16")});
+  ASSERT_EQ(peer.status.gateways.size(), 1U);
+  EXPECT_TRUE(peer.status.gateways[0].draining);
+  EXPECT_TRUE(peer.status.connected);
+  EXPECT_EQ(api::find_condition(peer.status.conditions, "Connected")->reason, "TunnelUp");
+  EXPECT_EQ(api::find_condition(peer.status.conditions, "ClaimsAccepted")->reason, "Accepted");
+  EXPECT_TRUE(world.importer->idle());
+  (void)world.store.take_log();
+  world.run(seconds(300));
+  // Only the Lease is renewed.
+  EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
+}
+
+TEST(Importer, FollowsChangesAndWithdrawals) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  world.feed.on_export("east", record("db", "10.1.0.9"));
+  world.feed.on_export("east", record("web"));
+  world.run(std::chrono::milliseconds(50));
+  EXPECT_EQ(world.stored("db.east").spec, record("db", "10.1.0.9"));
+  EXPECT_TRUE(world.has("web.east"));
+  world.feed.on_withdrawn("east", {"shop", "db"});
+  world.run(std::chrono::milliseconds(50));
+  EXPECT_FALSE(world.has("db.east"));
+  EXPECT_TRUE(world.has("web.east"));
+}
+
+TEST(Importer, WaitsForTheNamespace) {
+  World world;
+  world.announce();
+  auto elsewhere = record("db");
+  elsewhere.service.ns = "later";
+  world.snapshot({elsewhere});
+  world.run(seconds(5));
+  EXPECT_FALSE(world.store.has(api::Kind::kRemoteExport, {"later", "db.east"}));
+  world.put_namespace("later");
+  world.run(seconds(1));
+  EXPECT_TRUE(world.store.has(api::Kind::kRemoteExport, {"later", "db.east"}));
+}
+
+TEST(Importer, AClusterThatIsAwayKeepsItsRecordsMarkedStale) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  world.feed.on_state("east", false);
+  world.importer->set_connected({});
+  world.run(seconds(5));
+  EXPECT_FALSE(world.stored("db.east").status.stale);
+  EXPECT_FALSE(world.peer().status.connected);
+  world.run(seconds(10));
+  EXPECT_TRUE(world.stored("db.east").status.stale);
+  EXPECT_NE(world.stored("db.east").status.stale_since, WallTime{});
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  world.importer->set_connected({"east"});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").status, api::RemoteExport::Status{});
+}
+
+TEST(Importer, ARestartWhileAwayDeletesNothing) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  Intake fresh;
+  world.importer.reset();
+  Intake::Peers peers{{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}};
+  fresh.set_peers(peers);
+  // What was accepted is still there, from the ClusterPeer.
+  EXPECT_EQ(fresh.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
+  EXPECT_EQ(fresh.clusters().at("east").gateways.size(), 1U);
+  ImporterConfig config;
+  config.identity = "west-1";
+  Importer next(world.loop, world.store, world.random, config, fresh);
+  world.run(seconds(60));
+  ASSERT_TRUE(next.leading());
+  EXPECT_TRUE(world.has("db.east"));
+  EXPECT_TRUE(world.stored("db.east").status.stale);
+  EXPECT_EQ(world.peer().status.cidrs, std::vector{p("10.1.0.0/16")});
+}
+
+TEST(Importer, UnpairingRemovesTheRecords) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  world.store.drop(api::Kind::kClusterPeer, {"", "east"});
+  world.pair();
+  world.run(seconds(1));
+  EXPECT_FALSE(world.has("db.east"));
+}
+
+TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
+  World world;
+  world.intake.set_local({p("10.2.0.0/16")});
+  world.announce({p("10.1.0.0/16"), p("10.2.3.0/24"), p("192.168.0.0/16")});
+  auto mixed = record("db");
+  mixed.endpoints.push_back({{*IpAddress::parse("10.2.3.4")}, "x", "", true});
+  world.snapshot({mixed});
+  world.run(seconds(1));
+  const auto peer = world.peer();
+  EXPECT_EQ(peer.status.cidrs, std::vector{p("10.1.0.0/16")});
+  const auto* claims = api::find_condition(peer.status.conditions, "ClaimsAccepted");
+  ASSERT_NE(claims, nullptr);
+  EXPECT_EQ(claims->status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(claims->reason, "OutsideAllowed");
+  EXPECT_EQ(claims->message,
+            "192.168.0.0/16 is not within the allowed CIDRs; 10.2.3.0/24 overlaps 10.2.0.0/16 of "
+            "this cluster; 1 endpoint(s) of export shop/db are outside the accepted CIDRs "
+            "(10.2.3.4)");
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  // Heals when the claims do.
+  world.announce();
+  world.feed.on_export("east", record("db"));
+  world.run(seconds(1));
+  EXPECT_EQ(api::find_condition(world.peer().status.conditions, "ClaimsAccepted")->reason,
+            "Accepted");
+}
+
+TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  auto broken = world.stored("db.east");
+  broken.spec.ports.clear();
+  world.store.put(broken);
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  world.store.put_body(api::Kind::kRemoteExport, {"shop", "db.east"},
+                       {{"metadata", {{"name", "db.east"}, {"namespace", "shop"}}}, {"spec", 3}});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  world.store.drop(api::Kind::kRemoteExport, {"shop", "db.east"});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+  for (const auto code : {Errc::kConflict, Errc::kUnavailable, Errc::kExists, Errc::kNotFound}) {
+    world.store.fail_next({code, "for a change"});
+    world.feed.on_export("east", record("web", code == Errc::kConflict ? "10.1.0.2" : "10.1.0.3"));
+    world.feed.on_export("east", record("db", code == Errc::kExists ? "10.1.0.4" : "10.1.0.5"));
+    world.run(seconds(2));
+  }
+  EXPECT_EQ(world.stored("web.east").spec, record("web", "10.1.0.3"));
+  EXPECT_EQ(world.stored("db.east").spec, record("db", "10.1.0.5"));
+  EXPECT_TRUE(world.importer->idle());
+}
+
+TEST(Importer, OnlyTheHolderOfTheLeaseWrites) {
+  World world;
+  Intake other_intake;
+  other_intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+  ImporterConfig config;
+  config.identity = "west-1";
+  Importer other(world.loop, world.store, world.random, config, other_intake);
+  world.run(seconds(30));
+  EXPECT_TRUE(world.importer->leading());
+  EXPECT_FALSE(other.leading());
+  bool released = false;
+  world.importer->release([&] { released = true; });
+  world.run(seconds(10));
+  EXPECT_TRUE(released);
+  EXPECT_FALSE(world.importer->leading());
+  EXPECT_TRUE(other.leading());
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(5));
+  EXPECT_FALSE(world.has("db.east"));
+}
+
+TEST(Importer, ManyRecordsAreWrittenInTurn) {
+  World world;
+  world.announce();
+  std::vector<api::ExportRecord> many;
+  for (int i = 0; i < 500; ++i) many.push_back(record("s" + std::to_string(i)));
+  world.snapshot(many);
+  world.run(seconds(5));
+  EXPECT_TRUE(world.importer->idle());
+  for (const auto& one : many) EXPECT_EQ(world.stored(one.service.name + ".east").spec, one);
+  world.snapshot({});
+  world.run(seconds(5));
+  for (const auto& one : many) EXPECT_FALSE(world.has(one.service.name + ".east"));
+}
+
+}  // namespace
+}  // namespace cw::gateway
