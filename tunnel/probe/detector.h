@@ -1,10 +1,11 @@
 // Is the other side there? BFD-like (RFC 5880, asynchronous mode in spirit): requests at a fixed
-// interval, `lost` intervals without a reply = down; up again after `recover` replies in a row (the
-// flap damper doubles that with each recent fall). Windowed loss, smoothed RTT and jitter (RFC
-// 6298, RFC 3550). Pure: time is an argument.
+// interval, faster once replies are late. Down: no reply for `lost` intervals and enough requests
+// in a row unanswered that random loss does not explain it. Up again after `recover` replies in a
+// row, doubled with each recent fall, so a flapping link stays down longer. Windowed loss, smoothed
+// RTT and jitter (RFC 6298, RFC 3550). Pure: time is an argument.
 #pragma once
 
-#include <bitset>
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -24,18 +25,20 @@ enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
 
 class Detector {
  public:
-  static constexpr std::size_t kWindow = 64;  // probes
+  static constexpr std::size_t kWindow = 64;  // requests
+  // While replies are late, this many requests go out in each interval.
+  static constexpr unsigned kHurry = 4;
 
   explicit Detector(const DetectorConfig& config) : config_(config) {}
   // The number to put into the request sent now.
   [[nodiscard]] std::uint64_t next_sequence(TimePoint now);
+  // How long to wait before the next request: the interval, or a part of it while replies are late.
+  [[nodiscard]] Duration pace(TimePoint now) const;
   // A reply to `sequence`; duplicates and unknown numbers are ignored.
   void on_reply(std::uint64_t sequence, TimePoint now);
   [[nodiscard]] LinkState state(TimePoint now);
   // Up or degraded: traffic may use it.
   [[nodiscard]] bool usable(TimePoint now);
-  // When state() can next change by itself (no reply coming); for a timer.
-  [[nodiscard]] std::optional<TimePoint> deadline() const;
   [[nodiscard]] Duration rtt() const { return rtt_; }
   [[nodiscard]] Duration jitter() const { return jitter_; }
   [[nodiscard]] double loss(TimePoint now) const;  // 0..1 over the window
@@ -45,16 +48,19 @@ class Detector {
     TimePoint at{};
     bool answered = false;
   };
+  [[nodiscard]] bool fallen(TimePoint now) const;
+  [[nodiscard]] unsigned replies_needed() const;
+
   DetectorConfig config_;
-  Sent sent_[kWindow] = {};
-  std::uint64_t next_ = 0;  // sequences [next_ - kWindow, next_) are in the window
+  std::array<Sent, kWindow> sent_{};
+  std::uint64_t next_ = 0;               // requests [next_ - kWindow, next_) are in the window
+  std::uint64_t oldest_unanswered_ = 0;  // all from here to next_ are unanswered
   std::optional<TimePoint> last_reply_;
-  std::optional<TimePoint> first_sent_;
   bool up_ = false;
   bool ever_up_ = false;
-  unsigned in_a_row_ = 0;
-  unsigned falls_ = 0;  // recent; halves for each minute up
-  TimePoint last_fall_{};
+  unsigned in_a_row_ = 0;  // replies since the last fall or gap
+  unsigned falls_ = 0;     // recent; halves for each minute up
+  TimePoint calm_since_{};
   Duration rtt_{};
   Duration jitter_{};
 };

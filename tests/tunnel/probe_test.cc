@@ -1,0 +1,254 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/event_loop.h"
+#include "base/fake/sim_loop.h"
+#include "tunnel/probe/prober.h"
+
+namespace cw::tunnel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+Probe sample() {
+  Probe probe;
+  probe.reply = true;
+  probe.session = 0x0102030405060708;
+  probe.sequence = 9;
+  probe.sent_ns = 10;
+  probe.sender = 3;
+  probe.draining = true;
+  probe.clusters = {{"east", true}, {"west-2", false}};
+  return probe;
+}
+
+TEST(ProbePacket, RoundTripsWithAndWithoutAKey) {
+  ProbeKey key{};
+  key.fill(5);
+  for (const auto& k : {std::optional<ProbeKey>{}, std::optional<ProbeKey>{key}}) {
+    const auto back = parse_probe(serialize(sample(), k), k);
+    ASSERT_TRUE(back) << back.error().text;
+    EXPECT_EQ(*back, sample());
+  }
+}
+
+TEST(ProbePacket, EveryFlippedBitIsDeniedUnderAKey) {
+  ProbeKey key{};
+  const auto good = serialize(sample(), key);
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    auto bad = good;
+    bad[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    EXPECT_FALSE(parse_probe(bad, key)) << bit;
+  }
+  key[0] = 1;
+  EXPECT_EQ(parse_probe(good, key).error().code, Errc::kDenied);
+}
+
+TEST(ProbePacket, CutOffOrExtendedIsRefused) {
+  const auto good = serialize(sample(), {});
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    EXPECT_FALSE(parse_probe(std::span(good).first(size), {})) << size;
+  }
+  auto longer = good;
+  longer.push_back(std::byte{0});
+  EXPECT_FALSE(parse_probe(longer, {}));
+}
+
+TEST(ProbePacket, NeverExceedsItsSize) {
+  Probe probe;
+  for (int i = 0; i < 200; ++i) probe.clusters.push_back({std::string(63, 'a'), true});
+  const auto bytes = serialize(probe, {});
+  EXPECT_LE(bytes.size(), kMaxProbe);
+  EXPECT_TRUE(parse_probe(bytes, {}));
+}
+
+// A link of 10 ms round trip, driven as the prober drives it.
+struct Link {
+  explicit Link(double round_trip_loss, std::uint64_t seed = 1)
+      : loss(round_trip_loss), dice(seed) {}
+  Detector detector{DetectorConfig{}};
+  TimePoint now{std::chrono::hours(1)};
+  TimePoint next_send = now;
+  double loss;
+  std::mt19937_64 dice;
+  std::vector<std::pair<TimePoint, std::uint64_t>> replies;
+  unsigned falls = 0;
+  bool was_usable = false;
+  std::optional<TimePoint> fell_at;
+
+  void run(Duration span) {
+    for (const auto end = now + span; now < end; now += milliseconds(5)) {
+      if (now >= next_send) {
+        const auto sequence = detector.next_sequence(now);
+        if (std::uniform_real_distribution<>(0, 1)(dice) >= loss) {
+          replies.emplace_back(now + milliseconds(10), sequence);
+        }
+        next_send = now + detector.pace(now);
+      }
+      while (!replies.empty() && replies.front().first <= now) {
+        detector.on_reply(replies.front().second, now);
+        replies.erase(replies.begin());
+      }
+      const bool usable = detector.usable(now);
+      if (was_usable && !usable) {
+        ++falls;
+        fell_at = now;
+      }
+      was_usable = usable;
+    }
+  }
+};
+
+TEST(Detector, IsUpAfterItsFirstReply) {
+  Link link(0);
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kConnecting);
+  link.run(milliseconds(50));
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kUp);
+  EXPECT_EQ(link.detector.rtt(), milliseconds(10));
+}
+
+TEST(Detector, IsDownWithinFourIntervalsOfTheLastReply) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Link link(0, seed);
+    link.run(seconds(5) + milliseconds(seed * 7));
+    link.loss = 1;
+    const auto cut = link.now;
+    link.run(seconds(2));
+    ASSERT_TRUE(link.fell_at);
+    EXPECT_LE(*link.fell_at - cut, milliseconds(400));
+    EXPECT_EQ(link.detector.state(link.now), LinkState::kDown);
+  }
+}
+
+TEST(Detector, FivePercentLossEachWayForTenMinutesIsNoFall) {
+  unsigned falls = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Link link(1 - 0.95 * 0.95, seed);
+    link.run(minutes(10));
+    falls += link.falls;
+  }
+  EXPECT_EQ(falls, 0U);
+}
+
+TEST(Detector, ThirtyPercentLossIsDegradedNotDown) {
+  Link link(0.3);
+  link.run(seconds(30));
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kDegraded);
+  EXPECT_NEAR(link.detector.loss(link.now), 0.3, 0.2);
+}
+
+TEST(Detector, ComesBackAfterSomeRepliesInARowAndLaterWhenItFlaps) {
+  Link link(0);
+  link.run(seconds(2));
+  const auto recovery = [&] {
+    link.loss = 1;
+    link.run(seconds(2));
+    link.loss = 0;
+    const auto start = link.now;
+    while (!link.detector.usable(link.now) && link.now - start < seconds(20))
+      link.run(milliseconds(10));
+    return link.now - start;
+  };
+  const auto first = recovery();
+  EXPECT_GE(first, milliseconds(200));
+  EXPECT_LE(first, seconds(1));
+  const auto second = recovery();
+  const auto third = recovery();
+  EXPECT_GT(second, first);
+  EXPECT_GT(third, second);
+  link.run(minutes(10));  // calm again
+  EXPECT_LE(recovery(), first + milliseconds(150));
+}
+
+TEST(Detector, DuplicateAndUnknownRepliesAreIgnored) {
+  Detector detector{DetectorConfig{}};
+  TimePoint now{seconds(1)};
+  detector.on_reply(0, now);
+  EXPECT_EQ(detector.state(now), LinkState::kConnecting);
+  const auto sequence = detector.next_sequence(now);
+  detector.on_reply(sequence + 1, now);
+  EXPECT_EQ(detector.state(now), LinkState::kConnecting);
+  detector.on_reply(sequence, now);
+  EXPECT_EQ(detector.state(now), LinkState::kUp);
+  const auto later = now + seconds(1);
+  for (int i = 0; i < 10; ++i) (void)detector.next_sequence(later);
+  detector.on_reply(sequence, later);  // a replay does not keep it up
+  EXPECT_EQ(detector.state(later), LinkState::kDown);
+}
+
+struct Ends {
+  EventLoop loop;
+  SystemRandom random;
+  std::unique_ptr<Prober> node;
+  std::unique_ptr<Prober> gateway;
+  bool draining = false;
+  int changes = 0;
+
+  void open(std::optional<ProbeKey> node_key, std::optional<ProbeKey> gateway_key) {
+    const auto at = [](std::uint16_t port) { return Endpoint{*IpAddress::parse("::1"), port}; };
+    for (std::uint16_t port = 42200; port < 42300; port = static_cast<std::uint16_t>(port + 2)) {
+      auto g = Prober::open(
+          loop, random, {{}, at(port), "lo", gateway_key, 7},
+          [this](Probe& reply) {
+            reply.draining = draining;
+            reply.clusters = {{"west", true}};
+          },
+          [](const std::string&) {});
+      auto n = Prober::open(
+          loop, random,
+          {{milliseconds(20), 3, 3, 0.2},
+           at(static_cast<std::uint16_t>(port + 1)),
+           "lo",
+           node_key,
+           0xffffffff},
+          [](Probe&) {}, [this](const std::string&) { ++changes; });
+      if (!g || !n) continue;
+      gateway = std::move(*g);
+      node = std::move(*n);
+      node->set_targets({{"gateway-0", at(port)}});
+      return;
+    }
+    FAIL() << "no free port";
+  }
+  bool wait(const std::function<bool()>& done, Duration limit = seconds(5)) {
+    const auto poll = loop.every(milliseconds(2), [&] {
+      if (done()) loop.stop();
+    });
+    const auto stop = loop.after(limit, [&] { loop.stop(); });
+    loop.run();
+    return done();
+  }
+};
+
+TEST(Prober, SeesTheOtherSideComeDrainAndGo) {
+  Ends ends;
+  ProbeKey key{};
+  key.fill(9);
+  ends.open(key, key);
+  const auto view = [&] { return ends.node->views().at("gateway-0"); };
+  ASSERT_TRUE(ends.wait([&] { return view().usable; }));
+  EXPECT_EQ(view().clusters, (std::vector<ProbeCluster>{{"west", true}}));
+  EXPECT_FALSE(view().draining);
+  ends.draining = true;
+  ASSERT_TRUE(ends.wait([&] { return view().draining; }));
+  const auto changes = ends.changes;
+  ends.gateway.reset();
+  ASSERT_TRUE(ends.wait([&] { return !view().usable; }));
+  EXPECT_GT(ends.changes, changes);
+}
+
+TEST(Prober, AWrongKeyIsNobody) {
+  Ends ends;
+  ProbeKey right{};
+  ProbeKey wrong{};
+  wrong.fill(1);
+  ends.open(wrong, right);
+  EXPECT_FALSE(
+      ends.wait([&] { return ends.node->views().at("gateway-0").usable; }, milliseconds(300)));
+}
+
+}  // namespace
+}  // namespace cw::tunnel

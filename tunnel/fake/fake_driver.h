@@ -1,0 +1,44 @@
+// A WireGuard device in memory: the whole semantics of a Driver, faults on demand, a text log of
+// the changes that reached "the device".
+#pragma once
+
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "tunnel/diff.h"
+
+namespace cw::tunnel {
+
+class FakeDriver final : public Driver {
+ public:
+  [[nodiscard]] std::string name() const override { return "fake"; }
+  [[nodiscard]] Result<> apply(const DeviceSpec& spec) override;
+  [[nodiscard]] Result<DeviceStatus> read() override;
+  [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
+                                          const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
+  [[nodiscard]] Result<> remove() override;
+
+  // The next call fails with this, once, without an effect.
+  void fail_next(Error error) { failures_.push_back(std::move(error)); }
+  // "add <key8> allow 10.0.0.0/8\nremove <key8>\n" since the last call; key8: 8 characters of
+  // base64.
+  [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
+  // What a real device learns by itself: handshakes, roaming, counters.
+  DeviceStatus& device() { return status_; }
+  [[nodiscard]] bool exists() const { return exists_; }
+
+ private:
+  [[nodiscard]] Result<> injected();
+  void make(const DeviceChange& change);
+
+  bool exists_ = false;
+  DeviceStatus status_;
+  DeviceSpec last_;
+  Applied applied_;
+  std::deque<Error> failures_;
+  std::string log_;
+};
+
+}  // namespace cw::tunnel

@@ -1,0 +1,34 @@
+// The driver for Linux's own WireGuard, through the embeddable-wg-library. The device outlives the
+// process: sessions and the data path survive a restart of the daemon.
+#pragma once
+
+#include <memory>
+
+#include "tunnel/diff.h"
+
+namespace cw::tunnel {
+
+// Does this kernel have WireGuard? Tried by making a device of a name nobody uses.
+[[nodiscard]] bool kernel_has_wireguard();
+
+class KernelDriver final : public Driver {
+ public:
+  explicit KernelDriver(DriverConfig config) : config_(std::move(config)) {}
+  [[nodiscard]] std::string name() const override { return "kernel"; }
+  [[nodiscard]] Result<> apply(const DeviceSpec& spec) override;
+  [[nodiscard]] Result<DeviceStatus> read() override;
+  [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
+                                          const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
+  [[nodiscard]] Result<> remove() override;
+
+ private:
+  [[nodiscard]] Result<> ensure_device();
+  [[nodiscard]] Result<> set(const DeviceChange& change);
+
+  DriverConfig config_;
+  Applied applied_;
+  DeviceSpec last_;
+};
+
+}  // namespace cw::tunnel

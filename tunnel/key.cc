@@ -1,0 +1,116 @@
+#include "tunnel/key.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+namespace cw::tunnel {
+
+Key::~Key() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
+
+Result<Key> Key::from_base64(std::string_view text) {
+  const auto bad = [] {
+    return fail(Errc::kInvalid, "a key is 44 characters of base64 (32 bytes)");
+  };
+  if (text.size() != 44 || text.back() != '=' || text[42] == '=') return bad();
+  const bool alphabet = std::all_of(text.begin(), text.end() - 1, [](unsigned char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
+  });
+  if (!alphabet) return bad();
+  std::array<std::uint8_t, 33> raw{};
+  if (EVP_DecodeBlock(raw.data(), reinterpret_cast<const unsigned char*>(text.data()), 44) != 33) {
+    return bad();
+  }
+  Key key;
+  std::copy_n(raw.begin(), 32, key.bytes_.begin());
+  OPENSSL_cleanse(raw.data(), raw.size());
+  return key;
+}
+
+Result<Key> Key::from_hex(std::string_view text) {
+  const auto digit = [](char c) -> int {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  Key key;
+  bool good = text.size() == 64;
+  for (std::size_t i = 0; good && i < 32; ++i) {
+    const int high = digit(text[2 * i]);
+    const int low = digit(text[2 * i + 1]);
+    good = high >= 0 && low >= 0;
+    key.bytes_[i] = static_cast<std::uint8_t>(high * 16 + low);
+  }
+  if (!good) return fail(Errc::kInvalid, "a key is 64 hexadecimal digits");
+  return key;
+}
+
+Key Key::generate_preshared(Random& random) {
+  Key key;
+  random.fill(std::as_writable_bytes(std::span(key.bytes_)));
+  return key;
+}
+
+Key Key::generate_private(Random& random) {
+  Key key = generate_preshared(random);
+  key.bytes_[0] = static_cast<std::uint8_t>(key.bytes_[0] & 248U);  // RFC 7748 section 5
+  key.bytes_[31] = static_cast<std::uint8_t>((key.bytes_[31] & 127U) | 64U);
+  return key;
+}
+
+namespace {
+
+struct FreeKey {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+
+}  // namespace
+
+Key Key::public_key() const {
+  const std::unique_ptr<EVP_PKEY, FreeKey> key(
+      EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, bytes_.data(), bytes_.size()));
+  Key out;
+  std::size_t size = out.bytes_.size();
+  CW_CHECK(key != nullptr && EVP_PKEY_get_raw_public_key(key.get(), out.bytes_.data(), &size) == 1);
+  return out;
+}
+
+bool Key::is_zero() const {
+  return std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t b) { return b == 0; });
+}
+
+std::string Key::base64() const {
+  std::string out(45, '\0');
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes_.data(), 32);
+  out.resize(44);
+  return out;
+}
+
+std::string Key::hex() const {
+  std::string out;
+  out.reserve(64);
+  for (const auto byte : bytes_) {
+    out += "0123456789abcdef"[byte >> 4U];
+    out += "0123456789abcdef"[byte & 15U];
+  }
+  return out;
+}
+
+IpAddress control_address(const Key& public_key) {
+  constexpr std::string_view kLabel = "causeway control address";
+  std::string input(kLabel);
+  input.append(reinterpret_cast<const char*>(public_key.bytes().data()), 32);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  CW_CHECK(EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
+           1);
+  std::array<std::uint8_t, 16> address{0xfd};
+  std::copy_n(digest.begin(), 15, address.begin() + 1);
+  return IpAddress::v6(address);
+}
+
+}  // namespace cw::tunnel

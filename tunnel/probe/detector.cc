@@ -1,0 +1,101 @@
+#include "tunnel/probe/detector.h"
+
+#include <algorithm>
+
+namespace cw::tunnel {
+
+const char* to_string(LinkState state) {
+  switch (state) {
+    case LinkState::kConnecting:
+      return "connecting";
+    case LinkState::kUp:
+      return "up";
+    case LinkState::kDegraded:
+      return "degraded";
+    case LinkState::kDown:
+      break;
+  }
+  return "down";
+}
+
+std::uint64_t Detector::next_sequence(TimePoint now) {
+  sent_[next_ % kWindow] = {now, false};
+  return next_++;
+}
+
+Duration Detector::pace(TimePoint now) const {
+  const bool late =
+      up_ && last_reply_ && now - *last_reply_ > config_.interval + config_.interval / 2;
+  return late ? config_.interval / kHurry : config_.interval;
+}
+
+bool Detector::fallen(TimePoint now) const {
+  // Twice as many as plain probing sends in that time: hurried requests must go unanswered too.
+  return last_reply_ && now - *last_reply_ >= config_.interval * config_.lost &&
+         next_ - oldest_unanswered_ >= std::uint64_t{config_.lost} * 2;
+}
+
+unsigned Detector::replies_needed() const {
+  if (!ever_up_) return 1;
+  return config_.recover << std::min(falls_, 4U);
+}
+
+void Detector::on_reply(std::uint64_t sequence, TimePoint now) {
+  if (sequence >= next_ || next_ - sequence > kWindow) return;
+  auto& sent = sent_[sequence % kWindow];
+  if (sent.answered) return;
+  (void)state(now);  // a fall that nobody asked about still counts
+  sent.answered = true;
+  const auto sample = now - sent.at;
+  if (rtt_ == Duration::zero()) {
+    rtt_ = sample;
+  } else {
+    jitter_ += ((sample > rtt_ ? sample - rtt_ : rtt_ - sample) - jitter_) / 16;
+    rtt_ += (sample - rtt_) / 8;
+  }
+  if (last_reply_ && now - *last_reply_ > config_.interval * config_.lost) in_a_row_ = 0;
+  last_reply_ = now;
+  oldest_unanswered_ = std::max(oldest_unanswered_, sequence + 1);
+  ++in_a_row_;
+  if (!up_ && in_a_row_ >= replies_needed()) {
+    up_ = true;
+    ever_up_ = true;
+    calm_since_ = now;
+  }
+}
+
+LinkState Detector::state(TimePoint now) {
+  if (up_ && fallen(now)) {
+    up_ = false;
+    in_a_row_ = 0;
+    falls_ = std::min(falls_ + 1, 8U);
+  }
+  if (up_ && falls_ > 0 && now - calm_since_ >= std::chrono::minutes(1)) {
+    falls_ /= 2;
+    calm_since_ = now;
+  }
+  if (up_) return loss(now) > config_.degraded_loss ? LinkState::kDegraded : LinkState::kUp;
+  return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
+}
+
+bool Detector::usable(TimePoint now) {
+  const auto s = state(now);
+  return s == LinkState::kUp || s == LinkState::kDegraded;
+}
+
+double Detector::loss(TimePoint now) const {
+  // Requests whose reply may still be on its way do not count.
+  const auto grace = std::max(config_.interval, rtt_ * 2 + jitter_ * 4);
+  unsigned counted = 0;
+  unsigned missing = 0;
+  const auto first = next_ > kWindow ? next_ - kWindow : 0;
+  for (auto i = first; i < next_; ++i) {
+    const auto& sent = sent_[i % kWindow];
+    if (!sent.answered && now - sent.at < grace) continue;
+    ++counted;
+    if (!sent.answered) ++missing;
+  }
+  return counted == 0 ? 0 : static_cast<double>(missing) / counted;
+}
+
+}  // namespace cw::tunnel

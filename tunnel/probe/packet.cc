@@ -1,0 +1,129 @@
+#include "tunnel/probe/packet.h"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace cw::tunnel {
+
+namespace {
+
+// Layout (docs/protocol/probe.md), all numbers big endian:
+//   0 magic "CWP1" | 4 type | 5 flags | 6 count of clusters | 8 session 8 | 16 sequence 8 |
+//   24 sent 8 | 32 sender 4 | 36 tag 16 | 52 clusters: (flags 1, length 1, id)...
+// The tag is over everything with the tag's own bytes zero.
+constexpr std::size_t kHeader = 52;
+constexpr std::size_t kTagAt = 36;
+constexpr std::size_t kTag = 16;
+constexpr std::size_t kMaxClusters = 64;
+constexpr std::size_t kMaxId = 63;
+constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'P'},
+                                             std::byte{'1'}};
+
+template <typename T>
+void put(std::vector<std::byte>& out, std::size_t at, T value) {
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    out[at + i] = static_cast<std::byte>(value >> (8 * (sizeof value - 1 - i)));
+  }
+}
+
+template <typename T>
+T get(std::span<const std::byte> in, std::size_t at) {
+  T value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    value = static_cast<T>(value << 8U | std::to_integer<T>(in[at + i]));
+  }
+  return value;
+}
+
+std::array<std::byte, kTag> tag_of(std::span<const std::byte> packet, const ProbeKey& key) {
+  std::vector<std::byte> copy(packet.begin(), packet.end());
+  std::fill_n(copy.begin() + kTagAt, kTag, std::byte{0});
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  CW_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                reinterpret_cast<const unsigned char*>(copy.data()), copy.size(), digest.data(),
+                &size) != nullptr);
+  std::array<std::byte, kTag> tag{};
+  std::memcpy(tag.data(), digest.data(), tag.size());
+  return tag;
+}
+
+}  // namespace
+
+std::vector<std::byte> serialize(const Probe& probe, const std::optional<ProbeKey>& key) {
+  std::vector<std::byte> out(kHeader);
+  std::copy(kMagic.begin(), kMagic.end(), out.begin());
+  out[4] = static_cast<std::byte>(probe.reply ? 2 : 1);
+  out[5] = static_cast<std::byte>(probe.draining ? 1 : 0);
+  put(out, 8, probe.session);
+  put(out, 16, probe.sequence);
+  put(out, 24, probe.sent_ns);
+  put(out, 32, probe.sender);
+  std::uint16_t count = 0;
+  for (const auto& cluster : probe.clusters) {
+    if (count == kMaxClusters || cluster.id.empty() || cluster.id.size() > kMaxId ||
+        out.size() + 2 + cluster.id.size() > kMaxProbe) {
+      continue;
+    }
+    out.push_back(static_cast<std::byte>(cluster.reachable ? 1 : 0));
+    out.push_back(static_cast<std::byte>(cluster.id.size()));
+    for (const char c : cluster.id) out.push_back(static_cast<std::byte>(c));
+    ++count;
+  }
+  put(out, 6, count);
+  if (key) {
+    const auto tag = tag_of(out, *key);
+    std::copy(tag.begin(), tag.end(), out.begin() + kTagAt);
+  }
+  return out;
+}
+
+Result<Probe> parse_probe(std::span<const std::byte> packet, const std::optional<ProbeKey>& key) {
+  const auto bad = [](const char* what) {
+    return fail(Errc::kInvalid, fmt::format("probe: {}", what));
+  };
+  if (packet.size() < kHeader || packet.size() > kMaxProbe) return bad("size");
+  if (!std::equal(kMagic.begin(), kMagic.end(), packet.begin())) return bad("magic or version");
+  if (key) {
+    const auto want = tag_of(packet, *key);
+    if (CRYPTO_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
+      return fail(Errc::kDenied, "probe: wrong key");
+    }
+  }
+  const auto type = std::to_integer<unsigned>(packet[4]);
+  const auto flags = std::to_integer<unsigned>(packet[5]);
+  if (type != 1 && type != 2) return bad("type");
+  if (flags > 1) return bad("flags");
+  Probe probe;
+  probe.reply = type == 2;
+  probe.draining = flags == 1;
+  const auto count = get<std::uint16_t>(packet, 6);
+  probe.session = get<std::uint64_t>(packet, 8);
+  probe.sequence = get<std::uint64_t>(packet, 16);
+  probe.sent_ns = get<std::uint64_t>(packet, 24);
+  probe.sender = get<std::uint32_t>(packet, 32);
+  if (count > kMaxClusters) return bad("too many clusters");
+  auto rest = packet.subspan(kHeader);
+  for (unsigned i = 0; i < count; ++i) {
+    if (rest.size() < 2) return bad("cut off");
+    const auto length = std::to_integer<std::size_t>(rest[1]);
+    if (std::to_integer<unsigned>(rest[0]) > 1 || length == 0 || length > kMaxId ||
+        rest.size() < 2 + length) {
+      return bad("cluster entry");
+    }
+    ProbeCluster cluster;
+    cluster.reachable = rest[0] == std::byte{1};
+    for (const auto c : rest.subspan(2, length)) cluster.id += static_cast<char>(c);
+    probe.clusters.push_back(std::move(cluster));
+    rest = rest.subspan(2 + length);
+  }
+  if (!rest.empty()) return bad("trailing bytes");
+  return probe;
+}
+
+}  // namespace cw::tunnel

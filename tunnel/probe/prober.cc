@@ -1,0 +1,209 @@
+#include "tunnel/probe/prober.h"
+
+#include <fmt/format.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace cw::tunnel {
+
+namespace {
+
+constexpr int kMaxPerTurn = 256;  // datagrams read before other events get their turn
+
+class UdpProber final : public Prober {
+ public:
+  UdpProber(Loop& loop, Random& random, ProberConfig config, Answer answer, OnChange on_change)
+      : loop_(loop),
+        random_(random),
+        config_(std::move(config)),
+        answer_(std::move(answer)),
+        on_change_(std::move(on_change)),
+        session_(random.next()) {}
+
+  Result<> start() {
+    const auto family = config_.local.address.is_v4() ? AF_INET : AF_INET6;
+    fd_.reset(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd_) return fail(errno_error(errno, "probe socket"));
+    const int one = 1;
+    if (family == AF_INET6) {
+      ::setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    }
+    if (!config_.device.empty()) {
+      scope_ = if_nametoindex(config_.device.c_str());
+      if (scope_ == 0 || ::setsockopt(fd_.get(), SOL_SOCKET, SO_BINDTODEVICE, config_.device.data(),
+                                      static_cast<socklen_t>(config_.device.size())) != 0) {
+        return fail(Errc::kUnavailable, fmt::format("probe socket: no device {}", config_.device));
+      }
+    }
+    sockaddr_storage at{};
+    const auto scope = config_.local.address.is_link_local() ? scope_ : 0;
+    const auto size = config_.local.to_sockaddr(at, scope);
+    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
+      return fail(errno_error(errno, "probe socket " + config_.local.to_string()));
+    }
+    readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
+    return {};
+  }
+
+  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+    std::erase_if(targets_, [&](const auto& entry) {
+      const auto found = targets.find(entry.first);
+      return found == targets.end() || found->second != entry.second.to;
+    });
+    for (const auto& [name, to] : targets) {
+      const auto [at, added] =
+          targets_.try_emplace(name, Target{to, Detector(config_.detector), {}, {}});
+      // Spread over the first interval, so that not all go out in one burst for ever.
+      const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
+      if (added) {
+        at->second.next_send =
+            loop_.now() + Duration(static_cast<Duration::rep>(random_.next() % spread));
+      }
+    }
+    if (targets_.empty()) {
+      ticker_.reset();
+    } else if (!ticker_.active()) {
+      ticker_ = loop_.every(config_.detector.interval / (2 * Detector::kHurry), [this] { tick(); });
+    }
+  }
+
+  std::map<std::string, ProbeView> views() override {
+    std::map<std::string, ProbeView> out;
+    for (auto& [name, target] : targets_) out.emplace(name, view_of(target));
+    return out;
+  }
+
+ private:
+  struct Target {
+    Endpoint to;
+    Detector detector;
+    TimePoint next_send{};
+    ProbeView last;  // as last told: only usable, draining and clusters matter
+  };
+
+  ProbeView view_of(Target& target) const {
+    const auto now = loop_.now();
+    ProbeView view = target.last;
+    view.state = target.detector.state(now);
+    view.usable = target.detector.usable(now);
+    view.rtt = target.detector.rtt();
+    view.jitter = target.detector.jitter();
+    view.loss = target.detector.loss(now);
+    return view;
+  }
+
+  void tick() {
+    const auto now = loop_.now();
+    for (auto& [name, target] : targets_) {
+      if (now < target.next_send) continue;
+      send_request(target, now);
+      target.next_send = now + target.detector.pace(now);
+    }
+    tell_changes();
+  }
+
+  void send_request(Target& target, TimePoint now) {
+    Probe probe;
+    probe.session = session_;
+    probe.sequence = target.detector.next_sequence(now);
+    probe.sent_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    probe.sender = config_.sender;
+    const auto bytes = serialize(probe, config_.key);
+    sockaddr_storage to{};
+    const auto size = target.to.to_sockaddr(to, target.to.address.is_link_local() ? scope_ : 0);
+    // A send that fails is a probe that is lost: the detector draws the conclusion.
+    (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to),
+                   static_cast<socklen_t>(size));
+  }
+
+  // A change is told after the targets were walked: the callback may call set_targets().
+  void tell_changes() {
+    std::vector<std::string> changed;
+    for (auto& [name, target] : targets_) {
+      const bool usable = target.detector.usable(loop_.now());
+      if (usable == target.last.usable) continue;
+      target.last.usable = usable;
+      changed.push_back(name);
+    }
+    for (const auto& name : changed) on_change_(name);
+  }
+
+  void receive() {
+    for (int i = 0; i < kMaxPerTurn; ++i) {
+      std::array<std::byte, kMaxProbe + 1> buffer{};
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const auto n = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
+                                reinterpret_cast<sockaddr*>(&from), &size);
+      if (n < 0) return;
+      const auto probe = parse_probe({buffer.data(), static_cast<std::size_t>(n)}, config_.key);
+      if (!probe) continue;  // not ours, or not from who it should be
+      if (probe->reply) {
+        take_reply(*probe, from, size);
+      } else {
+        send_reply(*probe, from, size);
+      }
+    }
+  }
+
+  void send_reply(const Probe& request, const sockaddr_storage& to, socklen_t size) {
+    Probe reply = request;
+    reply.reply = true;
+    reply.sender = config_.sender;
+    reply.draining = false;
+    reply.clusters.clear();
+    answer_(reply);
+    const auto bytes = serialize(reply, config_.key);
+    (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                   size);  // lost replies are what probing is for
+  }
+
+  void take_reply(const Probe& reply, const sockaddr_storage& from, socklen_t size) {
+    const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
+    if (!source || reply.session != session_) return;
+    for (auto& [name, target] : targets_) {
+      if (target.to != *source) continue;
+      target.detector.on_reply(reply.sequence, loop_.now());
+      const bool usable = target.detector.usable(loop_.now());
+      const bool news = usable != target.last.usable || reply.draining != target.last.draining ||
+                        reply.clusters != target.last.clusters;
+      if (!news) return;
+      target.last.usable = usable;
+      target.last.draining = reply.draining;
+      target.last.clusters = reply.clusters;
+      const auto copy = name;
+      on_change_(copy);
+      return;
+    }
+  }
+
+  Loop& loop_;
+  Random& random_;
+  ProberConfig config_;
+  Answer answer_;
+  OnChange on_change_;
+  std::uint64_t session_;
+  std::uint32_t scope_ = 0;
+  UniqueFd fd_;
+  std::map<std::string, Target> targets_;
+  Handle readable_;
+  Handle ticker_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Prober>> Prober::open(Loop& loop, Random& random, ProberConfig config,
+                                             Answer answer, OnChange on_change) {
+  auto prober = std::make_unique<UdpProber>(loop, random, std::move(config), std::move(answer),
+                                            std::move(on_change));
+  if (auto ok = prober->start(); !ok) return fail(ok.error());
+  return prober;
+}
+
+}  // namespace cw::tunnel

@@ -1,0 +1,147 @@
+#include "tunnel/uapi/uapi_driver.h"
+
+#include <fmt/format.h>
+#include <net/if.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include "base/log.h"
+#include "tunnel/link.h"
+#include "tunnel/uapi/client.h"
+#include "tunnel/uapi/codec.h"
+
+namespace cw::tunnel {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kTimeout = seconds(3);
+constexpr auto kStartTimeout = seconds(5);
+
+// Runs `program interface` and waits for it: userspace implementations put themselves into the
+// background once their device is there.
+Result<> spawn(const std::string& program, const std::string& interface) {
+  std::string name = program;
+  std::string argument = interface;
+  char* argv[] = {name.data(), argument.data(), nullptr};
+  // Its notices on stderr are its own; LOG_LEVEL keeps wireguard-go to errors.
+  std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  std::string level = "LOG_LEVEL=error";
+  std::string quiet = "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1";
+  char* environment[] = {path.data(), level.data(), quiet.data(), nullptr};
+  pid_t pid = 0;
+  if (const int err = posix_spawnp(&pid, program.c_str(), nullptr, nullptr, argv, environment);
+      err != 0) {
+    return fail(errno_error(err, fmt::format("start {}", program)));
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+  int status = 0;
+  for (;;) {
+    const auto got = waitpid(pid, &status, WNOHANG);
+    if (got == pid) break;
+    if (got < 0 && errno != EINTR) return fail(errno_error(errno, "wait"));
+    if (std::chrono::steady_clock::now() > deadline) {
+      return fail(Errc::kUnavailable, fmt::format("{} did not go into the background", program));
+    }
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    return fail(Errc::kUnavailable,
+                fmt::format("{} {} failed (status {})", program, interface, status));
+  }
+  return {};
+}
+
+}  // namespace
+
+UapiDriver::UapiDriver(DriverConfig config)
+    : config_(std::move(config)),
+      socket_(fmt::format("{}/{}.sock", config_.socket_dir, config_.interface)) {}
+
+Result<> UapiDriver::ensure_running() {
+  auto reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
+  if (reply) return {};
+  if (reply.error().code == Errc::kUnavailable) ::unlink(socket_.c_str());  // nobody behind it
+  log_info("starting userspace WireGuard",
+           {{"program", config_.userspace_program}, {"interface", config_.interface}});
+  if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return ok;
+  applied_ = {};
+  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+  for (;;) {
+    reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
+    if (reply) return {};
+    if (std::chrono::steady_clock::now() > deadline) return fail(reply.error());
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+}
+
+Result<DeviceStatus> UapiDriver::read() {
+  const auto reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
+  if (!reply) return fail(reply.error());
+  return uapi::decode_get(*reply);
+}
+
+Result<> UapiDriver::set(const DeviceChange& change) {
+  const auto reply = uapi::exchange(socket_, uapi::encode_set(change), kTimeout);
+  if (!reply) return fail(reply.error());
+  return uapi::decode_set_reply(*reply);
+}
+
+Result<> UapiDriver::apply(const DeviceSpec& spec) {
+  if (auto ok = ensure_running(); !ok) return ok;
+  const auto actual = read();
+  if (!actual) return fail(actual.error());
+  const auto change = change_of(*actual, spec, applied_);
+  if (!change.empty()) {
+    if (auto ok = set(change); !ok) {
+      applied_ = {};  // unknown how far it came: look at the device next time
+      return ok;
+    }
+  }
+  applied_ = applied_of(spec, applied_);
+  last_ = spec;
+  return {};
+}
+
+Result<> UapiDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
+  DeviceChange change;
+  PeerChange& one = change.peers.emplace_back();
+  one.key = peer;
+  one.allowed_ips = prefixes;
+  return set(change);
+}
+
+Result<> UapiDriver::recreate_peer(const Key& key) {
+  const auto found = last_.peers.find(key);
+  if (found == last_.peers.end()) return fail(Errc::kNotFound, "no such peer");
+  DeviceChange gone;
+  gone.peers.emplace_back().key = key;
+  gone.peers.back().remove = true;
+  if (auto ok = set(gone); !ok) return ok;
+  applied_.peers.erase(key);
+  return apply(DeviceSpec(last_));
+}
+
+Result<> UapiDriver::remove() {
+  applied_ = {};
+  if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
+  // The program leaves when its device goes; its socket goes with it.
+  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+  while (::access(socket_.c_str(), F_OK) == 0) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      ::unlink(socket_.c_str());
+      break;
+    }
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return {};
+}
+
+}  // namespace cw::tunnel
