@@ -128,8 +128,8 @@ Result<> RtnlKernel::replace_vxlan(const VxlanSpec& spec) {
     m.nest(IFLA_INFO_DATA, [&](Message& d) {
       d.put_u32(IFLA_VXLAN_ID, spec.vni);
       d.put_u16(IFLA_VXLAN_PORT, htons(spec.port));
-      d.put(spec.local.is_v4() ? int{IFLA_VXLAN_LOCAL} : int{IFLA_VXLAN_LOCAL6},
-            spec.local.bytes());
+      const int local = spec.local.is_v4() ? int{IFLA_VXLAN_LOCAL} : int{IFLA_VXLAN_LOCAL6};
+      d.put(local, spec.local.bytes());
       d.put_u8(IFLA_VXLAN_LEARNING, 0);
       // Inner packets of one flow keep one outer port, many flows spread.
       if (spec.local.is_v6()) d.put_u8(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
@@ -145,7 +145,7 @@ Result<> RtnlKernel::set_link(const std::string& name, std::uint32_t mtu, bool u
   ifinfomsg header{};
   header.ifi_index = static_cast<int>(*index);
   header.ifi_change = IFF_UP;
-  header.ifi_flags = up ? IFF_UP : 0U;
+  header.ifi_flags = up ? static_cast<unsigned>(IFF_UP) : 0U;
   Message message(RTM_NEWLINK, 0, header);
   if (mtu != 0) message.put_u32(IFLA_MTU, mtu);
   return state_->socket.request(message, "set " + name);

@@ -146,7 +146,9 @@ Result<> RtnlKernel::replace_route(const Route& route) {
 }
 
 Result<> RtnlKernel::remove_route(const Route& route) {
-  Message message(RTM_DELROUTE, 0, header_of(route));
+  auto header = header_of(route);
+  header.rtm_scope = RT_SCOPE_NOWHERE;  // any scope
+  Message message(RTM_DELROUTE, 0, header);
   message.put(RTA_DST, route.dst.address().bytes());
   message.put_u32(RTA_TABLE, route.table);
   if (route.metric != 0) message.put_u32(RTA_PRIORITY, route.metric);
