@@ -13,9 +13,11 @@ inline constexpr std::uint8_t kProtocol = 87;  // rtm_protocol of our routes, ru
 inline constexpr std::string_view kVxlanLink = "cw-vx";   // node <-> gateways, inside one cluster
 inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote gateways
 
-inline constexpr std::uint32_t kVxlanId = 17239;         // 0x4357, "CW"
-inline constexpr std::uint16_t kVxlanPort = 4799;        // UDP, between nodes of one cluster
-inline constexpr std::uint16_t kNodeProbePort = 4797;    // UDP on fe80::/64 of cw-vx
+inline constexpr std::uint32_t kVxlanId = 17239;       // 0x4357, "CW"
+inline constexpr std::uint16_t kVxlanPort = 4799;      // UDP, between nodes of one cluster
+inline constexpr std::uint16_t kNodeProbePort = 4797;  // UDP on fe80::/64 of cw-vx
+inline constexpr std::uint16_t kNodeAskPort =
+    4796;  // where nodes ask from: a gateway node has both
 inline constexpr std::uint16_t kTunnelProbePort = 4797;  // UDP on control addresses of cw-wg
 inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on control addresses of cw-wg
 

@@ -1,0 +1,138 @@
+#include "routeagent/choose/choose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/homing/homing.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+// Why `gateway` is not the first choice for `remote`; empty if nothing speaks against it.
+std::string objection(const GatewayInput& gateway, const std::string& remote, bool held) {
+  if (!gateway.usable) return fmt::format("gateway {} {}", gateway.ordinal, gateway.trouble);
+  if (gateway.reaches.count(remote) == 0) {
+    return fmt::format("gateway {} does not reach {}", gateway.ordinal, remote);
+  }
+  if (gateway.draining) return fmt::format("gateway {} is draining", gateway.ordinal);
+  if (held) return fmt::format("gateway {} came back and is in hold-down", gateway.ordinal);
+  return {};
+}
+
+const GatewayInput* find(const std::vector<GatewayInput>& gateways, std::uint32_t ordinal) {
+  const auto at = std::find_if(gateways.begin(), gateways.end(),
+                               [ordinal](const auto& g) { return g.ordinal == ordinal; });
+  return at == gateways.end() ? nullptr : &*at;
+}
+
+}  // namespace
+
+void Chooser::judge(const ChooseInput& input, TimePoint now) {
+  std::map<StandingKey, Standing> next;
+  for (const auto& remote : input.remotes) {
+    bool any_good = false;
+    for (const auto& gateway : input.gateways) {
+      const StandingKey key{remote, gateway.ordinal};
+      const auto before = standings_.find(key);
+      Standing standing = before == standings_.end() ? Standing{} : before->second;
+      const bool good = gateway.usable && !gateway.draining && gateway.reaches.count(remote) != 0;
+      if (good && !standing.good) {
+        standing.held = standing.ever_good;
+        standing.ever_good = true;
+        standing.good_since = now;
+      }
+      standing.good = good;
+      any_good = any_good || good;
+      next[key] = standing;
+    }
+    if (any_good) continue;
+    // The cluster is lost altogether. Whoever comes back first must not keep the prefix for a whole
+    // hold-down: the remote side starts afresh too, and both must agree on the home.
+    for (auto& [key, standing] : next) {
+      if (key.cluster == remote) standing = Standing{};
+    }
+  }
+  standings_ = std::move(next);
+}
+
+bool Chooser::in_hold_down(const StandingKey& key, TimePoint now) const {
+  const auto at = standings_.find(key);
+  return at != standings_.end() && at->second.good && at->second.held &&
+         now < at->second.good_since + hold_down_;
+}
+
+Choice Chooser::choice(const ChooseInput& input, const std::string& remote, const Prefix& prefix,
+                       std::optional<std::uint32_t> current, TimePoint now) const {
+  std::vector<api::GatewayView> views;
+  for (const auto& gateway : input.gateways) {
+    views.push_back({gateway.ordinal, gateway.usable, gateway.draining, gateway.own_prefixes});
+  }
+  const auto order = api::home_order(input.cluster, prefix, views);
+
+  std::optional<std::uint32_t> best;
+  int best_rank = 3;  // 0 good, 1 in hold-down, 2 draining
+  std::vector<std::string> objections;
+  std::vector<std::string> ahead;  // objections to those before the best
+  for (const auto ordinal : order) {
+    const auto* gateway = find(input.gateways, ordinal);
+    if (gateway == nullptr) continue;
+    // Who carries the traffic now is never moved away from because it came back lately.
+    const bool held = current != ordinal && in_hold_down({remote, ordinal}, now);
+    const auto against = objection(*gateway, remote, held);
+    const bool works = gateway->usable && gateway->reaches.count(remote) != 0;
+    const int rank = !works ? 3 : gateway->draining ? 2 : held ? 1 : 0;
+    if (rank < best_rank) {
+      best_rank = rank;
+      best = ordinal;
+      ahead = objections;
+      if (!against.empty()) ahead.push_back(against);
+    }
+    if (!against.empty()) objections.push_back(against);
+  }
+
+  Choice result{best, {}, {}};
+  if (order.empty()) {
+    result.reason = "no gateway known";
+  } else if (!best) {
+    result.reason = fmt::format("{}", fmt::join(objections, "; "));
+  } else if (best_rank == 0 && ahead.empty()) {
+    result.reason = fmt::format("home of {}", prefix.to_string());
+  } else {
+    // A better-ranked later gateway wins over these; a bad rank is explained by everybody's.
+    result.reason = fmt::format("{}", fmt::join(best_rank == 0 ? ahead : objections, "; "));
+  }
+  return result;
+}
+
+const std::map<ChoiceKey, Choice>& Chooser::update(const ChooseInput& input, TimePoint now,
+                                                   WallTime wall) {
+  judge(input, now);
+  std::map<ChoiceKey, Choice> next;
+  for (const auto& remote : input.remotes) {
+    for (const auto& [family, prefix] : input.homed) {
+      const ChoiceKey key{remote, family};
+      const auto before = choices_.find(key);
+      const auto current = before == choices_.end() ? std::nullopt : before->second.ordinal;
+      auto chosen = choice(input, remote, prefix, current, now);
+      const bool same = before != choices_.end() && before->second.ordinal == chosen.ordinal;
+      chosen.since = same ? before->second.since : wall;
+      next.emplace(key, std::move(chosen));
+    }
+  }
+  choices_ = std::move(next);
+  return choices_;
+}
+
+std::optional<TimePoint> Chooser::next_end(TimePoint now) const {
+  std::optional<TimePoint> earliest;
+  for (const auto& [key, standing] : standings_) {
+    if (!in_hold_down(key, now)) continue;
+    const auto end = standing.good_since + hold_down_;
+    if (!earliest || end < *earliest) earliest = end;
+  }
+  return earliest;
+}
+
+}  // namespace cw::routeagent

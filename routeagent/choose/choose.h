@@ -1,0 +1,88 @@
+// Which local gateway carries this node's traffic to each remote cluster: the home of the node's
+// own pod prefix (api/homing) among the gateways that are usable for that cluster. A gateway that
+// came back is preferred again only after a hold-down, so that a flapping one moves nothing.
+// Everything it knows is an argument, time included; it remembers only who came back when.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/loop.h"
+#include "base/prefix.h"
+
+namespace cw::routeagent {
+
+// A gateway of this cluster as this node sees it now.
+struct GatewayInput {
+  std::uint32_t ordinal = 0;
+  bool usable = false;               // answers our probes and can forward
+  std::string trouble = "is down";   // why it is not usable, after "gateway N "
+  bool draining = false;             // by its own word
+  std::set<std::string> reaches;     // remote clusters it says it reaches
+  std::vector<Prefix> own_prefixes;  // its own node's pod prefixes
+};
+
+// Families are chosen apart: a node has one pod prefix in each, with a home of its own.
+struct ChoiceKey {
+  std::string cluster;  // remote
+  Family family = Family::kV4;
+  friend auto operator<=>(const ChoiceKey&, const ChoiceKey&) = default;
+};
+
+struct Choice {
+  std::optional<std::uint32_t> ordinal;  // none: nobody reaches the cluster
+  std::string reason;
+  WallTime since{};  // when `ordinal` last changed
+  friend bool operator==(const Choice&, const Choice&) = default;
+};
+
+struct ChooseInput {
+  std::string cluster;             // this cluster's id: part of the homing hash
+  std::map<Family, Prefix> homed;  // this node's pod prefix of each family
+  std::set<std::string> remotes;   // remote cluster ids
+  std::vector<GatewayInput> gateways;
+};
+
+class Chooser {
+ public:
+  explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}
+
+  // The choices for `input`, one for each remote cluster and family. Order of preference: good
+  // gateways in home order; then good ones in hold-down; then draining ones.
+  const std::map<ChoiceKey, Choice>& update(const ChooseInput& input, TimePoint now, WallTime wall);
+  [[nodiscard]] const std::map<ChoiceKey, Choice>& choices() const { return choices_; }
+  // When a hold-down ends next, to update() again then.
+  [[nodiscard]] std::optional<TimePoint> next_end(TimePoint now) const;
+
+ private:
+  // One gateway's standing towards one remote cluster. Good: usable, reaching it, not draining.
+  struct Standing {
+    bool good = false;
+    bool ever_good = false;
+    bool held = false;  // came back while another gateway had taken over
+    TimePoint good_since{};
+  };
+  struct StandingKey {
+    std::string cluster;
+    std::uint32_t ordinal = 0;
+    friend auto operator<=>(const StandingKey&, const StandingKey&) = default;
+  };
+
+  void judge(const ChooseInput& input, TimePoint now);
+  [[nodiscard]] bool in_hold_down(const StandingKey& key, TimePoint now) const;
+  [[nodiscard]] Choice choice(const ChooseInput& input, const std::string& remote,
+                              const Prefix& prefix, std::optional<std::uint32_t> current,
+                              TimePoint now) const;
+
+  Duration hold_down_;
+  std::map<StandingKey, Standing> standings_;
+  std::map<ChoiceKey, Choice> choices_;
+};
+
+}  // namespace cw::routeagent

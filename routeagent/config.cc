@@ -1,0 +1,63 @@
+#include "routeagent/config.h"
+
+#include <fmt/format.h>
+
+namespace cw::routeagent {
+
+namespace {
+
+void read_duration(ConfigMap& map, std::string_view key, Duration& value, Duration least,
+                   std::string_view least_text) {
+  map.read(key, value);
+  if (value < least) map.mistake(key, fmt::format("must be at least {}", least_text));
+}
+
+Result<Config> read(ConfigMap map) {
+  Config config;
+  map.require("store", config.store);
+  map.read("namespace", config.ns);
+  map.read_map("log", [&](ConfigMap& log) {
+    std::string level = "info";
+    log.read("level", level);
+    if (auto parsed = parse_log_level(level)) {
+      config.log_level = *parsed;
+    } else {
+      log.mistake("level", parsed.error().text);
+    }
+    log.read("json", config.log_json);
+  });
+  if (map.has("status")) {
+    Endpoint at;
+    map.read("status", at);
+    config.status = at;
+  }
+  map.require("node", config.node);
+  if (map.has("node") && config.node.empty()) map.mistake("node", "must not be empty");
+  map.read_map("probe", [&](ConfigMap& probe) {
+    read_duration(probe, "interval", config.probe_interval, std::chrono::milliseconds(10), "10ms");
+    probe.read("lost", config.probe_lost);
+    if (config.probe_lost < 1 || config.probe_lost > 32) {
+      probe.mistake("lost", "must be between 1 and 32");
+    }
+  });
+  read_duration(map, "holdDown", config.hold_down, Duration::zero(), "0s");
+  read_duration(map, "resync", config.resync, std::chrono::seconds(1), "1s");
+  if (auto good = map.finish(); !good) return fail(std::move(good.error()));
+  return config;
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, const std::string& name) {
+  auto map = ConfigMap::parse(text, name);
+  if (!map) return fail(std::move(map.error()));
+  return read(std::move(*map));
+}
+
+Result<Config> load_config(const std::string& path) {
+  auto map = ConfigMap::load(path);
+  if (!map) return fail(std::move(map.error()));
+  return read(std::move(*map));
+}
+
+}  // namespace cw::routeagent

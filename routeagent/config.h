@@ -1,0 +1,31 @@
+// The route agent's configuration file (docs/configuration.md): parsed once, never changed.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/prefix.h"
+
+namespace cw::routeagent {
+
+struct Config {
+  std::string store;
+  std::string ns = "causeway-system";
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_json = false;
+  std::optional<Endpoint> status;
+  std::string node;
+  Duration probe_interval = std::chrono::milliseconds(150);
+  std::uint32_t probe_lost = 3;
+  Duration hold_down = std::chrono::minutes(2);
+  Duration resync = std::chrono::seconds(60);
+};
+
+// kInvalid with "FILE:LINE: key: what" for the first mistake.
+[[nodiscard]] Result<Config> load_config(const std::string& path);
+[[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name);
+
+}  // namespace cw::routeagent

@@ -1,0 +1,318 @@
+#include "routeagent/node/desired.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/prefix_set.h"
+#include "netlink/owner.h"
+#include "routeagent/node/nft.h"
+#include "routeagent/node/vtep.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+using namespace netlink;  // NOLINT(google-build-using-namespace): this file is about its types
+
+constexpr std::uint32_t kNexthopSlots = 32768;  // two ids (one a family) each
+
+std::string vxlan_sysctl(std::string_view family, std::string_view key) {
+  return fmt::format("{}/conf/{}/{}", family, kVxlanLink, key);
+}
+
+// FNV-1a, 32 bits.
+std::uint32_t hash_of(std::string_view text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  return hash;
+}
+
+// A node or gateway on cw-vx other than this one.
+std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::string>& mistakes) {
+  std::map<IpAddress, std::string> found;
+  const auto take = [&](const IpAddress& underlay, const std::string& name) {
+    if (underlay == in.self.underlay) return;
+    if (underlay.family() != in.self.underlay.family()) {
+      mistakes.push_back(fmt::format("node {}: underlay address {} is of another family than {}",
+                                     name, underlay.to_string(), in.self.underlay.to_string()));
+      return;
+    }
+    const auto [at, fresh] = found.emplace(underlay, name);
+    if (!fresh && at->second != name) {
+      mistakes.push_back(fmt::format("nodes {} and {} have the same address {}", at->second, name,
+                                     underlay.to_string()));
+    }
+  };
+  for (const auto& node : in.others) take(node.underlay, node.name);
+  for (const auto& gateway : in.gateways) take(gateway.node_ip, gateway.node);
+  return found;
+}
+
+// The gateway's address on cw-vx; none if it is on this very node.
+std::optional<IpAddress> gateway_address(const NodeInputs& in, const LocalGateway& gateway) {
+  if (gateway.node == in.self.name) return std::nullopt;
+  return vtep_address(gateway.node_ip);
+}
+
+// The nexthop object for one choice; none: nobody can carry it now.
+std::optional<Nexthop> nexthop_of(const NodeInputs& in, const ChoiceKey& key, std::uint32_t id) {
+  const auto choice = in.choices.find(key);
+  if (choice == in.choices.end() || !choice->second.ordinal) return std::nullopt;
+  const auto gateway = std::find_if(in.gateways.begin(), in.gateways.end(), [&](const auto& g) {
+    return g.ordinal == *choice->second.ordinal;
+  });
+  if (gateway == in.gateways.end()) return std::nullopt;
+  if (const auto via = gateway_address(in, *gateway)) {
+    return Nexthop{id, std::string(kVxlanLink), via, Family::kV6, false};
+  }
+  if (!in.host.tunnel_up) return std::nullopt;
+  return Nexthop{id, std::string(kTunnelLink), std::nullopt, key.family, false};
+}
+
+class Builder {
+ public:
+  explicit Builder(const NodeInputs& in) : in_(in) {}
+
+  NodeState build() {
+    device();
+    local_prefixes();
+    remote_prefixes();
+    from_tunnel();
+    to_remote();
+    rules();
+    nft();
+    return std::move(state_);
+  }
+
+ private:
+  void mistake(std::string text) { state_.mistakes.push_back(std::move(text)); }
+
+  void device() {
+    auto underlay_mtu = in_.host.underlay_mtu;
+    if (underlay_mtu == 0) {
+      mistake(fmt::format("no link has the node's underlay address {}; MTU 1500 is assumed",
+                          in_.self.underlay.to_string()));
+      underlay_mtu = 1500;
+    }
+    mtu_ = vxlan_mtu(underlay_mtu, in_.self.underlay.family(), in_.host.tunnel_mtu);
+    const auto mac = vtep_mac(in_.self.underlay);
+    const std::string name(kVxlanLink);
+    state_.vxlan = {name, kVxlanId, kVxlanPort, in_.self.underlay, mtu_, mac};
+    state_.link_local = {name, link_local_of(mac), 64};
+    state_.sysctls["ipv4/ip_forward"] = "1";
+    state_.link_sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
+    state_.link_sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
+    vteps_ = vteps(in_, state_.mistakes);
+    for (const auto& [underlay, node] : vteps_) {
+      const auto other = vtep_mac(underlay);
+      state_.fdb[other] = underlay;
+      state_.neighbours[link_local_of(other)] = other;
+    }
+  }
+
+  // Who has which local pod prefix: the first by name, if two nodes claim one.
+  void local_prefixes() {
+    std::vector<const NodeView*> nodes{&in_.self};
+    for (const auto& node : in_.others) nodes.push_back(&node);
+    std::sort(nodes.begin(), nodes.end(), [](auto a, auto b) { return a->name < b->name; });
+    for (const auto* node : nodes) {
+      for (const auto& prefix : node->pod_cidrs) {
+        const auto [at, fresh] = local_.emplace(prefix, node);
+        if (!fresh) {
+          mistake(fmt::format("nodes {} and {} have the same pod prefix {}", at->second->name,
+                              node->name, prefix.to_string()));
+        }
+      }
+    }
+  }
+
+  // A remote cluster's claim never takes local pods or the underlay away: VXLAN itself would be
+  // routed into the tunnel.
+  void remote_prefixes() {
+    std::vector<Prefix> ours;
+    for (const auto& [prefix, node] : local_) ours.push_back(prefix);
+    ours.push_back(Prefix::host(in_.self.underlay));
+    for (const auto& [underlay, node] : vteps_) ours.push_back(Prefix::host(underlay));
+    const PrefixSet taken(ours);
+    auto remotes = in_.remotes;
+    std::sort(remotes.begin(), remotes.end(), [](auto& a, auto& b) { return a.id < b.id; });
+    for (const auto& remote : remotes) {
+      for (const auto& prefix : remote.prefixes) {
+        if (const auto local = taken.overlapping(prefix)) {
+          mistake(fmt::format("cluster {}: {} overlaps {} of this cluster", remote.id,
+                              prefix.to_string(), local->to_string()));
+          continue;
+        }
+        const auto [at, fresh] = remote_.emplace(prefix, remote.id);
+        if (!fresh && at->second != remote.id) {
+          mistake(fmt::format("clusters {} and {} both claim {}", at->second, remote.id,
+                              prefix.to_string()));
+        }
+      }
+    }
+  }
+
+  void put(Route route) {
+    const RouteKey key{route.table, route.dst};
+    state_.routes[key] = std::move(route);
+  }
+
+  [[nodiscard]] bool is_gateway() const {
+    return in_.host.tunnel_mtu != 0 ||
+           std::any_of(in_.gateways.begin(), in_.gateways.end(),
+                       [this](const auto& g) { return g.node == in_.self.name; });
+  }
+
+  // On gateway nodes: what comes out of the tunnel reaches pods and nothing else. Made as soon as a
+  // gateway is meant to be here, so that the tunnel is never up without it.
+  void from_tunnel() {
+    if (!is_gateway()) return;
+    Route route;
+    route.table = kFromTunnelTable;
+    for (const auto* everything : {"0.0.0.0/0", "::/0"}) {
+      route.dst = *Prefix::parse(everything);
+      route.type = RouteType::kUnreachable;
+      put(route);
+    }
+    for (const auto& [prefix, node] : local_) {
+      route.dst = prefix;
+      if (node == &in_.self) {
+        route.type = RouteType::kThrow;
+        route.link.clear();
+        route.gateway.reset();
+      } else {
+        if (vteps_.count(node->underlay) == 0) continue;
+        route.type = RouteType::kUnicast;
+        route.link = kVxlanLink;
+        route.gateway = vtep_address(node->underlay);
+      }
+      put(route);
+    }
+  }
+
+  void to_remote() {
+    state_.decided = in_.decided;
+    if (!in_.decided) return;
+    state_.nexthops = desired_nexthops(in_);
+    const auto ids = nexthop_ids(in_.remotes);
+    for (const auto& [prefix, cluster] : remote_) {
+      Route route;
+      route.table = kToRemoteTable;
+      route.dst = prefix;
+      const auto id = ids.at({cluster, prefix.family()});
+      if (state_.nexthops.count(id) != 0) {
+        route.nexthop_id = id;
+        const auto source = in_.host.prefer_src.find(prefix.family());
+        if (source != in_.host.prefer_src.end()) route.prefer_src = source->second;
+      } else {
+        route.type = RouteType::kUnreachable;
+      }
+      put(std::move(route));
+    }
+  }
+
+  void rules() {
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      state_.rules.insert({family, kToRemotePriority, kToRemoteTable, {}});
+      if (is_gateway()) {
+        state_.rules.insert(
+            {family, kFromTunnelPriority, kFromTunnelTable, std::string(kTunnelLink)});
+      }
+    }
+  }
+
+  void nft() {
+    NftInputs inputs;
+    inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
+    inputs.own = in_.self.pod_cidrs;
+    for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
+    for (const auto& [prefix, cluster] : remote_) inputs.remote.push_back(prefix);
+    inputs.nodes.push_back(in_.self.underlay);
+    for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
+    state_.nft = nft_table(inputs);
+    // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
+    const bool v6 = std::any_of(local_.begin(), local_.end(),
+                                [](const auto& entry) { return !entry.first.is_v4(); });
+    if (v6) state_.sysctls["ipv6/conf/all/forwarding"] = "1";
+  }
+
+  const NodeInputs& in_;
+  NodeState state_;
+  std::uint32_t mtu_ = 0;
+  std::map<IpAddress, std::string> vteps_;
+  std::map<Prefix, const NodeView*> local_;
+  std::map<Prefix, std::string> remote_;
+};
+
+}  // namespace
+
+HostFacts host_facts(std::span<const Link> links, std::span<const Address> addresses,
+                     const NodeView& self) {
+  HostFacts facts;
+  std::map<std::string_view, const Link*> by_name;
+  for (const auto& link : links) by_name.emplace(link.name, &link);
+  if (const auto at = by_name.find(kTunnelLink); at != by_name.end()) {
+    facts.tunnel_up = at->second->up;
+    facts.tunnel_mtu = at->second->mtu;
+  }
+  if (const auto at = by_name.find(kVxlanLink); at != by_name.end()) {
+    facts.vxlan_index = at->second->index;
+  }
+  for (const auto& address : addresses) {
+    const auto link = by_name.find(address.link);
+    if (address.address == self.underlay && link != by_name.end()) {
+      facts.underlay_mtu = link->second->mtu;
+    }
+    if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
+    const bool in_own =
+        std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
+                    [&](const Prefix& own) { return own.contains(address.address); });
+    if (!in_own) continue;
+    const auto [at, fresh] = facts.prefer_src.emplace(address.address.family(), address.address);
+    if (!fresh) at->second = std::min(at->second, address.address);
+  }
+  return facts;
+}
+
+std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32_t tunnel_mtu) {
+  constexpr std::uint32_t kLeast = 1280;  // below it the kernel turns IPv6 off on the device
+  const std::uint32_t overhead = underlay == Family::kV4 ? 50 : 70;
+  const auto tunnel = tunnel_mtu == 0 ? kTunnelMtu : tunnel_mtu;
+  const auto room = underlay_mtu > kLeast + overhead ? underlay_mtu - overhead : kLeast;
+  return std::max(kLeast, std::min(room, tunnel));
+}
+
+std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> remotes) {
+  std::set<std::string> clusters;
+  for (const auto& remote : remotes) clusters.insert(remote.id);
+  std::map<ChoiceKey, std::uint32_t> ids;
+  std::set<std::uint32_t> used;
+  for (const auto& cluster : clusters) {
+    if (used.size() == kNexthopSlots) break;
+    auto slot = hash_of(cluster) % kNexthopSlots;
+    while (!used.insert(slot).second) slot = (slot + 1) % kNexthopSlots;
+    ids[{cluster, Family::kV4}] = kNexthopBase + 2 * slot;
+    ids[{cluster, Family::kV6}] = kNexthopBase + 2 * slot + 1;
+  }
+  return ids;
+}
+
+std::map<Family, Prefix> homed_prefixes(const NodeView& self) {
+  std::map<Family, Prefix> first;
+  for (const auto& prefix : self.pod_cidrs) first.emplace(prefix.family(), prefix);
+  return first;
+}
+
+std::map<std::uint32_t, Nexthop> desired_nexthops(const NodeInputs& inputs) {
+  std::map<std::uint32_t, Nexthop> nexthops;
+  for (const auto& [key, id] : nexthop_ids(inputs.remotes)) {
+    if (auto nexthop = nexthop_of(inputs, key, id)) nexthops.emplace(id, std::move(*nexthop));
+  }
+  return nexthops;
+}
+
+NodeState desired_state(const NodeInputs& inputs) { return Builder(inputs).build(); }
+
+}  // namespace cw::routeagent

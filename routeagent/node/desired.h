@@ -1,0 +1,77 @@
+// From what the store, the kernel's links and the choice of gateways say to the whole wanted state
+// of this node. Pure; docs/protocol/datapath.md is the specification.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "routeagent/choose/choose.h"
+#include "routeagent/node/state.h"
+
+namespace cw::routeagent {
+
+// A node of this cluster.
+struct NodeView {
+  std::string name;
+  IpAddress underlay;  // its first InternalIP
+  std::vector<Prefix> pod_cidrs;
+};
+
+struct LocalGateway {
+  std::uint32_t ordinal = 0;
+  std::string node;
+  IpAddress node_ip;
+};
+
+struct RemoteCluster {
+  std::string id;
+  std::vector<Prefix> prefixes;  // claimed by it and accepted
+};
+
+// What this host's own links and addresses tell.
+struct HostFacts {
+  std::uint32_t underlay_mtu = 0;  // of the link that has the node's underlay IP; 0: no link has it
+  bool tunnel_up = false;          // cw-wg is there and up
+  std::uint32_t tunnel_mtu = 0;    // of cw-wg; 0: it is not there
+  std::uint32_t vxlan_index = 0;   // of cw-vx; 0: it is not there
+  // An address of this host inside its own pod prefix: the source of the host's own traffic.
+  std::map<Family, IpAddress> prefer_src;
+  friend bool operator==(const HostFacts&, const HostFacts&) = default;
+};
+[[nodiscard]] HostFacts host_facts(std::span<const netlink::Link> links,
+                                   std::span<const netlink::Address> addresses,
+                                   const NodeView& self);
+
+struct NodeInputs {
+  NodeView self;
+  std::vector<NodeView> others;
+  std::vector<LocalGateway> gateways;
+  std::vector<RemoteCluster> remotes;
+  HostFacts host;
+  bool decided = false;  // `choices` mean something
+  std::map<ChoiceKey, Choice> choices;
+};
+
+[[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
+
+// Only the nexthop objects of that state: what a change of gateway replaces.
+[[nodiscard]] std::map<std::uint32_t, netlink::Nexthop> desired_nexthops(const NodeInputs& inputs);
+
+// The nexthop object ids of every cluster and family. They follow from the cluster ids alone, so
+// that a restarted agent finds its own objects again.
+[[nodiscard]] std::map<ChoiceKey, std::uint32_t> nexthop_ids(
+    std::span<const RemoteCluster> remotes);
+
+// This node's pod prefix of each family: the first one. Its home carries the node's traffic.
+[[nodiscard]] std::map<Family, Prefix> homed_prefixes(const NodeView& self);
+
+// Tunnel MTU over a 1500-byte path with IPv6 outside.
+inline constexpr std::uint32_t kTunnelMtu = 1420;
+// min(underlay - VXLAN overhead, tunnel MTU): a pod's own node says "too big", no later hop has to.
+[[nodiscard]] std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay,
+                                      std::uint32_t tunnel_mtu);
+
+}  // namespace cw::routeagent

@@ -1,0 +1,118 @@
+#include "routeagent/node/nft.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "netlink/owner.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+using netlink::kNodeAskPort;
+using netlink::kNodeNftTable;
+using netlink::kNodeProbePort;
+using netlink::kTunnelLink;
+using netlink::kVxlanLink;
+using netlink::kVxlanPort;
+
+template <typename T>
+bool is_family(const T& value, Family family) {
+  return value.family() == family;
+}
+
+// One named set of one family. Prefix sets are interval sets; auto-merge lets prefixes overlap.
+template <typename T>
+std::string set_text(std::string_view name, Family family, std::vector<T> values) {
+  std::erase_if(values, [family](const T& value) { return !is_family(value, family); });
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  std::vector<std::string> elements;
+  elements.reserve(values.size());
+  for (const auto& value : values) elements.push_back(value.to_string());
+  const bool intervals = std::is_same_v<T, Prefix>;
+  return fmt::format(
+      "\tset {}{} {{\n\t\ttype {}\n{}{}\t}}\n", name, family == Family::kV4 ? 4 : 6,
+      family == Family::kV4 ? "ipv4_addr" : "ipv6_addr",
+      intervals ? "\t\tflags interval\n\t\tauto-merge\n" : "",
+      elements.empty() ? "" : fmt::format("\t\telements = {{ {} }}\n", fmt::join(elements, ", ")));
+}
+
+template <typename T>
+std::string both_sets(std::string_view name, const std::vector<T>& values) {
+  return set_text(name, Family::kV4, values) + set_text(name, Family::kV6, values);
+}
+
+// An earlier nat chain wins over every later masquerade, whoever made it: a packet's address is
+// translated once. The identity translation still counts as one.
+std::string exemption() {
+  return "\tchain snat-exemption {\n"
+         "\t\ttype nat hook postrouting priority srcnat - 10; policy accept;\n"
+         "\t\tip saddr @local4 ip daddr @remote4 snat ip to ip saddr\n"
+         "\t\tip saddr @remote4 ip daddr @local4 snat ip to ip saddr\n"
+         "\t\tip6 saddr @local6 ip6 daddr @remote6 snat ip6 to ip6 saddr\n"
+         "\t\tip6 saddr @remote6 ip6 daddr @local6 snat ip6 to ip6 saddr\n"
+         "\t}\n";
+}
+
+// SYN and SYN-ACK, both directions. The kernel only ever lowers the option.
+std::string clamp(std::uint32_t mtu) {
+  std::string text =
+      "\tchain mss {\n"
+      "\t\ttype filter hook forward priority mangle; policy accept;\n";
+  for (const auto* match : {"ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr"}) {
+    const bool v6 = std::string_view(match).substr(0, 3) == "ip6";
+    text += fmt::format(
+        "\t\t{} @remote{} tcp flags & (syn | rst) == syn tcp option maxseg size set {}\n", match,
+        v6 ? 6 : 4, mtu - (v6 ? 60U : 40U));
+  }
+  return text + "\t}\n";
+}
+
+// What reaches this host's own stack: VXLAN from nodes only; from cw-vx probes, neighbour discovery
+// and answers to what the host itself asked (its source is an address inside its pod prefix).
+std::string guard() {
+  return fmt::format(
+      "\tchain guard {{\n"
+      "\t\ttype filter hook input priority filter - 10; policy accept;\n"
+      "\t\tudp dport {} ip saddr != @nodes4 drop\n"
+      "\t\tudp dport {} ip6 saddr != @nodes6 drop\n"
+      "\t\tiifname != \"{}\" accept\n"
+      "\t\ticmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n"
+      "\t\tip6 saddr fe80::/64 udp dport {{ {}, {} }} accept\n"
+      "\t\tip daddr @own4 icmp type echo-request accept\n"
+      "\t\tip6 daddr @own6 icmpv6 type echo-request accept\n"
+      "\t\tip daddr @own4 ct state established,related accept\n"
+      "\t\tip6 daddr @own6 ct state established,related accept\n"
+      "\t\tdrop\n"
+      "\t}}\n",
+      kVxlanPort, kVxlanPort, kVxlanLink, kNodeAskPort, kNodeProbePort);
+}
+
+// A gateway may see only one direction of a connection in transit; tracked, its packets would be
+// "invalid" to others' rules. What begins or ends on this node is tracked as ever.
+std::string untracked() {
+  return fmt::format(
+      "\tchain transit {{\n"
+      "\t\ttype filter hook prerouting priority raw; policy accept;\n"
+      "\t\tiifname \"{0}\" ip daddr @remote4 notrack\n"
+      "\t\tiifname \"{0}\" ip6 daddr @remote6 notrack\n"
+      "\t\tiifname \"{1}\" ip daddr @local4 ip daddr != @own4 notrack\n"
+      "\t\tiifname \"{1}\" ip6 daddr @local6 ip6 daddr != @own6 notrack\n"
+      "\t}}\n",
+      kVxlanLink, kTunnelLink);
+}
+
+}  // namespace
+
+std::string nft_table(const NftInputs& inputs) {
+  // The first two lines make the replacement idempotent: delete fails on a table that is not there.
+  return fmt::format("table inet {0} {{}}\ndelete table inet {0}\ntable inet {0} {{\n",
+                     kNodeNftTable) +
+         both_sets("local", inputs.local) + both_sets("own", inputs.own) +
+         both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) + exemption() +
+         clamp(inputs.mtu) + guard() + untracked() + "}\n";
+}
+
+}  // namespace cw::routeagent

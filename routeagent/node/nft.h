@@ -1,0 +1,24 @@
+// The text of nft table `causeway`: SNAT exemption, MSS clamping, the VXLAN guard and notrack for
+// transit (docs/protocol/datapath.md, "nft"). Pure: equal inputs give equal text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/prefix.h"
+
+namespace cw::routeagent {
+
+struct NftInputs {
+  std::vector<Prefix> local;     // pod prefixes of all nodes of this cluster
+  std::vector<Prefix> own;       // those of this node
+  std::vector<Prefix> remote;    // of all remote clusters
+  std::vector<IpAddress> nodes;  // underlay addresses of the cluster's nodes
+  std::uint32_t mtu = 0;         // of the path to remote pods
+};
+
+// A whole transaction: it replaces the table atomically.
+[[nodiscard]] std::string nft_table(const NftInputs& inputs);
+
+}  // namespace cw::routeagent

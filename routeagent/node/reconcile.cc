@@ -1,0 +1,284 @@
+#include "routeagent/node/reconcile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/diff.h"
+#include "netlink/owner.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+using namespace netlink;  // NOLINT(google-build-using-namespace): this file is about its types
+
+// The tables and rules that are the route agent's; 7486 is the gateway's.
+constexpr std::array kTables = {kFromTunnelTable, kToRemoteTable};
+
+bool is_ours(const Rule& rule) {
+  return std::find(kTables.begin(), kTables.end(), rule.table) != kTables.end();
+}
+
+bool is_ours(const Nexthop& nexthop) {
+  return nexthop.id >= kNexthopBase && nexthop.id < kNexthopBase + 65536;
+}
+
+std::string describe(const Route& route) {
+  return fmt::format("route {} table {}", route.dst.to_string(), route.table);
+}
+std::string describe(const Rule& rule) {
+  return fmt::format("rule {} {}", rule.family == Family::kV4 ? "IPv4" : "IPv6", rule.priority);
+}
+
+// One pass over the kernel. Dumps that fail leave their part for the next pass.
+class Pass {
+ public:
+  Pass(Kernel& kernel, PassReport& report) : kernel_(kernel), report_(report) {}
+
+  void step(Result<> done, const std::string& what) {
+    ++report_.steps;
+    if (!done) report_.errors.push_back(std::move(done.error()).context(what).text);
+  }
+  template <typename T>
+  bool dumped(const Result<T>& dump, std::string_view what) {
+    if (!dump) report_.errors.push_back(dump.error().context(what).text);
+    return dump.has_value();
+  }
+
+  void sysctls(const std::map<std::string, std::string>& wanted) {
+    for (const auto& [path, value] : wanted) {
+      const auto now = kernel_.sysctl(path);
+      if (!dumped(now, "sysctl " + path) || *now == value) continue;
+      step(kernel_.set_sysctl(path, value), "set sysctl " + path);
+    }
+  }
+
+  void device(const NodeState& desired) {
+    const auto now = kernel_.dump_vxlan(desired.vxlan.name);
+    if (!dumped(now, "dump " + desired.vxlan.name)) return;
+    const auto links = kernel_.all_links();
+    if (!dumped(links, "dump links")) return;
+    const auto link = std::find_if(links->begin(), links->end(), [&](const auto& candidate) {
+      return candidate.name == desired.vxlan.name;
+    });
+    const bool up = link != links->end() && link->up;
+    if (*now != desired.vxlan || !up) {
+      step(kernel_.replace_vxlan(desired.vxlan), "make " + desired.vxlan.name);
+    }
+    const auto addresses = kernel_.all_addresses();
+    if (!dumped(addresses, "dump addresses")) return;
+    if (std::find(addresses->begin(), addresses->end(), desired.link_local) == addresses->end()) {
+      step(kernel_.replace_address(desired.link_local), "address of " + desired.vxlan.name);
+    }
+  }
+
+  Diff<IpAddress, Mac> neighbours(const NodeState& desired) {
+    const auto& link = desired.vxlan.name;
+    const auto now = kernel_.dump_neighbours(link);
+    if (!dumped(now, "dump neighbours")) return {};
+    std::map<IpAddress, Mac> actual;
+    for (const auto& entry : *now) actual[entry.address] = entry.mac;
+    auto plan = diff(actual, desired.neighbours);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [address, mac] : *part) {
+        step(kernel_.replace_neighbour(link, {address, mac}), "neighbour " + address.to_string());
+      }
+    }
+    return plan;
+  }
+
+  Diff<Mac, IpAddress> fdb(const NodeState& desired) {
+    const auto& link = desired.vxlan.name;
+    const auto now = kernel_.dump_fdb(link);
+    if (!dumped(now, "dump FDB")) return {};
+    std::map<Mac, IpAddress> actual;
+    for (const auto& entry : *now) actual[entry.mac] = entry.remote;
+    auto plan = diff(actual, desired.fdb);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [mac, remote] : *part) {
+        step(kernel_.replace_fdb(link, {mac, remote}), "FDB entry of " + remote.to_string());
+      }
+    }
+    return plan;
+  }
+
+  Diff<std::uint32_t, Nexthop> nexthops(const std::map<std::uint32_t, Nexthop>& wanted) {
+    const auto now = kernel_.dump_nexthops();
+    if (!dumped(now, "dump nexthops")) return {};
+    std::map<std::uint32_t, Nexthop> actual;
+    for (const auto& nexthop : *now) {
+      if (is_ours(nexthop)) actual[nexthop.id] = nexthop;
+    }
+    auto plan = diff(actual, wanted);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [id, nexthop] : *part) {
+        step(kernel_.replace_nexthop(nexthop), fmt::format("nexthop {:#x}", id));
+      }
+    }
+    return plan;
+  }
+
+  // Adds and changes; returns what is too many. Two routes of one table and destination (other
+  // metrics) cannot both be ours by key: the odd one is in the second part of the answer.
+  std::vector<Route> routes(std::uint32_t table, const std::map<RouteKey, Route>& wanted) {
+    const auto now = kernel_.dump_routes(table);
+    if (!dumped(now, fmt::format("dump table {}", table))) return {};
+    std::map<RouteKey, Route> actual;
+    std::vector<Route> surplus;
+    for (const auto& route : *now) {
+      const RouteKey key{route.table, route.dst};
+      const auto want = wanted.find(key);
+      const bool exact = want != wanted.end() && want->second == route;
+      if (actual.count(key) == 0) {
+        actual[key] = route;
+      } else if (exact) {
+        surplus.push_back(std::exchange(actual[key], route));
+      } else {
+        surplus.push_back(route);
+      }
+    }
+    const auto plan = diff(actual, wanted);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [key, route] : *part) {
+        const auto before = actual.find(key);
+        step(kernel_.replace_route(route), describe(route));
+        // Replacing goes by metric: one of another metric stays beside and must go.
+        if (before != actual.end() && before->second.metric != route.metric) {
+          surplus.push_back(before->second);
+        }
+      }
+    }
+    for (const auto& [key, route] : plan.remove) surplus.push_back(route);
+    return surplus;
+  }
+
+  std::vector<Rule> rules(const std::set<Rule>& wanted) {
+    const auto now = kernel_.dump_rules();
+    if (!dumped(now, "dump rules")) return {};
+    for (const auto& rule : wanted) {
+      if (std::find(now->begin(), now->end(), rule) == now->end()) {
+        step(kernel_.add_rule(rule), describe(rule));
+      }
+    }
+    std::vector<Rule> surplus;
+    for (const auto& rule : *now) {
+      if (is_ours(rule) && wanted.count(rule) == 0) surplus.push_back(rule);
+    }
+    return surplus;
+  }
+
+  void remove(const std::vector<Rule>& rules) {
+    for (const auto& rule : rules) step(kernel_.remove_rule(rule), "remove " + describe(rule));
+  }
+  void remove(const std::vector<Route>& routes) {
+    for (const auto& route : routes) {
+      step(kernel_.remove_route(route), "remove " + describe(route));
+    }
+  }
+  void remove(const Diff<std::uint32_t, Nexthop>& plan) {
+    for (const auto& [id, nexthop] : plan.remove) {
+      step(kernel_.remove_nexthop(id), fmt::format("remove nexthop {:#x}", id));
+    }
+  }
+
+ private:
+  Kernel& kernel_;
+  PassReport& report_;
+};
+
+std::map<RouteKey, Route> of_table(const NodeState& desired, std::uint32_t table) {
+  std::map<RouteKey, Route> routes;
+  for (const auto& [key, route] : desired.routes) {
+    if (key.first == table) routes.emplace_hint(routes.end(), key, route);
+  }
+  return routes;
+}
+
+}  // namespace
+
+PassReport Reconciler::apply(const NodeState& desired) {
+  PassReport report;
+  Pass pass(kernel_, report);
+  pass.sysctls(desired.sysctls);
+  pass.device(desired);
+  pass.sysctls(desired.link_sysctls);
+  const auto neighbours = pass.neighbours(desired);
+  const auto fdb = pass.fdb(desired);
+
+  // Before any route: a packet must never leave masqueraded, and the guard stands first.
+  const auto listing = kernel_.dump_nft(std::string(kNodeNftTable));
+  if (pass.dumped(listing, "list nft table") &&
+      (desired.nft != nft_text_ || *listing != nft_listing_ || listing->empty())) {
+    auto applied = kernel_.apply_nft(desired.nft);
+    const bool good = applied.has_value();
+    pass.step(std::move(applied), "apply nft table");
+    const auto after = kernel_.dump_nft(std::string(kNodeNftTable));
+    nft_text_ = good && after ? desired.nft : std::string();
+    nft_listing_ = good && after ? *after : std::string();
+  }
+
+  Diff<std::uint32_t, Nexthop> nexthops;
+  std::vector<Route> surplus;
+  if (desired.decided) {
+    nexthops = pass.nexthops(desired.nexthops);
+    nexthops_ = desired.nexthops;
+    surplus = pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable));
+  }
+  const auto from_tunnel = pass.routes(kFromTunnelTable, of_table(desired, kFromTunnelTable));
+  const auto rules = pass.rules(desired.rules);
+
+  // Removal, in the reverse order.
+  pass.remove(rules);
+  pass.remove(from_tunnel);
+  pass.remove(surplus);
+  pass.remove(nexthops);
+  for (const auto& [mac, remote] : fdb.remove) {
+    pass.step(kernel_.remove_fdb(desired.vxlan.name, {mac, remote}),
+              "remove FDB entry of " + remote.to_string());
+  }
+  for (const auto& [address, mac] : neighbours.remove) {
+    pass.step(kernel_.remove_neighbour(desired.vxlan.name, {address, mac}),
+              "remove neighbour " + address.to_string());
+  }
+  report.routes = static_cast<std::size_t>(
+      std::count_if(desired.routes.begin(), desired.routes.end(),
+                    [](const auto& entry) { return entry.first.first == kToRemoteTable; }));
+  return report;
+}
+
+PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& desired) {
+  PassReport report;
+  Pass pass(kernel_, report);
+  for (auto& [id, current] : nexthops_) {
+    const auto next = desired.find(id);
+    if (next == desired.end() || next->second == current) continue;
+    auto done = kernel_.replace_nexthop(next->second);
+    if (done) current = next->second;
+    pass.step(std::move(done), fmt::format("nexthop {:#x}", id));
+  }
+  return report;
+}
+
+PassReport remove_all(Kernel& kernel) {
+  PassReport report;
+  Pass pass(kernel, report);
+  pass.remove(pass.rules({}));
+  for (const auto table : kTables) pass.remove(pass.routes(table, {}));
+  pass.remove(pass.nexthops({}));
+  const auto listing = kernel.dump_nft(std::string(kNodeNftTable));
+  if (pass.dumped(listing, "list nft table") && !listing->empty()) {
+    pass.step(kernel.remove_nft(std::string(kNodeNftTable)), "remove nft table");
+  }
+  const std::string name(kVxlanLink);
+  const auto links = kernel.all_links();
+  if (pass.dumped(links, "dump links") &&
+      std::any_of(links->begin(), links->end(),
+                  [&](const auto& link) { return link.name == name && link.kind == "vxlan"; })) {
+    pass.step(kernel.remove_link(name, "vxlan"), "remove " + name);
+  }
+  return report;
+}
+
+}  // namespace cw::routeagent

@@ -1,0 +1,36 @@
+// Everything the route agent wants in the kernel of its node, whole: what is not in it goes away
+// (docs/protocol/datapath.md). A value: made by desired_state(), applied by reconcile().
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "netlink/kernel.h"
+
+namespace cw::routeagent {
+
+using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
+
+struct NodeState {
+  // Both families' forwarding, written first; they are never set back.
+  std::map<std::string, std::string> sysctls;
+  netlink::VxlanSpec vxlan;
+  netlink::Address link_local;                      // of the VXLAN device
+  std::map<std::string, std::string> link_sysctls;  // of the VXLAN device, once it is there
+  std::map<IpAddress, netlink::Mac> neighbours;
+  std::map<netlink::Mac, IpAddress> fdb;
+  std::string nft;  // the text of table `causeway`
+  // False until the gateways have been probed: nexthops and routes to remote clusters are then left
+  // as they are in the kernel, so that a restart of the agent changes nothing.
+  bool decided = false;
+  std::map<std::uint32_t, netlink::Nexthop> nexthops;
+  std::map<RouteKey, netlink::Route> routes;
+  std::set<netlink::Rule> rules;
+  // Inputs that could not be honoured, one sentence each; the rest holds without them.
+  std::vector<std::string> mistakes;
+};
+
+}  // namespace cw::routeagent
