@@ -192,18 +192,19 @@ class Builder {
     }
   }
 
+  // Undecided, every route is unreachable: only those that are missing in the kernel are made so,
+  // to keep packets from leaving in the clear until a gateway is chosen.
   void to_remote() {
     state_.decided = in_.decided;
-    if (!in_.decided) return;
-    state_.nexthops = desired_nexthops(in_);
+    if (in_.decided) state_.nexthops = desired_nexthops(in_);
     const auto ids = nexthop_ids(in_.remotes);
     for (const auto& [prefix, cluster] : remote_) {
       Route route;
       route.table = kToRemoteTable;
       route.dst = prefix;
-      const auto id = ids.at({cluster, prefix.family()});
-      if (state_.nexthops.count(id) != 0) {
-        route.nexthop_id = id;
+      const auto id = ids.find({cluster, prefix.family()});
+      if (id != ids.end() && state_.nexthops.count(id->second) != 0) {
+        route.nexthop_id = id->second;
         const auto source = in_.host.prefer_src.find(prefix.family());
         if (source != in_.host.prefer_src.end()) route.prefer_src = source->second;
       } else {

@@ -122,7 +122,9 @@ class Pass {
 
   // Adds and changes; returns what is too many. Two routes of one table and destination (other
   // metrics) cannot both be ours by key: the odd one is in the second part of the answer.
-  std::vector<Route> routes(std::uint32_t table, const std::map<RouteKey, Route>& wanted) {
+  // `add_only`: what is there stays as it is.
+  std::vector<Route> routes(std::uint32_t table, const std::map<RouteKey, Route>& wanted,
+                            bool add_only = false) {
     const auto now = kernel_.dump_routes(table);
     if (!dumped(now, fmt::format("dump table {}", table))) return {};
     std::map<RouteKey, Route> actual;
@@ -139,7 +141,12 @@ class Pass {
         surplus.push_back(route);
       }
     }
-    const auto plan = diff(actual, wanted);
+    auto plan = diff(actual, wanted);
+    if (add_only) {
+      plan.change.clear();
+      plan.remove.clear();
+      surplus.clear();
+    }
     for (const auto* part : {&plan.add, &plan.change}) {
       for (const auto& [key, route] : *part) {
         const auto before = actual.find(key);
@@ -220,12 +227,12 @@ PassReport Reconciler::apply(const NodeState& desired) {
   }
 
   Diff<std::uint32_t, Nexthop> nexthops;
-  std::vector<Route> surplus;
   if (desired.decided) {
     nexthops = pass.nexthops(desired.nexthops);
     nexthops_ = desired.nexthops;
-    surplus = pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable));
   }
+  const auto surplus =
+      pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable), !desired.decided);
   const auto from_tunnel = pass.routes(kFromTunnelTable, of_table(desired, kFromTunnelTable));
   const auto rules = pass.rules(desired.rules);
 

@@ -23,8 +23,8 @@ struct NodeState {
   std::map<IpAddress, netlink::Mac> neighbours;
   std::map<netlink::Mac, IpAddress> fdb;
   std::string nft;  // the text of table `causeway`
-  // False until the gateways have been probed: nexthops and routes to remote clusters are then left
-  // as they are in the kernel, so that a restart of the agent changes nothing.
+  // False until the gateways have been probed: nexthops and routes to remote clusters that are in
+  // the kernel are then left as they are, so that a restart of the agent changes nothing.
   bool decided = false;
   std::map<std::uint32_t, netlink::Nexthop> nexthops;
   std::map<RouteKey, netlink::Route> routes;

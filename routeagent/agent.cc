@@ -1,0 +1,397 @@
+#include "routeagent/agent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "netlink/owner.h"
+#include "routeagent/node/vtep.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+constexpr Duration kDebounce = std::chrono::milliseconds(20);
+// Other programs' links and addresses come and go with every pod; their bursts become one pass.
+constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
+
+std::string target_name(std::uint32_t ordinal) { return fmt::format("gateway-{}", ordinal); }
+
+}  // namespace
+
+struct Agent::Numbers {
+  explicit Numbers(Metrics& metrics)
+      : all(metrics),
+        routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
+        errors(metrics.gauge("causeway_routeagent_errors", "Failed steps of the last pass.")),
+        passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
+        steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
+        switches(metrics.counter("causeway_routeagent_switches_total",
+                                 "Remote clusters that changed their gateway.")) {}
+  void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
+    const MetricLabels labels{{"gateway", std::to_string(ordinal)}};
+    all.gauge("causeway_routeagent_gateway_up", "1 while the gateway answers probes.", labels)
+        .set(view.usable ? 1 : 0);
+    all.gauge("causeway_routeagent_gateway_rtt_seconds", "Round trip to the gateway.", labels)
+        .set(std::chrono::duration<double>(view.rtt).count());
+    known.insert(ordinal);
+  }
+  void keep_only(const std::set<std::uint32_t>& ordinals) {
+    for (auto at = known.begin(); at != known.end();) {
+      if (ordinals.count(*at) != 0) {
+        ++at;
+        continue;
+      }
+      const MetricLabels labels{{"gateway", std::to_string(*at)}};
+      all.forget("causeway_routeagent_gateway_up", labels);
+      all.forget("causeway_routeagent_gateway_rtt_seconds", labels);
+      at = known.erase(at);
+    }
+  }
+
+  Metrics& all;
+  Gauge& routes;
+  Gauge& errors;
+  Counter& passes;
+  Counter& steps;
+  Counter& switches;
+  std::set<std::uint32_t> known;
+};
+
+Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
+             Metrics& metrics, const Config& config, OpenProber open_prober)
+    : loop_(loop),
+      kernel_(kernel),
+      config_(config),
+      open_prober_(std::move(open_prober)),
+      numbers_(std::make_shared<Numbers>(metrics)),
+      chooser_(config.hold_down),
+      reconciler_(kernel),
+      status_(loop, store, random, config.node),
+      random_(random),
+      resync_timer_(loop.every(config.resync, [this] { look_again(); })),
+      kernel_events_(kernel.on_change([this] { look_again(); })),
+      properties_(loop, store, random, [this] { look_again(); }),
+      nodes_(loop, store, random, [this] { look_again(); }),
+      gateways_(loop, store, random, [this] { look_again(); }),
+      peers_(loop, store, random, [this] { look_again(); }),
+      secrets_(
+          loop, store, random, [this] { look_again(); }, config.ns) {}
+
+std::vector<std::string> Agent::not_ready() const {
+  std::vector<std::string> reasons;
+  if (!waiting_.empty()) reasons.push_back(waiting_);
+  if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
+  if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
+  reasons.insert(reasons.end(), errors_.begin(), errors_.end());
+  return reasons;
+}
+
+void Agent::look_again() {
+  if (pass_timer_.active()) return;
+  const auto earliest = last_pass_ + kBetweenPasses - loop_.now();
+  pass_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
+    pass_timer_.reset();
+    pass();
+  });
+}
+
+std::optional<IpAddress> Agent::underlay_of(const std::string& node,
+                                            const IpAddress& otherwise) const {
+  const auto found = nodes_.find({"", node});
+  if (found != nullptr && !found->internal_ips.empty()) return found->internal_ips.front();
+  if (otherwise.is_unspecified()) return std::nullopt;
+  return otherwise;
+}
+
+Result<NodeInputs> Agent::inputs() const {
+  const auto away = [](const auto& informer) {
+    return fail(Errc::kUnavailable,
+                fmt::format("waiting for the store{}{}", informer.last_error().empty() ? "" : ": ",
+                            informer.last_error()));
+  };
+  if (!properties_.synced()) return away(properties_);
+  if (!nodes_.synced()) return away(nodes_);
+  if (!gateways_.synced()) return away(gateways_);
+  if (!peers_.synced()) return away(peers_);
+  if (!secrets_.synced()) return away(secrets_);
+  const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
+  if (id == nullptr || id->value.empty()) {
+    return fail(Errc::kNotFound, fmt::format("waiting for ClusterProperty {}: it names the cluster",
+                                             api::kClusterIdProperty));
+  }
+  NodeInputs in;
+  for (const auto& [key, node] : nodes_.items()) {
+    if (node->internal_ips.empty()) {
+      if (key.name != config_.node) continue;
+      return fail(Errc::kNotFound, fmt::format("waiting for an InternalIP of Node {}", key.name));
+    }
+    NodeView view{key.name, node->internal_ips.front(), node->pod_cidrs};
+    if (key.name == config_.node) {
+      in.self = std::move(view);
+    } else {
+      in.others.push_back(std::move(view));
+    }
+  }
+  if (in.self.name.empty()) {
+    return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
+  }
+  for (const auto& [key, gateway] : gateways_.items()) {
+    const auto& spec = gateway->spec;
+    if (const auto ip = underlay_of(spec.node, spec.node_ip)) {
+      in.gateways.push_back({spec.ordinal, spec.node, *ip});
+    }
+  }
+  for (const auto& [key, peer] : peers_.items()) {
+    if (peer->spec.cluster_id == id->value) continue;  // not a remote one
+    in.remotes.push_back({peer->spec.cluster_id, peer->status.cidrs});
+  }
+  return in;
+}
+
+Result<> Agent::read_host(NodeInputs& inputs) {
+  const auto links = kernel_.all_links();
+  if (!links) return fail(links.error().context("read links"));
+  const auto addresses = kernel_.all_addresses();
+  if (!addresses) return fail(addresses.error().context("read addresses"));
+  inputs.host = host_facts(*links, *addresses, inputs.self);
+  return {};
+}
+
+void Agent::keep_probing(const NodeInputs& inputs) {
+  probe_trouble_.clear();
+  const auto secret = secrets_.find({config_.ns, std::string(kProbeKeySecret)});
+  const auto field = secret == nullptr ? std::map<std::string, std::string>::const_iterator{}
+                                       : secret->data.find(std::string(kProbeKeyField));
+  const bool good = secret != nullptr && field != secret->data.end() &&
+                    field->second.size() == std::tuple_size_v<tunnel::ProbeKey>;
+  if (!good) {
+    // A prober that runs keeps its key; without gateways there is nothing to probe.
+    if (prober_ == nullptr && !inputs.gateways.empty()) {
+      probe_trouble_ = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
+                                   kProbeKeySecret, kProbeKeyField);
+    }
+    if (prober_ == nullptr) return;
+  }
+  tunnel::ProbeKey key = prober_key_;
+  if (good) std::copy(field->second.begin(), field->second.end(), key.begin());
+  if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
+
+  // The socket is bound to the device by index: a device made anew needs a new one.
+  if (prober_ == nullptr || prober_link_ != inputs.host.vxlan_index || prober_key_ != key) {
+    prober_.reset();
+    tunnel::ProberConfig config;
+    config.detector.interval = config_.probe_interval;
+    config.detector.lost = config_.probe_lost;
+    config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
+    config.device = netlink::kVxlanLink;
+    config.key = key;
+    auto opened = open_prober_(std::move(config), [this](const std::string&) { on_probe(); });
+    if (!opened) {
+      probe_trouble_ = opened.error().context("probe").text;
+      return;
+    }
+    prober_ = std::move(*opened);
+    prober_link_ = inputs.host.vxlan_index;
+    prober_key_ = key;
+    probing_since_ = loop_.now();
+  }
+  std::map<std::string, Endpoint> targets;
+  for (const auto& gateway : inputs.gateways) {
+    targets[target_name(gateway.ordinal)] = {vtep_address(gateway.node_ip),
+                                             netlink::kNodeProbePort};
+  }
+  prober_->set_targets(targets);
+}
+
+bool Agent::probes_mean_something() {
+  if (last_ && last_->gateways.empty()) return true;
+  if (prober_ == nullptr) return false;
+  const auto warm = config_.probe_interval * (2 * config_.probe_lost + 4);
+  const auto left = probing_since_ + warm - loop_.now();
+  if (left <= Duration::zero()) return true;
+  const auto views = prober_->views();
+  const bool all_known =
+      !views.empty() && std::none_of(views.begin(), views.end(), [](const auto& entry) {
+        return entry.second.state == tunnel::LinkState::kConnecting;
+      });
+  if (!all_known && !warm_timer_.active()) {
+    warm_timer_ = loop_.after(left, [this] {
+      warm_timer_.reset();
+      on_probe();
+    });
+  }
+  return all_known;
+}
+
+std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
+  const auto views =
+      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
+  std::vector<GatewayInput> result;
+  std::set<std::uint32_t> ordinals;
+  for (const auto& gateway : inputs.gateways) {
+    GatewayInput input;
+    input.ordinal = gateway.ordinal;
+    ordinals.insert(gateway.ordinal);
+    if (const auto view = views.find(target_name(gateway.ordinal)); view != views.end()) {
+      input.usable = view->second.usable;
+      input.draining = view->second.draining;
+      for (const auto& cluster : view->second.clusters) {
+        if (cluster.reachable) input.reaches.insert(cluster.id);
+      }
+      if (view->second.state == tunnel::LinkState::kConnecting) {
+        input.trouble = "has not answered yet";
+      }
+      numbers_->gateway(gateway.ordinal, view->second);
+    }
+    if (gateway.node == inputs.self.name) {
+      input.own_prefixes = inputs.self.pod_cidrs;
+      if (input.usable && !inputs.host.tunnel_up) {
+        input.usable = false;
+        input.trouble = "has no tunnel device";
+      }
+    }
+    for (const auto& node : inputs.others) {
+      if (node.name == gateway.node) input.own_prefixes = node.pod_cidrs;
+    }
+    result.push_back(std::move(input));
+  }
+  numbers_->keep_only(ordinals);
+  return result;
+}
+
+void Agent::judge(NodeInputs& inputs) {
+  if (probes_mean_something()) {
+    ChooseInput input;
+    const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
+    if (id != nullptr) input.cluster = id->value;
+    input.homed = homed_prefixes(inputs.self);
+    for (const auto& remote : inputs.remotes) input.remotes.insert(remote.id);
+    input.gateways = gateway_inputs(inputs);
+    const auto before = chooser_.choices();
+    const auto now = loop_.now();
+    for (const auto& [key, choice] : chooser_.update(input, now, loop_.wall_now())) {
+      const auto old = before.find(key);
+      if (old != before.end() && old->second.ordinal == choice.ordinal) continue;
+      if (old != before.end()) numbers_->switches.add();
+      log_info("gateway chosen",
+               {{"cluster", key.cluster},
+                {"family", key.family == Family::kV4 ? "IPv4" : "IPv6"},
+                {"gateway", choice.ordinal ? std::to_string(*choice.ordinal) : "none"},
+                {"reason", choice.reason}});
+    }
+    decided_ = true;
+    if (const auto end = chooser_.next_end(now)) {
+      hold_timer_ = loop_.after(*end - now, [this] { on_probe(); });
+    }
+  }
+  inputs.decided = decided_;
+  inputs.choices = chooser_.choices();
+}
+
+void Agent::on_probe() {
+  if (!last_) return look_again();
+  const auto before = last_->choices;
+  const bool was_decided = last_->decided;
+  judge(*last_);
+  if (last_->choices == before && last_->decided == was_decided) return publish(*last_);
+  if (was_decided) {
+    const auto report = reconciler_.switch_nexthops(desired_nexthops(*last_));
+    numbers_->steps.add(static_cast<double>(report.steps));
+  }
+  // The rest (routes that become unreachable or come back) follows at once, without the debounce,
+  // but not inside the prober's own callback: a pass may replace the prober.
+  pass_timer_ = loop_.after(Duration::zero(), [this] {
+    pass_timer_.reset();
+    pass();
+  });
+}
+
+void Agent::pass() {
+  last_pass_ = loop_.now();
+  auto fresh = inputs();
+  if (!fresh) {
+    if (waiting_ != fresh.error().text) log_info(fresh.error().text);
+    waiting_ = fresh.error().text;
+    return;
+  }
+  waiting_.clear();
+  if (auto read = read_host(*fresh); !read) {
+    return note({0, routes_, {read.error().text}}, {});
+  }
+  keep_probing(*fresh);
+  last_ = std::move(*fresh);
+  judge(*last_);
+  const auto desired = desired_state(*last_);
+  auto report = reconciler_.apply(desired);
+  numbers_->passes.add();
+  numbers_->steps.add(static_cast<double>(report.steps));
+  if (report.steps > 0) {
+    log_debug("kernel state changed", {{"steps", report.steps}, {"errors", report.errors.size()}});
+  }
+  note(report, desired.mistakes);
+  publish(*last_);
+}
+
+void Agent::note(const PassReport& report, const std::vector<std::string>& mistakes) {
+  auto errors = report.errors;
+  errors.insert(errors.end(), mistakes.begin(), mistakes.end());
+  if (errors != errors_) {
+    for (const auto& error : errors) {
+      if (std::find(errors_.begin(), errors_.end(), error) == errors_.end()) {
+        log_warn("node state incomplete", {{"error", error}});
+      }
+    }
+    if (errors.empty()) log_info("node state complete again");
+    errors_ = std::move(errors);
+  }
+  routes_ = static_cast<std::uint32_t>(report.routes);
+  numbers_->routes.set(routes_);
+  numbers_->errors.set(static_cast<double>(errors_.size()));
+  if (report.errors.empty()) {
+    retry_.reset();
+    retry_timer_.reset();
+  } else {
+    retry_timer_ = loop_.after(retry_.next(random_), [this] { look_again(); });
+  }
+}
+
+void Agent::publish(const NodeInputs& inputs) {
+  api::RouteAgent::Status status;
+  for (const auto& [key, choice] : inputs.choices) {
+    const api::ChosenGateway chosen{key.cluster,
+                                    choice.ordinal ? std::int64_t{*choice.ordinal} : -1,
+                                    choice.reason, choice.since};
+    // Families usually share a gateway; one line then says it.
+    if (!status.chosen.empty() && status.chosen.back().cluster == chosen.cluster &&
+        status.chosen.back().ordinal == chosen.ordinal) {
+      continue;
+    }
+    status.chosen.push_back(chosen);
+  }
+  const auto views =
+      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
+  for (const auto& gateway : inputs.gateways) {
+    const auto at = views.find(target_name(gateway.ordinal));
+    if (at == views.end()) continue;
+    const auto& view = at->second;
+    const bool self = gateway.node == inputs.self.name;
+    const auto* state = !view.usable ? "down" : view.draining ? "draining" : self ? "self" : "up";
+    status.gateways.push_back({gateway.ordinal, state,
+                               std::chrono::duration<double, std::milli>(view.rtt).count(),
+                               view.loss});
+  }
+  status.routes = routes_;
+  status.errors = errors_;
+  const auto reasons = not_ready();
+  api::set_condition(
+      status.conditions,
+      {"Ready", reasons.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+       reasons.empty() ? "Programmed" : "Incomplete", fmt::format("{}", fmt::join(reasons, "; ")),
+       0, WallTime{}},
+      loop_.wall_now());
+  status.conditions = conditions_;
+  status_.want(std::move(status));
+}
+
+}  // namespace cw::routeagent

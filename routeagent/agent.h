@@ -1,0 +1,99 @@
+// The route agent of one node: watches the cluster in the store and the gateways by probes, and
+// keeps the kernel in the state that follows (node/desired.h). Nothing on a packet's path waits for
+// the store: a change of gateway replaces nexthop objects from memory. While the store is away the
+// last state holds; when it was away from the start the kernel is left as it is. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/store/informer.h"
+#include "base/metrics.h"
+#include "netlink/kernel.h"
+#include "routeagent/choose/choose.h"
+#include "routeagent/config.h"
+#include "routeagent/node/desired.h"
+#include "routeagent/node/reconcile.h"
+#include "routeagent/status.h"
+#include "tunnel/probe/prober.h"
+
+namespace cw::routeagent {
+
+// The Secret in Config::ns that authenticates probes between nodes and gateways.
+inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
+inline constexpr std::string_view kProbeKeyField = "key";  // 32 bytes
+
+class Agent {
+ public:
+  // Opens a Prober; the sockets are the caller's seam.
+  using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(
+      tunnel::ProberConfig, tunnel::Prober::OnChange)>;
+
+  Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
+        const Config& config, OpenProber open_prober);
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Why the node is not (fully) served; empty: ready.
+  [[nodiscard]] std::vector<std::string> not_ready() const;
+
+ private:
+  struct Numbers;  // metrics
+
+  void look_again();  // a pass soon; bursts become one
+  void pass();
+  // What the store says of this cluster, or why it is not enough to act on.
+  [[nodiscard]] Result<NodeInputs> inputs() const;
+  [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
+                                                     const IpAddress& otherwise) const;
+  [[nodiscard]] Result<> read_host(NodeInputs& inputs);
+  void keep_probing(const NodeInputs& inputs);
+  void judge(NodeInputs& inputs);  // choices from probes, once they mean something
+  [[nodiscard]] bool probes_mean_something();
+  [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
+  void on_probe();  // the fast path
+  void note(const PassReport& report, const std::vector<std::string>& mistakes);
+  void publish(const NodeInputs& inputs);
+
+  Loop& loop_;
+  netlink::Kernel& kernel_;
+  Config config_;
+  OpenProber open_prober_;
+  std::shared_ptr<Numbers> numbers_;
+
+  Chooser chooser_;
+  Reconciler reconciler_;
+  StatusWriter status_;
+  std::optional<NodeInputs> last_;  // inputs of the last pass, for the fast path
+  bool decided_ = false;            // the choices have meant something once
+  std::string waiting_ = "starting";
+  std::string probe_trouble_;
+  std::vector<std::string> errors_;
+  std::vector<api::Condition> conditions_;
+  std::uint32_t routes_ = 0;
+  TimePoint last_pass_{};
+  Backoff retry_{std::chrono::seconds(1), std::chrono::seconds(30)};
+  Random& random_;
+
+  std::unique_ptr<tunnel::Prober> prober_;
+  std::uint32_t prober_link_ = 0;
+  tunnel::ProbeKey prober_key_{};
+  TimePoint probing_since_{};
+
+  Handle pass_timer_;
+  Handle retry_timer_;
+  Handle hold_timer_;
+  Handle warm_timer_;
+  Handle resync_timer_;
+  Handle kernel_events_;
+  api::Informer<api::ClusterProperty> properties_;
+  api::Informer<api::Node> nodes_;
+  api::Informer<api::Gateway> gateways_;
+  api::Informer<api::ClusterPeer> peers_;
+  api::Informer<api::Secret> secrets_;
+};
+
+}  // namespace cw::routeagent

@@ -1,0 +1,66 @@
+#include "routeagent/app.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "api/store/open.h"
+#include "netlink/rtnl/rtnl_kernel.h"
+
+namespace cw::routeagent {
+
+Result<std::unique_ptr<App>> App::start(const Config& config) {
+  std::unique_ptr<App> app(new App);
+  auto store = api::open_store(app->loop_, app->random_, config.store);
+  if (!store) return fail(std::move(store.error()).context("store"));
+  app->store_ = std::move(*store);
+  auto kernel = netlink::open_kernel(app->loop_);
+  if (!kernel) return fail(std::move(kernel.error()));
+  app->kernel_ = std::move(*kernel);
+  if (config.status) {
+    auto status =
+        StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
+          return raw->agent_ == nullptr ? std::vector<std::string>{"starting"}
+                                        : raw->agent_->not_ready();
+        });
+    if (!status) return fail(std::move(status.error()).context("status"));
+    app->status_ = std::move(*status);
+  }
+  auto& loop = app->loop_;
+  auto& random = app->random_;
+  app->agent_ = std::make_unique<Agent>(
+      loop, random, *app->store_, *app->kernel_, app->metrics_, config,
+      [&loop, &random](tunnel::ProberConfig probe, tunnel::Prober::OnChange on_change) {
+        // Nobody has a reason to probe a node; whoever does learns that it is there.
+        return tunnel::Prober::open(
+            loop, random, std::move(probe), [](tunnel::Probe&) {}, std::move(on_change));
+      });
+  log_info("route agent started", {{"node", config.node}, {"store", config.store}});
+  return app;
+}
+
+void App::run() {
+  bool stopping = false;
+  const auto stop = [&] {
+    if (stopping) std::_Exit(1);
+    stopping = true;
+    log_info("route agent stops; routes stay in place");
+    loop_.stop();
+  };
+  const auto on_term = loop_.on_signal(SIGTERM, stop);
+  const auto on_int = loop_.on_signal(SIGINT, stop);
+  loop_.run();
+}
+
+Result<> clean_up() {
+  EventLoop loop;
+  auto kernel = netlink::open_kernel(loop);
+  if (!kernel) return fail(std::move(kernel.error()));
+  const auto report = remove_all(**kernel);
+  log_info("cleaned up", {{"removed", report.steps}, {"errors", report.errors.size()}});
+  if (report.errors.empty()) return {};
+  return fail(Errc::kInternal, fmt::format("{}", fmt::join(report.errors, "; ")));
+}
+
+}  // namespace cw::routeagent

@@ -1,0 +1,40 @@
+// The route agent's process: everything it holds, in dependency order. Constructing starts,
+// destroying stops; a stop leaves the kernel's state, and with it the traffic, in place.
+#pragma once
+
+#include <memory>
+
+#include "api/store/store.h"
+#include "base/event_loop.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/status_server.h"
+#include "netlink/kernel.h"
+#include "routeagent/agent.h"
+#include "routeagent/config.h"
+
+namespace cw::routeagent {
+
+class App {
+ public:
+  // Errors: an unusable store, a taken status port, no netlink.
+  [[nodiscard]] static Result<std::unique_ptr<App>> start(const Config& config);
+  // Until SIGTERM or SIGINT; a second one exits at once.
+  void run();
+
+ private:
+  App() = default;
+
+  EventLoop loop_;
+  SystemRandom random_;
+  Metrics metrics_;
+  std::unique_ptr<api::Store> store_;
+  std::unique_ptr<netlink::Kernel> kernel_;
+  std::unique_ptr<Agent> agent_;
+  std::unique_ptr<StatusServer> status_;
+};
+
+// The `cleanup` command: removes everything the agent made in the kernel.
+[[nodiscard]] Result<> clean_up();
+
+}  // namespace cw::routeagent

@@ -1,0 +1,47 @@
+// Keeps the node's RouteAgent object current: written when it changes, at most once a second, with
+// backoff while the store is away. Loop thread only.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/store/store.h"
+#include "api/types/route_agent.h"
+#include "base/backoff.h"
+#include "base/random.h"
+
+namespace cw::routeagent {
+
+// Whether `b` tells anything new after `a`: measurements alone only when they moved a lot, so that
+// a thousand idle nodes write nothing.
+[[nodiscard]] bool tells_more(const api::RouteAgent::Status& a, const api::RouteAgent::Status& b);
+
+class StatusWriter {
+ public:
+  StatusWriter(Loop& loop, api::Store& store, Random& random, std::string node);
+
+  void want(api::RouteAgent::Status status);
+
+ private:
+  static constexpr Duration kPause = std::chrono::seconds(1);
+
+  void schedule(Duration delay);
+  void write();
+  void create();
+  void written();
+  void failed(const Error& error);
+
+  Loop& loop_;
+  api::Store& store_;
+  Random& random_;
+  std::string node_;
+  std::optional<api::RouteAgent::Status> wanted_;  // differs from written_ while work is left
+  std::optional<api::RouteAgent::Status> writing_;
+  std::optional<api::RouteAgent::Status> written_;
+  std::string last_error_;
+  Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
+  Handle timer_;
+  Handle request_;
+};
+
+}  // namespace cw::routeagent

@@ -1,0 +1,240 @@
+// Which gateway carries a node's traffic: stories of gateways that go, come back, drain and lose
+// their reach, told against the home order itself so that no hash value stands here.
+#include "routeagent/choose/choose.h"
+
+#include <gtest/gtest.h>
+
+#include "api/homing/homing.h"
+
+namespace cw::routeagent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+const Prefix kPods = *Prefix::parse("10.1.7.0/24");
+const Prefix kPods6 = *Prefix::parse("fd01:7::/64");
+
+// Three gateways, all good, all reaching west; the clock starts at an hour.
+class ChooserStory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    input_.cluster = "east";
+    input_.homed = {{Family::kV4, kPods}};
+    input_.remotes = {"west"};
+    for (std::uint32_t ordinal = 0; ordinal < 3; ++ordinal) {
+      GatewayInput gateway;
+      gateway.ordinal = ordinal;
+      gateway.usable = true;
+      gateway.reaches = {"west"};
+      input_.gateways.push_back(gateway);
+    }
+    order_ = order_of(kPods);
+  }
+
+  std::vector<std::uint32_t> order_of(const Prefix& prefix) {
+    std::vector<api::GatewayView> views;
+    for (const auto& g : input_.gateways) views.push_back({g.ordinal, true, false, g.own_prefixes});
+    return api::home_order("east", prefix, views);
+  }
+  // The n-th gateway in home order.
+  GatewayInput& nth(std::size_t n) { return input_.gateways[order_[n]]; }
+  const Choice& choose(Duration later = {}) {
+    now_ += later;
+    chooser_.update(input_, now_, wall());
+    return chooser_.choices().at({"west", Family::kV4});
+  }
+  [[nodiscard]] WallTime wall() const { return WallTime{now_.time_since_epoch()}; }
+
+  ChooseInput input_;
+  std::vector<std::uint32_t> order_;
+  TimePoint now_{std::chrono::hours(1)};
+  Chooser chooser_{minutes(2)};
+};
+
+TEST_F(ChooserStory, TheHomeCarriesItsPrefix) {
+  const auto& choice = choose();
+  EXPECT_EQ(choice.ordinal, order_[0]);
+  EXPECT_EQ(choice.reason, "home of 10.1.7.0/24");
+  EXPECT_EQ(choice.since, wall());
+}
+
+TEST_F(ChooserStory, AGatewayNodePrefersItself) {
+  nth(2).own_prefixes = {kPods};
+  EXPECT_EQ(choose().ordinal, order_[2]);
+}
+
+TEST_F(ChooserStory, TheNextInOrderTakesOverAndTheReasonNamesWhoIsDown) {
+  choose();
+  nth(0).usable = false;
+  const auto& choice = choose(seconds(5));
+  EXPECT_EQ(choice.ordinal, order_[1]);
+  EXPECT_EQ(choice.reason, "gateway " + std::to_string(order_[0]) + " is down");
+  EXPECT_EQ(choice.since, wall());
+}
+
+TEST_F(ChooserStory, AGatewayThatDoesNotReachTheClusterIsPassedOver) {
+  nth(0).reaches = {"north"};
+  const auto& choice = choose();
+  EXPECT_EQ(choice.ordinal, order_[1]);
+  EXPECT_EQ(choice.reason, "gateway " + std::to_string(order_[0]) + " does not reach west");
+}
+
+TEST_F(ChooserStory, EachRemoteClusterIsChosenForApart) {
+  input_.remotes = {"north", "west"};
+  for (auto& gateway : input_.gateways) gateway.reaches = {"north", "west"};
+  nth(0).reaches = {"north"};
+  choose();
+  EXPECT_EQ(chooser_.choices().at({"north", Family::kV4}).ordinal, order_[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[1]);
+}
+
+TEST_F(ChooserStory, EachFamilyHasAHomeOfItsOwn) {
+  input_.homed[Family::kV6] = kPods6;
+  choose();
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_of(kPods6)[0]);
+}
+
+TEST_F(ChooserStory, ADrainingGatewayIsAvoided) {
+  choose();
+  nth(0).draining = true;
+  const auto& choice = choose(seconds(1));
+  EXPECT_EQ(choice.ordinal, order_[1]);
+  EXPECT_EQ(choice.reason, "gateway " + std::to_string(order_[0]) + " is draining");
+}
+
+TEST_F(ChooserStory, ADrainingGatewayIsTakenWhenNothingElseIsUsable) {
+  nth(0).draining = true;
+  nth(1).usable = nth(2).usable = false;
+  EXPECT_EQ(choose().ordinal, order_[0]);
+  nth(1).draining = true;
+  nth(1).usable = true;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "in home order among the draining";
+}
+
+TEST_F(ChooserStory, WithNobodyTheReasonNamesEveryone) {
+  nth(0).usable = nth(1).usable = false;
+  nth(1).trouble = "has no tunnel device";
+  nth(2).reaches = {};
+  const auto& choice = choose();
+  EXPECT_EQ(choice.ordinal, std::nullopt);
+  const auto name = [&](std::size_t n) { return "gateway " + std::to_string(order_[n]); };
+  EXPECT_EQ(choice.reason, name(0) + " is down; " + name(1) + " has no tunnel device; " + name(2) +
+                               " does not reach west");
+  input_.gateways.clear();
+  EXPECT_EQ(choose().reason, "no gateway known");
+}
+
+TEST_F(ChooserStory, ARecoveredGatewayIsPreferredAgainOnlyAfterTheHoldDown) {
+  choose();
+  nth(0).usable = false;
+  choose(seconds(10));
+  nth(0).usable = true;
+  const auto& held = choose(seconds(10));
+  EXPECT_EQ(held.ordinal, order_[1]);
+  EXPECT_EQ(held.reason, "gateway " + std::to_string(order_[0]) + " came back and is in hold-down");
+  EXPECT_EQ(chooser_.next_end(now_), now_ + minutes(2));
+  EXPECT_EQ(choose(minutes(2) - milliseconds(1)).ordinal, order_[1]);
+  EXPECT_EQ(choose(milliseconds(1)).ordinal, order_[0]);
+  EXPECT_EQ(chooser_.next_end(now_), std::nullopt);
+}
+
+TEST_F(ChooserStory, EachFallStartsTheHoldDownAnew) {
+  choose();
+  for (int i = 0; i < 3; ++i) {
+    nth(0).usable = false;
+    choose(seconds(1));
+    nth(0).usable = true;
+    choose(seconds(1));
+  }
+  EXPECT_EQ(choose(minutes(2) - milliseconds(1)).ordinal, order_[1]);
+  EXPECT_EQ(choose(milliseconds(1)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, AGatewayInHoldDownIsStillBetterThanNoneAndThanADrainingOne) {
+  choose();
+  nth(0).usable = false;
+  choose(seconds(1));
+  nth(0).usable = true;
+  choose(seconds(1));
+  nth(1).draining = true;
+  nth(2).usable = false;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, WhoCarriesTheTrafficIsNotLeftForAnotherInHoldDown) {
+  choose();
+  nth(0).usable = nth(2).usable = false;
+  choose(seconds(1));
+  nth(2).usable = true;  // comes back while the second carries
+  choose(seconds(1));
+  nth(1).usable = false;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
+  nth(0).usable = true;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]) << "both came back lately";
+}
+
+TEST_F(ChooserStory, AtTheStartNothingIsInHoldDown) {
+  for (auto& gateway : input_.gateways) gateway.usable = false;
+  choose();
+  nth(1).usable = true;
+  EXPECT_EQ(choose(milliseconds(300)).ordinal, order_[1]);
+  nth(0).usable = true;
+  EXPECT_EQ(choose(milliseconds(300)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, AClusterThatWasLostAltogetherStartsAfresh) {
+  choose();
+  for (auto& gateway : input_.gateways) gateway.reaches = {};
+  EXPECT_EQ(choose(seconds(30)).ordinal, std::nullopt);
+  nth(1).reaches = {"west"};
+  EXPECT_EQ(choose(seconds(30)).ordinal, order_[1]);
+  nth(0).reaches = {"west"};
+  EXPECT_EQ(choose(milliseconds(50)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, SinceMovesOnlyWithTheGateway) {
+  const auto start = wall();
+  choose();
+  nth(1).usable = false;
+  EXPECT_EQ(choose(minutes(5)).since, start);
+  nth(0).usable = false;
+  EXPECT_EQ(choose(minutes(5)).since, wall());
+}
+
+TEST_F(ChooserStory, AClusterThatIsNoLongerAPeerIsForgotten) {
+  choose();
+  input_.remotes.clear();
+  chooser_.update(input_, now_, wall());
+  EXPECT_TRUE(chooser_.choices().empty());
+  EXPECT_EQ(chooser_.next_end(now_), std::nullopt);
+}
+
+// Every combination of states of three gateways: the choice is the first of the best class.
+TEST_F(ChooserStory, IsAlwaysTheFirstOfTheBestClass) {
+  for (unsigned states = 0; states < 64; ++states) {
+    Chooser fresh{minutes(2)};
+    for (unsigned n = 0; n < 3; ++n) {
+      const auto state = (states >> (2 * n)) & 3U;  // good, draining, unreaching, down
+      nth(n).usable = state != 3;
+      nth(n).draining = state == 1;
+      nth(n).reaches = state == 2 ? std::set<std::string>{} : std::set<std::string>{"west"};
+    }
+    std::optional<std::uint32_t> want;
+    for (const bool draining : {false, true}) {
+      for (unsigned n = 0; n < 3 && !want; ++n) {
+        if (nth(n).usable && !nth(n).reaches.empty() && nth(n).draining == draining) {
+          want = order_[n];
+        }
+      }
+    }
+    const auto& got = fresh.update(input_, now_, wall()).at({"west", Family::kV4});
+    EXPECT_EQ(got.ordinal, want) << "states " << states;
+    EXPECT_FALSE(got.reason.empty());
+  }
+}
+
+}  // namespace
+}  // namespace cw::routeagent

@@ -1,0 +1,62 @@
+// The route agent's configuration file: defaults, every key, and one clear line for each mistake.
+#include "routeagent/config.h"
+
+#include <gtest/gtest.h>
+
+namespace cw::routeagent {
+namespace {
+
+std::string mistake(std::string_view text) {
+  const auto config = parse_config(text, "agent.yaml");
+  return config ? "" : config.error().text;
+}
+
+TEST(AgentConfig, NeedsOnlyStoreAndNode) {
+  const auto config = parse_config("store: dir:/s\nnode: w0\n", "agent.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->store, "dir:/s");
+  EXPECT_EQ(config->node, "w0");
+  EXPECT_EQ(config->ns, "causeway-system");
+  EXPECT_EQ(config->probe_interval, std::chrono::milliseconds(150));
+  EXPECT_EQ(config->probe_lost, 3U);
+  EXPECT_EQ(config->hold_down, std::chrono::minutes(2));
+  EXPECT_EQ(config->resync, std::chrono::seconds(60));
+  EXPECT_FALSE(config->status);
+}
+
+TEST(AgentConfig, ReadsEveryKey) {
+  const auto config = parse_config(
+      "store: dir:/s\nnamespace: net\nlog: {level: debug, json: true}\nstatus: 127.0.0.1:9702\n"
+      "node: w0\nprobe: {interval: 100ms, lost: 5}\nholdDown: 10s\nresync: 30s\n",
+      "agent.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->ns, "net");
+  EXPECT_EQ(config->log_level, LogLevel::kDebug);
+  EXPECT_TRUE(config->log_json);
+  EXPECT_EQ(config->status->to_string(), "127.0.0.1:9702");
+  EXPECT_EQ(config->probe_interval, std::chrono::milliseconds(100));
+  EXPECT_EQ(config->probe_lost, 5U);
+  EXPECT_EQ(config->hold_down, std::chrono::seconds(10));
+  EXPECT_EQ(config->resync, std::chrono::seconds(30));
+}
+
+TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
+  EXPECT_NE(mistake("node: w0\n").find("store"), std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\n").find("node"), std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\ncolour: red\n").find("agent.yaml:3: colour"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe: {interval: fast}\n").find("agent.yaml:3: "),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe:\n  interval: 1ms\n").find("at least 10ms"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe:\n  lost: 0\n").find("between 1 and 32"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cw::routeagent

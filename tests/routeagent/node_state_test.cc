@@ -1,0 +1,289 @@
+// The wanted state of a node, from a small cluster: two gateway nodes, two workers, one remote
+// cluster. docs/protocol/datapath.md says what must come out.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "netlink/owner.h"
+#include "routeagent/node/desired.h"
+#include "routeagent/node/nft.h"
+#include "routeagent/node/vtep.h"
+
+namespace cw::routeagent {
+namespace {
+
+using netlink::Nexthop;
+using netlink::Route;
+using netlink::RouteType;
+
+IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+NodeView node(const std::string& name, int number) {
+  const auto n = std::to_string(number);
+  return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
+}
+
+// On `self`, of g0 (1), g1 (2), w0 (3), w1 (4); gateway 0 carries both families to west.
+NodeInputs cluster_seen_from(const std::string& self) {
+  NodeInputs in;
+  for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {
+    if (view.name == self) {
+      in.self = view;
+    } else {
+      in.others.push_back(view);
+    }
+  }
+  in.gateways = {{0, "g0", ip("10.0.0.1")}, {1, "g1", ip("10.0.0.2")}};
+  in.remotes = {{"west", {net("10.2.0.0/16"), net("fd02::/32")}}};
+  in.host.underlay_mtu = 1500;
+  in.decided = true;
+  for (const auto family : {Family::kV4, Family::kV6})
+    in.choices[{"west", family}] = {0, "home", {}};
+  return in;
+}
+
+std::uint32_t id_of(const NodeInputs& in, const std::string& cluster, Family family) {
+  return nexthop_ids(in.remotes).at({cluster, family});
+}
+
+const Route& route(const NodeState& state, std::uint32_t table, std::string_view dst) {
+  return state.routes.at({table, net(dst)});
+}
+
+TEST(Vtep, IsDerivedFromTheUnderlayAddress) {
+  // printf 'causeway vxlan\x0a\x00\x00\x01' | sha256sum
+  const auto mac = vtep_mac(ip("10.0.0.1"));
+  EXPECT_EQ(mac, (netlink::Mac{0x02, 0x5d, 0x64, 0xd9, 0x6c, 0xd3}));
+  const auto mac6 = vtep_mac(ip("fd00::1"));
+  EXPECT_EQ(mac6, (netlink::Mac{0x02, 0x22, 0x96, 0x23, 0x00, 0x9c}));
+  EXPECT_EQ(link_local_of({0x02, 0x11, 0x22, 0x33, 0x44, 0x55}), ip("fe80::11:22ff:fe33:4455"));
+}
+
+TEST(VxlanMtu, LeavesRoomForItselfAndForTheTunnel) {
+  EXPECT_EQ(vxlan_mtu(1500, Family::kV4, 0), 1420U);
+  EXPECT_EQ(vxlan_mtu(1450, Family::kV4, 0), 1400U);
+  EXPECT_EQ(vxlan_mtu(1450, Family::kV6, 0), 1380U);
+  EXPECT_EQ(vxlan_mtu(9000, Family::kV4, 1420), 1420U);
+  EXPECT_EQ(vxlan_mtu(9000, Family::kV4, 8900), 8900U);
+  EXPECT_EQ(vxlan_mtu(1500, Family::kV4, 1300), 1300U);
+  EXPECT_EQ(vxlan_mtu(576, Family::kV4, 0), 1280U) << "IPv6's least";
+}
+
+TEST(NodeState, EveryOtherNodeIsANeighbourAndAForwardingEntry) {
+  const auto state = desired_state(cluster_seen_from("w0"));
+  EXPECT_EQ(state.vxlan.name, "cw-vx");
+  EXPECT_EQ(state.vxlan.vni, 17239U);
+  EXPECT_EQ(state.vxlan.port, 4799);
+  EXPECT_EQ(state.vxlan.local, ip("10.0.0.3"));
+  EXPECT_EQ(state.vxlan.mac, vtep_mac(ip("10.0.0.3")));
+  EXPECT_EQ(state.vxlan.mtu, 1420U);
+  EXPECT_EQ(state.link_local.address, vtep_address(ip("10.0.0.3")));
+  EXPECT_EQ(state.fdb.size(), 3U);
+  EXPECT_EQ(state.neighbours.size(), 3U);
+  for (const auto* other : {"10.0.0.1", "10.0.0.2", "10.0.0.4"}) {
+    const auto mac = vtep_mac(ip(other));
+    EXPECT_EQ(state.fdb.at(mac), ip(other));
+    EXPECT_EQ(state.neighbours.at(link_local_of(mac)), mac);
+  }
+  EXPECT_TRUE(state.mistakes.empty());
+}
+
+TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
+  const auto in = cluster_seen_from("w0");
+  const auto state = desired_state(in);
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    const auto id = id_of(in, "west", family);
+    EXPECT_EQ(state.nexthops.at(id),
+              (Nexthop{id, "cw-vx", vtep_address(ip("10.0.0.1")), Family::kV6, false}));
+    const auto& to = route(state, 7487, family == Family::kV4 ? "10.2.0.0/16" : "fd02::/32");
+    EXPECT_EQ(to.type, RouteType::kUnicast);
+    EXPECT_EQ(to.nexthop_id, id);
+    EXPECT_EQ(to.prefer_src, std::nullopt);
+  }
+  EXPECT_EQ(state.routes.size(), 2U) << "a worker has no table 7485";
+  EXPECT_EQ(state.rules, (std::set<netlink::Rule>{{Family::kV4, 7487, 7487, ""},
+                                                  {Family::kV6, 7487, 7487, ""}}));
+}
+
+TEST(NodeState, TheHomeGatewayItselfUsesItsTunnel) {
+  auto in = cluster_seen_from("g0");
+  in.host.tunnel_up = true;
+  in.host.tunnel_mtu = 1420;
+  const auto state = desired_state(in);
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    const auto id = id_of(in, "west", family);
+    EXPECT_EQ(state.nexthops.at(id), (Nexthop{id, "cw-wg", std::nullopt, family, false}));
+  }
+  in.host.tunnel_up = false;
+  EXPECT_EQ(route(desired_state(in), 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
+}
+
+TEST(NodeState, AGatewayNodeDeliversWhatComesFromTheTunnelToPodsAndNothingElse) {
+  const auto state = desired_state(cluster_seen_from("g0"));
+  EXPECT_EQ(route(state, 7485, "0.0.0.0/0").type, RouteType::kUnreachable);
+  EXPECT_EQ(route(state, 7485, "::/0").type, RouteType::kUnreachable);
+  EXPECT_EQ(route(state, 7485, "10.1.1.0/24").type, RouteType::kThrow);
+  EXPECT_EQ(route(state, 7485, "fd01:1::/64").type, RouteType::kThrow);
+  for (const auto* dst : {"10.1.3.0/24", "fd01:3::/64"}) {
+    const auto& to = route(state, 7485, dst);
+    EXPECT_EQ(to.type, RouteType::kUnicast);
+    EXPECT_EQ(to.link, "cw-vx");
+    EXPECT_EQ(to.gateway, vtep_address(ip("10.0.0.3")));
+  }
+  EXPECT_EQ(state.routes.size(), 2U + 2 + 8);
+  EXPECT_EQ(state.rules.count({Family::kV4, 7485, 7485, "cw-wg"}), 1U);
+  EXPECT_EQ(state.rules.count({Family::kV6, 7485, 7485, "cw-wg"}), 1U);
+}
+
+TEST(NodeState, ATunnelDeviceMakesANodeAGatewayNode) {
+  auto in = cluster_seen_from("w0");
+  in.host.tunnel_mtu = 1420;
+  EXPECT_EQ(desired_state(in).rules.size(), 4U) << "guarded even before its Gateway object is seen";
+}
+
+TEST(NodeState, WithoutAGatewayRoutesAreUnreachable) {
+  auto in = cluster_seen_from("w0");
+  in.choices[{"west", Family::kV4}].ordinal.reset();
+  const auto state = desired_state(in);
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").nexthop_id, 0U);
+  EXPECT_EQ(route(state, 7487, "fd02::/32").type, RouteType::kUnicast) << "families are apart";
+  EXPECT_EQ(state.nexthops.size(), 1U);
+  in.choices[{"west", Family::kV6}].ordinal = 9;  // a gateway that is not there
+  EXPECT_TRUE(desired_state(in).nexthops.empty());
+}
+
+TEST(NodeState, UndecidedItChoosesNothing) {
+  auto in = cluster_seen_from("w0");
+  in.decided = false;
+  const auto state = desired_state(in);
+  EXPECT_FALSE(state.decided);
+  EXPECT_TRUE(state.nexthops.empty());
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
+}
+
+TEST(NodeState, TheHostsOwnTrafficCarriesAPodAddress) {
+  auto in = cluster_seen_from("w0");
+  in.host.prefer_src[Family::kV4] = ip("10.1.3.1");
+  const auto state = desired_state(in);
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").prefer_src, ip("10.1.3.1"));
+  EXPECT_EQ(route(state, 7487, "fd02::/32").prefer_src, std::nullopt);
+}
+
+TEST(NodeState, SeveralPodPrefixesOfOneNodeAreAllDelivered) {
+  auto in = cluster_seen_from("g0");
+  in.others[1].pod_cidrs.push_back(net("10.1.33.0/24"));
+  in.self.pod_cidrs.push_back(net("10.1.11.0/24"));
+  const auto state = desired_state(in);
+  EXPECT_EQ(route(state, 7485, "10.1.33.0/24").gateway, vtep_address(ip("10.0.0.3")));
+  EXPECT_EQ(route(state, 7485, "10.1.11.0/24").type, RouteType::kThrow);
+  EXPECT_EQ(homed_prefixes(in.self).at(Family::kV4), net("10.1.1.0/24"));
+  EXPECT_EQ(homed_prefixes(in.self).at(Family::kV6), net("fd01:1::/64"));
+}
+
+TEST(NodeState, IPv6IsForwardedOnlyWherePodsHaveIt) {
+  auto in = cluster_seen_from("w0");
+  EXPECT_EQ(desired_state(in).sysctls,
+            (std::map<std::string, std::string>{{"ipv4/ip_forward", "1"},
+                                                {"ipv6/conf/all/forwarding", "1"}}));
+  in.self.pod_cidrs = {net("10.1.3.0/24")};
+  for (auto& other : in.others) other.pod_cidrs.resize(1);
+  EXPECT_EQ(desired_state(in).sysctls,
+            (std::map<std::string, std::string>{{"ipv4/ip_forward", "1"}}));
+  EXPECT_EQ(desired_state(in).link_sysctls.at("ipv4/conf/cw-vx/rp_filter"), "2");
+}
+
+TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
+  auto in = cluster_seen_from("w0");
+  in.remotes = {{"west", {net("10.1.0.0/16"), net("10.0.0.0/8"), net("10.2.0.0/16")}},
+                {"evil", {net("10.0.0.4/32"), net("10.2.0.0/16")}}};
+  const auto state = desired_state(in);
+  EXPECT_EQ(state.routes.size(), 1U);
+  EXPECT_EQ(state.routes.count({7487, net("10.2.0.0/16")}), 1U);
+  EXPECT_EQ(state.mistakes, (std::vector<std::string>{
+                                "cluster evil: 10.0.0.4/32 overlaps 10.0.0.4/32 of this cluster",
+                                "cluster west: 10.1.0.0/16 overlaps 10.1.1.0/24 of this cluster",
+                                "cluster west: 10.0.0.0/8 overlaps 10.0.0.1/32 of this cluster",
+                                "clusters evil and west both claim 10.2.0.0/16"}));
+}
+
+TEST(NodeState, MistakesInNodesAreToldAndTheRestHolds) {
+  auto in = cluster_seen_from("w0");
+  in.host.underlay_mtu = 0;
+  in.others.push_back({"w2", ip("10.0.0.4"), {net("10.1.3.0/24")}});
+  in.others.push_back({"w3", ip("fd00::9"), {net("10.1.9.0/24")}});
+  const auto state = desired_state(in);
+  EXPECT_EQ(state.mistakes.size(), 4U);
+  EXPECT_EQ(state.vxlan.mtu, 1420U);
+  EXPECT_EQ(state.fdb.size(), 3U);
+}
+
+TEST(NexthopIds, FollowFromTheClusterIdsAndNeverCollide) {
+  std::vector<RemoteCluster> remotes;
+  for (int i = 0; i < 2000; ++i) remotes.push_back({"cluster-" + std::to_string(i), {}});
+  const auto ids = nexthop_ids(remotes);
+  std::set<std::uint32_t> seen;
+  for (const auto& [key, id] : ids) {
+    EXPECT_GE(id, netlink::kNexthopBase);
+    EXPECT_LT(id, netlink::kNexthopBase + 65536);
+    EXPECT_TRUE(seen.insert(id).second) << key.cluster;
+  }
+  EXPECT_EQ(seen.size(), 4000U);
+  const std::vector<RemoteCluster> one{{"west", {}}};
+  const std::vector<RemoteCluster> two{{"north", {}}, {"west", {}}};
+  EXPECT_EQ(nexthop_ids(one).at({"west", Family::kV4}), nexthop_ids(two).at({"west", Family::kV4}));
+}
+
+TEST(HostFacts, AreReadFromLinksAndAddresses) {
+  const auto self = node("w0", 3);
+  const std::vector<netlink::Link> links{{1, "eth0", "", 1450, true, {}},
+                                         {2, "cni0", "bridge", 1500, true, {}},
+                                         {3, "cw-vx", "vxlan", 1400, true, {}},
+                                         {4, "cw-wg", "wireguard", 1420, true, {}}};
+  const std::vector<netlink::Address> addresses{{"eth0", ip("10.0.0.3"), 24},
+                                                {"cni0", ip("10.1.3.9"), 24},
+                                                {"cni0", ip("10.1.3.1"), 24},
+                                                {"cni0", ip("fd01:3::1"), 64},
+                                                {"cw-vx", ip("10.1.3.0"), 32}};
+  const auto facts = host_facts(links, addresses, self);
+  EXPECT_EQ(facts.underlay_mtu, 1450U);
+  EXPECT_TRUE(facts.tunnel_up);
+  EXPECT_EQ(facts.tunnel_mtu, 1420U);
+  EXPECT_EQ(facts.vxlan_index, 3U);
+  EXPECT_EQ(facts.prefer_src, (std::map<Family, IpAddress>{{Family::kV4, ip("10.1.3.1")},
+                                                           {Family::kV6, ip("fd01:3::1")}}));
+  EXPECT_EQ(host_facts({}, {}, self), HostFacts{});
+}
+
+// The nft text is held whole. UPDATE_GOLDEN=1 rewrites the file; review the difference.
+TEST(Nft, TableIsAsReviewed) {
+  auto in = cluster_seen_from("g0");
+  in.host.tunnel_up = true;
+  in.host.tunnel_mtu = 1420;
+  const auto text = desired_state(in).nft;
+  const std::string path = std::string(CW_SOURCE_DIR) + "/tests/golden/routeagent_node.nft";
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ifstream file(path);
+  std::stringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str());
+}
+
+TEST(Nft, ClampsToTheSmallerOfBothDevices) {
+  auto in = cluster_seen_from("g0");
+  in.host.tunnel_mtu = 1300;
+  EXPECT_NE(desired_state(in).nft.find("maxseg size set 1260"), std::string::npos);
+  EXPECT_NE(desired_state(in).nft.find("maxseg size set 1240"), std::string::npos);
+}
+
+TEST(Nft, EqualInputsInAnyOrderGiveEqualText) {
+  NftInputs a{{net("10.1.1.0/24"), net("10.1.2.0/24")}, {}, {net("10.2.0.0/16")}, {}, 1420};
+  NftInputs b{{net("10.1.2.0/24"), net("10.1.1.0/24"), net("10.1.1.0/24")}, {}, a.remote, {}, 1420};
+  EXPECT_EQ(nft_table(a), nft_table(b));
+}
+
+}  // namespace
+}  // namespace cw::routeagent
