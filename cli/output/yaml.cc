@@ -1,0 +1,81 @@
+#include "cli/output/yaml.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace cw::cli {
+
+namespace {
+
+// Words that YAML 1.1 or 1.2 readers take for booleans or null.
+bool is_reserved(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  constexpr std::string_view kWords[] = {"true", "false", "yes", "no", "on",
+                                         "off",  "null",  "y",   "n",  "~"};
+  return std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords);
+}
+
+// Plain only if nothing about it can be misread: letters first, then a safe alphabet; a colon only
+// inside a word. Dates, numbers and addresses with colons begin with a digit and get quotes.
+bool is_plain(const std::string& text) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (text.empty() || !letter(text.front()) || is_reserved(text)) return false;
+  const bool safe = std::all_of(text.begin(), text.end(), [&](char c) {
+    return letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '/' ||
+           c == ' ';
+  });
+  return safe && text.back() != ' ';
+}
+
+template <typename Json>
+std::string scalar(const Json& value) {
+  if (!value.is_string()) return value.dump();
+  const auto& text = value.template get_ref<const std::string&>();
+  // JSON's double-quoted form is YAML's too; bytes that are not UTF-8 are replaced.
+  return is_plain(text) ? text : value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+template <typename Json>
+void write(const Json& value, std::size_t indent, std::string& out) {
+  const std::string pad(indent, ' ');
+  if (value.is_object()) {
+    for (const auto& [key, child] : value.items()) {
+      out += pad + (is_plain(key) ? key : Json(key).dump()) + ":";
+      if (child.is_structured() && !child.empty()) {
+        out += '\n';
+        write(child, indent + 2, out);
+      } else {
+        out += " " + scalar(child) + "\n";
+      }
+    }
+    return;
+  }
+  for (const auto& child : value) {
+    if (child.is_structured() && !child.empty()) {
+      std::string inner;
+      write(child, indent + 2, inner);
+      inner[indent] = '-';  // the first line's own indentation carries the dash
+      out += inner;
+    } else {
+      out += pad + "- " + scalar(child) + "\n";
+    }
+  }
+}
+
+template <typename Json>
+std::string document(const Json& value) {
+  if (!value.is_structured() || value.empty()) return scalar(value) + "\n";
+  std::string out;
+  write(value, 0, out);
+  return out;
+}
+
+}  // namespace
+
+std::string to_yaml(const nlohmann::json& value) { return document(value); }
+std::string to_yaml(const nlohmann::ordered_json& value) { return document(value); }
+
+}  // namespace cw::cli

@@ -1,0 +1,233 @@
+#include "cli/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/output/table.h"
+
+namespace cw::cli {
+
+namespace {
+
+std::vector<std::string> labels_of(std::string_view text) {
+  std::vector<std::string> labels(1);
+  for (const char c : text) {
+    if (c == '.') {
+      labels.emplace_back();
+    } else {
+      labels.back() += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  return labels;
+}
+
+tl::unexpected<Error> not_a_name(std::string_view text) {
+  return fail(Errc::kInvalid,
+              fmt::format("\"{}\" is not SERVICE.NAMESPACE.svc.clusterset.local, "
+                          "HOSTNAME.CLUSTER.SERVICE.NAMESPACE.svc.clusterset.local or "
+                          "NAMESPACE/SERVICE",
+                          text));
+}
+
+const api::ClusterPeer* find_peer(const ResolveInputs& in, const std::string& cluster) {
+  const auto at = std::find_if(in.peers.begin(), in.peers.end(),
+                               [&](const auto& peer) { return peer.spec.cluster_id == cluster; });
+  return at == in.peers.end() ? nullptr : &*at;
+}
+
+// Why a remote export's endpoints are stale; empty if they are not.
+std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) {
+  const auto* peer = find_peer(in, remote.spec.cluster);
+  if (peer == nullptr) return "no longer a peer";
+  if (!peer->status.connected) return "not connected";
+  if (remote.status.stale) return "stale since " + api::format_time(remote.status.stale_since);
+  return {};
+}
+
+bool wanted(const Name& name, const api::ExportEndpoint& endpoint) {
+  return name.hostname.empty() || endpoint.hostname == name.hostname;
+}
+
+struct Source {
+  const api::ExportRecord* record = nullptr;
+  std::string stale;  // why; empty: fresh
+  bool own = false;
+};
+
+ClusterAnswer answer_of(const Name& name, const Source& source, bool fresh_elsewhere) {
+  ClusterAnswer answer{source.record->cluster,
+                       source.own             ? "this cluster"
+                       : source.stale.empty() ? "connected"
+                                              : "stale: " + source.stale,
+                       {}};
+  for (const auto& endpoint : source.record->endpoints) {
+    if (!wanted(name, endpoint)) continue;
+    EndpointAnswer line{endpoint.hostname, endpoint.addresses, false, {}};
+    if (!endpoint.ready) {
+      line.why_not = "not ready";
+    } else if (!source.stale.empty() && fresh_elsewhere) {
+      line.why_not = "its cluster is stale and others are not";
+    } else {
+      line.answers = true;
+    }
+    answer.endpoints.push_back(std::move(line));
+  }
+  return answer;
+}
+
+std::string addresses_text(const EndpointAnswer& endpoint) {
+  std::vector<std::string> texts;
+  for (const auto& address : endpoint.addresses) texts.push_back(address.to_string());
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
+std::string full_name(const Name& name) {
+  const auto service =
+      fmt::format("{}.{}.svc.clusterset.local", name.service.name, name.service.ns);
+  return name.hostname.empty() ? service
+                               : fmt::format("{}.{}.{}", name.hostname, name.cluster, service);
+}
+
+}  // namespace
+
+Result<Name> parse_name(std::string_view text) {
+  const auto original = text;
+  if (text.size() > 254) return not_a_name(text.substr(0, 64));
+  Name name;
+  if (const auto slash = text.find('/'); slash != std::string_view::npos) {
+    name.service = {std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+  } else {
+    if (!text.empty() && text.back() == '.') text.remove_suffix(1);
+    auto labels = labels_of(text);
+    const std::vector<std::string> zone{"svc", "clusterset", "local"};
+    if (labels.size() != 5 && labels.size() != 7) return not_a_name(original);
+    if (!std::equal(zone.begin(), zone.end(), labels.end() - 3)) return not_a_name(original);
+    if (labels.size() == 7) {
+      name.hostname = labels[0];
+      name.cluster = labels[1];
+      if (!api::is_dns_label(name.hostname) || !api::is_dns_label(name.cluster)) {
+        return not_a_name(original);
+      }
+    }
+    name.service = {labels[labels.size() - 4], labels[labels.size() - 5]};
+  }
+  if (!api::is_dns_label(name.service.ns) || !api::is_dns_label(name.service.name)) {
+    return not_a_name(original);
+  }
+  return name;
+}
+
+bool Resolution::answers() const {
+  return std::any_of(clusters.begin(), clusters.end(), [](const auto& cluster) {
+    return std::any_of(cluster.endpoints.begin(), cluster.endpoints.end(),
+                       [](const auto& endpoint) { return endpoint.answers; });
+  });
+}
+
+Resolution resolve(const Name& name, const ResolveInputs& in) {
+  Resolution found{name, {}, {}, {}, {}};
+  std::vector<Source> sources;
+  if (in.own) sources.push_back({&*in.own, {}, true});
+  for (const auto& remote : in.remote) {
+    sources.push_back({&remote.spec, staleness(in, remote), false});
+  }
+  std::erase_if(sources, [&](const Source& source) {
+    return !name.cluster.empty() && source.record->cluster != name.cluster;
+  });
+  std::sort(sources.begin(), sources.end(),
+            [](const Source& a, const Source& b) { return a.record->cluster < b.record->cluster; });
+  // Stale endpoints answer only when there is nothing better: a degraded answer beats none.
+  const bool fresh = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
+    return source.stale.empty() &&
+           std::any_of(source.record->endpoints.begin(), source.record->endpoints.end(),
+                       [&](const auto& e) { return e.ready && wanted(name, e); });
+  });
+  for (const auto& source : sources) found.clusters.push_back(answer_of(name, source, fresh));
+
+  if (!in.own_problem.empty()) found.notes.push_back("export of this cluster: " + in.own_problem);
+  if (in.import) {
+    found.type = in.import->spec.type;
+    found.ips = in.import->spec.ips;
+    if (!name.hostname.empty() && found.type == "ClusterSetIP") {
+      for (auto& cluster : found.clusters) {
+        for (auto& endpoint : cluster.endpoints) {
+          endpoint.answers = false;
+          endpoint.why_not = "only headless Services have names for their pods";
+        }
+      }
+    }
+  } else if (sources.empty()) {
+    found.notes.push_back(name.cluster.empty()
+                              ? "no cluster exports it"
+                              : fmt::format("cluster {} does not export it", name.cluster));
+  } else {
+    found.notes.emplace_back("no ServiceImport yet: causeway-discovery has not taken it up");
+  }
+  const bool any = std::any_of(found.clusters.begin(), found.clusters.end(),
+                               [](const auto& cluster) { return !cluster.endpoints.empty(); });
+  if (!any && !found.clusters.empty()) {
+    found.notes.push_back(name.hostname.empty()
+                              ? "its exporters have no endpoints"
+                              : fmt::format("no endpoint is called {}", name.hostname));
+  }
+  return found;
+}
+
+std::string resolution_text(const Resolution& found, bool colours) {
+  std::string text = full_name(found.name);
+  if (!found.type.empty()) text += " (" + found.type + ")";
+  text += "\n";
+  if (!found.ips.empty()) {
+    text += fmt::format("cluster set IP: {}\n", fmt::join(found.ips, " "));
+  }
+  Table table({"CLUSTER", "STATE", "ENDPOINT", "ADDRESSES", "ANSWERS"});
+  for (const auto& cluster : found.clusters) {
+    const auto tone = cluster.state.rfind("stale", 0) == 0 ? Tone::kWarn : Tone::kGood;
+    if (cluster.endpoints.empty()) {
+      table.add({cluster.cluster, Cell(cluster.state, tone), "-", "-", Cell("no", Tone::kWarn)});
+    }
+    for (const auto& endpoint : cluster.endpoints) {
+      table.add({cluster.cluster, Cell(cluster.state, tone), endpoint.hostname,
+                 addresses_text(endpoint),
+                 endpoint.answers ? Cell("yes", Tone::kGood)
+                                  : Cell("no: " + endpoint.why_not, Tone::kWarn)});
+    }
+  }
+  if (!table.empty()) text += "\n" + table.text(colours);
+  if (!found.notes.empty()) text += "\n";
+  for (const auto& note : found.notes) text += painted("! " + note, Tone::kBad, colours) + "\n";
+  return text;
+}
+
+nlohmann::ordered_json resolution_tree(const Resolution& found) {
+  nlohmann::ordered_json tree;
+  tree["name"] = full_name(found.name);
+  tree["type"] = found.type;
+  tree["ips"] = found.ips;
+  tree["answers"] = found.answers();
+  tree["clusters"] = nlohmann::ordered_json::array();
+  for (const auto& cluster : found.clusters) {
+    nlohmann::ordered_json entry;
+    entry["cluster"] = cluster.cluster;
+    entry["state"] = cluster.state;
+    entry["endpoints"] = nlohmann::ordered_json::array();
+    for (const auto& endpoint : cluster.endpoints) {
+      nlohmann::ordered_json line;
+      line["hostname"] = endpoint.hostname;
+      line["addresses"] = nlohmann::ordered_json::array();
+      for (const auto& address : endpoint.addresses) {
+        line["addresses"].push_back(address.to_string());
+      }
+      line["answers"] = endpoint.answers;
+      if (!endpoint.answers) line["why"] = endpoint.why_not;
+      entry["endpoints"].push_back(std::move(line));
+    }
+    tree["clusters"].push_back(std::move(entry));
+  }
+  tree["notes"] = found.notes;
+  return tree;
+}
+
+}  // namespace cw::cli

@@ -1,0 +1,61 @@
+#include "cli/session.h"
+
+#include "api/store/open.h"
+
+namespace cw::cli {
+
+namespace {
+
+constexpr Duration kPatience = std::chrono::seconds(10);
+
+}  // namespace
+
+template <typename T, typename Start>
+Result<T> Session::wait_for(Start start) {
+  std::optional<Result<T>> answer;
+  const auto request = start([&](Result<T> result) {
+    answer = std::move(result);
+    loop_.stop();
+  });
+  const auto patience = loop_.after(kPatience, [this] { loop_.stop(); });
+  loop_.run();
+  if (answer) return std::move(*answer);
+  return fail(Errc::kUnavailable, "store " + address_ + " does not answer");
+}
+
+Result<std::unique_ptr<Session>> Session::open(const std::string& address) {
+  std::unique_ptr<Session> session(new Session(address));
+  auto store = api::open_store(session->loop_, session->random_, address);
+  if (!store) return fail(std::move(store.error()).context("store"));
+  session->store_ = std::move(*store);
+  return session;
+}
+
+Result<api::List> Session::list_objects(api::Kind kind) {
+  auto found = wait_for<api::List>([&](auto done) {
+    return store_->list({kind, {}, {}}, std::move(done));
+  });
+  if (!found) return fail(std::move(found.error()).context(api::info(kind).plural));
+  return found;
+}
+
+Result<api::Object> Session::get_object(api::Kind kind, const api::ObjectKey& key) {
+  return wait_for<api::Object>([&](auto done) { return store_->get(kind, key, std::move(done)); });
+}
+
+Result<bool> Session::put_object(const api::Object& object) {
+  auto created =
+      wait_for<api::Object>([&](auto done) { return store_->create(object, std::move(done)); });
+  if (created) return true;
+  if (created.error().code != Errc::kExists) return fail(std::move(created.error()));
+  auto updated =
+      wait_for<api::Object>([&](auto done) { return store_->update(object, std::move(done)); });
+  if (!updated) return fail(std::move(updated.error()));
+  return false;
+}
+
+Result<> Session::remove(api::Kind kind, const api::ObjectKey& key) {
+  return wait_for<void>([&](auto done) { return store_->remove(kind, key, {}, std::move(done)); });
+}
+
+}  // namespace cw::cli

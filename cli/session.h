@@ -1,0 +1,74 @@
+// A store opened for one command: every call waits for its answer, at most ten seconds.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/store/store.h"
+#include "api/types/codec.h"
+#include "base/event_loop.h"
+#include "base/random.h"
+
+namespace cw::cli {
+
+class Session {
+ public:
+  // "dir:/path". kInvalid: not such an address.
+  [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& address);
+
+  // All objects of a kind, in the store's order; what does not decode is told in problems().
+  template <typename T>
+  [[nodiscard]] Result<std::vector<T>> list() {
+    auto found = list_objects(T::kKind);
+    if (!found) return fail(std::move(found.error()));
+    std::vector<T> values;
+    for (const auto& object : found->items) {
+      auto value = api::decode<T>(object.body);
+      if (value) {
+        values.push_back(std::move(*value));
+      } else {
+        problems_.push_back(std::string(api::info(T::kKind).name) + " " + object.key.to_string() +
+                            ": " + value.error().text);
+      }
+    }
+    return values;
+  }
+  // Nothing if there is none.
+  template <typename T>
+  [[nodiscard]] Result<std::optional<T>> get(const api::ObjectKey& key) {
+    auto found = get_object(T::kKind, key);
+    if (!found && found.error().code == Errc::kNotFound) return std::optional<T>{};
+    if (!found) return fail(std::move(found.error()));
+    auto value = api::decode<T>(found->body);
+    if (!value) return fail(std::move(value.error()).context(key.to_string()));
+    return std::optional<T>(std::move(*value));
+  }
+  // Creates the object, or replaces all but the status of the one there. True: created.
+  template <typename T>
+  [[nodiscard]] Result<bool> put(const T& object) {
+    return put_object({T::kKind, object.meta.key, {}, api::encode(object)});
+  }
+  [[nodiscard]] Result<> remove(api::Kind kind, const api::ObjectKey& key);
+
+  [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
+  [[nodiscard]] EventLoop& loop() { return loop_; }
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+ private:
+  explicit Session(std::string address) : address_(std::move(address)) {}
+  [[nodiscard]] Result<api::List> list_objects(api::Kind kind);
+  [[nodiscard]] Result<api::Object> get_object(api::Kind kind, const api::ObjectKey& key);
+  [[nodiscard]] Result<bool> put_object(const api::Object& object);
+  template <typename T, typename Start>
+  [[nodiscard]] Result<T> wait_for(Start start);
+
+  std::string address_;
+  EventLoop loop_;
+  SystemRandom random_;
+  std::unique_ptr<api::Store> store_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace cw::cli
