@@ -59,7 +59,7 @@ Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
 Result<> prefixes_are_free(const api::ClusterPeer& peer, const OwnCluster& own) {
   if (peer.spec.allowed_cidrs.empty()) {
     return fail(Errc::kInvalid,
-                fmt::format("cluster {} may claim no prefix (allowedCIDRs is empty)",
+                fmt::format("cluster {} may claim no prefix (allowedCidrs is empty)",
                             peer.spec.cluster_id));
   }
   const PrefixSet local(pod_prefixes(own.nodes));

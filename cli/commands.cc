@@ -1,0 +1,326 @@
+#include "cli/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "api/mcs/export_record.h"
+#include "cli/output/yaml.h"
+#include "cli/pair.h"
+#include "cli/resolve.h"
+#include "cli/session.h"
+#include "cli/status.h"
+
+namespace cw::cli {
+
+namespace {
+
+int tell(const Error& error) {
+  fmt::print(stderr, "causewayctl: {}\n", error.text);
+  return error.code == Errc::kInvalid ? kMistaken : kFailed;
+}
+
+Result<std::string> cluster_id(Session& session) {
+  auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  if (!found) return fail(std::move(found.error()));
+  return *found ? (*found)->value : std::string();
+}
+
+// Reads `list` into `out`; keeps the first error.
+template <typename T>
+void gather(Session& session, std::vector<T>& out, Result<>& so_far) {
+  if (!so_far) return;
+  auto found = session.list<T>();
+  if (found) {
+    out = std::move(*found);
+  } else {
+    so_far = fail(std::move(found.error()));
+  }
+}
+
+Result<OwnCluster> own_cluster(Session& session) {
+  OwnCluster own;
+  auto id = cluster_id(session);
+  if (!id) return fail(std::move(id.error()));
+  own.id = std::move(*id);
+  Result<> good;
+  gather(session, own.gateways, good);
+  gather(session, own.nodes, good);
+  gather(session, own.peers, good);
+  if (!good) return fail(std::move(good.error()));
+  return own;
+}
+
+// The whole of a file or of standard input, at most 1 MiB.
+Result<std::string> contents(const std::string& path) {
+  constexpr std::size_t kMost = 1 << 20;
+  const bool standard = path == "-";
+  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "re");
+  if (file == nullptr) return fail(Errc::kInvalid, errno_error(errno, path).text);
+  std::string text(kMost + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  const bool broken = std::ferror(file) != 0;
+  if (!standard) (void)std::fclose(file);  // only read from
+  if (broken) return fail(Errc::kInvalid, errno_error(errno, path).text);
+  if (text.size() > kMost) return fail(Errc::kInvalid, path + ": larger than 1 MiB");
+  return text;
+}
+
+Result<> accept_into(Session& session, const api::ClusterPeer& peer) {
+  auto own = own_cluster(session);
+  if (!own) return fail(std::move(own.error()));
+  if (auto good = acceptable(peer, *own); !good) return good;
+  api::ClusterPeer fresh;  // only what pairing is about
+  fresh.meta.key.name = peer.meta.key.name;
+  fresh.spec = peer.spec;
+  const auto created = session.put(fresh);
+  if (!created) return fail(created.error());
+  fmt::print("cluster {} {} a peer of {}\n", peer.spec.cluster_id, *created ? "is now" : "is still",
+             own->id);
+  return {};
+}
+
+// "NAMESPACE/SERVICE".
+Result<api::ObjectKey> service_key(const std::string& name) {
+  const auto slash = name.find('/');
+  const api::ObjectKey key{name.substr(0, std::min(slash, name.size())),
+                           slash == std::string::npos ? "" : name.substr(slash + 1)};
+  if (!api::is_dns_label(key.ns) || !api::is_dns_label(key.name)) {
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is not NAMESPACE/SERVICE", name));
+  }
+  return key;
+}
+
+void print_tree(const nlohmann::ordered_json& tree, Format format) {
+  if (format == Format::kYaml) {
+    fmt::print("{}", to_yaml(tree));
+  } else {
+    fmt::print("{}\n", tree.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  }
+}
+
+Result<StatusInputs> status_inputs(Session& session) {
+  StatusInputs in;
+  auto id = cluster_id(session);
+  if (!id) return fail(std::move(id.error()));
+  in.cluster = std::move(*id);
+  Result<> good;
+  gather(session, in.peers, good);
+  gather(session, in.gateways, good);
+  gather(session, in.agents, good);
+  if (!good) return fail(std::move(good.error()));
+  in.problems = session.problems();
+  in.now = session.loop().wall_now();
+  return in;
+}
+
+Result<> print_status(const Options& options) {
+  auto session = Session::open(options.store);
+  if (!session) return fail(std::move(session.error()));
+  const auto in = status_inputs(**session);
+  if (!in) return fail(in.error());
+  if (options.format == Format::kTable) {
+    fmt::print("{}", status_text(*in, options.colours));
+  } else {
+    print_tree(status_tree(*in), options.format);
+  }
+  (void)std::fflush(stdout);  // a broken pipe ends the process by signal
+  return {};
+}
+
+// This cluster's own export of the Service: the record, or why there is none.
+Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& in) {
+  auto wanted = session.get<api::ServiceExport>(key);
+  if (!wanted) return fail(std::move(wanted.error()));
+  if (!*wanted) return {};
+  auto service = session.get<api::Service>(key);
+  if (!service) return fail(std::move(service.error()));
+  auto slices = session.list<api::EndpointSlice>();
+  if (!slices) return fail(std::move(slices.error()));
+  auto nodes = session.list<api::Node>();
+  if (!nodes) return fail(std::move(nodes.error()));
+  std::vector<std::shared_ptr<const api::EndpointSlice>> its;
+  for (auto& slice : *slices) {
+    const auto label = slice.meta.labels.find(std::string(api::kServiceNameLabel));
+    if (slice.meta.key.ns != key.ns || label == slice.meta.labels.end()) continue;
+    if (label->second != key.name) continue;
+    its.push_back(std::make_shared<const api::EndpointSlice>(std::move(slice)));
+  }
+  std::vector<Prefix> cidrs;
+  for (const auto& node : *nodes) {
+    cidrs.insert(cidrs.end(), node.pod_cidrs.begin(), node.pod_cidrs.end());
+  }
+  const PrefixSet announced(cidrs);
+  auto verdict =
+      api::judge_export({in.cluster, **wanted, *service ? &**service : nullptr, its, announced});
+  in.own = std::move(verdict.record);
+  if (!in.own) in.own_problem = verdict.valid.message;
+  return {};
+}
+
+Result<ResolveInputs> resolve_inputs(Session& session, const api::ObjectKey& key) {
+  ResolveInputs in;
+  auto id = cluster_id(session);
+  if (!id) return fail(std::move(id.error()));
+  in.cluster = std::move(*id);
+  Result<> good;
+  gather(session, in.peers, good);
+  gather(session, in.remote, good);
+  if (!good) return fail(std::move(good.error()));
+  std::erase_if(in.remote, [&](const auto& remote) { return remote.spec.service != key; });
+  auto import = session.get<api::ServiceImport>(key);
+  if (!import) return fail(std::move(import.error()));
+  in.import = std::move(*import);
+  if (auto read = own_export(session, key, in); !read) return fail(std::move(read.error()));
+  return in;
+}
+
+}  // namespace
+
+int pair_export(const Options& options, const std::vector<std::string>& cidrs,
+                bool without_endpoints) {
+  ExportChoice choice{{}, without_endpoints};
+  for (const auto& text : cidrs) {
+    const auto prefix = Prefix::parse(text);
+    if (!prefix) return tell(prefix.error().context("--cidr"));
+    choice.cidrs.push_back(*prefix);
+  }
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto own = own_cluster(**session);
+  if (!own) return tell(own.error());
+  const auto peer = peer_of(*own, choice);
+  if (!peer) return tell(peer.error());
+  fmt::print("{}", peer_yaml(*peer));
+  return kFine;
+}
+
+int pair_accept(const Options& options, const std::string& file) {
+  const auto text = contents(file);
+  if (!text) return tell(text.error());
+  const auto peer = parse_peer(*text, file == "-" ? "standard input" : file);
+  if (!peer) return tell(peer.error());
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto accepted = accept_into(**session, *peer);
+  return accepted ? kFine : tell(accepted.error());
+}
+
+int pair_stores(const std::string& one, const std::string& other) {
+  // Both sides are read and checked before either is written.
+  const std::string addresses[] = {one, other};
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<OwnCluster> clusters;
+  std::vector<api::ClusterPeer> peers;
+  for (const auto& address : addresses) {
+    auto session = Session::open(address);
+    if (!session) return tell(session.error());
+    auto own = own_cluster(**session);
+    if (!own) return tell(own.error().context(address));
+    auto peer = peer_of(*own, {});
+    if (!peer) return tell(peer.error().context(address));
+    sessions.push_back(std::move(*session));
+    clusters.push_back(std::move(*own));
+    peers.push_back(std::move(*peer));
+  }
+  for (std::size_t side = 0; side < 2; ++side) {
+    const auto good = acceptable(peers[1 - side], clusters[side]);
+    if (!good) return tell(good.error().context(addresses[side]));
+  }
+  for (std::size_t side = 0; side < 2; ++side) {
+    const auto done = accept_into(*sessions[side], peers[1 - side]);
+    if (!done) return tell(done.error().context(addresses[side]));
+  }
+  return kFine;
+}
+
+int unpair(const Options& options, const std::string& cluster) {
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto peers = (*session)->list<api::ClusterPeer>();
+  if (!peers) return tell(peers.error());
+  for (const auto& peer : *peers) {
+    if (peer.spec.cluster_id != cluster) continue;
+    const auto done = (*session)->remove(api::Kind::kClusterPeer, peer.meta.key);
+    if (!done) return tell(done.error());
+    fmt::print("cluster {} is no longer a peer\n", cluster);
+    return kFine;
+  }
+  return tell({Errc::kNotFound, fmt::format("there is no peer {}", cluster)});
+}
+
+int export_service(const Options& options, const std::string& name) {
+  const auto key = service_key(name);
+  if (!key) return tell(key.error());
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto service = (*session)->get<api::Service>(*key);
+  if (!service) return tell(service.error());
+  if (!*service) return tell({Errc::kNotFound, fmt::format("there is no Service {}", name)});
+  const auto before = (*session)->get<api::ServiceExport>(*key);
+  if (!before) return tell(before.error());
+  if (!*before) {
+    api::ServiceExport wanted;
+    wanted.meta.key = *key;
+    const auto done = (*session)->put(wanted);
+    if (!done) return tell(done.error());
+  }
+  fmt::print("{} {} exported as {}.{}.svc.clusterset.local\n", name, *before ? "is already" : "is",
+             key->name, key->ns);
+  return kFine;
+}
+
+int unexport_service(const Options& options, const std::string& name) {
+  const auto key = service_key(name);
+  if (!key) return tell(key.error());
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto done = (*session)->remove(api::Kind::kServiceExport, *key);
+  if (!done && done.error().code == Errc::kNotFound) {
+    return tell({Errc::kNotFound, fmt::format("{} is not exported", name)});
+  }
+  if (!done) return tell(done.error());
+  fmt::print("{} is no longer exported\n", name);
+  return kFine;
+}
+
+int show_status(const Options& options, bool watch) {
+  if (!watch) {
+    const auto shown = print_status(options);
+    return shown ? kFine : tell(shown.error());
+  }
+  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  EventLoop loop;
+  const auto show = [&] {
+    if (terminal) fmt::print("\x1b[H\x1b[2J");
+    // A store that is away for a moment is no reason to stop watching.
+    if (const auto shown = print_status(options); !shown) (void)tell(shown.error());
+  };
+  const auto on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
+  const auto on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
+  show();
+  const auto again = loop.every(std::chrono::seconds(1), show);
+  loop.run();
+  return kFine;
+}
+
+int resolve_name(const Options& options, const std::string& text) {
+  const auto name = parse_name(text);
+  if (!name) return tell(name.error());
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto in = resolve_inputs(**session, name->service);
+  if (!in) return tell(in.error());
+  const auto found = resolve(*name, *in);
+  if (options.format == Format::kTable) {
+    fmt::print("{}", resolution_text(found, options.colours));
+  } else {
+    print_tree(resolution_tree(found), options.format);
+  }
+  return found.answers() ? kFine : kFailed;
+}
+
+}  // namespace cw::cli

@@ -1,0 +1,39 @@
+// What each command of causewayctl does: reads the store, calls the pure parts, prints. Every
+// command returns the process's exit code: 0, 1 (it failed, or the answer is no), 2 (usage).
+// Mistakes go to standard error in one line.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/prefix.h"
+
+namespace cw::cli {
+
+inline constexpr int kFine = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kMistaken = 2;
+
+enum class Format : std::uint8_t { kTable, kJson, kYaml };
+
+struct Options {
+  std::string store;  // "dir:/path"
+  Format format = Format::kTable;
+  bool colours = false;
+};
+
+[[nodiscard]] int pair_export(const Options& options, const std::vector<std::string>& cidrs,
+                              bool without_endpoints);
+[[nodiscard]] int pair_accept(const Options& options, const std::string& file);  // "-": stdin
+// Each becomes a peer of the other.
+[[nodiscard]] int pair_stores(const std::string& one, const std::string& other);
+[[nodiscard]] int unpair(const Options& options, const std::string& cluster);
+[[nodiscard]] int export_service(const Options& options, const std::string& name);
+[[nodiscard]] int unexport_service(const Options& options, const std::string& name);
+// With `watch` once a second until interrupted.
+[[nodiscard]] int show_status(const Options& options, bool watch);
+[[nodiscard]] int resolve_name(const Options& options, const std::string& name);
+
+}  // namespace cw::cli

@@ -1,0 +1,136 @@
+// causewayctl: flags to commands. Exit codes: 0, 1 (it failed, or the answer is no), 2 (usage).
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/commands.h"
+
+namespace {
+
+using cw::cli::Format;
+using cw::cli::Options;
+
+constexpr const char* kExamples = R"(
+Examples:
+  causewayctl --store dir:/var/lib/causeway pair export > east.yaml
+  causewayctl --store dir:/var/lib/causeway pair accept east.yaml
+  causewayctl pair dir:/stores/east dir:/stores/west
+  causewayctl export data/postgres
+  causewayctl status --watch
+  causewayctl resolve postgres.data.svc.clusterset.local
+
+The store is --store or the environment variable CAUSEWAY_STORE.)";
+
+// What the command line says, before anything is done.
+struct Flags {
+  Options options;
+  std::string format = "table";
+  std::vector<std::string> cidrs;
+  std::vector<std::string> stores;
+  std::string argument;
+  bool without_endpoints = false;
+  bool watch = false;
+  std::function<int()> command;
+};
+
+void add_pair(CLI::App& app, Flags& flags) {
+  auto* pair = app.add_subcommand("pair", "join two clusters: `pair STORE STORE`, or by files");
+  pair->require_subcommand(0, 1);
+  pair->add_option("stores", flags.stores, "stores of the two clusters, e.g. dir:/stores/east")
+      ->expected(2);
+  pair->callback([&flags, pair] {
+    if (!pair->get_subcommands().empty()) return;
+    if (flags.stores.size() != 2) {
+      throw CLI::ValidationError("pair", "wants `export`, `accept FILE` or two stores");
+    }
+    flags.command = [&flags] { return cw::cli::pair_stores(flags.stores[0], flags.stores[1]); };
+  });
+  auto* out = pair->add_subcommand("export", "print this cluster as a ClusterPeer for others");
+  out->add_option("--cidr", flags.cidrs, "prefix to claim instead of the nodes' pod prefixes");
+  out->add_flag("--without-endpoints", flags.without_endpoints,
+                "this cluster cannot be called from outside: it calls");
+  out->callback([&flags] {
+    flags.command = [&flags] {
+      return cw::cli::pair_export(flags.options, flags.cidrs, flags.without_endpoints);
+    };
+  });
+  auto* in =
+      pair->add_subcommand("accept", "make another cluster's ClusterPeer a peer of this one");
+  in->add_option("file", flags.argument, "YAML or JSON file; - is standard input")->required();
+  in->callback([&flags] {
+    flags.command = [&flags] { return cw::cli::pair_accept(flags.options, flags.argument); };
+  });
+}
+
+// A command with one argument.
+void add_simple(CLI::App& app, Flags& flags, const char* name, const char* about,
+                const char* argument, int (*run)(const Options&, const std::string&)) {
+  auto* command = app.add_subcommand(name, about);
+  command->add_option(argument, flags.argument)->required();
+  command->callback([&flags, run] {
+    flags.command = [&flags, run] { return run(flags.options, flags.argument); };
+  });
+}
+
+void add_format(CLI::App& command, Flags& flags) {
+  command.add_option("-o,--output", flags.format, "table, json or yaml")
+      ->check(CLI::IsMember({"table", "json", "yaml"}));
+}
+
+void add_all(CLI::App& app, Flags& flags) {
+  app.footer(kExamples);
+  app.set_version_flag("--version", std::string("causewayctl ") + CW_VERSION);
+  app.fallthrough();
+  app.require_subcommand(1);
+  app.add_option("--store", flags.options.store, "the cluster's store, e.g. dir:/var/lib/causeway")
+      ->envname("CAUSEWAY_STORE");
+  add_pair(app, flags);
+  add_simple(app, flags, "unpair", "end a pairing", "cluster", cw::cli::unpair);
+  add_simple(app, flags, "export", "export a Service to all peers", "namespace/service",
+             cw::cli::export_service);
+  add_simple(app, flags, "unexport", "stop exporting a Service", "namespace/service",
+             cw::cli::unexport_service);
+  auto* status = app.add_subcommand("status", "clusters, gateways, tunnels and nodes");
+  status->add_flag("-w,--watch", flags.watch, "again every second, until interrupted");
+  add_format(*status, flags);
+  status->callback([&flags] {
+    flags.command = [&flags] { return cw::cli::show_status(flags.options, flags.watch); };
+  });
+  add_simple(app, flags, "resolve", "which clusters and endpoints a name leads to, and why", "name",
+             cw::cli::resolve_name);
+  add_format(*app.get_subcommand("resolve"), flags);
+}
+
+int tell(const std::string& text) {
+  fmt::print(stderr, "causewayctl: {}\n", text);
+  return cw::cli::kMistaken;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Operates Causeway: pairs clusters, exports Services, shows what is going on.",
+               "causewayctl");
+  Flags flags;
+  add_all(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& mistake) {
+    return tell(std::string(mistake.what()) + " (see causewayctl --help)");
+  }
+  if (flags.options.store.empty() && flags.stores.empty()) {
+    return tell("no store: give --store dir:/path or set CAUSEWAY_STORE");
+  }
+  const auto* no_color = std::getenv("NO_COLOR");
+  flags.options.colours =
+      ::isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0');
+  flags.options.format = flags.format == "json"   ? Format::kJson
+                         : flags.format == "yaml" ? Format::kYaml
+                                                  : Format::kTable;
+  return flags.command();
+}
