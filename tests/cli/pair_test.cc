@@ -1,0 +1,146 @@
+// What a cluster tells others of itself, and what it accepts from them.
+#include "cli/pair.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "tunnel/key.h"
+
+namespace cw::cli {
+namespace {
+
+std::string key_number(std::uint8_t number) {
+  std::array<std::uint8_t, 32> bytes{};
+  bytes.fill(number);
+  return tunnel::Key(bytes).base64();
+}
+
+OwnCluster cluster(const std::string& id, std::uint8_t number) {
+  OwnCluster own;
+  own.id = id;
+  for (std::uint32_t ordinal : {1U, 0U}) {
+    api::Gateway gateway;
+    gateway.spec.ordinal = ordinal;
+    gateway.spec.public_key = key_number(static_cast<std::uint8_t>(number * 10 + ordinal));
+    gateway.spec.endpoints = {*Endpoint::parse("192.0.2." + std::to_string(number) + ":4500")};
+    own.gateways.push_back(gateway);
+  }
+  for (int i = 0; i < 2; ++i) {
+    api::Node node;
+    const auto n = std::to_string(number);
+    node.pod_cidrs = {*Prefix::parse("10." + n + "." + std::to_string(i) + ".0/24")};
+    node.internal_ips = {*IpAddress::parse("172.16." + n + "." + std::to_string(i + 1))};
+    own.nodes.push_back(node);
+  }
+  return own;
+}
+
+const OwnCluster kEast = cluster("east", 1);
+const OwnCluster kWest = cluster("west", 2);
+
+std::string refusal(const api::ClusterPeer& peer, const OwnCluster& own = kEast) {
+  const auto good = acceptable(peer, own);
+  if (good) return {};
+  EXPECT_EQ(good.error().code, Errc::kInvalid);
+  EXPECT_EQ(good.error().text.find('\n'), std::string::npos);
+  return good.error().text;
+}
+
+TEST(PairExport, HoldsKeysEndpointsAndPodPrefixes) {
+  const auto peer = peer_of(kWest, {});
+  ASSERT_TRUE(peer) << peer.error().text;
+  EXPECT_EQ(peer->meta.key.name, "west");
+  EXPECT_EQ(peer->spec.cluster_id, "west");
+  ASSERT_EQ(peer->spec.gateways.size(), 2U);
+  EXPECT_EQ(peer->spec.gateways[0].ordinal, 0U);
+  EXPECT_EQ(peer->spec.gateways[0].endpoints.at(0).to_string(), "192.0.2.2:4500");
+  EXPECT_EQ(peer->spec.allowed_cidrs.size(), 2U);
+}
+
+TEST(PairExport, CanNameOtherPrefixesAndNoEndpoints) {
+  const auto peer = peer_of(kWest, {{*Prefix::parse("10.2.0.0/16")}, true});
+  ASSERT_TRUE(peer);
+  EXPECT_EQ(peer->spec.allowed_cidrs, (std::vector<Prefix>{*Prefix::parse("10.2.0.0/16")}));
+  EXPECT_TRUE(peer->spec.gateways[0].endpoints.empty());
+}
+
+TEST(PairExport, SaysWhatIsMissing) {
+  auto nameless = kWest;
+  nameless.id.clear();
+  EXPECT_NE(peer_of(nameless, {}).error().text.find("cluster.clusterset.k8s.io"),
+            std::string::npos);
+  auto keyless = kWest;
+  for (auto& gateway : keyless.gateways) gateway.spec.public_key.clear();
+  EXPECT_NE(peer_of(keyless, {}).error().text.find("causeway-gateway"), std::string::npos);
+  auto podless = kWest;
+  podless.nodes.clear();
+  EXPECT_NE(peer_of(podless, {}).error().text.find("--cidr"), std::string::npos);
+}
+
+TEST(PairExport, IsReadBackByPairAccept) {
+  const auto peer = *peer_of(kWest, {});
+  const auto text = peer_yaml(peer);
+  EXPECT_EQ(text.find("status"), std::string::npos);
+  const auto back = parse_peer(text, "west.yaml");
+  ASSERT_TRUE(back) << back.error().text << text;
+  EXPECT_EQ(back->spec, peer.spec);
+  EXPECT_EQ(back->meta.key, peer.meta.key);
+  EXPECT_EQ(refusal(*back), "");
+}
+
+TEST(PairAccept, RefusesWhatIsNoClusterPeer) {
+  for (const auto* text : {"", "x", "[]", "kind: Node\n", "kind: ClusterPeer\n", "a: [\n",
+                           "kind: ClusterPeer\nspec: {clusterId: UPPER, gateways: []}\n"}) {
+    const auto peer = parse_peer(text, "file");
+    ASSERT_FALSE(peer) << text;
+    EXPECT_NE(peer.error().text.find("file"), std::string::npos) << peer.error().text;
+    EXPECT_EQ(peer.error().text.find('\n'), std::string::npos);
+  }
+}
+
+TEST(PairAccept, RefusesItself) {
+  EXPECT_EQ(refusal(*peer_of(kEast, {})), "east is this cluster itself");
+}
+
+TEST(PairAccept, RefusesOverlaps) {
+  auto peer = *peer_of(kWest, {});
+  peer.spec.allowed_cidrs = {*Prefix::parse("10.1.0.0/16")};
+  EXPECT_NE(refusal(peer).find("overlaps this cluster's pods (10.1.0.0/24)"), std::string::npos);
+  peer.spec.allowed_cidrs = {*Prefix::parse("172.16.0.0/12")};
+  EXPECT_NE(refusal(peer).find("contains the address of a node here"), std::string::npos);
+  auto own = kEast;
+  own.peers = {*peer_of(cluster("north", 3), {{*Prefix::parse("10.2.1.0/24")}, false})};
+  EXPECT_NE(refusal(*peer_of(kWest, {}), own).find("of cluster north"), std::string::npos);
+  peer.spec.allowed_cidrs.clear();
+  EXPECT_NE(refusal(peer).find("allowedCidrs"), std::string::npos);
+}
+
+TEST(PairAccept, TakesAnotherVersionOfTheSamePeer) {
+  auto own = kEast;
+  own.peers = {*peer_of(kWest, {})};
+  EXPECT_EQ(refusal(*peer_of(kWest, {{*Prefix::parse("10.2.0.0/16")}, false}), own), "");
+}
+
+TEST(PairAccept, RefusesBadAndUsedKeys) {
+  auto peer = *peer_of(kWest, {});
+  peer.spec.gateways[1].public_key = "not a key";
+  EXPECT_NE(refusal(peer).find("gateway west/1: \"not a key\" is not a WireGuard public key"),
+            std::string::npos);
+  peer.spec.gateways[1].public_key = key_number(0);
+  EXPECT_NE(refusal(peer).find("not a WireGuard public key"), std::string::npos);
+  peer.spec.gateways[1].public_key = peer.spec.gateways[0].public_key;
+  EXPECT_EQ(refusal(peer), "gateway west/1 has the same key as gateway west/0");
+  peer.spec.gateways[1].public_key = kEast.gateways[1].spec.public_key;
+  EXPECT_EQ(refusal(peer), "gateway west/1 has the same key as this cluster's gateway 0");
+  peer.spec.gateways[1] = peer.spec.gateways[0];
+  EXPECT_EQ(refusal(peer), "gateway west/0 stands there twice");
+}
+
+TEST(PairAccept, RefusesAnotherNameThanTheClusters) {
+  auto peer = *peer_of(kWest, {});
+  peer.meta.key.name = "occident";
+  EXPECT_EQ(refusal(peer), "the ClusterPeer is named occident but is cluster west");
+}
+
+}  // namespace
+}  // namespace cw::cli

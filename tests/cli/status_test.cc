@@ -1,0 +1,125 @@
+// `causewayctl status` of a small cluster, held as a golden file in each form.
+#include "cli/status.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/output/yaml.h"
+
+namespace cw::cli {
+namespace {
+
+using std::chrono::seconds;
+
+const WallTime kNow{seconds(1'800'000'000)};
+
+api::TunnelStatus tunnel(std::uint32_t ordinal, const std::string& state) {
+  api::TunnelStatus status;
+  status.cluster = "west";
+  status.ordinal = ordinal;
+  status.state = state;
+  if (state == "down") {
+    status.loss = 1;
+    return status;
+  }
+  status.endpoint = "203.0.113.7:4500";
+  status.rtt_ms = 12.34;
+  status.jitter_ms = 0.4;
+  status.loss = 0.0156;
+  status.last_handshake = kNow - seconds(42);
+  status.rx_bytes = 5'000'000;
+  status.tx_bytes = 1200;
+  status.allowed = {*Prefix::parse("10.2.1.0/24")};
+  return status;
+}
+
+StatusInputs two_clusters() {
+  StatusInputs in;
+  in.cluster = "east";
+  in.now = kNow;
+  api::ClusterPeer west;
+  west.meta.key.name = west.spec.cluster_id = "west";
+  west.spec.gateways.resize(2);
+  west.spec.allowed_cidrs = {*Prefix::parse("10.2.0.0/16")};
+  west.status.cidrs = {*Prefix::parse("10.2.1.0/24"), *Prefix::parse("10.2.2.0/24")};
+  west.status.connected = true;
+  west.status.conditions = {{"ClaimsAccepted",
+                             api::ConditionStatus::kFalse,
+                             "Outside",
+                             "10.9.0.0/16 is outside what the ClusterPeer allows",
+                             0,
+                             {}}};
+  api::ClusterPeer north;
+  north.meta.key.name = north.spec.cluster_id = "north";
+  north.spec.gateways.resize(1);
+  in.peers = {west, north};
+  for (std::uint32_t ordinal : {1U, 0U}) {
+    api::Gateway gateway;
+    gateway.spec.ordinal = ordinal;
+    gateway.spec.node = "east-gateway-" + std::to_string(ordinal);
+    gateway.spec.endpoints = {*Endpoint::parse("192.0.2.1:4500")};
+    gateway.status.driver = "kernel";
+    gateway.status.draining = ordinal == 1;
+    gateway.status.homed = {*Prefix::parse("10.1." + std::to_string(ordinal) + ".0/24")};
+    gateway.status.tunnels = {tunnel(1, ordinal == 0 ? "up" : "degraded"),
+                              tunnel(0, ordinal == 0 ? "up" : "down")};
+    gateway.status.conditions = {{"Ready", api::ConditionStatus::kTrue, "Ready", "", 0, {}}};
+    in.gateways.push_back(gateway);
+  }
+  api::RouteAgent worker;
+  worker.meta.key.name = "east-worker-0";
+  worker.status.chosen = {{"north", -1, "gateway 0 does not reach north", kNow - seconds(3700)},
+                          {"west", 0, "home of 10.1.2.0/24", kNow - seconds(90)}};
+  worker.status.gateways = {{0, "up", 0.3, 0}, {1, "draining", 0.4, 0}};
+  worker.status.routes = 2;
+  worker.status.errors = {"nexthop 0x43570001: netlink: EPERM"};
+  api::RouteAgent idle;
+  idle.meta.key.name = "east-gateway-0";
+  in.agents = {worker, idle};
+  in.problems = {"Gateway gateway-7: spec.node: is missing"};
+  return in;
+}
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const auto path = std::string(CW_SOURCE_DIR) + "/tests/golden/" + name;
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ifstream file(path);
+  std::stringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str());
+}
+
+TEST(Status, TablesAreAsReviewed) {
+  expect_golden("ctl_status.txt", status_text(two_clusters(), false));
+}
+
+TEST(Status, TreeIsAsReviewed) {
+  expect_golden("ctl_status.json", status_tree(two_clusters()).dump(2) + "\n");
+  expect_golden("ctl_status.yaml", to_yaml(status_tree(two_clusters())));
+}
+
+TEST(Status, ColoursChangeNothingElse) {
+  const auto in = two_clusters();
+  auto text = status_text(in, true);
+  EXPECT_NE(text.find("\x1b[31m"), std::string::npos);
+  for (auto at = text.find('\x1b'); at != std::string::npos; at = text.find('\x1b')) {
+    text.erase(at, text.find('m', at) - at + 1);
+  }
+  EXPECT_EQ(text, status_text(in, false));
+}
+
+TEST(Status, AnEmptyClusterSaysWhatToDo) {
+  const auto text = status_text({}, false);
+  EXPECT_NE(text.find("no name yet"), std::string::npos);
+  EXPECT_NE(text.find("pair accept"), std::string::npos);
+  const auto tree = status_tree({});
+  EXPECT_TRUE(tree.at("tunnels").is_array());
+  EXPECT_TRUE(tree.at("problems").empty());
+}
+
+}  // namespace
+}  // namespace cw::cli
