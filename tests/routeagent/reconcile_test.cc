@@ -1,0 +1,307 @@
+// The reconciler's laws, on a model of the kernel: quiet when nothing differs, right from any other
+// state, whole again after a crash at any step, nothing left after removal.
+#include "routeagent/node/reconcile.h"
+
+#include <gtest/gtest.h>
+
+#include "base/fake/sim_loop.h"
+#include "netlink/owner.h"
+#include "routeagent/node/desired.h"
+#include "routeagent/node/vtep.h"
+#include "tests/routeagent/model_kernel.h"
+
+namespace cw::routeagent {
+namespace {
+
+IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+// Worker 3 of a cluster with gateways 1 and 2 and another worker 4; on a gateway node with
+// `gateway`. West is carried by gateway 0, north by gateway 1 in IPv4 and by nobody in IPv6.
+NodeInputs inputs(bool gateway = false) {
+  NodeInputs in;
+  const auto node = [](int n) {
+    const auto text = std::to_string(n);
+    return NodeView{"n" + text,
+                    ip("10.0.0." + text),
+                    {net("10.1." + text + ".0/24"), net("fd01:" + text + "::/64")}};
+  };
+  in.self = node(3);
+  in.others = {node(1), node(2), node(4)};
+  in.gateways = {{0, gateway ? "n3" : "n1", ip(gateway ? "10.0.0.3" : "10.0.0.1")},
+                 {1, "n2", ip("10.0.0.2")}};
+  in.remotes = {{"west", {net("10.2.0.0/16"), net("fd02::/32")}},
+                {"north", {net("10.3.1.0/24"), net("10.3.2.0/24"), net("fd03::/32")}}};
+  in.host.underlay_mtu = 1500;
+  in.host.tunnel_up = gateway;
+  in.host.tunnel_mtu = gateway ? 1420 : 0;
+  in.decided = true;
+  in.choices[{"west", Family::kV4}] = {0, "home", {}};
+  in.choices[{"west", Family::kV6}] = {0, "home", {}};
+  in.choices[{"north", Family::kV4}] = {1, "home", {}};
+  in.choices[{"north", Family::kV6}] = {std::nullopt, "none", {}};
+  return in;
+}
+
+// States that a node goes through in its life.
+std::vector<NodeState> lives() {
+  std::vector<NodeState> all;
+  all.push_back(desired_state(inputs()));
+  all.push_back(desired_state(inputs(true)));
+  auto other = inputs();
+  other.choices[{"west", Family::kV4}].ordinal = 1;
+  other.choices[{"west", Family::kV6}].ordinal.reset();
+  other.choices[{"north", Family::kV6}].ordinal = 0;
+  all.push_back(desired_state(other));
+  auto smaller = inputs();
+  smaller.remotes.pop_back();
+  smaller.others.pop_back();
+  all.push_back(desired_state(smaller));
+  auto moved = inputs();
+  moved.self.underlay = ip("10.0.0.33");
+  moved.others[0].underlay = ip("10.0.0.11");
+  moved.gateways[0].node_ip = ip("10.0.0.11");
+  moved.host.underlay_mtu = 1400;
+  moved.host.prefer_src[Family::kV4] = ip("10.1.3.1");
+  all.push_back(desired_state(moved));
+  auto undecided = inputs();
+  undecided.decided = false;
+  undecided.choices.clear();
+  all.push_back(desired_state(undecided));
+  return all;
+}
+
+// What the kernel must hold for `desired`.
+void expect_reached(ModelKernel& kernel, const NodeState& desired) {
+  EXPECT_EQ(kernel.vxlan, desired.vxlan);
+  EXPECT_NE(std::find(kernel.addresses.begin(), kernel.addresses.end(), desired.link_local),
+            kernel.addresses.end());
+  EXPECT_EQ(kernel.neighbours, desired.neighbours);
+  EXPECT_EQ(kernel.fdb, desired.fdb);
+  EXPECT_EQ(kernel.rules, desired.rules);
+  EXPECT_EQ(kernel.nft["causeway"], "listing of\n" + desired.nft);
+  for (const auto& [path, value] : desired.sysctls) EXPECT_EQ(kernel.sysctls[path], value);
+  for (const auto& [path, value] : desired.link_sysctls) EXPECT_EQ(kernel.sysctls[path], value);
+  std::map<RouteKey, netlink::Route> routes;
+  for (const auto& [id, route] : kernel.routes) routes[{route.table, route.dst}] = route;
+  EXPECT_EQ(routes.size(), kernel.routes.size()) << "one route a destination";
+  if (desired.decided) {
+    EXPECT_EQ(kernel.nexthops, desired.nexthops);
+    EXPECT_EQ(routes, desired.routes);
+  } else {
+    for (const auto& [key, route] : desired.routes) EXPECT_EQ(routes.count(key), 1U);
+  }
+}
+
+ModelKernel fresh_kernel() {
+  ModelKernel kernel;
+  kernel.add_tunnel();
+  return kernel;
+}
+
+TEST(Reconcile, ReachesTheStateAndIsQuietTheSecondTime) {
+  for (const auto& desired : lives()) {
+    auto kernel = fresh_kernel();
+    Reconciler reconciler(kernel);
+    const auto first = reconciler.apply(desired);
+    EXPECT_TRUE(first.errors.empty()) << first.errors.front();
+    expect_reached(kernel, desired);
+    const auto before = kernel.changes;
+    EXPECT_EQ(reconciler.apply(desired).steps, 0U);
+    EXPECT_EQ(kernel.changes, before);
+  }
+}
+
+TEST(Reconcile, ReachesEveryStateFromEveryOtherInOnePass) {
+  for (const auto& from : lives()) {
+    for (const auto& to : lives()) {
+      auto kernel = fresh_kernel();
+      Reconciler(kernel).apply(from);
+      Reconciler reconciler(kernel);  // as after a restart
+      const auto report = reconciler.apply(to);
+      EXPECT_TRUE(report.errors.empty()) << report.errors.front();
+      expect_reached(kernel, to);
+      EXPECT_EQ(reconciler.apply(to).steps, 0U);
+    }
+  }
+}
+
+TEST(Reconcile, ACrashAfterAnyStepIsRepairedByTheNextPass) {
+  const auto states = lives();
+  for (const auto& from : {states[0], states[4]}) {
+    for (const auto& to : states) {
+      for (int step = 0;; ++step) {
+        auto kernel = fresh_kernel();
+        Reconciler(kernel).apply(from);
+        kernel.changes = 0;
+        kernel.fail_at = step;
+        kernel.crashed = true;
+        Reconciler(kernel).apply(to);
+        const bool through = kernel.changes <= step;
+        kernel.fail_at = -1;
+        Reconciler(kernel).apply(to);
+        expect_reached(kernel, to);
+        if (through || ::testing::Test::HasFailure()) break;
+      }
+    }
+  }
+}
+
+TEST(Reconcile, AFailedStepStopsNothingElseAndIsTriedAgain) {
+  const auto desired = desired_state(inputs(true));
+  for (int step = 0;; ++step) {
+    auto kernel = fresh_kernel();
+    kernel.fail_at = step;
+    Reconciler reconciler(kernel);
+    const auto report = reconciler.apply(desired);
+    if (kernel.changes <= step) break;
+    EXPECT_FALSE(report.errors.empty()) << "step " << step;
+    EXPECT_TRUE(reconciler.apply(desired).errors.empty()) << "step " << step;
+    expect_reached(kernel, desired);
+  }
+}
+
+TEST(Reconcile, RepairsEveryKindOfDrift) {
+  const auto desired = desired_state(inputs(true));
+  const std::vector<std::function<void(ModelKernel&)>> harm = {
+      [](ModelKernel& k) { k.drop_link("cw-vx"); },
+      [](ModelKernel& k) { k.links["cw-vx"].up = false; },
+      [](ModelKernel& k) { k.vxlan->mtu = 1500; },
+      [](ModelKernel& k) { k.addresses.clear(); },
+      [](ModelKernel& k) { k.neighbours.begin()->second = {}; },
+      [](ModelKernel& k) { k.neighbours[*IpAddress::parse("fe80::bad")] = {}; },
+      [](ModelKernel& k) { k.fdb.clear(); },
+      [](ModelKernel& k) { k.drop_nexthop(k.nexthops.begin()->first); },
+      [](ModelKernel& k) { k.nexthops.begin()->second.gateway = ip("fe80::bad"); },
+      [](ModelKernel& k) {
+        k.nexthops[netlink::kNexthopBase + 5] = {netlink::kNexthopBase + 5, "eth0", {}, {}, false};
+      },
+      [](ModelKernel& k) { k.routes.clear(); },
+      [](ModelKernel& k) {
+        for (auto& [id, route] : k.routes) route.type = netlink::RouteType::kBlackhole;
+      },
+      [](ModelKernel& k) {
+        netlink::Route stray;
+        stray.table = 7487;
+        stray.dst = net("10.99.0.0/16");
+        stray.link = "eth0";
+        k.routes[{7487, stray.dst, 0}] = stray;
+      },
+      [](ModelKernel& k) {  // the same destination with another metric beside ours
+        auto twin = k.routes.begin()->second;
+        twin.metric = 50;
+        k.routes[{twin.table, twin.dst, 50}] = twin;
+      },
+      [](ModelKernel& k) { k.rules.clear(); },
+      [](ModelKernel& k) {
+        k.rules.insert({Family::kV4, 7487, 7487, "eth0"});
+      },
+      [](ModelKernel& k) { k.nft.clear(); },
+      [](ModelKernel& k) { k.nft["causeway"] += "one rule more"; },
+      [](ModelKernel& k) { k.sysctls["ipv4/ip_forward"] = "0"; },
+      [](ModelKernel& k) { k.sysctls["ipv4/conf/cw-vx/rp_filter"] = "1"; },
+  };
+  for (std::size_t i = 0; i < harm.size(); ++i) {
+    auto kernel = fresh_kernel();
+    Reconciler reconciler(kernel);
+    reconciler.apply(desired);
+    harm[i](kernel);
+    EXPECT_GT(reconciler.apply(desired).steps, 0U) << "harm " << i;
+    expect_reached(kernel, desired);
+    EXPECT_EQ(reconciler.apply(desired).steps, 0U) << "harm " << i;
+  }
+}
+
+TEST(Reconcile, NeverTouchesWhatIsNotItsOwn) {
+  auto kernel = fresh_kernel();
+  const netlink::Rule transit{Family::kV4, 7486, 7486, "cw-vx"};
+  kernel.rules.insert(transit);
+  netlink::Route through;
+  through.table = 7486;
+  through.dst = net("10.2.0.0/16");
+  through.link = "cw-wg";
+  kernel.routes[{7486, through.dst, 0}] = through;
+  kernel.nft["causeway-gateway"] = "the gateway's";
+  const netlink::Nexthop foreign{7, "eth0", ip("10.0.0.254"), Family::kV4, false};
+  kernel.nexthops[7] = foreign;
+  Reconciler(kernel).apply(desired_state(inputs(true)));
+  remove_all(kernel);
+  EXPECT_EQ(kernel.rules, (std::set<netlink::Rule>{transit}));
+  EXPECT_EQ(kernel.routes.size(), 1U);
+  EXPECT_EQ(kernel.nexthops, (std::map<std::uint32_t, netlink::Nexthop>{{7, foreign}}));
+  EXPECT_EQ(kernel.nft["causeway-gateway"], "the gateway's");
+  EXPECT_EQ(kernel.links.count("cw-wg"), 1U);
+}
+
+TEST(Reconcile, RemovalLeavesNothingAndTwiceIsNoError) {
+  for (const auto& desired : lives()) {
+    auto kernel = fresh_kernel();
+    const auto untouched = fresh_kernel();
+    Reconciler(kernel).apply(desired);
+    EXPECT_TRUE(remove_all(kernel).errors.empty());
+    EXPECT_EQ(kernel.whole(), untouched.whole());
+    EXPECT_EQ(kernel.addresses, untouched.addresses);
+    EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "1") << "others need it too";
+    EXPECT_EQ(remove_all(kernel).steps, 0U);
+  }
+}
+
+TEST(Reconcile, AForeignDeviceOfOurNameIsToldAndLeft) {
+  auto kernel = fresh_kernel();
+  kernel.links["cw-vx"] = {9, "cw-vx", "bridge", 1500, true, {}};
+  Reconciler reconciler(kernel);
+  EXPECT_FALSE(reconciler.apply(desired_state(inputs())).errors.empty());
+  remove_all(kernel);
+  EXPECT_EQ(kernel.links.at("cw-vx").kind, "bridge");
+}
+
+TEST(Reconcile, UndecidedItKeepsWhatCarriesTraffic) {
+  auto kernel = fresh_kernel();
+  Reconciler(kernel).apply(desired_state(inputs()));
+  const auto nexthops = kernel.nexthops;
+  const auto routes = kernel.routes;
+  auto undecided = inputs();
+  undecided.decided = false;
+  undecided.choices.clear();
+  undecided.remotes.push_back({"south", {net("10.4.0.0/16")}});
+  Reconciler(kernel).apply(desired_state(undecided));
+  EXPECT_EQ(kernel.nexthops, nexthops);
+  EXPECT_EQ(kernel.routes.size(), routes.size() + 1);
+  EXPECT_EQ((kernel.routes.at({7487, net("10.4.0.0/16"), 0}).type),
+            netlink::RouteType::kUnreachable)
+      << "new ones do not leak";
+  for (const auto& [id, route] : routes) EXPECT_EQ(kernel.routes.at(id), route);
+}
+
+TEST(FastPath, AChangeOfGatewayIsOneStepAClusterAndFamily) {
+  auto kernel = fresh_kernel();
+  Reconciler reconciler(kernel);
+  reconciler.apply(desired_state(inputs()));
+  auto next = inputs();
+  next.choices[{"west", Family::kV4}].ordinal = 1;
+  next.choices[{"west", Family::kV6}].ordinal = 1;
+  const auto routes = kernel.routes;
+  kernel.changes = 0;
+  const auto report = reconciler.switch_nexthops(desired_nexthops(next));
+  EXPECT_EQ(report.steps, 2U);
+  EXPECT_EQ(kernel.changes, 2);
+  EXPECT_EQ(kernel.nexthops, desired_nexthops(next));
+  EXPECT_EQ(kernel.routes, routes) << "not one route is touched";
+  EXPECT_EQ(reconciler.switch_nexthops(desired_nexthops(next)).steps, 0U);
+  EXPECT_EQ(reconciler.apply(desired_state(next)).steps, 0U) << "the full pass has nothing to add";
+}
+
+TEST(FastPath, AFailureIsToldAndTriedAgain) {
+  auto kernel = fresh_kernel();
+  Reconciler reconciler(kernel);
+  reconciler.apply(desired_state(inputs()));
+  auto next = inputs();
+  next.choices[{"west", Family::kV4}].ordinal = 1;
+  kernel.fail_at = kernel.changes;
+  EXPECT_EQ(reconciler.switch_nexthops(desired_nexthops(next)).errors.size(), 1U);
+  EXPECT_EQ(reconciler.switch_nexthops(desired_nexthops(next)).steps, 1U);
+  EXPECT_EQ(kernel.nexthops, desired_nexthops(next));
+}
+
+}  // namespace
+}  // namespace cw::routeagent
