@@ -175,10 +175,13 @@ void Agent::keep_probing(const NodeInputs& inputs) {
   }
   tunnel::ProbeKey key = prober_key_;
   if (good) std::copy(field->second.begin(), field->second.end(), key.begin());
+  if (inputs.host.vxlan_index != prober_link_) {
+    prober_.reset();  // its socket is bound to a device that is gone
+    prober_link_ = 0;
+  }
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
 
-  // The socket is bound to the device by index: a device made anew needs a new one.
-  if (prober_ == nullptr || prober_link_ != inputs.host.vxlan_index || prober_key_ != key) {
+  if (prober_ == nullptr || prober_key_ != key) {
     prober_.reset();
     tunnel::ProberConfig config;
     config.detector.interval = config_.probe_interval;

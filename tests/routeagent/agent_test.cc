@@ -1,0 +1,423 @@
+// The whole agent on a virtual clock: a store in memory, a model of the kernel, probes by hand.
+#include "routeagent/agent.h"
+
+#include <gtest/gtest.h>
+
+#include "api/fake/memory_store.h"
+#include "api/homing/homing.h"
+#include "base/fake/sim_loop.h"
+#include "routeagent/node/vtep.h"
+#include "tests/routeagent/model_kernel.h"
+
+namespace cw::routeagent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+// What the test says that probes see; shared with the prober the agent opened.
+struct Sight {
+  std::map<std::string, tunnel::ProbeView> views;
+  std::map<std::string, Endpoint> targets;
+  tunnel::ProberConfig config;
+  tunnel::Prober::OnChange on_change;
+  int opened = 0;
+  bool refuse = false;
+};
+
+class HandProber final : public tunnel::Prober {
+ public:
+  explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
+  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+    sight_->targets = targets;
+  }
+  std::map<std::string, tunnel::ProbeView> views() override {
+    std::map<std::string, tunnel::ProbeView> views;
+    for (const auto& [name, endpoint] : sight_->targets) views[name] = sight_->views[name];
+    return views;
+  }
+
+ private:
+  std::shared_ptr<Sight> sight_;
+};
+
+class AgentStory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    api::ClusterProperty id;
+    id.meta.key.name = api::kClusterIdProperty;
+    id.value = "east";
+    store_.put(id);
+    for (int n = 1; n <= 3; ++n) put_node(n);
+    put_gateway(0, 1);
+    put_gateway(1, 2);
+    put_peer("west", {net("10.2.0.0/16")});
+    api::Secret key;
+    key.meta.key = {"causeway-system", "causeway-probe-key"};
+    key.data["key"] = std::string(32, 'k');
+    store_.put(key);
+  }
+
+  void put_node(int n) {
+    api::Node node;
+    node.meta.key.name = "n" + std::to_string(n);
+    node.pod_cidrs = {net("10.1." + std::to_string(n) + ".0/24")};
+    node.internal_ips = {ip("10.0.0." + std::to_string(n))};
+    store_.put(node);
+  }
+  void put_gateway(std::uint32_t ordinal, int node) {
+    api::Gateway gateway;
+    gateway.meta.key.name = "gateway-" + std::to_string(ordinal);
+    gateway.spec.ordinal = ordinal;
+    gateway.spec.public_key = std::string(43, 'A') + "=";
+    gateway.spec.node = "n" + std::to_string(node);
+    gateway.spec.node_ip = ip("10.0.0." + std::to_string(node));
+    store_.put(gateway);
+  }
+  void put_peer(const std::string& id, std::vector<Prefix> prefixes) {
+    api::ClusterPeer peer;
+    peer.meta.key.name = peer.spec.cluster_id = id;
+    peer.spec.gateways = {{0, std::string(43, 'A') + "=", {}}};
+    peer.spec.allowed_cidrs = prefixes;
+    peer.status.cidrs = std::move(prefixes);
+    store_.put(peer);
+  }
+
+  void start(const std::string& node = "n3", Duration settle = seconds(1)) {
+    config_.node = node;
+    config_.store = "dir:/none";
+    agent_ = std::make_unique<Agent>(
+        loop_, random_, store_, kernel_, metrics_, config_,
+        [this](tunnel::ProberConfig config,
+               tunnel::Prober::OnChange on_change) -> Result<std::unique_ptr<tunnel::Prober>> {
+          if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
+          ++sight_->opened;
+          sight_->config = std::move(config);
+          sight_->on_change = std::move(on_change);
+          return std::make_unique<HandProber>(sight_);
+        });
+    loop_.advance(settle);
+    kernel_event(settle);
+  }
+  void kernel_event(Duration settle = seconds(1)) {
+    if (kernel_.changed) kernel_.changed();
+    loop_.advance(settle);
+  }
+  void sees(std::uint32_t ordinal, tunnel::LinkState state, std::set<std::string> reaches,
+            bool draining = false) {
+    const auto name = "gateway-" + std::to_string(ordinal);
+    auto& view = sight_->views[name];
+    view.state = state;
+    view.usable = state == tunnel::LinkState::kUp || state == tunnel::LinkState::kDegraded;
+    view.draining = draining;
+    view.clusters.clear();
+    for (const auto& cluster : reaches) view.clusters.push_back({cluster, true});
+    if (sight_->on_change) sight_->on_change(name);
+  }
+  void all_up() {
+    sees(0, tunnel::LinkState::kUp, {"west"});
+    sees(1, tunnel::LinkState::kUp, {"west"});
+    loop_.advance(seconds(2));
+  }
+  // The order of gateways for n3's prefix.
+  static std::vector<std::uint32_t> order() {
+    const std::vector<api::GatewayView> views{{0, true, false, {}}, {1, true, false, {}}};
+    return api::home_order("east", net("10.1.3.0/24"), views);
+  }
+  static IpAddress gateway_address(std::uint32_t ordinal) {
+    return vtep_address(ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
+  }
+  std::optional<IpAddress> carrier() {
+    for (const auto& [id, nexthop] : kernel_.nexthops) return nexthop.gateway;
+    return std::nullopt;
+  }
+  api::RouteAgent::Status status() {
+    return store_.must_get<api::RouteAgent>({"", config_.node}).status;
+  }
+  [[nodiscard]] netlink::RouteType route_type() const {
+    return kernel_.routes.at({7487, net("10.2.0.0/16"), 0}).type;
+  }
+
+  SimLoop loop_;
+  SeededRandom random_{7};
+  api::MemoryStore store_{loop_, random_};
+  ModelKernel kernel_;
+  Metrics metrics_;
+  Config config_;
+  std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
+  std::unique_ptr<Agent> agent_;
+};
+
+TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
+  start();
+  EXPECT_TRUE(kernel_.vxlan) << "before any probe";
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
+  EXPECT_FALSE(agent_->not_ready().empty());
+  EXPECT_EQ(sight_->targets.at("gateway-1"), (Endpoint{gateway_address(1), 4797}));
+  EXPECT_EQ(sight_->config.local.port, 4796);
+  EXPECT_EQ(sight_->config.device, "cw-vx");
+  all_up();
+  EXPECT_EQ(carrier(), gateway_address(order()[0]));
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
+  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  const auto told = status();
+  ASSERT_EQ(told.chosen.size(), 1U);
+  EXPECT_EQ(told.chosen[0].cluster, "west");
+  EXPECT_EQ(told.chosen[0].ordinal, order()[0]);
+  EXPECT_EQ(told.chosen[0].reason, "home of 10.1.3.0/24");
+  EXPECT_EQ(told.routes, 1U);
+  EXPECT_TRUE(told.errors.empty());
+  ASSERT_EQ(told.gateways.size(), 2U);
+  EXPECT_EQ(told.gateways[0].state, "up");
+}
+
+TEST_F(AgentStory, SwitchesInTheProbesOwnTurn) {
+  start();
+  all_up();
+  kernel_.changes = 0;
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  EXPECT_EQ(carrier(), gateway_address(order()[1])) << "no time has passed";
+  EXPECT_EQ(kernel_.changes, 1);
+  loop_.advance(seconds(2));
+  EXPECT_EQ(kernel_.changes, 1);
+  EXPECT_EQ(status().chosen[0].reason, "gateway " + std::to_string(order()[0]) + " is down");
+}
+
+TEST_F(AgentStory, SwitchesWithTheStoreAway) {
+  start();
+  all_up();
+  store_.fail_next({Errc::kUnavailable, "away"});
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  loop_.advance(minutes(1));
+  EXPECT_EQ(status().chosen[0].ordinal, order()[1]) << "told when the store is back";
+}
+
+TEST_F(AgentStory, GoesBackAfterTheHoldDownByItself) {
+  start();
+  all_up();
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  loop_.advance(seconds(5));
+  sees(order()[0], tunnel::LinkState::kUp, {"west"});
+  loop_.advance(minutes(2) - seconds(1));
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  loop_.advance(seconds(2));
+  EXPECT_EQ(carrier(), gateway_address(order()[0]));
+}
+
+TEST_F(AgentStory, LeavesADrainingGateway) {
+  start();
+  all_up();
+  sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+}
+
+TEST_F(AgentStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {
+  start();
+  all_up();
+  sees(0, tunnel::LinkState::kUp, {});
+  sees(1, tunnel::LinkState::kUp, {});
+  loop_.run_ready();
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
+  EXPECT_TRUE(kernel_.nexthops.empty());
+  loop_.advance(seconds(2));
+  EXPECT_EQ(status().chosen[0].ordinal, -1);
+  all_up();
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
+  EXPECT_EQ(carrier(), gateway_address(order()[0]));
+}
+
+TEST_F(AgentStory, OnTheGatewayItselfTheTunnelCarries) {
+  kernel_.add_tunnel();
+  start("n1");
+  all_up();
+  ASSERT_EQ(kernel_.nexthops.size(), 1U);
+  EXPECT_EQ(kernel_.nexthops.begin()->second.link, "cw-wg");
+  EXPECT_EQ(kernel_.rules.size(), 4U);
+  kernel_.drop_link("cw-wg");
+  kernel_event();
+  EXPECT_EQ(carrier(), gateway_address(1)) << "without a tunnel device it cannot carry";
+  EXPECT_EQ(status().chosen[0].reason, "gateway 0 has no tunnel device");
+}
+
+TEST_F(AgentStory, ARestartChangesNothing) {
+  start();
+  all_up();
+  const auto nexthops = kernel_.nexthops;
+  const auto routes = kernel_.routes;
+  agent_.reset();
+  EXPECT_EQ(kernel_.nexthops, nexthops) << "a stop leaves the data path";
+  sight_ = std::make_shared<Sight>();
+  start("n3", milliseconds(250));
+  EXPECT_EQ(kernel_.nexthops, nexthops) << "nothing has answered yet";
+  EXPECT_EQ(kernel_.routes, routes);
+  all_up();
+  EXPECT_EQ(kernel_.nexthops, nexthops);
+}
+
+TEST_F(AgentStory, GatewaysThatStaySilentAreDownInTheEnd) {
+  start();
+  sees(1, tunnel::LinkState::kUp, {"west"});
+  loop_.advance(seconds(5));
+  EXPECT_EQ(carrier(), gateway_address(1));
+}
+
+TEST_F(AgentStory, WaitsForWhatIsMissingAndSaysSo) {
+  store_.drop(api::Kind::kNode, {"", "n3"});
+  start();
+  EXPECT_EQ(agent_->not_ready().at(0), "waiting for Node n3");
+  EXPECT_FALSE(kernel_.vxlan) << "the kernel is left alone";
+  store_.drop(api::Kind::kClusterProperty, {"", std::string(api::kClusterIdProperty)});
+  put_node(3);
+  loop_.advance(seconds(1));
+  EXPECT_NE(agent_->not_ready().at(0).find("cluster.clusterset.k8s.io"), std::string::npos);
+  api::ClusterProperty id;
+  id.meta.key.name = api::kClusterIdProperty;
+  id.value = "east";
+  store_.put(id);
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(kernel_.vxlan);
+}
+
+TEST_F(AgentStory, WithoutAnyGatewayItIsReady) {
+  store_.drop(api::Kind::kGateway, {"", "gateway-0"});
+  store_.drop(api::Kind::kGateway, {"", "gateway-1"});
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
+  start();
+  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
+}
+
+TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
+  start();
+  EXPECT_NE(agent_->not_ready().at(0).find("causeway-probe-key"), std::string::npos);
+  EXPECT_EQ(sight_->opened, 0);
+  api::Secret key;
+  key.meta.key = {"causeway-system", "causeway-probe-key"};
+  key.data["key"] = std::string(32, 'k');
+  store_.put(key);
+  loop_.advance(seconds(1));
+  EXPECT_EQ(sight_->opened, 1);
+  key.data["key"] = std::string(32, 'n');
+  store_.put(key);
+  loop_.advance(seconds(1));
+  EXPECT_EQ(sight_->opened, 2) << "a new key opens anew";
+}
+
+TEST_F(AgentStory, ATakenPortIsToldAndTriedAgain) {
+  sight_->refuse = true;
+  start();
+  EXPECT_NE(agent_->not_ready().at(0).find("4796"), std::string::npos);
+  sight_->refuse = false;
+  loop_.advance(minutes(1));
+  EXPECT_EQ(sight_->opened, 1);
+}
+
+TEST_F(AgentStory, ADeviceMadeAnewKeepsTheChoiceWhileProbesStartOver) {
+  start();
+  all_up();
+  const auto before = carrier();
+  kernel_.drop_link("cw-vx");
+  sight_->views.clear();
+  if (kernel_.changed) kernel_.changed();
+  loop_.advance(milliseconds(500));
+  kernel_.changed();
+  loop_.advance(milliseconds(500));
+  EXPECT_EQ(sight_->opened, 2);
+  EXPECT_EQ(carrier(), before);
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
+}
+
+TEST_F(AgentStory, DriftIsRepairedOnTheKernelsEvent) {
+  start();
+  all_up();
+  loop_.advance(seconds(5));
+  kernel_.rules.clear();
+  kernel_.changed();
+  loop_.advance(milliseconds(25));
+  EXPECT_EQ(kernel_.rules.size(), 2U);
+}
+
+TEST_F(AgentStory, AndAtTheResyncWithoutAnEvent) {
+  start();
+  all_up();
+  kernel_.routes.clear();
+  loop_.advance(seconds(61));
+  EXPECT_EQ(kernel_.routes.size(), 1U);
+}
+
+TEST_F(AgentStory, FailuresAreReportedAndRetried) {
+  start();
+  all_up();
+  kernel_.rules.clear();
+  kernel_.fail_at = kernel_.changes;
+  kernel_.changed();
+  loop_.advance(milliseconds(300));
+  EXPECT_NE(agent_->not_ready().at(0).find("netlink: EIO"), std::string::npos);
+  loop_.advance(seconds(3));
+  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_EQ(kernel_.rules.size(), 2U);
+  EXPECT_TRUE(status().errors.empty());
+}
+
+TEST_F(AgentStory, AnUnpairedClusterLeavesTheKernel) {
+  start();
+  all_up();
+  store_.drop(api::Kind::kClusterPeer, {"", "west"});
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(kernel_.routes.empty());
+  EXPECT_TRUE(kernel_.nexthops.empty());
+}
+
+TEST_F(AgentStory, AnIdleNodeWritesNothing) {
+  start();
+  all_up();
+  loop_.advance(seconds(5));
+  (void)store_.take_log();  // only what comes after counts
+  const auto changes = kernel_.changes;
+  for (int i = 0; i < 10; ++i) {
+    sight_->views["gateway-0"].rtt += milliseconds(0) + std::chrono::microseconds(i);
+    loop_.advance(minutes(1));
+  }
+  EXPECT_EQ(store_.take_log(), "");
+  EXPECT_EQ(kernel_.changes, changes);
+}
+
+TEST_F(AgentStory, StatusIsWrittenAtMostOnceASecond) {
+  start();
+  all_up();
+  loop_.advance(seconds(5));
+  (void)store_.take_log();  // only what comes after counts
+  for (int i = 0; i < 20; ++i) {
+    sees(0, i % 2 == 0 ? tunnel::LinkState::kDown : tunnel::LinkState::kUp, {"west"});
+    loop_.advance(milliseconds(100));
+  }
+  loop_.advance(seconds(2));
+  const auto log = store_.take_log();
+  EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 4) << log;
+  EXPECT_EQ(status().gateways[0].state, "up") << "and the last word stands";
+}
+
+TEST(TellsMore, IgnoresNoiseInMeasurements) {
+  api::RouteAgent::Status a;
+  a.gateways = {{0, "up", 0.3, 0}};
+  auto b = a;
+  b.gateways[0].rtt_ms = 0.9;
+  EXPECT_FALSE(tells_more(a, b));
+  b.gateways[0].rtt_ms = 40;
+  EXPECT_TRUE(tells_more(a, b));
+  b = a;
+  b.gateways[0].loss = 0.2;
+  EXPECT_TRUE(tells_more(a, b));
+  b = a;
+  b.gateways[0].state = "down";
+  EXPECT_TRUE(tells_more(a, b));
+}
+
+}  // namespace
+}  // namespace cw::routeagent
