@@ -15,7 +15,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   auto store = api::open_store(app->loop_, app->random_, config.store);
   if (!store) return fail(std::move(store.error()).context("store"));
   app->store_ = std::move(*store);
-  auto kernel = netlink::open_kernel(app->loop_);
+  auto kernel = netlink::RtnlKernel::open(app->loop_);
   if (!kernel) return fail(std::move(kernel.error()));
   app->kernel_ = std::move(*kernel);
   if (config.status) {
@@ -55,7 +55,7 @@ void App::run() {
 
 Result<> clean_up() {
   EventLoop loop;
-  auto kernel = netlink::open_kernel(loop);
+  auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
   const auto report = remove_all(**kernel);
   log_info("cleaned up", {{"removed", report.steps}, {"errors", report.errors.size()}});
