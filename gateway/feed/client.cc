@@ -118,7 +118,7 @@ struct FeedClient::State {
       }
     });
     follow.stream = std::make_unique<FeedStream>(
-        loop, std::move(follow.fd), cluster, WatchQuery{config.self, follow.resume_token},
+        loop, network, std::move(follow.fd), cluster, WatchQuery{config.self, follow.resume_token},
         [this, cluster](FeedBatch batch) { take(cluster, std::move(batch)); });
   }
 
@@ -191,6 +191,7 @@ struct FeedClient::State {
   Random& random;
   FeedClientConfig config;
   FeedCallbacks callbacks;
+  FeedNetwork network;
   std::map<std::string, Follow> follows;
 };
 

@@ -1,7 +1,8 @@
 // The other side of the feed: follows every remote cluster through one of its gateways at a time,
 // by gRPC inside the tunnel, and changes to the next gateway when the stream ends or falls silent.
 // Consumers see whole snapshots or single changes, of a cluster about itself, not yet judged
-// (admission.h does). Network threads only parse; what waits for the loop is bounded, newest wins.
+// (admission.h does). One network thread only parses; what waits for the loop is bounded, newest
+// wins.
 //
 // All methods and callbacks are on the loop thread. No callback comes from within a method.
 #pragma once

@@ -4,7 +4,9 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "base/mailbox.h"
@@ -17,7 +19,7 @@ constexpr const char* kMethod = "/causeway.feed.v1.Feed/Watch";
 
 struct Wake {};
 
-// Between gRPC's threads and the loop.
+// Between the network thread and the loop.
 class Inbox {
  public:
   explicit Inbox(Mailbox<Wake>::Sender wake) : wake_(std::move(wake)) {}
@@ -91,13 +93,15 @@ class Inbox {
   std::size_t bytes_ = 0;  // of messages in pending_ and assembling_
 };
 
-// Owns the call; lives until gRPC is done with it, whatever happens to the FeedStream.
-class Reader final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+// Owns the call; lives until gRPC is done with it, whatever happens to the FeedStream. Its steps
+// follow one another on the network thread: start, send the request, read and read, finish.
+class Reader {
  public:
   Reader(std::shared_ptr<Inbox> inbox, std::string cluster)
       : inbox_(std::move(inbox)), cluster_(std::move(cluster)) {}
 
-  void start(int fd, const WatchQuery& query, std::shared_ptr<Reader> self) {
+  void start(int fd, const WatchQuery& query, grpc::CompletionQueue& queue,
+             std::shared_ptr<Reader> self) {
     self_ = std::move(self);
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessage + kMaxResumeToken + 16));
@@ -109,47 +113,104 @@ class Reader final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     const auto bytes = encode_query(query);
     const grpc::Slice slice(bytes);
     request_ = grpc::ByteBuffer(&slice, 1);
-    grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(channel_);
-    stub.PrepareBidiStreamingCall(&context_, kMethod, grpc::StubOptions(), this);
-    StartWriteLast(&request_, grpc::WriteOptions());
-    StartRead(&response_);
-    StartCall();
+    call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kMethod, &queue);
+    call_->StartCall(this);
   }
-  void cancel() { context_.TryCancel(); }
+  void cancel() { context_.TryCancel(); }  // any thread
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return;  // OnDone follows
+  // The step is done; false: nothing follows, the Reader may go.
+  bool proceed(bool ok) {
+    if (step_ == Step::kFinish) {
+      const auto& why = status_.error_message();
+      inbox_->end(
+          {Errc::kUnavailable, "feed: stream ended: " + (why.empty() ? "by the server" : why)});
+      return false;
+    }
+    if (!ok || (step_ == Step::kRead && !take())) {
+      step_ = Step::kFinish;
+      call_->Finish(&status_, this);
+    } else if (step_ == Step::kStart) {
+      step_ = Step::kRequest;
+      call_->WriteLast(request_, grpc::WriteOptions(), this);
+    } else {
+      step_ = Step::kRead;
+      response_.Clear();
+      call_->Read(&response_, this);
+    }
+    return true;
+  }
+  // The reference that kept it alive.
+  std::shared_ptr<Reader> release() { return std::move(self_); }
+
+ private:
+  enum class Step { kStart, kRequest, kRead, kFinish };
+
+  // What was read; false: the stream must end.
+  bool take() {
     grpc::Slice slice;
-    if (!response_.DumpToSingleSlice(&slice).ok()) return cancel();
+    if (!response_.DumpToSingleSlice(&slice).ok()) {
+      cancel();
+      return false;
+    }
     auto event =
         parse_event({reinterpret_cast<const char*>(slice.begin()), slice.size()}, cluster_);
     if (!event) {
       inbox_->refuse(std::move(event.error()));
     } else if (!inbox_->take(std::move(*event), slice.size())) {
       inbox_->end({Errc::kTooLarge, "feed: more exports than are taken from one cluster"});
-      return cancel();
+      cancel();
+      return false;
     }
-    response_.Clear();
-    StartRead(&response_);
-  }
-  void OnDone(const grpc::Status& status) override {
-    inbox_->end({Errc::kUnavailable,
-                 "feed: stream ended: " +
-                     (status.error_message().empty() ? "by the server" : status.error_message())});
-    const auto self = std::move(self_);  // the last reference, perhaps
+    return true;
   }
 
- private:
   std::shared_ptr<Inbox> inbox_;
   std::string cluster_;
-  std::shared_ptr<Reader> self_;  // until OnDone
+  Step step_ = Step::kStart;
+  std::shared_ptr<Reader> self_;  // until gRPC is done
   std::shared_ptr<grpc::Channel> channel_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
+  grpc::Status status_;
 };
 
 }  // namespace
+
+struct FeedNetwork::State {
+  void run() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue.Next(&tag, &ok)) {
+      auto* reader = static_cast<Reader*>(tag);
+      if (reader->proceed(ok)) continue;
+      const auto last = reader->release();
+      const std::lock_guard lock(mutex);
+      if (--readers == 0) quiet.notify_all();
+    }
+  }
+
+  grpc::CompletionQueue queue;
+  std::mutex mutex;
+  std::condition_variable quiet;
+  std::size_t readers = 0;  // that may still start a step
+  std::thread thread;
+};
+
+FeedNetwork::FeedNetwork() : state_(std::make_unique<State>()) {
+  state_->thread = std::thread([s = state_.get()] { s->run(); });
+}
+
+FeedNetwork::~FeedNetwork() {
+  {
+    // A step must not start after Shutdown(); all readers are cancelled, so they end.
+    std::unique_lock lock(state_->mutex);
+    state_->quiet.wait(lock, [this] { return state_->readers == 0; });
+  }
+  state_->queue.Shutdown();
+  state_->thread.join();
+}
 
 struct FeedStream::State {
   State(Loop& loop, OnBatch callback)
@@ -165,11 +226,16 @@ struct FeedStream::State {
   std::shared_ptr<Reader> reader;
 };
 
-FeedStream::FeedStream(Loop& loop, UniqueFd connected, const std::string& cluster,
-                       const WatchQuery& query, OnBatch on_batch)
+FeedStream::FeedStream(Loop& loop, FeedNetwork& network, UniqueFd connected,
+                       const std::string& cluster, const WatchQuery& query, OnBatch on_batch)
     : state_(std::make_unique<State>(loop, std::move(on_batch))) {
   state_->reader = std::make_shared<Reader>(state_->inbox, cluster);
-  state_->reader->start(connected.release(), query, state_->reader);
+  auto& net = *network.state_;
+  {
+    const std::lock_guard lock(net.mutex);
+    ++net.readers;
+  }
+  state_->reader->start(connected.release(), query, net.queue, state_->reader);
 }
 
 FeedStream::~FeedStream() { state_->reader->cancel(); }
