@@ -388,7 +388,7 @@ void Agent::publish(const NodeInputs& inputs) {
   status.errors = errors_;
   const auto reasons = not_ready();
   api::set_condition(
-      status.conditions,
+      conditions_,
       {"Ready", reasons.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
        reasons.empty() ? "Programmed" : "Incomplete", fmt::format("{}", fmt::join(reasons, "; ")),
        0, WallTime{}},

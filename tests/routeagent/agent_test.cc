@@ -171,6 +171,8 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_EQ(told.chosen[0].reason, "home of 10.1.3.0/24");
   EXPECT_EQ(told.routes, 1U);
   EXPECT_TRUE(told.errors.empty());
+  ASSERT_EQ(told.conditions.size(), 1U);
+  EXPECT_EQ(told.conditions[0].status, api::ConditionStatus::kTrue);
   ASSERT_EQ(told.gateways.size(), 2U);
   EXPECT_EQ(told.gateways[0].state, "up");
 }

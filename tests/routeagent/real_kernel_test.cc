@@ -1,0 +1,119 @@
+// The reconciler on the real kernel, each test in a network namespace of its own: what the model of
+// the kernel cannot know is whether dumps show exactly what was written. Needs root.
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <cstdlib>
+#include <thread>
+
+#include "base/fake/sim_loop.h"
+#include "netlink/owner.h"
+#include "netlink/rtnl/rtnl_kernel.h"
+#include "routeagent/node/reconcile.h"
+#include "tests/routeagent/lives.h"
+
+namespace cw::routeagent {
+namespace {
+
+void sh(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
+
+// Runs `story` on a thread that has a namespace to itself, with the underlay, a pod bridge and
+// something in place of a tunnel.
+void in_own_namespace(const std::function<void(netlink::Kernel&)>& story) {
+  std::thread thread([&] {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0) << "needs root";
+    sh("ip link set lo up");
+    for (const auto* link : {"eth0", "cni0", "cw-wg"}) {
+      sh(std::string("ip link add ") + link + " type bridge && ip link set " + link + " up");
+    }
+    sh("ip link set cw-wg mtu 1420");
+    sh("ip address add 10.0.0.3/24 dev eth0 && ip address add 10.0.0.33/24 dev eth0");
+    sh("ip address add 10.1.3.1/24 dev cni0");
+    SimLoop loop;
+    auto kernel = netlink::RtnlKernel::open(loop);
+    ASSERT_TRUE(kernel) << kernel.error().text;
+    story(**kernel);
+  });
+  thread.join();
+}
+
+std::string all(const PassReport& report) {
+  std::string text;
+  for (const auto& error : report.errors) text += error + "\n";
+  return text;
+}
+
+TEST(RealKernel, EveryStateIsReachedFromEveryOtherAndASecondPassIsQuiet) {
+  in_own_namespace([](netlink::Kernel& kernel) {
+    const auto states = lives();
+    for (std::size_t from = 0; from < states.size(); ++from) {
+      for (std::size_t to = 0; to < states.size(); ++to) {
+        Reconciler(kernel).apply(states[from]);
+        Reconciler reconciler(kernel);
+        const auto report = reconciler.apply(states[to]);
+        EXPECT_TRUE(report.errors.empty()) << from << " to " << to << ": " << all(report);
+        EXPECT_EQ(reconciler.apply(states[to]).steps, 0U) << from << " to " << to;
+      }
+    }
+  });
+}
+
+TEST(RealKernel, RemovalLeavesNothing) {
+  in_own_namespace([](netlink::Kernel& kernel) {
+    for (const auto& desired : lives()) {
+      const auto first = Reconciler(kernel).apply(desired);
+      EXPECT_TRUE(first.errors.empty()) << all(first);
+      const auto report = remove_all(kernel);
+      EXPECT_TRUE(report.errors.empty()) << all(report);
+      EXPECT_TRUE(kernel.dump_rules()->empty());
+      EXPECT_TRUE(kernel.dump_nexthops()->empty());
+      EXPECT_TRUE(kernel.dump_routes(netlink::kToRemoteTable)->empty());
+      EXPECT_TRUE(kernel.dump_routes(netlink::kFromTunnelTable)->empty());
+      EXPECT_EQ(*kernel.dump_vxlan("cw-vx"), std::nullopt);
+      EXPECT_EQ(*kernel.dump_nft("causeway"), "");
+      EXPECT_EQ(remove_all(kernel).steps, 0U);
+    }
+  });
+}
+
+TEST(RealKernel, TheFastPathReplacesNexthopsAndNothingElse) {
+  in_own_namespace([](netlink::Kernel& kernel) {
+    Reconciler reconciler(kernel);
+    auto in = inputs(true);
+    reconciler.apply(desired_state(in));
+    for (const std::uint32_t ordinal : {1U, 0U, 1U}) {  // to another gateway, to our tunnel, back
+      for (auto& [key, choice] : in.choices) {
+        if (key.cluster == "west") choice.ordinal = ordinal;
+      }
+      const auto report = reconciler.switch_nexthops(desired_nexthops(in));
+      EXPECT_EQ(report.steps, 2U);
+      EXPECT_TRUE(report.errors.empty()) << all(report);
+      EXPECT_EQ(reconciler.apply(desired_state(in)).steps, 0U);
+    }
+  });
+}
+
+TEST(RealKernel, DriftByHandIsRepaired) {
+  in_own_namespace([](netlink::Kernel& kernel) {
+    const auto desired = desired_state(inputs(true));
+    Reconciler reconciler(kernel);
+    reconciler.apply(desired);
+    for (const auto* harm :
+         {"ip link del cw-vx", "ip link set cw-vx down", "ip link set cw-vx mtu 1300",
+          "ip -6 address flush dev cw-vx", "bridge fdb flush dev cw-vx",
+          "ip -6 neigh flush dev cw-vx nud permanent", "ip nexthop flush proto 87",
+          "ip route del 10.2.0.0/16 table 7487", "ip route flush table 7485",
+          "ip route replace blackhole 10.2.0.0/16 table 7487 proto 87", "ip rule del priority 7485",
+          "ip -6 rule del priority 7487", "nft flush ruleset", "nft flush chain inet causeway mss",
+          "nft add element inet causeway remote4 '{ 10.77.0.0/16 }'",
+          "sysctl -qw net.ipv4.ip_forward=0"}) {
+      sh(std::string(harm) + " 2>/dev/null || true");
+      EXPECT_GT(reconciler.apply(desired).steps, 0U) << harm;
+      const auto again = reconciler.apply(desired);
+      EXPECT_EQ(again.steps, 0U) << harm << ": " << all(again);
+    }
+  });
+}
+
+}  // namespace
+}  // namespace cw::routeagent
