@@ -184,6 +184,8 @@ struct FeedNetwork::State {
     bool ok = false;
     while (queue.Next(&tag, &ok)) {
       auto* reader = static_cast<Reader*>(tag);
+      // The hand-over from the thread that started it, as ThreadSanitizer can see it too.
+      { const std::lock_guard lock(mutex); }
       if (reader->proceed(ok)) continue;
       const auto last = reader->release();
       const std::lock_guard lock(mutex);
@@ -231,10 +233,8 @@ FeedStream::FeedStream(Loop& loop, FeedNetwork& network, UniqueFd connected,
     : state_(std::make_unique<State>(loop, std::move(on_batch))) {
   state_->reader = std::make_shared<Reader>(state_->inbox, cluster);
   auto& net = *network.state_;
-  {
-    const std::lock_guard lock(net.mutex);
-    ++net.readers;
-  }
+  const std::lock_guard lock(net.mutex);
+  ++net.readers;
   state_->reader->start(connected.release(), query, net.queue, state_->reader);
 }
 
