@@ -1,0 +1,131 @@
+#include "gateway/app.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "api/store/open.h"
+#include "base/unique_fd.h"
+#include "gateway/identity.h"
+#include "gateway/path/reconcile.h"
+#include "netlink/rtnl/rtnl_kernel.h"
+
+namespace cw::gateway {
+namespace {
+
+Error mistake(Error error, std::string_view where) {
+  error.code = Errc::kInvalid;
+  return std::move(error).context(where);
+}
+
+bool has_link(netlink::Kernel& kernel, const std::string& name) {
+  const auto links = kernel.all_links();
+  return links && std::any_of(links->begin(), links->end(),
+                              [&](const auto& link) { return link.name == name; });
+}
+
+// WireGuard says a port is taken only when its device goes up, and a userspace one only in its own
+// log: asked beforehand it is one clear line.
+Result<> udp_port_is_free(std::uint16_t port) {
+  for (const auto& any : {IpAddress::v4({}), IpAddress::v6({})}) {
+    const UniqueFd fd(::socket(any.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd) continue;  // a host without that family
+    sockaddr_storage storage{};
+    const auto size = Endpoint{any, port}.to_sockaddr(storage);
+    const int only = 1;
+    if (!any.is_v4()) (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage),
+               static_cast<socklen_t>(size)) != 0 &&
+        errno == EADDRINUSE) {
+      return fail(Errc::kInvalid, fmt::format("listenPort {}: the UDP port is taken", port));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
+  std::optional<tunnel::Key> key;
+  if (!config.private_key_file.empty()) {
+    auto read = key_from_file(config.private_key_file);
+    if (!read) return fail(std::move(read.error()));
+    key = *read;
+  }
+  std::unique_ptr<App> app(new App);
+  auto store = api::open_store(app->loop_, app->random_, config.store);
+  if (!store) return fail(mistake(std::move(store.error()), "store"));
+  app->store_ = std::move(*store);
+  auto kernel = netlink::RtnlKernel::open(app->loop_);
+  if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
+  app->kernel_ = std::move(*kernel);
+  // A device that is there has the port itself: an earlier run of ours left it.
+  if (!has_link(*app->kernel_, config.tunnel.interface)) {
+    if (auto free = udp_port_is_free(config.listen_port); !free) return fail(free.error());
+  }
+  auto driver = tunnel::make_driver(config.tunnel);
+  if (!driver) return fail(std::move(driver.error()).context("tunnel"));
+  app->driver_ = std::move(*driver);
+  if (config.status) {
+    auto status =
+        StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
+          return raw->daemon_ == nullptr ? std::vector<std::string>{"starting"}
+                                         : raw->daemon_->not_ready();
+        });
+    if (!status) return fail(mistake(std::move(status.error()), "status"));
+    app->status_ = std::move(*status);
+  }
+  const auto open_prober = [raw = app.get()](tunnel::ProberConfig prober,
+                                             tunnel::Prober::Answer answer,
+                                             tunnel::Prober::OnChange on_change) {
+    return tunnel::Prober::open(raw->loop_, raw->random_, std::move(prober), std::move(answer),
+                                std::move(on_change));
+  };
+  app->daemon_ =
+      std::make_unique<Daemon>(Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_,
+                                            *app->driver_, app->metrics_, open_prober},
+                               config, key);
+  log_info("gateway started", {{"gateway", config.ordinal},
+                               {"node", config.node},
+                               {"driver", app->driver_->name()},
+                               {"store", config.store}});
+  return app;
+}
+
+void App::run() {
+  bool stopping = false;
+  const auto stop = [&] {
+    if (stopping) std::_Exit(1);
+    stopping = true;
+    daemon_->drain([this] {
+      log_info("gateway stops; tunnels and routes stay in place");
+      loop_.stop();
+    });
+  };
+  const auto on_term = loop_.on_signal(SIGTERM, stop);
+  const auto on_int = loop_.on_signal(SIGINT, stop);
+  loop_.run();
+}
+
+Result<> clean_up(const StartConfig& config) {
+  EventLoop loop;
+  auto kernel = netlink::RtnlKernel::open(loop);
+  if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
+  auto report = remove_path(**kernel, config.tunnel.interface);
+  auto driver = tunnel::make_driver(config.tunnel);
+  if (!driver) {
+    report.errors.push_back(driver.error().context("tunnel").text);
+  } else if (auto removed = (*driver)->remove(); !removed) {
+    report.errors.push_back(removed.error().context("remove tunnel device").text);
+  }
+  log_info("cleaned up", {{"removed", report.steps}, {"errors", report.errors.size()}});
+  if (report.errors.empty()) return {};
+  return fail(Errc::kInternal, fmt::format("{}", fmt::join(report.errors, "; ")));
+}
+
+}  // namespace cw::gateway

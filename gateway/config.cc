@@ -1,0 +1,99 @@
+#include "gateway/config.h"
+
+#include <fmt/format.h>
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+void read_duration(ConfigMap& map, std::string_view key, Duration& value, Duration least,
+                   Duration most) {
+  map.read(key, value);
+  if (value >= least && value <= most) return;
+  map.mistake(key, fmt::format("must be between {}ms and {}ms",
+                               std::chrono::duration_cast<milliseconds>(least).count(),
+                               std::chrono::duration_cast<milliseconds>(most).count()));
+}
+
+void read_log(ConfigMap& log, StartConfig& config) {
+  std::string level = "info";
+  log.read("level", level);
+  if (auto parsed = parse_log_level(level)) {
+    config.log_level = *parsed;
+  } else {
+    log.mistake("level", parsed.error().text);
+  }
+  log.read("json", config.log_json);
+}
+
+void read_tunnel(ConfigMap& map, StartConfig& config) {
+  std::string driver = "auto";
+  map.read("driver", driver);
+  if (auto parsed = tunnel::parse_driver(driver)) {
+    config.tunnel.choice = *parsed;
+  } else {
+    map.mistake("driver", parsed.error().text);
+  }
+  map.read("interface", config.tunnel.interface);
+  // IFNAMSIZ is 16 with the final zero; a slash would be a path under /proc/sys.
+  const auto& name = config.tunnel.interface;
+  if (name.empty() || name.size() > 15 || name.find_first_of("/ \"%") != std::string::npos) {
+    map.mistake("interface", "must be an interface name of at most 15 characters");
+  }
+  map.read("userspaceProgram", config.tunnel.userspace_program);
+  read_duration(map, "keepalive", config.keepalive, seconds(1), seconds(65535));
+}
+
+Result<StartConfig> read(ConfigMap map) {
+  StartConfig config;
+  map.require("store", config.store);
+  map.read("namespace", config.ns);
+  map.read_map("log", [&](ConfigMap& log) { read_log(log, config); });
+  if (map.has("status")) {
+    Endpoint at;
+    map.read("status", at);
+    config.status = at;
+  }
+  map.require("ordinal", config.ordinal);
+  if (config.ordinal > 65535) map.mistake("ordinal", "must be at most 65535");
+  map.require("node", config.node);
+  if (map.has("node") && config.node.empty()) map.mistake("node", "must not be empty");
+  map.read("listenPort", config.listen_port);
+  if (config.listen_port == 0) map.mistake("listenPort", "must not be 0");
+  map.read("endpoints", config.endpoints);
+  if (config.endpoints.size() > 16) map.mistake("endpoints", "must be at most 16");
+  map.read("privateKeyFile", config.private_key_file);
+  map.read_map("tunnel", [&](ConfigMap& tunnel) { read_tunnel(tunnel, config); });
+  map.read_map("probe", [&](ConfigMap& probe) {
+    read_duration(probe, "interval", config.probe_interval, milliseconds(10), seconds(60));
+    probe.read("lost", config.probe_lost);
+    if (config.probe_lost < 1 || config.probe_lost > 32) {
+      probe.mistake("lost", "must be between 1 and 32");
+    }
+  });
+  read_duration(map, "holdDown", config.hold_down, Duration::zero(), std::chrono::hours(24));
+  read_duration(map, "drain", config.drain, Duration::zero(), std::chrono::minutes(10));
+  map.read_map("feed", [&](ConfigMap& feed) {
+    read_duration(feed, "heartbeat", config.heartbeat, milliseconds(100), seconds(60));
+  });
+  if (auto good = map.finish(); !good) return fail(std::move(good.error()));
+  return config;
+}
+
+}  // namespace
+
+Result<StartConfig> parse_config(std::string_view text, const std::string& name) {
+  auto map = ConfigMap::parse(text, name);
+  if (!map) return fail(std::move(map.error()));
+  return read(std::move(*map));
+}
+
+Result<StartConfig> load_config(const std::string& path) {
+  auto map = ConfigMap::load(path);
+  if (!map) return fail(std::move(map.error()));
+  return read(std::move(*map));
+}
+
+}  // namespace cw::gateway

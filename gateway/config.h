@@ -1,0 +1,40 @@
+// The gateway's configuration file (docs/configuration.md), immutable once read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "tunnel/driver.h"
+
+namespace cw::gateway {
+
+struct StartConfig {
+  std::string store;
+  std::string ns = "causeway-system";  // of our own Secrets and Leases
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_json = false;
+  std::optional<Endpoint> status;
+
+  std::uint32_t ordinal = 0;
+  std::string node;
+  std::uint16_t listen_port = 4500;
+  std::vector<Endpoint> endpoints;  // empty: the node's InternalIPs with listen_port
+  std::string private_key_file;     // empty: the Secret
+  tunnel::DriverConfig tunnel;
+  Duration keepalive = std::chrono::seconds(5);
+  Duration probe_interval = std::chrono::milliseconds(100);
+  std::uint32_t probe_lost = 3;
+  Duration hold_down = std::chrono::minutes(2);
+  Duration heartbeat = std::chrono::seconds(1);
+  Duration drain = std::chrono::seconds(1);
+};
+
+// Every mistake as "NAME:LINE: key: what".
+[[nodiscard]] Result<StartConfig> parse_config(std::string_view text, const std::string& name);
+[[nodiscard]] Result<StartConfig> load_config(const std::string& path);
+
+}  // namespace cw::gateway

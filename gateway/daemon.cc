@@ -1,0 +1,344 @@
+#include "gateway/daemon.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "gateway/daemon_core.h"
+#include "gateway/identity.h"
+#include "netlink/owner.h"
+
+namespace cw::gateway {
+namespace {
+
+constexpr Duration kDebounce = std::chrono::milliseconds(20);
+// Other programs' links and addresses come and go with every pod; their bursts become one look.
+constexpr Duration kKernelDebounce = std::chrono::milliseconds(200);
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr Duration kResync = std::chrono::seconds(60);
+// Nobody can take over: probes and the feed get to say goodbye, no more.
+constexpr Duration kShortDrain = std::chrono::milliseconds(200);
+
+}  // namespace
+
+Daemon::Daemon(const Surroundings& around, const StartConfig& config,
+               std::optional<tunnel::Key> file_key)
+    : around_(around),
+      config_(config),
+      file_key_(std::move(file_key)),
+      reconciler_(around.kernel),
+      private_key_(around.loop, around.store, around.random, {config.ns, std::string(kKeysSecret)},
+                   private_key_entry(config.ordinal),
+                   [this] { return fresh_private_key(around_.random); }),
+      probe_secret_(around.loop, around.store, around.random,
+                    {config.ns, std::string(kProbeKeySecret)}, std::string(kProbeKeyEntry),
+                    [this] { return fresh_probe_key(around_.random); }),
+      writer_(around.loop, around.store, around.random),
+      conditions_(around.loop, around.store),
+      look_(around.loop, kDebounce, [this] { pass(); }),
+      kernel_look_(around.loop, kKernelDebounce,
+                   [this] {
+                     kernel_dirty_ = true;
+                     pass();
+                   }),
+      tick_timer_(around.loop.every(kTick, [this] { tick(); })),
+      resync_timer_(around.loop.every(kResync,
+                                      [this] {
+                                        kernel_dirty_ = true;
+                                        look_again();
+                                      })),
+      kernel_events_(around.kernel.on_change([this] { kernel_look_.poke(); })),
+      world_(std::make_unique<World>(around.loop, around.store, around.random, config.ns,
+                                     [this] { look_again(); })) {
+  around_.metrics.before_scrape([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) set_metrics();
+  });
+}
+
+Daemon::~Daemon() = default;
+
+void Daemon::look_again() { look_.poke(); }
+
+std::vector<std::string> Daemon::not_ready() const {
+  std::vector<std::string> reasons;
+  if (!waiting_.empty()) reasons.push_back(waiting_);
+  if (draining_) reasons.emplace_back("draining");
+  if (core_ == nullptr) return reasons;
+  if (!core_->tunnels.error().empty()) reasons.push_back(core_->tunnels.error());
+  reasons.insert(reasons.end(), path_errors_.begin(), path_errors_.end());
+  const auto probes = core_->probes.troubles();
+  reasons.insert(reasons.end(), probes.begin(), probes.end());
+  if (!feed_trouble_.empty()) reasons.push_back(feed_trouble_);
+  return reasons;
+}
+
+Result<> Daemon::make_core() {
+  if (auto synced = world_->synced(); !synced) return synced;
+  probe_secret_.look(world_->secrets.find({config_.ns, std::string(kProbeKeySecret)}));
+  auto cluster = world_->cluster_id();
+  if (!cluster) return fail(cluster.error());
+  auto key = file_key_;
+  if (!key) {
+    const auto secret = world_->secrets.find({config_.ns, std::string(kKeysSecret)});
+    private_key_.look(secret);
+    if (secret == nullptr) {
+      return fail(
+          Errc::kNotFound,
+          fmt::format("waiting for Secret {}/{}{}{}", config_.ns, kKeysSecret,
+                      private_key_.last_error().empty() ? "" : ": ", private_key_.last_error()));
+    }
+    auto stored = key_from_secret(*secret, private_key_entry(config_.ordinal));
+    if (!stored) return fail(stored.error());
+    key = *stored;
+  }
+  if (world_->own_prefixes(config_.node).empty() &&
+      world_->nodes.find({"", config_.node}) == nullptr) {
+    return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
+  }
+  if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
+  core_.reset();
+  path_.reset();
+  core_ = std::make_unique<Core>(
+      around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
+      [this](tunnel::Probe& reply) { answer(reply); }, [this] { on_probe(); },
+      [this] { look_again(); });
+  log_info("gateway identified", {{"cluster", *cluster},
+                                  {"gateway", config_.ordinal},
+                                  {"key", core_->public_key.base64()},
+                                  {"control", core_->control_address.to_string()}});
+  return {};
+}
+
+void Daemon::pass() {
+  const auto known = make_core();
+  const auto waiting = known ? std::string() : known.error().text;
+  if (waiting != waiting_ && !waiting.empty()) log_info(waiting);
+  waiting_ = waiting;
+  if (core_ == nullptr) return;
+  core_->paired = paired_clusters(core_->self.cluster, world_->peers.items());
+  core_->feed.set_peers(core_->paired.peers, world_->cidrs());
+  auto now = roster();
+  core_->troubles = std::move(now.troubles);
+  core_->tunnels.set_clusters(std::move(now.clusters));
+  keep_path();
+  keep_probes();
+  core_->tunnels.set_views(core_->probes.views());
+  keep_feed();
+  if (core_->feed.leading()) {
+    conditions_.want(world_->peers.items(), core_->paired.troubles, core_->troubles);
+  }
+  keep_object(false);
+}
+
+Roster Daemon::roster() const {
+  std::set<tunnel::Key> own{core_->public_key};
+  for (const auto& [key, gateway] : world_->gateways.items()) {
+    if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
+  }
+  return roster_of({core_->paired.peers, core_->feed.clusters(), std::move(own),
+                    world_->preshared_keys(config_.ns)});
+}
+
+void Daemon::keep_path() {
+  PathInput input;
+  input.link = config_.tunnel.interface;
+  input.control_address = core_->control_address;
+  input.own = world_->own_prefixes(config_.node);
+  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+    input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      input.remote_controls.insert(gateway.control_address);
+    }
+  }
+  auto desired = desired_path(input);
+  if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
+  kernel_dirty_ = false;
+  auto report = reconciler_.apply(desired);
+  path_ = std::move(desired);
+  for (const auto& error : report.errors) {
+    if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {
+      log_warn("path incomplete", {{"error", error}});
+    }
+  }
+  if (report.errors.empty() && !path_errors_.empty()) log_info("path complete again");
+  path_errors_ = std::move(report.errors);
+  if (report.steps > 0) log_debug("path changed", {{"steps", report.steps}});
+}
+
+void Daemon::keep_probes() {
+  Probes::Wanted wanted;
+  const auto links = around_.kernel.all_links();
+  const auto addresses = around_.kernel.all_addresses();
+  if (!links || !addresses) return;
+  const auto index_of = [&](std::string_view name) {
+    const auto link = std::find_if(links->begin(), links->end(),
+                                   [&](const auto& one) { return one.name == name; });
+    return link == links->end() ? 0U : link->index;
+  };
+  for (const auto& address : *addresses) {
+    if (address.link == config_.tunnel.interface && address.address == core_->control_address) {
+      wanted.tunnel = {index_of(address.link), address.address};
+    }
+    if (address.link == netlink::kVxlanLink && address.address.is_v6() &&
+        address.address.is_link_local()) {
+      wanted.nodes = {index_of(address.link), address.address};
+    }
+  }
+  if (const auto secret = world_->secrets.find({config_.ns, std::string(kProbeKeySecret)})) {
+    if (auto key = probe_key_from_secret(*secret)) probe_key_ = *key;
+  }
+  wanted.key = probe_key_;
+  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      wanted.targets[target_name({cluster, ordinal})] = {gateway.control_address,
+                                                         netlink::kTunnelProbePort};
+    }
+  }
+  core_->probes.keep(wanted);
+}
+
+void Daemon::keep_feed() {
+  const auto working = core_->tunnels.working();
+  core_->feed.set_remotes(core_->tunnels.clusters(), working);
+  const auto listening = core_->feed.listen();
+  const auto trouble = listening ? std::string() : listening.error().context("feed").text;
+  if (trouble != feed_trouble_ && !trouble.empty()) log_warn("feed", {{"error", trouble}});
+  feed_trouble_ = trouble;
+  const auto cidrs = world_->cidrs();
+  auto gateways = world_->other_gateways(config_.ordinal);
+  gateways.push_back(self_statement());
+  std::sort(gateways.begin(), gateways.end(),
+            [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
+  core_->feed.announce({core_->self.cluster, cidrs, std::move(gateways)});
+  core_->feed.publish_exports(*world_, cidrs);
+  auto connected = reached();
+  for (const auto& [key, gateway] : world_->gateways.items()) {
+    if (gateway->spec.ordinal == config_.ordinal) continue;
+    for (const auto& tunnel : gateway->status.tunnels) {
+      if (tunnel.state == "up" || tunnel.state == "degraded") connected.insert(tunnel.cluster);
+    }
+  }
+  core_->feed.set_connected({connected.begin(), connected.end()});
+}
+
+std::set<std::string> Daemon::reached() const {
+  std::set<std::string> clusters;
+  for (const auto& id : core_->tunnels.working()) clusters.insert(id.cluster);
+  return clusters;
+}
+
+void Daemon::answer(tunnel::Probe& reply) const {
+  reply.draining = draining_;
+  if (core_ == nullptr) return;
+  const auto clusters = reached();
+  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+    reply.clusters.push_back({cluster, clusters.count(cluster) != 0});
+  }
+}
+
+void Daemon::on_probe() {
+  if (core_ == nullptr) return;
+  core_->tunnels.set_views(core_->probes.views());
+  if (const auto end = core_->tunnels.next_end()) {
+    hold_timer_ = around_.loop.after(*end - around_.loop.now(), [this] { on_probe(); });
+  }
+  // The rest follows at once, but not inside the prober's own callback: a pass may replace it.
+  at_once_ = around_.loop.after(Duration::zero(), [this] { pass(); });
+}
+
+void Daemon::tick() {
+  if (core_ == nullptr) return look_again();
+  core_->tunnels.look();
+  core_->tunnels.set_views(core_->probes.views());
+  if (!not_ready().empty()) {
+    kernel_dirty_ = kernel_dirty_ || !path_errors_.empty();
+    return look_again();
+  }
+  keep_object(false);
+}
+
+std::vector<Endpoint> Daemon::endpoints() const {
+  if (!config_.endpoints.empty()) return config_.endpoints;
+  std::vector<Endpoint> all;
+  if (const auto node = world_->nodes.find({"", config_.node})) {
+    for (const auto& address : node->internal_ips) all.push_back({address, config_.listen_port});
+  }
+  return all;
+}
+
+GatewayStatement Daemon::self_statement() const {
+  GatewayStatement self{config_.ordinal, core_->public_key.base64(),         endpoints(),
+                        draining_,       world_->own_prefixes(config_.node), {}};
+  if (const auto stored = world_->gateways.find(gateway_key(config_.ordinal))) {
+    self.homed = stored->status.homed;
+  }
+  return self;
+}
+
+api::Gateway Daemon::wanted_object() const {
+  api::Gateway gateway;
+  gateway.meta.key = gateway_key(config_.ordinal);
+  gateway.spec.ordinal = config_.ordinal;
+  gateway.spec.node = config_.node;
+  const auto node = world_->nodes.find({"", config_.node});
+  if (node != nullptr && !node->internal_ips.empty()) {
+    gateway.spec.node_ip = node->internal_ips.front();
+  }
+  gateway.spec.public_key = core_->public_key.base64();
+  gateway.spec.endpoints = endpoints();
+  gateway.spec.control_address = core_->control_address;
+
+  auto& status = gateway.status;
+  status.driver = around_.driver.name();
+  status.draining = draining_;
+  status.tunnels = tunnel_statuses(core_->tunnels);
+  auto reasons = not_ready();
+  std::erase(reasons, "draining");  // said above
+  std::vector<api::GatewayView> views{
+      {config_.ordinal, true, draining_, world_->own_prefixes(config_.node)}};
+  for (const auto& [key, other] : world_->gateways.items()) {
+    if (other->spec.ordinal == config_.ordinal) continue;
+    views.push_back(local_view(*other, world_->own_prefixes(other->spec.node)));
+  }
+  status.homed = homed_here(core_->self.cluster, world_->cidrs(), views, config_.ordinal);
+  if (const auto stored = world_->gateways.find(gateway.meta.key)) {
+    status.conditions = stored->status.conditions;
+  }
+  (void)api::set_condition(  // compared as a whole by the writer
+      status.conditions,
+      {"Ready",
+       reasons.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+       reasons.empty() ? "Working" : "NotWorking",
+       fmt::format("{}", fmt::join(reasons, "; ")),
+       0,
+       {}},
+      around_.loop.wall_now());
+  return gateway;
+}
+
+void Daemon::keep_object(bool urgent) {
+  const auto wanted = wanted_object();
+  writer_.want(wanted, world_->gateways.find(wanted.meta.key), urgent || draining_);
+}
+
+bool Daemon::others_can_take_over() const {
+  const auto& gateways = world_->gateways.items();
+  return std::any_of(gateways.begin(), gateways.end(), [this](const auto& entry) {
+    const auto view = local_view(*entry.second, {});
+    return view.ordinal != config_.ordinal && view.usable && !view.draining;
+  });
+}
+
+void Daemon::drain(std::function<void()> done) {
+  draining_ = true;
+  const bool wait = core_ != nullptr && others_can_take_over();
+  log_info("gateway drains", {{"others", wait ? "take over" : "none"}});
+  drain_timer_ = around_.loop.after(wait ? config_.drain : kShortDrain, std::move(done));
+  if (core_ == nullptr) return;
+  core_->feed.release([] {});
+  keep_feed();
+  keep_object(true);
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,108 @@
+// The gateway itself: from what the store, the probes and the kernel say to tunnels, paths, the
+// feed and the Gateway object. An event only says "look again"; a pass looks at everything. What
+// the probes say goes to the tunnels at once and from memory. Nothing here waits for the store once
+// the gateway has started; while the store is away the last known state holds. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "gateway/config.h"
+#include "gateway/feed_side.h"
+#include "gateway/path/reconcile.h"
+#include "gateway/peer_conditions.h"
+#include "gateway/probes.h"
+#include "gateway/secret_entry.h"
+#include "gateway/status.h"
+#include "gateway/tunnels.h"
+#include "gateway/world.h"
+
+namespace cw::gateway {
+
+// The world outside, as seams.
+struct Surroundings {
+  Loop& loop;
+  Random& random;
+  api::Store& store;
+  netlink::Kernel& kernel;
+  tunnel::Driver& driver;
+  Metrics& metrics;
+  Probes::Open open_prober;
+};
+
+class Daemon {
+ public:
+  // `file_key`: the key of privateKeyFile, if there is one.
+  Daemon(const Surroundings& around, const StartConfig& config,
+         std::optional<tunnel::Key> file_key);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Why the gateway does not do its work; empty: ready. Remote clusters that are away are no
+  // reason.
+  [[nodiscard]] std::vector<std::string> not_ready() const;
+
+  // Says everywhere that we are about to go, and calls `done` when nodes and remote gateways had
+  // the time to move: after StartConfig::drain if another local gateway can take over, else soon.
+  // The data path stays.
+  void drain(std::function<void()> done);
+
+ private:
+  struct Core;  // what exists once we know who we are
+
+  void look_again();
+  void pass();
+  [[nodiscard]] Result<> make_core();
+  void answer(tunnel::Probe& reply) const;
+  void on_probe();
+  void tick();
+  void keep_path();
+  void keep_probes();
+  void keep_feed();
+  void keep_object(bool urgent);
+  void set_metrics();
+  [[nodiscard]] Roster roster() const;
+  [[nodiscard]] GatewayStatement self_statement() const;
+  [[nodiscard]] api::Gateway wanted_object() const;
+  [[nodiscard]] std::vector<Endpoint> endpoints() const;
+  [[nodiscard]] std::set<std::string> reached() const;
+  [[nodiscard]] bool others_can_take_over() const;
+
+  Surroundings around_;
+  StartConfig config_;
+  std::optional<tunnel::Key> file_key_;
+  std::string waiting_ = "starting";
+  std::optional<tunnel::ProbeKey> probe_key_;
+  bool draining_ = false;
+  bool kernel_dirty_ = true;
+  std::optional<PathState> path_;
+  std::vector<std::string> path_errors_;
+  std::string feed_trouble_;
+  std::set<MetricLabels> shown_;
+
+  PathReconciler reconciler_;
+  SecretEntry private_key_;
+  SecretEntry probe_secret_;
+  GatewayWriter writer_;
+  PeerConditions conditions_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for the metrics' callback
+
+  Debounce look_;
+  Debounce kernel_look_;
+  Handle at_once_;
+  Handle hold_timer_;
+  Handle tick_timer_;
+  Handle resync_timer_;
+  Handle drain_timer_;
+  Handle kernel_events_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,36 @@
+// The part of the Daemon that exists once it knows its cluster and its key. For the Daemon's own
+// sources only.
+#pragma once
+
+#include "gateway/daemon.h"
+
+namespace cw::gateway {
+
+struct Daemon::Core {
+  Core(const Surroundings& around, const StartConfig& config, GatewayId id, const tunnel::Key& key,
+       const tunnel::Prober::Answer& answer, const std::function<void()>& on_probe,
+       const std::function<void()>& on_clusters)
+      : self(std::move(id)),
+        private_key(key),
+        public_key(key.public_key()),
+        control_address(tunnel::control_address(public_key)),
+        tunnels(around.loop, around.driver, around.metrics,
+                {key, config.listen_port, config.keepalive, config.hold_down}),
+        probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
+                control_address},
+               around.open_prober, answer, on_probe),
+        feed(around.loop, around.store, around.random, around.metrics,
+             {self, config.ns, control_address, config.heartbeat}, on_clusters) {}
+
+  GatewayId self;
+  tunnel::Key private_key;
+  tunnel::Key public_key;
+  IpAddress control_address;
+  Paired paired;
+  std::map<api::ObjectKey, Trouble> troubles;
+  Tunnels tunnels;
+  Probes probes;
+  FeedSide feed;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,139 @@
+#include "gateway/feed_side.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "netlink/owner.h"
+
+namespace cw::gateway {
+namespace {
+
+ImporterConfig importer_config(const FeedSideConfig& config) {
+  ImporterConfig importer;
+  importer.ns = config.ns;
+  importer.identity =
+      fmt::format("{}-gateway-{}-{}", config.self.cluster, config.self.ordinal, getpid());
+  return importer;
+}
+
+FeedServerConfig server_config(const FeedSideConfig& config) {
+  FeedServerConfig server;
+  server.heartbeat = config.heartbeat;
+  return server;
+}
+
+FeedClientConfig client_config(const FeedSideConfig& config) {
+  FeedClientConfig client;
+  client.self = config.self;
+  client.local_address = config.control_address;
+  client.port = netlink::kFeedPort;
+  client.heartbeat = config.heartbeat;
+  return client;
+}
+
+}  // namespace
+
+FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
+                   const FeedSideConfig& config, std::function<void()> on_clusters)
+    : metrics_(metrics),
+      config_(config),
+      port_(netlink::kFeedPort),
+      importer_(loop, store, random, importer_config(config), intake_, std::move(on_clusters)),
+      server_(loop, random, server_config(config)),
+      client_(loop, random, client_config(config), counted(intake_.callbacks())) {}
+
+FeedCallbacks FeedSide::counted(FeedCallbacks inner) {
+  auto& events = metrics_.counter("causeway_feed_events_total", "Feed events taken from others.");
+  auto& refused =
+      metrics_.counter("causeway_feed_refused_total", "Feed messages that were not readable.");
+  FeedCallbacks outer = inner;
+  outer.on_state = [inner](const std::string& cluster, bool connected) {
+    log_info(connected ? "feed connected" : "feed lost", {{"cluster", cluster}});
+    inner.on_state(cluster, connected);
+  };
+  outer.on_announcement = [inner, &events](const std::string& cluster, Announcement announcement) {
+    events.add();
+    inner.on_announcement(cluster, std::move(announcement));
+  };
+  outer.on_snapshot = [inner, &events](const std::string& cluster, ExportMap all) {
+    events.add();
+    inner.on_snapshot(cluster, std::move(all));
+  };
+  outer.on_export = [inner, &events](const std::string& cluster, api::ExportRecord record) {
+    events.add();
+    inner.on_export(cluster, std::move(record));
+  };
+  outer.on_withdrawn = [inner, &events](const std::string& cluster, const api::ObjectKey& key) {
+    events.add();
+    inner.on_withdrawn(cluster, key);
+  };
+  outer.on_refused = [inner, &refused](const std::string& cluster, const Error& why) {
+    refused.add();
+    inner.on_refused(cluster, why);
+  };
+  return outer;
+}
+
+void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs) {
+  intake_.set_local(std::move(local_cidrs));
+  if (peers == peers_) return;
+  peers_ = peers;
+  intake_.set_peers(peers_);
+}
+
+void FeedSide::set_remotes(const std::map<std::string, RemoteCluster>& clusters,
+                           const std::set<GatewayId>& working) {
+  std::map<IpAddress, GatewayId> callers;
+  std::set<std::string> followed;
+  for (const auto& [cluster, remote] : clusters) {
+    std::vector<IpAddress> good;
+    std::vector<IpAddress> rest;
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const GatewayId id{cluster, ordinal};
+      callers[gateway.control_address] = id;
+      (working.count(id) != 0 ? good : rest).push_back(gateway.control_address);
+    }
+    // Where none works all are tried: a probe may be lost where TCP gets through.
+    const auto& targets = good.empty() ? rest : good;
+    if (targets.empty()) continue;
+    client_.set_targets(cluster, targets);
+    followed.insert(cluster);
+  }
+  server_.set_callers(std::move(callers));
+  for (const auto& cluster : followed_) {
+    if (followed.count(cluster) == 0) client_.set_targets(cluster, {});
+  }
+  followed_ = std::move(followed);
+}
+
+void FeedSide::note(const Result<>& done, const std::string& what) {
+  if (done) {
+    refused_.erase(what);
+  } else if (refused_.insert(what).second) {
+    log_warn("not announced", {{"what", what}, {"error", done.error().text}});
+  }
+}
+
+void FeedSide::announce(const Announcement& announcement) {
+  note(server_.publish(announcement), "announcement");
+}
+
+void FeedSide::publish_exports(const World& world, const std::vector<Prefix>& cidrs) {
+  if (!world.exports_synced()) return;
+  const auto changes = book_.update(config_.self.cluster, world.exports.items(),
+                                    world.services.items(), world.slices.items(), cidrs);
+  for (const auto& [service, record] : changes) {
+    if (record == nullptr) {
+      server_.withdraw(service);
+    } else {
+      note(server_.publish(*record), "export of " + service.to_string());
+    }
+  }
+  if (!complete_) server_.complete();
+  complete_ = true;
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,76 @@
+// This gateway's part in the feed: tells remote gateways about this cluster, follows theirs, and
+// (with the import Lease) writes what was accepted. Wires server, client, intake and importer
+// together and counts what passes. Loop thread only.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/mcs/export_book.h"
+#include "base/metrics.h"
+#include "gateway/feed/client.h"
+#include "gateway/feed/importer.h"
+#include "gateway/feed/intake.h"
+#include "gateway/feed/server.h"
+#include "gateway/peers/roster.h"
+#include "gateway/world.h"
+
+namespace cw::gateway {
+
+struct FeedSideConfig {
+  GatewayId self;
+  std::string ns;
+  IpAddress control_address;
+  Duration heartbeat = std::chrono::seconds(1);
+};
+
+class FeedSide {
+ public:
+  // `on_clusters`: clusters() changed.
+  FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
+           const FeedSideConfig& config, std::function<void()> on_clusters);
+  FeedSide(const FeedSide&) = delete;
+  FeedSide& operator=(const FeedSide&) = delete;
+
+  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs);
+  [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const {
+    return intake_.clusters();
+  }
+
+  // Listens once the control address is there; call it until it succeeds.
+  [[nodiscard]] Result<> listen() { return server_.listen(config_.control_address, port_); }
+  // Whom we let call and whom we follow; gateways that work come first.
+  void set_remotes(const std::map<std::string, RemoteCluster>& clusters,
+                   const std::set<GatewayId>& working);
+  void announce(const Announcement& announcement);
+  void publish_exports(const World& world, const std::vector<Prefix>& cidrs);
+  void set_connected(std::vector<std::string> clusters) {
+    importer_.set_connected(std::move(clusters));
+  }
+
+  [[nodiscard]] bool leading() const { return importer_.leading(); }
+  [[nodiscard]] std::map<std::string, FeedClient::View> view() const { return client_.view(); }
+  [[nodiscard]] std::size_t streams() const { return server_.streams(); }
+  void release(std::function<void()> done) { importer_.release(std::move(done)); }
+
+ private:
+  [[nodiscard]] FeedCallbacks counted(FeedCallbacks inner);
+  void note(const Result<>& done, const std::string& what);
+
+  Metrics& metrics_;
+  FeedSideConfig config_;
+  std::uint16_t port_;
+  Intake::Peers peers_;
+  std::set<std::string> followed_;
+  api::ExportBook book_;
+  bool complete_ = false;
+  std::set<std::string> refused_;  // what publish() refused, told once
+  Intake intake_;
+  Importer importer_;
+  FeedServer server_;
+  FeedClient client_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,33 @@
+// Who this gateway is: its WireGuard key, from a file or from the Secret causeway-gateway-keys
+// (entry "privateKey-<ordinal>", base64), and the key that authenticates probes of the cluster's
+// own nodes (Secret causeway-probe-key, entry "key", 32 bytes).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/types/secret.h"
+#include "tunnel/key.h"
+#include "tunnel/probe/packet.h"
+
+namespace cw::gateway {
+
+inline constexpr std::string_view kKeysSecret = "causeway-gateway-keys";
+inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
+inline constexpr std::string_view kProbeKeyEntry = "key";
+inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
+
+[[nodiscard]] std::string private_key_entry(std::uint32_t ordinal);
+
+// kInvalid with the path: no such file, not readable, or no base64 key in it.
+[[nodiscard]] Result<tunnel::Key> key_from_file(const std::string& path);
+// A base64 key in a Secret; surrounding white space is ignored. kNotFound: no such entry.
+[[nodiscard]] Result<tunnel::Key> key_from_secret(const api::Secret& secret,
+                                                  const std::string& entry);
+// kNotFound or kInvalid as above, for raw bytes.
+[[nodiscard]] Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret);
+
+[[nodiscard]] std::string fresh_private_key(Random& random);  // base64
+[[nodiscard]] std::string fresh_probe_key(Random& random);    // 32 bytes
+
+}  // namespace cw::gateway

@@ -1,0 +1,38 @@
+// Brings the kernel to a PathState: dump, diff, apply. Adds before it removes; a failed step stops
+// nothing else. Laws (tests/gateway/path): a second pass does nothing; one pass reaches the state
+// from any other; a crash after any step is repaired by the next pass; remove_path() leaves
+// nothing.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "gateway/path/state.h"
+
+namespace cw::gateway {
+
+struct PassReport {
+  std::size_t steps = 0;            // changes made or tried
+  std::vector<std::string> errors;  // of the steps that failed, in order
+  friend bool operator==(const PassReport&, const PassReport&) = default;
+};
+
+class PathReconciler {
+ public:
+  explicit PathReconciler(netlink::Kernel& kernel) : kernel_(kernel) {}
+  PassReport apply(const PathState& desired);
+
+ private:
+  netlink::Kernel& kernel_;
+  // nft prints a table otherwise than it was written: the listing that our text led to, to see
+  // whether somebody changed it since.
+  std::string nft_text_;
+  std::string nft_listing_;
+};
+
+// Removes what apply() ever makes, but for sysctls (others need them) and the device with its
+// address and routes to control addresses, which go with the Driver's remove().
+PassReport remove_path(netlink::Kernel& kernel, const std::string& link);
+
+}  // namespace cw::gateway

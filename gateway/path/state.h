@@ -1,0 +1,48 @@
+// What a gateway wants of its node's kernel, beside the tunnel device itself
+// (docs/protocol/datapath.md): the device up with its MTU and control address, routes to the remote
+// gateways' control addresses, the transit table and its rules, sysctls, and the nft table. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "netlink/kernel.h"
+
+namespace cw::gateway {
+
+inline constexpr std::uint32_t kTunnelMtu = 1420;  // 1500 - WireGuard over IPv6 (80)
+inline constexpr std::uint32_t kMainTable = 254;   // RT_TABLE_MAIN
+
+struct PathInput {
+  std::string link;                     // the tunnel device
+  IpAddress control_address;            // ours
+  std::set<IpAddress> remote_controls;  // of all remote gateways
+  std::set<Prefix> remotes;             // accepted prefixes of remote clusters
+  std::vector<Prefix> own;              // pod prefixes of this node
+};
+
+using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
+
+struct PathState {
+  std::string link;
+  std::uint32_t mtu = kTunnelMtu;
+  netlink::Address address;
+  std::map<RouteKey, netlink::Route> routes;
+  std::set<netlink::Rule> rules;
+  std::map<std::string, std::string> sysctls;  // path under /proc/sys/net -> value
+  std::string nft;                             // the whole table, as `nft -f` text
+  friend bool operator==(const PathState&, const PathState&) = default;
+};
+
+[[nodiscard]] PathState desired_path(const PathInput& input);
+
+// What may reach the node's own stack from the tunnel: probes, the feed and ICMPv6 on the control
+// address, and the node's own pod prefixes. Nothing passes from tunnel to tunnel.
+[[nodiscard]] std::string nft_table(const std::string& link, const IpAddress& control,
+                                    const std::vector<Prefix>& own);
+
+}  // namespace cw::gateway

@@ -1,0 +1,77 @@
+#include "gateway/peers/device.h"
+
+#include <algorithm>
+
+namespace cw::gateway {
+
+Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
+                       const std::set<GatewayId>& usable, const std::set<GatewayId>& draining) {
+  Placement placement;
+  for (const auto& [cluster, remote] : clusters) {
+    std::vector<api::GatewayView> views;
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const GatewayId id{cluster, ordinal};
+      views.push_back({ordinal, usable.count(id) != 0, draining.count(id) != 0, gateway.own});
+    }
+    if (std::none_of(views.begin(), views.end(), [](const auto& view) { return view.usable; })) {
+      for (auto& view : views) view.usable = true;
+    }
+    for (const auto& prefix : remote.cidrs) {
+      // emplace: should two clusters hold one prefix against all admission, the first keeps it.
+      if (const auto home = api::home_of(cluster, prefix, views)) {
+        placement.emplace(prefix, GatewayId{cluster, *home});
+      }
+    }
+  }
+  return placement;
+}
+
+tunnel::DeviceSpec desired_device(const DeviceInput& input) {
+  tunnel::DeviceSpec spec;
+  spec.private_key = input.private_key;
+  spec.listen_port = input.listen_port;
+  for (const auto& [cluster, remote] : input.clusters) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      auto& peer = spec.peers[gateway.key];
+      peer.preshared_key = gateway.preshared_key;
+      peer.keepalive_seconds = input.keepalive_seconds;
+      peer.allowed_ips.insert(Prefix::host(gateway.control_address));
+      if (const auto at = input.endpoints.find({cluster, ordinal}); at != input.endpoints.end()) {
+        peer.endpoint = at->second;
+      }
+    }
+  }
+  for (const auto& [prefix, owner] : input.placement) {
+    const auto cluster = input.clusters.find(owner.cluster);
+    if (cluster == input.clusters.end()) continue;
+    const auto gateway = cluster->second.gateways.find(owner.ordinal);
+    if (gateway == cluster->second.gateways.end()) continue;
+    spec.peers[gateway->second.key].allowed_ips.insert(prefix);
+  }
+  return spec;
+}
+
+std::map<GatewayId, std::set<Prefix>> moves(const Placement& before, const Placement& after) {
+  std::map<GatewayId, std::set<Prefix>> moved;
+  for (const auto& [prefix, owner] : after) {
+    const auto old = before.find(prefix);
+    if (old != before.end() && old->second != owner) moved[owner].insert(prefix);
+  }
+  return moved;
+}
+
+bool matches(const tunnel::DeviceStatus& device, const tunnel::DeviceSpec& spec) {
+  if (device.listen_port != spec.listen_port ||
+      device.public_key != spec.private_key.public_key()) {
+    return false;
+  }
+  return std::equal(device.peers.begin(), device.peers.end(), spec.peers.begin(), spec.peers.end(),
+                    [](const auto& have, const auto& want) {
+                      return have.first == want.first &&
+                             have.second.allowed_ips == want.second.allowed_ips &&
+                             have.second.keepalive_seconds == want.second.keepalive_seconds &&
+                             have.second.has_preshared_key == want.second.preshared_key.has_value();
+                    });
+}
+
+}  // namespace cw::gateway

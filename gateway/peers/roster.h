@@ -1,0 +1,64 @@
+// Who the remote gateways are: ClusterPeers (what the administrator paired) joined with what the
+// clusters say of themselves (as accepted). What is wrong with one ClusterPeer is named and leaves
+// the others alone. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gateway/feed/intake.h"
+#include "tunnel/key.h"
+
+namespace cw::gateway {
+
+struct RemoteGateway {
+  tunnel::Key key;
+  IpAddress control_address;
+  std::optional<tunnel::Key> preshared_key;
+  std::vector<Endpoint> candidates;  // paired ones, then announced ones; empty: it must call us
+  std::vector<Prefix> own;           // pod prefixes of its node
+  friend bool operator==(const RemoteGateway&, const RemoteGateway&) = default;
+};
+
+struct RemoteCluster {
+  std::vector<Prefix> cidrs;  // accepted
+  std::map<std::uint32_t, RemoteGateway> gateways;
+  friend bool operator==(const RemoteCluster&, const RemoteCluster&) = default;
+};
+
+struct Trouble {
+  std::string reason;   // OwnCluster, InvalidKey, OwnKey, DuplicateKey, ...
+  std::string message;  // one sentence
+  friend bool operator==(const Trouble&, const Trouble&) = default;
+};
+
+struct Paired {
+  Intake::Peers peers;                         // those that count, one a cluster
+  std::map<api::ObjectKey, Trouble> troubles;  // ClusterPeers that do not count at all
+};
+
+// Leaves out our own cluster, ids that are no labels, and all but the oldest ClusterPeer of a
+// cluster (equally old: the lower name).
+[[nodiscard]] Paired paired_clusters(const std::string& own_cluster, const Intake::Peers& all);
+
+struct Roster {
+  std::map<std::string, RemoteCluster> clusters;  // by cluster id
+  std::map<api::ObjectKey, Trouble> troubles;     // ClusterPeers with gateways that are left out
+};
+
+struct RosterInput {
+  const Intake::Peers& peers;  // of paired_clusters()
+  const std::map<std::string, AcceptedCluster>& accepted;
+  std::set<tunnel::Key> own_keys;  // public keys of this cluster's gateways
+  // Secrets of our namespace by name: only the pre-shared keys that could be read.
+  std::map<std::string, tunnel::Key> preshared_keys;
+};
+
+// A gateway is left out if its key cannot be read, is ours, or is that of a gateway before it
+// (older ClusterPeers first); all of a ClusterPeer are if its pre-shared key is not there.
+[[nodiscard]] Roster roster_of(const RosterInput& input);
+
+}  // namespace cw::gateway

@@ -1,0 +1,79 @@
+#include "gateway/probes.h"
+
+#include "base/log.h"
+#include "netlink/owner.h"
+
+namespace cw::gateway {
+namespace {
+
+void note(std::string& trouble, std::string text) {
+  if (text != trouble && !text.empty()) log_warn("probes", {{"error", text}});
+  trouble = std::move(text);
+}
+
+}  // namespace
+
+Probes::Probes(ProbesConfig config, Open open, tunnel::Prober::Answer answer,
+               std::function<void()> on_change)
+    : config_(std::move(config)),
+      open_(std::move(open)),
+      answer_(std::move(answer)),
+      on_change_(std::move(on_change)) {}
+
+void Probes::keep(const Wanted& wanted) {
+  keep_tunnel(wanted);
+  keep_nodes(wanted);
+}
+
+void Probes::keep_tunnel(const Wanted& wanted) {
+  if (tunnel_ != nullptr && tunnel_place_ != wanted.tunnel) tunnel_.reset();
+  if (tunnel_ == nullptr) {
+    if (!wanted.tunnel) return note(tunnel_trouble_, "the tunnel device has no control address");
+    tunnel::ProberConfig config;
+    config.detector.interval = config_.interval;
+    config.detector.lost = config_.lost;
+    config.local = {wanted.tunnel->address, netlink::kTunnelProbePort};
+    config.device = config_.tunnel_link;
+    config.sender = config_.ordinal;
+    auto opened = open_(std::move(config), answer_, [this](const std::string&) { on_change_(); });
+    if (!opened) return note(tunnel_trouble_, opened.error().context("probes in tunnels").text);
+    tunnel_ = std::move(*opened);
+    tunnel_place_ = wanted.tunnel;
+    note(tunnel_trouble_, {});
+  }
+  tunnel_->set_targets(wanted.targets);
+}
+
+void Probes::keep_nodes(const Wanted& wanted) {
+  if (nodes_ != nullptr && (nodes_place_ != wanted.nodes || nodes_key_ != wanted.key)) {
+    nodes_.reset();
+  }
+  if (!wanted.nodes) return note(nodes_trouble_, {});  // the route agent makes it
+  if (!wanted.key) return note(nodes_trouble_, "waiting for the key of the nodes' probes");
+  if (nodes_ != nullptr) return;
+  tunnel::ProberConfig config;
+  config.local = {wanted.nodes->address, netlink::kNodeProbePort};
+  config.device = std::string(netlink::kVxlanLink);
+  config.key = wanted.key;
+  config.sender = config_.ordinal;
+  auto opened = open_(std::move(config), answer_, [](const std::string&) {});
+  if (!opened) return note(nodes_trouble_, opened.error().context("probes of nodes").text);
+  nodes_ = std::move(*opened);
+  nodes_place_ = wanted.nodes;
+  nodes_key_ = wanted.key;
+  note(nodes_trouble_, {});
+}
+
+std::map<std::string, tunnel::ProbeView> Probes::views() const {
+  return tunnel_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : tunnel_->views();
+}
+
+std::vector<std::string> Probes::troubles() const {
+  std::vector<std::string> all;
+  for (const auto* trouble : {&tunnel_trouble_, &nodes_trouble_}) {
+    if (!trouble->empty()) all.push_back(*trouble);
+  }
+  return all;
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,70 @@
+// The gateway's two probe sockets: one inside the tunnel, which probes all remote gateways and
+// answers them, and one on the node's VXLAN device, which answers the cluster's own nodes. Each is
+// opened when its device has the address, and again when the device was made anew. Loop thread
+// only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tunnel/probe/prober.h"
+
+namespace cw::gateway {
+
+struct ProbesConfig {
+  Duration interval = std::chrono::milliseconds(100);
+  unsigned lost = 3;
+  std::uint32_t ordinal = 0;
+  std::string tunnel_link;
+  IpAddress control_address;
+};
+
+// Where a socket can be: the device (by index: a device made anew is another one) and its address.
+struct ProbePlace {
+  std::uint32_t link = 0;
+  IpAddress address;
+  friend bool operator==(const ProbePlace&, const ProbePlace&) = default;
+};
+
+class Probes {
+ public:
+  using Open = std::function<Result<std::unique_ptr<tunnel::Prober>>(
+      tunnel::ProberConfig, tunnel::Prober::Answer, tunnel::Prober::OnChange)>;
+
+  // `on_change`: views() changed. It must not call keep() from within.
+  Probes(ProbesConfig config, Open open, tunnel::Prober::Answer answer,
+         std::function<void()> on_change);
+
+  struct Wanted {
+    std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
+    std::optional<ProbePlace> nodes;   // none: there is no VXLAN device
+    std::optional<tunnel::ProbeKey> key;
+    std::map<std::string, Endpoint> targets;
+  };
+  void keep(const Wanted& wanted);
+
+  [[nodiscard]] std::map<std::string, tunnel::ProbeView> views() const;
+  [[nodiscard]] std::vector<std::string> troubles() const;
+
+ private:
+  void keep_tunnel(const Wanted& wanted);
+  void keep_nodes(const Wanted& wanted);
+
+  ProbesConfig config_;
+  Open open_;
+  tunnel::Prober::Answer answer_;
+  std::function<void()> on_change_;
+  std::unique_ptr<tunnel::Prober> tunnel_;
+  std::optional<ProbePlace> tunnel_place_;
+  std::unique_ptr<tunnel::Prober> nodes_;
+  std::optional<ProbePlace> nodes_place_;
+  std::optional<tunnel::ProbeKey> nodes_key_;
+  std::string tunnel_trouble_;
+  std::string nodes_trouble_;
+};
+
+}  // namespace cw::gateway

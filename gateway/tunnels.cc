@@ -1,0 +1,145 @@
+#include "gateway/tunnels.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace cw::gateway {
+
+std::string target_name(const GatewayId& id) {
+  return fmt::format("{}/{}", id.cluster, id.ordinal);
+}
+
+Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config)
+    : loop_(loop),
+      driver_(driver),
+      moved_(metrics.counter("causeway_prefix_moves_total",
+                             "Remote prefixes that changed their remote gateway.")),
+      config_(config),
+      hold_down_(config.hold_down),
+      // The remote kernel's keepalives go on while its gateway restarts.
+      trials_(3 * config.keepalive) {}
+
+std::map<GatewayId, bool> Tunnels::works() const {
+  std::map<GatewayId, bool> works;
+  for (const auto& [cluster, remote] : clusters_) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const GatewayId id{cluster, ordinal};
+      const auto view = views_.find(target_name(id));
+      works[id] = view != views_.end() && view->second.usable;
+    }
+  }
+  return works;
+}
+
+std::set<GatewayId> Tunnels::working() const {
+  std::set<GatewayId> ids;
+  for (const auto& [id, good] : works()) {
+    if (good) ids.insert(id);
+  }
+  return ids;
+}
+
+std::optional<TimePoint> Tunnels::next_end() const { return hold_down_.next_end(loop_.now()); }
+
+Placement Tunnels::place() {
+  const auto now = loop_.now();
+  const auto all = works();
+  hold_down_.update(all, now);
+  std::set<GatewayId> draining;
+  for (const auto& [id, good] : all) {
+    const auto view = views_.find(target_name(id));
+    if (view != views_.end() && view->second.draining) draining.insert(id);
+  }
+  return placement_of(clusters_, hold_down_.usable(now), draining);
+}
+
+void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
+  if (applied_ && clusters == clusters_) return;
+  clusters_ = std::move(clusters);
+  std::set<GatewayId> ids;
+  for (const auto& [id, good] : works()) ids.insert(id);
+  trials_.keep_only(ids);
+  std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
+  placement_ = place();
+  pick_endpoints();
+  apply();
+}
+
+void Tunnels::set_views(Views views) {
+  const auto before = working();
+  views_ = std::move(views);
+  for (const auto& [id, good] : works()) {
+    if (good == (before.count(id) != 0)) continue;
+    log_info(good ? "tunnel works" : "tunnel lost",
+             {{"cluster", id.cluster}, {"gateway", id.ordinal}});
+  }
+  auto next = place();
+  if (next == placement_) return;
+  for (const auto& [owner, prefixes] : moves(placement_, next)) {
+    const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
+    moved_.add(static_cast<double>(prefixes.size()));
+    log_info("prefixes move",
+             {{"cluster", owner.cluster}, {"to", owner.ordinal}, {"count", prefixes.size()}});
+    if (applied_) note(driver_.move_allowed_ips(gateway.key, prefixes), "move prefixes");
+  }
+  placement_ = std::move(next);
+  apply();
+}
+
+void Tunnels::pick_endpoints() {
+  const auto now = loop_.now();
+  const auto all = works();
+  for (const auto& [cluster, remote] : clusters_) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const GatewayId id{cluster, ordinal};
+      PeerSigns signs{all.at(id), {}, 0};
+      if (const auto peer = device_.peers.find(gateway.key); peer != device_.peers.end()) {
+        signs.last_handshake = peer->second.last_handshake;
+        signs.rx_bytes = peer->second.rx_bytes;
+      }
+      if (const auto endpoint = trials_.pick(id, gateway.candidates, signs, now)) {
+        endpoints_[id] = *endpoint;
+      } else {
+        endpoints_.erase(id);
+      }
+    }
+  }
+}
+
+tunnel::DeviceSpec Tunnels::spec() const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.keepalive).count();
+  return desired_device({config_.private_key, config_.listen_port,
+                         static_cast<std::uint16_t>(seconds), clusters_, placement_, endpoints_});
+}
+
+void Tunnels::look() {
+  auto read = driver_.read();
+  if (!read) {
+    note(fail(read.error()), "read tunnel device");
+    return apply();
+  }
+  device_ = std::move(*read);
+  const auto before = endpoints_;
+  pick_endpoints();
+  if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) apply();
+}
+
+void Tunnels::apply() {
+  const auto done = driver_.apply(spec());
+  if (done) applied_ = true;
+  note(done, "tunnel device");
+}
+
+void Tunnels::note(const Result<>& done, const std::string& what) {
+  const auto text = done ? std::string() : done.error().context(what).text;
+  if (text == error_) return;
+  if (text.empty()) {
+    log_info("tunnel device as wanted again");
+  } else {
+    log_warn("tunnel device not as wanted", {{"error", text}});
+  }
+  error_ = text;
+}
+
+}  // namespace cw::gateway

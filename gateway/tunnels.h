@@ -1,0 +1,79 @@
+// Keeps the WireGuard device as the roster and our probes want it. A remote gateway's fall moves
+// its prefixes at once and from memory: no store, no handshake. Loop thread only.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/metrics.h"
+#include "gateway/peers/device.h"
+#include "gateway/peers/endpoint_trials.h"
+#include "gateway/peers/hold_down.h"
+#include "gateway/peers/roster.h"
+#include "tunnel/driver.h"
+#include "tunnel/probe/prober.h"
+
+namespace cw::gateway {
+
+struct TunnelsConfig {
+  tunnel::Key private_key;
+  std::uint16_t listen_port = 0;
+  Duration keepalive = std::chrono::seconds(5);
+  Duration hold_down = std::chrono::minutes(2);
+};
+
+// "east/0": how probe targets are called.
+[[nodiscard]] std::string target_name(const GatewayId& id);
+
+class Tunnels {
+ public:
+  using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
+
+  Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config);
+  Tunnels(const Tunnels&) = delete;
+  Tunnels& operator=(const Tunnels&) = delete;
+
+  // The paired clusters now. Applies the difference.
+  void set_clusters(std::map<std::string, RemoteCluster> clusters);
+  // What the probes say now. Prefixes that change their gateway move at once.
+  void set_views(Views views);
+  // Looks at the device: repairs it, tries other endpoints. About every second.
+  void look();
+
+  [[nodiscard]] const std::map<std::string, RemoteCluster>& clusters() const { return clusters_; }
+  [[nodiscard]] const Placement& placement() const { return placement_; }
+  [[nodiscard]] const Views& views() const { return views_; }
+  // As last read.
+  [[nodiscard]] const tunnel::DeviceStatus& device() const { return device_; }
+  [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
+  [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
+  [[nodiscard]] std::set<GatewayId> working() const;                 // by the probes
+  // When a hold-down ends: call set_views() then.
+  [[nodiscard]] std::optional<TimePoint> next_end() const;
+
+ private:
+  [[nodiscard]] std::map<GatewayId, bool> works() const;
+  [[nodiscard]] Placement place();
+  void pick_endpoints();
+  [[nodiscard]] tunnel::DeviceSpec spec() const;
+  void apply();
+  void note(const Result<>& done, const std::string& what);
+
+  Loop& loop_;
+  tunnel::Driver& driver_;
+  Counter& moved_;
+  TunnelsConfig config_;
+  HoldDown hold_down_;
+  EndpointTrials trials_;
+  std::map<std::string, RemoteCluster> clusters_;
+  Views views_;
+  Placement placement_;
+  std::map<GatewayId, Endpoint> endpoints_;
+  tunnel::DeviceStatus device_;
+  bool applied_ = false;
+  std::string error_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,95 @@
+#include "gateway/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "gateway/identity.h"
+
+namespace cw::gateway {
+
+World::World(Loop& loop, api::Store& store, Random& random, const std::string& ns,
+             const std::function<void()>& on_change)
+    : properties(loop, store, random, on_change),
+      nodes(loop, store, random, on_change),
+      gateways(loop, store, random, on_change),
+      peers(loop, store, random, on_change),
+      secrets(loop, store, random, on_change, ns),
+      exports(loop, store, random, on_change),
+      services(loop, store, random, on_change),
+      slices(loop, store, random, on_change) {}
+
+Result<std::string> World::cluster_id() const {
+  const auto property = properties.find({"", std::string(api::kClusterIdProperty)});
+  if (property == nullptr || property->value.empty()) {
+    return fail(Errc::kNotFound, fmt::format("waiting for ClusterProperty {}: it names the cluster",
+                                             api::kClusterIdProperty));
+  }
+  if (!api::is_dns_label(property->value)) {
+    return fail(Errc::kInvalid,
+                fmt::format("ClusterProperty {} is no RFC 1123 label", api::kClusterIdProperty));
+  }
+  return property->value;
+}
+
+Result<> World::synced() const {
+  Result<> good;
+  const auto check = [&good](const auto& informer, std::string_view kind) {
+    if (!good || informer.synced()) return;
+    good = fail(Errc::kUnavailable,
+                fmt::format("waiting for the store: {}{}{}", kind,
+                            informer.last_error().empty() ? "" : ": ", informer.last_error()));
+  };
+  check(properties, "ClusterProperty");
+  check(nodes, "Node");
+  check(gateways, "Gateway");
+  check(peers, "ClusterPeer");
+  check(secrets, "Secret");
+  return good;
+}
+
+bool World::exports_synced() const {
+  return exports.synced() && services.synced() && slices.synced();
+}
+
+std::vector<Prefix> World::cidrs() const {
+  std::vector<Prefix> all;
+  for (const auto& [key, node] : nodes.items()) {
+    all.insert(all.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+std::vector<Prefix> World::own_prefixes(const std::string& node) const {
+  const auto found = nodes.find({"", node});
+  return found == nullptr ? std::vector<Prefix>{} : found->pod_cidrs;
+}
+
+std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {
+  std::vector<GatewayStatement> all;
+  for (const auto& [key, gateway] : gateways.items()) {
+    if (gateway->spec.ordinal == self || gateway->spec.public_key.empty()) continue;
+    all.push_back(statement_of(*gateway, own_prefixes(gateway->spec.node)));
+  }
+  return all;
+}
+
+std::map<std::string, tunnel::Key> World::preshared_keys(const std::string& ns) const {
+  std::map<std::string, tunnel::Key> keys;
+  for (const auto& [name, secret] : secrets.items()) {
+    if (name.ns != ns) continue;
+    if (auto key = key_from_secret(*secret, std::string(kPresharedKeyEntry))) {
+      keys[name.name] = *key;
+    }
+  }
+  return keys;
+}
+
+GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own) {
+  return {gateway.spec.ordinal,    gateway.spec.public_key, gateway.spec.endpoints,
+          gateway.status.draining, std::move(own),          gateway.status.homed};
+}
+
+}  // namespace cw::gateway

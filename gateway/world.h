@@ -1,0 +1,50 @@
+// What the store says, as the gateway reads it: one informer a kind, and what follows from several
+// objects. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/store/informer.h"
+#include "gateway/feed/statement.h"
+#include "tunnel/key.h"
+#include "tunnel/probe/packet.h"
+
+namespace cw::gateway {
+
+class World {
+ public:
+  // `on_change` after any change of anything; bursts are the owner's to debounce.
+  World(Loop& loop, api::Store& store, Random& random, const std::string& ns,
+        const std::function<void()>& on_change);
+
+  api::Informer<api::ClusterProperty> properties;
+  api::Informer<api::Node> nodes;
+  api::Informer<api::Gateway> gateways;
+  api::Informer<api::ClusterPeer> peers;
+  api::Informer<api::Secret> secrets;  // of our namespace
+  api::Informer<api::ServiceExport> exports;
+  api::Informer<api::Service> services;
+  api::Informer<api::EndpointSlice> slices;
+
+  // This cluster's id, or why it is not known.
+  [[nodiscard]] Result<std::string> cluster_id() const;
+  // All that decides about tunnels and announcements has been listed once; else what has not.
+  [[nodiscard]] Result<> synced() const;
+  [[nodiscard]] bool exports_synced() const;
+  // All pod prefixes of the cluster, sorted.
+  [[nodiscard]] std::vector<Prefix> cidrs() const;
+  [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
+  // The other gateways of this cluster as the announcement tells them.
+  [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
+  // Pre-shared keys by Secret name: those that can be read.
+  [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys(const std::string& ns) const;
+};
+
+[[nodiscard]] GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own);
+
+}  // namespace cw::gateway
