@@ -48,7 +48,7 @@ def cluster_peer(cluster_id, gateways, allowed_cidrs):
     """`gateways`: list of (ordinal, public key, endpoints)."""
     return {"apiVersion": "causeway.dev/v1alpha1", "kind": "ClusterPeer",
             "metadata": {"name": cluster_id},
-            "spec": {"clusterId": cluster_id, "allowedCIDRs": list(allowed_cidrs),
+            "spec": {"clusterId": cluster_id, "allowedCidrs": list(allowed_cidrs),
                      "gateways": [{"ordinal": ordinal, "publicKey": key,
                                    "endpoints": list(endpoints)}
                                   for ordinal, key, endpoints in gateways]}}
