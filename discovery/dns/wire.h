@@ -1,0 +1,92 @@
+// DNS messages (RFC 1035, EDNS RFC 6891) as far as an authoritative server of a few record types
+// needs them: one question in, one response out. Total over any bytes; nothing allocates per query.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cw::discovery::dns {
+
+enum class Type : std::uint16_t {
+  kA = 1,
+  kNs = 2,
+  kSoa = 6,
+  kTxt = 16,
+  kAaaa = 28,
+  kSrv = 33,
+  kOpt = 41,
+  kIxfr = 251,
+  kAxfr = 252,
+  kAny = 255,
+};
+enum class Rcode : std::uint8_t {
+  kNoError = 0,
+  kFormErr = 1,
+  kServFail = 2,
+  kNxDomain = 3,
+  kNotImp = 4,
+  kRefused = 5,
+  kBadVers = 16,
+};
+
+inline constexpr std::size_t kMaxName = 255;     // wire bytes
+inline constexpr std::size_t kUdpPlain = 512;    // without EDNS
+inline constexpr std::uint16_t kUdpEdns = 1232;  // ours and the most we send
+
+struct Query {
+  std::uint16_t id = 0;
+  std::uint8_t opcode = 0;
+  bool recursion_desired = false;
+  std::uint16_t type = 0;
+  std::uint16_t klass = 0;
+  std::span<const std::uint8_t> question;  // name, type and class as they came: echoed to the byte
+  std::string name;                        // lower case, dotted, no final dot; "" is the root
+  bool edns = false;
+  bool dnssec_ok = false;
+  std::uint8_t edns_version = 0;
+  std::uint16_t udp_size = kUdpPlain;  // what the client takes over UDP
+};
+
+// What to do with a received message: drop it without a word, answer an error, or answer.
+struct Parsed {
+  bool drop = false;
+  Rcode error = Rcode::kNoError;  // answer at once with this, if not kNoError
+  Query query;
+};
+[[nodiscard]] Parsed parse_query(std::span<const std::uint8_t> message);
+
+// Writes the header, question and OPT of a response into `out` (at least kUdpPlain bytes), records
+// in between. Sections are given as ready records whose owner is a pointer to the question (0xc00c)
+// or written out.
+struct Response {
+  Rcode rcode = Rcode::kNoError;
+  bool authoritative = true;
+  bool truncated = false;
+  std::uint16_t answers = 0;
+  std::uint16_t authorities = 0;
+};
+// Returns the response's size; `records` are copied between question and OPT as they are.
+[[nodiscard]] std::size_t write_response(const Query& query, const Response& response,
+                                         std::span<const std::span<const std::uint8_t>> records,
+                                         std::span<std::uint8_t> out);
+// Bytes of everything but records.
+[[nodiscard]] std::size_t overhead(const Query& query);
+
+// --- building records ---
+
+// "a.b" as wire labels, uncompressed; nothing if a label or the whole is too long or empty.
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> wire_name(std::string_view name);
+// A record whose owner is the question's name.
+[[nodiscard]] std::vector<std::uint8_t> record(Type type, std::uint32_t ttl,
+                                               std::span<const std::uint8_t> rdata);
+// A record with a written-out owner.
+[[nodiscard]] std::vector<std::uint8_t> record_of(std::span<const std::uint8_t> owner, Type type,
+                                                  std::uint32_t ttl,
+                                                  std::span<const std::uint8_t> rdata);
+
+}  // namespace cw::discovery::dns

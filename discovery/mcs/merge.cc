@@ -1,0 +1,120 @@
+#include "discovery/mcs/merge.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "base/error.h"
+
+namespace cw::discovery {
+
+using api::ExportRecord;
+using api::ServicePort;
+
+namespace {
+
+// A port as exporters must agree on it.
+ServicePort comparable(ServicePort port) {
+  port.target_port.clear();
+  return port;
+}
+
+std::set<ServicePort> port_set(const ExportRecord& record) {
+  std::set<ServicePort> out;
+  for (const auto& port : record.ports) out.insert(comparable(port));
+  return out;
+}
+
+// The union: by name first, then by protocol and number; the older export wins either way.
+std::vector<ServicePort> merged_ports(const std::vector<RecordPtr>& records) {
+  std::vector<ServicePort> out;
+  for (const auto& record : records) {
+    for (const auto& port : record->ports) {
+      const bool taken = std::any_of(out.begin(), out.end(), [&](const ServicePort& have) {
+        return have.name == port.name || (have.protocol == port.protocol && have.port == port.port);
+      });
+      if (!taken) out.push_back(comparable(port));
+    }
+  }
+  return out;
+}
+
+// Which exporters differ from the winner in one field.
+struct Differences {
+  const std::vector<RecordPtr>& records;
+  std::vector<std::string> reasons;
+  std::vector<std::string> clauses;
+
+  void check(std::string_view reason, std::string_view field,
+             const std::function<bool(const ExportRecord&, const ExportRecord&)>& same) {
+    std::size_t differ = 0;
+    for (const auto& record : records) differ += same(*records.front(), *record) ? 0 : 1;
+    if (differ == 0) return;
+    reasons.emplace_back(reason);
+    clauses.push_back(fmt::format("{}: {}/{} clusters disagree", field, differ, records.size()));
+  }
+};
+
+std::set<std::string> as_set(const std::vector<std::string>& values) {
+  return {values.begin(), values.end()};
+}
+
+std::optional<Conflict> conflict_of(const std::vector<RecordPtr>& records) {
+  Differences d{records, {}, {}};
+  const auto by = [](auto member) {
+    return
+        [member](const ExportRecord& a, const ExportRecord& b) { return a.*member == b.*member; };
+  };
+  d.check("PortConflict", "ports",
+          [](const ExportRecord& a, const ExportRecord& b) { return port_set(a) == port_set(b); });
+  d.check("TypeConflict", "type", by(&ExportRecord::headless));
+  d.check("SessionAffinityConflict", "sessionAffinity", by(&ExportRecord::session_affinity));
+  d.check("SessionAffinityConfigConflict", "sessionAffinityConfig",
+          by(&ExportRecord::session_affinity_timeout));
+  d.check("InternalTrafficPolicyConflict", "internalTrafficPolicy",
+          by(&ExportRecord::internal_traffic_policy));
+  d.check("TrafficDistributionConflict", "trafficDistribution",
+          by(&ExportRecord::traffic_distribution));
+  d.check("LabelsConflict", "exportedLabels", by(&ExportRecord::labels));
+  d.check("AnnotationsConflict", "exportedAnnotations", by(&ExportRecord::annotations));
+  d.check("IPFamilyConflict", "ipFamilies", [](const ExportRecord& a, const ExportRecord& b) {
+    return as_set(a.ip_families) == as_set(b.ip_families);
+  });
+  if (d.reasons.empty()) return std::nullopt;
+  return Conflict{fmt::format("{}", fmt::join(d.reasons, ",")),
+                  fmt::format("{}; the oldest export, of cluster {}, wins",
+                              fmt::join(d.clauses, "; "), records.front()->cluster)};
+}
+
+}  // namespace
+
+std::vector<std::string> MergedService::clusters() const {
+  std::set<std::string> ids;
+  for (const auto& record : records) ids.insert(record->cluster);
+  return {ids.begin(), ids.end()};
+}
+
+MergedService merge(std::vector<RecordPtr> records) {
+  CW_CHECK(!records.empty());
+  std::sort(records.begin(), records.end(), [](const RecordPtr& a, const RecordPtr& b) {
+    return std::tie(a->exported_at, a->cluster) < std::tie(b->exported_at, b->cluster);
+  });
+  MergedService out;
+  const auto& winner = *records.front();
+  out.service = winner.service;
+  out.spec.type = winner.headless ? "Headless" : "ClusterSetIP";
+  out.spec.ports = merged_ports(records);
+  out.spec.ip_families = winner.ip_families;
+  out.spec.session_affinity = winner.session_affinity;
+  out.spec.session_affinity_timeout = winner.session_affinity_timeout;
+  out.spec.internal_traffic_policy = winner.internal_traffic_policy;
+  out.spec.traffic_distribution = winner.traffic_distribution;
+  out.conflict = conflict_of(records);
+  out.records = std::move(records);
+  return out;
+}
+
+}  // namespace cw::discovery
