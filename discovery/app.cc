@@ -1,0 +1,67 @@
+#include "discovery/app.h"
+
+namespace cw::discovery {
+
+namespace {
+
+constexpr std::array<const char*, 17> kRcodeNames = {
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7", "8",
+    "9",       "10",      "11",       "12",       "13",     "14",      "15", "BADVERS"};
+
+}  // namespace
+
+Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& config) {
+  std::unique_ptr<App> app(new App);
+  auto server = dns::Server::start({config.listen, config.workers});
+  if (!server) return fail(Errc::kInvalid, server.error().text);
+  app->server_ = std::move(*server);
+  auto store = api::open_store(loop, app->random_, config.store);
+  if (!store) return fail(store.error());
+  app->store_ = std::move(*store);
+
+  ControllerConfig controller;
+  controller.ns = config.ns;
+  controller.identity = config.identity;
+  controller.stale_drop = config.stale_drop;
+  const auto seconds = [](std::chrono::nanoseconds d) {
+    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
+  };
+  controller.table = {seconds(config.ttl), seconds(config.negative_ttl), {}};
+  for (const auto& at : config.listen) {
+    if (!at.address.is_unspecified()) controller.table.servers.push_back(at.address);
+  }
+  app->controller_ = std::make_unique<Controller>(
+      loop, *app->store_, app->random_, std::move(controller),
+      [raw = app.get()](std::shared_ptr<const dns::Table> table) { raw->server_->publish(std::move(table)); });
+  app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
+  if (config.status) {
+    auto status = StatusServer::listen(loop, *config.status, app->metrics_,
+                                       [raw = app.get()] { return raw->controller_->not_ready(); });
+    if (!status) return fail(Errc::kInvalid, status.error().text);
+    app->status_ = std::move(*status);
+  }
+  for (const auto& at : app->server_->bound()) log_info("DNS server listens", {{"address", at.to_string()}});
+  return app;
+}
+
+void App::refresh_metrics() {
+  const auto& from = server_->counters();
+  const auto add = [this](std::size_t slot, std::uint64_t now, Counter& counter) {
+    counter.add(static_cast<double>(now - counted_[slot]));
+    counted_[slot] = now;
+  };
+  for (std::size_t i = 0; i < kRcodeNames.size(); ++i) {
+    const auto now = from.rcodes[i].load(std::memory_order_relaxed);
+    if (now == 0) continue;
+    add(i, now, metrics_.counter("causeway_dns_responses_total", "DNS responses by rcode.",
+                                 {{"rcode", kRcodeNames[i]}}));
+  }
+  add(17, from.udp, metrics_.counter("causeway_dns_queries_total", "DNS queries answered.", {{"transport", "udp"}}));
+  add(18, from.tcp, metrics_.counter("causeway_dns_queries_total", "DNS queries answered.", {{"transport", "tcp"}}));
+  add(19, from.dropped, metrics_.counter("causeway_dns_dropped_total", "Messages that got no answer."));
+  metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
+      .set(static_cast<double>(controller_->view().services.size()));
+  metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.").set(controller_->leader() ? 1 : 0);
+}
+
+}  // namespace cw::discovery

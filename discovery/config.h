@@ -1,0 +1,31 @@
+// causeway-discovery's configuration file (docs/configuration.md).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/prefix.h"
+
+namespace cw::discovery {
+
+struct StartConfig {
+  std::string store;
+  std::string ns = "causeway-system";
+  std::vector<Endpoint> listen;
+  std::chrono::nanoseconds ttl = std::chrono::seconds(5);
+  std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);
+  std::uint32_t workers = 0;  // 0: one a core
+  std::string identity;       // empty: host name and process id
+  std::chrono::nanoseconds stale_drop = std::chrono::hours(24);
+  std::optional<Endpoint> status;
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_json = false;
+};
+
+[[nodiscard]] Result<StartConfig> load_config(const std::string& path);
+
+}  // namespace cw::discovery
