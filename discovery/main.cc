@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   CLI::App cli("Multi-cluster service discovery: MCS controllers and DNS for clusterset.local.");
   std::string path;
   cli.add_option("--config", path, "configuration file (YAML)")->required();
-  cli.set_version_flag("--version", "causeway-discovery " CAUSEWAY_VERSION);
+  cli.set_version_flag("--version", std::string("causeway-discovery ") + CW_VERSION);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

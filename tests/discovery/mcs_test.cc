@@ -1,0 +1,231 @@
+// Merging and conditions by KEP-1645; numbers are those of docs/protocol/dns.md's source list.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "api/fake/memory_store.h"
+#include "base/fake/sim_loop.h"
+#include "discovery/controller.h"
+
+namespace cw::discovery {
+namespace {
+
+using api::ConditionStatus;
+
+std::shared_ptr<api::ExportRecord> record(const std::string& cluster, int created) {
+  auto out = std::make_shared<api::ExportRecord>();
+  out->cluster = cluster;
+  out->service = {"db", "pg"};
+  out->exported_at = WallTime(std::chrono::seconds(created));
+  out->ports = {{"sql", "TCP", "", 5432, ""}};
+  out->ip_families = {"IPv4"};
+  return out;
+}
+
+TEST(Merge, Item16_TheOldestExportWinsAndAllAreTold) {
+  auto old = record("west", 1);
+  auto young = record("east", 2);
+  young->headless = true;
+  young->session_affinity = "ClientIP";
+  const auto merged = merge({young, old});
+  EXPECT_EQ(merged.spec.type, "ClusterSetIP");
+  EXPECT_EQ(merged.clusters(), (std::vector<std::string>{"east", "west"}));
+  ASSERT_TRUE(merged.conflict);
+  EXPECT_EQ(merged.conflict->reasons, "TypeConflict,SessionAffinityConflict");
+  EXPECT_EQ(
+      merged.conflict->message,
+      "type: 1/2 clusters disagree; sessionAffinity: 1/2 clusters disagree; the oldest export, of "
+      "cluster west, wins");
+}
+
+TEST(Merge, Item18_TiesGoToTheLowerClusterId) {
+  auto a = record("alpha", 1);
+  auto b = record("beta", 1);
+  b->headless = true;
+  EXPECT_FALSE(merge({b, a}).headless());
+}
+
+TEST(Merge, PortsAreAUnionAndOrderIsNoConflict) {
+  auto a = record("a", 1);
+  auto b = record("b", 2);
+  a->ports = {{"x", "TCP", "", 1, "a"}, {"y", "TCP", "", 2, ""}};
+  b->ports = {{"y", "TCP", "", 2, "b"}, {"x", "TCP", "", 1, ""}};
+  EXPECT_FALSE(merge({a, b}).conflict);
+  b->ports = {{"x", "TCP", "", 9, ""}, {"z", "TCP", "", 2, ""}, {"w", "UDP", "", 2, ""}};
+  const auto merged = merge({a, b});
+  ASSERT_EQ(merged.spec.ports.size(), 3U);  // x and y of a; w; z has y's number
+  EXPECT_EQ(merged.spec.ports[2].name, "w");
+  EXPECT_EQ(merged.conflict->reasons, "PortConflict");
+}
+
+TEST(Merge, AnyOrderOfArrivalGivesTheSame) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<RecordPtr> records;
+    for (unsigned i = 0; i < 1 + random() % 6; ++i) {
+      auto r = record("c" + std::to_string(i), static_cast<int>(random() % 3));
+      r->headless = random() % 2 == 0;
+      r->ports.push_back({"p" + std::to_string(random() % 3), "TCP", "",
+                          static_cast<std::uint16_t>(random() % 4 + 1), ""});
+      if (random() % 3 == 0) r->labels["a"] = std::to_string(random() % 2);
+      records.push_back(r);
+    }
+    const auto first = merge(records);
+    std::shuffle(records.begin(), records.end(), random);
+    const auto second = merge(records);
+    EXPECT_EQ(first.spec, second.spec);
+    EXPECT_EQ(first.conflict, second.conflict);
+    EXPECT_EQ(first.records, second.records);
+  }
+}
+
+class ControllerTest : public testing::Test {
+ protected:
+  ControllerTest() {
+    put_ns("db");
+    api::ClusterProperty id;
+    id.meta.key.name = api::kClusterIdProperty;
+    id.value = "east";
+    store.put(id);
+    api::Node node;
+    node.meta.key.name = "n";
+    node.pod_cidrs = {*Prefix::parse("10.1.0.0/16")};
+    store.put(node);
+  }
+  void put_ns(const std::string& name) {
+    api::Namespace ns;
+    ns.meta.key.name = name;
+    store.put(ns);
+  }
+  void put_service() {
+    api::Service service;
+    service.meta.key = {"db", "pg"};
+    service.spec.cluster_ips = {"None"};
+    service.spec.ports = {{"sql", "TCP", "", 5432, ""}};
+    store.put(service);
+    api::EndpointSlice slice;
+    slice.meta.key = {"db", "pg-1"};
+    slice.meta.labels["kubernetes.io/service-name"] = "pg";
+    slice.endpoints = {{{*IpAddress::parse("10.1.0.5")}, "pg-0", "", "", true}};
+    slice.ports = {{"sql", "TCP", "", 5432}};
+    store.put(slice);
+  }
+  void put_export() {
+    api::ServiceExport e;
+    e.meta.key = {"db", "pg"};
+    store.put(e);
+  }
+  void put_remote(bool headless = true) {
+    api::RemoteExport remote;
+    remote.meta.key = {"db", "pg.west"};
+    remote.spec = *record("west", 2'000'000'000);
+    remote.spec.headless = headless;
+    remote.spec.endpoints = {{{*IpAddress::parse("10.2.0.5")}, "pg-0", "", true}};
+    store.put(remote);
+    api::ClusterPeer peer;
+    peer.meta.key.name = "west";
+    peer.spec.cluster_id = "west";
+    peer.spec.gateways = {{0, "k", {}}};
+    peer.status.connected = true;
+    store.put(peer);
+  }
+  void run() {
+    if (controller == nullptr) {
+      controller = std::make_unique<Controller>(
+          loop, store, random,
+          ControllerConfig{"causeway-system", "me", {}, std::chrono::hours(24)},
+          [this](std::shared_ptr<const dns::Table> t) { table = std::move(t); });
+    }
+    loop.advance(std::chrono::seconds(3));
+  }
+  const api::Condition* condition(const char* type) {
+    held = store.must_get<api::ServiceExport>({"db", "pg"});
+    return api::find_condition(held.status.conditions, type);
+  }
+  SimLoop loop;
+  SeededRandom random{1};
+  api::MemoryStore store{loop, random};
+  std::unique_ptr<Controller> controller;
+  std::shared_ptr<const dns::Table> table;
+  api::ServiceExport held;
+};
+
+TEST_F(ControllerTest, Items3And4_AnExportWaitsForItsServiceAndHeals) {
+  put_export();
+  run();
+  ASSERT_NE(condition("Valid"), nullptr);
+  EXPECT_EQ(condition("Valid")->status, ConditionStatus::kFalse);
+  EXPECT_EQ(condition("Valid")->reason, "NoService");
+  EXPECT_EQ(condition("Ready")->reason, "Pending");
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  put_service();
+  run();
+  EXPECT_EQ(condition("Valid")->status, ConditionStatus::kTrue);
+  EXPECT_EQ(condition("Ready")->reason, "Ready");
+  EXPECT_EQ(condition("Conflict")->reason, "NoConflicts");
+  const auto import = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(import.spec.type, "Headless");
+  EXPECT_EQ(import.status.clusters, std::vector<std::string>{"east"});
+  EXPECT_EQ(import.status.endpoint_slice_objects, "Absent");
+}
+
+TEST_F(ControllerTest, Items7And8_ImportsFollowNamespacesAndTheLastExport) {
+  store.drop(api::Kind::kNamespace, {"", "db"});
+  put_remote();
+  run();
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  put_ns("db");
+  run();
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
+  run();
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+}
+
+TEST_F(ControllerTest, Item16_AConflictIsOnOurOwnExport) {
+  put_service();
+  put_export();
+  put_remote(false);
+  run();
+  EXPECT_EQ(condition("Conflict")->status, ConditionStatus::kTrue);
+  EXPECT_NE(condition("Conflict")->reason.find("TypeConflict"), std::string::npos);
+}
+
+TEST_F(ControllerTest, ASecondLookWritesNothing) {
+  put_service();
+  put_export();
+  put_remote();
+  run();
+  loop.advance(std::chrono::seconds(20));
+  (void)store.take_log();
+  put_ns("other");
+  loop.advance(std::chrono::milliseconds(100));
+  EXPECT_EQ(store.take_log().find("ServiceImport"), std::string::npos);
+}
+
+TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {
+  put_remote();
+  run();
+  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  remote.status = {true, loop.wall_now()};
+  store.put(remote);
+  run();
+  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  loop.advance(std::chrono::hours(25));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+}
+
+TEST_F(ControllerTest, TheTableOutlivesTheStore) {
+  put_remote();
+  run();
+  store.unavailable({Errc::kUnavailable, "down"});
+  loop.advance(std::chrono::seconds(30));
+  ASSERT_NE(table, nullptr);
+  EXPECT_TRUE(table->ready());
+  EXPECT_EQ(controller->view().services.size(), 1U);
+}
+
+}  // namespace
+}  // namespace cw::discovery

@@ -1,0 +1,40 @@
+// A DNS message over UDP and TCP: any bytes give an answer within its limit, or none.
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/error.h"
+#include "discovery/dns/server.h"
+
+namespace {
+
+using namespace cw::discovery;
+
+const dns::Table& table() {
+  static const auto kTable = [] {
+    auto record = std::make_shared<cw::api::ExportRecord>();
+    record->cluster = "east";
+    record->service = {"db", "pg"};
+    record->headless = true;
+    record->ports = {{"sql", "TCP", "", 5432, ""}};
+    for (unsigned i = 0; i < 200; ++i) {
+      record->endpoints.push_back({{cw::IpAddress::v4({10, 1, 0, static_cast<std::uint8_t>(i)})},
+                                   "pg-" + std::to_string(i),
+                                   "",
+                                   true});
+    }
+    const auto merged = merge({record});
+    return dns::Table({}, {{&merged, {}}}, 1);
+  }();
+  return kTable;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT
+  static dns::ServerCounters counters;
+  static std::array<std::uint8_t, 65535> out;
+  CW_CHECK(dns::respond(table(), {data, size}, false, 3, out, counters) <= 1232);
+  (void)dns::respond(table(), {data, size}, true, 0, out, counters);  // its limit is the buffer
+  return 0;
+}

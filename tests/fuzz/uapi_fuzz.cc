@@ -1,0 +1,19 @@
+// UAPI text, both sides: any bytes give a value or a mistake; what a reply says is said again
+// alike.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tunnel/uapi/codec.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT
+  using namespace cw::tunnel;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  (void)uapi::decode_request(text);
+  (void)uapi::decode_set_reply(text);
+  const auto status = uapi::decode_get(text);
+  if (!status) return 0;
+  const auto again = uapi::decode_get(uapi::encode_get(Key(), *status, {}));
+  CW_CHECK(again.has_value() && again->peers.size() == status->peers.size());
+  return 0;
+}
