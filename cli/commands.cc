@@ -76,6 +76,14 @@ Result<> accept_into(Session& session, const api::ClusterPeer& peer) {
   api::ClusterPeer fresh;  // only what pairing is about
   fresh.meta.key.name = peer.meta.key.name;
   fresh.spec = peer.spec;
+  for (const auto& before : own->peers) {  // what this side added stays
+    if (before.meta.key != fresh.meta.key) continue;
+    fresh.meta.labels = before.meta.labels;
+    fresh.meta.annotations = before.meta.annotations;
+    if (fresh.spec.preshared_key_secret.empty()) {
+      fresh.spec.preshared_key_secret = before.spec.preshared_key_secret;
+    }
+  }
   const auto created = session.put(fresh);
   if (!created) return fail(created.error());
   fmt::print("cluster {} {} a peer of {}\n", peer.spec.cluster_id, *created ? "is now" : "is still",

@@ -84,7 +84,7 @@ void add_all(CLI::App& app, Flags& flags) {
   app.footer(kExamples);
   app.set_version_flag("--version", std::string("causewayctl ") + CW_VERSION);
   app.fallthrough();
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is told below, after unknown words were
   app.add_option("--store", flags.options.store, "the cluster's store, e.g. dir:/var/lib/causeway")
       ->envname("CAUSEWAY_STORE");
   add_pair(app, flags);
@@ -123,6 +123,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& mistake) {
     return tell(std::string(mistake.what()) + " (see causewayctl --help)");
   }
+  if (!flags.command) return tell("no command (see causewayctl --help)");
   if (flags.options.store.empty() && flags.stores.empty()) {
     return tell("no store: give --store dir:/path or set CAUSEWAY_STORE");
   }

@@ -159,6 +159,10 @@ Result<> acceptable(const api::ClusterPeer& peer, const OwnCluster& own) {
     return fail(Errc::kInvalid, fmt::format("the ClusterPeer is named {} but is cluster {}",
                                             peer.meta.key.name, peer.spec.cluster_id));
   }
+  const auto& secret = peer.spec.preshared_key_secret;
+  if (!secret.empty() && !api::is_dns_label(secret)) {
+    return fail(Errc::kInvalid, "presharedKeySecret is not a Secret's name (a DNS label)");
+  }
   if (peer.spec.gateways.empty()) {
     return fail(Errc::kInvalid, fmt::format("cluster {} has no gateway", peer.spec.cluster_id));
   }

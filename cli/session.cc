@@ -26,7 +26,7 @@ Result<T> Session::wait_for(Start start) {
 Result<std::unique_ptr<Session>> Session::open(const std::string& address) {
   std::unique_ptr<Session> session(new Session(address));
   auto store = api::open_store(session->loop_, session->random_, address);
-  if (!store) return fail(std::move(store.error()).context("store"));
+  if (!store) return fail(std::move(store.error()));
   session->store_ = std::move(*store);
   return session;
 }

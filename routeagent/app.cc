@@ -13,7 +13,7 @@ namespace cw::routeagent {
 Result<std::unique_ptr<App>> App::start(const Config& config) {
   std::unique_ptr<App> app(new App);
   auto store = api::open_store(app->loop_, app->random_, config.store);
-  if (!store) return fail(std::move(store.error()).context("store"));
+  if (!store) return fail(std::move(store.error()));
   app->store_ = std::move(*store);
   auto kernel = netlink::RtnlKernel::open(app->loop_);
   if (!kernel) return fail(std::move(kernel.error()));

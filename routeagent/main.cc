@@ -30,7 +30,7 @@ int run(const cw::routeagent::Config& config) {
 int main(int argc, char** argv) {
   CLI::App flags("Programs one node's routes to remote clusters.", "causeway-routeagent");
   std::string path;
-  flags.add_option("--config", path, "configuration file (docs/configuration.md)")->required();
+  flags.add_option("--config", path, "configuration file (docs/configuration.md)");
   flags.set_version_flag("--version", std::string("causeway-routeagent ") + CW_VERSION);
   flags.fallthrough();
   flags.require_subcommand(0, 1);
@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& mistake) {
     return tell(mistake.what(), kMistaken);
   }
+  if (path.empty()) return tell("--config FILE is missing", kMistaken);
   const auto config = cw::routeagent::load_config(path);
   if (!config) return tell(config.error().text, kMistaken);
   cw::set_up_logging(config->log_level, config->log_json);

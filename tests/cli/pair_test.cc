@@ -142,5 +142,11 @@ TEST(PairAccept, RefusesAnotherNameThanTheClusters) {
   EXPECT_EQ(refusal(peer), "the ClusterPeer is named occident but is cluster west");
 }
 
+TEST(PairAccept, RefusesASecretOfAnImpossibleName) {
+  auto peer = *peer_of(kWest, {});
+  peer.spec.preshared_key_secret = "../keys";
+  EXPECT_NE(refusal(peer).find("presharedKeySecret"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace cw::cli
