@@ -50,7 +50,8 @@ void SecretEntry::written(const Result<api::Object>& result) {
     }
   }
   // The informer shows what was written, ours or another's; if it does not, write again.
-  retry_ = loop_.after(backoff_.next(random_), [this] {
+  const Duration pause = result ? Duration(std::chrono::seconds(5)) : backoff_.next(random_);
+  retry_ = loop_.after(pause, [this] {
     retry_.reset();
     look(current_);
   });

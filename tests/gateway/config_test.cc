@@ -1,0 +1,85 @@
+#include "gateway/config.h"
+
+#include <gtest/gtest.h>
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kLeast = "store: dir:/tmp/x\nordinal: 1\nnode: n1\n";
+
+std::string mistake_in(const std::string& more) {
+  const auto config = parse_config(kLeast + more, "c.yaml");
+  return config ? "" : config.error().text;
+}
+
+TEST(GatewayConfig, HasDefaultsForEverythingButThree) {
+  const auto config = parse_config(kLeast, "c.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->ordinal, 1U);
+  EXPECT_EQ(config->node, "n1");
+  EXPECT_EQ(config->ns, "causeway-system");
+  EXPECT_EQ(config->listen_port, 4500);
+  EXPECT_EQ(config->tunnel.interface, "cw-wg");
+  EXPECT_EQ(config->tunnel.choice, tunnel::DriverChoice::kAuto);
+  EXPECT_EQ(config->keepalive, Duration(seconds(5)));
+  EXPECT_EQ(config->probe_interval, Duration(milliseconds(100)));
+  EXPECT_EQ(config->probe_lost, 3U);
+  EXPECT_EQ(config->hold_down, Duration(seconds(120)));
+  EXPECT_EQ(config->drain, Duration(seconds(1)));
+  EXPECT_FALSE(config->status);
+  EXPECT_TRUE(config->endpoints.empty());
+}
+
+TEST(GatewayConfig, ReadsEverything) {
+  const auto config = parse_config(
+      "store: dir:/s\nnamespace: ns\nordinal: 0\nnode: n\nlistenPort: 4501\n"
+      "endpoints: ['192.0.2.1:1', '[2001:db8::1]:2']\nprivateKeyFile: /k\nstatus: 127.0.0.1:1\n"
+      "log: {level: debug, json: true}\n"
+      "tunnel: {driver: uapi, interface: wg9, userspaceProgram: wg-x, keepalive: 7s}\n"
+      "probe: {interval: 50ms, lost: 5}\nholdDown: 3s\ndrain: 2s\nfeed: {heartbeat: 2s}\n",
+      "c.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->ns, "ns");
+  EXPECT_EQ(config->listen_port, 4501);
+  EXPECT_EQ(config->endpoints.size(), 2U);
+  EXPECT_EQ(config->private_key_file, "/k");
+  EXPECT_EQ(config->status->to_string(), "127.0.0.1:1");
+  EXPECT_EQ(config->log_level, LogLevel::kDebug);
+  EXPECT_TRUE(config->log_json);
+  EXPECT_EQ(config->tunnel.choice, tunnel::DriverChoice::kUapi);
+  EXPECT_EQ(config->tunnel.interface, "wg9");
+  EXPECT_EQ(config->tunnel.userspace_program, "wg-x");
+  EXPECT_EQ(config->keepalive, Duration(seconds(7)));
+  EXPECT_EQ(config->probe_interval, Duration(milliseconds(50)));
+  EXPECT_EQ(config->probe_lost, 5U);
+  EXPECT_EQ(config->hold_down, Duration(seconds(3)));
+  EXPECT_EQ(config->drain, Duration(seconds(2)));
+  EXPECT_EQ(config->heartbeat, Duration(seconds(2)));
+}
+
+TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
+  EXPECT_EQ(mistake_in("colour: red\n").find("c.yaml:4: colour"), 0U);
+  for (const auto* wrong :
+       {"listenPort: 0", "listenPort: 70000", "endpoints: [nowhere]", "holdDown: soon",
+        "probe: {lost: 0}", "probe: {interval: 1ms}", "tunnel: {driver: pigeon}",
+        "tunnel: {interface: a/b}", "tunnel: {interface: a-name-that-is-too-long}",
+        "tunnel: {keepalive: 0s}", "log: {level: loud}", "status: here",
+        "feed: {heartbeat: 1ms}"}) {
+    const auto text = mistake_in(std::string(wrong) + "\n");
+    EXPECT_EQ(text.find("c.yaml:4: "), 0U) << wrong << " -> " << text;
+  }
+}
+
+TEST(GatewayConfig, InsistsOnStoreOrdinalAndNode) {
+  for (const auto* rest : {"ordinal: 0\nnode: n\n", "store: s\nnode: n\n", "store: s\nordinal: 0\n",
+                           "store: s\nordinal: 0\nnode: ''\n", "store: s\nordinal: -1\nnode: n\n",
+                           "store: s\nordinal: 99999\nnode: n\n"}) {
+    EXPECT_FALSE(parse_config(rest, "c.yaml")) << rest;
+  }
+}
+
+}  // namespace
+}  // namespace cw::gateway

@@ -1,0 +1,369 @@
+// The whole gateway on a virtual clock: a store, a kernel and a device in memory, probes by hand.
+#include "gateway/daemon.h"
+
+#include <gtest/gtest.h>
+
+#include "api/fake/memory_store.h"
+#include "base/event_loop.h"
+#include "gateway/identity.h"
+#include "netlink/fake/fake_kernel.h"
+#include "netlink/owner.h"
+#include "tests/gateway/scene.h"
+#include "tunnel/fake/fake_driver.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What the probes see, shared with the probers that the daemon opened.
+struct Sight {
+  std::map<std::string, tunnel::ProbeView> views;
+  std::map<std::string, Endpoint> targets;
+  tunnel::Prober::Answer answer;
+  tunnel::Prober::OnChange on_change;
+  std::vector<tunnel::ProberConfig> opened;
+};
+
+class HandProber final : public tunnel::Prober {
+ public:
+  explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
+  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+    sight_->targets = targets;
+  }
+  std::map<std::string, tunnel::ProbeView> views() override { return sight_->views; }
+
+ private:
+  std::shared_ptr<Sight> sight_;
+};
+
+// The device appears as a link when the driver makes it, as the kernel's would.
+class LinkedDriver final : public tunnel::Driver {
+ public:
+  explicit LinkedDriver(netlink::FakeKernel& kernel) : kernel_(kernel) {}
+  std::string name() const override { return "fake"; }
+  Result<> apply(const tunnel::DeviceSpec& spec) override {
+    auto done = inner.apply(spec);
+    if (done && !kernel_.has_link("cw-wg")) {
+      netlink::Link link;
+      link.index = 7;
+      link.name = "cw-wg";
+      link.kind = "wireguard";
+      kernel_.add_link(link);
+    }
+    return done;
+  }
+  Result<tunnel::DeviceStatus> read() override { return inner.read(); }
+  Result<> move_allowed_ips(const tunnel::Key& peer, const std::set<Prefix>& prefixes) override {
+    ++moves;
+    return inner.move_allowed_ips(peer, prefixes);
+  }
+  Result<> recreate_peer(const tunnel::Key& peer) override { return inner.recreate_peer(peer); }
+  Result<> remove() override { return inner.remove(); }
+
+  tunnel::FakeDriver inner;
+  int moves = 0;
+
+ private:
+  netlink::FakeKernel& kernel_;
+};
+
+class GatewayStory : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    api::ClusterProperty id;
+    id.meta.key.name = api::kClusterIdProperty;
+    id.value = "east";
+    store_.put(id);
+    for (int n = 0; n < 3; ++n) put_node(n);
+  }
+  void put_node(int n) {
+    api::Node node;
+    node.meta.key.name = fmt::format("n{}", n);
+    node.pod_cidrs = {net(fmt::format("10.1.{}.0/24", n))};
+    node.internal_ips = {ip(fmt::format("192.0.2.{}", n + 1))};
+    store_.put(node);
+  }
+  // West, paired, with what an earlier gateway learned of it.
+  void put_west(std::vector<std::uint64_t> keys = {21, 22}) {
+    auto west = *peer("west", keys);
+    west.status.cidrs = {net("10.2.0.0/24"), net("10.2.1.0/24"), net("10.2.2.0/24"),
+                         net("10.2.3.0/24")};
+    west.spec.allowed_cidrs = {net("10.2.0.0/16")};
+    store_.put(west);
+  }
+  void start() {
+    StartConfig config;
+    config.ordinal = 0;
+    config.node = "n0";
+    daemon_ = std::make_unique<Daemon>(
+        Surroundings{
+            loop_, random_, store_, kernel_, driver_, metrics_,
+            [this](tunnel::ProberConfig prober, tunnel::Prober::Answer answer,
+                   tunnel::Prober::OnChange on_change) -> Result<std::unique_ptr<tunnel::Prober>> {
+              const bool in_tunnel = prober.device == "cw-wg";
+              const auto sight = in_tunnel ? tunnel_sight_ : node_sight_;
+              sight->opened.push_back(std::move(prober));
+              sight->answer = std::move(answer);
+              sight->on_change = std::move(on_change);
+              return std::make_unique<HandProber>(sight);
+            }},
+        config, private_key(1));
+    loop_.advance(seconds(3));
+  }
+  void see(std::uint32_t ordinal, bool usable, bool draining = false) {
+    auto& view = tunnel_sight_->views[target_name({"west", ordinal})];
+    view.usable = usable;
+    view.draining = draining;
+    view.state = usable ? tunnel::LinkState::kUp : tunnel::LinkState::kDown;
+    tunnel_sight_->on_change(target_name({"west", ordinal}));
+  }
+  std::set<Prefix> carried(std::uint64_t key) {
+    auto allowed = driver_.inner.device().peers.at(public_key(key)).allowed_ips;
+    allowed.erase(Prefix::host(tunnel::control_address(public_key(key))));
+    return allowed;
+  }
+  std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
+  api::Gateway object() { return store_.must_get<api::Gateway>(gateway_key(0)); }
+
+  SimLoop loop_;
+  SeededRandom random_{1};
+  api::MemoryStore store_{loop_, random_};
+  netlink::FakeKernel kernel_;
+  LinkedDriver driver_{kernel_};
+  Metrics metrics_;
+  std::shared_ptr<Sight> tunnel_sight_ = std::make_shared<Sight>();
+  std::shared_ptr<Sight> node_sight_ = std::make_shared<Sight>();
+  std::unique_ptr<Daemon> daemon_;
+};
+
+TEST_F(GatewayStory, WaitsForItsClustersNameAndSaysSo) {
+  store_.drop(api::Kind::kClusterProperty, {"", std::string(api::kClusterIdProperty)});
+  start();
+  EXPECT_NE(reasons().find("cluster.clusterset.k8s.io"), std::string::npos);
+  EXPECT_FALSE(driver_.inner.exists());
+  api::ClusterProperty id;
+  id.meta.key.name = api::kClusterIdProperty;
+  id.value = "east";
+  store_.put(id);
+  loop_.advance(seconds(3));
+  EXPECT_TRUE(driver_.inner.exists());
+}
+
+TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
+  start();
+  const auto gateway = object();
+  EXPECT_EQ(gateway.spec.node, "n0");
+  EXPECT_EQ(gateway.spec.node_ip, ip("192.0.2.1"));
+  EXPECT_EQ(gateway.spec.public_key, public_key(1).base64());
+  EXPECT_EQ(gateway.spec.endpoints, std::vector<Endpoint>{at("192.0.2.1:4500")});
+  EXPECT_EQ(gateway.spec.control_address, tunnel::control_address(public_key(1)));
+  EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only one
+  EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"}));
+}
+
+TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
+  put_west();
+  start();
+  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 4U);
+  ASSERT_EQ(tunnel_sight_->opened.size(), 1U);
+  EXPECT_EQ(tunnel_sight_->opened[0].local.address, tunnel::control_address(public_key(1)));
+  EXPECT_EQ(tunnel_sight_->targets.size(), 2U);
+  EXPECT_TRUE(node_sight_->opened.empty());
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  loop_.advance(seconds(1));
+  ASSERT_EQ(node_sight_->opened.size(), 1U);
+  EXPECT_EQ(node_sight_->opened[0].local.address, ip("fe80::5"));
+  EXPECT_TRUE(node_sight_->opened[0].key.has_value());
+}
+
+TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(1));
+  const auto first = carried(21);
+  const auto second = carried(22);
+  ASSERT_FALSE(first.empty());
+  ASSERT_FALSE(second.empty());
+  EXPECT_EQ(first.size() + second.size(), 4U);
+  see(0, false);  // no time passes: the fast path is in the probe's own callback
+  EXPECT_EQ(carried(22).size(), 4U);
+  EXPECT_TRUE(carried(21).empty());
+  EXPECT_GE(driver_.moves, 1);
+  see(0, true);
+  loop_.advance(seconds(100));
+  EXPECT_EQ(carried(22).size(), 4U);
+  loop_.advance(seconds(30));
+  EXPECT_EQ(carried(21), first);
+  EXPECT_EQ(carried(22), second);
+}
+
+TEST_F(GatewayStory, MovesAwayFromADrainingRemoteGateway) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  see(0, true, true);
+  EXPECT_TRUE(carried(21).empty());
+  EXPECT_EQ(carried(22).size(), 4U);
+}
+
+TEST_F(GatewayStory, TheStoreIsNotInTheWayOfAFailover) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  for (int n = 0; n < 20; ++n) store_.fail_next({Errc::kUnavailable, "away"});
+  see(1, false);
+  EXPECT_EQ(carried(21).size(), 4U);
+}
+
+TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
+  put_west();
+  start();
+  tunnel::Probe reply;
+  tunnel_sight_->answer(reply);
+  EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", false}}));
+  see(1, true);
+  reply = {};
+  tunnel_sight_->answer(reply);
+  EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", true}}));
+  EXPECT_FALSE(reply.draining);
+}
+
+TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {
+  put_west();
+  start();
+  ASSERT_EQ(driver_.inner.device().peers.size(), 2U);
+  store_.drop(api::Kind::kClusterPeer, {"", "west"});
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(driver_.inner.device().peers.empty());
+  EXPECT_TRUE(kernel_.dump_routes(netlink::kTransitTable)->empty());
+  EXPECT_TRUE(kernel_.dump_routes(kMainTable)->empty());
+}
+
+TEST_F(GatewayStory, APeerWithOurOwnKeyGetsAConditionAndBreaksNothing) {
+  put_west({1, 22});  // gateway 0 has our own key
+  start();
+  loop_.advance(seconds(10));  // the import Lease
+  EXPECT_EQ(driver_.inner.device().peers.size(), 1U);
+  const auto west = store_.must_get<api::ClusterPeer>({"", "west"});
+  const auto* condition = api::find_condition(west.status.conditions, "GatewaysAccepted");
+  ASSERT_NE(condition, nullptr);
+  EXPECT_EQ(condition->reason, "OwnKey");
+  const auto version = west.meta.resource_version;
+  loop_.advance(seconds(30));
+  EXPECT_EQ(store_.must_get<api::ClusterPeer>({"", "west"}).meta.resource_version, version)
+      << "two writers disagree";
+}
+
+TEST_F(GatewayStory, OurOwnClusterAsPeerGetsACondition) {
+  store_.put(*peer("east", {31}));
+  start();
+  loop_.advance(seconds(10));
+  const auto east = store_.must_get<api::ClusterPeer>({"", "east"});
+  const auto* condition = api::find_condition(east.status.conditions, "Accepted");
+  ASSERT_NE(condition, nullptr);
+  EXPECT_EQ(condition->reason, "OwnCluster");
+  EXPECT_TRUE(driver_.inner.device().peers.empty());
+}
+
+TEST_F(GatewayStory, RepairsTheDeviceAndThePath) {
+  put_west();
+  start();
+  driver_.inner.device().peers.erase(public_key(21));
+  ASSERT_TRUE(kernel_.remove_rule(kernel_.dump_rules()->front()));
+  kernel_.notify();
+  loop_.advance(seconds(2));
+  EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
+  EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
+}
+
+TEST_F(GatewayStory, IsQuietWhenNothingHappens) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(15));
+  (void)kernel_.take_log();
+  (void)driver_.inner.take_log();
+  (void)store_.take_log();
+  loop_.advance(seconds(60));
+  EXPECT_EQ(kernel_.take_log(), "");
+  EXPECT_EQ(driver_.inner.take_log(), "");
+  const auto writes = store_.take_log();
+  EXPECT_EQ(writes.find("Gateway"), std::string::npos) << writes;
+}
+
+TEST_F(GatewayStory, CountersAloneAreWrittenRarely) {
+  put_west();
+  start();
+  see(0, true);
+  loop_.advance(seconds(15));
+  (void)store_.take_log();
+  for (int n = 0; n < 30; ++n) {
+    driver_.inner.device().peers.at(public_key(21)).rx_bytes += 1000;
+    loop_.advance(seconds(1));
+  }
+  const auto log = store_.take_log();
+  std::size_t writes = 0;
+  for (auto from = log.find("write Gateway"); from != std::string::npos;
+       from = log.find("write Gateway", from + 1)) {
+    ++writes;
+  }
+  EXPECT_GE(writes, 2U);
+  EXPECT_LE(writes, 3U);
+}
+
+TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
+  put_west();
+  api::Gateway other;
+  other.meta.key = gateway_key(1);
+  other.spec.ordinal = 1;
+  other.spec.node = "n1";
+  other.spec.node_ip = ip("192.0.2.2");
+  other.spec.public_key = public_key(2).base64();
+  other.status.conditions = {{"Ready", api::ConditionStatus::kTrue, "Working", "", 0, {}}};
+  store_.put(other);
+  start();
+  bool done = false;
+  daemon_->drain([&done] { done = true; });
+  tunnel::Probe reply;
+  tunnel_sight_->answer(reply);
+  EXPECT_TRUE(reply.draining);
+  loop_.advance(milliseconds(900));
+  EXPECT_FALSE(done);
+  EXPECT_TRUE(object().status.draining);
+  EXPECT_TRUE(object().status.homed.empty() || object().status.homed.size() < 3);
+  loop_.advance(milliseconds(200));
+  EXPECT_TRUE(done);
+  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 4U) << "the data path stays";
+}
+
+TEST_F(GatewayStory, AloneItDrainsShortly) {
+  start();
+  bool done = false;
+  daemon_->drain([&done] { done = true; });
+  loop_.advance(milliseconds(300));
+  EXPECT_TRUE(done);
+}
+
+TEST_F(GatewayStory, ShowsItsTunnelsAsMetrics) {
+  put_west();
+  start();
+  see(1, true);
+  loop_.advance(seconds(1));
+  const auto text = metrics_.text();
+  EXPECT_NE(text.find("causeway_tunnel_up{cluster=\"west\",gateway=\"1\"} 1"), std::string::npos);
+  EXPECT_NE(text.find("causeway_tunnel_up{cluster=\"west\",gateway=\"0\"} 0"), std::string::npos);
+  store_.drop(api::Kind::kClusterPeer, {"", "west"});
+  loop_.advance(seconds(1));
+  EXPECT_EQ(metrics_.text().find("cluster=\"west\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cw::gateway

@@ -1,0 +1,128 @@
+#include "gateway/identity.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "api/fake/memory_store.h"
+#include "gateway/secret_entry.h"
+#include "tests/gateway/scene.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::seconds;
+
+const api::ObjectKey kSecret{"causeway-system", std::string(kKeysSecret)};
+
+struct KeyFile {
+  std::filesystem::path path =
+      std::filesystem::path(::testing::TempDir()) / "causeway-gateway-key-file";
+  explicit KeyFile(const std::string& text) { std::ofstream(path) << text; }
+  ~KeyFile() { std::filesystem::remove(path); }
+};
+
+TEST(KeyFile, HoldsABase64Key) {
+  const KeyFile file(private_key(3).base64() + "\n");
+  const auto key = key_from_file(file.path);
+  ASSERT_TRUE(key) << key.error().text;
+  EXPECT_EQ(*key, private_key(3));
+}
+
+TEST(KeyFile, AnythingElseIsNamed) {
+  for (const auto& text : {std::string("no key"), std::string(), std::string(10'000, 'A')}) {
+    const KeyFile file(text);
+    const auto key = key_from_file(file.path);
+    ASSERT_FALSE(key);
+    EXPECT_EQ(key.error().code, Errc::kInvalid);
+    EXPECT_NE(key.error().text.find(file.path), std::string::npos);
+  }
+  EXPECT_NE(key_from_file("/nowhere/key").error().text.find("/nowhere/key"), std::string::npos);
+  EXPECT_FALSE(key_from_file("/tmp"));  // a folder
+}
+
+TEST(ProbeKey, IsThirtyTwoBytes) {
+  SeededRandom random(1);
+  api::Secret secret;
+  EXPECT_EQ(probe_key_from_secret(secret).error().code, Errc::kNotFound);
+  secret.data[std::string(kProbeKeyEntry)] = fresh_probe_key(random);
+  EXPECT_TRUE(probe_key_from_secret(secret));
+  secret.data[std::string(kProbeKeyEntry)] = "short";
+  EXPECT_EQ(probe_key_from_secret(secret).error().code, Errc::kInvalid);
+}
+
+// A Secret entry, looked at by hand as the informer would.
+struct Keeper {
+  SimLoop loop;
+  SeededRandom random{1};
+  api::MemoryStore store{loop, random};
+  int made = 0;
+  SecretEntry entry{loop, store, random, kSecret, private_key_entry(0), [this] {
+                      ++made;
+                      return fresh_private_key(random);
+                    }};
+  std::shared_ptr<const api::Secret> stored() {
+    if (!store.has(api::Kind::kSecret, kSecret)) return nullptr;
+    return std::make_shared<api::Secret>(store.must_get<api::Secret>(kSecret));
+  }
+  void settle(int rounds = 1) {
+    for (int n = 0; n < rounds; ++n) {
+      entry.look(stored());
+      loop.advance(seconds(1));
+    }
+  }
+};
+
+TEST(SecretEntry, IsMadeOnceAndKept) {
+  Keeper k;
+  k.settle();
+  const auto first = k.stored();
+  ASSERT_NE(first, nullptr);
+  const auto key = key_from_secret(*first, private_key_entry(0));
+  ASSERT_TRUE(key) << key.error().text;
+  k.settle(5);
+  EXPECT_EQ(k.stored()->data, first->data);
+  EXPECT_EQ(k.made, 1);
+}
+
+TEST(SecretEntry, IsAddedBesideTheOthers) {
+  Keeper k;
+  api::Secret secret;
+  secret.meta.key = kSecret;
+  secret.data["privateKey-1"] = private_key(8).base64();
+  k.store.put(secret);
+  k.settle(2);
+  const auto now = k.stored();
+  EXPECT_EQ(now->data.at("privateKey-1"), private_key(8).base64());
+  EXPECT_EQ(now->data.count("privateKey-0"), 1U);
+}
+
+TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
+  Keeper k;
+  k.entry.look(nullptr);  // as if we had not seen what another gateway just made
+  api::Secret secret;
+  secret.meta.key = kSecret;
+  secret.data["privateKey-1"] = private_key(8).base64();
+  k.store.put(secret);
+  k.loop.advance(std::chrono::milliseconds(1));
+  k.settle(5);
+  const auto now = k.stored();
+  EXPECT_EQ(now->data.at("privateKey-1"), private_key(8).base64());
+  EXPECT_EQ(now->data.count("privateKey-0"), 1U);
+}
+
+TEST(SecretEntry, AStoreThatIsAwayIsAskedAgain) {
+  Keeper k;
+  k.store.fail_next({Errc::kUnavailable, "away"});
+  k.entry.look(nullptr);
+  k.loop.advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(k.stored(), nullptr);
+  EXPECT_FALSE(k.entry.last_error().empty());
+  k.settle(10);
+  EXPECT_NE(k.stored(), nullptr);
+  EXPECT_TRUE(k.entry.last_error().empty());
+}
+
+}  // namespace
+}  // namespace cw::gateway

@@ -1,0 +1,233 @@
+// The laws of the path's reconciler, on a kernel in memory.
+#include <gtest/gtest.h>
+
+#include "gateway/path/reconcile.h"
+#include "netlink/fake/fake_kernel.h"
+#include "netlink/owner.h"
+#include "tests/gateway/scene.h"
+
+namespace cw::gateway {
+namespace {
+
+using netlink::FakeKernel;
+
+const std::string kLink = "cw-wg";
+
+template <typename T>
+T all(Result<T> dump) {
+  return std::move(*dump);
+}
+
+PathInput input(unsigned remotes = 3) {
+  PathInput in;
+  in.link = kLink;
+  in.control_address = ip("fd12::1");
+  in.remote_controls = {ip("fd34::1"), ip("fd34::2")};
+  for (unsigned n = 0; n < remotes; ++n) in.remotes.insert(net(fmt::format("10.2.{}.0/24", n)));
+  in.remotes.insert(net("fd00:2::/64"));
+  in.own = {net("10.1.0.0/24"), net("fd00:1::/64")};
+  return in;
+}
+
+void add_tunnel(FakeKernel& kernel) {
+  netlink::Link link;
+  link.name = kLink;
+  link.kind = "wireguard";
+  link.mtu = 1500;
+  kernel.add_link(link);
+  // Somebody else's, which must survive everything.
+  netlink::Link other;
+  other.name = "eth0";
+  other.up = true;
+  kernel.add_link(other);
+  kernel.add_address({"eth0", ip("192.0.2.1"), 24});
+  EXPECT_TRUE(kernel.apply_nft("table inet others {}\ntable inet others {\n}\n"));
+  (void)kernel.take_log();
+}
+
+std::string state_of(FakeKernel& kernel) {
+  std::string text;
+  const auto links = *kernel.all_links();
+  for (const auto& link : links) text += fmt::format("{} {} {}\n", link.name, link.mtu, link.up);
+  for (const auto& a : all(kernel.all_addresses())) {
+    text += fmt::format("{} {}/{}\n", a.link, a.address.to_string(), a.length);
+  }
+  for (const auto table : {kMainTable, netlink::kTransitTable}) {
+    for (const auto& r : all(kernel.dump_routes(table))) {
+      text += fmt::format("{} {} {}\n", table, r.dst.to_string(), r.link);
+    }
+  }
+  for (const auto& rule : all(kernel.dump_rules())) {
+    text += fmt::format("{} {} {} {}\n", rule.family == Family::kV4, rule.priority, rule.table,
+                        rule.iif);
+  }
+  return text + *kernel.dump_nft(std::string(netlink::kGatewayNftTable));
+}
+
+TEST(Path, ASecondPassIsEmpty) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler reconciler(kernel);
+  const auto first = reconciler.apply(desired_path(input()));
+  EXPECT_TRUE(first.errors.empty()) << fmt::format("{}", fmt::join(first.errors, "; "));
+  EXPECT_GT(first.steps, 8U);
+  (void)kernel.take_log();
+  EXPECT_EQ(reconciler.apply(desired_path(input())), PassReport{});
+  EXPECT_EQ(kernel.take_log(), "");
+}
+
+TEST(Path, MakesWhatTheDocumentSays) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler(kernel).apply(desired_path(input(1)));
+  const auto links = *kernel.all_links();
+  const auto link =
+      std::find_if(links.begin(), links.end(), [](const auto& one) { return one.name == kLink; });
+  EXPECT_TRUE(link->up);
+  EXPECT_EQ(link->mtu, 1420U);
+  std::set<std::string> transit;
+  for (const auto& route : all(kernel.dump_routes(netlink::kTransitTable))) {
+    EXPECT_EQ(route.link, kLink);
+    transit.insert(route.dst.to_string());
+  }
+  EXPECT_EQ(transit, (std::set<std::string>{"10.2.0.0/24", "fd00:2::/64"}));
+  EXPECT_EQ(kernel.dump_routes(kMainTable)->size(), 2U);
+  EXPECT_EQ(kernel.dump_rules()->size(), 2U);
+  EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
+  EXPECT_EQ(*kernel.sysctl("ipv4/conf/cw-wg/rp_filter"), "2");
+}
+
+TEST(Path, RepairsWhateverWasChanged) {
+  const auto desired = desired_path(input());
+  FakeKernel clean;
+  add_tunnel(clean);
+  PathReconciler(clean).apply(desired);
+  const auto wanted = state_of(clean);
+
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler reconciler(kernel);
+  reconciler.apply(desired);
+  const auto breaks = std::vector<std::function<void()>>{
+      [&] { (void)kernel.remove_route(kernel.dump_routes(netlink::kTransitTable)->front()); },
+      [&] { (void)kernel.remove_route(kernel.dump_routes(kMainTable)->front()); },
+      [&] { (void)kernel.remove_rule(kernel.dump_rules()->front()); },
+      [&] { (void)kernel.remove_nft(std::string(netlink::kGatewayNftTable)); },
+      [&] { (void)kernel.set_link(kLink, 1280, true); },
+      [&] { (void)kernel.set_link(kLink, 1420, false); },
+      [&] {
+        (void)kernel.remove_address({kLink, ip("fd12::1"), 128});
+      },
+      [&] {
+        (void)kernel.replace_address({kLink, ip("fd99::9"), 128});
+      },
+      [&] { (void)kernel.set_sysctl("ipv4/ip_forward", "0"); },
+      [&] {
+        netlink::Route stray;
+        stray.table = netlink::kTransitTable;
+        stray.dst = net("10.77.0.0/16");
+        stray.link = kLink;
+        (void)kernel.replace_route(stray);
+      },
+  };
+  for (std::size_t n = 0; n < breaks.size(); ++n) {
+    breaks[n]();
+    const auto report = reconciler.apply(desired);
+    EXPECT_GE(report.steps, 1U) << n;
+    EXPECT_TRUE(report.errors.empty()) << n;
+    EXPECT_EQ(state_of(kernel), wanted) << n;
+    EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
+  }
+}
+
+TEST(Path, ACrashAfterAnyStepIsRepairedByTheNextPass) {
+  const auto desired = desired_path(input());
+  FakeKernel clean;
+  add_tunnel(clean);
+  const auto steps = PathReconciler(clean).apply(desired).steps;
+  const auto wanted = state_of(clean);
+  for (unsigned n = 0; n < steps; ++n) {
+    FakeKernel kernel;
+    add_tunnel(kernel);
+    kernel.fail_after(n, {Errc::kInternal, "injected"});
+    const auto first = PathReconciler(kernel).apply(desired);
+    EXPECT_EQ(first.errors.size(), 1U) << n;  // one step's failure stops no other
+    kernel.forget_failures();
+    const auto second = PathReconciler(kernel).apply(desired);  // another process
+    EXPECT_TRUE(second.errors.empty()) << n;
+    EXPECT_EQ(state_of(kernel), wanted) << n;
+  }
+}
+
+TEST(Path, GoesFromAnyStateToAnyOther) {
+  std::mt19937 dice(3);
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler reconciler(kernel);
+  for (int round = 0; round < 100; ++round) {
+    auto in = input(static_cast<unsigned>(dice() % 8));
+    if (dice() % 2 == 0) in.remote_controls.erase(ip("fd34::2"));
+    if (dice() % 3 == 0) in.own.clear();
+    if (dice() % 5 == 0) in.control_address = ip("fd12::2");
+    EXPECT_TRUE(reconciler.apply(desired_path(in)).errors.empty());
+    FakeKernel fresh;
+    add_tunnel(fresh);
+    PathReconciler(fresh).apply(desired_path(in));
+    ASSERT_EQ(state_of(kernel), state_of(fresh)) << round;
+    ASSERT_EQ(reconciler.apply(desired_path(in)), PassReport{});
+  }
+}
+
+TEST(Path, RemovalLeavesNothingAndOthersStateAlone) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler(kernel).apply(desired_path(input()));
+  EXPECT_TRUE(remove_path(kernel, kLink).errors.empty());
+  EXPECT_TRUE(kernel.dump_routes(kMainTable)->empty());
+  EXPECT_TRUE(kernel.dump_routes(netlink::kTransitTable)->empty());
+  EXPECT_TRUE(kernel.dump_rules()->empty());
+  EXPECT_EQ(*kernel.dump_nft(std::string(netlink::kGatewayNftTable)), "");
+  EXPECT_NE(*kernel.dump_nft("others"), "");
+  EXPECT_TRUE(kernel.has_link("eth0"));
+  (void)kernel.take_log();
+  EXPECT_EQ(remove_path(kernel, kLink), PassReport{});  // twice is no error
+  EXPECT_EQ(kernel.take_log(), "");
+}
+
+TEST(Path, TouchesNoRulesOrRoutesOfTheRouteAgent) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  const netlink::Rule rule{Family::kV4, netlink::kToRemotePriority, netlink::kToRemoteTable, ""};
+  ASSERT_TRUE(kernel.add_rule(rule));
+  netlink::Route route;
+  route.table = netlink::kToRemoteTable;
+  route.dst = net("10.2.0.0/24");
+  route.type = netlink::RouteType::kUnreachable;
+  ASSERT_TRUE(kernel.replace_route(route));
+  PathReconciler(kernel).apply(desired_path(input()));
+  remove_path(kernel, kLink);
+  EXPECT_EQ(*kernel.dump_rules(), std::vector<netlink::Rule>{rule});
+  EXPECT_EQ(kernel.dump_routes(netlink::kToRemoteTable)->size(), 1U);
+}
+
+TEST(Path, WithoutTheDeviceItSaysSo) {
+  FakeKernel kernel;
+  const auto report = PathReconciler(kernel).apply(desired_path(input()));
+  ASSERT_FALSE(report.errors.empty());
+  EXPECT_NE(fmt::format("{}", fmt::join(report.errors, "; ")).find("no device cw-wg"),
+            std::string::npos);
+}
+
+TEST(NftTable, LetsInProbesTheFeedAndOwnPodsOnly) {
+  const auto text = nft_table("cw-wg", ip("fd12::1"),
+                              {net("10.1.0.0/24"), net("10.1.0.0/16"), net("fd00:1::/64")});
+  EXPECT_NE(text.find("ip6 daddr fd12::1 udp dport 4797 accept"), std::string::npos);
+  EXPECT_NE(text.find("ip6 daddr fd12::1 tcp dport 4798 accept"), std::string::npos);
+  EXPECT_NE(text.find("ip daddr { 10.1.0.0/16 } accept"), std::string::npos) << text;
+  EXPECT_NE(text.find("ip6 daddr { fd00:1::/64 } accept"), std::string::npos);
+  EXPECT_NE(text.find("iifname \"cw-wg\" oifname \"cw-wg\" drop"), std::string::npos);
+  EXPECT_EQ(nft_table("cw-wg", ip("fd12::1"), {}).find("{  }"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cw::gateway

@@ -1,0 +1,158 @@
+#include "gateway/peers/device.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/gateway/scene.h"
+#include "tunnel/fake/fake_driver.h"
+
+namespace cw::gateway {
+namespace {
+
+using Clusters = std::map<std::string, RemoteCluster>;
+
+const std::map<GatewayId, Endpoint> kNoEndpoints;
+
+std::set<GatewayId> all_of(const Clusters& clusters) {
+  std::set<GatewayId> ids;
+  for (const auto& [cluster, remote] : clusters) {
+    for (const auto& [ordinal, gateway] : remote.gateways) ids.insert({cluster, ordinal});
+  }
+  return ids;
+}
+
+unsigned below(std::mt19937& dice, unsigned end) { return static_cast<unsigned>(dice() % end); }
+
+tunnel::DeviceSpec device(const Clusters& clusters, const Placement& placement) {
+  return desired_device({private_key(1), 4500, 5, clusters, placement, kNoEndpoints});
+}
+
+TEST(Placement, PutsAGatewaysOwnPrefixesAtItself) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const auto placement = placement_of(clusters, all_of(clusters), {});
+  EXPECT_EQ(placement.size(), 4U);
+  EXPECT_EQ(placement.at(net("10.2.0.0/24")), (GatewayId{"west", 0}));
+  EXPECT_EQ(placement.at(net("10.2.1.0/24")), (GatewayId{"west", 1}));
+}
+
+TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
+  const Clusters clusters{{"west", remote_cluster(2, 3, 30)}, {"north", remote_cluster(3, 2, 10)}};
+  const auto before = placement_of(clusters, all_of(clusters), {});
+  auto left = all_of(clusters);
+  left.erase({"west", 1});
+  const auto after = placement_of(clusters, left, {});
+  for (const auto& [prefix, owner] : before) {
+    if (owner == GatewayId{"west", 1}) {
+      EXPECT_NE(after.at(prefix), owner);
+    } else {
+      EXPECT_EQ(after.at(prefix), owner) << prefix.to_string();
+    }
+  }
+  std::size_t moved = 0;
+  for (const auto& [owner, prefixes] : moves(before, after)) moved += prefixes.size();
+  EXPECT_EQ(moved, static_cast<std::size_t>(
+                       std::count_if(before.begin(), before.end(), [](const auto& one) {
+                         return one.second == GatewayId{"west", 1};
+                       })));
+}
+
+TEST(Placement, ADrainingGatewayCarriesOnlyIfNobodyElseCan) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const std::set<GatewayId> draining{{"west", 0}};
+  for (const auto& [prefix, owner] : placement_of(clusters, all_of(clusters), draining)) {
+    EXPECT_EQ(owner.ordinal, 1U);
+  }
+  for (const auto& [prefix, owner] : placement_of(clusters, {{"west", 0}}, draining)) {
+    EXPECT_EQ(owner.ordinal, 0U);
+  }
+}
+
+TEST(Placement, WhereNobodyWorksAllCountAsUsable) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  EXPECT_EQ(placement_of(clusters, {}, {}), placement_of(clusters, all_of(clusters), {}));
+}
+
+TEST(Placement, AClusterWithoutGatewaysHasNoHomes) {
+  Clusters clusters{{"west", remote_cluster(2, 1, 4)}};
+  clusters["west"].gateways.clear();
+  EXPECT_TRUE(placement_of(clusters, {}, {}).empty());
+}
+
+// The other side computes from its own list: its nodes send by home_of over its gateways. Both must
+// name the same gateway, or WireGuard drops what comes from the wrong peer.
+TEST(Placement, BothSidesNameTheSameHome) {
+  std::mt19937 dice(5);
+  for (int round = 0; round < 200; ++round) {
+    const unsigned gateways = 1 + below(dice, 4);
+    const Clusters clusters{{"west", remote_cluster(2, gateways, gateways + below(dice, 20))}};
+    std::set<GatewayId> usable;
+    std::set<GatewayId> draining;
+    std::vector<api::GatewayView> theirs;
+    for (const auto& [ordinal, gateway] : clusters.at("west").gateways) {
+      const bool works = dice() % 4 != 0;
+      const bool leaves = dice() % 4 == 0;
+      if (works) usable.insert({"west", ordinal});
+      if (leaves) draining.insert({"west", ordinal});
+      theirs.push_back({ordinal, works, leaves, gateway.own});
+    }
+    if (usable.empty()) continue;
+    std::shuffle(theirs.begin(), theirs.end(), dice);
+    for (const auto& [prefix, owner] : placement_of(clusters, usable, draining)) {
+      EXPECT_EQ(api::home_of("west", prefix, theirs), owner.ordinal) << prefix.to_string();
+    }
+  }
+}
+
+TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
+  std::mt19937 dice(6);
+  for (int round = 0; round < 200; ++round) {
+    Clusters clusters{{"west", remote_cluster(2, 1 + below(dice, 3), 3 + below(dice, 9))},
+                      {"north", remote_cluster(3, 1 + below(dice, 3), 3 + below(dice, 9))}};
+    // Against all admission: two clusters with one prefix.
+    clusters["north"].cidrs.push_back(clusters["west"].cidrs[0]);
+    std::set<GatewayId> usable;
+    for (const auto& id : all_of(clusters)) {
+      if (dice() % 2 == 0) usable.insert(id);
+    }
+    const auto spec = device(clusters, placement_of(clusters, usable, {}));
+    EXPECT_EQ(spec.peers.size(), all_of(clusters).size());
+    std::set<Prefix> seen;
+    for (const auto& [key, peer] : spec.peers) {
+      EXPECT_EQ(peer.allowed_ips.count(Prefix::host(tunnel::control_address(key))), 1U);
+      for (const auto& prefix : peer.allowed_ips) EXPECT_TRUE(seen.insert(prefix).second);
+    }
+    for (const auto& prefix : clusters["west"].cidrs) EXPECT_EQ(seen.count(prefix), 1U);
+  }
+}
+
+TEST(Device, UnchangedPeersAreUntouchedByAMove) {
+  const Clusters clusters{{"north", remote_cluster(3, 1, 3)}, {"west", remote_cluster(2, 2, 4)}};
+  tunnel::FakeDriver driver;
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, all_of(clusters), {}))));
+  (void)driver.take_log();
+  auto usable = all_of(clusters);
+  usable.erase({"west", 0});
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, usable, {}))));
+  const auto log = driver.take_log();
+  const auto north = clusters.at("north").gateways.at(0).key.base64().substr(0, 8);
+  EXPECT_EQ(log.find(north), std::string::npos) << log;
+  EXPECT_FALSE(log.empty());
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, usable, {}))));
+  EXPECT_EQ(driver.take_log(), "");
+}
+
+TEST(Device, MatchesWhatItMadeAndNothingElse) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const auto spec = device(clusters, placement_of(clusters, all_of(clusters), {}));
+  tunnel::FakeDriver driver;
+  ASSERT_TRUE(driver.apply(spec));
+  EXPECT_TRUE(matches(*driver.read(), spec));
+  driver.device().peers.begin()->second.endpoint = at("203.0.113.9:1");  // it roamed
+  EXPECT_TRUE(matches(*driver.read(), spec));
+  driver.device().peers.begin()->second.allowed_ips.clear();
+  EXPECT_FALSE(matches(*driver.read(), spec));
+  driver.device().peers.erase(driver.device().peers.begin());
+  EXPECT_FALSE(matches(*driver.read(), spec));
+}
+
+}  // namespace
+}  // namespace cw::gateway

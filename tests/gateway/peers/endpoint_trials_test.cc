@@ -1,0 +1,91 @@
+#include "gateway/peers/endpoint_trials.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/gateway/scene.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::seconds;
+
+const GatewayId kPeer{"west", 0};
+const Endpoint kFirst = at("192.0.2.1:4500");
+const Endpoint kSecond = at("192.0.2.2:4500");
+const TimePoint kStart{std::chrono::hours(1)};
+const PeerSigns kNothing;
+
+struct Trials {
+  EndpointTrials trials{seconds(15)};
+  std::vector<Endpoint> candidates{kFirst, kSecond};
+  std::optional<Endpoint> pick(seconds after, const PeerSigns& signs = kNothing) {
+    return trials.pick(kPeer, candidates, signs, kStart + after);
+  }
+};
+
+TEST(EndpointTrials, GoRoundUntilOneWorks) {
+  Trials t;
+  EXPECT_EQ(t.pick(seconds(0)), kFirst);
+  EXPECT_EQ(t.pick(seconds(4)), kFirst);
+  EXPECT_EQ(t.pick(seconds(5)), kSecond);
+  EXPECT_EQ(t.pick(seconds(9)), kSecond);
+  EXPECT_EQ(t.pick(seconds(10)), kFirst);
+}
+
+TEST(EndpointTrials, KeepWhatWorks) {
+  Trials t;
+  t.pick(seconds(0));
+  EXPECT_EQ(t.pick(seconds(5)), kSecond);
+  for (int n = 6; n < 100; ++n) EXPECT_EQ(t.pick(seconds(n), {true, {}, 0}), kSecond);
+}
+
+TEST(EndpointTrials, AHandshakeOrAByteIsProgress) {
+  Trials t;
+  t.pick(seconds(0));
+  EXPECT_EQ(t.pick(seconds(4), {false, WallTime(seconds(1)), 0}), kFirst);
+  EXPECT_EQ(t.pick(seconds(8), {false, WallTime(seconds(1)), 10}), kFirst);
+  EXPECT_EQ(t.pick(seconds(22), {false, WallTime(seconds(1)), 20}), kFirst);
+}
+
+TEST(EndpointTrials, WhatWorkedIsGivenUpOnlyAfterALongerSilence) {
+  Trials t;
+  t.pick(seconds(0));
+  t.pick(seconds(1), {true, {}, 5});
+  EXPECT_EQ(t.pick(seconds(15), {false, {}, 5}), kFirst);
+  EXPECT_EQ(t.pick(seconds(16), {false, {}, 5}), kSecond);
+  EXPECT_EQ(t.pick(seconds(21), {false, {}, 5}), kFirst);
+}
+
+TEST(EndpointTrials, WithoutCandidatesThePeerMustCallUs) {
+  Trials t;
+  t.candidates.clear();
+  EXPECT_EQ(t.pick(seconds(0)), std::nullopt);
+  EXPECT_EQ(t.pick(seconds(60)), std::nullopt);
+}
+
+TEST(EndpointTrials, ANewListKeepsTheCandidateInUse) {
+  Trials t;
+  t.pick(seconds(0));
+  EXPECT_EQ(t.pick(seconds(5)), kSecond);
+  t.candidates = {at("192.0.2.9:1"), kSecond};
+  EXPECT_EQ(t.pick(seconds(6)), kSecond);
+  t.candidates = {at("192.0.2.9:1")};
+  EXPECT_EQ(t.pick(seconds(7)), at("192.0.2.9:1"));
+}
+
+TEST(EndpointTrials, OneCandidateStays) {
+  Trials t;
+  t.candidates = {kFirst};
+  for (int n = 0; n < 60; n += 5) EXPECT_EQ(t.pick(seconds(n)), kFirst);
+}
+
+TEST(EndpointTrials, ForgottenPeersStartAnew) {
+  Trials t;
+  t.pick(seconds(0));
+  t.pick(seconds(5));
+  t.trials.keep_only({});
+  EXPECT_EQ(t.pick(seconds(6)), kFirst);
+}
+
+}  // namespace
+}  // namespace cw::gateway
