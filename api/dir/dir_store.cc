@@ -111,9 +111,10 @@ class DirStore final : public Store {
     bool root = false;
   };
   void scan(Kind kind) {
+    // Watched first, listed then: a file that appears in between is seen by one or both.
+    if (info(kind).namespaced) watch_namespaces(kind);
     const auto keys = files_.list(kind);
     if (!keys) return lose({Errc::kUnavailable, keys.error().text});
-    if (info(kind).namespaced) watch_namespaces(kind);
     std::set<ObjectKey> present(keys->begin(), keys->end());
     for (const auto& key : present) {
       auto body = files_.read(kind, key);
