@@ -15,6 +15,7 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from fabric import objects  # noqa: E402
 from fabric.ctl import ctl  # noqa: E402
 from fabric.postgres import Postgres, Writer  # noqa: E402
 from fabric.services import make_service  # noqa: E402
@@ -41,6 +42,13 @@ def claim(holds, text):
     if not holds:
         raise AssertionError(f"not so: {text}")
     say(text)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def raise_clusters(world):
@@ -74,6 +82,7 @@ def start_database(east, west):
     primary = Postgres(east.pod, "primary")
     primary.make_primary()
     make_service(east.cluster, "data", "pg", {"postgres": 5432}, {"pg-0": east.pod}, headless=True)
+    west.cluster.store.put(objects.namespace("data"))  # a cluster imports what it has a namespace for
     say("causewayctl export data/pg")
     started = time.monotonic()
     ctl(east, "export", "data/pg")
@@ -161,8 +170,9 @@ def main():
             print(f"\nThe demo failed: {error}\n\n{world.logs()}", file=sys.stderr)
             return 1
         folder, holders = world.folder, [machine.pid for machine in world.machines.values()]
-    claim(not folder.exists() and not any(os.path.exists(f"/proc/{pid}") for pid in holders),
-          "nothing is left: no process, no namespace, no file")
+    # A machine's last process needs a moment to be reaped by whoever inherited it.
+    wait_until(lambda: not any(alive(pid) for pid in holders), 5, "all machines are gone")
+    claim(not folder.exists(), "nothing is left: no process, no namespace, no file")
     step("Done.")
     return 0
 
