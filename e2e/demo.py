@@ -15,7 +15,6 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fabric import objects  # noqa: E402
 from fabric.ctl import ctl  # noqa: E402
 from fabric.postgres import Postgres, Writer  # noqa: E402
 from fabric.services import make_service  # noqa: E402
@@ -82,7 +81,6 @@ def start_database(east, west):
     primary = Postgres(east.pod, "primary")
     primary.make_primary()
     make_service(east.cluster, "data", "pg", {"postgres": 5432}, {"pg-0": east.pod}, headless=True)
-    west.cluster.store.put(objects.namespace("data"))  # a cluster imports what it has a namespace for
     say("causewayctl export data/pg")
     started = time.monotonic()
     ctl(east, "export", "data/pg")

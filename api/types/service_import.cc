@@ -11,6 +11,7 @@ Result<ServiceImport> decode(const json& body) {
   ServiceImport object;
   object.meta = decode_meta(body, mistake);
   Fields fields(body, "", mistake);
+  if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& f) {
     auto& spec = object.spec;
     f.require("type", spec.type);

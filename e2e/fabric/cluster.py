@@ -156,7 +156,8 @@ class Cluster:
 
     def _write_objects(self):
         self.store.put(objects.cluster_property("cluster.clusterset.k8s.io", self.id))
-        for name in ("default", "causeway-system"):
+        # Namespace sameness (KEP-1645): a cluster imports only into namespaces that it has.
+        for name in ("default", "causeway-system", "shop", "data", "bench"):
             self.store.put(objects.namespace(name))
         for node in self.nodes:
             addresses = [node.ip] + ([node.ip6] if self.ipv6 else [])
