@@ -4,6 +4,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -134,6 +135,24 @@ class Builder final : public YAML::EventHandler {
   json root_;
 };
 
+// YAML 1.1 readers (PyYAML, Go's) take more for something else than a string: times, numbers by
+// base sixty, "yes". An editor that writes such a file back would change it.
+bool old_readers_agree(std::string_view text) {
+  for (const auto* word : {"yes", "no", "on", "off", "y", "n"}) {
+    if (text.size() == std::string_view(word).size() &&
+        std::equal(text.begin(), text.end(), word, [](char a, char b) {
+          return std::tolower(static_cast<unsigned char>(a)) == b;
+        })) {
+      return false;
+    }
+  }
+  if (text.empty() || std::string_view("0123456789+-.").find(text.front()) == text.npos)
+    return true;
+  if (text.substr(0, 2) == "0x") return false;
+  return text.find_first_of("-:_") == text.npos ||
+         text.find_first_not_of("0123456789:-+.TtZz_ ") != text.npos;
+}
+
 void emit(YAML::Emitter& out, const json& value) {
   if (value.is_object()) {
     out << YAML::BeginMap;
@@ -152,7 +171,8 @@ void emit(YAML::Emitter& out, const json& value) {
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
     // Quote whatever would not read back as this string.
-    const bool plain = plain_value(text).is_string() && text.find('\n') == std::string::npos;
+    const bool plain = plain_value(text).is_string() && text.find('\n') == std::string::npos &&
+                       old_readers_agree(text);
     if (!plain) out << YAML::DoubleQuoted;
     out << text;
   } else if (value.is_null()) {

@@ -1,0 +1,29 @@
+// Files that the directory store writes must survive other YAML readers and editors.
+#include "api/dir/yaml.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace cw::api {
+namespace {
+
+TEST(Yaml, QuotesWhatOlderReadersTakeForSomethingElse) {
+  for (const auto* text : {"2026-01-02T03:04:05Z", "2026-01-02", "yes", "Off", "n", "1:30", "0x1f",
+                           "1_000", "true", "12", ""}) {
+    const auto yaml = to_yaml({{"key", text}});
+    EXPECT_NE(yaml.find('"'), std::string::npos) << yaml;
+    EXPECT_EQ((*parse_yaml(yaml, "file"))["key"], text);
+  }
+}
+
+TEST(Yaml, LeavesOrdinaryTextPlain) {
+  for (const auto* text : {"10.2.0.0/24", "east", "gateway-0", "yesterday", "192.0.2.1"}) {
+    const auto yaml = to_yaml({{"key", text}});
+    EXPECT_EQ(yaml.find('"'), std::string::npos) << yaml;
+    EXPECT_EQ((*parse_yaml(yaml, "file"))["key"], text);
+  }
+}
+
+}  // namespace
+}  // namespace cw::api
