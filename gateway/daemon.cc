@@ -27,6 +27,7 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
     : around_(around),
       config_(config),
       file_key_(std::move(file_key)),
+      comeback_(config.hold_down),
       reconciler_(around.kernel),
       private_key_(around.loop, around.store, around.random, {config.ns, std::string(kKeysSecret)},
                    private_key_entry(config.ordinal),
@@ -97,6 +98,7 @@ Result<> Daemon::make_core() {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
   if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
+  if (core_ == nullptr) comeback_.started(others_can_take_over(), around_.loop.now());
   core_.reset();
   path_.reset();
   core_ = std::make_unique<Core>(
@@ -229,7 +231,7 @@ std::set<std::string> Daemon::reached() const {
 }
 
 void Daemon::answer(tunnel::Probe& reply) const {
-  reply.draining = draining_;
+  reply.draining = draining_ || comeback_.waits(around_.loop.now());
   if (core_ == nullptr) return;
   const auto clusters = reached();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
@@ -251,11 +253,20 @@ void Daemon::tick() {
   if (core_ == nullptr) return look_again();
   core_->tunnels.look();
   core_->tunnels.set_views(core_->probes.views());
+  watch_comeback();
   if (!not_ready().empty()) {
     kernel_dirty_ = kernel_dirty_ || !path_errors_.empty();
     return look_again();
   }
   keep_object(false);
+}
+
+void Daemon::watch_comeback() {
+  const auto now = around_.loop.now();
+  const auto stalled = last_tick_ == TimePoint{} ? Duration::zero() : now - last_tick_ - kTick;
+  last_tick_ = now;
+  comeback_.look(!core_->tunnels.working().empty(), stalled,
+                 config_.probe_interval * config_.probe_lost, others_can_take_over(), now);
 }
 
 std::vector<Endpoint> Daemon::endpoints() const {

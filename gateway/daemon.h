@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "gateway/comeback.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
 #include "gateway/path/reconcile.h"
@@ -62,6 +63,7 @@ class Daemon {
   void answer(tunnel::Probe& reply) const;
   void on_probe();
   void tick();
+  void watch_comeback();
   void keep_path();
   void keep_probes();
   void keep_feed();
@@ -80,6 +82,8 @@ class Daemon {
   std::string waiting_ = "starting";
   std::optional<tunnel::ProbeKey> probe_key_;
   bool draining_ = false;
+  Comeback comeback_;
+  TimePoint last_tick_{};
   bool kernel_dirty_ = true;
   std::optional<PathState> path_;
   std::vector<std::string> path_errors_;
