@@ -98,7 +98,11 @@ Result<> Daemon::make_core() {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
   if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
-  if (core_ == nullptr) comeback_.started(others_can_take_over(), around_.loop.now());
+  if (core_ == nullptr) {
+    // A gateway that never was has nobody's hold-down to outlast.
+    const bool was_there = world_->gateways.find(gateway_key(config_.ordinal)) != nullptr;
+    comeback_.started(was_there && others_can_take_over(), around_.loop.now());
+  }
   core_.reset();
   path_.reset();
   core_ = std::make_unique<Core>(

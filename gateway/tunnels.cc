@@ -93,16 +93,19 @@ void Tunnels::pick_endpoints() {
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const GatewayId id{cluster, ordinal};
-      PeerSigns signs{all.at(id), {}, 0};
+      PeerSigns signs{all.at(id), {}, 0, false};
       if (const auto peer = device_.peers.find(gateway.key); peer != device_.peers.end()) {
         signs.last_handshake = peer->second.last_handshake;
         signs.rx_bytes = peer->second.rx_bytes;
+        signs.session = loop_.wall_now() - signs.last_handshake < kSessionLife;
       }
-      if (const auto endpoint = trials_.pick(id, gateway.candidates, signs, now)) {
-        endpoints_[id] = *endpoint;
+      const auto pick = trials_.pick(id, gateway.candidates, signs, now);
+      if (pick.endpoint) {
+        endpoints_[id] = *pick.endpoint;
       } else {
         endpoints_.erase(id);
       }
+      if (pick.nudge) nudges_.insert(gateway.key);
     }
   }
 }
@@ -123,6 +126,18 @@ void Tunnels::look() {
   const auto before = endpoints_;
   pick_endpoints();
   if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) apply();
+  nudge();
+}
+
+// Of two sides that cross again and again only the one with the higher key starts anew.
+void Tunnels::nudge() {
+  const auto own = config_.private_key.public_key();
+  for (const auto& key : nudges_) {
+    if (own < key) continue;
+    log_debug("tunnel starts anew", {{"peer", key.base64()}});
+    if (const auto done = driver_.recreate_peer(key); !done) note(done, "start a peer anew");
+  }
+  nudges_.clear();
 }
 
 void Tunnels::apply() {

@@ -57,6 +57,7 @@ class Tunnels {
   [[nodiscard]] std::map<GatewayId, bool> works() const;
   [[nodiscard]] Placement place();
   void pick_endpoints();
+  void nudge();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
   void apply();
   void note(const Result<>& done, const std::string& what);
@@ -71,6 +72,7 @@ class Tunnels {
   Views views_;
   Placement placement_;
   std::map<GatewayId, Endpoint> endpoints_;
+  std::set<tunnel::Key> nudges_;  // peers to start anew now
   tunnel::DeviceStatus device_;
   bool applied_ = false;
   std::string error_;

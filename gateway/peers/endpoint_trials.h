@@ -17,11 +17,27 @@ namespace cw::gateway {
 // WireGuard tries a handshake every 5 s (REKEY_TIMEOUT); a new endpoint gets at least one.
 inline constexpr Duration kCandidatePatience = std::chrono::seconds(5);
 
+// Two gateways whose handshake initiations cross in flight drop each other's response, and with
+// traffic waiting on both sides each tries again exactly 5 s later, so they cross again, for ever.
+// One side then has to start anew at another moment.
+inline constexpr Duration kNudgeAfter = std::chrono::milliseconds(1500);
+
+// How long a WireGuard session lives at most (REJECT_AFTER_TIME).
+inline constexpr Duration kSessionLife = std::chrono::seconds(180);
+
 // What is seen of a peer now. Any progress since the last look means that its endpoint works.
 struct PeerSigns {
   bool usable = false;  // by our probes
   WallTime last_handshake{};
   std::uint64_t rx_bytes = 0;
+  bool session = false;  // the last handshake is younger than kSessionLife; without a session
+                         // received bytes are only handshakes that lead nowhere
+};
+
+struct EndpointPick {
+  std::optional<Endpoint> endpoint;  // none: no candidates, the peer must call us
+  bool nudge = false;                // now, once a try: no handshake came of this endpoint yet
+  friend bool operator==(const EndpointPick&, const EndpointPick&) = default;
 };
 
 class EndpointTrials {
@@ -30,9 +46,8 @@ class EndpointTrials {
   // keepalive intervals: its gateway may be restarting while its kernel goes on).
   explicit EndpointTrials(Duration silence) : silence_(silence) {}
 
-  // None: no candidates, the peer must call us.
-  std::optional<Endpoint> pick(const GatewayId& id, const std::vector<Endpoint>& candidates,
-                               const PeerSigns& signs, TimePoint now);
+  EndpointPick pick(const GatewayId& id, const std::vector<Endpoint>& candidates,
+                    const PeerSigns& signs, TimePoint now);
   void keep_only(const std::set<GatewayId>& ids);
 
  private:
@@ -40,6 +55,7 @@ class EndpointTrials {
     Endpoint endpoint;
     TimePoint since{};
     bool proven = false;
+    bool nudged = false;
     PeerSigns signs;
   };
   Duration silence_;

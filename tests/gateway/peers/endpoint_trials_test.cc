@@ -7,6 +7,7 @@
 namespace cw::gateway {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 const GatewayId kPeer{"west", 0};
@@ -19,7 +20,10 @@ struct Trials {
   EndpointTrials trials{seconds(15)};
   std::vector<Endpoint> candidates{kFirst, kSecond};
   std::optional<Endpoint> pick(seconds after, const PeerSigns& signs = kNothing) {
-    return trials.pick(kPeer, candidates, signs, kStart + after);
+    return trials.pick(kPeer, candidates, signs, kStart + after).endpoint;
+  }
+  bool nudged(milliseconds after, const PeerSigns& signs = kNothing) {
+    return trials.pick(kPeer, candidates, signs, kStart + after).nudge;
   }
 };
 
@@ -36,24 +40,50 @@ TEST(EndpointTrials, KeepWhatWorks) {
   Trials t;
   t.pick(seconds(0));
   EXPECT_EQ(t.pick(seconds(5)), kSecond);
-  for (int n = 6; n < 100; ++n) EXPECT_EQ(t.pick(seconds(n), {true, {}, 0}), kSecond);
+  for (int n = 6; n < 100; ++n) EXPECT_EQ(t.pick(seconds(n), {true, {}, 0, true}), kSecond);
 }
 
 TEST(EndpointTrials, AHandshakeOrAByteIsProgress) {
   Trials t;
   t.pick(seconds(0));
-  EXPECT_EQ(t.pick(seconds(4), {false, WallTime(seconds(1)), 0}), kFirst);
-  EXPECT_EQ(t.pick(seconds(8), {false, WallTime(seconds(1)), 10}), kFirst);
-  EXPECT_EQ(t.pick(seconds(22), {false, WallTime(seconds(1)), 20}), kFirst);
+  EXPECT_EQ(t.pick(seconds(4), {false, WallTime(seconds(1)), 0, true}), kFirst);
+  EXPECT_EQ(t.pick(seconds(8), {false, WallTime(seconds(1)), 10, true}), kFirst);
+  EXPECT_EQ(t.pick(seconds(22), {false, WallTime(seconds(1)), 20, true}), kFirst);
+}
+
+TEST(EndpointTrials, BytesWithoutASessionAreNoProgress) {
+  Trials t;
+  t.pick(seconds(0));
+  EXPECT_EQ(t.pick(seconds(4), {false, {}, 148, false}), kFirst);
+  EXPECT_EQ(t.pick(seconds(5), {false, {}, 296, false}), kSecond);
+}
+
+TEST(EndpointTrials, ATryWithoutHandshakeIsNudgedOnce) {
+  Trials t;
+  EXPECT_FALSE(t.nudged(milliseconds(0)));
+  EXPECT_FALSE(t.nudged(milliseconds(1400)));
+  EXPECT_TRUE(t.nudged(milliseconds(1500)));
+  EXPECT_FALSE(t.nudged(milliseconds(2500)));
+  EXPECT_FALSE(t.nudged(milliseconds(5000)));  // the next candidate
+  EXPECT_TRUE(t.nudged(milliseconds(6500)));
+}
+
+TEST(EndpointTrials, WhatWorkedIsNotNudged) {
+  Trials t;
+  t.nudged(milliseconds(0));
+  EXPECT_FALSE(t.nudged(milliseconds(500), {true, {}, 5, true}));
+  for (int n = 1000; n < 15000; n += 500) {
+    EXPECT_FALSE(t.nudged(milliseconds(n), {false, {}, 5, true})) << n;
+  }
 }
 
 TEST(EndpointTrials, WhatWorkedIsGivenUpOnlyAfterALongerSilence) {
   Trials t;
   t.pick(seconds(0));
-  t.pick(seconds(1), {true, {}, 5});
-  EXPECT_EQ(t.pick(seconds(15), {false, {}, 5}), kFirst);
-  EXPECT_EQ(t.pick(seconds(16), {false, {}, 5}), kSecond);
-  EXPECT_EQ(t.pick(seconds(21), {false, {}, 5}), kFirst);
+  t.pick(seconds(1), {true, {}, 5, true});
+  EXPECT_EQ(t.pick(seconds(15), {false, {}, 5, true}), kFirst);
+  EXPECT_EQ(t.pick(seconds(16), {false, {}, 5, true}), kSecond);
+  EXPECT_EQ(t.pick(seconds(21), {false, {}, 5, true}), kFirst);
 }
 
 TEST(EndpointTrials, WithoutCandidatesThePeerMustCallUs) {
