@@ -5,7 +5,7 @@ namespace cw::discovery {
 namespace {
 
 constexpr std::array<const char*, 17> kRcodeNames = {
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7", "8",
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7",      "8",
     "9",       "10",      "11",       "12",       "13",     "14",      "15", "BADVERS"};
 
 }  // namespace
@@ -30,9 +30,11 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   for (const auto& at : config.listen) {
     if (!at.address.is_unspecified()) controller.table.servers.push_back(at.address);
   }
-  app->controller_ = std::make_unique<Controller>(
-      loop, *app->store_, app->random_, std::move(controller),
-      [raw = app.get()](std::shared_ptr<const dns::Table> table) { raw->server_->publish(std::move(table)); });
+  app->controller_ =
+      std::make_unique<Controller>(loop, *app->store_, app->random_, std::move(controller),
+                                   [raw = app.get()](std::shared_ptr<const dns::Table> table) {
+                                     raw->server_->publish(std::move(table));
+                                   });
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
     auto status = StatusServer::listen(loop, *config.status, app->metrics_,
@@ -40,7 +42,8 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
     if (!status) return fail(Errc::kInvalid, status.error().text);
     app->status_ = std::move(*status);
   }
-  for (const auto& at : app->server_->bound()) log_info("DNS server listens", {{"address", at.to_string()}});
+  for (const auto& at : app->server_->bound())
+    log_info("DNS server listens", {{"address", at.to_string()}});
   return app;
 }
 
@@ -53,15 +56,22 @@ void App::refresh_metrics() {
   for (std::size_t i = 0; i < kRcodeNames.size(); ++i) {
     const auto now = from.rcodes[i].load(std::memory_order_relaxed);
     if (now == 0) continue;
-    add(i, now, metrics_.counter("causeway_dns_responses_total", "DNS responses by rcode.",
-                                 {{"rcode", kRcodeNames[i]}}));
+    add(i, now,
+        metrics_.counter("causeway_dns_responses_total", "DNS responses by rcode.",
+                         {{"rcode", kRcodeNames[i]}}));
   }
-  add(17, from.udp, metrics_.counter("causeway_dns_queries_total", "DNS queries answered.", {{"transport", "udp"}}));
-  add(18, from.tcp, metrics_.counter("causeway_dns_queries_total", "DNS queries answered.", {{"transport", "tcp"}}));
-  add(19, from.dropped, metrics_.counter("causeway_dns_dropped_total", "Messages that got no answer."));
+  add(17, from.udp,
+      metrics_.counter("causeway_dns_queries_total", "DNS queries answered.",
+                       {{"transport", "udp"}}));
+  add(18, from.tcp,
+      metrics_.counter("causeway_dns_queries_total", "DNS queries answered.",
+                       {{"transport", "tcp"}}));
+  add(19, from.dropped,
+      metrics_.counter("causeway_dns_dropped_total", "Messages that got no answer."));
   metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
       .set(static_cast<double>(controller_->view().services.size()));
-  metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.").set(controller_->leader() ? 1 : 0);
+  metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.")
+      .set(controller_->leader() ? 1 : 0);
 }
 
 }  // namespace cw::discovery

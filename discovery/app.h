@@ -17,7 +17,8 @@ namespace cw::discovery {
 class App {
  public:
   // kInvalid and what a person must mend: exit code 2; kUnavailable store: the caller tries again.
-  [[nodiscard]] static Result<std::unique_ptr<App>> start(EventLoop& loop, const StartConfig& config);
+  [[nodiscard]] static Result<std::unique_ptr<App>> start(EventLoop& loop,
+                                                          const StartConfig& config);
   // Hands the Lease over, then calls back.
   void stop(std::function<void()> done) { controller_->release(std::move(done)); }
 

@@ -53,14 +53,16 @@ void Controller::look() {
   (void)book_.update(cluster, exports_.items(), services_.items(), slices_.items(),
                      pod_cidrs(nodes_.items()));  // all entries are looked at below
   const auto now = loop_.wall_now();
-  view_ = view_of({cluster, book_.entries(), remote_.items(), peers_.items(), now, config_.stale_drop});
+  view_ =
+      view_of({cluster, book_.entries(), remote_.items(), peers_.items(), now, config_.stale_drop});
   drop_timer_.reset();
   if (view_.next_drop) {
     drop_timer_ = loop_.after(*view_.next_drop - now, [this] { debounce_.poke(); });
   }
   std::vector<dns::TableService> table;
   table.reserve(view_.services.size());
-  for (const auto& [key, service] : view_.services) table.push_back({&service.merged, service.stale});
+  for (const auto& [key, service] : view_.services)
+    table.push_back({&service.merged, service.stale});
   const auto serial = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
   publish_(std::make_shared<dns::Table>(config_.table, table, static_cast<std::uint32_t>(serial)));
   if (lease_.leader()) write();

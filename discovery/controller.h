@@ -1,5 +1,5 @@
-// Discovery's heart: watches the resources, keeps the DNS table current on every replica, and on the
-// one that holds the Lease writes ServiceImports and export conditions. Loop thread only.
+// Discovery's heart: watches the resources, keeps the DNS table current on every replica, and on
+// the one that holds the Lease writes ServiceImports and export conditions. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,8 @@ struct ControllerConfig {
 class Controller {
  public:
   using Publish = std::function<void(std::shared_ptr<const dns::Table>)>;
-  Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config, Publish publish);
+  Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
+             Publish publish);
 
   // Why not ready; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;

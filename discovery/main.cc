@@ -1,7 +1,6 @@
 // causeway-discovery: MCS controllers and the DNS server of clusterset.local.
-#include <csignal>
-
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "discovery/app.h"

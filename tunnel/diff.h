@@ -27,8 +27,7 @@ struct DeviceChange {
   std::optional<Key> private_key;
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> fwmark;
-  std::vector<PeerChange>
-      peers;  // removals, then gains (a prefix moves in one go), then losses
+  std::vector<PeerChange> peers;  // removals, then gains (a prefix moves in one go), then losses
   [[nodiscard]] bool empty() const {
     return !private_key && !listen_port && !fwmark && peers.empty();
   }

@@ -1,6 +1,7 @@
 // A cache of one kind that keeps itself current: lists, watches, lists again when its version has
-// expired or, after a pause, when the store was away. Objects that do not decode keep their last good state
-// and are reported once per version through on_bad. Decoded values only: the JSON is dropped.
+// expired or, after a pause, when the store was away. Objects that do not decode keep their last
+// good state and are reported once per version through on_bad. Decoded values only: the JSON is
+// dropped.
 #pragma once
 
 #include <map>
@@ -70,8 +71,9 @@ class Informer {
                                if (error.code == Errc::kExpired) {
                                  timer_ = loop_.after(Duration::zero(), [this] { relist(); });
                                } else {
-                                 // Listing again, not just watching: an answer is what tells that the store is back.
-             retry_later(error, [this] { relist(); });
+                                 // Listing again, not just watching: an answer is what tells that
+                                 // the store is back.
+                                 retry_later(error, [this] { relist(); });
                                }
                              }});
   }

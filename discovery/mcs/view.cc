@@ -40,7 +40,8 @@ View view_of(const ViewInputs& inputs) {
       view.next_drop = std::min(view.next_drop.value_or(drop_at), drop_at);
     }
     records[record.service].push_back(RecordPtr(remote, &remote->spec));
-    if (remote->status.stale || away.count(record.cluster) != 0) stale[record.service].insert(record.cluster);
+    if (remote->status.stale || away.count(record.cluster) != 0)
+      stale[record.service].insert(record.cluster);
   }
   for (auto& [key, list] : records) {
     view.services.emplace(key, ClustersetService{merge(std::move(list)), std::move(stale[key])});
@@ -54,8 +55,8 @@ std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {
   return {out.begin(), out.end()};
 }
 
-std::map<api::ObjectKey, api::ServiceImport> desired_imports(const View& view,
-                                                             const Items<api::Namespace>& namespaces) {
+std::map<api::ObjectKey, api::ServiceImport> desired_imports(
+    const View& view, const Items<api::Namespace>& namespaces) {
   std::map<api::ObjectKey, api::ServiceImport> out;
   for (const auto& [key, service] : view.services) {
     if (namespaces.count({"", key.ns}) == 0) continue;
@@ -79,11 +80,15 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
   auto valid = entry.valid;
   valid.observed_generation = generation;
   const bool exported = entry.record != nullptr;
-  Condition ready{"Ready", exported ? ConditionStatus::kTrue : ConditionStatus::kFalse,
+  Condition ready{"Ready",
+                  exported ? ConditionStatus::kTrue : ConditionStatus::kFalse,
                   exported ? "Ready" : "Pending",
-                  exported ? "other clusters may pull it" : "waits until the export is valid", generation, {}};
-  Condition conflict{"Conflict", ConditionStatus::kFalse, "NoConflicts", "no other cluster disagrees",
-                     generation, {}};
+                  exported ? "other clusters may pull it" : "waits until the export is valid",
+                  generation,
+                  {}};
+  Condition conflict{"Conflict",    ConditionStatus::kFalse,
+                     "NoConflicts", "no other cluster disagrees",
+                     generation,    {}};
   const auto found = view.services.find(object.meta.key);
   if (exported && found != view.services.end() && found->second.merged.conflict) {
     conflict.status = ConditionStatus::kTrue;

@@ -1,5 +1,5 @@
-// Everything discovery concludes from the resources it sees: which services the clusterset has, what
-// to write about them, whose endpoints are stale. Pure: snapshots in, wanted objects out.
+// Everything discovery concludes from the resources it sees: which services the clusterset has,
+// what to write about them, whose endpoints are stale. Pure: snapshots in, wanted objects out.
 #pragma once
 
 #include <map>

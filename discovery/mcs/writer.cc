@@ -11,7 +11,8 @@ namespace {
 bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::Condition>& wanted,
                       WallTime now) {
   bool changed = false;
-  for (const auto& condition : wanted) changed = api::set_condition(have, condition, now) || changed;
+  for (const auto& condition : wanted)
+    changed = api::set_condition(have, condition, now) || changed;
   return changed;
 }
 
@@ -33,11 +34,11 @@ void ImportWriter::pass() {
   // ServiceImports are the controller's alone (KEP-1645): what nobody exports goes.
   for (const auto& [key, object] : imports_.items()) {
     if (in_flight_.size() >= kInFlight) return;
-    if (wanted_imports_.count(key) != 0 || in_flight_.count({Kind::kServiceImport, key}) != 0) continue;
-    in_flight_[{Kind::kServiceImport, key}] =
-        store_.remove(Kind::kServiceImport, key, object->meta.resource_version, [this, k = key](Result<> r) {
-          finish(Kind::kServiceImport, k, r ? nullptr : &r.error());
-        });
+    if (wanted_imports_.count(key) != 0 || in_flight_.count({Kind::kServiceImport, key}) != 0)
+      continue;
+    in_flight_[{Kind::kServiceImport, key}] = store_.remove(
+        Kind::kServiceImport, key, object->meta.resource_version,
+        [this, k = key](Result<> r) { finish(Kind::kServiceImport, k, r ? nullptr : &r.error()); });
   }
   for (const auto& [key, conditions] : wanted_conditions_) {
     if (in_flight_.size() >= kInFlight) return;
@@ -68,8 +69,9 @@ bool ImportWriter::fix_import(const ObjectKey& key, const api::ServiceImport& wa
   next.meta.annotations = wanted.meta.annotations;
   if (!(next == *have)) {
     write(Kind::kServiceImport, key, [&](api::Store::WriteDone done) {
-      return store_.update({Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
-                           std::move(done));
+      return store_.update(
+          {Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
+          std::move(done));
     });
     return true;
   }
@@ -80,8 +82,9 @@ bool ImportWriter::fix_import(const ObjectKey& key, const api::ServiceImport& wa
   (void)merge_conditions(next.status.conditions, conditions, loop_.wall_now());
   if (next == *have) return false;
   write(Kind::kServiceImport, key, [&](api::Store::WriteDone done) {
-    return store_.update_status({Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
-                                std::move(done));
+    return store_.update_status(
+        {Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
+        std::move(done));
   });
   return true;
 }
@@ -101,11 +104,13 @@ void ImportWriter::fix_export(const api::ServiceExport& object,
 void ImportWriter::finish(Kind kind, const ObjectKey& key, const Error* error) {
   if (error != nullptr && error->code != Errc::kConflict && error->code != Errc::kNotFound &&
       error->code != Errc::kExists) {
-    log_warn("write failed", {{"kind", api::info(kind).name}, {"name", key.to_string()}, {"error", error->text}});
+    log_warn("write failed",
+             {{"kind", api::info(kind).name}, {"name", key.to_string()}, {"error", error->text}});
   }
   // The handle is this callback's own: it goes in the next turn, and so does the next look. After a
   // success the cache may lag behind by a turn; a stale look ends in a conflict and is repeated.
-  const auto pause = error == nullptr ? std::chrono::milliseconds(2) : std::chrono::milliseconds(300);
+  const auto pause =
+      error == nullptr ? std::chrono::milliseconds(2) : std::chrono::milliseconds(300);
   auto& timer = error == nullptr ? next_ : retry_;
   auto done = std::make_shared<Handle>(loop_.after(std::chrono::milliseconds(1), [this, kind, key] {
     in_flight_.erase({kind, key});

@@ -1,6 +1,6 @@
 // Brings ServiceImports and the conditions of ServiceExports in the store to what is wanted: diff
-// against the caches, at most kInFlight writes at a time, a failed one again after a pause. Only the
-// holder of the discovery Lease has one.
+// against the caches, at most kInFlight writes at a time, a failed one again after a pause. Only
+// the holder of the discovery Lease has one.
 #pragma once
 
 #include <map>

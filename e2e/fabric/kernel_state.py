@@ -22,6 +22,8 @@ NOISE = (
     (re.compile(r"\b(\w+_timer) +[0-9.]+"), r"\1 T"),
     (re.compile(r"\b(topology_change|topology_change_detected) \d"), r"\1 N"),
     (re.compile(r"\boffload_fwd_mark \d"), ""),
+    # A bridge is UNKNOWN until its first port has forwarded for a while, then UP.
+    (re.compile(r"(\bcni0: .*\bstate) \w+"), r"\1 S"),
 )
 
 

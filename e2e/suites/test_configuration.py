@@ -1,5 +1,6 @@
 """Mistakes of configuration: one clear line and exit code 2, or a retry, as fits."""
 
+import copy
 import subprocess
 
 import pytest
@@ -117,15 +118,22 @@ def test_wrong_flags(cluster, world, program):
     assert done.returncode == 2
 
 
+@pytest.fixture(scope="module")
+def daemons(cluster):
+    return Causeway(cluster)
+
+
 @pytest.fixture
-def causeway(cluster):
-    made = Causeway(cluster)
-    yield made
-    for daemon in made.all:
+def causeway(daemons):
+    configs = [copy.deepcopy(daemon.config) for daemon in daemons.all]
+    yield daemons
+    for daemon, config in zip(daemons.all, configs):
         if daemon.running():
             daemon.kill()
-    for daemon in made.gateways + made.agents:
-        daemon.cleanup()
+        daemon.config = config
+    for daemon in daemons.gateways + daemons.agents:
+        if daemon.config_file.exists():  # it was started
+            daemon.cleanup()
 
 
 @pytest.fixture
@@ -136,7 +144,7 @@ def squatter(cluster):
     def take(protocol, port):
         kind = "UDP4-RECV" if protocol == "udp" else "TCP4-LISTEN"
         machine = cluster.gateway_nodes[0].machine
-        process = machine.spawn("squatter", "socat", f"{kind}:{port}", "-")
+        process = machine.spawn("squatter", "socat", "-u", f"{kind}:{port}", "STDOUT")
         flag = "-lun" if protocol == "udp" else "-ltn"
         wait_until(lambda: f":{port} " in machine.out("ss", flag), 5, "the port is taken")
         taken.append(process)

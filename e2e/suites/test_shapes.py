@@ -22,9 +22,10 @@ def test_a_cluster_behind_nat(own_world):
     assert not ping(open_.cluster.gateway_nodes[0].machine, hidden.cluster.gateway_nodes[0].ip)
     join(open_, hidden)
     all_pairs_keep_addresses(open_, hidden)
-    for gateway in open_.store.list("Gateway"):
-        for tunnel in gateway["status"]["tunnels"]:
-            assert "172.20.2." not in tunnel["endpoint"], "the endpoint is not the NAT's address"
+    wait_until(lambda: all(tunnel.get("endpoint") for _, tunnel in open_.causeway.tunnels()), 15,
+               "every tunnel's endpoint is told")
+    for _, tunnel in open_.causeway.tunnels():
+        assert "172.20.2." not in tunnel["endpoint"], "the endpoint is not the NAT's address"
     # The gateway that calls restarts: its new source port must be found.
     hidden.causeway.gateways[0].restart()
     wait_until_reached(open_, hidden)

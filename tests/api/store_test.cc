@@ -249,7 +249,7 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   loop_.advance(seconds(60));
   EXPECT_TRUE(a->leader());
   EXPECT_FALSE(b->leader());
-  a.reset();  // died
+  a.reset();                   // died
   loop_.advance(seconds(12));  // its last renewal was up to 2.4 s earlier
   EXPECT_FALSE(b->leader());
   loop_.advance(seconds(8));
