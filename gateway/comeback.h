@@ -1,9 +1,9 @@
-// When a gateway that was away takes its prefixes back. Its nodes and the remote gateways each see
-// it again at a time of their own, seconds apart; if each ended a hold-down of its own, one side
-// would send where the other does not expect it yet, and WireGuard drops that. So the gateway
-// itself ends the wait, for all at once: after a comeback it answers every probe as a draining one
-// does ("only if there is nobody else"), a little longer than their hold-downs last. Pure: time is
-// an argument.
+// How a gateway that was away takes its prefixes back. Its nodes and the remote gateways each see
+// it again at a time of their own, up to seconds apart (detectors damp flapping), and each holds it
+// down from then on; if those hold-downs ended seconds apart, one side would send where the other
+// does not expect it yet, and WireGuard drops that. So the gateway gives all of them one start:
+// after a comeback it answers every probe as a draining one does ("only if there is nobody else")
+// until everybody has seen it; the hold-downs begin when it stops. Pure: time is an argument.
 #pragma once
 
 #include <optional>
@@ -12,16 +12,15 @@
 
 namespace cw::gateway {
 
-// The others' damped detectors see a comeback up to this much later than it happened.
-inline constexpr Duration kComebackMargin = std::chrono::seconds(10);
+// The others' damped detectors see a comeback up to this much later than it happened: at most 48
+// replies in a row (tunnel/probe/detector.h), 7.2 s at the nodes' interval.
+inline constexpr Duration kComebackWait = std::chrono::seconds(10);
 
 class Comeback {
  public:
-  explicit Comeback(Duration hold_down) : wait_(hold_down + kComebackMargin) {}
-
   // We start, and somebody else carries already. (When nobody does there is nothing to wait for.)
   void started(bool others_carry, TimePoint now) {
-    if (others_carry) until_ = now + wait_;
+    if (others_carry) until_ = now + kComebackWait;
   }
   // Called often, with whether any tunnel works and how long the process had not run before: after
   // a stall or the loss of everything the others have moved away.
@@ -34,12 +33,11 @@ class Comeback {
     } else if (worked_) {
       lost_all_ = true;
     }
-    if ((back || stalled > detection) && others_carry) until_ = now + wait_;
+    if ((back || stalled > detection) && others_carry) until_ = now + kComebackWait;
   }
   [[nodiscard]] bool waits(TimePoint now) const { return until_ && now < *until_; }
 
  private:
-  Duration wait_;
   std::optional<TimePoint> until_;
   bool worked_ = false;
   bool lost_all_ = false;

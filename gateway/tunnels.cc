@@ -44,14 +44,18 @@ std::optional<TimePoint> Tunnels::next_end() const { return hold_down_.next_end(
 
 Placement Tunnels::place() {
   const auto now = loop_.now();
-  const auto all = works();
-  hold_down_.update(all, now);
-  std::set<GatewayId> draining;
-  for (const auto& [id, good] : all) {
+  Standings standings;
+  std::map<GatewayId, bool> good;
+  for (const auto& [id, working] : works()) {
     const auto view = views_.find(target_name(id));
-    if (view != views_.end() && view->second.draining) draining.insert(id);
+    const bool draining = view != views_.end() && view->second.draining;
+    if (working) standings.working.insert(id);
+    if (draining) standings.draining.insert(id);
+    good[id] = working && !draining;
   }
-  return placement_of(clusters_, hold_down_.usable(now), draining);
+  hold_down_.update(good, now);
+  standings.held = hold_down_.held(now);
+  return placement_of(clusters_, standings, placement_);
 }
 
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {

@@ -4,23 +4,41 @@
 
 namespace cw::gateway {
 
+namespace {
+
+// 0 good, 1 waits after a comeback, 2 draining, 3 does not work.
+int rank_of(const GatewayId& id, const Standings& standings, bool carries) {
+  if (standings.working.count(id) == 0) return 3;
+  if (standings.draining.count(id) != 0) return 2;
+  return standings.held.count(id) != 0 && !carries ? 1 : 0;
+}
+
+}  // namespace
+
 Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
-                       const std::set<GatewayId>& usable, const std::set<GatewayId>& draining) {
+                       const Standings& standings, const Placement& before) {
   Placement placement;
   for (const auto& [cluster, remote] : clusters) {
     std::vector<api::GatewayView> views;
     for (const auto& [ordinal, gateway] : remote.gateways) {
-      const GatewayId id{cluster, ordinal};
-      views.push_back({ordinal, usable.count(id) != 0, draining.count(id) != 0, gateway.own});
-    }
-    if (std::none_of(views.begin(), views.end(), [](const auto& view) { return view.usable; })) {
-      for (auto& view : views) view.usable = true;
+      views.push_back({ordinal, true, false, gateway.own});
     }
     for (const auto& prefix : remote.cidrs) {
-      // emplace: should two clusters hold one prefix against all admission, the first keeps it.
-      if (const auto home = api::home_of(cluster, prefix, views)) {
-        placement.emplace(prefix, GatewayId{cluster, *home});
+      const auto current = before.find(prefix);
+      std::optional<GatewayId> home;
+      int best = 4;
+      for (const auto ordinal : api::home_order(cluster, prefix, views)) {
+        const GatewayId id{cluster, ordinal};
+        const bool carries = current != before.end() && current->second == id;
+        auto rank = rank_of(id, standings, carries);
+        if (rank == 3 && !carries) rank = 4;  // better nowhere else than where it was
+        if (rank < best || !home) {
+          best = rank;
+          home = id;
+        }
       }
+      // emplace: should two clusters hold one prefix against all admission, the first keeps it.
+      if (home) placement.emplace(prefix, *home);
     }
   }
   return placement;

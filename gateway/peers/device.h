@@ -17,12 +17,19 @@ namespace cw::gateway {
 // one owner.
 using Placement = std::map<Prefix, GatewayId>;
 
-// The homes of all remote prefixes. `usable`: may carry by our probes (HoldDown); where none of a
-// cluster may, all count as usable, so that its prefixes stay somewhere. `draining`: by their own
-// word.
+// The remote gateways as we see them.
+struct Standings {
+  std::set<GatewayId> working;   // by our probes
+  std::set<GatewayId> draining;  // by their own word
+  std::set<GatewayId> held;      // came back lately (HoldDown)
+};
+
+// The homes of all remote prefixes, by the rule of the nodes that send (routeagent/choose): in the
+// prefix's order the first gateway that works; before one that waits or drains whoever does not;
+// who carries the prefix now (`before`) is not moved away from because it came back lately. Where
+// nobody works it stays where it was.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
-                                     const std::set<GatewayId>& usable,
-                                     const std::set<GatewayId>& draining);
+                                     const Standings& standings, const Placement& before);
 
 struct DeviceInput {
   tunnel::Key private_key;

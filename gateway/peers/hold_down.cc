@@ -1,55 +1,38 @@
 #include "gateway/peers/hold_down.h"
 
-#include <algorithm>
-
 namespace cw::gateway {
 
-bool HoldDown::held(const GatewayId& id, TimePoint now) const {
-  const auto found = states_.find(id);
-  return found != states_.end() && found->second.works && found->second.held_until &&
-         *found->second.held_until > now;
-}
-
-// Somebody else of the cluster works and does not wait.
-bool HoldDown::carried(const GatewayId& id, TimePoint now) const {
-  return std::any_of(states_.begin(), states_.end(), [&](const auto& entry) {
-    return entry.first.cluster == id.cluster && entry.first != id && entry.second.works &&
-           !held(entry.first, now);
-  });
-}
-
-void HoldDown::update(const std::map<GatewayId, bool>& works, TimePoint now) {
-  std::erase_if(states_, [&](const auto& entry) { return works.count(entry.first) == 0; });
-  // Falls first, so that what comes back at the same moment sees who is left.
-  for (const auto& [id, good] : works) {
-    auto& state = states_[id];
-    if (!good) {
-      state.works = false;
-      state.held_until.reset();
+void HoldDown::update(const std::map<GatewayId, bool>& good, TimePoint now) {
+  std::erase_if(standings_, [&](const auto& entry) { return good.count(entry.first) == 0; });
+  std::set<std::string> alive;
+  for (const auto& [id, is_good] : good) {
+    auto& standing = standings_[id];
+    if (is_good) alive.insert(id.cluster);
+    if (is_good && !standing.good) {
+      standing.held_until.reset();
+      if (standing.ever_good) standing.held_until = now + hold_;
+      standing.ever_good = true;
     }
+    standing.good = is_good;
   }
-  for (const auto& [id, good] : works) {
-    auto& state = states_[id];
-    if (!good || state.works) continue;
-    if (state.worked_once && carried(id, now)) state.held_until = now + hold_;
-    state.works = true;
-    state.worked_once = true;
+  for (auto& [id, standing] : standings_) {
+    if (alive.count(id.cluster) == 0) standing = Standing{};
   }
 }
 
-std::set<GatewayId> HoldDown::usable(TimePoint now) const {
-  std::set<GatewayId> result;
-  for (const auto& [id, state] : states_) {
-    if (state.works && (!held(id, now) || !carried(id, now))) result.insert(id);
+std::set<GatewayId> HoldDown::held(TimePoint now) const {
+  std::set<GatewayId> ids;
+  for (const auto& [id, standing] : standings_) {
+    if (standing.good && standing.held_until && *standing.held_until > now) ids.insert(id);
   }
-  return result;
+  return ids;
 }
 
 std::optional<TimePoint> HoldDown::next_end(TimePoint now) const {
   std::optional<TimePoint> next;
-  for (const auto& [id, state] : states_) {
-    if (!held(id, now)) continue;
-    if (!next || *state.held_until < *next) next = state.held_until;
+  for (const auto& id : held(now)) {
+    const auto end = *standings_.at(id).held_until;
+    if (!next || end < *next) next = end;
   }
   return next;
 }

@@ -12,19 +12,19 @@ const TimePoint kStart{std::chrono::hours(1)};
 constexpr Duration kDetection = milliseconds(300);
 
 struct Story {
-  Comeback comeback{seconds(120)};
+  Comeback comeback;
   void look(seconds after, bool any, Duration stalled = Duration::zero(), bool others = true) {
     comeback.look(any, stalled, kDetection, others, kStart + after);
   }
   bool waits(seconds after) { return comeback.waits(kStart + after); }
 };
 
-TEST(Comeback, AStartBesideOthersWaitsLongerThanTheirHoldDown) {
+TEST(Comeback, AStartBesideOthersWaitsUntilAllHaveSeenIt) {
   Story s;
   s.comeback.started(true, kStart);
-  EXPECT_TRUE(s.waits(seconds(120)));
-  EXPECT_TRUE(s.waits(seconds(129)));
-  EXPECT_FALSE(s.waits(seconds(130)));
+  EXPECT_TRUE(s.waits(seconds(0)));
+  EXPECT_TRUE(s.waits(seconds(9)));
+  EXPECT_FALSE(s.waits(seconds(10)));
 }
 
 TEST(Comeback, AStartAloneDoesNotWait) {
@@ -48,7 +48,7 @@ TEST(Comeback, LosingEverythingIsWaitedForAfterwards) {
   s.look(seconds(50), true);
   EXPECT_TRUE(s.waits(seconds(50)));
   s.look(seconds(51), true);
-  EXPECT_FALSE(s.waits(seconds(180)));
+  EXPECT_FALSE(s.waits(seconds(60)));
 }
 
 TEST(Comeback, AStallLongerThanDetectionIsOne) {

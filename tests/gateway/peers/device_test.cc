@@ -28,7 +28,7 @@ tunnel::DeviceSpec device(const Clusters& clusters, const Placement& placement) 
 
 TEST(Placement, PutsAGatewaysOwnPrefixesAtItself) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto placement = placement_of(clusters, all_of(clusters), {});
+  const auto placement = placement_of(clusters, {all_of(clusters), {}, {}}, {});
   EXPECT_EQ(placement.size(), 4U);
   EXPECT_EQ(placement.at(net("10.2.0.0/24")), (GatewayId{"west", 0}));
   EXPECT_EQ(placement.at(net("10.2.1.0/24")), (GatewayId{"west", 1}));
@@ -36,10 +36,10 @@ TEST(Placement, PutsAGatewaysOwnPrefixesAtItself) {
 
 TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
   const Clusters clusters{{"west", remote_cluster(2, 3, 30)}, {"north", remote_cluster(3, 2, 10)}};
-  const auto before = placement_of(clusters, all_of(clusters), {});
+  const auto before = placement_of(clusters, {all_of(clusters), {}, {}}, {});
   auto left = all_of(clusters);
   left.erase({"west", 1});
-  const auto after = placement_of(clusters, left, {});
+  const auto after = placement_of(clusters, {left, {}, {}}, before);
   for (const auto& [prefix, owner] : before) {
     if (owner == GatewayId{"west", 1}) {
       EXPECT_NE(after.at(prefix), owner);
@@ -58,17 +58,41 @@ TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
 TEST(Placement, ADrainingGatewayCarriesOnlyIfNobodyElseCan) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const std::set<GatewayId> draining{{"west", 0}};
-  for (const auto& [prefix, owner] : placement_of(clusters, all_of(clusters), draining)) {
+  for (const auto& [prefix, owner] : placement_of(clusters, {all_of(clusters), draining, {}}, {})) {
     EXPECT_EQ(owner.ordinal, 1U);
   }
-  for (const auto& [prefix, owner] : placement_of(clusters, {{"west", 0}}, draining)) {
+  for (const auto& [prefix, owner] : placement_of(clusters, {{{"west", 0}}, draining, {}}, {})) {
     EXPECT_EQ(owner.ordinal, 0U);
   }
 }
 
-TEST(Placement, WhereNobodyWorksAllCountAsUsable) {
+TEST(Placement, WhereNobodyWorksItStaysWhereItWas) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  EXPECT_EQ(placement_of(clusters, {}, {}), placement_of(clusters, all_of(clusters), {}));
+  const auto homes = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  EXPECT_EQ(placement_of(clusters, {}, {}), homes);  // from the start: the order's first
+  const auto one = placement_of(clusters, {{{"west", 1}}, {}, {}}, homes);
+  EXPECT_EQ(placement_of(clusters, {}, one), one);
+}
+
+TEST(Placement, WhoCameBackLatelyWaitsForTheOneThatCarries) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const GatewayId back{"west", 0};
+  const auto homes = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  const auto without = placement_of(clusters, {{{"west", 1}}, {}, {}}, homes);
+  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, {back}}, without), without);
+  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, {}}, without), homes);
+  // It goes before one that drains, and before nobody.
+  for (const auto& [prefix, owner] :
+       placement_of(clusters, {all_of(clusters), {{"west", 1}}, {back}}, without)) {
+    EXPECT_EQ(owner, back);
+  }
+  EXPECT_EQ(placement_of(clusters, {{back}, {}, {back}}, without).begin()->second, back);
+}
+
+TEST(Placement, WhoCarriesIsNotMovedAwayFromBecauseItCameBackLately) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const auto all = placement_of(clusters, {{{"west", 0}}, {}, {}}, {});  // everything at 0
+  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, all_of(clusters)}, all), all);
 }
 
 TEST(Placement, AClusterWithoutGatewaysHasNoHomes) {
@@ -96,7 +120,7 @@ TEST(Placement, BothSidesNameTheSameHome) {
     }
     if (usable.empty()) continue;
     std::shuffle(theirs.begin(), theirs.end(), dice);
-    for (const auto& [prefix, owner] : placement_of(clusters, usable, draining)) {
+    for (const auto& [prefix, owner] : placement_of(clusters, {usable, draining, {}}, {})) {
       EXPECT_EQ(api::home_of("west", prefix, theirs), owner.ordinal) << prefix.to_string();
     }
   }
@@ -113,7 +137,7 @@ TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
     for (const auto& id : all_of(clusters)) {
       if (dice() % 2 == 0) usable.insert(id);
     }
-    const auto spec = device(clusters, placement_of(clusters, usable, {}));
+    const auto spec = device(clusters, placement_of(clusters, {usable, {}, {}}, {}));
     EXPECT_EQ(spec.peers.size(), all_of(clusters).size());
     std::set<Prefix> seen;
     for (const auto& [key, peer] : spec.peers) {
@@ -127,22 +151,23 @@ TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
 TEST(Device, UnchangedPeersAreUntouchedByAMove) {
   const Clusters clusters{{"north", remote_cluster(3, 1, 3)}, {"west", remote_cluster(2, 2, 4)}};
   tunnel::FakeDriver driver;
-  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, all_of(clusters), {}))));
+  ASSERT_TRUE(
+      driver.apply(device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}))));
   (void)driver.take_log();
   auto usable = all_of(clusters);
   usable.erase({"west", 0});
-  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, usable, {}))));
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, {usable, {}, {}}, {}))));
   const auto log = driver.take_log();
   const auto north = clusters.at("north").gateways.at(0).key.base64().substr(0, 8);
   EXPECT_EQ(log.find(north), std::string::npos) << log;
   EXPECT_FALSE(log.empty());
-  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, usable, {}))));
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, {usable, {}, {}}, {}))));
   EXPECT_EQ(driver.take_log(), "");
 }
 
 TEST(Device, MatchesWhatItMadeAndNothingElse) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto spec = device(clusters, placement_of(clusters, all_of(clusters), {}));
+  const auto spec = device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}));
   tunnel::FakeDriver driver;
   ASSERT_TRUE(driver.apply(spec));
   EXPECT_TRUE(matches(*driver.read(), spec));
