@@ -24,11 +24,13 @@ def build_folder():
 @pytest.fixture(scope="session")
 def tell(request):
     """Writes a line to the terminal, whatever is captured."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
 
     def line(text):
-        reporter.ensure_newline()
-        reporter.write_line(f"    {text}")
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
     return line
 
 

@@ -88,10 +88,6 @@ def test_a_gateway_that_hangs_is_replaced(east, west, tell):
     assert report.outage_ms <= HARD_CAP_MS
 
 
-SWITCHED_BY_MS = 3_000  # generous: what is measured goes into ./dev bench
-BACK_BY_MS = 15_000
-
-
 @pytest.mark.parametrize("victim", ("ours", "theirs"))
 def test_a_planned_stop_hands_over(east, west, victim, tell):
     """It drains first: nodes and peers move away, then it stops. Both ends move by their own probes, not
@@ -106,7 +102,7 @@ def test_a_planned_stop_hands_over(east, west, victim, tell):
     session.finish()
     site.causeway.gateways[leaving].start()
     tell(f"planned stop of {victim}: east to west {reports[0]}; west to east {reports[1]}")
-    assert max(report.outage_ms for report in reports) < SWITCHED_BY_MS
+    assert max(report.outage_ms for report in reports) <= HARD_CAP_MS
 
 
 def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell):
@@ -123,9 +119,9 @@ def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell
     time.sleep(0.5)
     report = stream.stop()
     tell(f"back to the recovered gateway: {report}")
-    # Nodes and remote gateways end their hold-downs by their own clocks; while they disagree,
-    # WireGuard's source check drops what comes through the other gateway.
-    assert report.outage_ms < BACK_BY_MS
+    # Nodes and remote gateways end their hold-downs by their own clocks; for as long as they
+    # disagree, WireGuard's source check drops what comes through the other gateway.
+    assert report.outage_ms <= HARD_CAP_MS
 
 
 def test_a_dead_cluster_is_refused_at_once(own_world):
