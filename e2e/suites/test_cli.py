@@ -31,7 +31,8 @@ def test_pairing_by_what_each_side_exports(own_world):
 
 
 def test_status_shows_every_tunnel(east, west):
-    wait_until(lambda: all(t["state"] == "up" for _, t in east.causeway.tunnels()), 20, "all up")
+    wait_until(lambda: [t["state"] for _, t in east.causeway.tunnels()] == ["up"] * 4, 20,
+               "all four tunnels are up")
     text = ctl(east, "status").stdout
     assert "\x1b" not in text, "colours belong on a terminal only"
     assert "west" in text
