@@ -225,8 +225,8 @@ def test_a_cluster_starts_from_its_last_known_state(own_world):
     make_service(east.cluster, "shop", "web", {"echo": TCP_PORT}, {"web-0": east.pod})
     export(east.cluster, "shop", "web")
     wait_until(lambda: resolves(east, west), 15, "the exported name resolves")
-    east.cluster.edge.sh("nft 'table inet cut { chain all { "
-                         "type filter hook forward priority -300; policy drop; } }'")
+    east.cluster.edge.sh("nft 'table inet cut { chain everything { "
+                         "type filter hook forward priority -300; policy drop; }; }'")
     for daemon in west.causeway.all:
         daemon.kill()
     for daemon in west.causeway.all:
