@@ -19,6 +19,9 @@ constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kResync = std::chrono::seconds(60);
 // Nobody can take over: probes and the feed get to say goodbye, no more.
 constexpr Duration kShortDrain = std::chrono::milliseconds(200);
+// After a start no node is answered before every tunnel had its first verdict, or for so many probe
+// intervals: a node believes "I do not reach it", while it forgives silence.
+constexpr int kSettleIntervals = 20;
 
 }  // namespace
 
@@ -193,6 +196,7 @@ void Daemon::keep_probes() {
   if (const auto secret = world_->secrets.find({config_.ns, std::string(kProbeKeySecret)})) {
     if (auto key = probe_key_from_secret(*secret)) probe_key_ = *key;
   }
+  if (!settled()) wanted.nodes.reset();
   wanted.key = probe_key_;
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
@@ -201,6 +205,24 @@ void Daemon::keep_probes() {
     }
   }
   core_->probes.keep(wanted);
+}
+
+bool Daemon::settled() {
+  if (settled_) return true;
+  const auto now = around_.loop.now();
+  if (core_started_ == TimePoint{}) core_started_ = now;
+  const auto views = core_->probes.views();
+  const bool heard_all = std::all_of(
+      core_->tunnels.clusters().begin(), core_->tunnels.clusters().end(), [&](const auto& cluster) {
+        return std::all_of(
+            cluster.second.gateways.begin(), cluster.second.gateways.end(),
+            [&](const auto& gateway) {
+              const auto view = views.find(target_name({cluster.first, gateway.first}));
+              return view != views.end() && view->second.state != tunnel::LinkState::kConnecting;
+            });
+      });
+  settled_ = heard_all || now - core_started_ >= kSettleIntervals * config_.probe_interval;
+  return settled_;
 }
 
 void Daemon::keep_feed() {
@@ -257,6 +279,7 @@ void Daemon::tick() {
   core_->tunnels.look();
   core_->tunnels.set_views(core_->probes.views());
   watch_comeback();
+  if (!settled_) look_again();
   if (!not_ready().empty()) {
     kernel_dirty_ = kernel_dirty_ || !path_errors_.empty();
     return look_again();

@@ -64,6 +64,7 @@ class Daemon {
   void on_probe();
   void tick();
   void watch_comeback();
+  [[nodiscard]] bool settled();
   void keep_path();
   void keep_probes();
   void keep_feed();
@@ -83,6 +84,8 @@ class Daemon {
   std::optional<tunnel::ProbeKey> probe_key_;
   bool draining_ = false;
   Comeback comeback_;
+  TimePoint core_started_{};
+  bool settled_ = false;
   TimePoint last_tick_{};
   bool kernel_dirty_ = true;
   std::optional<PathState> path_;

@@ -58,6 +58,22 @@ Placement Tunnels::place() {
   return placement_of(clusters_, standings, placement_);
 }
 
+// After a restart the device may have outlived us: who carried what before is as good as
+// remembered.
+void Tunnels::adopt() {
+  const auto read = driver_.read();
+  if (!read) return;  // there is none yet
+  for (const auto& [cluster, remote] : clusters_) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const auto peer = read->peers.find(gateway.key);
+      if (peer == read->peers.end()) continue;
+      for (const auto& prefix : peer->second.allowed_ips) {
+        placement_.emplace(prefix, GatewayId{cluster, ordinal});
+      }
+    }
+  }
+}
+
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   if (applied_ && clusters == clusters_) return;
   clusters_ = std::move(clusters);
@@ -65,6 +81,7 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   for (const auto& [id, good] : works()) ids.insert(id);
   trials_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
+  if (!applied_ && placement_.empty()) adopt();
   placement_ = place();
   pick_endpoints();
   apply();

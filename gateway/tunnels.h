@@ -55,6 +55,7 @@ class Tunnels {
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
+  void adopt();
   [[nodiscard]] Placement place();
   void pick_endpoints();
   void nudge();

@@ -1,6 +1,7 @@
 #include "gateway/path/state.h"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -43,7 +44,7 @@ std::string nft_table(const std::string& link, const IpAddress& control,
       "\t\tip6 daddr {2} udp sport {3} accept\n"
       "\t\tip6 daddr {2} tcp dport {4} accept\n"
       "\t\tip6 daddr {2} tcp sport {4} accept\n"
-      "\t\tip6 daddr {2} meta l4proto ipv6-icmp accept\n"
+      "\t\tip6 daddr {2} meta l4proto {7} accept\n"
       "{5}{6}"
       "\t\tdrop\n"
       "\t}}\n"
@@ -58,7 +59,8 @@ std::string nft_table(const std::string& link, const IpAddress& control,
       "}}\n",
       name, link, control.to_string(), netlink::kTunnelProbePort, netlink::kFeedPort,
       own_prefixes_rule("ip daddr", Family::kV4, own),
-      own_prefixes_rule("ip6 daddr", Family::kV6, own));
+      own_prefixes_rule("ip6 daddr", Family::kV6, own),
+      IPPROTO_ICMPV6);  // as a number: its name needs /etc/protocols, which small images lack
 }
 
 PathState desired_path(const PathInput& input) {
@@ -77,7 +79,11 @@ PathState desired_path(const PathInput& input) {
                         std::string(netlink::kVxlanLink)});
   }
   state.sysctls["ipv4/ip_forward"] = "1";
-  state.sysctls["ipv6/conf/all/forwarding"] = "1";
+  // Forwarding makes a host ignore router advertisements: only where there is IPv6 to forward.
+  if (std::any_of(input.remotes.begin(), input.remotes.end(),
+                  [](const Prefix& prefix) { return !prefix.is_v4(); })) {
+    state.sysctls["ipv6/conf/all/forwarding"] = "1";
+  }
   // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
   state.sysctls[fmt::format("ipv4/conf/{}/rp_filter", input.link)] = "2";
   state.nft = nft_table(input.link, input.control_address, input.own);

@@ -97,6 +97,13 @@ Choice Chooser::choice(const ChooseInput& input, const std::string& remote, cons
     result.reason = "no gateway known";
   } else if (!best) {
     result.reason = fmt::format("{}", fmt::join(objections, "; "));
+    // A silent gateway's kernel may well forward on (its daemon restarts), and nobody confirmed the
+    // cluster dead: better there than nowhere.
+    if (const auto* carrier = current ? find(input.gateways, *current) : nullptr;
+        carrier != nullptr && !carrier->usable) {
+      result.ordinal = current;
+      result.reason += "; it stays there, as nobody else works";
+    }
   } else if (best_rank == 0 && ahead.empty()) {
     result.reason = fmt::format("home of {}", prefix.to_string());
   } else {

@@ -54,7 +54,8 @@ class Chooser {
   explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}
 
   // The choices for `input`, one for each remote cluster and family. Order of preference: good
-  // gateways in home order; then good ones in hold-down; then draining ones.
+  // gateways in home order; then good ones in hold-down; then draining ones; then whoever carried
+  // it last, if it is merely silent (a gateway that answers "I do not reach it" confirms the loss).
   const std::map<ChoiceKey, Choice>& update(const ChooseInput& input, TimePoint now, WallTime wall);
   [[nodiscard]] const std::map<ChoiceKey, Choice>& choices() const { return choices_; }
   // When a hold-down ends next, to update() again then.

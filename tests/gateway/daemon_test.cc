@@ -93,7 +93,7 @@ class GatewayStory : public ::testing::Test {
     west.spec.allowed_cidrs = {net("10.2.0.0/16")};
     store_.put(west);
   }
-  void start() {
+  void start(Duration run = seconds(3)) {
     StartConfig config;
     config.ordinal = 0;
     config.node = "n0";
@@ -110,7 +110,7 @@ class GatewayStory : public ::testing::Test {
               return std::make_unique<HandProber>(sight);
             }},
         config, private_key(1));
-    loop_.advance(seconds(3));
+    loop_.advance(run);
   }
   void see(std::uint32_t ordinal, bool usable, bool draining = false) {
     auto& view = tunnel_sight_->views[target_name({"west", ordinal})];
@@ -233,6 +233,43 @@ TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
   tunnel_sight_->answer(reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", true}}));
   EXPECT_FALSE(reply.draining);
+}
+
+TEST_F(GatewayStory, AnswersItsNodesOnlyOnceEveryTunnelHadItsFirstVerdict) {
+  put_west();
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  start(milliseconds(500));
+  EXPECT_TRUE(node_sight_->opened.empty());
+  see(0, true);
+  loop_.advance(milliseconds(50));
+  EXPECT_TRUE(node_sight_->opened.empty());
+  see(1, false);
+  loop_.advance(milliseconds(50));
+  EXPECT_EQ(node_sight_->opened.size(), 1U);
+}
+
+TEST_F(GatewayStory, ATunnelWithoutAVerdictDoesNotSilenceItForLong) {
+  put_west();
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  start(seconds(4));
+  EXPECT_EQ(node_sight_->opened.size(), 1U);
+}
+
+TEST_F(GatewayStory, ARestartTakesOverWhoCarriesWhatFromTheDevice) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  see(0, false);  // gateway 1 carries all
+  ASSERT_EQ(carried(22).size(), 4U);
+  daemon_.reset();
+  tunnel_sight_->views.clear();
+  driver_.moves = 0;
+  start();
+  EXPECT_EQ(carried(22).size(), 4U);
+  EXPECT_EQ(driver_.moves, 0);
 }
 
 TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {

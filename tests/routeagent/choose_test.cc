@@ -205,6 +205,26 @@ TEST_F(ChooserStory, SinceMovesOnlyWithTheGateway) {
   EXPECT_EQ(moved, wall());
 }
 
+TEST_F(ChooserStory, WhereNobodyWorksTheSilentCarrierKeepsIt) {
+  choose();
+  for (std::size_t n = 1; n < 3; ++n) nth(n).usable = false;
+  nth(0).usable = false;
+  const auto& kept = choose(seconds(1));
+  EXPECT_EQ(kept.ordinal, order_[0]);
+  EXPECT_NE(kept.reason.find("it stays there"), std::string::npos) << kept.reason;
+  EXPECT_EQ(choose(minutes(10)).ordinal, order_[0]);
+  nth(1).usable = true;  // anybody who works is better
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
+}
+
+TEST_F(ChooserStory, ACarrierThatSaysItDoesNotReachTheClusterIsLeft) {
+  choose();
+  for (std::size_t n = 0; n < 3; ++n) nth(n).reaches.clear();
+  EXPECT_EQ(choose(seconds(1)).ordinal, std::nullopt);
+  nth(0).usable = false;  // silent afterwards: the loss was confirmed
+  EXPECT_EQ(choose(seconds(1)).ordinal, std::nullopt);
+}
+
 TEST_F(ChooserStory, AClusterThatIsNoLongerAPeerIsForgotten) {
   choose();
   input_.remotes.clear();

@@ -212,6 +212,7 @@ Result<> KernelDriver::apply(const DeviceSpec& spec) {
 }
 
 Result<> KernelDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
+  if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
   DeviceChange change;
   PeerChange& one = change.peers.emplace_back();
   one.key = peer;

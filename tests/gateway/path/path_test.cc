@@ -97,6 +97,13 @@ TEST(Path, MakesWhatTheDocumentSays) {
   EXPECT_EQ(*kernel.sysctl("ipv4/conf/cw-wg/rp_filter"), "2");
 }
 
+TEST(Path, ForwardsIpv6OnlyWhereThereIsSome) {
+  auto only_v4 = input(1);
+  std::erase_if(only_v4.remotes, [](const Prefix& prefix) { return !prefix.is_v4(); });
+  EXPECT_EQ(desired_path(only_v4).sysctls.count("ipv6/conf/all/forwarding"), 0U);
+  EXPECT_EQ(desired_path(input(1)).sysctls.count("ipv6/conf/all/forwarding"), 1U);
+}
+
 TEST(Path, RepairsWhateverWasChanged) {
   const auto desired = desired_path(input());
   FakeKernel clean;

@@ -1,0 +1,93 @@
+# Two clusters of one node each with the kernel driver, in network namespaces of the guest: paired
+# by causewayctl, pod to pod; killing both gateways loses nothing (the device outlives them);
+# starting them again keeps the session; cleanup leaves the kernel as it was.
+set -eu
+W=/tmp/w; mkdir -p $W
+
+step() { echo "guest: $*"; }
+die() { echo "two_clusters: $*"; tail -n 40 $W/*.log; exit 1; }
+# until SECONDS WHAT COMMAND...
+until_true() {
+  limit=$1 what=$2; shift 2
+  for _ in $(seq $((limit * 5))); do "$@" >/dev/null 2>&1 && return; usleep 200000; done
+  die "not within $limit s: $what"
+}
+
+# cluster NAME NUMBER: node 192.0.2.NUMBER on the WAN, pod 10.NUMBER.0.5
+cluster() {
+  ip netns add $1; ip netns add $1-pod
+  ip -n $1 link set lo up
+  ip link add $1 type veth peer name wan netns $1; ip link set $1 master wan up
+  ip -n $1 addr add 192.0.2.$2/24 dev wan; ip -n $1 link set wan up
+  ip -n $1 link add cni type veth peer name eth0 netns $1-pod
+  ip -n $1 addr add 10.$2.0.1/24 dev cni; ip -n $1 link set cni up
+  ip -n $1-pod addr add 10.$2.0.5/24 dev eth0; ip -n $1-pod link set eth0 up
+  ip -n $1-pod link set lo up; ip -n $1-pod route add default via 10.$2.0.1
+  ip netns exec $1 sysctl -qw net.ipv4.ip_forward=1
+  store=$W/$1; mkdir -p $store/nodes $store/clusterproperties
+  cat >$store/clusterproperties/cluster.clusterset.k8s.io.yaml <<Y
+apiVersion: about.k8s.io/v1beta1
+kind: ClusterProperty
+metadata: {name: cluster.clusterset.k8s.io}
+spec: {value: $1}
+Y
+  cat >$store/nodes/$1-0.yaml <<Y
+apiVersion: v1
+kind: Node
+metadata: {name: $1-0}
+spec: {podCIDR: 10.$2.0.0/24, podCIDRs: [10.$2.0.0/24]}
+status:
+  addresses: [{type: InternalIP, address: 192.0.2.$2}]
+  conditions: [{type: Ready, status: "True"}]
+Y
+  printf 'store: dir:%s\nordinal: 0\nnode: %s-0\ntunnel: {driver: kernel}\nprobe: {interval: 500ms, lost: 5}\nstatus: 127.0.0.1:9701\n' $store $1 >$W/$1.gateway.yaml
+  printf 'store: dir:%s\nnode: %s-0\nprobe: {interval: 500ms, lost: 5}\n' $store $1 >$W/$1.routeagent.yaml
+}
+start() { # start CLUSTER PROGRAM
+  ip netns exec $1 causeway-$2 --config $W/$1.$2.yaml >>$W/$1.$2.log 2>&1 &
+  echo $! >$W/$1.$2.pid
+}
+kernel_state() { # what cleanup must restore
+  for n in east west; do
+    ip -n $n -o link | cut -d: -f2 | sort; ip -n $n rule; ip -n $n route show table all; ip -n $n nexthop
+    ip netns exec $n nft list ruleset
+  done
+}
+handshake() { ip netns exec east wg show cw-wg latest-handshakes | cut -f2; }
+
+ip link add wan type bridge; ip link set wan up
+cluster east 1; cluster west 2
+usleep 2500000  # IPv6 addresses leave their tentative state, and are part of the state to compare
+kernel_state >$W/before
+
+for c in east west; do start $c gateway; start $c routeagent; done
+until_true 60 "both gateways announce themselves" sh -c "grep -q publicKey $W/east/gateways/*.yaml $W/west/gateways/*.yaml && ls $W/west/gateways/*.yaml"
+until_true 30 "causewayctl pairs them" causewayctl pair dir:$W/east dir:$W/west
+until_true 60 "a pod reaches a pod" ip netns exec east-pod ping -c 1 -W 1 10.2.0.5
+ip netns exec east wg show cw-wg
+ip -n east -d link show cw-wg | grep -q wireguard || die "the device is not the kernel's"
+step "paired, pod to pod over the kernel's WireGuard"
+
+before=$(handshake)
+ip netns exec east-pod ping -i 0.1 -c 80 10.2.0.5 >$W/ping & ping=$!
+usleep 1000000
+kill -9 $(cat $W/east.gateway.pid) $(cat $W/west.gateway.pid)
+usleep 3000000
+for c in east west; do start $c gateway; done
+wait $ping || true
+grep -q ' 80 packets received' $W/ping || { tail -3 $W/ping; die "packets were lost while the gateways were gone or came back"; }
+[ "$(handshake)" = "$before" ] || die "the session did not survive the restart"
+step "both gateways killed and started again: 0 of 80 packets lost, session kept"
+
+for c in east west; do
+  for d in gateway routeagent; do kill $(cat $W/$c.$d.pid); done
+done
+wait
+for c in east west; do
+  for d in gateway routeagent; do
+    ip netns exec $c causeway-$d cleanup --config $W/$c.$d.yaml || die "cleanup of $c/$d"
+  done
+done
+kernel_state >$W/after
+diff $W/before $W/after || die "cleanup left something"
+step "cleanup left nothing"
