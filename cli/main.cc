@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
   if (flags.options.store.empty() && flags.stores.empty()) {
     return tell("no store: give --store dir:/path or set CAUSEWAY_STORE");
   }
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
   const auto* no_color = std::getenv("NO_COLOR");
   flags.options.colours =
       ::isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0');

@@ -14,6 +14,7 @@ namespace {
 
 std::string joined(const std::vector<Prefix>& prefixes) {
   std::vector<std::string> texts;
+  texts.reserve(prefixes.size());
   for (const auto& prefix : prefixes) texts.push_back(prefix.to_string());
   return fmt::format("{}", fmt::join(texts, " "));
 }

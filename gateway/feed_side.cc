@@ -45,7 +45,7 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
       server_(loop, random, server_config(config)),
       client_(loop, random, client_config(config), counted(intake_.callbacks())) {}
 
-FeedCallbacks FeedSide::counted(FeedCallbacks inner) {
+FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
   auto& events = metrics_.counter("causeway_feed_events_total", "Feed events taken from others.");
   auto& refused =
       metrics_.counter("causeway_feed_refused_total", "Feed messages that were not readable.");

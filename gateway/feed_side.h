@@ -56,7 +56,7 @@ class FeedSide {
   void release(std::function<void()> done) { importer_.release(std::move(done)); }
 
  private:
-  [[nodiscard]] FeedCallbacks counted(FeedCallbacks inner);
+  [[nodiscard]] FeedCallbacks counted(const FeedCallbacks& inner);
   void note(const Result<>& done, const std::string& what);
 
   Metrics& metrics_;

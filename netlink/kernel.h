@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -154,6 +155,11 @@ class Kernel {
   // `nft -s list table inet NAME` (without counters); empty if there is none.
   [[nodiscard]] virtual Result<std::string> dump_nft(const std::string& table) = 0;
   [[nodiscard]] virtual Result<> remove_nft(const std::string& table) = 0;
+
+  // Deletes tracked flows to or from `remotes` whose source is translated: a tracked flow keeps its
+  // NAT for life, also one that began before the exemption. The number of them.
+  [[nodiscard]] virtual Result<unsigned> forget_translated_flows(
+      std::span<const Prefix> remotes) = 0;
 
   // Calls back (at most once a loop turn) when links, addresses, neighbours, routes, rules,
   // nexthops or the nft ruleset changed for any reason, ours included, and when events were lost

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <vector>
 
@@ -45,6 +46,24 @@ json plain_value(const std::string& text) {
     if (ok == std::errc{} && stop == end && std::isfinite(real)) return real;
   }
   return text;
+}
+
+// The first line that is not UTF-8: yaml-cpp would pass its bytes on, and no JSON can hold them.
+std::optional<std::size_t> invalid_utf8(std::string_view text) {
+  constexpr auto kIgnore = json::error_handler_t::ignore;
+  std::size_t line = 1;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const std::string one(text.substr(0, end));
+    if (json(one).dump(-1, ' ', false, kIgnore) !=
+        json(one).dump(-1, ' ', false, json::error_handler_t::replace)) {
+      return line;
+    }
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+    ++line;
+  }
+  return std::nullopt;
 }
 
 struct Refused {
@@ -190,6 +209,9 @@ Result<json> parse_yaml(std::string_view text, const std::string& name) {
   if (text.size() > kMaxBytes) {
     return fail(Errc::kTooLarge,
                 fmt::format("{}: {} bytes, at most {}", name, text.size(), kMaxBytes));
+  }
+  if (const auto line = invalid_utf8(text)) {
+    return fail(Errc::kInvalid, fmt::format("{}:{}: not UTF-8", name, *line));
   }
   try {
     std::istringstream stream{std::string(text)};

@@ -133,7 +133,7 @@ void collect(const SliceEndpoint& from, const ExportInputs& inputs, const Export
   }
 }
 
-std::vector<ExportEndpoint> limited(ByAddress found, LeftOut& left_out) {
+std::vector<ExportEndpoint> limited(ByAddress&& found, LeftOut& left_out) {
   std::vector<ExportEndpoint> endpoints;
   endpoints.reserve(found.size());
   for (auto& [addresses, endpoint] : found) endpoints.push_back(std::move(endpoint));

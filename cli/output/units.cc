@@ -22,7 +22,7 @@ std::string age_text(Duration age) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(age).count();
   if (seconds < 60) return fmt::format("{}s", seconds < 0 ? 0 : seconds);
   if (seconds < 3600) return fmt::format("{}m", seconds / 60);
-  if (seconds < 48 * 3600) return fmt::format("{}h", seconds / 3600);
+  if (seconds < 48L * 3600) return fmt::format("{}h", seconds / 3600);
   return fmt::format("{}d", seconds / 86400);
 }
 

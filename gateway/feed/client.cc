@@ -88,6 +88,7 @@ struct FeedClient::State {
   }
 
   // Below, names are taken by value: they come from callbacks that end with the handles we replace.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   void try_next(std::string cluster) {
     auto& follow = follows.at(cluster);
     follow.target = follow.targets[follow.next % follow.targets.size()];
@@ -102,6 +103,7 @@ struct FeedClient::State {
         loop.watch(follow.fd.get(), FdEvent::kWrite, [this, cluster] { connected(cluster); });
   }
 
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   void connected(std::string cluster) {
     auto& follow = follows.at(cluster);
     int error = 0;

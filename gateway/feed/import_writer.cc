@@ -162,6 +162,8 @@ void ImportWriter::remove(const api::ObjectKey& key) {
   writes_[key] = store_.remove(api::RemoteExport::kKind, key, have->resource_version,
                                [this, key](Result<> result) {
                                  if (!result) return finished(key, fail(result.error()));
+                                 // NOLINTNEXTLINE(performance-unnecessary-copy-initialization):
+                                 // `key` goes with its handle
                                  const api::ObjectKey name = key;
                                  writes_.erase(name);
                                  note(name, nullptr);
@@ -175,7 +177,8 @@ void ImportWriter::note(const api::ObjectKey& key, std::shared_ptr<const Importe
 }
 
 void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> result) {
-  const api::ObjectKey name = key;  // `key` may belong to the handle that goes now
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `key` goes with its handle
+  const api::ObjectKey name = key;
   writes_.erase(name);
   if (result) {
     backoff_.reset();
@@ -198,6 +201,7 @@ void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> resul
 
 void ImportWriter::read_again(const api::ObjectKey& key) {
   writes_[key] = store_.get(api::RemoteExport::kKind, key, [this, key](Result<api::Object> read) {
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `key` goes with its handle
     const api::ObjectKey name = key;
     writes_.erase(name);
     if (read) {

@@ -77,6 +77,7 @@ void ImportWriter::write_peer(const std::shared_ptr<const api::ClusterPeer>& pee
   peer_writes_[key] = store_.update_status(std::move(body), [this, seen = peer](
                                                                 const Result<api::Object>& result) {
     const auto name = seen->meta.key;
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `seen` goes with its handle
     const auto before = seen;
     peer_writes_.erase(name);
     if (!result) {

@@ -35,7 +35,7 @@ struct Shared {
 
 grpc::ByteBuffer buffer_of(const std::string& message) {
   const grpc::Slice slice(message);
-  return grpc::ByteBuffer(&slice, 1);
+  return {&slice, 1};
 }
 
 // One caller's stream. At most one write is under way, by whoever set `writing_`; Finish() is only
@@ -235,7 +235,7 @@ struct FeedServer::State {
   // A change of the log, then the streams.
   template <typename Change>
   auto publish(const Change& change) {
-    const auto changed = [&] {
+    auto changed = [&] {
       const std::lock_guard lock(shared->mutex);
       return change(shared->log);
     }();

@@ -318,6 +318,11 @@ Result<> FakeKernel::remove_nft(const std::string& table) {
   return {};
 }
 
+Result<unsigned> FakeKernel::forget_translated_flows(std::span<const Prefix> remotes) {
+  forgotten.emplace_back(remotes.begin(), remotes.end());
+  return 0U;
+}
+
 Handle FakeKernel::on_change(std::function<void()> callback) {
   const auto id = ++last_watcher_;
   watchers_.emplace(id, std::move(callback));

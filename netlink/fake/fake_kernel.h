@@ -38,6 +38,7 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Result<> apply_nft(const std::string& text) override;
   [[nodiscard]] Result<std::string> dump_nft(const std::string& table) override;
   [[nodiscard]] Result<> remove_nft(const std::string& table) override;
+  [[nodiscard]] Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) override;
   [[nodiscard]] Handle on_change(std::function<void()> callback) override;
 
   // The next write fails with this, once, without an effect.
@@ -53,6 +54,8 @@ class FakeKernel final : public Kernel {
   void drop_link(const std::string& name);
   void add_address(const Address& address);
   void notify();
+  // What forget_translated_flows() was asked, one entry a call.
+  std::vector<std::vector<Prefix>> forgotten;
   [[nodiscard]] bool has_link(const std::string& name) const { return links_.count(name) != 0; }
 
  private:

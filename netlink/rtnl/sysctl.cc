@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/unique_fd.h"
+#include "netlink/conntrack/conntrack.h"
 #include "netlink/nft/nft.h"
 #include "netlink/rtnl/state.h"
 
@@ -46,6 +47,10 @@ Result<> RtnlKernel::set_sysctl(const std::string& path, const std::string& valu
     return fail(errno_error(errno, *file));
   }
   return {};
+}
+
+Result<unsigned> RtnlKernel::forget_translated_flows(std::span<const Prefix> remotes) {
+  return netlink::forget_translated_flows(remotes);
 }
 
 Result<> RtnlKernel::apply_nft(const std::string& text) {

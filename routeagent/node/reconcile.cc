@@ -222,6 +222,15 @@ PassReport Reconciler::apply(const NodeState& desired) {
     const bool good = applied.has_value();
     pass.step(std::move(applied), "apply nft table");
     const auto after = kernel_.dump_nft(std::string(kNodeNftTable));
+    if (good) {
+      const auto exempt = of_table(desired, kToRemoteTable);
+      std::vector<Prefix> remotes;
+      remotes.reserve(exempt.size());
+      for (const auto& [key, route] : exempt) remotes.push_back(key.second);
+      if (auto done = kernel_.forget_translated_flows(remotes); !done) {
+        report.errors.push_back(done.error().context("flows from before the exemption").text);
+      }
+    }
     nft_text_ = good && after ? desired.nft : std::string();
     nft_listing_ = good && after ? *after : std::string();
   }

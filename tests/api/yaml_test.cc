@@ -25,5 +25,14 @@ TEST(Yaml, LeavesOrdinaryTextPlain) {
   }
 }
 
+TEST(Yaml, RefusesWhatIsNotUtf8AndSaysWhere) {
+  EXPECT_EQ(parse_yaml("a: 1\nb: \xff\n", "f").error().text, "f:2: not UTF-8");
+  EXPECT_EQ(parse_yaml("a: \xc3\n", "f").error().text, "f:1: not UTF-8");        // cut short
+  EXPECT_EQ(parse_yaml("a: \xed\xa0\x80", "f").error().text, "f:1: not UTF-8");  // a surrogate
+  EXPECT_EQ((*parse_yaml("a: \xc3\xa9\xf0\x9f\x98\x80\n", "f"))["a"], "\xc3\xa9\xf0\x9f\x98\x80");
+  EXPECT_EQ((*parse_yaml("a: \xef\xbf\xbd", "f"))["a"],
+            "\xef\xbf\xbd");  // U+FFFD itself is a character
+}
+
 }  // namespace
 }  // namespace cw::api

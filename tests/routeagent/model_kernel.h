@@ -66,6 +66,12 @@ class ModelKernel final : public netlink::Kernel {
     std::erase_if(routes, [&](const auto& entry) { return entry.second.nexthop_id == id; });
   }
 
+  std::vector<std::vector<Prefix>> forgotten;  // what forget_translated_flows() was asked
+  Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) override {
+    forgotten.emplace_back(remotes.begin(), remotes.end());
+    return 0U;
+  }
+
   Result<std::vector<netlink::Link>> all_links() override {
     std::vector<netlink::Link> all;
     for (const auto& [name, link] : links) all.push_back(link);

@@ -52,6 +52,22 @@ TEST(Reconcile, ReachesTheStateAndIsQuietTheSecondTime) {
   }
 }
 
+TEST(Reconcile, ForgetsFlowsFromBeforeTheExemptionWheneverItChanges) {
+  for (const auto& desired : lives()) {
+    auto kernel = fresh_kernel();
+    Reconciler reconciler(kernel);
+    reconciler.apply(desired);
+    std::vector<Prefix> exempt;
+    for (const auto& [key, route] : desired.routes) {
+      if (key.first == netlink::kToRemoteTable) exempt.push_back(key.second);
+    }
+    ASSERT_EQ(kernel.forgotten.size(), 1U);
+    EXPECT_EQ(kernel.forgotten[0], exempt);
+    reconciler.apply(desired);
+    EXPECT_EQ(kernel.forgotten.size(), 1U) << "nothing changed";
+  }
+}
+
 TEST(Reconcile, ReachesEveryStateFromEveryOtherInOnePass) {
   for (const auto& from : lives()) {
     for (const auto& to : lives()) {
