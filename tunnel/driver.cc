@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "tunnel/engine/engine_driver.h"
 #include "tunnel/kernel/kernel_driver.h"
 #include "tunnel/uapi/uapi_driver.h"
 
@@ -19,19 +20,18 @@ Result<DriverChoice> parse_driver(std::string_view text) {
 Result<std::unique_ptr<Driver>> make_driver(const DriverConfig& config) {
   auto choice = config.choice;
   if (choice == DriverChoice::kAuto) {
-    choice = kernel_has_wireguard() ? DriverChoice::kKernel : DriverChoice::kUapi;
+    choice = kernel_has_wireguard() ? DriverChoice::kKernel : DriverChoice::kEngine;
   }
   switch (choice) {
     case DriverChoice::kKernel:
       if (!kernel_has_wireguard()) {
         return fail(Errc::kUnsupported,
                     "tunnel driver kernel: this kernel has no WireGuard (or we may not make a "
-                    "device); use driver auto or uapi");
+                    "device); use driver auto, engine or uapi");
       }
       return std::make_unique<KernelDriver>(config);
     case DriverChoice::kEngine:
-      return fail(Errc::kUnsupported,
-                  "tunnel driver engine: not in this version; use driver auto, kernel or uapi");
+      return std::make_unique<EngineDriver>(config);
     default:
       return std::make_unique<UapiDriver>(config);
   }

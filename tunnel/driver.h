@@ -75,15 +75,26 @@ class Driver {
 enum class DriverChoice { kAuto, kKernel, kUapi, kEngine };
 [[nodiscard]] Result<DriverChoice> parse_driver(std::string_view text);
 
+// Switches of our own engine; each offload is used only where the kernel has it.
+struct EngineConfig {
+  std::uint16_t workers = 0;  // in each direction; 0: half the cores
+  bool tso = true;            // super-packets of TCP at the interface
+  bool uso = true;            // of UDP
+  bool gso = true;            // UDP_SEGMENT at the sockets
+  bool gro = true;            // UDP_GRO
+  std::string aead = "auto";  // openssl, ipsec-mb
+};
+
 struct DriverConfig {
   std::string interface = "cw-wg";
   DriverChoice choice = DriverChoice::kAuto;
   // The userspace program for uapi: started as `PROGRAM INTERFACE` if no socket answers.
   std::string userspace_program = "wireguard-go";
   std::string socket_dir = "/var/run/wireguard";
+  EngineConfig engine;
 };
 
-// auto: the kernel's if it has WireGuard, else a userspace one.
+// auto: the kernel's if it has WireGuard, else our own engine.
 [[nodiscard]] Result<std::unique_ptr<Driver>> make_driver(const DriverConfig& config);
 
 }  // namespace cw::tunnel

@@ -79,6 +79,16 @@ class AllowedIps {
     return best;
   }
 
+  // Of exactly this prefix.
+  [[nodiscard]] std::optional<Owner> owner_of(const Prefix& prefix) const {
+    const auto* node = root(prefix.family()).get();
+    while (node != nullptr && node->prefix.contains(prefix)) {
+      if (node->prefix.length() == prefix.length()) return node->owner;
+      node = node->child[bit_at(prefix, node->prefix.length())].get();
+    }
+    return std::nullopt;
+  }
+
   // All prefixes with their owners, in no particular order.
   template <typename Visit>
   void each(const Visit& visit) const {

@@ -24,6 +24,7 @@ Duration Core::jitter() { return milliseconds(static_cast<std::int64_t>(random_.
 // --- types 1-3 ---
 
 bool Core::admit(Bytes message, const Path& from, TimePoint now, std::size_t queued, Output& out) {
+  if (!checker_) return false;
   if (queued >= kLoadThreshold) loaded_at_ = now;
   const bool under_load = loaded_at_ && now - *loaded_at_ <= seconds(1);
   const auto verdict = checker_->check(message, from.remote, now, random_);
@@ -59,12 +60,17 @@ void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime 
 }
 
 void Core::on_initiation(Bytes message, const Path& from, TimePoint now, Output& out) {
-  const auto caller = identify(*identity_, message);
-  if (!caller) return;
-  auto* peer = find_peer(caller->public_key);
+  if (const auto caller = identify(*identity_, message)) {
+    on_caller(*caller, message, from, now, out);
+  }
+}
+
+void Core::on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now,
+                     Output& out) {
+  auto* peer = find_peer(caller.public_key);
   if (peer == nullptr) return;
   if (peer->initiation_consumed && now - *peer->initiation_consumed < kInitiationInterval) return;
-  if (!peer->handshake.consume_initiation(*caller, message)) return;
+  if (!peer->handshake.consume_initiation(caller, message)) return;
   peer->initiation_consumed = now;
   peer->rx_bytes += message.size();
 
@@ -131,7 +137,7 @@ void Core::begin_session(Peer& peer, TimePoint now) {
     drop_keypair(peer.previous);
     peer.next = std::move(keypair);
   }
-  peer.timers.zero_keys = now + kRejectAfterTime * 3;
+  arm(peer.timers.zero_keys, now + kRejectAfterTime * 3);
 }
 
 void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out) {
@@ -147,7 +153,19 @@ void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall,
   peer.macs.sign(*message, now);
   emit(peer, *message, out, kHandshakeTos);
   sent_authenticated(peer, now);
-  peer.timers.retransmit = now + kRekeyTimeout + jitter();
+  arm(peer.timers.retransmit, now + kRekeyTimeout + jitter());
+}
+
+void Core::want_initiation(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+  if (when_ == Handshakes::kAtOnce) return send_initiation(peer, false, now, wall, out);
+  // While one is on its way there is nothing to want.
+  if (peer.handshake_sent && now - *peer.handshake_sent < kRekeyTimeout) return;
+  if (!peer.timers.initiate) arm(peer.timers.initiate, now);
+}
+
+void Core::arm(std::optional<TimePoint>& timer, TimePoint at) {
+  timer = at;
+  soonest_ = std::min(soonest_, at);
 }
 
 // --- data ---
@@ -180,12 +198,12 @@ SendGrant Core::grant_send(const IpAddress& destination, std::size_t count, std:
   peer.tx_bytes += bytes + count * (kDataHeader + kTagSize);
   sent_authenticated(peer, now);
   if (!peer.timers.new_handshake) {
-    peer.timers.new_handshake = now + kKeepaliveTimeout + kRekeyTimeout + jitter();
+    arm(peer.timers.new_handshake, now + kKeepaliveTimeout + kRekeyTimeout + jitter());
   }
   const auto& current = *peer.current;
   if (current.next_counter > kRekeyAfterMessages ||
       (current.keys.initiator && older(current, kRekeyAfterTime, now))) {
-    send_initiation(peer, false, now, wall, out);
+    want_initiation(peer, now, wall, out);
   }
   return grant;
 }
@@ -193,7 +211,7 @@ SendGrant Core::grant_send(const IpAddress& destination, std::size_t count, std:
 void Core::stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out) {
   if (peer.staged.size() >= Peer::kMaxStaged) peer.staged.pop_front();
   peer.staged.emplace_back(packet.begin(), packet.end());
-  send_initiation(peer, false, now, wall, out);
+  want_initiation(peer, now, wall, out);
 }
 
 namespace {
@@ -238,7 +256,7 @@ void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
 
 void Core::send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   if (!peer.path) return;
-  if (!usable_for_send(peer, now)) return send_initiation(peer, false, now, wall, out);
+  if (!usable_for_send(peer, now)) return want_initiation(peer, now, wall, out);
   const auto counter = peer.current->next_counter++;
   emit(peer, seal_message(*peer.current, counter, {}, 0), out, 0);
   sent_authenticated(peer, now);
@@ -299,7 +317,7 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
   received_authenticated(*peer, from, now);
   if (data) {
     if (!peer->timers.keepalive) {
-      peer->timers.keepalive = now + kKeepaliveTimeout;
+      arm(peer->timers.keepalive, now + kKeepaliveTimeout);
     } else {
       peer->timers.need_another_keepalive = true;
     }
@@ -308,7 +326,7 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
   if (!peer->timers.last_minute_handshake && current != nullptr && current->keys.initiator &&
       older(*current, kRejectAfterTime - kKeepaliveTimeout - kRekeyTimeout, now)) {
     peer->timers.last_minute_handshake = true;
-    send_initiation(*peer, false, now, wall, out);
+    want_initiation(*peer, now, wall, out);
   }
 }
 
@@ -323,7 +341,7 @@ void Core::emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos) {
 void Core::sent_authenticated(Peer& peer, TimePoint now) {
   peer.timers.keepalive.reset();
   if (peer.persistent_keepalive != 0) {
-    peer.timers.persistent = now + seconds(peer.persistent_keepalive);
+    arm(peer.timers.persistent, now + seconds(peer.persistent_keepalive));
   }
 }
 
@@ -331,7 +349,7 @@ void Core::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
   peer.path = from;  // roaming: the newest authenticated source is where the peer is
   peer.timers.new_handshake.reset();
   if (peer.persistent_keepalive != 0) {
-    peer.timers.persistent = now + seconds(peer.persistent_keepalive);
+    arm(peer.timers.persistent, now + seconds(peer.persistent_keepalive));
   }
 }
 
@@ -364,6 +382,7 @@ void Core::tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out) {
     if (peer.path) peer.path->local.reset();
     send_initiation(peer, false, now, wall, out);
   }
+  if (due(timers.initiate)) send_initiation(peer, false, now, wall, out);
   if (due(timers.zero_keys)) zero_keys(peer);
   if (due(timers.persistent) && peer.persistent_keepalive != 0) {
     timers.persistent = now + seconds(peer.persistent_keepalive);

@@ -69,7 +69,11 @@ struct Opened {
 
 class Core {
  public:
-  Core(Random& random, std::size_t mtu = 1420) : random_(random), mtu_(mtu) {}
+  // When a data packet calls for a handshake: make it in the same call, or leave it to the next
+  // tick(), so that the data path never waits for a Diffie-Hellman.
+  enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
+  explicit Core(Random& random, std::size_t mtu = 1420, Handshakes when = Handshakes::kAtOnce)
+      : random_(random), mtu_(mtu), when_(when) {}
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -93,6 +97,12 @@ class Core {
   // Types 1-3, and type 4 as a batch of one. `queued` is how many handshakes wait behind this one.
   void on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
                    std::size_t queued, Output& out);
+  // on_datagram() for types 1 and 2 in steps, for an owner that runs identify() outside its lock:
+  // admit() judges macs and load (`out` may get a cookie reply), on_caller() goes on with what
+  // identify() found.
+  [[nodiscard]] bool admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
+                           Output& out);
+  void on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now, Output& out);
   // One plain packet from the TUN.
   SendVerdict encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out);
 
@@ -104,20 +114,24 @@ class Core {
   void commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
                    const Path& from, TimePoint now, WallTime wall, Output& out);
   // A send failed because the sticky source is no longer ours: forget it.
-  void forget_source(const Key& peer);
+  static void forget_source(const Keypair& keypair);
 
   // Runs what is due. next_timer() may come earlier after any other call.
   void tick(TimePoint now, WallTime wall, Output& out);
   [[nodiscard]] std::optional<TimePoint> next_timer() const;
+  // The earliest timer armed since reset_soonest(): who sleeps until a next_timer() of before must
+  // wake up for this one. In constant time, unlike next_timer().
+  [[nodiscard]] TimePoint soonest() const { return soonest_; }
+  void reset_soonest() { soonest_ = TimePoint::max(); }
 
  private:
   void on_initiation(Bytes message, const Path& from, TimePoint now, Output& out);
   void on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
   void on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
-  [[nodiscard]] bool admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
-                           Output& out);
 
   void send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out);
+  void want_initiation(Peer& peer, TimePoint now, WallTime wall, Output& out);
+  void arm(std::optional<TimePoint>& timer, TimePoint at);
   void send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out);
   void flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out);
   void emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos);
@@ -140,6 +154,8 @@ class Core {
 
   Random& random_;
   std::size_t mtu_;
+  Handshakes when_;
+  TimePoint soonest_ = TimePoint::max();
   std::optional<Identity> identity_;
   std::optional<MacChecker> checker_;
   RateLimiter limiter_;

@@ -61,13 +61,13 @@ void Core::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
   if (interval == 0) {
     peer.timers.persistent.reset();
   } else if (turned_on) {
-    peer.timers.persistent = now;  // one at once, by the next tick
+    arm(peer.timers.persistent, now);  // one at once, by the next tick
   }
 }
 
 void Core::add_allowed_ip(Peer& peer, const Prefix& prefix) {
-  for (auto& [key, other] : peers_) {
-    if (other.get() != &peer) other->allowed_ips.erase(prefix);
+  if (const auto owner = routes_.owner_of(prefix); owner && *owner != &peer) {
+    (*owner)->allowed_ips.erase(prefix);
   }
   peer.allowed_ips.insert(prefix);
   routes_.insert(prefix, &peer);
@@ -77,8 +77,8 @@ void Core::remove_allowed_ip(Peer& peer, const Prefix& prefix) {
   if (peer.allowed_ips.erase(prefix) != 0) routes_.remove(prefix, &peer);
 }
 
-void Core::forget_source(const Key& public_key) {
-  if (auto* peer = find_peer(public_key); peer != nullptr && peer->path) peer->path->local.reset();
+void Core::forget_source(const Keypair& keypair) {
+  if (auto* peer = keypair.peer; peer != nullptr && peer->path) peer->path->local.reset();
 }
 
 std::uint32_t Core::new_index(Peer& peer, std::shared_ptr<Keypair> keypair) {

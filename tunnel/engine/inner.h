@@ -40,6 +40,28 @@ struct Inner {
   return std::nullopt;
 }
 
+// RFC 6040 section 4.2, of a datagram that arrived with `outer` ECN bits: congestion on the way is
+// handed on to the packet. False: drop it (congestion marked, and the packet's owner could not be
+// told).
+[[nodiscard]] inline bool ecn_decapsulate(std::span<std::uint8_t> packet, std::uint8_t outer) {
+  if ((outer & 3U) != 3 || packet.size() < 20) return true;
+  const bool v4 = packet[0] >> 4U == 4;
+  const auto inner = v4 ? packet[1] & 3U : packet[1] >> 4U & 3U;
+  if (inner == 0) return false;
+  if (inner == 3) return true;
+  if (!v4) {
+    packet[1] = static_cast<std::uint8_t>(packet[1] | 0x30U);
+    return true;
+  }
+  // The header checksum's sum grows by as much as the field does (RFC 1624: HC' = ~(~HC + m' - m)).
+  packet[1] = static_cast<std::uint8_t>(packet[1] | 3U);
+  auto sum = (~(static_cast<unsigned>(packet[10]) << 8U | packet[11]) & 0xffffU) + (3U - inner);
+  sum = (sum & 0xffffU) + (sum >> 16U);
+  packet[10] = static_cast<std::uint8_t>(~sum >> 8U);
+  packet[11] = static_cast<std::uint8_t>(~sum);
+  return true;
+}
+
 // Plaintext size on the wire: padded to 16 bytes but never beyond the device's MTU; of a packet
 // larger than the MTU only the last, partial unit counts (as the kernel does for GSO leftovers).
 [[nodiscard]] constexpr std::size_t padded_size(std::size_t length, std::size_t mtu) {

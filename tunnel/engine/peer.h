@@ -40,13 +40,15 @@ struct Timers {
   std::optional<TimePoint> new_handshake;  // data sent, nothing received since
   std::optional<TimePoint> zero_keys;      // no new session for three lifetimes
   std::optional<TimePoint> persistent;     // persistent keepalive
+  std::optional<TimePoint> initiate;       // a packet called for a handshake
   bool need_another_keepalive = false;
   bool last_minute_handshake = false;
   unsigned attempts = 0;
 
   [[nodiscard]] std::optional<TimePoint> next() const {
     std::optional<TimePoint> first;
-    for (const auto& timer : {retransmit, keepalive, new_handshake, zero_keys, persistent}) {
+    for (const auto& timer :
+         {retransmit, keepalive, new_handshake, zero_keys, persistent, initiate}) {
       if (timer && (!first || *timer < *first)) first = timer;
     }
     return first;

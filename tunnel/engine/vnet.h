@@ -38,6 +38,9 @@ inline constexpr std::uint8_t kGsoEcn = 0x80;
 // The Internet checksum's sum (RFC 1071) over `bytes`, added to `initial`; folded to 16 bits.
 [[nodiscard]] std::uint16_t checksum_sum(Bytes bytes, std::uint32_t initial = 0);
 
+// The length of the largest packet that split() will make of `packet`.
+[[nodiscard]] Result<std::size_t> largest_segment(const VnetHeader& header, Bytes packet);
+
 // Cuts `packet` (as read from the TUN, `header` in front of it) into segments, written one after
 // the other at `stride` byte steps into `out`, checksums finished. Returns their lengths through
 // `lengths`; kTooLarge if `out` or `lengths` is too small, kInvalid for a malformed packet.
@@ -71,6 +74,7 @@ struct JoinOptions {
 class Joiner {
  public:
   explicit Joiner(JoinOptions options) : options_(options) {}
+  void set_options(JoinOptions options) { options_ = options; }
   void add(std::span<std::uint8_t> packet);
   // Writes lengths and partial checksums into the headers.
   void finish();

@@ -124,6 +124,13 @@ Result<Layout> layout_of(const VnetHeader& header, Bytes packet) {
 
 }  // namespace
 
+Result<std::size_t> largest_segment(const VnetHeader& header, Bytes packet) {
+  if (header.gso_type == kGsoNone) return packet.size();
+  const auto layout = layout_of(header, packet);
+  if (!layout) return fail(layout.error());
+  return layout->headers + std::min<std::size_t>(packet.size() - layout->headers, header.gso_size);
+}
+
 Result<std::size_t> split(const VnetHeader& header, Bytes packet, std::span<std::uint8_t> out,
                           std::size_t stride, std::span<std::uint16_t> lengths) {
   if (header.gso_type == kGsoNone) return finish_checksum(header, packet, out, lengths);

@@ -1,0 +1,119 @@
+#include "tunnel/engine/control.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+namespace cw::tunnel::engine {
+
+namespace {
+
+UniqueFd watch_links() {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  sockaddr_nl name{};
+  name.nl_family = AF_NETLINK;
+  name.nl_groups = RTMGRP_LINK;
+  if (fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0)
+    fd.reset();
+  return fd;
+}
+
+// Milliseconds until `at`, rounded up, for poll().
+int timeout_until(TimePoint at) {
+  if (at == TimePoint::max()) return -1;
+  const auto left = std::chrono::ceil<milliseconds>(at - boot_now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+}
+
+}  // namespace
+
+Control::Control(DeviceState& state) : state_(state), links_(watch_links()) { read_mtu(); }
+
+void Control::run() {
+  auto next = TimePoint::min();
+  while (!state_.ending()) {
+    std::array<pollfd, 2> waiting{
+        {{state_.wake_control.fd(), POLLIN, 0}, {links_.get(), POLLIN, 0}}};
+    (void)::poll(waiting.data(), waiting.size(), timeout_until(next));
+    if (waiting[0].revents != 0) state_.wake_control.clear();
+    if (waiting[1].revents != 0) read_mtu();
+    handshakes();
+    timers();
+    const std::lock_guard lock(state_.mutex);
+    next = state_.planned;
+  }
+  state_.gone.notify_all();
+}
+
+void Control::handshakes() {
+  HandshakeQueue::Item item;
+  std::size_t left = 0;
+  // Bounded, so that timers are not late in a flood.
+  for (int i = 0; i < 256 && state_.handshakes.pop(item, left); ++i) handshake(item, left);
+  if (left != 0) state_.wake_control.set();
+}
+
+// Of a stranger's initiation the expensive part, a Diffie-Hellman, runs outside the mutex: a flood
+// of them costs the data path nothing but its share of the CPU.
+void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
+  const Bytes message(item.bytes.data(), item.size);
+  if (message_type(message) != MessageType::kInitiation) {
+    state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+      core.on_datagram(message, item.from, now, wall, left, out);
+    });
+    return send();
+  }
+  std::optional<Identity> identity;
+  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
+    if (core.admit(message, item.from, now, left, out)) identity = core.identity();
+  });
+  if (identity) {
+    if (const auto caller = identify(*identity, message)) {
+      state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
+        // The key may have changed meanwhile.
+        if (!core.identity() || core.identity()->public_key != identity->public_key) return;
+        core.on_caller(*caller, message, item.from, now, out);
+      });
+    }
+  }
+  send();
+}
+
+void Control::timers() {
+  {
+    const std::lock_guard lock(state_.mutex);
+    if (state_.planned > boot_now()) return;
+    state_.core.tick(boot_now(), wall_now(), out_);
+    state_.core.reset_soonest();
+    state_.planned = state_.core.next_timer().value_or(TimePoint::max());
+  }
+  send();
+}
+
+void Control::send() {
+  if (out_.datagrams.empty()) return;
+  std::shared_ptr<UdpSockets> sockets;
+  {
+    const std::lock_guard lock(state_.mutex);
+    sockets = state_.sockets;
+  }
+  if (sockets != nullptr) send_output(*sockets, out_);
+  out_.datagrams.clear();
+}
+
+void Control::read_mtu() {
+  std::array<char, 8192> buffer;
+  while (links_ && ::recv(links_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
+  }
+  const auto mtu = mtu_of(state_.tun.ifindex());
+  if (!mtu) return;  // moved to another namespace: what it was holds
+  state_.mtu = *mtu;
+  const std::lock_guard lock(state_.mutex);
+  state_.core.set_mtu(*mtu);
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,65 @@
+#include "tunnel/engine/device_state.h"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace cw::tunnel::engine {
+
+Signal::Signal() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { CW_CHECK(bool(fd_)); }
+
+void Signal::set() const {
+  const std::uint64_t one = 1;
+  (void)!::write(fd_.get(), &one, sizeof one);  // full: it is set already
+}
+
+void Signal::clear() const {
+  std::uint64_t count = 0;
+  (void)!::read(fd_.get(), &count, sizeof count);
+}
+
+bool HandshakeQueue::push(Bytes message, const Path& from) {
+  const std::lock_guard lock(mutex_);
+  if (count_ == kSize || message.size() > kInitiationSize) return false;
+  auto& item = items_[(head_ + count_) % kSize];
+  std::copy(message.begin(), message.end(), item.bytes.begin());
+  item.size = message.size();
+  item.from = from;
+  return ++count_ == 1;
+}
+
+bool HandshakeQueue::pop(Item& item, std::size_t& left) {
+  const std::lock_guard lock(mutex_);
+  if (count_ == 0) return false;
+  item = items_[head_];
+  head_ = (head_ + 1) % kSize;
+  left = --count_;
+  return true;
+}
+
+void DeviceState::lost_interface() {
+  gone.store(true, std::memory_order_release);
+  stop.store(true, std::memory_order_release);
+  wake_control.set();
+  wake_receive.set();
+  wake_transmit.set();
+}
+
+TimePoint boot_now() {
+  timespec t{};
+  (void)::clock_gettime(CLOCK_BOOTTIME, &t);
+  return TimePoint(seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec));
+}
+
+WallTime wall_now() { return std::chrono::system_clock::now(); }
+
+void send_output(UdpSockets& sockets, Output& out) {
+  for (const auto& datagram : out.datagrams) {
+    const SendRun run{datagram.bytes, datagram.bytes.size(), &datagram.to, datagram.tos};
+    (void)sockets.send({&run, 1});
+  }
+  out.datagrams.clear();
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,111 @@
+// What the parts of one running device share: the Core under its one mutex, the TUN, the sockets,
+// the queue of handshakes and the means to wake one another. Internal to device.cc, transmit.cc,
+// receive.cc and control.cc.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "base/random.h"
+#include "base/unique_fd.h"
+#include "tunnel/engine/aead.h"
+#include "tunnel/engine/core.h"
+#include "tunnel/engine/tun.h"
+#include "tunnel/engine/udp.h"
+
+namespace cw::tunnel::engine {
+
+// Wakes a thread in poll(): readable from set() until clear().
+class Signal {
+ public:
+  Signal();
+  void set() const;
+  void clear() const;
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+// Messages of types 1 to 3 on their way to the control thread: bounded, what does not fit is
+// dropped, so that a flood costs the data path one copy each at most.
+class HandshakeQueue {
+ public:
+  static constexpr std::size_t kSize = 1024;
+  struct Item {
+    std::array<std::uint8_t, kInitiationSize> bytes;
+    std::size_t size = 0;
+    Path from;
+  };
+  // True: it was empty before, wake who waits for it.
+  bool push(Bytes message, const Path& from);
+  // False: empty. `left`: how many wait behind it.
+  bool pop(Item& item, std::size_t& left);
+
+ private:
+  std::mutex mutex_;
+  std::array<Item, kSize> items_;
+  std::size_t head_ = 0;
+  std::size_t count_ = 0;
+};
+
+struct DeviceState {
+  explicit DeviceState(Tun opened)
+      : core(random, 1420, Core::Handshakes::kWithTick),
+        tun(std::move(opened)),
+        join_tcp(tun.tso()),
+        join_udp(tun.uso()) {}
+
+  SystemRandom random;
+  std::mutex mutex;  // core, sockets, planned
+  Core core;
+  TimePoint planned = TimePoint::max();  // when control wakes by itself
+  std::shared_ptr<UdpSockets> sockets;
+  std::atomic<std::uint64_t> sockets_generation{0};
+
+  Tun tun;
+  std::atomic<std::size_t> mtu{1420};
+  // May super-packets be written? Cleared when a kernel refuses one.
+  std::atomic<bool> join_tcp;
+  std::atomic<bool> join_udp;
+
+  HandshakeQueue handshakes;
+  Signal wake_control;
+  Signal wake_receive;  // stop, or other sockets
+  Signal wake_transmit;
+  std::atomic<bool> stop{false};
+  std::atomic<bool> gone{false};  // the interface was deleted
+
+  [[nodiscard]] bool ending() const { return stop.load(std::memory_order_acquire); }
+  // The interface is gone: everything stops, and control tells.
+  void lost_interface();
+
+  // Runs `use(core, now, wall, out)` under the mutex and wakes control if a timer was armed that it
+  // does not know of. The caller sends `out`.
+  template <typename Use>
+  void with_core(Output& out, const Use& use);
+};
+
+[[nodiscard]] TimePoint boot_now();
+[[nodiscard]] WallTime wall_now();
+
+// Sends what the Core wants sent, one by one: handshakes and keepalives are few.
+void send_output(UdpSockets& sockets, Output& out);
+
+template <typename Use>
+void DeviceState::with_core(Output& out, const Use& use) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex);
+    use(core, boot_now(), wall_now(), out);
+    if (core.soonest() < planned) {
+      planned = core.soonest();
+      wake = true;
+    }
+  }
+  if (wake) wake_control.set();
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,125 @@
+#include "tunnel/engine/engine_driver.h"
+
+#include "base/log.h"
+#include "tunnel/link.h"
+
+namespace cw::tunnel {
+
+namespace {
+
+uapi::SetRequest request_of(const DeviceChange& change) {
+  uapi::SetRequest request;
+  request.private_key = change.private_key;
+  request.listen_port = change.listen_port;
+  request.fwmark = change.fwmark;
+  for (const auto& peer : change.peers) {
+    auto& edit = request.peers.emplace_back();
+    edit.key = peer.key;
+    edit.remove = peer.remove;
+    edit.update_only = !peer.add && !peer.remove;
+    edit.replace_allowed_ips = peer.replace_allowed_ips;
+    edit.preshared_key = peer.preshared_key;
+    edit.endpoint = peer.endpoint;
+    edit.keepalive_seconds = peer.keepalive_seconds;
+    for (const auto& prefix : peer.allowed_ips) edit.allowed_ips.push_back({prefix, false});
+  }
+  return request;
+}
+
+Result<engine::AeadChoice> aead_of(const std::string& name) {
+  if (name == "auto") return engine::AeadChoice::kFastest;
+  if (name == "openssl") return engine::AeadChoice::kOpenSsl;
+  if (name == "ipsec-mb") return engine::AeadChoice::kIpsecMb;
+  return fail(Errc::kInvalid, "tunnel.engine.aead: write auto, openssl or ipsec-mb");
+}
+
+}  // namespace
+
+EngineDriver::EngineDriver(DriverConfig config) : config_(std::move(config)) {}
+
+void EngineDriver::drop() {
+  uapi_.reset();
+  device_.reset();
+  applied_ = {};
+}
+
+Result<> EngineDriver::ensure_device() {
+  if (device_ != nullptr && !device_->gone()) return {};
+  if (device_ != nullptr) log_warn("interface is gone", {{"interface", config_.interface}});
+  drop();
+  const auto aead = aead_of(config_.engine.aead);
+  if (!aead) return fail(aead.error());
+  engine::DeviceOptions options;
+  options.interface = config_.interface;
+  options.workers = config_.engine.workers;
+  options.tso = config_.engine.tso;
+  options.uso = config_.engine.uso;
+  options.gso = config_.engine.gso;
+  options.gro = config_.engine.gro;
+  options.aead = *aead;
+  auto device = engine::Device::open(options);
+  if (!device) return fail(std::move(device.error()).context("engine"));
+  device_ = std::move(*device);
+  auto server = engine::UapiServer::listen(config_.socket_dir, *device_);
+  if (server) {
+    uapi_ = std::move(*server);
+  } else {
+    // For people with `wg` only: traffic does not need it.
+    log_warn("no socket for wg(8)", {{"error", server.error().text}});
+  }
+  return {};
+}
+
+Result<DeviceStatus> EngineDriver::read() {
+  if (device_ == nullptr || device_->gone()) {
+    return fail(Errc::kNotFound, "engine: no device " + config_.interface);
+  }
+  return device_->settings().status;
+}
+
+Result<> EngineDriver::set(const DeviceChange& change) {
+  if (device_ == nullptr) return fail(Errc::kNotFound, "engine: no device " + config_.interface);
+  return device_->set(request_of(change));
+}
+
+Result<> EngineDriver::apply(const DeviceSpec& spec) {
+  if (auto ok = ensure_device(); !ok) return ok;
+  const auto actual = read();
+  if (!actual) return fail(actual.error());
+  const auto change = change_of(*actual, spec, applied_);
+  if (!change.empty()) {
+    if (auto ok = set(change); !ok) return ok;
+  }
+  applied_ = applied_of(spec, applied_);
+  last_ = spec;
+  return {};
+}
+
+Result<> EngineDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
+  const auto now = read();
+  if (!now) return fail(now.error());
+  if (now->peers.count(peer) == 0) return fail(Errc::kNotFound, "engine: no such peer");
+  DeviceChange change;
+  auto& one = change.peers.emplace_back();
+  one.key = peer;
+  one.allowed_ips = prefixes;
+  return set(change);
+}
+
+Result<> EngineDriver::recreate_peer(const Key& key) {
+  if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
+  DeviceChange gone;
+  gone.peers.emplace_back().key = key;
+  gone.peers.back().remove = true;
+  if (auto ok = set(gone); !ok) return ok;
+  applied_.peers.erase(key);
+  return apply(DeviceSpec(last_));
+}
+
+Result<> EngineDriver::remove() {
+  drop();
+  // Another process of ours may have it: without its interface it ends its device.
+  return remove_link(config_.interface, "tun");
+}
+
+}  // namespace cw::tunnel

@@ -1,0 +1,36 @@
+// The driver for our own engine: the device runs in this process and goes with it (the other
+// gateways of the cluster carry on). `wg show` and `wg set` work on it through its socket.
+#pragma once
+
+#include <memory>
+
+#include "tunnel/diff.h"
+#include "tunnel/engine/device.h"
+#include "tunnel/engine/uapi_server.h"
+
+namespace cw::tunnel {
+
+class EngineDriver final : public Driver {
+ public:
+  explicit EngineDriver(DriverConfig config);
+  [[nodiscard]] std::string name() const override { return "engine"; }
+  [[nodiscard]] Result<> apply(const DeviceSpec& spec) override;
+  [[nodiscard]] Result<DeviceStatus> read() override;
+  [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
+                                          const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
+  [[nodiscard]] Result<> remove() override;
+
+ private:
+  [[nodiscard]] Result<> ensure_device();
+  [[nodiscard]] Result<> set(const DeviceChange& change);
+  void drop();
+
+  DriverConfig config_;
+  std::unique_ptr<engine::Device> device_;
+  std::unique_ptr<engine::UapiServer> uapi_;
+  Applied applied_;
+  DeviceSpec last_;
+};
+
+}  // namespace cw::tunnel

@@ -1,0 +1,75 @@
+// The way in: datagrams are decrypted, checked and written to the TUN as super-packets; handshakes
+// go to the control thread. Workers share it through a Turnstile; each run() is one worker's
+// thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tunnel/engine/device_state.h"
+#include "tunnel/engine/turnstile.h"
+
+namespace cw::tunnel::engine {
+
+// What one round of receives gave.
+class ReceiveWork {
+ public:
+  ReceiveWork();
+  std::uint64_t ticket = 0;
+  ReceiveBatch messages;
+
+  // Cuts super-datagrams up, sorts out what is no data message.
+  void sort(DeviceState& state);
+  // Keys, and a first look at the replay windows.
+  void grant(DeviceState& state);
+  void open(Aead& aead);
+  // Replay windows, source addresses, roaming; in order of arrival. Packets go to `joiner`.
+  void commit(DeviceState& state, Joiner& joiner);
+  [[nodiscard]] Output& output() { return out_; }
+
+ private:
+  static constexpr std::size_t kMaxItems = 4096;  // more in one batch is dropped
+
+  struct Run {  // consecutive messages of one session in one super-datagram
+    std::uint32_t index = 0;
+    std::uint8_t ecn = 0;
+    const Path* from = nullptr;
+    std::size_t first = 0;
+    std::size_t count = 0;
+    std::shared_ptr<Keypair> keypair;
+  };
+  void add(DeviceState& state, const Received& received, std::span<std::uint8_t> message);
+
+  std::vector<Run> runs_;
+  std::vector<AeadItem> items_;
+  std::vector<Opened> opened_;
+  Output out_;
+};
+
+class Receive {
+ public:
+  Receive(DeviceState& state, AeadChoice aead, std::size_t workers);
+  void run();
+
+ private:
+  bool fill(ReceiveWork& work);
+  std::size_t receive(ReceiveWork& work);
+  void leave(ReceiveWork& work);
+  void write(SuperPacket& item);
+  void write_singly(const SuperPacket& item);
+
+  DeviceState& state_;
+  AeadChoice aead_;
+  std::size_t workers_;
+  Turnstile<ReceiveWork> turnstile_;
+  // The leader's.
+  std::shared_ptr<UdpSockets> sockets_;
+  std::uint64_t sockets_generation_ = 0;
+  std::size_t most_ = ReceiveBatch::kMessages;
+  bool backlog_ = false;
+  // Only the one who lets batches leave uses these.
+  Joiner joiner_;
+  std::vector<std::uint8_t> gathered_;
+};
+
+}  // namespace cw::tunnel::engine

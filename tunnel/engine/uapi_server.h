@@ -1,0 +1,34 @@
+// The cross-platform configuration socket of a Device (wireguard.com/xplatform), where Debian's
+// `wg` looks for it: DIR/INTERFACE.sock, for root only. One thread; a bounded number of clients,
+// each bounded in time and size, so that none can hold up the others or use up descriptors.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tunnel/engine/device.h"
+
+namespace cw::tunnel::engine {
+
+class UapiServer {
+ public:
+  static constexpr std::size_t kMaxClients = 16;  // more wait in the listen queue
+
+  // Makes the folder (0700) and the socket (0600); takes the place of a socket that nobody listens
+  // on. kExists: somebody does. The device must outlive it.
+  [[nodiscard]] static Result<std::unique_ptr<UapiServer>> listen(const std::string& folder,
+                                                                  Device& device);
+  ~UapiServer();  // removes the socket
+  UapiServer(const UapiServer&) = delete;
+  UapiServer& operator=(const UapiServer&) = delete;
+
+ private:
+  struct State;
+  explicit UapiServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The answer to one request (without its final empty line). For tests and fuzzing, too.
+[[nodiscard]] std::string uapi_answer(Device& device, std::string_view request);
+
+}  // namespace cw::tunnel::engine
