@@ -1,7 +1,10 @@
 #include "tunnel/engine/engine_driver.h"
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "tunnel/link.h"
+#include "tunnel/uapi/client.h"
 
 namespace cw::tunnel {
 
@@ -119,7 +122,12 @@ Result<> EngineDriver::recreate_peer(const Key& key) {
 Result<> EngineDriver::remove() {
   drop();
   // Another process of ours may have it: without its interface it ends its device.
-  return remove_link(config_.interface, "tun");
+  if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
+  const auto socket = config_.socket_dir + "/" + config_.interface + ".sock";
+  const auto reply = uapi::exchange(socket, uapi::kGet, std::chrono::seconds(1));
+  // Nobody behind it: the leftover of a process that was killed.
+  if (!reply && reply.error().code == Errc::kUnavailable) (void)::unlink(socket.c_str());
+  return {};
 }
 
 }  // namespace cw::tunnel
