@@ -43,6 +43,19 @@ void read_tunnel(ConfigMap& map, StartConfig& config) {
     map.mistake("interface", "must be an interface name of at most 15 characters");
   }
   map.read("userspaceProgram", config.tunnel.userspace_program);
+  map.read_map("engine", [&](ConfigMap& engine) {
+    auto& switches = config.tunnel.engine;
+    engine.read("workers", switches.workers);
+    if (switches.workers > 64) engine.mistake("workers", "must be at most 64");
+    engine.read("tso", switches.tso);
+    engine.read("uso", switches.uso);
+    engine.read("gso", switches.gso);
+    engine.read("gro", switches.gro);
+    engine.read("aead", switches.aead);
+    if (switches.aead != "auto" && switches.aead != "openssl" && switches.aead != "ipsec-mb") {
+      engine.mistake("aead", "must be auto, openssl or ipsec-mb");
+    }
+  });
   read_duration(map, "keepalive", config.keepalive, seconds(1), seconds(65535));
 }
 

@@ -66,11 +66,24 @@ TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
        {"listenPort: 0", "listenPort: 70000", "endpoints: [nowhere]", "holdDown: soon",
         "probe: {lost: 0}", "probe: {interval: 1ms}", "tunnel: {driver: pigeon}",
         "tunnel: {interface: a/b}", "tunnel: {interface: a-name-that-is-too-long}",
-        "tunnel: {keepalive: 0s}", "log: {level: loud}", "status: here",
-        "feed: {heartbeat: 1ms}"}) {
+        "tunnel: {keepalive: 0s}", "tunnel: {engine: {aead: rot13}}",
+        "tunnel: {engine: {workers: 65}}", "tunnel: {engine: {turbo: true}}", "log: {level: loud}",
+        "status: here", "feed: {heartbeat: 1ms}"}) {
     const auto text = mistake_in(std::string(wrong) + "\n");
     EXPECT_EQ(text.find("c.yaml:4: "), 0U) << wrong << " -> " << text;
   }
+}
+
+TEST(GatewayConfig, ReadsTheEnginesSwitches) {
+  const auto config = parse_config(
+      "store: s\nordinal: 0\nnode: n\ntunnel:\n  engine: {workers: 3, tso: false, uso: false, "
+      "gso: false, gro: false, aead: openssl}\n",
+      "c.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  const auto& engine = config->tunnel.engine;
+  EXPECT_EQ(engine.workers, 3);
+  EXPECT_FALSE(engine.tso || engine.uso || engine.gso || engine.gro);
+  EXPECT_EQ(engine.aead, "openssl");
 }
 
 TEST(GatewayConfig, InsistsOnStoreOrdinalAndNode) {

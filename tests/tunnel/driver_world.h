@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tunnel/driver.h"
+#include "tunnel/engine/engine_driver.h"
 #include "tunnel/fake/fake_driver.h"
 #include "tunnel/kernel/kernel_driver.h"
 #include "tunnel/uapi/uapi_driver.h"
@@ -45,6 +46,7 @@ template <typename Made>
 class RealWorld {
  public:
   static constexpr bool kReal = true;
+  static constexpr bool kOutlivesDriver = true;
 
   RealWorld() {
     EXPECT_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0) << "needs root";
@@ -69,7 +71,11 @@ class RealWorld {
     names_.push_back(interface);
     return *drivers_.emplace_back(std::make_unique<Made>(config));
   }
-  Driver& reopen(const std::string& interface) { return open(interface); }
+  // As after a restart of the daemon; an engine's device is gone with its process.
+  Driver& reopen(const std::string& interface) {
+    if (std::is_same_v<Made, EngineDriver>) drivers_.clear();
+    return open(interface);
+  }
 
  private:
   std::vector<std::string> names_;
@@ -83,6 +89,15 @@ class UapiWorld : public RealWorld<UapiDriver> {
     return std::system("command -v wireguard-go >/dev/null && test -c /dev/net/tun") == 0
                ? ""
                : "no wireguard-go or no /dev/net/tun";
+  }
+};
+
+// Our own engine: the device goes with the driver.
+class EngineWorld : public RealWorld<EngineDriver> {
+ public:
+  static constexpr bool kOutlivesDriver = false;
+  [[nodiscard]] static std::string missing() {
+    return std::system("test -c /dev/net/tun") == 0 ? "" : "no /dev/net/tun";
   }
 };
 
