@@ -1,7 +1,8 @@
 // A cache of one kind that keeps itself current: lists, watches, lists again when its version has
-// expired or, after a pause, when the store was away. Objects that do not decode keep their last
-// good state and are reported once per version through on_bad. Decoded values only: the JSON is
-// dropped.
+// expired. When the store was away it goes on watching from where it was, after a pause: thousands
+// of objects are not fetched again because a server restarted. Objects that do not decode keep
+// their last good state and are reported once per version through on_bad. Decoded values only: the
+// JSON is dropped.
 #pragma once
 
 #include <map>
@@ -23,10 +24,12 @@ class Informer {
   using OnChange = std::function<void()>;
   using OnBad = std::function<void(const ObjectKey&, const Error&)>;
 
-  Informer(Loop& loop, Store& store, Random& random, OnChange on_change, std::string ns = {})
+  Informer(Loop& loop, Store& store, Random& random, OnChange on_change, std::string ns = {},
+           std::string name = {})
       : loop_(loop), store_(store), random_(random), on_change_(std::move(on_change)) {
     selector_.kind = T::kKind;
     selector_.ns = std::move(ns);
+    selector_.name = std::move(name);
     relist();
   }
   Informer(const Informer&) = delete;
@@ -65,17 +68,20 @@ class Informer {
   }
 
   void start_watch() {
-    request_ = store_.watch(selector_, version_,
-                            {[this](WatchEvent event) { take_event(std::move(event)); },
-                             [this](const Error& error) {
-                               if (error.code == Errc::kExpired) {
-                                 timer_ = loop_.after(Duration::zero(), [this] { relist(); });
-                               } else {
-                                 // Listing again, not just watching: an answer is what tells that
-                                 // the store is back.
-                                 retry_later(error, [this] { relist(); });
-                               }
-                             }});
+    WatchHandler handler;
+    handler.on_event = [this](WatchEvent event) { take_event(std::move(event)); };
+    handler.on_end = [this](const Error& error) {
+      if (error.code == Errc::kExpired) {
+        timer_ = loop_.after(Duration::zero(), [this] { relist(); });
+      } else {
+        retry_later(error, [this] { start_watch(); });
+      }
+    };
+    // The pause goes on growing until something arrives: a watch may open only to break.
+    handler.on_open = [this] {
+      if (became_available()) on_change_();
+    };
+    request_ = store_.watch(selector_, version_, std::move(handler));
   }
 
   void take_event(WatchEvent event) {
@@ -104,11 +110,15 @@ class Informer {
 
   void came_back() {
     backoff_.reset();
-    if (!available_) {
-      available_ = true;
-      if (!last_error_.empty()) log_info("store is back", {{"kind", info(T::kKind).name}});
-      last_error_.clear();
-    }
+    (void)became_available();  // the caller tells of the change anyway
+  }
+
+  bool became_available() {
+    if (available_) return false;
+    available_ = true;
+    if (!last_error_.empty()) log_info("store is back", {{"kind", info(T::kKind).name}});
+    last_error_.clear();
+    return true;
   }
 
   void retry_later(const Error& error, Loop::Callback again) {

@@ -127,6 +127,7 @@ bool labels_match(const json& body, const std::string& selector) {
 
 bool selected(const Selector& selector, const Object& object) {
   return object.kind == selector.kind && (selector.ns.empty() || selector.ns == object.key.ns) &&
+         (selector.name.empty() || selector.name == object.key.name) &&
          labels_match(object.body, selector.label_selector);
 }
 

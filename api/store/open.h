@@ -1,5 +1,8 @@
-// Opens a store by its address: "dir:/path". kInvalid: not such an address. The folder is made when
-// missing; a path that cannot be used is kUnavailable or kDenied.
+// Opens a store by its address. kInvalid: not such an address.
+//   dir:/path            a folder, made when missing; kUnavailable or kDenied if it cannot be used
+//   kube:                the API server of the pod's service account, else of the user's kubeconfig
+//   kube:/path#context   of that kubeconfig (else $KUBECONFIG or ~/.kube/config) and context (else
+//                        the current one)
 #pragma once
 
 #include <memory>

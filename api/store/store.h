@@ -28,8 +28,9 @@ struct Object {
 
 struct Selector {
   Kind kind{};
-  std::string ns;              // empty: all namespaces
-  std::string label_selector;  // "a=b,c=d"; empty: all
+  std::string ns;                // empty: all namespaces
+  std::string label_selector{};  // "a=b,c=d"; empty: all
+  std::string name{};            // only the object so called; empty: all
 };
 
 struct List {
@@ -48,6 +49,8 @@ struct WatchHandler {
   std::function<void(WatchEvent)> on_event;
   // The watch is over and calls no more; kExpired: list again, others: watch again after a pause.
   std::function<void(Error)> on_end;
+  // The store answers: the watch stands. Before the first event; may be empty.
+  std::function<void()> on_open{};
 };
 
 class Store {

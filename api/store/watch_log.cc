@@ -1,6 +1,7 @@
 #include "api/store/watch_log.h"
 
 #include <charconv>
+#include <utility>
 
 namespace cw::api {
 
@@ -69,6 +70,9 @@ void WatchLog::deliver() {
       watchers_.erase(id);
       watcher->handler.on_end({Errc::kExpired, "the watch's version is too old; list again"});
       continue;
+    }
+    if (!std::exchange(watcher->opened, true) && watcher->handler.on_open) {
+      watcher->handler.on_open();
     }
     while (!watcher->ended && watcher->next <= last_) {
       const auto index = watcher->next - log_.front().sequence;

@@ -35,6 +35,7 @@ class WatchLog {
     Selector selector;
     WatchHandler handler;
     std::uint64_t next = 0;  // first sequence not delivered
+    bool opened = false;
     bool ended = false;
   };
 

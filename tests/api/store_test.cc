@@ -197,7 +197,8 @@ TEST_F(DirStoreTest, AFolderThatGoesAwayComesBack) {
 TEST(OpenStore, ABadAddressOrPathIsOneClearLine) {
   SimLoop loop;
   SeededRandom random(1);
-  EXPECT_EQ(open_store(loop, random, "redis:x").error().text, "store \"redis:x\": want dir:/path");
+  EXPECT_EQ(open_store(loop, random, "redis:x").error().text,
+            "store \"redis:x\": want dir:/path or kube:[FILE][#CONTEXT]");
   const auto denied = open_store(loop, random, "dir:/proc/nonexistent");
   ASSERT_FALSE(denied);
   EXPECT_NE(denied.error().text.find("/proc/nonexistent"), std::string::npos);

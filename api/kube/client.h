@@ -1,0 +1,38 @@
+// Requests to one API server as somebody: Http with Credentials. A 401 is answered once by reading
+// the credentials again. Loop thread only; no callback runs inside a call.
+#pragma once
+
+#include "api/kube/credentials.h"
+#include "api/kube/http.h"
+
+namespace cw::api::kube {
+
+class Client {
+ public:
+  // `user_agent`: "causeway-gateway/0.1.0".
+  Client(Loop& loop, Access access, std::string user_agent);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // `done` gets whatever the server answers, of any status.
+  [[nodiscard]] Handle send(HttpRequest request, Http::Done done);
+  [[nodiscard]] Handle stream(HttpRequest request, Http::Stream stream);
+  [[nodiscard]] const Access& access() const { return access_; }
+
+ private:
+  struct Call;
+  Handle start(const std::shared_ptr<Call>& call);
+  void go(const std::shared_ptr<Call>& call);
+  void take(const std::shared_ptr<Call>& call, Result<HttpAnswer> answer);
+
+  Loop& loop_;
+  Access access_;
+  Credentials credentials_;
+  Http http_;
+};
+
+// "" (a pod's own service account, else the user's kubeconfig), "/path/to/kubeconfig",
+// "#context" or both.
+[[nodiscard]] Result<Access> find_access(const std::string& where);
+
+}  // namespace cw::api::kube

@@ -1,0 +1,384 @@
+#include "api/kube/http.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace cw::api::kube {
+
+namespace {
+
+constexpr long kConnectTimeoutMs = 5'000;
+// A peer that vanished: keep-alive after 15 s of silence, then 3 probes 5 s apart; unacknowledged
+// data for 20 s.
+constexpr int kKeepIdle = 15;
+constexpr int kKeepInterval = 5;
+constexpr int kKeepCount = 3;
+constexpr unsigned kUserTimeoutMs = 20'000;
+// Requests at once; more wait their turn. The server's limit of streams a connection is 100 to
+// 1000: beyond it libcurl would open connection after connection.
+constexpr std::size_t kAtOnce = 64;
+
+int tune_socket(void* /*context*/, curl_socket_t fd, curlsocktype /*purpose*/) {
+  const int on = 1;
+  (void)::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepIdle, sizeof(int));
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepInterval, sizeof(int));
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepCount, sizeof(int));
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(unsigned));
+  return CURL_SOCKOPT_OK;
+}
+
+struct Transfer {
+  CURL* easy = nullptr;
+  curl_slist* headers = nullptr;
+  curl_slist* connect_to = nullptr;
+  HttpRequest request;
+  Http::Done done;
+  Http::Stream stream;
+  bool streams = false;
+  bool opened = false;
+  bool running = false;  // given to libcurl
+  bool too_large = false;
+  std::string received;  // of a stream: what was not handed on yet
+  char error[CURL_ERROR_SIZE] = {};
+
+  ~Transfer() {
+    if (easy != nullptr) curl_easy_cleanup(easy);
+    curl_slist_free_all(headers);
+    curl_slist_free_all(connect_to);
+  }
+
+  [[nodiscard]] int status() const {
+    long code = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
+    return static_cast<int>(code);
+  }
+};
+
+Error transfer_error(CURLcode code, const Transfer& transfer) {
+  const auto* detail = transfer.error[0] != '\0' ? transfer.error : curl_easy_strerror(code);
+  const auto text = fmt::format("API server: {}", detail);
+  if (transfer.too_large) return {Errc::kTooLarge, "API server: the answer is over the limit"};
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      return {Errc::kDenied, text};
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return {Errc::kInvalid, text};
+    default:
+      return {Errc::kUnavailable, text};
+  }
+}
+
+}  // namespace
+
+struct Http::State : std::enable_shared_from_this<Http::State> {
+  State(Loop& l, HttpServer s) : loop(l), server(std::move(s)), multi(curl_multi_init()) {
+    CW_CHECK(multi != nullptr);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 250L);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &State::on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &State::on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, this);
+  }
+  ~State() {
+    for (auto& [easy, transfer] : transfers) {
+      if (transfer->running) curl_multi_remove_handle(multi, easy);
+    }
+    transfers.clear();
+    curl_multi_cleanup(multi);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  Loop& loop;
+  HttpServer server;
+  CURLM* multi;
+  std::map<CURL*, std::shared_ptr<Transfer>> transfers;
+  std::deque<std::weak_ptr<Transfer>> waiting;
+  std::size_t at_once = 0;  // of those that are no streams
+  struct Watched {
+    Handle read;
+    Handle write;
+  };
+  std::map<curl_socket_t, Watched> sockets;
+  Handle timer;
+  Handle pump_soon;
+  bool inside = false;  // of libcurl: handles may not be removed now
+
+  // libcurl says what it waits for on a socket. A handle must not go within its own callback's
+  // libcurl call, which is why socket callbacks copy what they need.
+  static int on_socket(CURL* /*easy*/, curl_socket_t fd, int what, void* self, void* /*socket*/) {
+    auto& state = *static_cast<State*>(self);
+    if (what == CURL_POLL_REMOVE) {
+      state.sockets.erase(fd);
+      return 0;
+    }
+    auto& watched = state.sockets[fd];
+    const bool reads = what == CURL_POLL_IN || what == CURL_POLL_INOUT;
+    const bool writes = what == CURL_POLL_OUT || what == CURL_POLL_INOUT;
+    if (!reads) watched.read.reset();
+    if (!writes) watched.write.reset();
+    if (reads && !watched.read.active()) {
+      watched.read =
+          state.loop.watch(fd, FdEvent::kRead, [&state, fd] { state.act(fd, CURL_CSELECT_IN); });
+    }
+    if (writes && !watched.write.active()) {
+      watched.write =
+          state.loop.watch(fd, FdEvent::kWrite, [&state, fd] { state.act(fd, CURL_CSELECT_OUT); });
+    }
+    return 0;
+  }
+
+  static int on_timer(CURLM* /*multi*/, long ms, void* self) {
+    auto& state = *static_cast<State*>(self);
+    state.timer.reset();
+    if (ms >= 0) {
+      state.timer = state.loop.after(std::chrono::milliseconds(ms),
+                                     [&state] { state.act(CURL_SOCKET_TIMEOUT, 0); });
+    }
+    return 0;
+  }
+
+  static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self) {
+    auto& transfer = *static_cast<Transfer*>(self);
+    const auto length = size * count;
+    if (transfer.received.size() + length > transfer.request.limit) {
+      transfer.too_large = true;
+      return 0;  // libcurl ends the transfer
+    }
+    transfer.received.append(bytes, length);
+    return length;
+  }
+
+  void act(curl_socket_t fd, int what) {
+    const auto keep = shared_from_this();  // a callback may drop the Http
+    int running = 0;
+    inside = true;
+    (void)curl_multi_socket_action(multi, fd, what, &running);
+    inside = false;
+    pump();
+  }
+
+  // Hands on what arrived: never from within libcurl.
+  void pump() {
+    std::vector<std::shared_ptr<Transfer>> streams;
+    for (const auto& [easy, transfer] : transfers) {
+      if (transfer->streams && transfer->status() == 200) streams.push_back(transfer);
+    }
+    for (const auto& transfer : streams) hand_on(*transfer);
+    int left = 0;
+    std::vector<std::pair<std::shared_ptr<Transfer>, CURLcode>> ended;
+    while (const auto* message = curl_multi_info_read(multi, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      const auto found = transfers.find(message->easy_handle);
+      const auto result = message->data.result;
+      if (found == transfers.end()) continue;
+      ended.emplace_back(found->second, result);
+    }
+    for (const auto& [transfer, result] : ended) finish(transfer, result);
+  }
+
+  // By identity: libcurl may give a handle's address to a later one.
+  [[nodiscard]] bool active(const Transfer& transfer) const {
+    const auto found = transfers.find(transfer.easy);
+    return found != transfers.end() && found->second.get() == &transfer;
+  }
+
+  void hand_on(Transfer& transfer) {
+    if (!active(transfer)) return;
+    if (!transfer.opened) {
+      transfer.opened = true;
+      if (transfer.stream.on_open) transfer.stream.on_open();
+      if (!active(transfer)) return;
+    }
+    if (transfer.received.empty()) return;
+    const auto bytes = std::exchange(transfer.received, std::string());
+    transfer.stream.on_data(bytes);
+  }
+
+  void finish(const std::shared_ptr<Transfer>& transfer, CURLcode result) {
+    if (!active(*transfer)) return;  // an earlier callback cancelled it
+    const int status = transfer->status();
+    if (transfer->streams && status == 200) {
+      hand_on(*transfer);
+      if (!active(*transfer)) return;
+    }
+    remove(*transfer);
+    const auto done = transfer->streams ? transfer->stream.done : transfer->done;
+    if (result != CURLE_OK) {
+      done(Result<HttpAnswer>(fail(transfer_error(result, *transfer))));
+    } else {
+      done(HttpAnswer{status, std::move(transfer->received)});
+    }
+  }
+
+  void cancel(const Transfer& transfer) {
+    CW_CHECK(!inside);
+    if (active(transfer)) remove(transfer);
+  }
+
+  // `transfer` must be kept by somebody else.
+  void remove(const Transfer& transfer) {
+    if (transfer.running) {
+      curl_multi_remove_handle(multi, transfer.easy);
+      if (!transfer.streams) --at_once;
+    }
+    transfers.erase(transfer.easy);
+    while (at_once < kAtOnce && !waiting.empty()) {
+      const auto next = waiting.front().lock();
+      waiting.pop_front();
+      if (next != nullptr && active(*next)) run(*next);
+    }
+  }
+
+  // libcurl asks for a timer: nothing calls back yet.
+  void run(Transfer& transfer) {
+    transfer.running = true;
+    if (!transfer.streams) ++at_once;
+    CW_CHECK(curl_multi_add_handle(multi, transfer.easy) == CURLM_OK);
+  }
+
+  static curl_blob blob(const std::string& text) {
+    return {const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
+  }
+
+  void set_tls(CURL* easy, const Identity& identity) const {
+    if (server.insecure) {
+      curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+      curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
+    if (!identity.ca.empty()) {
+      auto ca = blob(identity.ca);
+      curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca);
+    }
+    if (!identity.client_certificate.empty()) {
+      auto certificate = blob(identity.client_certificate);
+      auto key = blob(identity.client_key);
+      curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &certificate);
+      curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &key);
+    }
+  }
+
+  // A server name of its own for TLS: libcurl takes it from the URL, so the URL gets it and the
+  // connection goes to the real host.
+  void set_url(Transfer& transfer) const {
+    auto base = server.url;
+    const auto host = base.find("://") + 3;
+    const auto end = std::min(base.find('/', host), base.size());
+    const auto colon = base.rfind(':', end);
+    if (!server.tls_server_name.empty()) {
+      const auto bracket = base.rfind(']', end);
+      const bool has_port = colon != std::string::npos && colon > host &&
+                            (bracket == std::string::npos || colon > bracket);
+      const auto port = has_port ? base.substr(colon + 1, end - colon - 1) : std::string("443");
+      const auto name = base.substr(host, (has_port ? colon : end) - host);
+      transfer.connect_to = curl_slist_append(nullptr, fmt::format("::{}:{}", name, port).c_str());
+      curl_easy_setopt(transfer.easy, CURLOPT_CONNECT_TO, transfer.connect_to);
+      base.replace(host, end - host, server.tls_server_name + ":" + port);
+    }
+    curl_easy_setopt(transfer.easy, CURLOPT_URL, (base + transfer.request.path).c_str());
+  }
+
+  void set_headers(Transfer& transfer, const Identity& identity) {
+    const auto add = [&](const std::string& line) {
+      transfer.headers = curl_slist_append(transfer.headers, line.c_str());
+    };
+    add("Accept: application/json");
+    add("Expect:");  // no pause before a body
+    if (!identity.authorization.empty()) add("Authorization: " + identity.authorization);
+    if (!transfer.request.content_type.empty()) {
+      add("Content-Type: " + transfer.request.content_type);
+    }
+    curl_easy_setopt(transfer.easy, CURLOPT_HTTPHEADER, transfer.headers);
+  }
+
+  void set_method(Transfer& transfer) {
+    auto* easy = transfer.easy;
+    const auto& request = transfer.request;
+    if (request.method == "GET") return;
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    if (request.body.empty()) return;
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.c_str());
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request.body.size()));
+  }
+
+  Handle start(const std::shared_ptr<Transfer>& transfer, const Identity& identity) {
+    auto* easy = curl_easy_init();
+    CW_CHECK(easy != nullptr);
+    transfer->easy = easy;
+    set_url(*transfer);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // share the one connection
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &tune_socket);
+    curl_easy_setopt(easy, CURLOPT_PROXY, server.proxy.c_str());  // "": none, whatever the env
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, server.user_agent.c_str());
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &State::on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer.get());
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    if (!transfer->streams) {
+      const auto ms =
+          std::chrono::duration_cast<std::chrono::milliseconds>(transfer->request.timeout).count();
+      curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(ms));
+      curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    }
+    set_tls(easy, identity);
+    set_headers(*transfer, identity);
+    set_method(*transfer);
+    transfers.emplace(easy, transfer);
+    if (transfer->streams || at_once < kAtOnce) {
+      run(*transfer);
+    } else {
+      waiting.push_back(transfer);
+    }
+    return Handle([weak = weak_from_this(), gone = std::weak_ptr<Transfer>(transfer)] {
+      const auto state = weak.lock();
+      const auto still = gone.lock();
+      if (state != nullptr && still != nullptr) state->cancel(*still);
+    });
+  }
+};
+
+Http::Http(Loop& loop, HttpServer server) {
+  static const auto once = curl_global_init(CURL_GLOBAL_DEFAULT);
+  CW_CHECK(once == CURLE_OK);
+  state_ = std::make_shared<State>(loop, std::move(server));
+}
+
+Http::~Http() = default;
+
+Handle Http::send(HttpRequest request, const Identity& identity, Done done) {
+  auto transfer = std::make_shared<Transfer>();
+  transfer->request = std::move(request);
+  transfer->done = std::move(done);
+  return state_->start(transfer, identity);
+}
+
+Handle Http::stream(HttpRequest request, const Identity& identity, Stream stream) {
+  auto transfer = std::make_shared<Transfer>();
+  transfer->request = std::move(request);
+  transfer->stream = std::move(stream);
+  transfer->streams = true;
+  return state_->start(transfer, identity);
+}
+
+std::size_t Http::in_flight() const { return state_->transfers.size(); }
+
+}  // namespace cw::api::kube

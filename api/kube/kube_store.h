@@ -1,0 +1,45 @@
+// The resource store on a Kubernetes API server. Lists come in pages, watches ask for bookmarks and
+// go on by themselves when the server ends them in time; all over one connection. An update without
+// a version reads first and tries again on a conflict; a status without a version is a server-side
+// apply by the field manager, who owns it. Retrying after an outage is the caller's (Informer's)
+// business: it gets kUnavailable.
+#pragma once
+
+#include "api/kube/client.h"
+#include "api/store/store.h"
+#include "base/random.h"
+
+namespace cw::api::kube {
+
+class KubeStore final : public Store {
+ public:
+  static constexpr std::size_t kPage = 500;  // objects a list request
+
+  // `field_manager`: who the server's managedFields say wrote what, e.g. "causeway-gateway".
+  KubeStore(Loop& loop, Random& random, Access access, std::string field_manager);
+
+  [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
+  [[nodiscard]] Handle watch(const Selector& selector, const std::string& resource_version,
+                             WatchHandler handler) override;
+  [[nodiscard]] Handle get(Kind kind, const ObjectKey& key, WriteDone done) override;
+  [[nodiscard]] Handle create(Object object, WriteDone done) override;
+  [[nodiscard]] Handle update(Object object, WriteDone done) override;
+  [[nodiscard]] Handle update_status(Object object, WriteDone done) override;
+  [[nodiscard]] Handle remove(Kind kind, const ObjectKey& key, const std::string& resource_version,
+                              RemoveDone done) override;
+
+ private:
+  struct Listing;
+  void next_page(const std::shared_ptr<Listing>& listing);
+  struct Overwriting;
+  void overwrite(const std::shared_ptr<Overwriting>& work);
+  Handle write(HttpRequest request, Kind kind, std::string what, WriteDone done);
+  Handle refuse(Error error, WriteDone done);
+
+  Loop& loop_;
+  Random& random_;
+  std::string field_manager_;
+  Client client_;
+};
+
+}  // namespace cw::api::kube

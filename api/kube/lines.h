@@ -1,0 +1,49 @@
+// Cuts a byte stream into lines (a watch sends one JSON document a line), each at most `limit`
+// bytes. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace cw::api::kube {
+
+class Lines {
+ public:
+  explicit Lines(std::size_t limit) : limit_(limit) {}
+
+  // Calls `take(std::string_view line)` for every line that is complete now, without its newline;
+  // empty lines are skipped. `take` returns whether to go on. kTooLarge: the stream is of no more
+  // use.
+  template <typename Take>
+  [[nodiscard]] Result<> feed(std::string_view bytes, const Take& take) {
+    while (!bytes.empty()) {
+      const auto end = bytes.find('\n');
+      const auto part = bytes.substr(0, end);
+      if (rest_.size() + part.size() > limit_) {
+        rest_.clear();
+        return fail(Errc::kTooLarge, "a line of the watch is over the limit");
+      }
+      if (end == std::string_view::npos) {
+        rest_ += part;
+        return {};
+      }
+      bytes.remove_prefix(end + 1);
+      if (rest_.empty()) {  // the usual case: no copy
+        if (!part.empty() && !take(part)) return {};
+        continue;
+      }
+      rest_ += part;
+      const auto line = std::exchange(rest_, std::string());
+      if (!take(std::string_view(line))) return {};
+    }
+    return {};
+  }
+
+ private:
+  std::size_t limit_;
+  std::string rest_;
+};
+
+}  // namespace cw::api::kube

@@ -1,0 +1,1 @@
+"""Real Kubernetes clusters on this machine: control planes and nodes in namespaces."""

@@ -1,0 +1,187 @@
+"""One cluster's control plane in a machine: etcd, kube-apiserver and, where there are nodes,
+kube-controller-manager and kube-scheduler. TLS, RBAC and the Node authorizer are on."""
+
+import json
+import os
+import subprocess
+
+from fabric.machine import Machine
+from fabric.wait import wait_until
+from kube.pki import Pki
+from kube.programs import program
+
+
+class Refused(AssertionError):
+    """kubectl ended with an error."""
+
+
+class ControlPlane:
+    def __init__(self, name, folder, address="127.0.0.1", service_cidr="10.96.0.0/16",
+                 pod_cidr="10.244.0.0/16", machine=None):
+        """`machine` is where it runs, with `address`; without one it gets its own, loopback only."""
+        self.name, self.folder = name, folder
+        self.address, self.service_cidr, self.pod_cidr = address, service_cidr, pod_cidr
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.machine = machine or Machine(f"{name}-cp", self.folder)
+        self.pki = self._make_pki()
+        self.admin = self.pki.kubeconfig("admin")
+        self.processes = {}
+
+    def service_address(self, host):
+        return self.service_cidr.rsplit(".", 1)[0] + f".{host}"
+
+    def _make_pki(self):
+        pki = Pki(self.folder / "pki", self.name, f"https://{self.address}:6443")
+        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                 "kubernetes.default.svc.cluster.local", "localhost"]
+        addresses = {"127.0.0.1", self.address, self.service_address(1)}
+        pki.certificate("apiserver", "/CN=kube-apiserver", "serverAuth",
+                        names=",".join([f"DNS:{n}" for n in names]
+                                       + [f"IP:{a}" for a in sorted(addresses)]))
+        pki.certificate("front-proxy-client", "/CN=front-proxy-client", "clientAuth",
+                        ca="front-proxy-ca")
+        for name, subject in (("admin", "/O=system:masters/CN=admin"),
+                              ("apiserver-kubelet-client", "/CN=kube-apiserver-kubelet-client"),
+                              ("kcm", "/CN=system:kube-controller-manager"),
+                              ("scheduler", "/CN=system:kube-scheduler"),
+                              ("kube-proxy", "/CN=system:kube-proxy")):
+            pki.certificate(name, subject, "clientAuth")
+        return pki
+
+    # --- processes ---
+
+    def start_etcd(self):
+        self.processes["etcd"] = self.machine.spawn(
+            "etcd", "etcd", "--name", self.name, "--data-dir", self.folder / "etcd",
+            "--listen-client-urls", "http://127.0.0.1:2379",
+            "--advertise-client-urls", "http://127.0.0.1:2379",
+            "--listen-peer-urls", "http://127.0.0.1:2380",
+            "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
+            "--initial-cluster", f"{self.name}=http://127.0.0.1:2380", "--unsafe-no-fsync",
+            "--quota-backend-bytes", str(1 << 30))
+
+    def start_api(self, *more):
+        p = self.pki.path
+        self.processes["api"] = self.machine.spawn(
+            "kube-apiserver", program("kube-apiserver"),
+            "--etcd-servers=http://127.0.0.1:2379",
+            f"--advertise-address={self._advertised()}", "--bind-address=0.0.0.0",
+            "--secure-port=6443", f"--tls-cert-file={p('apiserver.crt')}",
+            f"--tls-private-key-file={p('apiserver.key')}", f"--client-ca-file={p('ca.crt')}",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-key-file={p('sa.pub')}",
+            f"--service-account-signing-key-file={p('sa.key')}",
+            "--service-account-extend-token-expiration=false",
+            f"--service-cluster-ip-range={self.service_cidr}",
+            "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+            f"--kubelet-client-certificate={p('apiserver-kubelet-client.crt')}",
+            f"--kubelet-client-key={p('apiserver-kubelet-client.key')}",
+            f"--kubelet-certificate-authority={p('ca.crt')}",
+            f"--requestheader-client-ca-file={p('front-proxy-ca.crt')}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-username-headers=X-Remote-User",
+            f"--proxy-client-cert-file={p('front-proxy-client.crt')}",
+            f"--proxy-client-key-file={p('front-proxy-client.key')}",
+            "--enable-aggregator-routing=true",
+            "--kubelet-preferred-address-types=InternalIP", "--shutdown-delay-duration=0s",
+            *more)
+
+    def _advertised(self):
+        # An address on loopback cannot be advertised; nobody follows it there.
+        return "192.0.2.1" if self.address.startswith("127.") else self.address
+
+    def start_controllers(self):
+        p = self.pki.path
+        self.processes["kcm"] = self.machine.spawn(
+            "kube-controller-manager", program("kube-controller-manager"),
+            *self._as("kcm"), f"--service-account-private-key-file={p('sa.key')}",
+            f"--root-ca-file={p('ca.crt')}", "--use-service-account-credentials=true",
+            "--leader-elect=false", "--allocate-node-cidrs=true",
+            f"--cluster-cidr={self.pod_cidr}", "--node-cidr-mask-size=24",
+            f"--service-cluster-ip-range={self.service_cidr}", f"--cluster-name={self.name}",
+            f"--cluster-signing-cert-file={p('ca.crt')}",
+            f"--cluster-signing-key-file={p('ca.key')}", "--bind-address=127.0.0.1",
+            "--node-monitor-period=2s", "--node-monitor-grace-period=20s",
+            "--concurrent-gc-syncs=5", "--kube-api-qps=100", "--kube-api-burst=200")
+        self.processes["scheduler"] = self.machine.spawn(
+            "kube-scheduler", program("kube-scheduler"), *self._as("scheduler"),
+            "--leader-elect=false", "--bind-address=127.0.0.1")
+
+    def _as(self, who):
+        config = self.pki.kubeconfig(who)
+        return [f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
+                f"--authorization-kubeconfig={config}"]
+
+    def start(self, controllers=True):
+        self.start_etcd()
+        self.start_api()
+        self.wait_ready()
+        if controllers:
+            self.start_controllers()
+        return self
+
+    def wait_ready(self, deadline=60):
+        wait_until(self.is_ready, deadline, f"{self.name}: the API server is ready", every=0.1)
+
+    def is_ready(self):
+        if not self.processes["api"].alive():
+            raise AssertionError(f"{self.name}: kube-apiserver ended:\n"
+                                 + self.processes["api"].output()[-2000:])
+        return self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0
+
+    def stop_api(self):
+        """The API server only; etcd keeps what it knows."""
+        self.processes["api"].kill()
+
+    def stop(self):
+        for name in ("scheduler", "kcm", "api", "etcd"):
+            if name in self.processes and self.processes[name].alive():
+                self.processes[name].kill()
+
+    # --- what tests say ---
+
+    def kubectl(self, *args, check=True, stdin=None, timeout=60, config=None):
+        done = self.machine.run(program("kubectl"), "--kubeconfig", config or self.admin, *args,
+                                check=False, stdin=stdin, timeout=timeout)
+        if check and done.returncode != 0:
+            shown = " ".join(str(a) for a in args)
+            raise Refused(f"{self.name}: kubectl {shown}: {done.stdout}{done.stderr}")
+        return done
+
+    def apply(self, text, *more):
+        return self.kubectl("apply", *more, "-f", "-", stdin=text).stdout
+
+    def get(self, *args):
+        """The object or list, as Python values."""
+        return json.loads(self.kubectl("get", *args, "-o", "json").stdout)
+
+    def token(self, namespace, account, seconds=3600):
+        return self.kubectl("-n", namespace, "create", "token", account,
+                            f"--duration={seconds}s").stdout.strip()
+
+    def run(self, *command, env=None, **options):
+        """A program of ours beside the API server, e.g. a test binary."""
+        return self.machine.run("env", *[f"{k}={v}" for k, v in (env or {}).items()], *command,
+                                **options)
+
+    def remove(self):
+        self.stop()
+        self.machine.remove()
+
+
+def wait_for_crds(plane):
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+
+def kill_quietly(pid):
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass
+
+
+def quietly(*command):
+    subprocess.run(command, check=False, capture_output=True, timeout=60)

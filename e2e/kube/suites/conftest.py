@@ -1,0 +1,92 @@
+"""Fixtures of the scenarios on real Kubernetes. Run as root, through ./dev kube."""
+
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "e2e"))
+
+from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
+
+SCENARIO_SECONDS = 240  # a scenario that takes longer hangs
+FOLDERS = []
+
+
+def build_folder():
+    return pathlib.Path(os.environ.get("CAUSEWAY_BUILD", ROOT / "build/release"))
+
+
+@pytest.fixture(scope="session")
+def build():
+    return build_folder()
+
+
+@pytest.fixture(scope="session")
+def tell(request):
+    """Writes a line to the terminal, whatever is captured."""
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+
+    def line(text):
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
+    return line
+
+
+@pytest.fixture(scope="session")
+def run_folder():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="causeway-kube-"))
+    folder.chmod(0o755)
+    FOLDERS.append(folder)
+    yield folder
+    if os.environ.get("CAUSEWAY_E2E_KEEP"):
+        print(f"kept: {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def plane(run_folder):
+    """A control plane without controllers or nodes, with the CRDs: an API and nothing else."""
+    made = ControlPlane("plain", pathlib.Path(tempfile.mkdtemp(dir=run_folder)))
+    try:
+        made.start(controllers=False)
+        made.kubectl("apply", "-f", ROOT / "crds")
+        wait_for_crds(made)
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Ends a scenario that hangs."""
+    def too_long(*_):
+        # Not an OSError: wait_until() would take that for "not yet".
+        pytest.fail(f"{item.name} took more than {SCENARIO_SECONDS} s")
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SCENARIO_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds the ends of all logs to the report of a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        parts = []
+        for folder in FOLDERS:
+            for log in sorted(folder.rglob("*.log")):
+                lines = log.read_text(errors="replace").splitlines()
+                parts += [f"--- {log.relative_to(folder)}"] + lines[-15:] if lines else []
+        report.sections.append(("logs", "\n".join(parts)[-40000:]))
