@@ -1,0 +1,131 @@
+// How many handshakes a second a WireGuard answers.
+//   handshake_load keys N                          public keys of N initiators, for its peers
+//   handshake_load run SERVER_KEY ENDPOINT N SEC   prints answered initiations a second
+// Initiations are made beforehand; 64 are under way at any time, so that a responder is busy but
+// not flooded. Cookies are obeyed.
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <string>
+
+#include "base/random.h"
+#include "base/unique_fd.h"
+#include "tunnel/engine/cookie.h"
+#include "tunnel/engine/device_state.h"
+#include "tunnel/engine/noise.h"
+
+namespace {
+
+using namespace cw;
+using namespace cw::tunnel;
+using namespace cw::tunnel::engine;
+
+constexpr std::size_t kUnderWay = 64;
+constexpr std::size_t kPrepared = 30'000;
+
+// The same keys in every run, so that `keys` and `run` agree.
+Identity identity_of(std::size_t n) {
+  std::array<std::uint8_t, 32> bytes{};
+  bytes.fill(0x41);
+  std::memcpy(bytes.data() + 8, &n, sizeof n);
+  bytes[0] = 0x40;  // clamped
+  bytes[31] = 0x41;
+  const Key key(bytes);
+  return {key, key.public_key()};
+}
+
+struct Caller {
+  Caller(std::size_t n, const Key& server)
+      : identity(identity_of(n)), handshake(identity, server, Key()), macs(server) {}
+  Identity identity;
+  Handshake handshake;
+  Macs macs;
+};
+
+double measure(int fd, std::vector<std::unique_ptr<Caller>>& callers,
+               std::vector<Initiation>& messages, double limit) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  std::size_t next = 0;
+  std::size_t answered = 0;
+  const auto send_one = [&](std::size_t n) {
+    callers[n % callers.size()]->macs.sign(messages[n], boot_now());
+    (void)::send(fd, messages[n].data(), messages[n].size(), 0);
+  };
+  while (next < kUnderWay) send_one(next++);
+  std::array<std::uint8_t, 2048> buffer;
+  while (elapsed() < limit && next < messages.size()) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (::poll(&waiting, 1, 100) <= 0) {  // all lost: start over
+      for (std::size_t i = 0; i < kUnderWay && next < messages.size(); ++i) send_one(next++);
+      continue;
+    }
+    const auto n = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n <= 0) continue;
+    const Bytes reply(buffer.data(), static_cast<std::size_t>(n));
+    const auto type = message_type(reply);
+    if (type == MessageType::kResponse) {
+      ++answered;
+      send_one(next++);
+    } else if (type == MessageType::kCookie) {
+      const auto which = receiver_of(reply);
+      if (which >= messages.size()) continue;
+      if (callers[which % callers.size()]->macs.take_reply(reply, boot_now())) send_one(which);
+    }
+  }
+  return static_cast<double>(answered) / elapsed();
+}
+
+int run(const char* server_text, const char* endpoint_text, std::size_t count, double limit) {
+  const auto server = Key::from_base64(server_text);
+  const auto endpoint = Endpoint::parse(endpoint_text);
+  if (!server || !endpoint || count == 0) return 2;
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (std::size_t n = 0; n < count; ++n) callers.push_back(std::make_unique<Caller>(n, *server));
+  SystemRandom random;
+  std::vector<Initiation> messages;
+  const auto now = wall_now();
+  for (std::size_t n = 0; n < kPrepared; ++n) {
+    // Timestamps have steps of 17 ms: a caller's next one is later by more.
+    const auto at = now + milliseconds(25 * static_cast<std::int64_t>(n / count));
+    messages.push_back(*callers[n % count]->handshake.create_initiation(
+        static_cast<std::uint32_t>(n), at, random));
+  }
+  sockaddr_storage name{};
+  const auto size = endpoint->to_sockaddr(name);
+  const UniqueFd fd(::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name),
+                       static_cast<socklen_t>(size)) != 0) {
+    return 1;
+  }
+  std::printf("%.0f\n", measure(fd.get(), callers, messages, limit));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "";
+  const auto number = [](const char* text) {
+    std::size_t value = 0;
+    (void)std::from_chars(text, text + std::strlen(text), value);
+    return value;
+  };
+  if (mode == "keys" && argc == 3) {
+    for (std::size_t n = 0; n < number(argv[2]); ++n) {
+      std::printf("%s\n", identity_of(n).public_key.base64().c_str());
+    }
+    return 0;
+  }
+  if (mode == "run" && argc == 6) {
+    return run(argv[2], argv[3], number(argv[4]), static_cast<double>(number(argv[5])));
+  }
+  std::fputs("usage: handshake_load keys N | run SERVER_KEY ENDPOINT N SECONDS\n", stderr);
+  return 2;
+}

@@ -1,0 +1,70 @@
+"""The WireGuard implementations that are measured against one another, and how each is started."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+# Pinned: the newest at the time of writing. Their registries may be out of reach; then they are left out,
+# and the report says so.
+WIREGUARD_GO = "golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446"
+BORINGTUN = ("boringtun-cli", "0.7.1")
+BUILD_SECONDS = 900
+
+
+class Implementation:
+    def __init__(self, name, command, env=None):
+        self.name, self.command, self.env = name, command, env or {}
+
+    def start(self, machine, interface):
+        return machine.spawn(f"{self.name}.{interface}".replace(" ", "-"),
+                             *[part.format(interface=interface) for part in self.command],
+                             env=self.env)
+
+
+QUIET = {"LOG_LEVEL": "error", "WG_PROCESS_FOREGROUND": "1",
+         "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"}
+
+
+def engine(build, *options, name="engine"):
+    return Implementation(name, [str(pathlib.Path(build) / "bin/engine_host"), "{interface}", *options])
+
+
+def all_of(build, say):
+    """The implementations that are there, ours first; None is raw veth."""
+    found = [engine(build)]
+    if shutil.which("wireguard-go"):
+        found.append(Implementation("wireguard-go (Debian)", ["wireguard-go", "-f", "{interface}"], QUIET))
+    folder = pathlib.Path(build).parent / "bench-peers"
+    newest = folder / "wireguard"
+    if made(newest, say, ["go", "install", WIREGUARD_GO], {"GOBIN": str(folder)}):
+        found.append(Implementation("wireguard-go (newest)", [str(newest), "-f", "{interface}"], QUIET))
+    boringtun = folder / "bin" / "boringtun-cli"
+    if made(boringtun, say, ["cargo", "install", BORINGTUN[0], "--version", BORINGTUN[1], "--locked",
+                             "--root", str(folder)], {}):
+        found.append(Implementation(
+            "boringtun", [str(boringtun), "-f", "--disable-drop-privileges", "{interface}"],
+            {"WG_LOG_LEVEL": "error"}))
+    return found
+
+
+def made(program, say, command, env):
+    if program.exists():
+        return True
+    tool = shutil.which(command[0]) or shutil.which(
+        command[0], path="/usr/local/go/bin:" + os.path.expanduser("~/.cargo/bin"))
+    if tool is None:
+        say(f"left out: {program.name} ({command[0]} is not installed)")
+        return False
+    say(f"building {program.name}: {' '.join(command)}")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run([tool, *command[1:]], env={**os.environ, **env}, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=BUILD_SECONDS,
+                              check=False)
+        reason = done.stdout.strip().splitlines()[-1:] or ["no output"]
+    except subprocess.TimeoutExpired:
+        reason = [f"not built within {BUILD_SECONDS} s"]
+    if not program.exists():
+        say(f"left out: {program.name} ({reason[0]})")
+    return program.exists()

@@ -1,0 +1,80 @@
+"""What is measured of one pair. Each returns {name: number}."""
+
+import threading
+import time
+
+
+def percentile(ordered, share):
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def gbits(result, key="sum_received"):
+    return result["end"][key]["bits_per_second"] / 1e9
+
+
+def tcp(pair, seconds):
+    before = pair.cpu_seconds()
+    one = pair.iperf(seconds)
+    spent = pair.cpu_seconds() - before
+    found = {"tcp1": gbits(one)}
+    if pair.processes:
+        found["cpu"] = spent / (one["end"]["sum_received"]["bytes"] / 2**30)
+    found["tcp4"] = gbits(pair.iperf(seconds, "-P", 4))
+    both = pair.iperf(seconds, "--bidir")
+    found["both"] = gbits(both) + gbits(both, "sum_received_bidir_reverse")
+    return found
+
+
+def small_packets(pair, seconds):
+    """64-byte datagrams as fast as the sender can: those that arrive, a second."""
+    end = pair.iperf(seconds, "-u", "-b", "0", "-l", "64")["end"]["sum"]
+    return {"pps": end["packets"] * (1 - end["lost_percent"] / 100) / end["seconds"] / 1e3}
+
+
+def latency(pair, seconds):
+    idle = pair.ping(int(seconds * 500), 0.002)
+    found = {"idle50": percentile(idle, 0.5), "idle99": percentile(idle, 0.99),
+             "idle999": percentile(idle, 0.999)}
+    load = threading.Thread(target=pair.iperf, args=(seconds + 1,))
+    load.start()
+    time.sleep(0.5)
+    busy = pair.ping(int(seconds * 200), 0.005)
+    load.join()
+    found.update({"load50": percentile(busy, 0.5), "load99": percentile(busy, 0.99),
+                  "load999": percentile(busy, 0.999)})
+    return found
+
+
+def memory(pair, peers=1000):
+    """Resident memory of one end with one peer and with many."""
+    found = {"rss1": pair.resident_mib()}
+    host = pair.hosts[0]
+    add(host, [f"[Peer]\nPublicKey = {key}\nAllowedIPs = 10.{100 + n // 250}.{n % 250}.0/24\n"
+               for n, key in enumerate(keys(peers))])
+    time.sleep(0.3)
+    found["rss1000"] = pair.resident_mib()
+    return found
+
+
+def add(host, peers):
+    """In portions that every implementation's socket takes."""
+    for at in range(0, len(peers), 20):
+        host.run("wg", "addconf", "wg0", "/dev/stdin", stdin="".join(peers[at:at + 20]), timeout=60)
+
+
+def keys(count):
+    """Valid public keys need no private ones here: any 32 bytes are a point."""
+    import base64
+    import hashlib
+    for n in range(count):
+        yield base64.b64encode(hashlib.sha256(b"peer %d" % n).digest()).decode()
+
+
+def handshakes(pair, program, seconds):
+    """Handshakes a second that the right end answers, from 1,000 initiators on the left."""
+    left, right = pair.hosts
+    lines = left.out(program, "keys", 1000).split()
+    add(right, [f"[Peer]\nPublicKey = {key}\n" for key in lines])
+    answer = left.out(program, "run", pair.keys[1][1], "192.0.2.2:51820", 1000, seconds,
+                      timeout=seconds + 60)
+    return {"handshakes": float(answer) / 1e3}
