@@ -65,44 +65,32 @@ void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
     state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
       core.on_datagram(message, item.from, now, wall, left, out);
     });
-    return send();
+    return;
   }
   std::optional<Identity> identity;
   state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
     if (core.admit(message, item.from, now, left, out)) identity = core.identity();
   });
-  if (identity) {
-    if (const auto caller = identify(*identity, message)) {
-      state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
-        // The key may have changed meanwhile.
-        if (!core.identity() || core.identity()->public_key != identity->public_key) return;
-        core.on_caller(*caller, message, item.from, now, out);
-      });
-    }
-  }
-  send();
+  if (!identity) return;
+  const auto caller = identify(*identity, message);
+  if (!caller) return;
+  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
+    // The key may have changed meanwhile.
+    if (!core.identity() || core.identity()->public_key != identity->public_key) return;
+    core.on_caller(*caller, message, item.from, now, out);
+  });
 }
 
 void Control::timers() {
   {
     const std::lock_guard lock(state_.mutex);
     if (state_.planned > boot_now()) return;
-    state_.core.tick(boot_now(), wall_now(), out_);
-    state_.core.reset_soonest();
-    state_.planned = state_.core.next_timer().value_or(TimePoint::max());
   }
-  send();
-}
-
-void Control::send() {
-  if (out_.datagrams.empty()) return;
-  std::shared_ptr<UdpSockets> sockets;
-  {
-    const std::lock_guard lock(state_.mutex);
-    sockets = state_.sockets;
-  }
-  if (sockets != nullptr) send_output(*sockets, out_);
-  out_.datagrams.clear();
+  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+    core.tick(now, wall, out);
+    core.reset_soonest();
+    state_.planned = core.next_timer().value_or(TimePoint::max());
+  });
 }
 
 void Control::read_mtu() {

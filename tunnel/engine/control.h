@@ -15,7 +15,6 @@ class Control {
   void handshakes();
   void handshake(const HandshakeQueue::Item& item, std::size_t left);
   void timers();
-  void send();
   void read_mtu();
 
   DeviceState& state_;

@@ -248,6 +248,7 @@ SendVerdict Core::encrypt(Bytes packet, TimePoint now, WallTime wall, Output& ou
 void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   auto packets = std::move(peer.staged);
   peer.staged.clear();
+  out.urgent = out.urgent || !packets.empty();
   for (const auto& packet : packets) {
     // The route may have moved to another peer since: it is looked up again.
     (void)encrypt(packet, now, wall, out);

@@ -42,6 +42,9 @@ struct Datagram {
 // What a call wants sent and delivered.
 struct Output {
   std::vector<Datagram> datagrams;
+  // Staged packets are among them: they must be on their way before anything that is granted later,
+  // or the flow would be reordered.
+  bool urgent = false;
   std::vector<std::vector<std::uint8_t>> packets;  // for the TUN, in order
 };
 

@@ -54,12 +54,13 @@ TimePoint boot_now() {
 
 WallTime wall_now() { return std::chrono::system_clock::now(); }
 
-void send_output(UdpSockets& sockets, Output& out) {
+void send_output(UdpSockets* sockets, Output& out) {
   for (const auto& datagram : out.datagrams) {
     const SendRun run{datagram.bytes, datagram.bytes.size(), &datagram.to, datagram.tos};
-    (void)sockets.send({&run, 1});
+    if (sockets != nullptr) (void)sockets->send({&run, 1});
   }
   out.datagrams.clear();
+  out.urgent = false;
 }
 
 }  // namespace cw::tunnel::engine

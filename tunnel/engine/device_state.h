@@ -82,8 +82,8 @@ struct DeviceState {
   // The interface is gone: everything stops, and control tells.
   void lost_interface();
 
-  // Runs `use(core, now, wall, out)` under the mutex and wakes control if a timer was armed that it
-  // does not know of. The caller sends `out`.
+  // Runs `use(core, now, wall, out)` under the mutex, sends what it leaves in `out`, and wakes
+  // control if a timer was armed that it does not know of.
   template <typename Use>
   void with_core(Output& out, const Use& use);
 };
@@ -91,12 +91,13 @@ struct DeviceState {
 [[nodiscard]] TimePoint boot_now();
 [[nodiscard]] WallTime wall_now();
 
-// Sends what the Core wants sent, one by one: handshakes and keepalives are few.
-void send_output(UdpSockets& sockets, Output& out);
+// Sends what the Core wants sent, one by one: handshakes and keepalives are few. Empties `out`.
+void send_output(UdpSockets* sockets, Output& out);
 
 template <typename Use>
 void DeviceState::with_core(Output& out, const Use& use) {
   bool wake = false;
+  std::shared_ptr<UdpSockets> to;
   {
     const std::lock_guard lock(mutex);
     use(core, boot_now(), wall_now(), out);
@@ -104,8 +105,11 @@ void DeviceState::with_core(Output& out, const Use& use) {
       planned = core.soonest();
       wake = true;
     }
+    if (out.urgent) send_output(sockets.get(), out);
+    if (!out.datagrams.empty()) to = sockets;
   }
   if (wake) wake_control.set();
+  if (!out.datagrams.empty()) send_output(to.get(), out);
 }
 
 }  // namespace cw::tunnel::engine

@@ -77,13 +77,6 @@ void Receive::leave(ReceiveWork& work) {
   joiner_.finish();
   for (auto& item : joiner_.items()) write(item);
   joiner_.clear();
-  if (work.output().datagrams.empty()) return;
-  std::shared_ptr<UdpSockets> sockets;
-  {
-    const std::lock_guard lock(state_.mutex);
-    sockets = state_.sockets;
-  }
-  if (sockets != nullptr) send_output(*sockets, work.output());
 }
 
 void Receive::write(SuperPacket& item) {

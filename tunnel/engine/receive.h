@@ -25,7 +25,6 @@ class ReceiveWork {
   void open(Aead& aead);
   // Replay windows, source addresses, roaming; in order of arrival. Packets go to `joiner`.
   void commit(DeviceState& state, Joiner& joiner);
-  [[nodiscard]] Output& output() { return out_; }
 
  private:
   static constexpr std::size_t kMaxItems = 4096;  // more in one batch is dropped

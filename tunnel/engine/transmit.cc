@@ -17,11 +17,12 @@ void Transmit::run() {
     leads = true;
     auto& batch = turnstile_.draw();
     if (!fill(batch)) break;
+    // In order, too: batches without a session are staged in the order of their grants.
+    batch.grant(state_);
     if (workers_ > 1 && backlog()) {
       turnstile_.hand_over();
       leads = false;
     }
-    batch.grant(state_);
     batch.seal(*aead);
     turnstile_.finish(batch, [this](TransmitBatch& due) { leave(due); });
   }
@@ -66,7 +67,6 @@ void Transmit::leave(TransmitBatch& batch) {
   if (sockets_->send(batch.runs(sockets_->gso())) == SendTrouble::kSource) {
     batch.forget_sources(state_);
   }
-  send_output(*sockets_, batch.output());
 }
 
 }  // namespace cw::tunnel::engine

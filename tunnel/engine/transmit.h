@@ -31,7 +31,6 @@ class TransmitBatch {
   void forget_sources(DeviceState& state) const;
 
   [[nodiscard]] std::span<std::uint8_t> raw() { return {raw_.get(), kMaxTunPacket}; }
-  [[nodiscard]] Output& output() { return out_; }
 
  private:
   static constexpr std::size_t kArea = 320 << 10U;

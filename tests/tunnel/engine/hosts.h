@@ -1,0 +1,130 @@
+// Two hosts for tests of real devices: each is a thread with a network namespace of its own, with a
+// cable (veth) between them and an engine device at each end. Needs root.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/fake/sim_loop.h"
+#include "tunnel/engine/device.h"
+
+namespace cw::tunnel::engine {
+
+// Runs what it is given on its own thread, in its own network namespace.
+class Host {
+ public:
+  Host() {
+    thread_ = std::thread([this] { work(); });
+    in([this] {
+      EXPECT_EQ(unshare(CLONE_NEWNET), 0) << "needs root";
+      tid_ = static_cast<int>(syscall(SYS_gettid));
+    });
+    shell("ip link set lo up");
+  }
+  ~Host() {
+    in([this] { ends_ = true; });
+    thread_.join();
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  void in(const std::function<void()>& what) {
+    std::promise<void> done;
+    {
+      const std::lock_guard lock(mutex_);
+      next_ = [&] {
+        what();
+        done.set_value();
+      };
+    }
+    wake_.notify_one();
+    done.get_future().wait();
+  }
+  void shell(const std::string& command) {
+    in([&] {
+      EXPECT_EQ(std::system(command.c_str()), 0) << command;  // NOLINT(concurrency-mt-unsafe)
+    });
+  }
+  [[nodiscard]] int tid() const { return tid_; }
+
+ private:
+  void work() {
+    while (!ends_) {
+      std::function<void()> what;
+      {
+        std::unique_lock lock(mutex_);
+        wake_.wait(lock, [this] { return next_ != nullptr; });
+        what = std::move(next_);
+        next_ = nullptr;
+      }
+      what();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::function<void()> next_;
+  bool ends_ = false;
+  int tid_ = 0;
+  std::thread thread_;
+};
+
+// 192.0.2.1 and .2 on the cable; 10.9.0.1 and .2, fd09::1 and ::2 in the tunnel.
+class TwoHosts {
+ public:
+  explicit TwoHosts(DeviceOptions options = {}) {
+    options.interface = "wg0";
+    host[0].shell("ip link add eth0 type veth peer name eth0 netns " +
+                  std::to_string(host[1].tid()));
+    for (unsigned i = 0; i < 2; ++i) {
+      const auto n = std::to_string(i + 1);
+      host[i].shell("ip addr add 192.0.2." + n + "/24 dev eth0 && ip link set eth0 up");
+      host[i].in([&] {
+        auto opened = Device::open(options);
+        ASSERT_TRUE(opened) << opened.error().text;
+        device[i] = std::move(*opened);
+      });
+      host[i].shell("ip addr add 10.9.0." + n + "/24 dev wg0 && ip addr add fd09::" + n +
+                    "/64 dev wg0 nodad && ip link set wg0 mtu 1420 up");
+      keys[i] = Key::generate_private(random);
+    }
+    for (unsigned i = 0; i < 2; ++i) {
+      const auto n = std::to_string(2 - i);
+      uapi::SetRequest request;
+      request.private_key = keys[i];
+      request.listen_port = 51820;
+      auto& peer = request.peers.emplace_back();
+      peer.key = keys[1 - i].public_key();
+      peer.endpoint = *Endpoint::parse("192.0.2." + n + ":51820");
+      peer.allowed_ips = {{*Prefix::parse("10.9.0." + n + "/32"), false},
+                          {*Prefix::parse("fd09::" + n + "/128"), false}};
+      host[i].in([&] { EXPECT_TRUE(device[i]->set(request)); });
+    }
+  }
+  ~TwoHosts() {
+    for (unsigned i = 0; i < 2; ++i) host[i].in([&] { device[i].reset(); });
+  }
+  TwoHosts(const TwoHosts&) = delete;
+  TwoHosts& operator=(const TwoHosts&) = delete;
+
+  [[nodiscard]] PeerStatus peer(unsigned i) const {
+    return device[i]->settings().status.peers.at(keys[1 - i].public_key());
+  }
+
+  SeededRandom random{3};
+  Host host[2];
+  Key keys[2];
+  std::unique_ptr<Device> device[2];
+};
+
+}  // namespace cw::tunnel::engine
