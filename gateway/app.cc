@@ -81,10 +81,8 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
     app->status_ = std::move(*status);
   }
   const auto open_prober = [raw = app.get()](tunnel::ProberConfig prober,
-                                             tunnel::Prober::Answer answer,
-                                             tunnel::Prober::OnChange on_change) {
-    return tunnel::Prober::open(raw->loop_, raw->random_, std::move(prober), std::move(answer),
-                                std::move(on_change));
+                                             tunnel::ProberHooks hooks) {
+    return tunnel::Prober::open(raw->loop_, raw->random_, std::move(prober), std::move(hooks));
   };
   app->daemon_ =
       std::make_unique<Daemon>(Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_,

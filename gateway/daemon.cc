@@ -19,6 +19,8 @@ constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kResync = std::chrono::seconds(60);
 // Nobody can take over: probes and the feed get to say goodbye, no more.
 constexpr Duration kShortDrain = std::chrono::milliseconds(200);
+// A drain waits for nodes that still claim this gateway at most so many times its usual length.
+constexpr int kDrainLimit = 5;
 // After a start no node is answered before every tunnel had its first verdict, or for so many probe
 // intervals: a node believes "I do not reach it", while it forgives silence.
 constexpr int kSettleIntervals = 20;
@@ -107,10 +109,8 @@ Result<> Daemon::make_core() {
   }
   core_.reset();
   path_.reset();
-  core_ = std::make_unique<Core>(
-      around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
-      [this](tunnel::Probe& reply) { answer(reply); }, [this] { on_probe(); },
-      [this] { look_again(); });
+  core_ = std::make_unique<Core>(around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
+                                 tunnel_hooks(), node_hooks(), [this] { look_again(); });
   log_info("gateway identified", {{"cluster", *cluster},
                                   {"gateway", config_.ordinal},
                                   {"key", core_->public_key.base64()},
@@ -129,6 +129,8 @@ void Daemon::pass() {
   auto now = roster();
   core_->troubles = std::move(now.troubles);
   core_->tunnels.set_clusters(std::move(now.clusters));
+  core_->claims.set_world(world_->cidrs(), core_->tunnels.clusters());
+  core_->tunnels.set_claims(core_->claims.remote());
   keep_path();
   keep_probes();
   core_->tunnels.set_views(core_->probes.views());
@@ -264,6 +266,56 @@ void Daemon::answer(tunnel::Probe& reply) const {
   }
 }
 
+tunnel::ProberHooks Daemon::tunnel_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.answer = [this](const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply) {
+    answer(reply);
+    answer_gateway(request, from, reply);
+  };
+  hooks.on_change = [this](const std::string&) { on_probe(); };
+  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
+    if (const auto id = gateway_of(target); core_ != nullptr && id)
+      core_->claims.fill(*id, request);
+  };
+  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
+    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.hear(*id, reply);
+  };
+  return hooks;
+}
+
+tunnel::ProberHooks Daemon::node_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.answer = [this](const tunnel::Probe& request, const IpAddress&, tunnel::Probe& reply) {
+    answer(reply);
+    answer_node(request, reply);
+  };
+  return hooks;
+}
+
+// The device changes before the answer goes out: an echo says "done", not "heard".
+void Daemon::answer_gateway(const tunnel::Probe& request, const IpAddress& from,
+                            tunnel::Probe& reply) {
+  if (core_ == nullptr || request.claims.empty()) return;
+  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+    const bool theirs =
+        std::any_of(remote.gateways.begin(), remote.gateways.end(),
+                    [&](const auto& gateway) { return gateway.second.control_address == from; });
+    if (!theirs) continue;
+    if (core_->claims.from_remote(cluster, request, reply)) {
+      core_->tunnels.set_claims(core_->claims.remote());
+    }
+    if (!core_->tunnels.applied()) reply.claims.clear();
+    return;
+  }
+}
+
+void Daemon::answer_node(const tunnel::Probe& request, tunnel::Probe& reply) {
+  if (core_ == nullptr) return;
+  for (const auto& id : core_->claims.from_node(request, core_->tunnels.working(), reply)) {
+    core_->probes.ask_now(target_name(id));
+  }
+}
+
 void Daemon::on_probe() {
   if (core_ == nullptr) return;
   core_->tunnels.set_views(core_->probes.views());
@@ -371,11 +423,22 @@ void Daemon::drain(std::function<void()> done) {
   draining_ = true;
   const bool wait = core_ != nullptr && others_can_take_over();
   log_info("gateway drains", {{"others", wait ? "take over" : "none"}});
-  drain_timer_ = around_.loop.after(wait ? config_.drain : kShortDrain, std::move(done));
+  drained_ = std::move(done);
+  drain_ends_ = around_.loop.now() + (wait ? kDrainLimit * config_.drain : kShortDrain);
+  drain_timer_ = around_.loop.after(wait ? config_.drain : kShortDrain, [this] { watch_drain(); });
   if (core_ == nullptr) return;
   core_->feed.release([] {});
   keep_feed();
   keep_object(true);
+}
+
+void Daemon::watch_drain() {
+  const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal);
+  if (carried == 0 || around_.loop.now() >= drain_ends_) {
+    if (carried != 0) log_warn("drain ends with prefixes left", {{"prefixes", carried}});
+    return std::exchange(drained_, {})();
+  }
+  drain_timer_ = around_.loop.after(kDebounce, [this] { watch_drain(); });
 }
 
 }  // namespace cw::gateway

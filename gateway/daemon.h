@@ -60,7 +60,12 @@ class Daemon {
   void look_again();
   void pass();
   [[nodiscard]] Result<> make_core();
+  [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
+  [[nodiscard]] tunnel::ProberHooks node_hooks();
   void answer(tunnel::Probe& reply) const;
+  void answer_gateway(const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply);
+  void answer_node(const tunnel::Probe& request, tunnel::Probe& reply);
+  void watch_drain();
   void on_probe();
   void tick();
   void watch_comeback();
@@ -106,6 +111,8 @@ class Daemon {
   Handle hold_timer_;
   Handle tick_timer_;
   Handle resync_timer_;
+  std::function<void()> drained_;
+  TimePoint drain_ends_{};
   Handle drain_timer_;
   Handle kernel_events_;
   std::unique_ptr<World> world_;

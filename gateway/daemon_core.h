@@ -2,13 +2,14 @@
 // sources only.
 #pragma once
 
+#include "gateway/claim_board.h"
 #include "gateway/daemon.h"
 
 namespace cw::gateway {
 
 struct Daemon::Core {
   Core(const Surroundings& around, const StartConfig& config, GatewayId id, const tunnel::Key& key,
-       const tunnel::Prober::Answer& answer, const std::function<void()>& on_probe,
+       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes,
        const std::function<void()>& on_clusters)
       : self(std::move(id)),
         private_key(key),
@@ -18,7 +19,7 @@ struct Daemon::Core {
                 {key, config.listen_port, config.keepalive, config.hold_down}),
         probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
                 control_address},
-               around.open_prober, answer, on_probe),
+               around.open_prober, std::move(in_tunnel), std::move(of_nodes)),
         feed(around.loop, around.store, around.random, around.metrics,
              {self, config.ns, control_address, config.heartbeat}, on_clusters) {}
 
@@ -29,6 +30,7 @@ struct Daemon::Core {
   Paired paired;
   std::map<api::ObjectKey, Trouble> troubles;
   Tunnels tunnels;
+  ClaimBoard claims;
   Probes probes;
   FeedSide feed;
 };

@@ -13,12 +13,16 @@ void note(std::string& trouble, std::string text) {
 
 }  // namespace
 
-Probes::Probes(ProbesConfig config, Open open, tunnel::Prober::Answer answer,
-               std::function<void()> on_change)
+Probes::Probes(ProbesConfig config, Open open, tunnel::ProberHooks in_tunnel,
+               tunnel::ProberHooks of_nodes)
     : config_(std::move(config)),
       open_(std::move(open)),
-      answer_(std::move(answer)),
-      on_change_(std::move(on_change)) {}
+      in_tunnel_(std::move(in_tunnel)),
+      of_nodes_(std::move(of_nodes)) {}
+
+void Probes::ask_now(const std::string& target) {
+  if (tunnel_ != nullptr) tunnel_->ask_now(target);
+}
 
 void Probes::keep(const Wanted& wanted) {
   keep_tunnel(wanted);
@@ -35,7 +39,7 @@ void Probes::keep_tunnel(const Wanted& wanted) {
     config.local = {wanted.tunnel->address, netlink::kTunnelProbePort};
     config.device = config_.tunnel_link;
     config.sender = config_.ordinal;
-    auto opened = open_(std::move(config), answer_, [this](const std::string&) { on_change_(); });
+    auto opened = open_(std::move(config), in_tunnel_);
     if (!opened) return note(tunnel_trouble_, opened.error().context("probes in tunnels").text);
     tunnel_ = std::move(*opened);
     tunnel_place_ = wanted.tunnel;
@@ -56,7 +60,7 @@ void Probes::keep_nodes(const Wanted& wanted) {
   config.device = std::string(netlink::kVxlanLink);
   config.key = wanted.key;
   config.sender = config_.ordinal;
-  auto opened = open_(std::move(config), answer_, [](const std::string&) {});
+  auto opened = open_(std::move(config), of_nodes_);
   if (!opened) return note(nodes_trouble_, opened.error().context("probes of nodes").text);
   nodes_ = std::move(*opened);
   nodes_place_ = wanted.nodes;

@@ -32,12 +32,13 @@ struct ProbePlace {
 
 class Probes {
  public:
-  using Open = std::function<Result<std::unique_ptr<tunnel::Prober>>(
-      tunnel::ProberConfig, tunnel::Prober::Answer, tunnel::Prober::OnChange)>;
+  using Open = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
+                                                                     tunnel::ProberHooks)>;
 
-  // `on_change`: views() changed. It must not call keep() from within.
-  Probes(ProbesConfig config, Open open, tunnel::Prober::Answer answer,
-         std::function<void()> on_change);
+  // The hooks of the socket inside the tunnel and of the one towards the nodes. None may call
+  // keep() from within.
+  Probes(ProbesConfig config, Open open, tunnel::ProberHooks in_tunnel,
+         tunnel::ProberHooks of_nodes);
 
   struct Wanted {
     std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
@@ -47,6 +48,8 @@ class Probes {
   };
   void keep(const Wanted& wanted);
 
+  // One more request to a remote gateway now.
+  void ask_now(const std::string& target);
   [[nodiscard]] std::map<std::string, tunnel::ProbeView> views() const;
   [[nodiscard]] std::vector<std::string> troubles() const;
 
@@ -56,8 +59,8 @@ class Probes {
 
   ProbesConfig config_;
   Open open_;
-  tunnel::Prober::Answer answer_;
-  std::function<void()> on_change_;
+  tunnel::ProberHooks in_tunnel_;
+  tunnel::ProberHooks of_nodes_;
   std::unique_ptr<tunnel::Prober> tunnel_;
   std::optional<ProbePlace> tunnel_place_;
   std::unique_ptr<tunnel::Prober> nodes_;

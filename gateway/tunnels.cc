@@ -2,12 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/log.h"
 
 namespace cw::gateway {
 
 std::string target_name(const GatewayId& id) {
   return fmt::format("{}/{}", id.cluster, id.ordinal);
+}
+
+std::optional<GatewayId> gateway_of(std::string_view target) {
+  const auto slash = target.rfind('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  GatewayId id{std::string(target.substr(0, slash)), 0};
+  const auto* end = target.data() + target.size();
+  const auto [stop, status] = std::from_chars(target.data() + slash + 1, end, id.ordinal);
+  return status == std::errc{} && stop == end ? std::optional(std::move(id)) : std::nullopt;
 }
 
 Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config)
@@ -55,6 +66,7 @@ Placement Tunnels::place() {
   }
   hold_down_.update(good, now);
   standings.held = hold_down_.held(now);
+  standings.claimed = claimed_;
   return placement_of(clusters_, standings, placement_);
 }
 
@@ -95,6 +107,15 @@ void Tunnels::set_views(Views views) {
     log_info(good ? "tunnel works" : "tunnel lost",
              {{"cluster", id.cluster}, {"gateway", id.ordinal}});
   }
+  move();
+}
+
+void Tunnels::set_claims(std::map<Prefix, GatewayId> claimed) {
+  claimed_ = std::move(claimed);
+  move();
+}
+
+void Tunnels::move() {
   auto next = place();
   if (next == placement_) return;
   for (const auto& [owner, prefixes] : moves(placement_, next)) {

@@ -26,6 +26,7 @@ struct TunnelsConfig {
 
 // "east/0": how probe targets are called.
 [[nodiscard]] std::string target_name(const GatewayId& id);
+[[nodiscard]] std::optional<GatewayId> gateway_of(std::string_view target);
 
 class Tunnels {
  public:
@@ -39,6 +40,8 @@ class Tunnels {
   void set_clusters(std::map<std::string, RemoteCluster> clusters);
   // What the probes say now. Prefixes that change their gateway move at once.
   void set_views(Views views);
+  // What the nodes of remote clusters claim now. Moves at once, too.
+  void set_claims(std::map<Prefix, GatewayId> claimed);
   // Looks at the device: repairs it, tries other endpoints. About every second.
   void look();
 
@@ -57,6 +60,7 @@ class Tunnels {
   [[nodiscard]] std::map<GatewayId, bool> works() const;
   void adopt();
   [[nodiscard]] Placement place();
+  void move();
   void pick_endpoints();
   void nudge();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
@@ -71,6 +75,7 @@ class Tunnels {
   EndpointTrials trials_;
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;
+  std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
   std::map<GatewayId, Endpoint> endpoints_;
   std::set<tunnel::Key> nudges_;  // peers to start anew now

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "netlink/owner.h"
 #include "routeagent/node/vtep.h"
@@ -15,7 +16,18 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 // Other programs' links and addresses come and go with every pod; their bursts become one pass.
 constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 
-std::string target_name(std::uint32_t ordinal) { return fmt::format("gateway-{}", ordinal); }
+// How often a carrier that is being left is asked whether everybody has changed over.
+constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
+
+constexpr std::string_view kTarget = "gateway-";
+std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTarget, ordinal); }
+std::optional<std::uint32_t> ordinal_of(std::string_view target) {
+  target.remove_prefix(std::min(kTarget.size(), target.size()));
+  std::uint32_t ordinal = 0;
+  const auto* end = target.data() + target.size();
+  const auto [stop, status] = std::from_chars(target.data(), end, ordinal);
+  return status == std::errc{} && stop == end ? std::optional(ordinal) : std::nullopt;
+}
 
 }  // namespace
 
@@ -27,7 +39,9 @@ struct Agent::Numbers {
         passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
         steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
         switches(metrics.counter("causeway_routeagent_switches_total",
-                                 "Remote clusters that changed their gateway.")) {}
+                                 "Remote clusters that changed their gateway.")),
+        unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
+                                    "Handovers that went on without their confirmation.")) {}
   void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
     const MetricLabels labels{{"gateway", std::to_string(ordinal)}};
     all.gauge("causeway_routeagent_gateway_up", "1 while the gateway answers probes.", labels)
@@ -55,6 +69,7 @@ struct Agent::Numbers {
   Counter& passes;
   Counter& steps;
   Counter& switches;
+  Counter& unconfirmed;
   std::set<std::uint32_t> known;
 };
 
@@ -76,7 +91,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       gateways_(loop, store, random, [this] { look_again(); }),
       peers_(loop, store, random, [this] { look_again(); }),
       secrets_(
-          loop, store, random, [this] { look_again(); }, config.ns, std::string(kProbeKeySecret)) {}
+          loop, store, random, [this] { look_again(); }, config.ns) {}
 
 std::vector<std::string> Agent::not_ready() const {
   std::vector<std::string> reasons;
@@ -189,7 +204,15 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
     config.device = netlink::kVxlanLink;
     config.key = key;
-    auto opened = open_prober_(std::move(config), [this](const std::string&) { on_probe(); });
+    tunnel::ProberHooks hooks;
+    hooks.on_change = [this](const std::string&) { on_probe(); };
+    hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
+      if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
+    };
+    hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
+      on_reply(target, reply);
+    };
+    auto opened = open_prober_(std::move(config), std::move(hooks));
     if (!opened) {
       probe_trouble_ = opened.error().context("probe").text;
       return;
@@ -283,6 +306,13 @@ void Agent::judge(NodeInputs& inputs) {
                 {"gateway", choice.ordinal ? std::to_string(*choice.ordinal) : "none"},
                 {"reason", choice.reason}});
     }
+    std::map<Family, std::vector<Prefix>> prefixes;
+    for (const auto& prefix : inputs.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);
+    std::optional<std::uint32_t> self;
+    for (const auto& gateway : inputs.gateways) {
+      if (gateway.node == inputs.self.name) self = gateway.ordinal;
+    }
+    mover_.want({chooser_.choices(), input, prefixes, self}, now);
     decided_ = true;
     if (const auto end = chooser_.next_end(now)) {
       hold_timer_ = loop_.after(*end - now, [this] { on_probe(); });
@@ -290,18 +320,53 @@ void Agent::judge(NodeInputs& inputs) {
   }
   inputs.decided = decided_;
   inputs.choices = chooser_.choices();
+  inputs.held = mover_.held();
+}
+
+void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
+  const auto ordinal = ordinal_of(target);
+  if (!ordinal) return;
+  const bool held = !mover_.held().empty();
+  mover_.hear(*ordinal, reply);
+  if (held) return on_probe();
+  spread();
+}
+
+void Agent::spread() {
+  if (prober_ == nullptr) return;
+  for (const auto ordinal : mover_.take_urgent()) prober_->ask_now(target_name(ordinal));
+  if (mover_.held().empty()) {
+    handover_timer_.reset();
+  } else if (!handover_timer_.active()) {
+    handover_timer_ = loop_.every(kHandoverPace, [this] {
+      const auto unconfirmed = mover_.unconfirmed();
+      mover_.tick(loop_.now());
+      if (mover_.unconfirmed() != unconfirmed) {
+        log_warn("handover went on without its confirmation",
+                 {{"count", mover_.unconfirmed() - unconfirmed}});
+        numbers_->unconfirmed.add(static_cast<double>(mover_.unconfirmed() - unconfirmed));
+      }
+      if (last_ && mover_.held() != last_->held) return on_probe();
+      for (const auto from : mover_.handed_over_from()) prober_->ask_now(target_name(from));
+    });
+  }
 }
 
 void Agent::on_probe() {
   if (!last_) return look_again();
   const auto before = last_->choices;
+  const auto held_before = last_->held;
   const bool was_decided = last_->decided;
   judge(*last_);
-  if (last_->choices == before && last_->decided == was_decided) return publish(*last_);
+  if (last_->choices == before && last_->held == held_before && last_->decided == was_decided) {
+    spread();
+    return publish(*last_);
+  }
   if (was_decided) {
     const auto report = reconciler_.switch_nexthops(desired_nexthops(*last_));
     numbers_->steps.add(static_cast<double>(report.steps));
   }
+  spread();  // after the switch: a hold stands before its carrier is told
   // The rest (routes that become unreachable or come back) follows at once, without the debounce,
   // but not inside the prober's own callback: a pass may replace the prober.
   pass_timer_ = loop_.after(Duration::zero(), [this] {
@@ -332,6 +397,7 @@ void Agent::pass() {
   if (report.steps > 0) {
     log_debug("kernel state changed", {{"steps", report.steps}, {"errors", report.errors.size()}});
   }
+  spread();
   note(report, desired.mistakes);
   publish(*last_);
 }

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "netlink/kernel.h"
 #include "routeagent/choose/choose.h"
+#include "routeagent/choose/mover.h"
 #include "routeagent/config.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
@@ -29,8 +30,8 @@ inline constexpr std::string_view kProbeKeyField = "key";  // 32 bytes
 class Agent {
  public:
   // Opens a Prober; the sockets are the caller's seam.
-  using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(
-      tunnel::ProberConfig, tunnel::Prober::OnChange)>;
+  using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
+                                                                           tunnel::ProberHooks)>;
 
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, OpenProber open_prober);
@@ -55,6 +56,8 @@ class Agent {
   [[nodiscard]] bool probes_mean_something();
   [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
   void on_probe();  // the fast path
+  void on_reply(const std::string& target, const tunnel::Probe& reply);
+  void spread();  // asks the gateways that have news to hear, and watches handovers
   void note(const PassReport& report, const std::vector<std::string>& mistakes);
   void publish(const NodeInputs& inputs);
 
@@ -65,6 +68,7 @@ class Agent {
   std::shared_ptr<Numbers> numbers_;
 
   Chooser chooser_;
+  Mover mover_;
   Reconciler reconciler_;
   StatusWriter status_;
   std::optional<NodeInputs> last_;  // inputs of the last pass, for the fast path
@@ -87,6 +91,7 @@ class Agent {
   Handle retry_timer_;
   Handle hold_timer_;
   Handle warm_timer_;
+  Handle handover_timer_;
   Handle resync_timer_;
   Handle kernel_events_;
   api::Informer<api::ClusterProperty> properties_;

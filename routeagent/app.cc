@@ -31,10 +31,9 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   auto& random = app->random_;
   app->agent_ = std::make_unique<Agent>(
       loop, random, *app->store_, *app->kernel_, app->metrics_, config,
-      [&loop, &random](tunnel::ProberConfig probe, tunnel::Prober::OnChange on_change) {
+      [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // Nobody has a reason to probe a node; whoever does learns that it is there.
-        return tunnel::Prober::open(
-            loop, random, std::move(probe), [](tunnel::Probe&) {}, std::move(on_change));
+        return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
       });
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;

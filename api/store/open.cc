@@ -1,8 +1,7 @@
 #include "api/store/open.h"
 
-#include <fmt/format.h>
-
 #include <cerrno>
+#include <fmt/format.h>
 
 #include "api/dir/dir_store.h"
 #include "api/kube/kube_store.h"

@@ -24,6 +24,12 @@ Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
       views.push_back({ordinal, true, false, gateway.own});
     }
     for (const auto& prefix : remote.cidrs) {
+      const auto claim = standings.claimed.find(prefix);
+      if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
+          standings.working.count(claim->second) != 0) {
+        placement.emplace(prefix, claim->second);
+        continue;
+      }
       const auto current = before.find(prefix);
       std::optional<GatewayId> home;
       int best = 4;

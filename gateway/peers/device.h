@@ -22,9 +22,12 @@ struct Standings {
   std::set<GatewayId> working;   // by our probes
   std::set<GatewayId> draining;  // by their own word
   std::set<GatewayId> held;      // came back lately (HoldDown)
+  // By the word of the nodes that send (gateway/claim_board.h).
+  std::map<Prefix, GatewayId> claimed = {};
 };
 
-// The homes of all remote prefixes, by the rule of the nodes that send (routeagent/choose): in the
+// Where every remote prefix is: at the gateway that its node claims, if that works. Else, and for
+// prefixes that nobody claims, by the rule of the nodes that send (routeagent/choose): in the
 // prefix's order the first gateway that works; before one that waits or drains whoever does not;
 // who carries the prefix now (`before`) is not moved away from because it came back lately. Where
 // nobody works it stays where it was.

@@ -7,6 +7,7 @@
 
 #include "base/prefix_set.h"
 #include "netlink/owner.h"
+#include "routeagent/node/hold.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
 
@@ -64,6 +65,7 @@ std::optional<Nexthop> nexthop_of(const NodeInputs& in, const ChoiceKey& key, st
     return g.ordinal == *choice->second.ordinal;
   });
   if (gateway == in.gateways.end()) return std::nullopt;
+  if (in.held.count(key) != 0) return hold_nexthop(id);
   if (const auto via = gateway_address(in, *gateway)) {
     return Nexthop{id, std::string(kVxlanLink), via, Family::kV6, false};
   }
@@ -104,6 +106,7 @@ class Builder {
     state_.sysctls["ipv4/ip_forward"] = "1";
     state_.link_sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
     state_.link_sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
+    state_.link_sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
     vteps_ = vteps(in_, state_.mistakes);
     for (const auto& [underlay, node] : vteps_) {
       const auto other = vtep_mac(underlay);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,6 +54,7 @@ struct NodeInputs {
   HostFacts host;
   bool decided = false;  // `choices` mean something
   std::map<ChoiceKey, Choice> choices;
+  std::set<ChoiceKey> held;  // packets of these wait on this node (node/hold.h)
 };
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);

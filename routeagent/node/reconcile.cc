@@ -6,7 +6,9 @@
 #include <array>
 
 #include "base/diff.h"
+#include "base/log.h"
 #include "netlink/owner.h"
+#include "routeagent/node/hold.h"
 
 namespace cw::routeagent {
 
@@ -212,6 +214,8 @@ PassReport Reconciler::apply(const NodeState& desired) {
   pass.device(desired);
   pass.sysctls(desired.link_sysctls);
   const auto neighbours = pass.neighbours(desired);
+  vxlan_ = desired.vxlan.name;
+  neighbours_ = desired.neighbours;
   const auto fdb = pass.fdb(desired);
 
   // Before any route: a packet must never leave masqueraded, and the guard stands first.
@@ -264,14 +268,29 @@ PassReport Reconciler::apply(const NodeState& desired) {
   return report;
 }
 
+// The queue goes out when its neighbour gets an address, in order and before this returns; nothing
+// is queued again before the nexthop object is replaced.
+void Reconciler::release(const Nexthop& next) {
+  const auto mac = next.gateway ? neighbours_.find(*next.gateway) : neighbours_.end();
+  if (mac == neighbours_.end()) return;
+  if (auto done = kernel_.replace_neighbour(vxlan_, {hold_address(next.id), mac->second}); !done) {
+    log_warn("held packets are lost", {{"error", done.error().text}});
+  }
+}
+
 PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& desired) {
   PassReport report;
   Pass pass(kernel_, report);
   for (auto& [id, current] : nexthops_) {
     const auto next = desired.find(id);
     if (next == desired.end() || next->second == current) continue;
+    const bool held = is_hold(current);
+    if (held) release(next->second);
     auto done = kernel_.replace_nexthop(next->second);
     if (done) current = next->second;
+    if (held) {  // not there if nothing was held
+      (void)kernel_.remove_neighbour(vxlan_, {hold_address(id), Mac{}});
+    }
     pass.step(std::move(done), fmt::format("nexthop {:#x}", id));
   }
   return report;

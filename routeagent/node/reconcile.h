@@ -27,11 +27,16 @@ class Reconciler {
 
   PassReport apply(const NodeState& desired);
   // The fast path: replaces the nexthop objects that differ from the last ones applied, and nothing
-  // else. Objects that do not exist yet, or go, are apply()'s.
+  // else. Objects that do not exist yet, or go, are apply()'s. What a hold (node/hold.h) has queued
+  // goes to its new gateway first.
   PassReport switch_nexthops(const std::map<std::uint32_t, netlink::Nexthop>& desired);
 
  private:
+  void release(const netlink::Nexthop& next);
+
   netlink::Kernel& kernel_;
+  std::string vxlan_;
+  std::map<IpAddress, netlink::Mac> neighbours_;        // as last applied
   std::map<std::uint32_t, netlink::Nexthop> nexthops_;  // as last applied
   // nft prints a table otherwise than it was written: the listing that our text led to, to see
   // whether somebody changed it since.

@@ -21,8 +21,8 @@ using std::chrono::seconds;
 struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
   std::map<std::string, Endpoint> targets;
-  tunnel::Prober::Answer answer;
-  tunnel::Prober::OnChange on_change;
+  tunnel::ProberHooks hooks;
+  std::vector<std::string> asked;
   std::vector<tunnel::ProberConfig> opened;
 };
 
@@ -32,6 +32,7 @@ class HandProber final : public tunnel::Prober {
   void set_targets(const std::map<std::string, Endpoint>& targets) override {
     sight_->targets = targets;
   }
+  void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
   std::map<std::string, tunnel::ProbeView> views() override { return sight_->views; }
 
  private:
@@ -98,17 +99,15 @@ class GatewayStory : public ::testing::Test {
     config.ordinal = 0;
     config.node = "n0";
     daemon_ = std::make_unique<Daemon>(
-        Surroundings{
-            loop_, random_, store_, kernel_, driver_, metrics_,
-            [this](tunnel::ProberConfig prober, tunnel::Prober::Answer answer,
-                   tunnel::Prober::OnChange on_change) -> Result<std::unique_ptr<tunnel::Prober>> {
-              const bool in_tunnel = prober.device == "cw-wg";
-              const auto sight = in_tunnel ? tunnel_sight_ : node_sight_;
-              sight->opened.push_back(std::move(prober));
-              sight->answer = std::move(answer);
-              sight->on_change = std::move(on_change);
-              return std::make_unique<HandProber>(sight);
-            }},
+        Surroundings{loop_, random_, store_, kernel_, driver_, metrics_,
+                     [this](tunnel::ProberConfig prober,
+                            tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
+                       const bool in_tunnel = prober.device == "cw-wg";
+                       const auto sight = in_tunnel ? tunnel_sight_ : node_sight_;
+                       sight->opened.push_back(std::move(prober));
+                       sight->hooks = std::move(hooks);
+                       return std::make_unique<HandProber>(sight);
+                     }},
         config, private_key(1));
     loop_.advance(run);
   }
@@ -117,7 +116,7 @@ class GatewayStory : public ::testing::Test {
     view.usable = usable;
     view.draining = draining;
     view.state = usable ? tunnel::LinkState::kUp : tunnel::LinkState::kDown;
-    tunnel_sight_->on_change(target_name({"west", ordinal}));
+    tunnel_sight_->hooks.on_change(target_name({"west", ordinal}));
   }
   std::set<Prefix> carried(std::uint64_t key) {
     auto allowed = driver_.inner.device().peers.at(public_key(key)).allowed_ips;
@@ -226,11 +225,11 @@ TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
   put_west();
   start();
   tunnel::Probe reply;
-  tunnel_sight_->answer(reply);
+  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", false}}));
   see(1, true);
   reply = {};
-  tunnel_sight_->answer(reply);
+  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", true}}));
   EXPECT_FALSE(reply.draining);
 }
@@ -270,6 +269,50 @@ TEST_F(GatewayStory, ARestartTakesOverWhoCarriesWhatFromTheDevice) {
   start();
   EXPECT_EQ(carried(22).size(), 4U);
   EXPECT_EQ(driver_.moves, 0);
+}
+
+TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  const auto prefix = *carried(21).begin();
+  tunnel::Probe request;
+  request.claims = {{{"", prefix}, {1, 1}, false}};
+  tunnel::Probe reply;
+  tunnel_sight_->hooks.answer(request, tunnel::control_address(public_key(21)), reply);
+  EXPECT_EQ(carried(22).count(prefix), 1U) << "whoever brings it: it says where the node sends";
+  ASSERT_EQ(reply.claims.size(), 1U);
+  EXPECT_EQ(reply.claims[0].claim, request.claims[0].claim);
+  see(1, false);
+  EXPECT_EQ(carried(21).count(prefix), 1U) << "a claim for a gateway that does not work waits";
+  see(1, true);
+  EXPECT_EQ(carried(22).count(prefix), 1U);
+}
+
+TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
+  put_west();
+  start();
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(3));
+  tunnel::Probe request;
+  request.claims = {{{"west", net("10.1.2.0/24")}, {0, 1}, false}};
+  tunnel::Probe reply;
+  tunnel_sight_->asked.clear();
+  node_sight_->hooks.answer(request, ip("fe80::9"), reply);
+  EXPECT_EQ(tunnel_sight_->asked, (std::vector<std::string>{"west/0", "west/1"}));
+  for (const auto* target : {"west/0", "west/1"}) {
+    ASSERT_FALSE(reply.claims.at(0).settled);
+    tunnel::Probe out;
+    tunnel_sight_->hooks.ask(target, out);
+    tunnel_sight_->hooks.on_reply(target, out);
+    reply = {};
+    node_sight_->hooks.answer(request, ip("fe80::9"), reply);
+  }
+  EXPECT_TRUE(reply.claims.at(0).settled);
 }
 
 TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {
@@ -370,7 +413,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   bool done = false;
   daemon_->drain([&done] { done = true; });
   tunnel::Probe reply;
-  tunnel_sight_->answer(reply);
+  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
   EXPECT_TRUE(reply.draining);
   loop_.advance(milliseconds(900));
   EXPECT_FALSE(done);

@@ -6,6 +6,7 @@
 #include "api/fake/memory_store.h"
 #include "api/homing/homing.h"
 #include "base/fake/sim_loop.h"
+#include "routeagent/node/hold.h"
 #include "routeagent/node/vtep.h"
 #include "tests/routeagent/model_kernel.h"
 
@@ -24,7 +25,8 @@ struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
   std::map<std::string, Endpoint> targets;
   tunnel::ProberConfig config;
-  tunnel::Prober::OnChange on_change;
+  tunnel::ProberHooks hooks;
+  std::vector<std::string> asked;
   int opened = 0;
   bool refuse = false;
 };
@@ -35,6 +37,7 @@ class HandProber final : public tunnel::Prober {
   void set_targets(const std::map<std::string, Endpoint>& targets) override {
     sight_->targets = targets;
   }
+  void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
   std::map<std::string, tunnel::ProbeView> views() override {
     std::map<std::string, tunnel::ProbeView> views;
     for (const auto& [name, endpoint] : sight_->targets) views[name] = sight_->views[name];
@@ -93,11 +96,11 @@ class AgentStory : public ::testing::Test {
     agent_ = std::make_unique<Agent>(
         loop_, random_, store_, kernel_, metrics_, config_,
         [this](tunnel::ProberConfig config,
-               tunnel::Prober::OnChange on_change) -> Result<std::unique_ptr<tunnel::Prober>> {
+               tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
           if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
           ++sight_->opened;
           sight_->config = std::move(config);
-          sight_->on_change = std::move(on_change);
+          sight_->hooks = std::move(hooks);
           return std::make_unique<HandProber>(sight_);
         });
     loop_.advance(settle);
@@ -116,7 +119,7 @@ class AgentStory : public ::testing::Test {
     view.draining = draining;
     view.clusters.clear();
     for (const auto& cluster : reaches) view.clusters.push_back({cluster, true});
-    if (sight_->on_change) sight_->on_change(name);
+    if (sight_->hooks.on_change) sight_->hooks.on_change(name);
   }
   void all_up() {
     sees(0, tunnel::LinkState::kUp, {"west"});
@@ -127,6 +130,24 @@ class AgentStory : public ::testing::Test {
   static std::vector<std::uint32_t> order() {
     const std::vector<api::GatewayView> views{{0, true, false, {}}, {1, true, false, {}}};
     return api::home_order("east", net("10.1.3.0/24"), views);
+  }
+  // What a request to the gateway claims now.
+  std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {
+    tunnel::Probe request;
+    sight_->hooks.ask("gateway-" + std::to_string(ordinal), request);
+    return request.claims;
+  }
+  tunnel::ProbeClaim asks(std::uint32_t ordinal) {
+    const auto claims = claims_to(ordinal);
+    EXPECT_EQ(claims.size(), 1U);
+    return claims.empty() ? tunnel::ProbeClaim{} : claims[0];
+  }
+  // The gateway echoes what we claim.
+  void tells(std::uint32_t ordinal, bool settled = false) {
+    tunnel::Probe reply;
+    reply.claims = claims_to(ordinal);
+    for (auto& entry : reply.claims) entry.settled = settled;
+    sight_->hooks.on_reply("gateway-" + std::to_string(ordinal), reply);
   }
   static IpAddress gateway_address(std::uint32_t ordinal) {
     return vtep_address(ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
@@ -214,8 +235,59 @@ TEST_F(AgentStory, GoesBackAfterTheHoldDownByItself) {
 TEST_F(AgentStory, LeavesADrainingGateway) {
   start();
   all_up();
+  tells(order()[0]);
+  sight_->asked.clear();
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
+  const auto held = carrier();
+  EXPECT_EQ(held, hold_address(kernel_.nexthops.begin()->first)) << "packets wait on this node";
+  EXPECT_EQ(sight_->asked, std::vector<std::string>{"gateway-" + std::to_string(order()[0])})
+      << "the carrier that is left hears it first, and alone";
+  EXPECT_EQ(asks(order()[0]).claim.ordinal, order()[1]);
+  EXPECT_TRUE(claims_to(order()[1]).empty());
+  loop_.advance(milliseconds(50));
+  EXPECT_EQ(carrier(), held);
+  tells(order()[0], true);
+  EXPECT_EQ(carrier(), gateway_address(order()[1])) << "confirmed: no time passes";
+  EXPECT_EQ(kernel_.neighbours.count(*held), 0U);
+  EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
+}
+
+TEST_F(AgentStory, AHandoverThatNobodyConfirmsGoesOn) {
+  start();
+  all_up();
+  sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
+  loop_.advance(milliseconds(590));
+  EXPECT_NE(carrier(), gateway_address(order()[1]));
+  loop_.advance(milliseconds(20));
   EXPECT_EQ(carrier(), gateway_address(order()[1]));
+}
+
+TEST_F(AgentStory, ACarrierThatDiesDuringItsHandoverIsNotWaitedFor) {
+  start();
+  all_up();
+  sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
+  sees(order()[0], tunnel::LinkState::kDown, {"west"}, true);
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+}
+
+TEST_F(AgentStory, ADeadCarrierIsLeftAtOnceAndAllOthersHearIt) {
+  start();
+  all_up();
+  sight_->asked.clear();
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  EXPECT_EQ(sight_->asked.size(), 2U);
+  EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
+}
+
+TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
+  start();
+  all_up();
+  tunnel::Probe reply;
+  const auto other = order()[1];
+  reply.claims = {{{"west", net("10.1.3.0/24")}, {other, 900}, true}};
+  sight_->hooks.on_reply("gateway-0", reply);
+  EXPECT_EQ(asks(0).claim, (tunnel::Claim{order()[0], 901}));
 }
 
 TEST_F(AgentStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {

@@ -94,6 +94,7 @@ class ModelKernel final : public netlink::Kernel {
                         spec.mac};
     sysctls.emplace("ipv4/conf/cw-vx/rp_filter", "0");
     sysctls.emplace("ipv6/conf/cw-vx/disable_ipv6", "0");
+    sysctls.emplace("ipv6/neigh/cw-vx/unres_qlen_bytes", "212992");
     return {};
   }
   Result<std::optional<netlink::VxlanSpec>> dump_vxlan(const std::string&) override {

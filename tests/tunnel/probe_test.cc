@@ -22,6 +22,8 @@ Probe sample() {
   probe.sender = 3;
   probe.draining = true;
   probe.clusters = {{"east", true}, {"west-2", false}};
+  probe.claims = {{{"west", *Prefix::parse("10.1.2.0/24")}, {1, 1ULL << 40U}, true},
+                  {{"", *Prefix::parse("fd00:1::/64")}, {0, 3}, false}};
   return probe;
 }
 
@@ -55,6 +57,25 @@ TEST(ProbePacket, CutOffOrExtendedIsRefused) {
   auto longer = good;
   longer.push_back(std::byte{0});
   EXPECT_FALSE(parse_probe(longer, {}));
+}
+
+TEST(ProbePacket, AllClaimsFitWithTheLongestNames) {
+  Probe probe;
+  for (std::size_t i = 0; i < kMaxClaims + 5; ++i) {
+    probe.claims.push_back({{std::string(48, 'c'), *Prefix::parse("fd00::/64")}, {0, i}, false});
+  }
+  const auto back = parse_probe(serialize(probe, {}), {});
+  ASSERT_TRUE(back);
+  EXPECT_GE(back->claims.size(), 16U);
+  probe.claims.resize(3);
+  auto bytes = serialize(probe, {});
+  bytes[52 + 1] = std::byte{129};  // a prefix longer than its address
+  EXPECT_FALSE(parse_probe(bytes, {}));
+  bytes[52 + 1] = std::byte{8};  // host bits
+  probe.claims = {{{"", *Prefix::parse("10.1.2.3/32")}, {}, false}};
+  bytes = serialize(probe, {});
+  bytes[52 + 1] = std::byte{24};
+  EXPECT_FALSE(parse_probe(bytes, {}));
 }
 
 TEST(ProbePacket, NeverExceedsItsSize) {
@@ -186,25 +207,37 @@ struct Ends {
   std::unique_ptr<Prober> gateway;
   bool draining = false;
   int changes = 0;
+  int replies = 0;
+  std::vector<ProbeClaim> claims;
+  std::vector<ProbeClaim> echoed;
 
   void open(std::optional<ProbeKey> node_key, std::optional<ProbeKey> gateway_key) {
     const auto at = [](std::uint16_t port) { return Endpoint{*IpAddress::parse("::1"), port}; };
     for (std::uint16_t port = 42200; port < 42300; port = static_cast<std::uint16_t>(port + 2)) {
-      auto g = Prober::open(
-          loop, random, {{}, at(port), "lo", gateway_key, 7},
-          [this](Probe& reply) {
-            reply.draining = draining;
-            reply.clusters = {{"west", true}};
-          },
-          [](const std::string&) {});
-      auto n = Prober::open(
-          loop, random,
-          {{milliseconds(20), 3, 3, 0.2},
-           at(static_cast<std::uint16_t>(port + 1)),
-           "lo",
-           node_key,
-           0xffffffff},
-          [](Probe&) {}, [this](const std::string&) { ++changes; });
+      auto g = Prober::open(loop, random, {{}, at(port), "lo", gateway_key, 7},
+                            {[this](const Probe& request, const IpAddress& from, Probe& reply) {
+                               EXPECT_EQ(from, *IpAddress::parse("::1"));
+                               reply.draining = draining;
+                               reply.clusters = {{"west", true}};
+                               reply.claims = request.claims;
+                             },
+                             {},
+                             {},
+                             {}});
+      auto n =
+          Prober::open(loop, random,
+                       {{milliseconds(20), 3, 3, 0.2},
+                        at(static_cast<std::uint16_t>(port + 1)),
+                        "lo",
+                        node_key,
+                        0xffffffff},
+                       {{},
+                        [this](const std::string&) { ++changes; },
+                        [this](const std::string&, Probe& request) { request.claims = claims; },
+                        [this](const std::string&, const Probe& reply) {
+                          ++replies;
+                          echoed = reply.claims;
+                        }});
       if (!g || !n) continue;
       gateway = std::move(*g);
       node = std::move(*n);
@@ -238,6 +271,18 @@ TEST(Prober, SeesTheOtherSideComeDrainAndGo) {
   ends.gateway.reset();
   ASSERT_TRUE(ends.wait([&] { return !view().usable; }));
   EXPECT_GT(ends.changes, changes);
+}
+
+TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
+  Ends ends;
+  ends.open({}, {});
+  ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
+  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
+  const auto before = ends.replies;
+  for (int i = 0; i < 5; ++i) ends.node->ask_now("gateway-0");
+  ends.node->ask_now("nobody");
+  ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
+  EXPECT_EQ(ends.echoed, ends.claims);
 }
 
 TEST(Prober, AWrongKeyIsNobody) {

@@ -40,10 +40,10 @@ unsigned Detector::replies_needed() const {
   return config_.recover << std::min(falls_, 4U);
 }
 
-void Detector::on_reply(std::uint64_t sequence, TimePoint now) {
-  if (sequence >= next_ || next_ - sequence > kWindow) return;
+bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
+  if (sequence >= next_ || next_ - sequence > kWindow) return false;
   auto& sent = sent_[sequence % kWindow];
-  if (sent.answered) return;
+  if (sent.answered) return false;
   (void)state(now);  // a fall that nobody asked about still counts
   sent.answered = true;
   const auto sample = now - sent.at;
@@ -62,6 +62,7 @@ void Detector::on_reply(std::uint64_t sequence, TimePoint now) {
     ever_up_ = true;
     calm_since_ = now;
   }
+  return true;
 }
 
 LinkState Detector::state(TimePoint now) {

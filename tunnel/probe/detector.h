@@ -34,8 +34,8 @@ class Detector {
   [[nodiscard]] std::uint64_t next_sequence(TimePoint now);
   // How long to wait before the next request: the interval, or a part of it while replies are late.
   [[nodiscard]] Duration pace(TimePoint now) const;
-  // A reply to `sequence`; duplicates and unknown numbers are ignored.
-  void on_reply(std::uint64_t sequence, TimePoint now);
+  // A reply to `sequence`; false for duplicates and unknown numbers, which change nothing.
+  bool on_reply(std::uint64_t sequence, TimePoint now);
   [[nodiscard]] LinkState state(TimePoint now);
   // Up or degraded: traffic may use it.
   [[nodiscard]] bool usable(TimePoint now);

@@ -13,8 +13,9 @@ namespace cw::tunnel {
 namespace {
 
 // Layout (docs/protocol/probe.md), all numbers big endian:
-//   0 magic "CWP1" | 4 type | 5 flags | 6 count of clusters | 8 session 8 | 16 sequence 8 |
-//   24 sent 8 | 32 sender 4 | 36 tag 16 | 52 clusters: (flags 1, length 1, id)...
+//   0 magic "CWP2" | 4 type | 5 flags | 6 count of clusters | 7 count of claims | 8 session 8 |
+//   16 sequence 8 | 24 sent 8 | 32 sender 4 | 36 tag 16 | 52 clusters: (flags 1, length 1, id)... |
+//   claims: (flags 1, prefix length 1, id length 1, id, address 4 or 16, ordinal 4, epoch 8)...
 // The tag is over everything with the tag's own bytes zero.
 constexpr std::size_t kHeader = 52;
 constexpr std::size_t kTagAt = 36;
@@ -22,7 +23,9 @@ constexpr std::size_t kTag = 16;
 constexpr std::size_t kMaxClusters = 64;
 constexpr std::size_t kMaxId = 63;
 constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'P'},
-                                             std::byte{'1'}};
+                                             std::byte{'2'}};
+constexpr unsigned kSettled = 1;  // claim flags
+constexpr unsigned kV6 = 2;
 
 template <typename T>
 void put(std::vector<std::byte>& out, std::size_t at, T value) {
@@ -38,6 +41,51 @@ T get(std::span<const std::byte> in, std::size_t at) {
     value = static_cast<T>(value << 8U | std::to_integer<T>(in[at + i]));
   }
   return value;
+}
+
+template <typename T>
+void append(std::vector<std::byte>& out, T value) {
+  out.resize(out.size() + sizeof value);
+  put(out, out.size() - sizeof value, value);
+}
+
+void append_claim(std::vector<std::byte>& out, const ProbeClaim& entry) {
+  const auto& [cluster, prefix] = entry.key;
+  const bool v6 = !prefix.is_v4();
+  append(out, static_cast<std::uint8_t>((entry.settled ? kSettled : 0) | (v6 ? kV6 : 0)));
+  append(out, static_cast<std::uint8_t>(prefix.length()));
+  append(out, static_cast<std::uint8_t>(cluster.size()));
+  for (const char c : cluster) out.push_back(static_cast<std::byte>(c));
+  for (const auto byte : prefix.address().bytes()) out.push_back(static_cast<std::byte>(byte));
+  append(out, entry.claim.ordinal);
+  append(out, entry.claim.epoch);
+}
+
+// Cuts one claim off `rest`.
+std::optional<ProbeClaim> cut_claim(std::span<const std::byte>& rest) {
+  if (rest.size() < 3) return std::nullopt;
+  const auto flags = std::to_integer<unsigned>(rest[0]);
+  const auto length = std::to_integer<unsigned>(rest[1]);
+  const auto id = std::to_integer<std::size_t>(rest[2]);
+  const std::size_t width = (flags & kV6) != 0 ? 16 : 4;
+  const auto size = 3 + id + width + 12;
+  if (flags > (kSettled | kV6) || id > kMaxId || rest.size() < size) return std::nullopt;
+  ProbeClaim entry;
+  entry.settled = (flags & kSettled) != 0;
+  for (const auto c : rest.subspan(3, id)) entry.key.cluster += static_cast<char>(c);
+  std::array<std::uint8_t, 16> bytes{};
+  std::transform(rest.begin() + static_cast<std::ptrdiff_t>(3 + id),
+                 rest.begin() + static_cast<std::ptrdiff_t>(3 + id + width), bytes.begin(),
+                 [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
+  const auto address = IpAddress::from_bytes({bytes.data(), width});
+  if (!address) return std::nullopt;
+  const auto prefix = Prefix::of(*address, length);
+  if (!prefix || prefix->address() != *address) return std::nullopt;  // host bits
+  entry.key.prefix = *prefix;
+  entry.claim.ordinal = get<std::uint32_t>(rest, 3 + id + width);
+  entry.claim.epoch = get<std::uint64_t>(rest, 3 + id + width + 4);
+  rest = rest.subspan(size);
+  return entry;
 }
 
 std::array<std::byte, kTag> tag_of(std::span<const std::byte> packet, const ProbeKey& key) {
@@ -64,7 +112,7 @@ std::vector<std::byte> serialize(const Probe& probe, const std::optional<ProbeKe
   put(out, 16, probe.sequence);
   put(out, 24, probe.sent_ns);
   put(out, 32, probe.sender);
-  std::uint16_t count = 0;
+  std::size_t count = 0;
   for (const auto& cluster : probe.clusters) {
     if (count == kMaxClusters || cluster.id.empty() || cluster.id.size() > kMaxId ||
         out.size() + 2 + cluster.id.size() > kMaxProbe) {
@@ -75,7 +123,18 @@ std::vector<std::byte> serialize(const Probe& probe, const std::optional<ProbeKe
     for (const char c : cluster.id) out.push_back(static_cast<std::byte>(c));
     ++count;
   }
-  put(out, 6, count);
+  out[6] = static_cast<std::byte>(count);
+  std::size_t claims = 0;
+  for (const auto& entry : probe.claims) {
+    const auto size = 3 + entry.key.cluster.size() + (entry.key.prefix.is_v4() ? 4U : 16U) + 12;
+    if (claims == kMaxClaims || entry.key.cluster.size() > kMaxId ||
+        out.size() + size > kMaxProbe) {
+      continue;
+    }
+    append_claim(out, entry);
+    ++claims;
+  }
+  out[7] = static_cast<std::byte>(claims);
   if (key) {
     const auto tag = tag_of(out, *key);
     std::copy(tag.begin(), tag.end(), out.begin() + kTagAt);
@@ -102,7 +161,8 @@ Result<Probe> parse_probe(std::span<const std::byte> packet, const std::optional
   Probe probe;
   probe.reply = type == 2;
   probe.draining = flags == 1;
-  const auto count = get<std::uint16_t>(packet, 6);
+  const auto count = std::to_integer<unsigned>(packet[6]);
+  const auto claims = std::to_integer<unsigned>(packet[7]);
   probe.session = get<std::uint64_t>(packet, 8);
   probe.sequence = get<std::uint64_t>(packet, 16);
   probe.sent_ns = get<std::uint64_t>(packet, 24);
@@ -121,6 +181,12 @@ Result<Probe> parse_probe(std::span<const std::byte> packet, const std::optional
     for (const auto c : rest.subspan(2, length)) cluster.id += static_cast<char>(c);
     probe.clusters.push_back(std::move(cluster));
     rest = rest.subspan(2 + length);
+  }
+  if (claims > kMaxClaims) return bad("too many claims");
+  for (unsigned i = 0; i < claims; ++i) {
+    auto entry = cut_claim(rest);
+    if (!entry) return bad("claim entry");
+    probe.claims.push_back(std::move(*entry));
   }
   if (!rest.empty()) return bad("trailing bytes");
   return probe;

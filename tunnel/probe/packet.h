@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "tunnel/claims/claims.h"
 
 namespace cw::tunnel {
 
@@ -26,6 +27,15 @@ struct ProbeCluster {
   friend bool operator==(const ProbeCluster&, const ProbeCluster&) = default;
 };
 
+// A claim on the way (tunnel/claims/claims.h). Inside a tunnel the cluster is empty: it is the
+// receiver's own.
+struct ProbeClaim {
+  ClaimKey key;
+  Claim claim;
+  bool settled = false;  // replies to nodes: every remote gateway that works holds it
+  friend bool operator==(const ProbeClaim&, const ProbeClaim&) = default;
+};
+
 struct Probe {
   bool reply = false;
   std::uint64_t session = 0;  // random per sender process: a restart is not a replay
@@ -34,12 +44,17 @@ struct Probe {
   std::uint32_t sender = 0;            // gateway ordinal, or 0xffffffff for a node
   bool draining = false;               // replies: I am about to go
   std::vector<ProbeCluster> clusters;  // replies: which remote clusters I reach
+  // Requests: what the sender claims; replies: what the replier holds for the same keys.
+  std::vector<ProbeClaim> claims;
   friend bool operator==(const Probe&, const Probe&) = default;
 };
 
 using ProbeKey = std::array<std::uint8_t, 32>;
 
-// At most kMaxProbe bytes. Without a key the tag is zero.
+inline constexpr std::size_t kMaxClaims = 32;  // as many of them as fit kMaxProbe
+
+// At most kMaxProbe bytes; clusters and claims beyond it are left out. Without a key the tag is
+// zero.
 [[nodiscard]] std::vector<std::byte> serialize(const Probe& probe,
                                                const std::optional<ProbeKey>& key);
 // Total over any bytes: wrong size, magic, version, tag -> kInvalid or kDenied.

@@ -19,12 +19,11 @@ constexpr int kMaxPerTurn = 256;  // datagrams read before other events get thei
 
 class UdpProber final : public Prober {
  public:
-  UdpProber(Loop& loop, Random& random, ProberConfig config, Answer answer, OnChange on_change)
+  UdpProber(Loop& loop, Random& random, ProberConfig config, ProberHooks hooks)
       : loop_(loop),
         random_(random),
         config_(std::move(config)),
-        answer_(std::move(answer)),
-        on_change_(std::move(on_change)),
+        hooks_(std::move(hooks)),
         session_(random.next()) {}
 
   Result<> start() {
@@ -74,6 +73,11 @@ class UdpProber final : public Prober {
     }
   }
 
+  void ask_now(const std::string& name) override {
+    const auto target = targets_.find(name);
+    if (target != targets_.end()) send_request(name, target->second, loop_.now());
+  }
+
   std::map<std::string, ProbeView> views() override {
     std::map<std::string, ProbeView> out;
     for (auto& [name, target] : targets_) out.emplace(name, view_of(target));
@@ -103,18 +107,19 @@ class UdpProber final : public Prober {
     const auto now = loop_.now();
     for (auto& [name, target] : targets_) {
       if (now < target.next_send) continue;
-      send_request(target, now);
+      send_request(name, target, now);
       target.next_send = now + target.detector.pace(now);
     }
     tell_changes();
   }
 
-  void send_request(Target& target, TimePoint now) {
+  void send_request(const std::string& name, Target& target, TimePoint now) {
     Probe probe;
     probe.session = session_;
     probe.sequence = target.detector.next_sequence(now);
     probe.sent_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     probe.sender = config_.sender;
+    if (hooks_.ask) hooks_.ask(name, probe);
     const auto bytes = serialize(probe, config_.key);
     sockaddr_storage to{};
     const auto size = target.to.to_sockaddr(to, target.to.address.is_link_local() ? scope_ : 0);
@@ -132,7 +137,11 @@ class UdpProber final : public Prober {
       target.last.usable = usable;
       changed.push_back(name);
     }
-    for (const auto& name : changed) on_change_(name);
+    for (const auto& name : changed) changed_now(name);
+  }
+
+  void changed_now(const std::string& name) {
+    if (hooks_.on_change) hooks_.on_change(name);
   }
 
   void receive() {
@@ -159,7 +168,10 @@ class UdpProber final : public Prober {
     reply.sender = config_.sender;
     reply.draining = false;
     reply.clusters.clear();
-    answer_(reply);
+    reply.claims.clear();
+    const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&to), size);
+    if (!from) return;
+    if (hooks_.answer) hooks_.answer(request, from->address, reply);
     const auto bytes = serialize(reply, config_.key);
     (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
                    size);  // lost replies are what probing is for
@@ -168,9 +180,14 @@ class UdpProber final : public Prober {
   void take_reply(const Probe& reply, const sockaddr_storage& from, socklen_t size) {
     const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
     if (!source || reply.session != session_) return;
-    for (auto& [name, target] : targets_) {
+    for (auto& [key, target] : targets_) {
       if (target.to != *source) continue;
-      target.detector.on_reply(reply.sequence, loop_.now());
+      if (!target.detector.on_reply(reply.sequence, loop_.now())) return;
+      const auto name = key;  // the callbacks may change the targets
+      if (hooks_.on_reply) {
+        hooks_.on_reply(name, reply);
+        if (targets_.count(name) == 0) return;
+      }
       const bool usable = target.detector.usable(loop_.now());
       const bool news = usable != target.last.usable || reply.draining != target.last.draining ||
                         reply.clusters != target.last.clusters;
@@ -178,8 +195,7 @@ class UdpProber final : public Prober {
       target.last.usable = usable;
       target.last.draining = reply.draining;
       target.last.clusters = reply.clusters;
-      const auto copy = name;
-      on_change_(copy);
+      changed_now(name);
       return;
     }
   }
@@ -187,8 +203,7 @@ class UdpProber final : public Prober {
   Loop& loop_;
   Random& random_;
   ProberConfig config_;
-  Answer answer_;
-  OnChange on_change_;
+  ProberHooks hooks_;
   std::uint64_t session_;
   std::uint32_t scope_ = 0;
   UniqueFd fd_;
@@ -200,9 +215,8 @@ class UdpProber final : public Prober {
 }  // namespace
 
 Result<std::unique_ptr<Prober>> Prober::open(Loop& loop, Random& random, ProberConfig config,
-                                             Answer answer, OnChange on_change) {
-  auto prober = std::make_unique<UdpProber>(loop, random, std::move(config), std::move(answer),
-                                            std::move(on_change));
+                                             ProberHooks hooks) {
+  auto prober = std::make_unique<UdpProber>(loop, random, std::move(config), std::move(hooks));
   if (auto ok = prober->start(); !ok) return fail(ok.error());
   return prober;
 }

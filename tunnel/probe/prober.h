@@ -36,20 +36,29 @@ struct ProbeView {
   friend bool operator==(const ProbeView&, const ProbeView&) = default;
 };
 
+// What its owner adds to and takes from probes. All are called in the prober's own turn: none may
+// destroy it. Absent ones do nothing.
+struct ProberHooks {
+  // What to say of ourselves in a reply: fills draining, clusters and claims.
+  std::function<void(const Probe& request, const IpAddress& from, Probe& reply)> answer;
+  // A target's usable, draining or clusters changed.
+  std::function<void(const std::string& target)> on_change;
+  // Fills the claims of a request.
+  std::function<void(const std::string& target, Probe& request)> ask;
+  // A reply of this target that answers one of our requests.
+  std::function<void(const std::string& target, const Probe& reply)> on_reply;
+};
+
 class Prober {
  public:
-  // What to say of ourselves in replies: fills draining and clusters.
-  using Answer = std::function<void(Probe& reply)>;
-  // A target's usable, draining or clusters changed.
-  using OnChange = std::function<void(const std::string& target)>;
-
   // kUnavailable if the address or port is taken or the device is not there yet.
   [[nodiscard]] static Result<std::unique_ptr<Prober>> open(Loop& loop, Random& random,
-                                                            ProberConfig config, Answer answer,
-                                                            OnChange on_change);
+                                                            ProberConfig config, ProberHooks hooks);
   virtual ~Prober() = default;
   // The whole wanted set; unchanged targets keep their state.
   virtual void set_targets(const std::map<std::string, Endpoint>& targets) = 0;
+  // One more request now, beside the regular ones: there is news for the target.
+  virtual void ask_now(const std::string& target) = 0;
   [[nodiscard]] virtual std::map<std::string, ProbeView> views() = 0;
 };
 

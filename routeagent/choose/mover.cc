@@ -1,0 +1,154 @@
+#include "routeagent/choose/mover.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cw::routeagent {
+
+namespace {
+
+std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
+
+// The gateway still forwards to the cluster: it can carry while remote gateways change over.
+bool carries(const ChooseInput& input, std::uint32_t ordinal, const std::string& cluster) {
+  return std::any_of(input.gateways.begin(), input.gateways.end(), [&](const auto& gateway) {
+    return gateway.ordinal == ordinal && gateway.usable && gateway.reaches.count(cluster) != 0;
+  });
+}
+
+}  // namespace
+
+void Mover::claim(const ChoiceKey& choice, std::uint32_t ordinal,
+                  const std::vector<Prefix>& prefixes) {
+  for (const auto& prefix : prefixes) {
+    auto& claim = claims_[{choice.cluster, prefix}];
+    claim = {ordinal, claim.epoch + 1};
+  }
+}
+
+void Mover::finish(const ChoiceKey& choice) {
+  if (handovers_.erase(choice) != 0) urgent_.insert(gateways_.begin(), gateways_.end());
+}
+
+void Mover::want(const Wanted& wanted, TimePoint now) {
+  gateways_.clear();
+  std::set<std::string> names;
+  for (const auto& gateway : wanted.input.gateways) {
+    gateways_.insert(gateway.ordinal);
+    names.insert(name_of(gateway.ordinal));
+  }
+  sender_.keep_only(names);
+  std::erase_if(carriers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
+  std::erase_if(handovers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
+  std::set<tunnel::ClaimKey> keys;
+  for (const auto& [choice, chosen] : wanted.choices) {
+    const auto prefixes = wanted.prefixes.find(choice.family);
+    if (prefixes == wanted.prefixes.end()) continue;
+    for (const auto& prefix : prefixes->second) keys.insert({choice.cluster, prefix});
+    if (!chosen.ordinal) {
+      finish(choice);
+      continue;
+    }
+    const auto before = carriers_.find(choice);
+    const auto old = before == carriers_.end() ? std::nullopt : std::optional(before->second);
+    const bool complete =
+        std::all_of(prefixes->second.begin(), prefixes->second.end(), [&](const Prefix& prefix) {
+          const auto at = claims_.find({choice.cluster, prefix});
+          return at != claims_.end() && at->second.ordinal == *chosen.ordinal;
+        });
+    if (old == chosen.ordinal && complete) {
+      // A carrier that stops working in the middle of a handover cannot confirm any more.
+      const auto moving = handovers_.find(choice);
+      if (moving != handovers_.end() &&
+          !carries(wanted.input, moving->second.from, choice.cluster)) {
+        finish(choice);
+      }
+      continue;
+    }
+    claim(choice, *chosen.ordinal, prefixes->second);
+    carriers_[choice] = *chosen.ordinal;
+    // To the gateway on this very node packets do not go over the VXLAN, so none can be held.
+    const bool can_hold = old && *old != *chosen.ordinal && wanted.self != chosen.ordinal &&
+                          carries(wanted.input, *old, choice.cluster);
+    handovers_.erase(choice);
+    if (!can_hold) {
+      urgent_.insert(gateways_.begin(), gateways_.end());
+      continue;
+    }
+    auto& handover = handovers_[choice];
+    handover.from = *old;
+    handover.until = now + patience_;
+    for (const auto& prefix : prefixes->second) handover.open.insert({choice.cluster, prefix});
+    urgent_.insert(*old);
+  }
+  std::erase_if(claims_, [&](const auto& one) { return keys.count(one.first) == 0; });
+}
+
+bool Mover::withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const {
+  return std::any_of(handovers_.begin(), handovers_.end(), [&](const auto& one) {
+    return one.second.open.count(key) != 0 && one.second.from != to;
+  });
+}
+
+void Mover::fill(std::uint32_t to, tunnel::Probe& request) {
+  tunnel::Claims tellable;
+  for (const auto& [key, claim] : claims_) {
+    if (!withheld_from(to, key)) tellable.emplace_hint(tellable.end(), key, claim);
+  }
+  for (const auto& key : sender_.pick(name_of(to), tellable, tunnel::kMaxClaims)) {
+    request.claims.push_back({key, tellable.at(key), false});
+  }
+}
+
+void Mover::hear(std::uint32_t from, const tunnel::Probe& reply) {
+  for (const auto& entry : reply.claims) {
+    const auto mine = claims_.find(entry.key);
+    if (mine == claims_.end()) continue;
+    if (entry.claim.epoch > mine->second.epoch) {
+      // Ours of before a restart, or somebody's who had our prefix: outbid it unless it says the
+      // same.
+      const bool same = entry.claim.ordinal == mine->second.ordinal;
+      mine->second.epoch = same ? entry.claim.epoch : entry.claim.epoch + 1;
+      urgent_.insert(gateways_.begin(), gateways_.end());
+      continue;
+    }
+    if (entry.claim != mine->second) continue;
+    sender_.heard(name_of(from), entry.key, entry.claim);
+    if (!entry.settled) continue;
+    for (auto& [choice, handover] : handovers_) {
+      if (handover.from == from) handover.open.erase(entry.key);
+    }
+  }
+  std::vector<ChoiceKey> done;
+  for (const auto& [choice, handover] : handovers_) {
+    if (handover.open.empty()) done.push_back(choice);
+  }
+  for (const auto& choice : done) finish(choice);
+}
+
+void Mover::tick(TimePoint now) {
+  std::vector<ChoiceKey> late;
+  for (const auto& [choice, handover] : handovers_) {
+    if (now >= handover.until) late.push_back(choice);
+  }
+  for (const auto& choice : late) {
+    ++unconfirmed_;
+    finish(choice);
+  }
+}
+
+std::set<ChoiceKey> Mover::held() const {
+  std::set<ChoiceKey> keys;
+  for (const auto& [choice, handover] : handovers_) keys.insert(choice);
+  return keys;
+}
+
+std::set<std::uint32_t> Mover::handed_over_from() const {
+  std::set<std::uint32_t> ordinals;
+  for (const auto& [choice, handover] : handovers_) ordinals.insert(handover.from);
+  return ordinals;
+}
+
+std::set<std::uint32_t> Mover::take_urgent() { return std::exchange(urgent_, {}); }
+
+}  // namespace cw::routeagent

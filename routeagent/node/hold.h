@@ -1,0 +1,31 @@
+// Holding packets during a handover (choose/mover.h): the nexthop object points at a neighbour on
+// the VXLAN device that nobody is. The kernel queues what it cannot resolve, in order, up to
+// unres_qlen_bytes, for the some seconds that resolution takes to fail; giving the neighbour a MAC
+// address sends it all on. Pure.
+#pragma once
+
+#include "netlink/kernel.h"
+#include "netlink/owner.h"
+
+namespace cw::routeagent {
+
+// fe80::ffff:ffff:<nexthop id>: no VTEP has such an interface id (theirs are EUI-64).
+[[nodiscard]] inline IpAddress hold_address(std::uint32_t nexthop_id) {
+  std::array<std::uint8_t, 16> bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
+  for (unsigned i = 0; i < 4; ++i) {
+    bytes[12 + i] = static_cast<std::uint8_t>(nexthop_id >> (24 - 8 * i));
+  }
+  return IpAddress::v6(bytes);
+}
+[[nodiscard]] inline netlink::Nexthop hold_nexthop(std::uint32_t nexthop_id) {
+  return {nexthop_id, std::string(netlink::kVxlanLink), hold_address(nexthop_id), Family::kV6,
+          false};
+}
+[[nodiscard]] inline bool is_hold(const netlink::Nexthop& nexthop) {
+  return nexthop.gateway == hold_address(nexthop.id);
+}
+
+// Room for what a fast TCP stream has under way, per held cluster. A limit, not a reservation.
+inline constexpr const char* kHoldBytes = "16777216";
+
+}  // namespace cw::routeagent

@@ -1,0 +1,123 @@
+#include "gateway/claim_board.h"
+
+#include <gtest/gtest.h>
+
+#include "gateway/tunnels.h"
+#include "tests/gateway/scene.h"
+
+namespace cw::gateway {
+namespace {
+
+const Prefix kPods = *Prefix::parse("10.1.0.0/24");
+const Prefix kTheirs = *Prefix::parse("10.2.0.0/24");
+const GatewayId kWest0{"west", 0};
+const GatewayId kWest1{"west", 1};
+
+tunnel::Probe says(const std::string& cluster, const Prefix& prefix, std::uint32_t ordinal,
+                   std::uint64_t epoch) {
+  tunnel::Probe probe;
+  probe.claims = {{{cluster, prefix}, {ordinal, epoch}, false}};
+  return probe;
+}
+
+class Board : public testing::Test {
+ protected:
+  Board() { board_.set_world({kPods}, {{"west", remote_cluster(2, 2, 4)}}); }
+  tunnel::Probe node(const tunnel::Probe& request) {
+    tunnel::Probe reply;
+    told_ = board_.from_node(request, working_, reply);
+    return reply;
+  }
+  tunnel::Probe remote(const tunnel::Probe& request, const std::string& cluster = "west") {
+    tunnel::Probe reply;
+    changed_ = board_.from_remote(cluster, request, reply);
+    return reply;
+  }
+  // The remote gateway gets our claims and echoes them.
+  void confirm(const GatewayId& id) {
+    tunnel::Probe request;
+    board_.fill(id, request);
+    board_.hear(id, request);
+  }
+
+  ClaimBoard board_;
+  std::set<GatewayId> working_{kWest0, kWest1};
+  std::set<GatewayId> told_;
+  bool changed_ = false;
+};
+
+TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
+  auto reply = node(says("west", kPods, 1, 1));
+  EXPECT_EQ(told_, (std::set<GatewayId>{kWest0, kWest1}));
+  ASSERT_EQ(reply.claims.size(), 1U);
+  EXPECT_FALSE(reply.claims[0].settled);
+  tunnel::Probe request;
+  board_.fill(kWest0, request);
+  ASSERT_EQ(request.claims.size(), 1U);
+  EXPECT_TRUE(request.claims[0].key.cluster.empty()) << "it is theirs, they know who they are";
+  confirm(kWest0);
+  EXPECT_FALSE(node(says("west", kPods, 1, 1)).claims[0].settled);
+  EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
+  confirm(kWest1);
+  EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(Board, ARemoteGatewayThatDoesNotWorkIsNotWaitedFor) {
+  working_ = {kWest0};
+  (void)node(says("west", kPods, 1, 1));
+  confirm(kWest0);
+  EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
+}
+
+TEST_F(Board, ANewerClaimIsToldAnewAndAnOlderOneIsCorrected) {
+  (void)node(says("west", kPods, 0, 5));
+  confirm(kWest0);
+  confirm(kWest1);
+  EXPECT_EQ(board_.carried_by(0), 1U);
+  EXPECT_FALSE(node(says("west", kPods, 1, 6)).claims[0].settled);
+  EXPECT_EQ(board_.carried_by(0), 0U);
+  const auto reply = node(says("west", kPods, 0, 2));
+  EXPECT_EQ(reply.claims[0].claim, (tunnel::Claim{1, 6}));
+}
+
+TEST_F(Board, WhatIsNotTheClustersIsNotClaimed) {
+  EXPECT_TRUE(node(says("west", kTheirs, 0, 1)).claims.empty());
+  EXPECT_TRUE(node(says("north", kPods, 0, 1)).claims.empty());
+  EXPECT_TRUE(remote(says("", kPods, 0, 1)).claims.empty());
+  EXPECT_TRUE(remote(says("", kTheirs, 7, 1)).claims.empty()) << "no such gateway";
+  EXPECT_TRUE(remote(says("west", kTheirs, 0, 1)).claims.empty());
+  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), "north").claims.empty());
+  EXPECT_TRUE(board_.remote().empty());
+}
+
+TEST_F(Board, RemoteClaimsAreObeyedByEpoch) {
+  EXPECT_EQ(remote(says("", kTheirs, 1, 3)).claims.at(0).claim, (tunnel::Claim{1, 3}));
+  EXPECT_TRUE(changed_);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+  EXPECT_EQ(remote(says("", kTheirs, 0, 2)).claims.at(0).claim, (tunnel::Claim{1, 3}));
+  EXPECT_FALSE(changed_);
+  (void)remote(says("", kTheirs, 1, 4));
+  EXPECT_FALSE(changed_) << "the same gateway";
+  (void)remote(says("", kTheirs, 0, 5));
+  EXPECT_TRUE(changed_);
+}
+
+TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
+  (void)node(says("west", kPods, 0, 1));
+  board_.hear(kWest0, says("", kPods, 1, 40));
+  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
+  board_.hear(kWest0, says("", kTheirs, 1, 40));  // never ours
+  EXPECT_EQ(board_.carried_by(1), 1U);
+}
+
+TEST_F(Board, ForgetsWhoIsUnpairedAndWhatIsGone) {
+  (void)node(says("west", kPods, 0, 1));
+  (void)remote(says("", kTheirs, 0, 1));
+  board_.set_world({kPods}, {});
+  EXPECT_EQ(board_.carried_by(0), 0U);
+  EXPECT_TRUE(board_.remote().empty());
+}
+
+}  // namespace
+}  // namespace cw::gateway

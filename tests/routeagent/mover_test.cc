@@ -1,0 +1,144 @@
+// Handovers and claims by themselves; the agent's tests tell them together with the kernel.
+#include "routeagent/choose/mover.h"
+
+#include <gtest/gtest.h>
+
+namespace cw::routeagent {
+namespace {
+
+using std::chrono::milliseconds;
+
+const Prefix kPods = *Prefix::parse("10.1.7.0/24");
+const Prefix kMore = *Prefix::parse("10.1.8.0/24");
+const ChoiceKey kWest{"west", Family::kV4};
+
+class MoverStory : public testing::Test {
+ protected:
+  MoverStory() {
+    for (std::uint32_t n = 0; n < 2; ++n) {
+      GatewayInput gateway;
+      gateway.ordinal = n;
+      gateway.usable = true;
+      gateway.reaches = {"west"};
+      input_.gateways.push_back(gateway);
+    }
+  }
+  void choose(std::optional<std::uint32_t> ordinal, Duration later = {}) {
+    now_ += later;
+    choices_[kWest].ordinal = ordinal;
+    mover_.want({choices_, input_, prefixes_, self_}, now_);
+  }
+  std::vector<tunnel::ProbeClaim> told(std::uint32_t to) {
+    tunnel::Probe request;
+    mover_.fill(to, request);
+    return request.claims;
+  }
+  void answer(std::uint32_t from, bool settled) {
+    tunnel::Probe reply;
+    reply.claims = told(from);
+    for (auto& entry : reply.claims) entry.settled = settled;
+    mover_.hear(from, reply);
+  }
+
+  std::map<ChoiceKey, Choice> choices_;
+  ChooseInput input_;
+  std::map<Family, std::vector<Prefix>> prefixes_{{Family::kV4, {kPods, kMore}}};
+  std::optional<std::uint32_t> self_;
+  TimePoint now_{std::chrono::hours(1)};
+  Mover mover_;
+};
+
+TEST_F(MoverStory, TheFirstChoiceIsClaimedForEveryPrefixAtAllGateways) {
+  choose(0);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
+  EXPECT_TRUE(mover_.take_urgent().empty());
+  ASSERT_EQ(told(0).size(), 2U);
+  EXPECT_EQ(told(1)[0].claim, (tunnel::Claim{0, 1}));
+}
+
+TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
+  choose(0);
+  (void)mover_.take_urgent();
+  choose(1);
+  EXPECT_EQ(mover_.held(), std::set<ChoiceKey>{kWest});
+  EXPECT_EQ(mover_.take_urgent(), std::set<std::uint32_t>{0});
+  EXPECT_TRUE(told(1).empty()) << "who is told through the new carrier could be told too early";
+  answer(0, false);
+  EXPECT_FALSE(mover_.held().empty());
+  tunnel::Probe half;
+  half.claims = {{{"west", kPods}, {1, 2}, true}};
+  mover_.hear(0, half);
+  EXPECT_FALSE(mover_.held().empty());
+  mover_.hear(1, half);  // not the one that is left
+  answer(0, true);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
+  EXPECT_EQ(told(1).size(), 2U);
+  EXPECT_EQ(mover_.unconfirmed(), 0U);
+}
+
+TEST_F(MoverStory, AnOldAnswerConfirmsNothing) {
+  choose(0);
+  tunnel::Probe old;
+  old.claims = {{{"west", kPods}, {0, 1}, true}, {{"west", kMore}, {0, 1}, true}};
+  choose(1);
+  mover_.hear(0, old);
+  EXPECT_FALSE(mover_.held().empty());
+}
+
+TEST_F(MoverStory, PatienceEnds) {
+  choose(0);
+  choose(1);
+  mover_.tick(now_ + milliseconds(599));
+  EXPECT_FALSE(mover_.held().empty());
+  mover_.tick(now_ + milliseconds(600));
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.unconfirmed(), 1U);
+}
+
+TEST_F(MoverStory, NothingIsHeldForACarrierThatIsGoneOrForTheGatewayOnThisNode) {
+  choose(0);
+  input_.gateways[0].usable = false;
+  choose(1);
+  EXPECT_TRUE(mover_.held().empty());
+  input_.gateways[0].usable = true;
+  self_ = 0;
+  choose(0);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 3}));
+}
+
+TEST_F(MoverStory, AClusterThatNobodyReachesKeepsItsClaimsAndHoldsNothing) {
+  choose(0);
+  choose(1);
+  choose(std::nullopt);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.claims().size(), 2U);
+}
+
+TEST_F(MoverStory, APrefixThatComesLaterIsClaimedToo) {
+  prefixes_[Family::kV4] = {kPods};
+  choose(0);
+  prefixes_[Family::kV4] = {kPods, kMore};
+  choose(0);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.claims().at({"west", kMore}).ordinal, 0U);
+  prefixes_[Family::kV4] = {kMore};
+  choose(0);
+  EXPECT_EQ(mover_.claims().size(), 1U);
+}
+
+TEST_F(MoverStory, AHigherEpochOfTheSameGatewayIsAdopted) {
+  choose(0);
+  (void)mover_.take_urgent();
+  tunnel::Probe reply;
+  reply.claims = {{{"west", kPods}, {0, 77}, false}, {{"west", kMore}, {1, 80}, false}};
+  mover_.hear(1, reply);
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 77}));
+  EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{0, 81}));
+  EXPECT_EQ(mover_.take_urgent().size(), 2U);
+}
+
+}  // namespace
+}  // namespace cw::routeagent
