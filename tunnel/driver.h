@@ -77,7 +77,7 @@ enum class DriverChoice { kAuto, kKernel, kUapi, kEngine };
 
 // Switches of our own engine; each offload is used only where the kernel has it.
 struct EngineConfig {
-  std::uint16_t workers = 0;  // in each direction; 0: half the cores
+  std::uint16_t workers = 0;  // threads of the data path; 0: half the cores
   bool tso = true;            // super-packets of TCP at the interface
   bool uso = true;            // of UDP
   bool gso = true;            // UDP_SEGMENT at the sockets

@@ -6,8 +6,7 @@
 
 #include "base/log.h"
 #include "tunnel/engine/control.h"
-#include "tunnel/engine/receive.h"
-#include "tunnel/engine/transmit.h"
+#include "tunnel/engine/workers.h"
 
 namespace cw::tunnel::engine {
 
@@ -21,24 +20,16 @@ std::size_t default_workers() {
 
 struct Device::Parts {
   Parts(const DeviceOptions& asked, Tun tun, std::size_t workers)
-      : options(asked),
-        state(std::move(tun)),
-        transmit(state, asked.aead, workers),
-        receive(state, asked.aead, workers),
-        control(state) {}
+      : options(asked), state(std::move(tun)), pool(state, asked.aead, workers), control(state) {}
 
   void start(std::size_t workers) {
-    for (std::size_t i = 0; i < workers; ++i) {
-      threads.emplace_back([this] { transmit.run(); });
-      threads.emplace_back([this] { receive.run(); });
-    }
+    for (std::size_t i = 0; i < workers; ++i) threads.emplace_back([this] { pool.run(); });
     threads.emplace_back([this] { control.run(); });
   }
   ~Parts() {
     state.stop = true;
     state.wake_control.set();
-    state.wake_receive.set();
-    state.wake_transmit.set();
+    state.wake_workers.set();
     for (auto& thread : threads) thread.join();
   }
 
@@ -48,15 +39,14 @@ struct Device::Parts {
       state.sockets = std::move(sockets);
       state.sockets_generation.fetch_add(1, std::memory_order_release);
     }
-    state.wake_receive.set();
+    state.wake_workers.set();
   }
 
   const DeviceOptions options;
   std::mutex setting;  // one set() at a time
   std::atomic<std::uint32_t> fwmark{0};
   DeviceState state;
-  Transmit transmit;
-  Receive receive;
+  Workers pool;
   Control control;
   std::vector<std::thread> threads;
 };

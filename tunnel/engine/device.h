@@ -1,8 +1,8 @@
 // One WireGuard device of ours: a TUN interface, two UDP sockets, worker threads and the control
 // thread around the Core. It exists from open() to its destruction, and so does the interface.
 //
-//   TUN --> transmit workers --> UDP        handshakes, timers, MTU: control thread
-//   TUN <-- receive workers  <-- UDP        set(), status(): any thread
+//   TUN --> workers --> UDP        handshakes, timers, MTU: control thread
+//   TUN <-- workers <-- UDP        set(), settings(): any thread
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace cw::tunnel::engine {
 
 struct DeviceOptions {
   std::string interface;
-  std::size_t workers = 0;  // in each direction; 0: half the cores, at least 1 and at most 8
+  std::size_t workers = 0;  // threads of the data path; 0: half the cores, at least 1, at most 8
   // Each is used only where the kernel has it.
   bool tso = true;  // super-packets of TCP, both directions
   bool uso = true;  // of UDP (Linux 6.2); needs tso

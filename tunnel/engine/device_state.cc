@@ -42,8 +42,7 @@ void DeviceState::lost_interface() {
   gone.store(true, std::memory_order_release);
   stop.store(true, std::memory_order_release);
   wake_control.set();
-  wake_receive.set();
-  wake_transmit.set();
+  wake_workers.set();
 }
 
 TimePoint boot_now() {

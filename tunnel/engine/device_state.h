@@ -1,6 +1,5 @@
 // What the parts of one running device share: the Core under its one mutex, the TUN, the sockets,
-// the queue of handshakes and the means to wake one another. Internal to device.cc, transmit.cc,
-// receive.cc and control.cc.
+// the queue of handshakes and the means to wake one another. Internal to the engine.
 #pragma once
 
 #include <array>
@@ -73,8 +72,7 @@ struct DeviceState {
 
   HandshakeQueue handshakes;
   Signal wake_control;
-  Signal wake_receive;  // stop, or other sockets
-  Signal wake_transmit;
+  Signal wake_workers;  // stop, or other sockets
   std::atomic<bool> stop{false};
   std::atomic<bool> gone{false};  // the interface was deleted
 

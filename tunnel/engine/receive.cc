@@ -1,10 +1,5 @@
 #include "tunnel/engine/receive.h"
 
-#include <poll.h>
-
-#include <algorithm>
-#include <array>
-
 #include "base/log.h"
 
 namespace cw::tunnel::engine {
@@ -16,60 +11,44 @@ constexpr std::size_t kLarge = 8192;
 
 }  // namespace
 
-Receive::Receive(DeviceState& state, AeadChoice aead, std::size_t workers)
+Receive::Receive(DeviceState& state, std::size_t workers)
     : state_(state),
-      aead_(aead),
-      workers_(workers),
       turnstile_(workers == 1 ? 1 : 2 * workers),
       joiner_({state.join_tcp, state.join_udp}) {}
 
-void Receive::run() {
-  const auto aead = make_aead(aead_);
-  bool leads = false;
-  for (;;) {
-    if (!leads) turnstile_.lead();
-    leads = true;
-    auto& work = turnstile_.draw();
-    if (!fill(work)) break;
-    if (workers_ > 1 && backlog_) {
-      turnstile_.hand_over();
-      leads = false;
-    }
-    work.sort(state_);
-    work.grant(state_);
-    work.open(*aead);
-    turnstile_.finish(work, [this](ReceiveWork& due) { leave(due); });
+Receive::Fds Receive::fds() {
+  if (state_.sockets_generation.load(std::memory_order_acquire) != sockets_generation_) {
+    const std::lock_guard lock(state_.mutex);
+    sockets_ = state_.sockets;
+    sockets_generation_ = state_.sockets_generation.load(std::memory_order_relaxed);
   }
-  turnstile_.hand_over();  // the next leader finds the same
+  return sockets_ == nullptr ? Fds{} : Fds{sockets_->v4(), sockets_->v6()};
 }
 
-// Receives until there is something. False: the device ends.
-bool Receive::fill(ReceiveWork& work) {
+ReceiveWork* Receive::read(bool v4, bool v6, bool& more) {
+  auto& work = empty_ != nullptr ? *empty_ : turnstile_.draw();
+  empty_ = nullptr;
   work.messages.clear();
-  for (;;) {
-    if (state_.sockets_generation.load(std::memory_order_acquire) != sockets_generation_) {
-      const std::lock_guard lock(state_.mutex);
-      sockets_ = state_.sockets;
-      sockets_generation_ = state_.sockets_generation.load(std::memory_order_relaxed);
-    }
-    if (state_.ending()) return false;
-    std::array<pollfd, 3> waiting{{{state_.wake_receive.fd(), POLLIN, 0},
-                                   {sockets_ ? sockets_->v4() : -1, POLLIN, 0},
-                                   {sockets_ ? sockets_->v6() : -1, POLLIN, 0}}};
-    (void)::poll(waiting.data(), waiting.size(), -1);
-    if (waiting[0].revents != 0 && !state_.ending()) state_.wake_receive.clear();
-    std::size_t got = 0;
-    for (const auto& ready : {waiting[1], waiting[2]}) {
-      if (ready.revents != 0) got += work.messages.receive(ready.fd, most_);
-    }
-    if (work.messages.received().empty()) continue;
-    backlog_ = got >= most_;
-    std::size_t bytes = 0;
-    for (const auto& one : work.messages.received()) bytes += one.data.size();
-    most_ =
-        bytes / work.messages.received().size() > kLarge ? kFewMessages : ReceiveBatch::kMessages;
-    return true;
+  std::size_t got = 0;
+  if (v4) got += work.messages.receive(sockets_->v4(), most_);
+  if (v6) got += work.messages.receive(sockets_->v6(), most_);
+  more = got >= most_;
+  const auto received = work.messages.received();
+  if (received.empty()) {
+    empty_ = &work;
+    return nullptr;
   }
+  std::size_t bytes = 0;
+  for (const auto& one : received) bytes += one.data.size();
+  most_ = bytes / received.size() > kLarge ? kFewMessages : ReceiveBatch::kMessages;
+  return &work;
+}
+
+void Receive::work(ReceiveWork& work, Aead& aead) {
+  work.sort(state_);
+  work.grant(state_);
+  work.open(aead);
+  turnstile_.finish(work, [this](ReceiveWork& due) { leave(due); });
 }
 
 void Receive::leave(ReceiveWork& work) {

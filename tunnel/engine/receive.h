@@ -1,6 +1,5 @@
 // The way in: datagrams are decrypted, checked and written to the TUN as super-packets; handshakes
-// go to the control thread. Workers share it through a Turnstile; each run() is one worker's
-// thread.
+// go to the control thread. Workers share it through a Turnstile.
 #pragma once
 
 #include <memory>
@@ -47,25 +46,30 @@ class ReceiveWork {
 
 class Receive {
  public:
-  Receive(DeviceState& state, AeadChoice aead, std::size_t workers);
-  void run();
+  Receive(DeviceState& state, std::size_t workers);
+
+  // The leader's. The sockets to wait for; -1: none.
+  struct Fds {
+    int v4 = -1;
+    int v6 = -1;
+  };
+  [[nodiscard]] Fds fds();
+  // Receives what waits at those that are ready. Null: nothing of use. `more`: perhaps more waits.
+  ReceiveWork* read(bool v4, bool v6, bool& more);
+  void work(ReceiveWork& work, Aead& aead);
 
  private:
-  bool fill(ReceiveWork& work);
-  std::size_t receive(ReceiveWork& work);
   void leave(ReceiveWork& work);
   void write(SuperPacket& item);
   void write_singly(const SuperPacket& item);
 
   DeviceState& state_;
-  AeadChoice aead_;
-  std::size_t workers_;
   Turnstile<ReceiveWork> turnstile_;
   // The leader's.
+  ReceiveWork* empty_ = nullptr;  // drawn, and nothing was received into it
   std::shared_ptr<UdpSockets> sockets_;
   std::uint64_t sockets_generation_ = 0;
   std::size_t most_ = ReceiveBatch::kMessages;
-  bool backlog_ = false;
   // Only the one who lets batches leave uses these.
   Joiner joiner_;
   std::vector<std::uint8_t> gathered_;

@@ -1,5 +1,5 @@
 // The way out: super-packets from the TUN are cut, encrypted and sent. Workers share it through a
-// Turnstile; each run() is one worker's thread.
+// Turnstile.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ class TransmitBatch {
   [[nodiscard]] std::span<std::uint8_t> raw() { return {raw_.get(), kMaxTunPacket}; }
 
  private:
-  static constexpr std::size_t kArea = 320 << 10U;
+  static constexpr std::size_t kArea = 448 << 10U;
   static constexpr std::size_t kMaxCut = 1536;  // segments of one read: an MSS of 48 makes 1366
 
   struct Segment {
@@ -67,18 +67,18 @@ class TransmitBatch {
 
 class Transmit {
  public:
-  Transmit(DeviceState& state, AeadChoice aead, std::size_t workers);
-  void run();
+  Transmit(DeviceState& state, std::size_t workers);
+
+  // The leader's: reads what waits. Null: nothing does. `more`: there is more than one batch takes.
+  TransmitBatch* read(bool& more);
+  void work(TransmitBatch& batch, Aead& aead);
 
  private:
-  bool fill(TransmitBatch& batch);
-  [[nodiscard]] bool backlog() const;
   void leave(TransmitBatch& batch);
 
   DeviceState& state_;
-  AeadChoice aead_;
-  std::size_t workers_;
   Turnstile<TransmitBatch> turnstile_;
+  TransmitBatch* empty_ = nullptr;  // drawn, and nothing was read into it
   // Only the one who lets batches leave uses these.
   std::shared_ptr<UdpSockets> sockets_;
   std::uint64_t sockets_generation_ = 0;

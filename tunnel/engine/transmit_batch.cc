@@ -21,9 +21,10 @@ void TransmitBatch::clear() {
   runs_.clear();
 }
 
-// About one super-packet's worth: small packets are gathered as far as they wait already, nothing
-// waits for more. The area has room for one more read at its worst.
-bool TransmitBatch::wants_more() const { return used_ < (48U << 10U) && segments_.size() < 128; }
+// Up to two super-packets: 47 segments of one do not fit into one datagram of 64 KiB, 94 of two
+// fill two and a bit, which costs a fifth less CPU. What waits already is gathered, nothing waits
+// for more. The area has room for one more read at its worst.
+bool TransmitBatch::wants_more() const { return used_ < (96U << 10U) && segments_.size() < 256; }
 
 void TransmitBatch::add(const VnetHeader& header, Bytes packet, std::size_t mtu) {
   const auto inner = parse_inner(packet);

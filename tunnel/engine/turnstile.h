@@ -1,10 +1,9 @@
-// How several workers share one source without reordering it: one at a time leads (reads a batch
-// and draws its ticket), all work in parallel, and batches leave in the order of their tickets.
-// Whoever finishes the batch that is due takes out every finished one behind it, so that no worker
-// is ever woken only to hand on another's work. A leader that finds no backlog keeps the lead, and
-// nothing crosses threads.
+// How several workers share one source without reordering it: one at a time reads a batch and draws
+// its ticket (the leader, workers.h), all work in parallel, and batches leave in the order of their
+// tickets. Whoever finishes the batch that is due takes out every finished one behind it, so that
+// no worker is ever woken only to hand on another's work.
 //
-//   source -> [lead: one] -> batch 7 \                       / 5, 6, 7 ... -> [leave: one]
+//   source -> [draw: one] -> batch 7 \                       / 5, 6, 7 ... -> [leave: one]
 //                            batch 5  } work in parallel ->
 //                            batch 6 /
 #pragma once
@@ -27,20 +26,6 @@ class Turnstile {
       all_.push_back(std::make_unique<Batch>());
       free_.push_back(all_.back().get());
     }
-  }
-
-  // Becomes the leader; waits for the one before.
-  void lead() {
-    std::unique_lock lock(mutex_);
-    lead_free_.wait(lock, [&] { return !led_; });
-    led_ = true;
-  }
-  void hand_over() {
-    {
-      const std::lock_guard lock(mutex_);
-      led_ = false;
-    }
-    lead_free_.notify_one();
   }
 
   // The leader's: an empty batch to read into, and its place in the order.
@@ -75,9 +60,7 @@ class Turnstile {
 
  private:
   std::mutex mutex_;
-  std::condition_variable lead_free_;
   std::condition_variable batch_free_;
-  bool led_ = false;
   bool leaving_ = false;
   std::uint64_t next_ticket_ = 0;
   std::uint64_t next_leave_ = 0;
