@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -95,12 +98,36 @@ Result<ConfigMap> ConfigMap::parse(std::string_view text, const std::string& nam
   return ConfigMap(std::move(state));
 }
 
+namespace {
+
+// A value may name an environment variable, ${NODE_NAME}: a pod's file is the same on every node.
+Result<std::string> with_environment(std::string text, const std::string& path) {
+  for (auto at = text.find("${"); at != std::string::npos; at = text.find("${", at)) {
+    const auto end = text.find('}', at);
+    const auto line =
+        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    const auto name = end == std::string::npos ? "" : text.substr(at + 2, end - at - 2);
+    const auto* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): at start
+    if (value == nullptr) {
+      return fail(Errc::kInvalid, fmt::format("{}:{}: ${{{}}}: no such environment variable", path,
+                                              line + 1, name));
+    }
+    text.replace(at, end + 1 - at, value);
+    at += std::strlen(value);  // what it holds is not looked at again
+  }
+  return text;
+}
+
+}  // namespace
+
 Result<ConfigMap> ConfigMap::load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(errno_error(errno, path + ": cannot be read"));
   std::ostringstream text;
   text << file.rdbuf();
-  return parse(text.str(), path);
+  const auto whole = with_environment(text.str(), path);
+  if (!whole) return fail(whole.error());
+  return parse(*whole, path);
 }
 
 bool ConfigMap::has(std::string_view key) const { return state_->child(key).IsDefined(); }

@@ -260,6 +260,30 @@ int unpair(const Options& options, const std::string& cluster) {
   return tell({Errc::kNotFound, fmt::format("there is no peer {}", cluster)});
 }
 
+int unpair_stores(const std::string& one, const std::string& other) {
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<std::string> ids;
+  for (const auto& address : {one, other}) {
+    auto session = Session::open(address);
+    if (!session) return tell(session.error());
+    auto id = cluster_id(**session);
+    if (!id) return tell(id.error().context(address));
+    sessions.push_back(std::move(*session));
+    ids.push_back(std::move(*id));
+  }
+  int code = kFine;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const auto done = sessions[side]->remove(api::Kind::kClusterPeer, {"", ids[1 - side]});
+    if (!done && done.error().code != Errc::kNotFound) {
+      code = tell(done.error());
+    } else {
+      fmt::print("cluster {} is {} a peer of {}\n", ids[1 - side], done ? "no longer" : "not",
+                 ids[side]);
+    }
+  }
+  return code;
+}
+
 int export_service(const Options& options, const std::string& name) {
   const auto key = service_key(name);
   if (!key) return tell(key.error());

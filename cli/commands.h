@@ -19,7 +19,7 @@ inline constexpr int kMistaken = 2;
 enum class Format : std::uint8_t { kTable, kJson, kYaml };
 
 struct Options {
-  std::string store;  // "dir:/path"
+  std::string store;  // "dir:/path", "kube:..." or a context of the user's kubeconfig
   Format format = Format::kTable;
   bool colours = false;
 };
@@ -30,6 +30,8 @@ struct Options {
 // Each becomes a peer of the other.
 [[nodiscard]] int pair_stores(const std::string& one, const std::string& other);
 [[nodiscard]] int unpair(const Options& options, const std::string& cluster);
+// Neither is a peer of the other any more.
+[[nodiscard]] int unpair_stores(const std::string& one, const std::string& other);
 [[nodiscard]] int export_service(const Options& options, const std::string& name);
 [[nodiscard]] int unexport_service(const Options& options, const std::string& name);
 // With `watch` once a second until interrupted.

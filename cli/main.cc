@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "cli/commands.h"
+#include "cli/lifecycle.h"
 
 namespace {
 
@@ -17,12 +18,14 @@ constexpr const char* kExamples = R"(
 Examples:
   causewayctl --store dir:/var/lib/causeway pair export > east.yaml
   causewayctl --store dir:/var/lib/causeway pair accept east.yaml
+  causewayctl pair east west
   causewayctl pair dir:/stores/east dir:/stores/west
   causewayctl export data/postgres
   causewayctl status --watch
   causewayctl resolve postgres.data.svc.clusterset.local
 
-The store is --store or the environment variable CAUSEWAY_STORE.)";
+A store is dir:/path, kube:[KUBECONFIG][#CONTEXT], or a context of your kubeconfig. It is --store, or
+the environment variable CAUSEWAY_STORE, or (where KUBECONFIG is set) the current context.)";
 
 // What the command line says, before anything is done.
 struct Flags {
@@ -31,6 +34,7 @@ struct Flags {
   std::vector<std::string> cidrs;
   std::vector<std::string> stores;
   std::string argument;
+  cw::cli::Release release;
   bool without_endpoints = false;
   bool watch = false;
   std::function<int()> command;
@@ -39,7 +43,7 @@ struct Flags {
 void add_pair(CLI::App& app, Flags& flags) {
   auto* pair = app.add_subcommand("pair", "join two clusters: `pair STORE STORE`, or by files");
   pair->require_subcommand(0, 1);
-  pair->add_option("stores", flags.stores, "stores of the two clusters, e.g. dir:/stores/east")
+  pair->add_option("stores", flags.stores, "the two clusters: kubeconfig contexts or stores")
       ->expected(2);
   pair->callback([&flags, pair] {
     if (!pair->get_subcommands().empty()) return;
@@ -62,6 +66,38 @@ void add_pair(CLI::App& app, Flags& flags) {
   in->add_option("file", flags.argument, "YAML or JSON file; - is standard input")->required();
   in->callback([&flags] {
     flags.command = [&flags] { return cw::cli::pair_accept(flags.options, flags.argument); };
+  });
+}
+
+void add_unpair(CLI::App& app, Flags& flags) {
+  auto* command = app.add_subcommand("unpair", "end a pairing: `unpair CLUSTER`, or of two stores");
+  command->add_option("clusters", flags.stores, "the peer's id, or two contexts or stores")
+      ->required()
+      ->expected(1, 2);
+  command->callback([&flags] {
+    if (flags.stores.size() == 2) {
+      flags.command = [&flags] { return cw::cli::unpair_stores(flags.stores[0], flags.stores[1]); };
+    } else {
+      flags.argument = flags.stores[0];
+      flags.stores.clear();  // so that the missing store is told
+      flags.command = [&flags] { return cw::cli::unpair(flags.options, flags.argument); };
+    }
+  });
+}
+
+// For the chart's hooks; not shown in the help.
+void add_lifecycle(CLI::App& app, Flags& flags) {
+  auto* command = app.add_subcommand("lifecycle", "a step of the Helm chart's hooks")->group("");
+  command->add_option("step", flags.argument)->required();
+  command->add_option("--release", flags.release.name);
+  command->add_option("--namespace", flags.release.ns);
+  command->add_option("--dns-namespace", flags.release.dns_ns);
+  command->add_option("--dns-config", flags.release.dns_config);
+  command->add_option("--dns-service", flags.release.dns_service);
+  command->add_option("--crds", flags.release.crds);
+  command->callback([&flags] {
+    flags.stores = {"kube:"};  // its own affair
+    flags.command = [&flags] { return cw::cli::lifecycle(flags.argument, flags.release); };
   });
 }
 
@@ -88,7 +124,8 @@ void add_all(CLI::App& app, Flags& flags) {
   app.add_option("--store", flags.options.store, "the cluster's store, e.g. dir:/var/lib/causeway")
       ->envname("CAUSEWAY_STORE");
   add_pair(app, flags);
-  add_simple(app, flags, "unpair", "end a pairing", "cluster", cw::cli::unpair);
+  add_unpair(app, flags);
+  add_lifecycle(app, flags);
   add_simple(app, flags, "export", "export a Service to all peers", "namespace/service",
              cw::cli::export_service);
   add_simple(app, flags, "unexport", "stop exporting a Service", "namespace/service",
@@ -124,6 +161,10 @@ int main(int argc, char** argv) {
     return tell(std::string(mistake.what()) + " (see causewayctl --help)");
   }
   if (!flags.command) return tell("no command (see causewayctl --help)");
+  const auto* kubeconfig = std::getenv("KUBECONFIG");
+  if (flags.options.store.empty() && kubeconfig != nullptr && *kubeconfig != '\0') {
+    flags.options.store = "kube:";
+  }
   if (flags.options.store.empty() && flags.stores.empty()) {
     return tell("no store: give --store dir:/path or set CAUSEWAY_STORE");
   }

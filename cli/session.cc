@@ -24,8 +24,10 @@ Result<T> Session::wait_for(Start start) {
 }
 
 Result<std::unique_ptr<Session>> Session::open(const std::string& address) {
-  std::unique_ptr<Session> session(new Session(address));
-  auto store = api::open_store(session->loop_, session->random_, address);
+  // A bare word is a context of the user's kubeconfig: `causewayctl pair east west`.
+  const auto full = address.find(':') == std::string::npos ? "kube:#" + address : address;
+  std::unique_ptr<Session> session(new Session(full));
+  auto store = api::open_store(session->loop_, session->random_, full);
   if (!store) return fail(std::move(store.error()));
   session->store_ = std::move(*store);
   return session;

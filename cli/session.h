@@ -15,7 +15,7 @@ namespace cw::cli {
 
 class Session {
  public:
-  // "dir:/path". kInvalid: not such an address.
+  // What api::open_store() takes, or a context of the user's kubeconfig. kInvalid: neither.
   [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& address);
 
   // All objects of a kind, in the store's order; what does not decode is told in problems().

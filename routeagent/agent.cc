@@ -91,7 +91,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       gateways_(loop, store, random, [this] { look_again(); }),
       peers_(loop, store, random, [this] { look_again(); }),
       secrets_(
-          loop, store, random, [this] { look_again(); }, config.ns) {}
+          loop, store, random, [this] { look_again(); }, config.ns, std::string(kProbeKeySecret)) {}
 
 std::vector<std::string> Agent::not_ready() const {
   std::vector<std::string> reasons;

@@ -1,7 +1,8 @@
 #include "api/store/open.h"
 
-#include <cerrno>
 #include <fmt/format.h>
+
+#include <cerrno>
 
 #include "api/dir/dir_store.h"
 #include "api/kube/kube_store.h"

@@ -1,6 +1,10 @@
 // How many handshakes a second a WireGuard answers.
 //   handshake_load keys N                          public keys of N initiators, for its peers
 //   handshake_load run SERVER_KEY ENDPOINT N SEC   prints answered initiations a second
+//   handshake_load flood SERVER_KEY ENDPOINT SEC   strangers' initiations as fast as they can be
+//   sent;
+//                                                  prints: sent, responses, cookies, others
+//                                                  received
 // Initiations are made beforehand; 64 are under way at any time, so that a responder is busy but
 // not flooded. Cookies are obeyed.
 #include <poll.h>
@@ -9,8 +13,9 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <deque>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "base/unique_fd.h"
@@ -82,6 +87,51 @@ double measure(int fd, std::vector<std::unique_ptr<Caller>>& callers,
   return static_cast<double>(answered) / elapsed();
 }
 
+UniqueFd connect_to(const Endpoint& endpoint) {
+  sockaddr_storage name{};
+  const auto size = endpoint.to_sockaddr(name);
+  UniqueFd fd(::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (fd && ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name),
+                      static_cast<socklen_t>(size)) != 0) {
+    fd.reset();
+  }
+  return fd;
+}
+
+// Replays of a few hundred well-formed initiations by keys that are nobody's peers: each costs the
+// responder a Diffie-Hellman unless it asks for a cookie.
+int flood(const char* server_text, const char* endpoint_text, double limit) {
+  const auto server = Key::from_base64(server_text);
+  const auto endpoint = Endpoint::parse(endpoint_text);
+  if (!server || !endpoint) return 2;
+  SystemRandom random;
+  std::vector<Initiation> messages;
+  for (std::size_t n = 0; n < 300; ++n) {
+    Caller stranger(1'000'000 + n, *server);
+    messages.push_back(
+        *stranger.handshake.create_initiation(static_cast<std::uint32_t>(n), wall_now(), random));
+    stranger.macs.sign(messages.back(), boot_now());
+  }
+  const auto fd = connect_to(*endpoint);
+  if (!fd) return 1;
+  std::size_t sent = 0;
+  std::size_t by_type[256] = {};
+  const auto end =
+      boot_now() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(limit));
+  while (boot_now() < end) {
+    for (int i = 0; i < 32; ++i, ++sent) {
+      const auto& message = messages[sent % messages.size()];
+      (void)::send(fd.get(), message.data(), message.size(), 0);
+    }
+    std::uint8_t buffer[2048];
+    while (::recv(fd.get(), buffer, sizeof buffer, MSG_DONTWAIT) > 0) ++by_type[buffer[0]];
+  }
+  std::size_t all = 0;
+  for (const auto n : by_type) all += n;
+  std::printf("%zu %zu %zu %zu\n", sent, by_type[2], by_type[3], all - by_type[2] - by_type[3]);
+  return 0;
+}
+
 int run(const char* server_text, const char* endpoint_text, std::size_t count, double limit) {
   const auto server = Key::from_base64(server_text);
   const auto endpoint = Endpoint::parse(endpoint_text);
@@ -97,13 +147,8 @@ int run(const char* server_text, const char* endpoint_text, std::size_t count, d
     messages.push_back(*callers[n % count]->handshake.create_initiation(
         static_cast<std::uint32_t>(n), at, random));
   }
-  sockaddr_storage name{};
-  const auto size = endpoint->to_sockaddr(name);
-  const UniqueFd fd(::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&name),
-                       static_cast<socklen_t>(size)) != 0) {
-    return 1;
-  }
+  const auto fd = connect_to(*endpoint);
+  if (!fd) return 1;
   std::printf("%.0f\n", measure(fd.get(), callers, messages, limit));
   return 0;
 }
@@ -126,6 +171,12 @@ int main(int argc, char** argv) {
   if (mode == "run" && argc == 6) {
     return run(argv[2], argv[3], number(argv[4]), static_cast<double>(number(argv[5])));
   }
-  std::fputs("usage: handshake_load keys N | run SERVER_KEY ENDPOINT N SECONDS\n", stderr);
+  if (mode == "flood" && argc == 5) {
+    return flood(argv[2], argv[3], static_cast<double>(number(argv[4])));
+  }
+  std::fputs(
+      "usage: handshake_load keys N | run SERVER_KEY ENDPOINT N SECONDS |\n"
+      "       flood SERVER_KEY ENDPOINT SECONDS\n",
+      stderr);
   return 2;
 }

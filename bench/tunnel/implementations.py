@@ -5,6 +5,8 @@ import pathlib
 import shutil
 import subprocess
 
+from fabric.pair import QUIET, Implementation, engine, wireguard_go
+
 # Pinned: the newest at the time of writing. Their registries may be out of reach; then they are left out,
 # and the report says so.
 WIREGUARD_GO = "golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446"
@@ -12,29 +14,11 @@ BORINGTUN = ("boringtun-cli", "0.7.1")
 BUILD_SECONDS = 900
 
 
-class Implementation:
-    def __init__(self, name, command, env=None):
-        self.name, self.command, self.env = name, command, env or {}
-
-    def start(self, machine, interface):
-        return machine.spawn(f"{self.name}.{interface}".replace(" ", "-"),
-                             *[part.format(interface=interface) for part in self.command],
-                             env=self.env)
-
-
-QUIET = {"LOG_LEVEL": "error", "WG_PROCESS_FOREGROUND": "1",
-         "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD": "1"}
-
-
-def engine(build, *options, name="engine"):
-    return Implementation(name, [str(pathlib.Path(build) / "bin/engine_host"), "{interface}", *options])
-
-
 def all_of(build, say):
-    """The implementations that are there, ours first; None is raw veth."""
+    """The implementations that are there, ours first."""
     found = [engine(build)]
     if shutil.which("wireguard-go"):
-        found.append(Implementation("wireguard-go (Debian)", ["wireguard-go", "-f", "{interface}"], QUIET))
+        found.append(wireguard_go())
     folder = pathlib.Path(build).parent / "bench-peers"
     newest = folder / "wireguard"
     if made(newest, say, ["go", "install", WIREGUARD_GO], {"GOBIN": str(folder)}):

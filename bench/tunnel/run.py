@@ -17,13 +17,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import implementations  # noqa: E402
 import measures  # noqa: E402
 import report  # noqa: E402
+from fabric.pair import Pair  # noqa: E402
 from fabric.world import World  # noqa: E402
-from pair import Pair  # noqa: E402
 
 
 def one(world, implementation, build, args):
-    pair = Pair(world, implementation)
+    pair = Pair(world, (implementation, implementation))
     try:
+        if pair.processes:
+            pair.connect()
         found = measures.tcp(pair, args.seconds)
         found |= measures.small_packets(pair, args.seconds)
         found |= measures.latency(pair, args.seconds)
@@ -34,7 +36,7 @@ def one(world, implementation, build, args):
             found |= measures.handshakes(pair, program, args.seconds)
         return found
     finally:
-        pair.close(world)
+        pair.close()
 
 
 def main():

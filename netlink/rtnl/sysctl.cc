@@ -42,7 +42,13 @@ Result<> RtnlKernel::set_sysctl(const std::string& path, const std::string& valu
   if (now && *now == value) return {};
   if (!now) return fail(now.error());
   const auto file = sysctl_path(path);
-  const UniqueFd fd(::open(file->c_str(), O_WRONLY | O_CLOEXEC));
+  UniqueFd fd(::open(file->c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd && errno == EROFS) {
+    // A container that is not privileged sees /proc/sys read-only; its pod may mount the host's
+    // beside it (the chart does). /proc/sys/net is the reader's own network namespace there too.
+    fd.reset(::open(("/host" + *file).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) return fail(errno_error(EROFS, *file));
+  }
   if (!fd || ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
     return fail(errno_error(errno, *file));
   }

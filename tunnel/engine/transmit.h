@@ -50,6 +50,7 @@ class TransmitBatch {
     SendGrant grant;
   };
   void refuse(DeviceState& state, const Flow& flow);
+  [[nodiscard]] bool loops(const Flow& flow, std::uint16_t port);
   [[nodiscard]] std::span<std::uint8_t> packet_of(const Segment& segment) {
     return {area_.get() + segment.message + kDataHeader, segment.length};
   }

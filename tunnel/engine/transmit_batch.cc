@@ -60,8 +60,10 @@ void TransmitBatch::add(const VnetHeader& header, Bytes packet, std::size_t mtu)
 
 void TransmitBatch::grant(DeviceState& state) {
   state.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+    const auto port = state.sockets != nullptr ? state.sockets->port() : std::uint16_t{0};
     for (auto& flow : flows_) {
       flow.grant = core.grant_send(flow.destination, flow.count, flow.bytes, now, wall, out);
+      if (flow.grant.verdict == SendVerdict::kSend && loops(flow, port)) flow.count = 0;
       if (flow.grant.verdict != SendVerdict::kStage) continue;
       for (std::size_t i = 0; i < flow.count; ++i) {
         core.stage(*flow.grant.peer, packet_of(segments_[flow.first + i]), now, wall, out);
@@ -74,6 +76,19 @@ void TransmitBatch::grant(DeviceState& state) {
       refuse(state, flow);
     }
   }
+}
+
+// Are these our own datagrams to the peer, routed into the tunnel that they carry? Encrypted again
+// and again they would never end.
+bool TransmitBatch::loops(const Flow& flow, std::uint16_t port) {
+  const auto& remote = flow.grant.path.remote;
+  if (flow.destination != remote.address) return false;
+  const auto packet = packet_of(segments_[flow.first]);
+  const std::size_t l4 = remote.address.is_v4() ? (packet[0] & 0x0fU) * std::size_t{4} : 40;
+  const auto protocol = remote.address.is_v4() ? packet[9] : packet[6];
+  if (protocol != 17 || packet.size() < l4 + 4) return false;
+  const auto at = [&](std::size_t i) { return packet[l4 + i] << 8U | packet[l4 + i + 1]; };
+  return at(0) == port && at(2) == remote.port;
 }
 
 // One answer a flow and batch is enough to be understood.

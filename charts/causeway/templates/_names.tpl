@@ -1,0 +1,87 @@
+{{- define "causeway.name" -}}
+{{- if contains "causeway" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-causeway" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "causeway.labels" -}}
+app.kubernetes.io/name: causeway
+app.kubernetes.io/instance: {{ include "causeway.name" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* What selects the pods of one part: (list . "gateway") */}}
+{{- define "causeway.selector" -}}
+app.kubernetes.io/name: causeway
+app.kubernetes.io/instance: {{ include "causeway.name" (index . 0) }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "causeway.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* The common top of a daemon's configuration: (list . statusAddress) */}}
+{{- define "causeway.config" -}}
+{{- $ := index . 0 -}}
+store: "kube:"
+namespace: {{ $.Release.Namespace }}
+log: {level: {{ $.Values.log.level }}, json: {{ $.Values.log.json }}}
+status: {{ index . 1 }}
+{{- end }}
+
+{{/* Probes over the daemon's own endpoint: (list port host) */}}
+{{- define "causeway.probes" -}}
+{{- $get := printf "port: %v" (int (index . 0)) -}}
+startupProbe:
+  httpGet: {path: /healthz, {{ $get }}}
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, {{ $get }}}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, {{ $get }}}
+  periodSeconds: 2
+  timeoutSeconds: 2
+{{- end }}
+
+{{- define "causeway.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What a process needs that writes routes, devices and sysctls in the node's namespace, and no
+more: one capability, no privilege, a read-only root. */}}
+{{- define "causeway.nodeSecurity" -}}
+securityContext:
+  runAsUser: 0
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL], add: [NET_ADMIN]}
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "causeway.nodeMounts" -}}
+volumeMounts:
+  - {name: config, mountPath: /etc/causeway, readOnly: true}
+  - {name: sysctls, mountPath: /host/proc/sys/net}
+  - {name: tun, mountPath: /dev/net/tun}
+  - {name: sockets, mountPath: /var/run/wireguard}
+{{- end }}
+
+{{/* (list . "gateway") */}}
+{{- define "causeway.nodeVolumes" -}}
+volumes:
+  - name: config
+    configMap: {name: {{ include "causeway.name" (index . 0) }}-{{ index . 1 }}}
+  - name: sysctls
+    hostPath: {path: /proc/sys/net, type: Directory}
+  - name: tun
+    hostPath: {path: /dev/net/tun, type: CharDevice}
+  - name: sockets
+    emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- end }}

@@ -1,0 +1,77 @@
+#include "cli/cluster_api.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "api/kube/answer.h"
+
+namespace cw::cli {
+
+namespace {
+
+api::kube::HttpRequest request(std::string method, std::string path, std::string body = {},
+                               std::string type = {}) {
+  api::kube::HttpRequest out;
+  out.method = std::move(method);
+  out.path = std::move(path);
+  out.body = std::move(body);
+  out.content_type = std::move(type);
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ClusterApi>> ClusterApi::open(const std::string& where) {
+  auto access = api::kube::find_access(where);
+  if (!access) return fail(std::move(access.error()));
+  return std::unique_ptr<ClusterApi>(new ClusterApi(std::move(*access)));
+}
+
+Result<nlohmann::json> ClusterApi::call(api::kube::HttpRequest asked) {
+  const auto what = fmt::format("{} {}", asked.method, asked.path);
+  std::optional<Result<api::kube::HttpAnswer>> answer;
+  const auto handle = client_.send(std::move(asked), [&](Result<api::kube::HttpAnswer> got) {
+    answer = std::move(got);
+    loop_.stop();
+  });
+  loop_.run();  // the request has its own limit in time
+  if (!answer) return fail(Errc::kUnavailable, what + ": no answer");
+  if (!*answer) return fail(std::move(answer->error()).context(what));
+  if ((*answer)->status < 200 || (*answer)->status > 299) {
+    return fail(api::kube::error_of((*answer)->status, (*answer)->body, what));
+  }
+  if ((*answer)->body.empty()) return nlohmann::json::object();
+  return api::kube::parse_json((*answer)->body, what);
+}
+
+Result<nlohmann::json> ClusterApi::get(const std::string& path) {
+  return call(request("GET", path));
+}
+
+Result<nlohmann::json> ClusterApi::put(const std::string& path, const nlohmann::json& body) {
+  return call(request("PUT", path + "?fieldManager=causewayctl", body.dump(), "application/json"));
+}
+
+Result<nlohmann::json> ClusterApi::merge(const std::string& path, const nlohmann::json& body) {
+  return call(request("PATCH", path + "?fieldManager=causewayctl", body.dump(),
+                      "application/merge-patch+json"));
+}
+
+Result<nlohmann::json> ClusterApi::apply(const std::string& path, const std::string& text) {
+  return call(request("PATCH", path + "?fieldManager=causewayctl&force=true", text,
+                      "application/apply-patch+yaml"));
+}
+
+Result<> ClusterApi::remove(const std::string& path) {
+  const auto done = call(request("DELETE", path));
+  if (!done && done.error().code != Errc::kNotFound) return fail(done.error());
+  return {};
+}
+
+void ClusterApi::pause(Duration duration) {
+  const auto timer = loop_.after(duration, [this] { loop_.stop(); });
+  loop_.run();
+}
+
+}  // namespace cw::cli

@@ -1,0 +1,261 @@
+#include "cli/lifecycle.h"
+
+#include <arpa/nameser.h>
+#include <fmt/format.h>
+#include <resolv.h>
+
+#include <array>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "api/kube/url.h"
+#include "cli/cluster_api.h"
+#include "cli/commands.h"
+#include "cli/corefile.h"
+
+namespace cw::cli {
+
+namespace {
+
+using api::Kind;
+using nlohmann::json;
+using std::chrono::seconds;
+
+constexpr auto kPatience = std::chrono::minutes(4);
+constexpr auto kPoll = std::chrono::milliseconds(500);
+constexpr int kConflicts = 10;
+
+int told(const Result<>& result) {
+  if (result) return kFine;
+  fmt::print(stderr, "causewayctl: {}\n", result.error().text);
+  return kFailed;
+}
+
+std::string config_map(const Release& release) {
+  return fmt::format("/api/v1/namespaces/{}/configmaps/{}", release.dns_ns, release.dns_config);
+}
+
+std::string workload(const Release& release, std::string_view kind, std::string_view part) {
+  return fmt::format("/apis/apps/v1/namespaces/{}/{}/{}-{}", release.ns, kind, release.name, part);
+}
+
+// The text at `path` of an object, or "".
+std::string text_at(const json& object, const std::string& path) {
+  const auto at = json::json_pointer(path);
+  return object.contains(at) && object.at(at).is_string() ? object.at(at).get<std::string>() : "";
+}
+
+// Edits the Corefile until nobody else writes at the same time. No such ConfigMap: nothing to do.
+template <typename Edit>
+Result<> edit_corefile(ClusterApi& cluster, const Release& release, const Edit& edit) {
+  for (int attempt = 0; attempt < kConflicts; ++attempt) {
+    auto map = cluster.get(config_map(release));
+    if (!map) {
+      if (map.error().code != Errc::kNotFound) return fail(std::move(map.error()));
+      fmt::print("there is no ConfigMap {}/{}: no stub\n", release.dns_ns, release.dns_config);
+      return {};
+    }
+    const auto before = text_at(*map, "/data/Corefile");
+    const Result<std::string> after = edit(before);
+    if (!after) return fail(after.error());
+    if (*after == before) return {};
+    (*map)["data"]["Corefile"] = *after;
+    const auto stored = cluster.put(config_map(release), *map);
+    if (stored) {
+      fmt::print("Corefile of {}/{} changed\n", release.dns_ns, release.dns_config);
+      return {};
+    }
+    if (stored.error().code != Errc::kConflict) return fail(stored.error());
+  }
+  return fail(Errc::kConflict, "the Corefile is written all the time by somebody else");
+}
+
+Result<> stub(ClusterApi& cluster, const Release& release) {
+  if (release.dns_service.empty()) return {};
+  const auto service = cluster.get(
+      fmt::format("/api/v1/namespaces/{}/services/{}", release.ns, release.dns_service));
+  if (!service) return fail(service.error());
+  std::vector<IpAddress> servers;
+  const auto spec = service->value("spec", json::object());
+  for (const auto& text : spec.value("clusterIPs", json::array())) {
+    const auto address = text.is_string() ? IpAddress::parse(text.get<std::string>())
+                                          : Result<IpAddress>(fail(Errc::kInvalid, "no string"));
+    if (address) servers.push_back(*address);
+  }
+  if (servers.empty()) return fail(Errc::kNotFound, "the DNS Service has no address");
+  const auto done = edit_corefile(
+      cluster, release, [&](const std::string& corefile) { return with_stub(corefile, servers); });
+  // Somebody's own block is no reason for a release to fail.
+  if (!done && done.error().code == Errc::kExists) {
+    fmt::print("{}\n", done.error().text);
+    return {};
+  }
+  return done;
+}
+
+Result<> crds(ClusterApi& cluster, const Release& release) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(release.crds, error)) {
+    if (entry.path().extension() != ".yaml") continue;
+    std::ifstream file(entry.path());
+    std::ostringstream text;
+    text << file.rdbuf();
+    // The files are called group_plural.yaml, the definitions plural.group.
+    const auto stem = entry.path().stem().string();
+    const auto cut = stem.find('_');
+    if (!file || cut == std::string::npos) continue;
+    const auto name = stem.substr(cut + 1) + "." + stem.substr(0, cut);
+    const auto done = cluster.apply(
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + name, text.str());
+    if (!done) return fail(done.error());
+    fmt::print("{} applied\n", name);
+  }
+  if (error) return fail(Errc::kNotFound, release.crds + ": " + error.message());
+  return {};
+}
+
+// Our pods: those of the release, the hooks' own excepted.
+Result<std::size_t> daemons_left(ClusterApi& cluster, const Release& release) {
+  const auto selector = api::kube::escaped(
+      fmt::format("app.kubernetes.io/instance={},app.kubernetes.io/component in (gateway, "
+                  "routeagent, discovery)",
+                  release.name));
+  const auto pods =
+      cluster.get(fmt::format("/api/v1/namespaces/{}/pods?labelSelector={}", release.ns, selector));
+  if (!pods) return fail(pods.error());
+  return pods->value("items", json::array()).size();
+}
+
+template <typename Done>
+Result<> wait_for(ClusterApi& cluster, std::string_view what, const Done& done) {
+  const auto until = cluster.loop().now() + kPatience;
+  while (cluster.loop().now() < until) {
+    const Result<bool> now = done();
+    if (now && *now) return {};
+    if (!now && now.error().code != Errc::kUnavailable) return fail(now.error());
+    cluster.pause(kPoll);
+  }
+  return fail(Errc::kUnavailable, fmt::format("still not so after 4 min: {}", what));
+}
+
+Result<> stop_daemons(ClusterApi& cluster, const Release& release) {
+  const json none{{"spec", {{"replicas", 0}}}};
+  const json nowhere{
+      {"spec", {{"template", {{"spec", {{"nodeSelector", {{"causeway.dev/nowhere", "true"}}}}}}}}}};
+  const std::array<std::pair<std::string, const json*>, 3> patches{
+      std::pair{workload(release, "statefulsets", "gateway"), &none},
+      {workload(release, "deployments", "discovery"), &none},
+      {workload(release, "daemonsets", "routeagent"), &nowhere}};
+  for (const auto& [path, patch] : patches) {
+    const auto done = cluster.merge(path, *patch);
+    if (!done && done.error().code != Errc::kNotFound) return fail(done.error());
+  }
+  return wait_for(cluster, "the daemons have ended", [&]() -> Result<bool> {
+    const auto left = daemons_left(cluster, release);
+    if (!left) return fail(left.error());
+    return *left == 0;
+  });
+}
+
+// Every object of a kind, where `ours` says so.
+template <typename Ours>
+Result<> remove_all(ClusterApi& cluster, Kind kind, const Ours& ours) {
+  const auto found = cluster.get(api::kube::collection_path(kind, ""));
+  if (!found) {
+    if (found.error().code == Errc::kNotFound) return {};  // no such kind
+    return fail(found.error());
+  }
+  for (const auto& item : found->value("items", json::array())) {
+    if (!ours(item)) continue;
+    const api::ObjectKey key{text_at(item, "/metadata/namespace"), text_at(item, "/metadata/name")};
+    if (auto gone = cluster.remove(api::kube::object_path(kind, key)); !gone) return gone;
+  }
+  return {};
+}
+
+// What the daemons wrote. ClusterPeers and ServiceExports are the user's and stay with their CRDs.
+Result<> remove_objects(ClusterApi& cluster, const Release& release) {
+  const auto all = [](const json&) { return true; };
+  for (const auto kind :
+       {Kind::kServiceImport, Kind::kRemoteExport, Kind::kRouteAgent, Kind::kGateway}) {
+    if (auto gone = remove_all(cluster, kind, all); !gone) return gone;
+  }
+  const auto imported = [](const json& object) {
+    return text_at(object, "/metadata/labels/endpointslice.kubernetes.io~1managed-by")
+                   .rfind("causeway", 0) == 0 ||
+           text_at(object, "/metadata/labels/app.kubernetes.io~1managed-by").rfind("causeway", 0) ==
+               0;
+  };
+  for (const auto kind : {Kind::kEndpointSlice, Kind::kService}) {
+    if (auto gone = remove_all(cluster, kind, imported); !gone) return gone;
+  }
+  for (const auto* name : {"causeway-gateway-keys", "causeway-probe-key"}) {
+    auto gone = cluster.remove(api::kube::object_path(Kind::kSecret, {release.ns, name}));
+    if (!gone) return gone;
+  }
+  for (const auto* name : {"causeway-import", "causeway-discovery"}) {
+    auto gone = cluster.remove(api::kube::object_path(Kind::kLease, {release.ns, name}));
+    if (!gone) return gone;
+  }
+  return {};
+}
+
+Result<> stop(ClusterApi& cluster, const Release& release) {
+  const auto without = [](const std::string& text) {
+    return Result<std::string>(without_stub(text));
+  };
+  if (auto done = edit_corefile(cluster, release, without); !done) return done;
+  if (auto done = stop_daemons(cluster, release); !done) return done;
+  return remove_objects(cluster, release);
+}
+
+Result<> cleaned(ClusterApi& cluster, const Release& release) {
+  return wait_for(cluster, "every node is clean", [&]() -> Result<bool> {
+    const auto set = cluster.get(workload(release, "daemonsets", "cleanup"));
+    if (!set) return fail(set.error());
+    const auto status = set->value("status", json::object());
+    const auto generation = set->at("metadata").value("generation", 0);
+    return status.value("observedGeneration", -1) >= generation &&
+           status.value("numberReady", -1) == status.value("desiredNumberScheduled", -2);
+  });
+}
+
+// helm test: the pod's own resolver leads clusterset.local to us.
+Result<> check() {
+  std::array<unsigned char, 1024> answer{};
+  const int length = ::res_query("dns-version.clusterset.local", ns_c_in, ns_t_txt, answer.data(),
+                                 static_cast<int>(answer.size()));
+  if (length < 0) {
+    return fail(Errc::kUnavailable,
+                "dns-version.clusterset.local does not resolve: has the cluster's DNS its stub?");
+  }
+  fmt::print("clusterset.local is answered\n");
+  return {};
+}
+
+int idle() {
+  EventLoop loop;
+  const auto on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
+  const auto on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
+  loop.run();
+  return kFine;
+}
+
+}  // namespace
+
+int lifecycle(const std::string& step, const Release& release) {
+  if (step == "idle") return idle();
+  if (step == "check") return told(check());
+  auto cluster = ClusterApi::open("");
+  if (!cluster) return told(fail(cluster.error()));
+  if (step == "crds") return told(crds(**cluster, release));
+  if (step == "stub") return told(stub(**cluster, release));
+  if (step == "stop") return told(stop(**cluster, release));
+  if (step == "cleaned") return told(cleaned(**cluster, release));
+  fmt::print(stderr, "causewayctl: lifecycle: no step \"{}\"\n", step);
+  return kMistaken;
+}
+
+}  // namespace cw::cli
