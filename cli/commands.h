@@ -34,6 +34,9 @@ struct Options {
 [[nodiscard]] int unpair_stores(const std::string& one, const std::string& other);
 [[nodiscard]] int export_service(const Options& options, const std::string& name);
 [[nodiscard]] int unexport_service(const Options& options, const std::string& name);
+// Marks the gateway ("gateway-0" or "0") and waits until it carries nothing.
+[[nodiscard]] int drain(const Options& options, const std::string& name);
+[[nodiscard]] int undrain(const Options& options, const std::string& name);
 // With `watch` once a second until interrupted.
 [[nodiscard]] int show_status(const Options& options, bool watch);
 [[nodiscard]] int resolve_name(const Options& options, const std::string& name);

@@ -130,6 +130,10 @@ void add_all(CLI::App& app, Flags& flags) {
              cw::cli::export_service);
   add_simple(app, flags, "unexport", "stop exporting a Service", "namespace/service",
              cw::cli::unexport_service);
+  add_simple(app, flags, "drain", "have a gateway hand over what it carries", "gateway",
+             cw::cli::drain);
+  add_simple(app, flags, "undrain", "take a drained gateway back into service", "gateway",
+             cw::cli::undrain);
   auto* status = app.add_subcommand("status", "clusters, gateways, tunnels and nodes");
   status->add_flag("-w,--watch", flags.watch, "again every second, until interrupted");
   add_format(*status, flags);

@@ -105,9 +105,17 @@ std::map<Prefix, GatewayId> ClaimBoard::remote() const {
   return claimed;
 }
 
-std::size_t ClaimBoard::carried_by(std::uint32_t ordinal) const {
-  return static_cast<std::size_t>(std::count_if(
-      own_.begin(), own_.end(), [&](const auto& one) { return one.second.ordinal == ordinal; }));
+std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
+  std::set<Prefix> prefixes;
+  for (const auto& [key, claim] : own_) {
+    if (claim.ordinal == ordinal) prefixes.insert(key.prefix);
+  }
+  return prefixes;
+}
+
+bool ClaimBoard::claimed(const Prefix& own) const {
+  return std::any_of(own_.begin(), own_.end(),
+                     [&](const auto& one) { return one.first.prefix == own; });
 }
 
 }  // namespace cw::gateway

@@ -33,8 +33,9 @@ class ClaimBoard {
 
   // Remote prefixes and the gateway that each is claimed for.
   [[nodiscard]] std::map<Prefix, GatewayId> remote() const;
-  // How many claims of our nodes name this gateway of ours.
-  [[nodiscard]] std::size_t carried_by(std::uint32_t ordinal) const;
+  // The prefixes that our nodes claim for this gateway of ours, towards any cluster.
+  [[nodiscard]] std::set<Prefix> carried_by(std::uint32_t ordinal) const;
+  [[nodiscard]] bool claimed(const Prefix& own) const;
 
  private:
   [[nodiscard]] bool settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,

@@ -257,8 +257,15 @@ std::set<std::string> Daemon::reached() const {
   return clusters;
 }
 
+bool Daemon::drains() const {
+  if (draining_) return true;
+  const auto stored = world_->gateways.find(gateway_key(config_.ordinal));
+  return stored != nullptr &&
+         stored->meta.annotations.count(std::string(api::kDrainAnnotation)) != 0;
+}
+
 void Daemon::answer(tunnel::Probe& reply) const {
-  reply.draining = draining_ || comeback_.waits(around_.loop.now());
+  reply.draining = drains() || comeback_.waits(around_.loop.now());
   if (core_ == nullptr) return;
   const auto clusters = reached();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
@@ -358,7 +365,7 @@ std::vector<Endpoint> Daemon::endpoints() const {
 
 GatewayStatement Daemon::self_statement() const {
   GatewayStatement self{config_.ordinal, core_->public_key.base64(),         endpoints(),
-                        draining_,       world_->own_prefixes(config_.node), {}};
+                        drains(),        world_->own_prefixes(config_.node), {}};
   if (const auto stored = world_->gateways.find(gateway_key(config_.ordinal))) {
     self.homed = stored->status.homed;
   }
@@ -380,17 +387,28 @@ api::Gateway Daemon::wanted_object() const {
 
   auto& status = gateway.status;
   status.driver = around_.driver.name();
-  status.draining = draining_;
+  status.draining = drains();
   status.tunnels = tunnel_statuses(core_->tunnels);
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // said above
   std::vector<api::GatewayView> views{
-      {config_.ordinal, true, draining_, world_->own_prefixes(config_.node)}};
+      {config_.ordinal, true, status.draining, world_->own_prefixes(config_.node)}};
   for (const auto& [key, other] : world_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;
     views.push_back(local_view(*other, world_->own_prefixes(other->spec.node)));
   }
+  // Claimed prefixes are where their nodes say; the others where the order puts them.
+  const auto carried = core_->claims.carried_by(config_.ordinal);
   status.homed = homed_here(core_->self.cluster, world_->cidrs(), views, config_.ordinal);
+  std::erase_if(status.homed, [&](const Prefix& prefix) {
+    return core_->claims.claimed(prefix) && carried.count(prefix) == 0;
+  });
+  for (const auto& prefix : carried) {
+    if (std::find(status.homed.begin(), status.homed.end(), prefix) == status.homed.end()) {
+      status.homed.push_back(prefix);
+    }
+  }
+  std::sort(status.homed.begin(), status.homed.end());
   if (const auto stored = world_->gateways.find(gateway.meta.key)) {
     status.conditions = stored->status.conditions;
   }
@@ -408,7 +426,7 @@ api::Gateway Daemon::wanted_object() const {
 
 void Daemon::keep_object(bool urgent) {
   const auto wanted = wanted_object();
-  writer_.want(wanted, world_->gateways.find(wanted.meta.key), urgent || draining_);
+  writer_.want(wanted, world_->gateways.find(wanted.meta.key), urgent || drains());
 }
 
 bool Daemon::others_can_take_over() const {
@@ -433,7 +451,7 @@ void Daemon::drain(std::function<void()> done) {
 }
 
 void Daemon::watch_drain() {
-  const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal);
+  const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal).size();
   if (carried == 0 || around_.loop.now() >= drain_ends_) {
     if (carried != 0) log_warn("drain ends with prefixes left", {{"prefixes", carried}});
     return std::exchange(drained_, {})();

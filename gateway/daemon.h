@@ -66,6 +66,7 @@ class Daemon {
   void answer_gateway(const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply);
   void answer_node(const tunnel::Probe& request, tunnel::Probe& reply);
   void watch_drain();
+  [[nodiscard]] bool drains() const;  // we stop, or were asked to (causewayctl drain)
   void on_probe();
   void tick();
   void watch_comeback();

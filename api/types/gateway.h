@@ -7,6 +7,10 @@
 
 namespace cw::api {
 
+// On a Gateway object, with any value: hand over what you carry and carry no more (causewayctl
+// drain).
+inline constexpr std::string_view kDrainAnnotation = "causeway.dev/drain";
+
 // One tunnel to one remote gateway, as this gateway sees it.
 struct TunnelStatus {
   std::string cluster;

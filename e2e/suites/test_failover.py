@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from fabric.ctl import ctl
 from fabric.site import Site, join
 from fabric.traffic import Session, Stream, ping
 from fabric.wait import stays_true, wait_until
@@ -104,6 +105,20 @@ def test_a_planned_stop_hands_over(east, west, victim, tell):
     tell(f"planned stop of {victim}: east to west {reports[0]}; west to east {reports[1]}")
     assert [report.lost for report in reports] == [0, 0]
     assert max(report.outage_ms for report in reports) <= HARD_CAP_MS
+
+
+def test_a_gateway_is_drained_by_command(east, west, tell):
+    leaving = east.carrier_to(west)
+    forth, back = meter(east, west), meter(west, east)
+    said = ctl(east, "drain", f"gateway-{leaving}").stdout
+    assert "carries nothing" in said
+    assert east.carrier_to(west) not in (None, leaving)
+    time.sleep(0.3)
+    reports = forth.stop(), back.stop()
+    tell(f"drained by command: east to west {reports[0]}; west to east {reports[1]}")
+    assert [report.lost for report in reports] == [0, 0]
+    assert "in service" in ctl(east, "undrain", str(leaving)).stdout
+    wait_until(lambda: east.carrier_to(west) == leaving, 20, "it carries again")
 
 
 def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell):

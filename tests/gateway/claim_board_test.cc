@@ -74,9 +74,9 @@ TEST_F(Board, ANewerClaimIsToldAnewAndAnOlderOneIsCorrected) {
   (void)node(says("west", kPods, 0, 5));
   confirm(kWest0);
   confirm(kWest1);
-  EXPECT_EQ(board_.carried_by(0), 1U);
+  EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
   EXPECT_FALSE(node(says("west", kPods, 1, 6)).claims[0].settled);
-  EXPECT_EQ(board_.carried_by(0), 0U);
+  EXPECT_TRUE(board_.carried_by(0).empty());
   const auto reply = node(says("west", kPods, 0, 2));
   EXPECT_EQ(reply.claims[0].claim, (tunnel::Claim{1, 6}));
 }
@@ -108,14 +108,14 @@ TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
   board_.hear(kWest0, says("", kPods, 1, 40));
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
   board_.hear(kWest0, says("", kTheirs, 1, 40));  // never ours
-  EXPECT_EQ(board_.carried_by(1), 1U);
+  EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods});
 }
 
 TEST_F(Board, ForgetsWhoIsUnpairedAndWhatIsGone) {
   (void)node(says("west", kPods, 0, 1));
   (void)remote(says("", kTheirs, 0, 1));
   board_.set_world({kPods}, {});
-  EXPECT_EQ(board_.carried_by(0), 0U);
+  EXPECT_TRUE(board_.carried_by(0).empty());
   EXPECT_TRUE(board_.remote().empty());
 }
 

@@ -315,6 +315,26 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   EXPECT_TRUE(reply.claims.at(0).settled);
 }
 
+TEST_F(GatewayStory, DrainsWhenItsObjectSaysSoAndServesAgainWhenItDoesNot) {
+  put_west();
+  start();
+  auto mine = object();
+  mine.meta.annotations[std::string(api::kDrainAnnotation)] = "true";
+  store_.put(mine);
+  loop_.advance(seconds(3));
+  tunnel::Probe reply;
+  node_sight_->hooks.answer ? node_sight_->hooks.answer({}, ip("fe80::9"), reply)
+                            : tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  EXPECT_TRUE(reply.draining);
+  EXPECT_TRUE(object().status.draining);
+  mine = object();
+  EXPECT_EQ(mine.meta.annotations.size(), 1U) << "its own writes keep it";
+  mine.meta.annotations.clear();
+  store_.put(mine);
+  loop_.advance(seconds(3));
+  EXPECT_FALSE(object().status.draining);
+}
+
 TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {
   put_west();
   start();

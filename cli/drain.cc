@@ -1,0 +1,101 @@
+// causewayctl drain GATEWAY, undrain GATEWAY: asks a gateway to hand over what it carries, and
+// waits until it has.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <thread>
+
+#include "cli/commands.h"
+#include "cli/session.h"
+
+namespace cw::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kPoll = milliseconds(100);
+constexpr auto kPatience = seconds(30);
+
+int tell(const Error& error) {
+  fmt::print(stderr, "causewayctl: {}\n", error.text);
+  return error.code == Errc::kInvalid ? kMistaken : kFailed;
+}
+
+// "gateway-1" or "1".
+Result<api::Gateway> find_gateway(Session& session, const std::string& name) {
+  auto all = session.list<api::Gateway>();
+  if (!all) return fail(std::move(all.error()));
+  std::string names;
+  for (auto& gateway : *all) {
+    if (gateway.meta.key.name == name || std::to_string(gateway.spec.ordinal) == name) {
+      return std::move(gateway);
+    }
+    names += (names.empty() ? "" : ", ") + gateway.meta.key.name;
+  }
+  return fail(Errc::kNotFound, fmt::format("there is no gateway {}; there are: {}", name,
+                                           names.empty() ? "none" : names));
+}
+
+Result<api::Gateway> mark(Session& session, const std::string& name, bool drain) {
+  auto gateway = find_gateway(session, name);
+  if (!gateway) return gateway;
+  const std::string key(api::kDrainAnnotation);
+  const bool marked = gateway->meta.annotations.count(key) != 0;
+  if (marked == drain) return gateway;
+  if (drain) {
+    gateway->meta.annotations[key] = "true";
+  } else {
+    gateway->meta.annotations.erase(key);
+  }
+  if (auto done = session.put(*gateway); !done) return fail(std::move(done.error()));
+  return gateway;
+}
+
+}  // namespace
+
+int drain(const Options& options, const std::string& name) {
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto marked = mark(**session, name, true);
+  if (!marked) return tell(marked.error());
+  const auto& key = marked->meta.key;
+  fmt::print("{} drains\n", key.name);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  std::size_t told = 0;
+  for (;;) {
+    const auto now = (*session)->get<api::Gateway>(key);
+    if (!now) return tell(now.error());
+    if (!*now) return tell({Errc::kNotFound, fmt::format("{} is gone", key.name)});
+    const auto& status = (*now)->status;
+    if (status.draining && status.homed.empty()) break;
+    if (status.draining && status.homed.size() != told) {
+      told = status.homed.size();
+      fmt::print("{} still carries {} {}\n", key.name, told, told == 1 ? "prefix" : "prefixes");
+    }
+    if (std::chrono::steady_clock::now() > end) {
+      return tell(
+          {Errc::kUnavailable,
+           fmt::format("{} has not handed over within {} s: {}", key.name, kPatience.count(),
+                       !status.draining ? "it does not answer; is it running?"
+                                        : "is another gateway of this cluster ready?")});
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  fmt::print("{} carries nothing; `causewayctl undrain {}` takes it back into service\n", key.name,
+             key.name);
+  return kFine;
+}
+
+int undrain(const Options& options, const std::string& name) {
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto marked = mark(**session, name, false);
+  if (!marked) return tell(marked.error());
+  fmt::print("{} is in service; it carries again after its hold-down\n", marked->meta.key.name);
+  return kFine;
+}
+
+}  // namespace cw::cli
