@@ -14,14 +14,14 @@ namespace {
 bool json_lines = false;  // set once, before threads start
 
 spdlog::logger& logger() {
-  static const auto instance = [] {
+  static const auto kLogger = [] {
     auto made =
         std::make_shared<spdlog::logger>("cw", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %v");
     made->flush_on(spdlog::level::trace);
     return made;
   }();
-  return *instance;
+  return *kLogger;
 }
 
 spdlog::level::level_enum level_of(LogLevel level) {

@@ -159,16 +159,15 @@ void ImportWriter::mark(const api::ObjectKey& key, bool stale) {
 
 void ImportWriter::remove(const api::ObjectKey& key) {
   const auto have = stored(key);
-  writes_[key] = store_.remove(api::RemoteExport::kKind, key, have->resource_version,
-                               [this, key](Result<> result) {
-                                 if (!result) return finished(key, fail(result.error()));
-                                 // NOLINTNEXTLINE(performance-unnecessary-copy-initialization):
-                                 // `key` goes with its handle
-                                 const api::ObjectKey name = key;
-                                 writes_.erase(name);
-                                 note(name, nullptr);
-                                 pump();
-                               });
+  writes_[key] = store_.remove(
+      api::RemoteExport::kKind, key, have->resource_version, [this, key](Result<> result) {
+        if (!result) return finished(key, fail(result.error()));
+        // `key` goes with its handle.
+        const api::ObjectKey name = key;  // NOLINT(performance-unnecessary-copy-initialization)
+        writes_.erase(name);
+        note(name, nullptr);
+        pump();
+      });
 }
 
 void ImportWriter::note(const api::ObjectKey& key, std::shared_ptr<const ImportedExport> now) {
