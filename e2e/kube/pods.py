@@ -1,0 +1,95 @@
+"""Pods of the tests, reached through their node and not through the API server, so that they can be
+used while it is away."""
+
+from fabric.wait import wait_until
+
+IMAGE = "docker.io/library/tools:e2e"
+
+# A pod on every node that says over HTTP whom it sees.
+TOOLS = f"""
+apiVersion: v1
+kind: Namespace
+metadata: {{name: demo}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: tools, namespace: demo}}
+spec:
+  selector: {{matchLabels: {{app: tools}}}}
+  template:
+    metadata: {{labels: {{app: tools}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: tools
+          image: {IMAGE}
+          imagePullPolicy: Never
+          command:
+            - sh
+            - -c
+            - |
+              mkdir -p /tmp/www/cgi-bin
+              printf '%s\\n' '#!/bin/sh' 'echo Content-Type: text/plain' 'echo' 'echo "$REMOTE_ADDR"' > /tmp/www/cgi-bin/who
+              chmod +x /tmp/www/cgi-bin/who
+              exec httpd -f -p 8080 -h /tmp/www
+          readinessProbe: {{tcpSocket: {{port: 8080}}, periodSeconds: 1}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: tools, namespace: demo}}
+spec:
+  selector: {{app: tools}}
+  ports: [{{name: http, port: 80, targetPort: 8080}}]
+"""
+
+
+class Pod:
+    def __init__(self, cluster, name, address, node):
+        self.cluster, self.name, self.ip = cluster, name, address
+        self.node = next(n for n in cluster.nodes if n.name == node)
+        script = (f"for n in /run/netns/*; do nsenter --net=$n ip -o addr | grep -qF ' {address}/' "
+                  "&& echo $n && exit; done")
+        self.netns = wait_until(lambda: self.node.sh(script).strip(), 10, f"{name} has a network")
+
+    def run(self, *command, **options):
+        return self.node.run("nsenter", f"--net={self.netns}", "--", *command, **options)
+
+    def sees_us_as(self, other):
+        """Our address as `other` sees it, or "" without an answer."""
+        seen = self.run("curl", "-s", "-m", "2", f"http://{other.ip}:8080/cgi-bin/who",
+                        check=False).stdout
+        return seen.strip().strip("[]").removeprefix("::ffff:")  # busybox listens on [::]
+
+    def lookup(self, name, kind="A"):
+        """What the cluster's DNS says, as sorted lines."""
+        shown = self.run("dig", "+short", "+time=1", "+tries=1",
+                         f"@{self.cluster.plane.service_address(10)}", name, kind,
+                         check=False).stdout
+        return sorted(line for line in shown.splitlines() if not line.startswith(";"))
+
+    def ping_for(self, other, seconds, every=0.05):
+        """A ping that runs beside the test; read it with losses()."""
+        count = int(seconds / every)
+        return self.node.spawn(f"ping-{self.name}", "nsenter", f"--net={self.netns}", "--", "ping",
+                               "-D", "-i", str(every), "-c", str(count), "-W", "1", other.ip)
+
+
+def longest_silence(output):
+    """Seconds between answers of a ping -D, the longest; 1000 without two answers."""
+    times = [float(line[1:line.index("]")]) for line in output.splitlines()
+             if line.startswith("[") and "bytes from" in line]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    return max(gaps, default=1000.0)
+
+
+def pods_of(cluster, selector, namespace="demo", count=None):
+    """The running pods that the selector matches, in the order of their nodes."""
+    def found():
+        items = cluster.get("-n", namespace, "pods", "-l", selector)["items"]
+        ready = [i for i in items if i["status"].get("podIP")
+                 and all(c.get("ready") for c in i["status"].get("containerStatuses", [{}]))
+                 and not i["metadata"].get("deletionTimestamp")]
+        return ready if len(ready) == (count or len(cluster.nodes)) else None
+    items = wait_until(found, 60, f"{cluster.name}: pods {selector} run", every=0.3)
+    return sorted((Pod(cluster, i["metadata"]["name"], i["status"]["podIP"],
+                       i["spec"]["nodeName"]) for i in items), key=lambda p: p.node.name)

@@ -1,0 +1,274 @@
+"""Two real clusters: install, pair, talk, fail, upgrade, uninstall. In this order: the later ones go
+on with what the earlier ones made, so that one pair of clusters serves them all."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from fabric.wait import stays_true, wait_until
+from kube.causeway import NAMESPACE, daemon_pids, install, uninstall, wait_until_reached
+from kube.control_plane import Refused
+from kube.pods import longest_silence, pods_of
+
+
+def test_the_chart_is_installed_and_its_own_test_passes(joined):
+    for cluster in joined:
+        shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "60s").stdout
+        assert "Phase:          Succeeded" in shown
+
+
+def test_pods_reach_each_other_under_their_own_addresses(joined):
+    east, west = joined
+    for one in east.pods:
+        for other in west.pods:
+            assert one.sees_us_as(other) == one.ip
+            assert other.sees_us_as(one) == other.ip
+
+
+def test_what_runs_says_so_at_a_glance(joined):
+    for cluster, other in (joined, joined[::-1]):
+        wait_until(lambda c=cluster, o=other: c.kubectl("get", "clusterpeers").stdout.split()[5:8]
+                   == [o.name, "true", "True"], 20, "the peer is connected", every=0.5)
+        rows = cluster.kubectl("get", "gateways").stdout.splitlines()
+        assert len(rows) == 3 and all(" True " in row for row in rows[1:])
+        rows = cluster.kubectl("get", "routeagents").stdout.splitlines()
+        assert len(rows) == 3 and all(" True " in row for row in rows[1:])
+
+
+def test_an_export_resolves_through_the_other_clusters_dns(joined, ctl, tell):
+    east, west = joined
+    began = time.monotonic()
+    ctl("--store", "east", "export", "demo/tools")
+    name = "tools.demo.svc.clusterset.local"
+    wait_until(lambda: west.pods[0].lookup(name), 30, "the name resolves", every=0.05)
+    tell(f"an exported Service resolved in the other cluster after "
+         f"{(time.monotonic() - began) * 1000:.0f} ms (command and CoreDNS included)")
+    address = west.pods[0].lookup(name)[0]
+    port = 8080 if address in [pod.ip for pod in east.pods] else 80  # an endpoint, or a ClusterIP
+    assert west.pods[0].run("curl", "-s", "-m", "3", f"http://{address}:{port}/cgi-bin/who",
+                            check=False).stdout
+    imported = west.get("-n", "demo", "serviceimports.multicluster.x-k8s.io", "tools")
+    assert [c["cluster"] for c in imported["status"]["clusters"]] == ["east"]
+    conditions = {c["type"]: c["status"] for c in east.get(
+        "-n", "demo", "serviceexports.multicluster.x-k8s.io", "tools")["status"]["conditions"]}
+    assert conditions["Valid"] == "True" and conditions["Conflict"] == "False"
+
+
+POSTGRES = """
+apiVersion: v1
+kind: Service
+metadata: {{name: pg, namespace: demo}}
+spec: {{clusterIP: None, selector: {{app: pg}}, ports: [{{name: postgres, port: 5432}}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: {name}, namespace: demo}}
+spec:
+  serviceName: pg
+  selector: {{matchLabels: {{app: pg}}}}
+  template:
+    metadata: {{labels: {{app: pg}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      securityContext: {{runAsUser: 70, runAsGroup: 70, fsGroup: 70}}
+      containers:
+        - name: postgres
+          image: docker.io/library/tools:e2e
+          imagePullPolicy: Never
+          env: [{{name: PATH, value: "/usr/lib/postgresql/15/bin:/usr/bin:/bin"}}, {{name: LC_ALL, value: C}}]
+          command:
+            - sh
+            - -ec
+            - |
+              {make}
+              exec postgres -D /data/db -c listen_addresses='*' -c unix_socket_directories=/tmp \\
+                -c fsync=off -c shared_buffers=16MB -c wal_receiver_timeout=5s \\
+                -c wal_sender_timeout=5s -c wal_receiver_status_interval=200ms -c jit=off
+          readinessProbe: {{exec: {{command: [pg_isready, -q, -h, /tmp]}}, periodSeconds: 1}}
+          volumeMounts: [{{name: data, mountPath: /data}}]
+      volumes: [{{name: data, emptyDir: {{}}}}]
+"""
+PRIMARY = """initdb -D /data/db -A trust -U postgres --no-sync --no-instructions -E UTF8
+              echo 'host all,replication all 10.0.0.0/8 trust' >> /data/db/pg_hba.conf"""
+STANDBY = """chmod 700 /data; pg_basebackup -D /data/db -R --checkpoint=fast --no-sync -d \\
+                'host=pg-0.east.pg.demo.svc.clusterset.local user=postgres application_name=west connect_timeout=5'"""
+
+
+def sql(cluster, pod, statement):
+    return cluster.kubectl("-n", "demo", "exec", pod, "--", "psql", "-XqAt", "-h", "/tmp", "-U",
+                           "postgres", "-c", statement).stdout.strip()
+
+
+def test_postgresql_streams_by_the_exported_pod_name(joined, ctl):
+    east, west = joined
+    east.apply(POSTGRES.format(name="pg", make=PRIMARY))
+    ctl("--store", "east", "export", "demo/pg")
+    pods_of(east, "app=pg", count=1)
+    name = "pg-0.east.pg.demo.svc.clusterset.local"
+    wait_until(lambda: west.pods[0].lookup(name), 30, f"{name} resolves", every=0.2)
+    west.apply(POSTGRES.format(name="standby", make=STANDBY))
+    pods_of(west, "app=pg", count=1)
+    wait_until(lambda: sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming",
+               30, "the standby streams", every=0.3)
+    standby = west.get("-n", "demo", "pod", "standby-0")["status"]["podIP"]
+    assert sql(east, "pg-0", "SELECT client_addr FROM pg_stat_replication") == standby
+    sql(east, "pg-0", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+    wait_until(lambda: sql(west, "standby-0", "SELECT count(*) FROM t") == "1000", 10,
+               "the standby has the rows", every=0.2)
+
+
+def carrier(cluster, other):
+    """(node, pid) of the gateway that the first pod's packets to `other` go through."""
+    node, target = cluster.pods[0].node, other.pods[0].ip
+    route = node.out("ip", "route", "get", target)
+    here = "cw-wg" in route
+    return next((n, pid) for n, pid in daemon_pids(cluster, "causeway-gateway")
+                if (n is node) == here)
+
+
+def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
+    east, west = joined
+    started = {d: pid for c in joined for p in ("causeway-gateway", "causeway-routeagent",
+                                                "causeway-discovery")
+               for d, pid in [((c.name, p), daemon_pids(c, p))]}
+    for cluster in joined:
+        cluster.plane.stop_api()
+    ping = east.pods[0].ping_for(west.pods[1], 20)
+    stays_true(lambda: west.pods[0].sees_us_as(east.pods[0]) == west.pods[0].ip, 3,
+               "pods talk while no API server runs", every=0.3)
+    assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
+    node, pid = carrier(east, west)
+    node.run("kill", "-9", str(pid))
+    wait_until(lambda: not ping.alive(), 40, "the ping ends", every=0.3)
+    silence = longest_silence(ping.output())
+    tell(f"no API server, a gateway killed: the longest silence was {silence * 1000:.0f} ms")
+    assert silence < 1.5
+    assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
+    for cluster in joined:
+        cluster.plane.start_api()
+        cluster.plane.wait_ready()
+    after = east.pods[0].ping_for(west.pods[1], 12)
+    wait_until(lambda: not after.alive(), 30, "the ping ends", every=0.3)
+    assert longest_silence(after.output()) < 0.5, "nothing flaps when they come back"
+    for (name, program), before in started.items():
+        cluster = next(c for c in joined if c.name == name)
+        same = set(daemon_pids(cluster, program)) & set(before)
+        lost = 1 if (name, program) == ("east", "causeway-gateway") else 0
+        assert len(same) == len(before) - lost, f"{program} in {name} restarted"
+    assert sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming"
+
+
+def test_a_watch_that_expired_lists_again(joined):
+    """etcd is compacted and the API server restarted: it knows no old version any more."""
+    east, west = joined
+    east.plane.stop_api()
+    revision = json.loads(east.plane.run(
+        "etcdctl", "--endpoints=127.0.0.1:2379", "get", "x", "-w", "json",
+        env={"ETCDCTL_API": "3"}).stdout)["header"]["revision"]
+    east.plane.run("etcdctl", "--endpoints=127.0.0.1:2379", "compact", str(revision),
+                   env={"ETCDCTL_API": "3"})
+    east.plane.start_api()
+    east.plane.wait_ready()
+    east.kubectl("-n", "demo", "create", "service", "clusterip", "late", "--tcp=80:8080")
+    east.kubectl("-n", "demo", "set", "selector", "service", "late", "app=tools")
+    east.apply("""
+        apiVersion: multicluster.x-k8s.io/v1beta1
+        kind: ServiceExport
+        metadata: {name: late, namespace: demo}
+        """)
+    # The informers' pause after an outage grows to 30 s.
+    wait_until(lambda: west.pods[0].lookup("late.demo.svc.clusterset.local"), 60,
+               "an export made after the compaction resolves", every=0.3)
+    east.kubectl("-n", "demo", "delete", "svcex/late", "svc/late")
+
+
+@pytest.mark.parametrize("account, verbs", [
+    ("causeway-routeagent", ["get secret/causeway-gateway-keys", "list secrets", "update gateways",
+                             "create clusterpeers", "update nodes", "get configmaps",
+                             "list services", "create pods"]),
+    ("causeway-gateway", ["update clusterpeers", "delete secrets", "create serviceimports",
+                          "update services", "update nodes", "create pods", "list configmaps",
+                          "update serviceexports"]),
+    ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-keys",
+                            "update clusterpeers", "update gateways", "update serviceexports",
+                            "delete namespaces", "create pods", "get configmaps"])])
+def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
+    east = joined[0]
+    token = east.plane.token(NAMESPACE, account)
+    config = east.pki.kubeconfig(f"as-{account}", f'{{token: "{token}"}}')
+    for verb in verbs:
+        word, what = verb.split()
+        said = east.kubectl("auth", "can-i", word, what, "-n", NAMESPACE, config=config,
+                            check=False).stdout.strip()
+        assert said == "no", f"{account} may {verb}"
+    for namespace in ("kube-system", "demo"):
+        with pytest.raises(Refused, match="forbidden"):
+            east.kubectl("-n", namespace, "get", "secrets", config=config)
+    with pytest.raises(Refused, match="forbidden"):
+        east.kubectl("-n", "demo", "create", "configmap", "x", config=config)
+
+
+def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
+    east, west = joined
+    ping = east.pods[0].ping_for(west.pods[1], 60)
+    install(east, "upgrade", **{"log.level": "debug"})
+    level = east.get("-n", NAMESPACE, "cm", "causeway-gateway")["data"]["gateway.yaml"]
+    assert "level: debug" in level
+    east.helm("rollback", "causeway", "1", "-n", NAMESPACE, "--wait", "--timeout", "120s")
+    ping.signal(signal.SIGINT)
+    ping.kill()
+    silence = longest_silence(ping.output())
+    tell(f"upgrade and rollback under traffic: the longest silence was {silence * 1000:.0f} ms")
+    assert silence < 3
+    wait_until_reached(east.pods, west.pods)
+    assert sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming"
+
+
+def of_ours(node):
+    """What Causeway has in a node's kernel."""
+    links = [line.split(":")[1].strip() for line in node.out("ip", "-o", "link").splitlines()
+             if "cw-" in line]
+    rules = [line for line in node.out("ip", "rule").splitlines() if "cw" in line or "5252" in line]
+    tables = [line for line in node.out("nft", "list", "tables").splitlines() if "causeway" in line]
+    return links + rules + tables + node.out("ip", "nexthop").splitlines()
+
+
+def test_unpairing_ends_it_on_both_sides(joined, ctl):
+    east, west = joined
+    ctl("unpair", "east", "west")
+    wait_until(lambda: not east.pods[0].sees_us_as(west.pods[0]), 20, "pods no longer talk",
+               every=0.3)
+    ctl("pair", "east", "west")
+    wait_until_reached(east.pods, west.pods)
+
+
+def test_uninstalling_leaves_nothing(joined):
+    east, _ = joined
+    corefile = east.get("-n", "kube-system", "cm", "coredns")["data"]["Corefile"]
+    assert "clusterset.local" in corefile
+    assert all(of_ours(node) for node in east.nodes)
+    uninstall(east)
+    corefile = east.get("-n", "kube-system", "cm", "coredns")["data"]["Corefile"]
+    assert "clusterset.local" not in corefile and "kubernetes cluster.local" in corefile
+    for node in east.nodes:
+        assert of_ours(node) == [], node.name
+    for kind in ("gateways.causeway.dev", "routeagents", "remoteexports", "serviceimports"):
+        assert east.get(kind, "-A")["items"] == [], kind
+    left = east.kubectl("get", "all,cm,secret,sa,role,rolebinding,pdb,lease", "-n", NAMESPACE, "-o",
+                        "name").stdout.split()
+    assert [o for o in left if o not in ("configmap/kube-root-ca.crt",
+                                         "serviceaccount/default")] == []
+    wide = east.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").stdout
+    assert "causeway" not in wide
+    east.kubectl("delete", "ns", NAMESPACE, "--timeout=60s", timeout=70)
+    # The user's own objects stay until their definitions go.
+    assert "west" in east.kubectl("get", "clusterpeers").stdout
+    east.kubectl("delete", "-f", "-", stdin=crds(), timeout=90)
+    assert "causeway" not in east.kubectl("get", "crd", "-o", "name").stdout
+
+
+def crds():
+    from kube.causeway import ROOT
+    return "\n---\n".join(f.read_text() for f in sorted((ROOT / "crds").glob("*.yaml")))
