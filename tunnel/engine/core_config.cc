@@ -13,7 +13,11 @@ void Core::set_private_key(const Key& key) {
     for (auto& [public_key, peer] : peers_) zero_keys(*peer);
     return;
   }
-  identity_ = Identity{key, key.public_key()};
+  auto clamped = key.bytes();
+  clamped[0] &= 0xf8U;
+  clamped[31] = static_cast<std::uint8_t>((clamped[31] & 0x7fU) | 0x40U);
+  identity_ = Identity{Key(clamped), key.public_key()};
+  wipe(clamped);
   checker_.emplace(identity_->public_key);
   remove_peer(identity_->public_key);  // nobody is a peer of itself
   for (auto& [public_key, peer] : peers_) {

@@ -12,7 +12,7 @@ namespace {
 // WireGuard's nonces begin with four zero bytes, so that RFC 8439's own vector (nonce 07 00 00 00
 // 40 41 ...) does not apply. This one was made with Python's `cryptography` (ChaCha20Poly1305):
 // key 00..1f, counter 0x0807060504030201, plaintext "causeway".
-TEST(Aead, KnownAnswer) {
+TEST(Aead, Item10_KnownAnswer) {
   Bytes32 key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
   const std::vector<std::uint8_t> want = {0x8c, 0x87, 0xd0, 0x8b, 0xc0, 0xfb, 0xc9, 0xe5,

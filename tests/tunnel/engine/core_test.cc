@@ -7,8 +7,11 @@
 #include <algorithm>
 #include <queue>
 #include <random>
+#include <set>
 
 #include "base/fake/sim_loop.h"
+#include "tests/tunnel/engine/packets.h"
+#include "tunnel/engine/icmp.h"
 
 namespace cw::tunnel::engine {
 namespace {
@@ -502,6 +505,180 @@ TEST_F(World, ADayOfTrafficOverABadNetwork) {
   for (const auto& [packet, n] : copies) ASSERT_EQ(n, 1);
   EXPECT_GT(static_cast<double>(copies.size()), static_cast<double>(sent) * 0.92);
   EXPECT_LT(count(MessageType::kInitiation), 3000U);
+}
+
+TEST_F(World, Item16_IndicesAreRandomAndNeverUsedTwiceAtATime) {
+  std::set<std::uint32_t> indices;
+  std::uint32_t last = 0;
+  int upwards = 0;
+  for (int i = 0; i < 200; ++i) {
+    auto* peer = a.core.add_peer(Key::generate_private(a.random).public_key());
+    a.core.set_endpoint(*peer, b.at.remote);
+    const auto net = "10.3." + std::to_string(i) + ".0/24";
+    a.core.add_allowed_ip(*peer, *Prefix::parse(net));
+    Output out;
+    const auto to = "10.3." + std::to_string(i) + ".1";
+    (void)a.core.encrypt(ipv4("10.1.0.1", to.c_str(), 64), now, wall(), out);
+    ASSERT_EQ(out.datagrams.size(), 1U);
+    const auto index = load_le<std::uint32_t>(out.datagrams[0].bytes, 4);
+    indices.insert(index);
+    upwards += index > last ? 1 : 0;
+    last = index;
+  }
+  EXPECT_EQ(indices.size(), 200U);
+  EXPECT_GT(upwards, 60);  // no counter in either direction
+  EXPECT_LT(upwards, 140);
+}
+
+TEST_F(World, Item14_APrivateKeyIsClampedWhenItIsSet) {
+  std::array<std::uint8_t, 32> raw{};
+  raw.fill(0xff);
+  a.core.set_private_key(Key(raw));
+  const auto held = a.core.identity()->private_key.bytes();
+  EXPECT_EQ(held[0], 0xf8);
+  EXPECT_EQ(held[31], 0x7f);
+  EXPECT_EQ(a.core.identity()->public_key, Key(raw).public_key());
+}
+
+TEST_F(World, Item36_LoadThatIsOverIsForgotten) {
+  const auto initiation = [&](int n) {
+    Handshake handshake({a.private_key, a.private_key.public_key()}, b.private_key.public_key(),
+                        {});
+    Macs macs(b.private_key.public_key());
+    auto message = *handshake.create_initiation(1, wall() + seconds(n), a.random);
+    macs.sign(message, now);
+    return message;
+  };
+  const auto answer = [&](int n, std::size_t queued) {
+    Output out;
+    b.core.on_datagram(initiation(n), a.at, now, wall(), queued, out);
+    return out.datagrams.empty() ? 0 : out.datagrams[0].bytes[0];
+  };
+  EXPECT_EQ(answer(1, 600), 3);  // a cookie
+  EXPECT_EQ(answer(2, 0), 3);    // still
+  now += milliseconds(1100);
+  EXPECT_EQ(answer(3, 0), 2);
+  for (int i = 4; i < 300; ++i) {  // handshakes alone, however many, are no load
+    now += milliseconds(25);
+    EXPECT_EQ(answer(i, 0), 2);
+  }
+}
+
+TEST_F(World, Item47_ThePassiveKeepaliveCountsFromTheFirstPacketReceived) {
+  (void)a_to_b();
+  run(seconds(30));
+  const auto before = seen.size();
+  const auto start = now;
+  for (int i = 0; i < 9; ++i) {
+    (void)a_to_b();
+    run(seconds(1));
+  }
+  run(seconds(2));
+  ASSERT_EQ(count(MessageType::kData, &b, before), 1U);
+  const auto keepalive = std::find_if(seen.begin() + static_cast<std::ptrdiff_t>(before),
+                                      seen.end(), [&](const auto& s) { return s.from == &b; });
+  EXPECT_GE(keepalive->at - start, kKeepaliveTimeout);
+  EXPECT_LE(keepalive->at - start, kKeepaliveTimeout + milliseconds(20));
+}
+
+TEST_F(World, Item50_HandshakesAreSentOnceInFiveSecondsAndAResponseCounts) {
+  loss = 1;
+  for (int i = 0; i < 40; ++i) {
+    (void)a_to_b();
+    run(milliseconds(100));
+  }
+  EXPECT_EQ(count(MessageType::kInitiation, &a), 1U);
+  loss = 0;
+  run(seconds(10));
+  ASSERT_NE(pb->next == nullptr ? pb->current : pb->next, nullptr);
+  const auto before = seen.size();
+  b.core.set_private_key(Key::generate_private(b.random));  // no session any more ...
+  b.core.set_private_key(b.private_key);
+  pb->handshake_sent = now;  // ... but an answer was sent just now
+  (void)b_to_a();
+  run(seconds(4));
+  EXPECT_EQ(count(MessageType::kInitiation, &b, before), 0U);
+}
+
+TEST_F(World, Item51_AClockThatStandsStillOrStepsBackHarmsNothing) {
+  (void)a_to_b();
+  run(seconds(1));
+  const auto then = now;
+  for (int i = 0; i < 50; ++i) {
+    now = then - seconds(i % 3);
+    EXPECT_EQ(a_to_b(), SendVerdict::kSend);
+    Output out;
+    a.core.tick(now, wall(), out);
+    b.core.tick(now, wall(), out);
+    EXPECT_TRUE(out.datagrams.empty());
+  }
+}
+
+TEST_F(World, Item52_TheResponderDoesNotRekeyByAge) {
+  (void)a_to_b();
+  run(seconds(1));
+  const auto before = seen.size();
+  loss = 0;
+  for (int i = 0; i < 170; ++i) {
+    // Only b sends; what a would say about it is lost.
+    Output out;
+    (void)b.core.encrypt(ipv4("10.2.0.1", "10.1.0.1", 64), now, wall(), out);
+    for (const auto& datagram : out.datagrams) {
+      EXPECT_NE(datagram.bytes[0], 1) << "an initiation after " << i << " s";
+      seen.push_back({&b, datagram.bytes, now});
+      Output answer;
+      a.core.on_datagram(datagram.bytes, b.at, now, wall(), 0, answer);
+    }
+    now += seconds(1);
+    pb->timers.new_handshake.reset();  // item 45 is another matter
+  }
+  EXPECT_EQ(count(MessageType::kInitiation, &b, before), 0U);
+}
+
+TEST_F(World, Item53_AKeepaliveIsNoPacketButIsHeard) {
+  a.core.set_keepalive(*pa, 5, now);
+  run(seconds(1));
+  EXPECT_TRUE(b.packets.empty());
+  EXPECT_EQ(pb->rx_bytes, 148U + 32U);
+  EXPECT_NE(pb->current, nullptr);  // it confirmed the session
+}
+
+TEST(Ecn, Item60_CongestionOutsideIsHandedOn) {
+  using packets::make;
+  for (const bool v6 : {false, true}) {
+    for (unsigned inner = 0; inner < 4; ++inner) {
+      for (std::uint8_t outer = 0; outer < 4; ++outer) {
+        auto packet = make({.v6 = v6, .tcp = false}, 40);
+        auto& field = packet[1];
+        field = static_cast<std::uint8_t>(v6 ? inner << 4U : inner);
+        packets::finish(packet);
+        const bool kept = ecn_decapsulate(packet, outer);
+        EXPECT_EQ(kept, outer != 3 || inner != 0);  // RFC 6040, figure 4
+        if (!kept) continue;
+        EXPECT_EQ(v6 ? field >> 4U & 3U : field & 3U, outer == 3 ? 3U : inner);
+        EXPECT_TRUE(packets::checksums_right(packet));
+      }
+    }
+  }
+}
+
+TEST(Icmp, Item56_UnreachableIsAWellFormedAnswer) {
+  for (const bool v6 : {false, true}) {
+    const auto packet = packets::make({.v6 = v6, .tcp = false}, 40);
+    const auto answer = unreachable_for(packet);
+    ASSERT_GE(answer.size(), v6 ? 88U : 56U);
+    const auto ip = v6 ? 40U : 20U;
+    EXPECT_EQ(answer[ip], v6 ? 1 : 3);
+    EXPECT_EQ(answer[ip + 1], v6 ? 3 : 1);
+    const auto from = v6 ? Bytes(answer).subspan(24, 16) : Bytes(answer).subspan(16, 4);
+    const auto source = v6 ? Bytes(packet).subspan(8, 16) : Bytes(packet).subspan(12, 4);
+    EXPECT_TRUE(std::equal(from.begin(), from.end(), source.begin()));  // to who sent it
+    const auto pseudo = v6 ? packets::sum16(Bytes(answer).subspan(8, 32),
+                                            58U + static_cast<unsigned>(answer.size() - 40))
+                           : 0U;
+    EXPECT_EQ(packets::sum16(Bytes(answer).subspan(ip), pseudo), 0xffffU);
+    EXPECT_TRUE(unreachable_for(answer).empty());  // errors are not answered
+  }
 }
 
 }  // namespace
