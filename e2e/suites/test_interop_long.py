@@ -128,20 +128,24 @@ def test_item39_rekeying_with_everybody_loses_nothing(world, tell):
     """Five sessions older than two minutes, under a packet every 50 ms: each is renewed by its
     initiator, without a loss."""
     made = {"engine": engine(world.build), "go": wireguard_go()}
-    pairs = [Pair(world, [made[a], made[b]], name=f"rekey{next(NUMBERS)}-").connect()
-             for a, b in (("engine", "engine"), ("engine", "go"), ("go", "engine"))]
     # Linux initiates here: it is the one that knows an endpoint.
-    linux = Guest(world, "caller-", called=False, then="ping -c 1 -w 30 10.9.0.1 > /dev/null").boot()
+    linux = Guest(world, "caller-", called=False, then="ping -c 1 -w 30 10.9.0.1 > /dev/null")
+    pairs = [Pair(world, [made[a], made[b]], name=f"rekey{next(NUMBERS)}-")
+             for a, b in (("engine", "engine"), ("engine", "go"), ("go", "engine"))]
+    linux.boot()
+    for pair in pairs:
+        pair.connect()
     wait_until(linux.reaches, 30, "Linux has called", every=0.5)
     first = [pair.show(0)["handshake"] for pair in pairs] + [linux.show()["handshake"]]
-    seconds = REKEY_SECONDS + 7
-    pings = [(one, target, one.spawn("pings", "ping", "-n", "-i", "0.05", "-c", seconds * 20, "-W", "2", target))
+    seconds = REKEY_SECONDS + 6
+    pings = [(one, one.spawn("pings", "ping", "-n", "-i", "0.05", "-w", seconds, target))
              for one, target in [(pair.hosts[0], "10.9.0.2") for pair in pairs] + [(linux.host, "10.9.0.2")]]
-    for one, _, process in pings:
-        process.wait(seconds + 20)
+    for one, process in pings:
+        process.wait(seconds + 10)
         text = process.output()
         sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", text).groups())
         tell(f"{one.name}: {received} of {sent} answered")
+        # The last one may be under way; an emulated guest may be late once.
         assert sent - received <= (20 if one is linux.host else 1), text[-400:]
     for before, pair in zip(first, pairs):
         assert pair.show(0)["handshake"] >= before + REKEY_SECONDS
