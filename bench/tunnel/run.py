@@ -26,12 +26,16 @@ def one(world, implementation, build, args):
     try:
         if pair.processes:
             pair.connect()
-        found = measures.tcp(pair, args.seconds)
-        found |= measures.small_packets(pair, args.seconds)
-        found |= measures.latency(pair, args.seconds)
-        if pair.processes:
+        found = {}
+        if "tcp" in args.measures:
+            found |= measures.tcp(pair, args.seconds)
+        if "datagrams" in args.measures:
+            found |= measures.small_packets(pair, args.seconds)
+        if "latency" in args.measures:
+            found |= measures.latency(pair, args.seconds)
+        if "memory" in args.measures and pair.processes:
             found |= measures.memory(pair)
-        if pair.processes:
+        if "handshakes" in args.measures and pair.processes:
             program = pathlib.Path(build) / "bin/handshake_load"
             found |= measures.handshakes(pair, program, args.seconds)
         return found
@@ -46,6 +50,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=3, help="of each single measurement")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", help="implementations whose names contain this, and raw veth")
+    parser.add_argument("--measures", default="tcp,datagrams,latency,memory,handshakes",
+                        help="which, with commas between them")
     parser.add_argument("--out", default=None, help="folder for tunnel.json, tunnel.md, tunnel.svg")
     args = parser.parse_args()
     if args.quick:
