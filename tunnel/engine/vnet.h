@@ -83,6 +83,8 @@ class Joiner {
 
  private:
   SuperPacket& push();
+  static void append(SuperPacket& last, std::span<std::uint8_t> packet, std::size_t headers,
+                     bool push);
   JoinOptions options_;
   std::vector<SuperPacket> items_;  // reused: no allocation per packet once warm
   std::size_t used_ = 0;

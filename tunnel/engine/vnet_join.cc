@@ -30,7 +30,7 @@ struct Candidate {
   std::size_t payload = 0;
   std::uint32_t seq = 0;
   bool push = false;
-  std::uint64_t flow = 0;  // hash of addresses and ports; equal flows have equal hashes
+  bool flows = false;  // it has ports: it is of a flow, joinable or not
 };
 
 std::uint64_t mix(std::uint64_t hash, Bytes bytes) {
@@ -52,18 +52,16 @@ Candidate inspect(Bytes packet, const JoinOptions& options) {
     c.l4 = 20;
     protocol = packet[9];
     plain = get16(packet.data() + 2) == packet.size() && (get16(packet.data() + 6) & 0x3fffU) == 0;
-    c.flow = mix(protocol, packet.subspan(12, 8));
   } else if (packet[0] >> 4U == 6 && packet.size() >= 48) {
     c.l4 = 40;
     protocol = packet[6];
     plain = std::size_t{get16(packet.data() + 4)} + 40 == packet.size();
-    c.flow = mix(protocol, packet.subspan(8, 32));
   } else {
     return c;
   }
   const auto* l4 = packet.data() + c.l4;
   if (protocol != 6 && protocol != 17) return c;
-  c.flow = mix(c.flow, packet.subspan(c.l4, 4));
+  c.flows = true;
   if (!plain) return c;
   c.tcp = protocol == 6;
   if (c.tcp) {
@@ -82,6 +80,14 @@ Candidate inspect(Bytes packet, const JoinOptions& options) {
   c.payload = packet.size() - c.headers;
   c.joinable = true;
   return c;
+}
+
+// A hash of protocol, addresses and ports: equal flows have equal hashes. Never 0.
+std::uint64_t flow_of(Bytes packet, const Candidate& c) {
+  const bool v4 = c.l4 == 20;
+  auto hash = mix(v4 ? packet[9] : packet[6], v4 ? packet.subspan(12, 8) : packet.subspan(8, 32));
+  hash = mix(hash, packet.subspan(c.l4, 4));
+  return hash != 0 ? hash : 1;
 }
 
 // Are all header bytes that must agree the same? (Lengths, ids, checksums and seq may differ.)
@@ -118,30 +124,36 @@ SuperPacket& Joiner::push() {
   return item;
 }
 
+void Joiner::append(SuperPacket& last, std::span<std::uint8_t> packet, std::size_t headers,
+                    bool push) {
+  const auto payload = packet.size() - headers;
+  last.pieces.push_back(packet.subspan(headers));
+  last.length += payload;
+  last.next_seq += static_cast<std::uint32_t>(payload);
+  ++last.segments;
+  // A short or pushed segment ends the super-packet.
+  last.open = payload == last.vnet.gso_size && !push;
+  if (push) last.pieces.front()[last.l4_offset + 13] |= 0x08U;
+}
+
 void Joiner::add(std::span<std::uint8_t> packet) {
   const auto c = inspect(packet, options_);
-  if (c.flow != 0) {
-    for (std::size_t i = used_; i-- > 0;) {
-      auto& last = items_[i];
-      if (last.flow != c.flow) continue;
-      if (c.joinable && joins(last, packet, c)) {
-        last.pieces.push_back(packet.subspan(c.headers));
-        last.length += c.payload;
-        last.next_seq += static_cast<std::uint32_t>(c.payload);
-        ++last.segments;
-        // A short or pushed segment ends the super-packet.
-        last.open = c.payload == last.vnet.gso_size && !c.push;
-        if (c.push) last.pieces.front()[last.l4_offset + 13] |= 0x08U;
-        return;
-      }
-      last.open = false;  // nothing later of this flow may pass the packet at hand
-      break;
-    }
+  // Nearly always it goes on where the last one ended: no need to look for its flow.
+  if (c.joinable && used_ != 0 && joins(items_[used_ - 1], packet, c)) {
+    return append(items_[used_ - 1], packet, c.headers, c.push);
+  }
+  const auto flow = c.flows ? flow_of(packet, c) : 0;
+  for (std::size_t i = flow != 0 ? used_ : 0; i-- > 0;) {
+    auto& last = items_[i];
+    if (last.flow != flow) continue;
+    if (c.joinable && joins(last, packet, c)) return append(last, packet, c.headers, c.push);
+    last.open = false;  // nothing later of this flow may pass the packet at hand
+    break;
   }
   auto& item = push();
   item.pieces.push_back(packet);
   item.length = packet.size();
-  item.flow = c.flow;
+  item.flow = flow;
   item.tcp = c.tcp;
   item.l4_offset = c.l4;
   item.header_size = c.headers;
