@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/log.h"
@@ -38,6 +39,15 @@ std::map<GatewayId, bool> Tunnels::works() const {
       const GatewayId id{cluster, ordinal};
       const auto view = views_.find(target_name(id));
       works[id] = view != views_.end() && view->second.usable;
+    }
+    // Damped links count where a cluster has no better one.
+    const auto of_cluster = [&](auto&& good) {
+      return std::any_of(remote.gateways.begin(), remote.gateways.end(), good);
+    };
+    if (of_cluster([&](const auto& one) { return works.at({cluster, one.first}); })) continue;
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const auto view = views_.find(target_name({cluster, ordinal}));
+      works[{cluster, ordinal}] = view != views_.end() && view->second.answering;
     }
   }
   return works;

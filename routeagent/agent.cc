@@ -261,6 +261,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
     ordinals.insert(gateway.ordinal);
     if (const auto view = views.find(target_name(gateway.ordinal)); view != views.end()) {
       input.usable = view->second.usable;
+      input.answers = view->second.answering;
       input.draining = view->second.draining;
       for (const auto& cluster : view->second.clusters) {
         if (cluster.reachable) input.reaches.insert(cluster.id);
@@ -274,6 +275,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       input.own_prefixes = inputs.self.pod_cidrs;
       if (input.usable && !inputs.host.tunnel_up) {
         input.usable = false;
+        input.answers = false;
         input.trouble = "has no tunnel device";
       }
     }

@@ -72,7 +72,7 @@ Choice Chooser::choice(const ChooseInput& input, const std::string& remote, cons
   const auto order = api::home_order(input.cluster, prefix, views);
 
   std::optional<std::uint32_t> best;
-  int best_rank = 3;  // 0 good, 1 in hold-down, 2 draining
+  int best_rank = 4;  // 0 good, 1 in hold-down, 2 draining, 3 answers
   std::vector<std::string> objections;
   std::vector<std::string> ahead;  // objections to those before the best
   for (const auto ordinal : order) {
@@ -81,8 +81,12 @@ Choice Chooser::choice(const ChooseInput& input, const std::string& remote, cons
     // Who carries the traffic now is never moved away from because it came back lately.
     const bool held = current != ordinal && in_hold_down({remote, ordinal}, now);
     const auto against = objection(*gateway, remote, held);
-    const bool works = gateway->usable && gateway->reaches.count(remote) != 0;
-    const int rank = !works ? 3 : gateway->draining ? 2 : held ? 1 : 0;
+    const bool reaches = gateway->reaches.count(remote) != 0;
+    const bool works = gateway->usable && reaches;
+    const int rank = works ? (gateway->draining ? 2
+                              : held            ? 1
+                                                : 0)
+                           : (gateway->answers && reaches ? 3 : 4);
     if (rank < best_rank) {
       best_rank = rank;
       best = ordinal;

@@ -22,6 +22,7 @@ namespace cw::routeagent {
 struct GatewayInput {
   std::uint32_t ordinal = 0;
   bool usable = false;               // answers our probes and can forward
+  bool answers = false;              // does, but fell too lately to be usable (damping)
   std::string trouble = "is down";   // why it is not usable, after "gateway N "
   bool draining = false;             // by its own word
   std::set<std::string> reaches;     // remote clusters it says it reaches
@@ -54,7 +55,8 @@ class Chooser {
   explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}
 
   // The choices for `input`, one for each remote cluster and family. Order of preference: good
-  // gateways in home order; then good ones in hold-down; then draining ones; then whoever carried
+  // gateways in home order; then good ones in hold-down; then draining ones; then those that answer
+  // but fell too lately to be trusted; then whoever carried
   // it last, if it is merely silent (a gateway that answers "I do not reach it" confirms the loss).
   const std::map<ChoiceKey, Choice>& update(const ChooseInput& input, TimePoint now, WallTime wall);
   [[nodiscard]] const std::map<ChoiceKey, Choice>& choices() const { return choices_; }

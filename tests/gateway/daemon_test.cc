@@ -201,6 +201,23 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown
   EXPECT_EQ(carried(22), second);
 }
 
+TEST_F(GatewayStory, ADampedTunnelCountsWhereThereIsNoBetterOne) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  see(0, false);
+  see(1, false);
+  tunnel_sight_->views[target_name({"west", 1})].answering = true;
+  tunnel_sight_->hooks.on_change("west/1");
+  EXPECT_EQ(carried(22).size(), 4U);
+  tunnel::Probe reply;
+  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  EXPECT_TRUE(reply.clusters.at(0).reachable);
+  see(0, true);
+  EXPECT_EQ(carried(21).size(), 4U) << "a tunnel that is up is better";
+}
+
 TEST_F(GatewayStory, MovesAwayFromADrainingRemoteGateway) {
   put_west();
   start();

@@ -217,6 +217,15 @@ TEST_F(ChooserStory, WhereNobodyWorksTheSilentCarrierKeepsIt) {
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
 }
 
+TEST_F(ChooserStory, WhoAnswersAfterManyFallsIsBetterThanNobody) {
+  choose();
+  for (std::size_t n = 0; n < 3; ++n) nth(n).usable = false;
+  nth(1).answers = true;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
+  nth(2).usable = true;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
+}
+
 TEST_F(ChooserStory, ACarrierThatSaysItDoesNotReachTheClusterIsLeft) {
   choose();
   for (std::size_t n = 0; n < 3; ++n) nth(n).reaches.clear();

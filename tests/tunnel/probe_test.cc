@@ -184,6 +184,20 @@ TEST(Detector, ComesBackAfterSomeRepliesInARowAndLaterWhenItFlaps) {
   EXPECT_LE(recovery(), first + milliseconds(150));
 }
 
+TEST(Detector, AnswersAgainLongBeforeManyFallsAreForgiven) {
+  Link link(0);
+  for (int fall = 0; fall < 5; ++fall) {
+    link.run(seconds(6));
+    link.loss = 1;
+    link.run(seconds(1));
+    EXPECT_FALSE(link.detector.answering(link.now));
+    link.loss = 0;
+  }
+  link.run(milliseconds(500));
+  EXPECT_FALSE(link.detector.usable(link.now)) << "damped";
+  EXPECT_TRUE(link.detector.answering(link.now));
+}
+
 TEST(Detector, DuplicateAndUnknownRepliesAreIgnored) {
   Detector detector{DetectorConfig{}};
   TimePoint now{seconds(1)};

@@ -84,6 +84,12 @@ bool Detector::usable(TimePoint now) {
   return s == LinkState::kUp || s == LinkState::kDegraded;
 }
 
+bool Detector::answering(TimePoint now) {
+  if (usable(now)) return true;
+  return last_reply_ && now - *last_reply_ <= config_.interval * config_.lost &&
+         in_a_row_ >= config_.recover;
+}
+
 double Detector::loss(TimePoint now) const {
   // Requests whose reply may still be on its way do not count.
   const auto grace = std::max(config_.interval, rtt_ * 2 + jitter_ * 4);

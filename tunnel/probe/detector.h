@@ -39,6 +39,9 @@ class Detector {
   [[nodiscard]] LinkState state(TimePoint now);
   // Up or degraded: traffic may use it.
   [[nodiscard]] bool usable(TimePoint now);
+  // Replies come, though perhaps not yet enough of them after recent falls to be usable: better
+  // than nothing where there is nothing better.
+  [[nodiscard]] bool answering(TimePoint now);
   [[nodiscard]] Duration rtt() const { return rtt_; }
   [[nodiscard]] Duration jitter() const { return jitter_; }
   [[nodiscard]] double loss(TimePoint now) const;  // 0..1 over the window

@@ -97,6 +97,7 @@ class UdpProber final : public Prober {
     ProbeView view = target.last;
     view.state = target.detector.state(now);
     view.usable = target.detector.usable(now);
+    view.answering = target.detector.answering(now);
     view.rtt = target.detector.rtt();
     view.jitter = target.detector.jitter();
     view.loss = target.detector.loss(now);
@@ -133,8 +134,10 @@ class UdpProber final : public Prober {
     std::vector<std::string> changed;
     for (auto& [name, target] : targets_) {
       const bool usable = target.detector.usable(loop_.now());
-      if (usable == target.last.usable) continue;
+      const bool answering = target.detector.answering(loop_.now());
+      if (usable == target.last.usable && answering == target.last.answering) continue;
       target.last.usable = usable;
+      target.last.answering = answering;
       changed.push_back(name);
     }
     for (const auto& name : changed) changed_now(name);
@@ -189,10 +192,13 @@ class UdpProber final : public Prober {
         if (targets_.count(name) == 0) return;
       }
       const bool usable = target.detector.usable(loop_.now());
-      const bool news = usable != target.last.usable || reply.draining != target.last.draining ||
+      const bool answering = target.detector.answering(loop_.now());
+      const bool news = usable != target.last.usable || answering != target.last.answering ||
+                        reply.draining != target.last.draining ||
                         reply.clusters != target.last.clusters;
       if (!news) return;
       target.last.usable = usable;
+      target.last.answering = answering;
       target.last.draining = reply.draining;
       target.last.clusters = reply.clusters;
       changed_now(name);
