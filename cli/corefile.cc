@@ -38,8 +38,10 @@ Result<std::string> with_stub(const std::string& corefile, const std::vector<IpA
                                        : fmt::format("[{}]", server.to_string()));
   }
   if (!text.empty() && text.back() != '\n') text += '\n';
-  text += fmt::format("{}clusterset.local:53 {{\n    errors\n    cache 5\n    forward . {}\n}}\n{}",
-                      kBegin, fmt::join(addresses, " "), kEnd);
+  text += fmt::format(
+      "{}clusterset.local:53 {{\n    errors\n    cache 5 {{\n        denial 9984 1\n    }}\n    "
+      "forward . {}\n}}\n{}",
+      kBegin, fmt::join(addresses, " "), kEnd);
   return text;
 }
 

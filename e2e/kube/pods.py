@@ -47,6 +47,7 @@ class Pod:
     def __init__(self, cluster, name, address, node):
         self.cluster, self.name, self.ip = cluster, name, address
         self.node = next(n for n in cluster.nodes if n.name == node)
+        self._pings = 0
         script = (f"for n in /run/netns/*; do nsenter --net=$n ip -o addr | grep -qF ' {address}/' "
                   "&& echo $n && exit; done")
         self.netns = wait_until(lambda: self.node.sh(script).strip(), 10, f"{name} has a network")
@@ -70,7 +71,8 @@ class Pod:
     def ping_for(self, other, seconds, every=0.05):
         """A ping that runs beside the test; read it with losses()."""
         count = int(seconds / every)
-        return self.node.spawn(f"ping-{self.name}", "nsenter", f"--net={self.netns}", "--", "ping",
+        self._pings += 1  # each has a log of its own
+        return self.node.spawn(f"ping-{self.name}-{self._pings}", "nsenter", f"--net={self.netns}", "--", "ping",
                                "-D", "-i", str(every), "-c", str(count), "-W", "1", other.ip)
 
 

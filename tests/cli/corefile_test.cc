@@ -15,9 +15,9 @@ TEST(Corefile, TheStubStandsAtTheEndAndComesOffAgain) {
   const auto with = with_stub(kUsual, servers());
   ASSERT_TRUE(with) << with.error().text;
   EXPECT_EQ(with->rfind(kUsual, 0), 0U);
-  EXPECT_NE(
-      with->find("clusterset.local:53 {\n    errors\n    cache 5\n    forward . 10.96.0.53\n}"),
-      std::string::npos);
+  EXPECT_NE(with->find("clusterset.local:53 {\n    errors\n    cache 5 {\n        denial 9984 1\n  "
+                       "  }\n    forward . 10.96.0.53\n}"),
+            std::string::npos);
   EXPECT_EQ(without_stub(*with), kUsual);
   EXPECT_EQ(*with_stub(*with, servers()), *with);
 }

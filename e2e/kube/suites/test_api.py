@@ -2,12 +2,18 @@
 
 import json
 import textwrap
+import time
 
 import pytest
 
+from fabric.wait import stays_true, wait_until
 from kube.control_plane import Refused
 
 KEY = "bm90IGEga2V5IGJ1dCAzMiBieXRlcyBsb25nISEhISE="
+
+
+KINDS = ("serviceexports", "serviceimports", "services", "endpointslices", "nodes", "leases",
+         "clusterpeers", "remoteexports", "clusterproperties")
 
 
 def test_the_store_keeps_its_contract(plane, build, tell):
@@ -108,3 +114,62 @@ def test_a_cluster_id_is_a_label(plane):
     body["spec"]["value"] = "east"
     plane.apply(json.dumps(body))
     assert "east" in plane.kubectl("get", "clusterproperties").stdout
+
+
+def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_folder):
+    """A token bound to a Secret dies with it. A daemon that holds it goes on with the next one that
+    its file has, as after the kubelet's rotation."""
+    plane.kubectl("create", "namespace", "tokens")
+    plane.kubectl("-n", "tokens", "create", "serviceaccount", "daemon")
+    plane.kubectl("create", "clusterrolebinding", "tokens", "--clusterrole=cluster-admin",
+                  "--serviceaccount=tokens:daemon")
+
+    def token(bound):
+        plane.kubectl("-n", "tokens", "create", "secret", "generic", bound)
+        return plane.kubectl("-n", "tokens", "create", "token", "daemon",
+                             "--bound-object-kind=Secret", f"--bound-object-name={bound}").stdout
+    path = run_folder / "token"
+    path.write_text(token("first"))
+    config = plane.pki.kubeconfig("by-token", f'{{tokenFile: "{path}"}}')
+    body = {"apiVersion": "about.k8s.io/v1beta1", "kind": "ClusterProperty",
+            "metadata": {"name": "cluster.clusterset.k8s.io"}, "spec": {"value": "east"}}
+    plane.apply(json.dumps(body))
+    settings = run_folder / "discovery.yaml"
+    settings.write_text(f'store: "kube:{config}"\nnamespace: tokens\nidentity: one\n'
+                        "listen: [127.0.0.1:5353]\nstatus: 127.0.0.1:9803\n")
+    daemon = plane.machine.spawn("discovery", build / "bin/causeway-discovery", "--config",
+                                 settings)
+
+    def renewed():
+        return plane.get("-n", "tokens", "lease", "causeway-discovery")["spec"]["renewTime"]
+    wait_until(renewed, 20, "it leads", every=0.3)
+    path.write_text(token("second"))
+    plane.kubectl("-n", "tokens", "delete", "secret", "first")
+    seconds = 12  # the API server believes a token that it has seen for 10 s more
+    stays_true(daemon.alive, seconds, "the daemon runs")
+    before = renewed()
+    wait_until(lambda: renewed() != before, 10, "it renews its Lease with the new token", every=0.3)
+    assert daemon.stop() == 0
+
+
+def test_an_idle_daemon_asks_little(plane, build, run_folder, tell):
+    """Requests a minute of one discovery daemon with nothing to do, and its memory."""
+    settings = run_folder / "idle.yaml"
+    settings.write_text(f'store: "kube:{plane.admin}"\nnamespace: default\nidentity: two\n'
+                        "listen: [127.0.0.1:5354]\nstatus: 127.0.0.1:9804\n")
+
+    def requests():
+        """All but the watches' ends and what kubectl itself and the API server ask."""
+        text = plane.kubectl("get", "--raw", "/metrics").stdout
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if line.startswith("apiserver_request_total{")
+                   and any(f'resource="{kind}"' in line for kind in KINDS))
+    daemon = plane.machine.spawn("idle", build / "bin/causeway-discovery", "--config", settings)
+    wait_until(lambda: plane.get("lease", "causeway-discovery"), 20, "it leads", every=0.3)
+    before, began = requests(), time.monotonic()
+    stays_true(daemon.alive, 20, "the daemon runs")
+    rate = (requests() - before) * 60 / (time.monotonic() - began)
+    tell(f"an idle leader of the discovery daemons makes {rate:.0f} requests a minute; "
+         f"{daemon.resident_kib() / 1024:.1f} MiB resident")
+    assert rate < 100  # the Lease: read and renewed every 2 s or so
+    assert daemon.stop() == 0

@@ -92,7 +92,7 @@ spec:
 """
 PRIMARY = """initdb -D /data/db -A trust -U postgres --no-sync --no-instructions -E UTF8
               echo 'host all,replication all 10.0.0.0/8 trust' >> /data/db/pg_hba.conf"""
-STANDBY = """chmod 700 /data; pg_basebackup -D /data/db -R --checkpoint=fast --no-sync -d \\
+STANDBY = """pg_basebackup -D /data/db -R --checkpoint=fast --no-sync -d \\
                 'host=pg-0.east.pg.demo.svc.clusterset.local user=postgres application_name=west connect_timeout=5'"""
 
 
@@ -210,6 +210,23 @@ def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
         east.kubectl("-n", "demo", "create", "configmap", "x", config=config)
 
 
+def test_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
+    east, west = joined
+    east.apply(f"""
+        apiVersion: causeway.dev/v1alpha1
+        kind: ClusterPeer
+        metadata: {{name: east}}
+        spec: {{clusterId: east, gateways: [{{ordinal: 0, publicKey: "{'A' * 43}="}}], allowedCidrs: [10.7.0.0/16]}}
+        """)
+    def refused():
+        conditions = east.get("clusterpeers", "east").get("status", {}).get("conditions", [])
+        return next((c for c in conditions if c["type"] == "Accepted" and c["status"] == "False"),
+                    None)
+    assert wait_until(refused, 20, "the peer is refused", every=0.3)["message"]
+    assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
+    east.kubectl("delete", "clusterpeer", "east")
+
+
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     east, west = joined
     ping = east.pods[0].ping_for(west.pods[1], 60)
@@ -217,8 +234,8 @@ def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     level = east.get("-n", NAMESPACE, "cm", "causeway-gateway")["data"]["gateway.yaml"]
     assert "level: debug" in level
     east.helm("rollback", "causeway", "1", "-n", NAMESPACE, "--wait", "--timeout", "120s")
-    ping.signal(signal.SIGINT)
-    ping.kill()
+    ping.signal(signal.SIGINT)  # it sums up and ends
+    wait_until(lambda: not ping.alive(), 5, "the ping ends")
     silence = longest_silence(ping.output())
     tell(f"upgrade and rollback under traffic: the longest silence was {silence * 1000:.0f} ms")
     assert silence < 3
