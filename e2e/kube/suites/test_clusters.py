@@ -15,7 +15,7 @@ from kube.pods import longest_silence, pods_of
 
 def test_the_chart_is_installed_and_its_own_test_passes(joined):
     for cluster in joined:
-        shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "60s").stdout
+        shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "160s").stdout
         assert "Phase:          Succeeded" in shown
 
 
