@@ -78,6 +78,7 @@ Result<StartConfig> read(ConfigMap map) {
   map.read("endpoints", config.endpoints);
   if (config.endpoints.size() > 16) map.mistake("endpoints", "must be at most 16");
   map.read("privateKeyFile", config.private_key_file);
+  map.read("exportNamespaces", config.export_namespaces);
   map.read_map("tunnel", [&](ConfigMap& tunnel) { read_tunnel(tunnel, config); });
   map.read_map("probe", [&](ConfigMap& probe) {
     read_duration(probe, "interval", config.probe_interval, milliseconds(10), seconds(60));

@@ -21,7 +21,8 @@ struct Daemon::Core {
                 control_address},
                around.open_prober, std::move(in_tunnel), std::move(of_nodes)),
         feed(around.loop, around.store, around.random, around.metrics,
-             {self, config.ns, control_address, config.heartbeat}, on_clusters) {}
+             {self, config.ns, control_address, config.heartbeat, config.export_namespaces},
+             on_clusters) {}
 
   GatewayId self;
   tunnel::Key private_key;

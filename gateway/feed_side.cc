@@ -41,6 +41,7 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
     : metrics_(metrics),
       config_(config),
       port_(netlink::kFeedPort),
+      book_(config.export_namespaces),
       importer_(loop, store, random, importer_config(config), intake_, std::move(on_clusters)),
       server_(loop, random, server_config(config)),
       client_(loop, random, client_config(config), counted(intake_.callbacks())) {}

@@ -24,6 +24,7 @@ struct FeedSideConfig {
   std::string ns;
   IpAddress control_address;
   Duration heartbeat = std::chrono::seconds(1);
+  std::vector<std::string> export_namespaces{};  // opened for export; empty: all
 };
 
 class FeedSide {

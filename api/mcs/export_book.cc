@@ -80,7 +80,7 @@ void ExportBook::judge(const ObjectKey& key, std::vector<Change>& changes) {
   const auto service = services_.find(key);
   auto verdict = judge_export({cluster_, *wanted->second,
                                service == services_.end() ? nullptr : service->second.get(), slices,
-                               cidr_set_});
+                               cidr_set_, open(key.ns)});
   auto& entry = entries_[key];
   entry.valid = std::move(verdict.valid);
   if (!verdict.record.has_value()) {

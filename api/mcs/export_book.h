@@ -12,6 +12,10 @@ namespace cw::api {
 
 class ExportBook {
  public:
+  // `namespaces`: those that an administrator opened for export; empty: all.
+  explicit ExportBook(std::vector<std::string> namespaces = {})
+      : open_(namespaces.begin(), namespaces.end()) {}
+
   template <typename T>
   using Items = std::map<ObjectKey, std::shared_ptr<const T>>;  // Informer<T>::items()
 
@@ -45,6 +49,11 @@ class ExportBook {
   void note_slices(const Items<EndpointSlice>& now);
   void judge(const ObjectKey& key, std::vector<Change>& changes);
 
+  [[nodiscard]] bool open(const std::string& ns) const {
+    return open_.empty() || open_.count(ns) != 0;
+  }
+
+  std::set<std::string> open_;
   std::string cluster_;
   std::vector<Prefix> cidrs_;
   PrefixSet cidr_set_;

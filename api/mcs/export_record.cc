@@ -197,6 +197,10 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
     return refused(wanted, "InvalidName",
                    "the name, namespace and cluster id of an export must be DNS labels");
   }
+  if (!inputs.open) {
+    return refused(wanted, "NamespaceNotOpen",
+                   "namespace " + key.ns + " is not among those opened for export");
+  }
   if (inputs.service == nullptr) {
     return refused(wanted, "NoService", "there is no Service " + key.to_string());
   }

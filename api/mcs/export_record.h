@@ -24,7 +24,8 @@ inline constexpr std::size_t kMaxExportPorts = 256;           // of one record
 inline constexpr std::size_t kMaxExportMetadata = 256 << 10;  // bytes of labels plus annotations
 
 struct ExportVerdict {
-  // Type "Valid". True: Valid. False: NoService, InvalidServiceType, InvalidName, TooLarge.
+  // Type "Valid". True: Valid. False: NoService, InvalidServiceType, InvalidName, TooLarge,
+  // NamespaceNotOpen.
   // last_transition is left to who writes it (set_condition); observed_generation is the export's.
   Condition valid;
   std::optional<ExportRecord> record;  // present exactly if valid is true
@@ -39,6 +40,7 @@ struct ExportInputs {
   const Service* service = nullptr;
   std::span<const std::shared_ptr<const EndpointSlice>> slices;
   const PrefixSet& cidrs;  // announced by the cluster: endpoints outside are left out
+  bool open = true;        // the administrator opened its namespace for export
 };
 
 // Endpoints are merged by addresses (ready if any slice says so) and sorted. An endpoint has its

@@ -86,6 +86,7 @@ Result<Service> decode(const json& body) {
       if (!one.empty()) spec.cluster_ips.push_back(one);
     }
     f.read("ipFamilies", spec.ip_families);
+    f.read("ipFamilyPolicy", spec.ip_family_policy);
     std::size_t index = 0;
     f.list("ports", spec.ports, [&](Fields& item) {
       auto port = read_service_port(item);
@@ -119,6 +120,7 @@ json encode(const Service& service) {
     spec["clusterIPs"] = from.cluster_ips;
   }
   put_unless_empty(spec, "ipFamilies", from.ip_families);
+  put_unless_empty(spec, "ipFamilyPolicy", from.ip_family_policy);
   put_unless_empty(spec, "selector", from.selector);
   spec["sessionAffinity"] = from.session_affinity;
   if (from.session_affinity_timeout) {

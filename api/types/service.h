@@ -23,6 +23,7 @@ struct Service {
     std::string type = "ClusterIP";        // ClusterIP, NodePort, LoadBalancer, ExternalName
     std::vector<std::string> cluster_ips;  // {"None"}: headless
     std::vector<std::string> ip_families;  // "IPv4", "IPv6"
+    std::string ip_family_policy;          // empty, SingleStack, PreferDualStack, RequireDualStack
     std::vector<ServicePort> ports;
     std::map<std::string, std::string> selector;
     std::string session_affinity = "None";                 // None, ClientIP

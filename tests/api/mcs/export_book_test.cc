@@ -78,7 +78,7 @@ TEST(ExportBook, ANewVersionThatSaysTheSameIsNoChange) {
   EXPECT_EQ(world.update(), "");
 }
 
-TEST(ExportBook, AnExportBeforeItsServiceHeals) {
+TEST(ExportBook, Item4_AnExportBeforeItsServiceHeals) {
   World world;
   world.put_export("web");
   EXPECT_EQ(world.update(), "");
@@ -103,6 +103,26 @@ TEST(ExportBook, ASliceMayMoveToAnotherService) {
   EXPECT_EQ(world.update(), "+a +b");
   EXPECT_TRUE(world.entry("a").record->endpoints.empty());
   EXPECT_EQ(world.entry("b").record->endpoints.size(), 1U);
+}
+
+TEST(ExportBook, Item6_OnlyNamespacesThatAreOpenedAreExported) {
+  World world;
+  world.book = ExportBook({"data"});
+  world.put_service("web");
+  world.put_export("web");
+  EXPECT_EQ(world.update(), "");
+  EXPECT_EQ(world.entry("web").valid.reason, "NamespaceNotOpen");
+  EXPECT_EQ(world.entry("web").valid.message,
+            "namespace shop is not among those opened for export");
+  world.book = ExportBook({"data", "shop"});
+  EXPECT_EQ(world.update(), "+web");
+}
+
+TEST(ExportBook, Item1_AServiceWithoutAnExportIsNotExported) {
+  World world;
+  world.put_service("web");
+  EXPECT_EQ(world.update(), "");
+  EXPECT_TRUE(world.book.entries().empty());
 }
 
 TEST(ExportBook, OtherPrefixesOrAnotherIdLookAtEverythingAgain) {

@@ -74,7 +74,7 @@ TEST(ExportRecord, CarriesTheServiceAndItsEndpoints) {
   EXPECT_EQ(verdict.record, want);
 }
 
-TEST(ExportRecord, NeedsAService) {
+TEST(ExportRecord, Item4_NeedsAService) {
   Case c;
   c.has_service = false;
   const auto verdict = c.judged();
@@ -84,7 +84,7 @@ TEST(ExportRecord, NeedsAService) {
   EXPECT_FALSE(verdict.record.has_value());
 }
 
-TEST(ExportRecord, RefusesExternalNameAndTakesTheOtherTypes) {
+TEST(ExportRecord, Items3And9_RefusesExternalNameAndTakesTheOtherTypes) {
   for (const auto* type : {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName"}) {
     Case c;
     c.service.spec.type = type;
@@ -94,7 +94,7 @@ TEST(ExportRecord, RefusesExternalNameAndTakesTheOtherTypes) {
   }
 }
 
-TEST(ExportRecord, HeadlessHasNoClusterIp) {
+TEST(ExportRecord, Item9_HeadlessHasNoClusterIp) {
   Case c;
   c.service.spec.cluster_ips = {"None"};
   const auto verdict = c.judged();
@@ -102,7 +102,7 @@ TEST(ExportRecord, HeadlessHasNoClusterIp) {
   EXPECT_TRUE(verdict.record->cluster_ips.empty());
 }
 
-TEST(ExportRecord, ExportsLabelsOnlyFromTheExportsSpec) {
+TEST(ExportRecord, Item5_ExportsLabelsOnlyFromTheExportsSpec) {
   Case c;
   c.wanted.meta.labels = {{"own", "1"}};
   c.service.meta.labels = {{"own", "2"}};
@@ -198,7 +198,7 @@ TEST(ExportRecord, NamesThatDnsCannotHoldBecomeTheDashedIp) {
             "the Service is exported; 2 hostname(s) not usable in DNS replaced by the IP");
 }
 
-TEST(ExportRecord, RefusesWhatDnsCannotName) {
+TEST(ExportRecord, Item21_RefusesWhatDnsCannotName) {
   Case c;
   c.wanted.meta.key.name = std::string(64, 's');
   EXPECT_EQ(c.judged().valid.reason, "InvalidName");
