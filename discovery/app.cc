@@ -23,6 +23,8 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   controller.ns = config.ns;
   controller.identity = config.identity;
   controller.stale_drop = config.stale_drop;
+  controller.derive = config.derive;
+  controller.export_namespaces = config.export_namespaces;
   const auto seconds = [](std::chrono::nanoseconds d) {
     return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
   };
@@ -70,6 +72,10 @@ void App::refresh_metrics() {
       metrics_.counter("causeway_dns_dropped_total", "Messages that got no answer."));
   metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
       .set(static_cast<double>(controller_->view().services.size()));
+  metrics_.gauge("causeway_discovery_writes_total", "Objects written to the store.")
+      .set(static_cast<double>(controller_->writes()));
+  metrics_.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")
+      .set(std::chrono::duration<double>(controller_->last_build()).count());
   metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.")
       .set(controller_->leader() ? 1 : 0);
 }

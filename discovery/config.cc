@@ -32,7 +32,9 @@ Result<StartConfig> load_config(const std::string& path) {
   map->read("identity", config.identity);
   std::string vip = "endpoints";
   map->read("vip", vip);
-  if (vip != "endpoints") map->mistake("vip", "want endpoints: this version derives no Services");
+  if (vip != "endpoints" && vip != "clusterip") map->mistake("vip", "want endpoints or clusterip");
+  config.derive = vip == "clusterip";
+  map->read("exportNamespaces", config.export_namespaces);
   map->read("staleDrop", config.stale_drop);
   if (map->has("status")) map->read("status", config.status.emplace());
   map->read_map("log", [&](ConfigMap& log) {

@@ -18,8 +18,10 @@ struct StartConfig {
   std::vector<Endpoint> listen;
   std::chrono::nanoseconds ttl = std::chrono::seconds(5);
   std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);
-  std::uint32_t workers = 0;  // 0: one a core
-  std::string identity;       // empty: host name and process id
+  std::uint32_t workers = 0;                   // 0: one a core
+  std::string identity;                        // empty: host name and process id
+  bool derive = false;                         // vip: clusterip
+  std::vector<std::string> export_namespaces;  // empty: all
   std::chrono::nanoseconds stale_drop = std::chrono::hours(24);
   std::optional<Endpoint> status;
   LogLevel log_level = LogLevel::kInfo;

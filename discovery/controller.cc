@@ -19,7 +19,9 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
       remote_(loop, store, random, [this] { debounce_.poke(); }),
       peers_(loop, store, random, [this] { debounce_.poke(); }),
       imports_(loop, store, random, [this] { debounce_.poke(); }),
-      writer_(loop, store, imports_, exports_),
+      book_(config_.export_namespaces),
+      tables_(config_.table),
+      writer_(loop, store, {imports_, exports_, services_, slices_}),
       lease_(loop, store, random, {{config_.ns, "causeway-discovery"}, config_.identity},
              [this](bool) { debounce_.poke(); }) {}
 
@@ -50,11 +52,12 @@ void Controller::look() {
     return;
   }
   cluster_ = cluster;
+  cidrs_ = pod_cidrs(nodes_.items());
   (void)book_.update(cluster, exports_.items(), services_.items(), slices_.items(),
-                     pod_cidrs(nodes_.items()));  // all entries are looked at below
+                     cidrs_);  // all entries are looked at below
   const auto now = loop_.wall_now();
-  view_ =
-      view_of({cluster, book_.entries(), remote_.items(), peers_.items(), now, config_.stale_drop});
+  view_ = view_of(
+      {cluster, book_.entries(), remote_.items(), peers_.items(), now, config_.stale_drop}, view_);
   drop_timer_.reset();
   if (view_.next_drop) {
     drop_timer_ = loop_.after(*view_.next_drop - now, [this] { debounce_.poke(); });
@@ -62,10 +65,18 @@ void Controller::look() {
   std::vector<dns::TableService> table;
   table.reserve(view_.services.size());
   for (const auto& [key, service] : view_.services)
-    table.push_back({&service.merged, service.stale});
+    table.push_back(
+        {service.merged, service.stale,
+         config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>()});
+  const auto begun = std::chrono::steady_clock::now();
   const auto serial = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
-  publish_(std::make_shared<dns::Table>(config_.table, table, static_cast<std::uint32_t>(serial)));
-  if (lease_.leader()) write();
+  publish_(tables_.build(table, static_cast<std::uint32_t>(serial)));
+  last_build_ = std::chrono::steady_clock::now() - begun;
+  if (lease_.leader()) {
+    write();
+  } else {
+    writer_.stop();
+  }
 }
 
 void Controller::write() {
@@ -75,7 +86,9 @@ void Controller::write() {
       conditions.emplace(key, export_conditions(*object, entry, view_));
     }
   }
-  writer_.want(desired_imports(view_, namespaces_.items()), std::move(conditions));
+  writer_.want(desired_objects({view_, cluster_, namespaces_.items(), services_.items(),
+                                families_of(cidrs_), config_.derive}),
+               std::move(conditions));
 }
 
 }  // namespace cw::discovery

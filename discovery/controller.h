@@ -19,6 +19,8 @@ struct ControllerConfig {
   std::string identity;
   dns::TableConfig table;
   Duration stale_drop{};
+  bool derive = false;                           // vip: clusterip
+  std::vector<std::string> export_namespaces{};  // opened for export; empty: all
 };
 
 class Controller {
@@ -31,6 +33,8 @@ class Controller {
   [[nodiscard]] std::vector<std::string> not_ready() const;
   [[nodiscard]] bool leader() const { return lease_.leader(); }
   [[nodiscard]] const View& view() const { return view_; }
+  [[nodiscard]] std::uint64_t writes() const { return writer_.writes(); }
+  [[nodiscard]] Duration last_build() const { return last_build_; }  // of the newest table
   // Gives the Lease up and calls back when that is written.
   void release(std::function<void()> done) { lease_.release(std::move(done)); }
 
@@ -58,7 +62,10 @@ class Controller {
   api::ExportBook book_;
   View view_;
   std::string cluster_;
-  ImportWriter writer_;
+  dns::TableBuilder tables_;
+  std::vector<Prefix> cidrs_;
+  Duration last_build_{};
+  ObjectWriter writer_;
   Handle drop_timer_;
   api::LeaseElector lease_;  // last: it calls back into all of the above
 };

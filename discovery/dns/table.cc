@@ -3,200 +3,136 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 namespace cw::discovery::dns {
 
 namespace {
 
 constexpr std::string_view kSpecVersion = "1.0.0";
-
-void append16(std::vector<std::uint8_t>& out, std::uint16_t value) {
-  out.push_back(static_cast<std::uint8_t>(value >> 8U));
-  out.push_back(static_cast<std::uint8_t>(value));
-}
-void append32(std::vector<std::uint8_t>& out, std::uint32_t value) {
-  append16(out, static_cast<std::uint16_t>(value >> 16U));
-  append16(out, static_cast<std::uint16_t>(value));
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
+constexpr std::string_view kServices = ".svc.clusterset.local";
 
 std::vector<std::uint8_t> soa_rdata(std::uint32_t serial, std::uint32_t minimum) {
   auto out = *wire_name(fmt::format("ns.dns.{}", kZone));
   const auto mail = *wire_name(fmt::format("hostmaster.{}", kZone));
   out.insert(out.end(), mail.begin(), mail.end());
-  for (const auto value : {serial, 7200U, 1800U, 86400U, minimum}) append32(out, value);
+  for (const auto value : {serial, 7200U, 1800U, 86400U, minimum}) {
+    for (const auto shift : {24U, 16U, 8U, 0U}) {
+      out.push_back(static_cast<std::uint8_t>(value >> shift));
+    }
+  }
   return out;
 }
 
-bool in_zone(const std::string& name) {
+bool in_zone(std::string_view name) {
   return name == kZone || (name.size() > kZone.size() && name.ends_with(kZone) &&
                            name[name.size() - kZone.size() - 1] == '.');
 }
 
-// The exporters whose endpoints are given out: those that are not away; all, if all are.
-std::vector<RecordPtr> live_records(const TableService& entry) {
-  std::vector<RecordPtr> live;
-  for (const auto& record : entry.service->records) {
-    if (entry.stale.count(record->cluster) == 0) live.push_back(record);
-  }
-  return live.empty() ? entry.service->records : live;
-}
-
-// The number an endpoint listens on for the service port called `name`.
-std::uint16_t endpoint_port(const api::ExportRecord& record, const api::ServicePort& port) {
-  for (const auto& target : record.target_ports) {
-    if (target.name == port.name) return target.port;
-  }
-  return port.port;
-}
-
 }  // namespace
 
-Table::Table(const TableConfig& config, const std::vector<TableService>& services,
-             std::uint32_t serial)
-    : ready_(true) {
+void RecordSet::add(std::span<const std::uint8_t> record) {
+  bytes_.insert(bytes_.end(), record.begin(), record.end());
+  ends_.push_back(static_cast<std::uint32_t>(bytes_.size()));
+}
+
+std::span<const std::uint8_t> RecordSet::slice(std::size_t first, std::size_t last) const {
+  return std::span(bytes_).subspan(begin_of(first), begin_of(last) - begin_of(first));
+}
+
+void Table::start(const TableConfig& config, std::uint32_t serial) {
+  ready_ = true;
   const std::string zone(kZone);
   const auto soa = soa_rdata(serial, config.negative_ttl);
-  add(zone, Type::kSoa, record(Type::kSoa, std::min(config.ttl, 300U), soa));
+  fixed_[zone][Type::kSoa].add(record(Type::kSoa, std::min(config.ttl, 300U), soa));
   negative_soa_ =
       record_of(*wire_name(zone), Type::kSoa, std::min(config.ttl, config.negative_ttl), soa);
   const auto server = "ns.dns." + zone;
-  add(zone, Type::kNs, record(Type::kNs, config.ttl, *wire_name(server)));
-  touch(server);
-  for (const auto& address : config.servers) add_address(server, address, config.ttl);
+  fixed_[zone][Type::kNs].add(record(Type::kNs, config.ttl, *wire_name(server)));
+  for (const auto& empty : {server, "dns." + zone, "svc." + zone}) fixed_.try_emplace(empty);
+  for (const auto& address : config.servers) {
+    const auto type = address.is_v4() ? Type::kA : Type::kAaaa;
+    fixed_[server][type].add(record(type, config.ttl, address.bytes()));
+  }
   std::vector<std::uint8_t> version{static_cast<std::uint8_t>(kSpecVersion.size())};
   version.insert(version.end(), kSpecVersion.begin(), kSpecVersion.end());
-  add("dns-version." + zone, Type::kTxt, record(Type::kTxt, 28800, version));
-  touch("svc." + zone);
-  for (const auto& entry : services) add_service(entry, config);
+  fixed_["dns-version." + zone][Type::kTxt].add(record(Type::kTxt, 28800, version));
 }
 
-Table::Node& Table::touch(const std::string& name) {
-  auto [at, added] = names_.try_emplace(name);
-  if (added && name.size() > kZone.size()) touch(name.substr(name.find('.') + 1));
-  return names_.find(name)->second;  // touch() may have rehashed
+void Table::put(const api::ObjectKey& service, std::shared_ptr<const Names> names) {
+  if (names->empty()) return;
+  namespaces_.insert(service.ns);
+  services_.emplace(service.name + "." + service.ns, std::move(names));
 }
 
-void Table::add(const std::string& name, Type type, std::vector<std::uint8_t> one) {
-  auto& records = touch(name)[type].records;
-  if (std::find(records.begin(), records.end(), one) == records.end())
-    records.push_back(std::move(one));
+Table::Table(const TableConfig& config, const std::vector<TableService>& services,
+             std::uint32_t serial) {
+  start(config, serial);
+  for (const auto& entry : services) put(entry.service->service, names_of(entry, config.ttl));
 }
 
-void Table::add_address(const std::string& name, const IpAddress& address, std::uint32_t ttl) {
-  const auto type = address.is_v4() ? Type::kA : Type::kAaaa;
-  // No search for duplicates: endpoints are unique, and there may be thousands.
-  touch(name)[type].records.push_back(record(type, ttl, address.bytes()));
-}
-
-void Table::add_srv(const std::string& name, std::uint16_t port, const std::string& target,
-                    std::uint32_t ttl) {
-  std::vector<std::uint8_t> rdata;
-  append16(rdata, 0);   // priority
-  append16(rdata, 50);  // weight
-  append16(rdata, port);
-  const auto wire = wire_name(target);
-  if (!wire) return;
-  rdata.insert(rdata.end(), wire->begin(), wire->end());  // RFC 2782: never compressed
-  add(name, Type::kSrv, record(Type::kSrv, ttl, rdata));
-}
-
-void Table::add_service(const TableService& entry, const TableConfig& config) {
-  const auto& service = *entry.service;
-  const auto name =
-      lower(fmt::format("{}.{}.svc.{}", service.service.name, service.service.ns, kZone));
-  if (!wire_name(name)) return;
-  const auto live = live_records(entry);
-  if (service.headless()) {
-    add_headless(service, live, name, config.ttl);
-  } else {
-    add_cluster_set_ip(service, live, name, config.ttl);
-  }
-}
-
-// D4-D6: without a ready endpoint the name does not exist.
-void Table::add_headless(const MergedService& service, const std::vector<RecordPtr>& live,
-                         const std::string& name, std::uint32_t ttl) {
-  for (const auto& record : live) {
-    for (const auto& endpoint : record->endpoints) {
-      if (!endpoint.ready) continue;
-      const auto pod = lower(fmt::format("{}.{}.{}", endpoint.hostname, record->cluster, name));
-      if (!wire_name(pod)) continue;
-      for (const auto& address : endpoint.addresses) {
-        add_address(name, address, ttl);
-        add_address(pod, address, ttl);
-      }
-      for (const auto& port : service.spec.ports) {
-        const bool exposed = std::any_of(record->ports.begin(), record->ports.end(),
-                                         [&](const auto& p) { return p.name == port.name; });
-        if (!exposed) continue;
-        const auto number = endpoint_port(*record, port);
-        add_srv(name, number, pod, ttl);
-        if (port.name.empty()) continue;
-        add_srv(lower(fmt::format("_{}._{}.{}", port.name, port.protocol, name)), number, pod, ttl);
-      }
+std::shared_ptr<const Table> TableBuilder::build(const std::vector<TableService>& services,
+                                                 std::uint32_t serial) {
+  auto table = std::make_shared<Table>();
+  table->start(config_, serial);
+  table->services_.reserve(services.size());
+  ++round_;
+  made_ = 0;
+  for (const auto& entry : services) {
+    auto& part = parts_[entry.service->service];
+    const bool same = part.names != nullptr && part.from.service == entry.service &&
+                      part.from.stale == entry.stale && part.from.ips == entry.ips;
+    if (!same) {
+      part.from = entry;
+      part.names = names_of(entry, config_.ttl);
+      ++made_;
     }
+    part.round = round_;
+    table->put(entry.service->service, part.names);
   }
+  std::erase_if(parts_, [this](const auto& item) { return item.second.round != round_; });
+  return table;
 }
 
-// D2, D3. Where nothing balances a virtual IP, the name answers with the ready endpoints
-// themselves.
-void Table::add_cluster_set_ip(const MergedService& service, const std::vector<RecordPtr>& live,
-                               const std::string& name, std::uint32_t ttl) {
-  touch(name);
-  std::set<IpAddress> addresses;
-  for (const auto& ip : service.spec.ips) {
-    if (const auto address = IpAddress::parse(ip)) addresses.insert(*address);
+// <left>.<svc>.<ns>.svc.clusterset.local; names are found from the right.
+const Node* Table::find(std::string_view name) const {
+  static const Node kEmpty;
+  if (const auto at = fixed_.find(name); at != fixed_.end()) return &at->second;
+  if (!name.ends_with(kServices)) return nullptr;
+  name.remove_suffix(kServices.size());
+  const auto ns_dot = name.rfind('.');
+  if (ns_dot == std::string_view::npos) {
+    return namespaces_.find(name) == namespaces_.end() ? nullptr : &kEmpty;
   }
-  if (addresses.empty()) {
-    for (const auto& record : live) {
-      for (const auto& endpoint : record->endpoints) {
-        if (endpoint.ready) addresses.insert(endpoint.addresses.begin(), endpoint.addresses.end());
-      }
-    }
-  }
-  for (const auto& address : addresses) add_address(name, address, ttl);
-  for (const auto& port : service.spec.ports) {
-    // An address of an endpoint is reached on the endpoint's own port.
-    const auto number = service.spec.ips.empty() ? endpoint_port(*live.front(), port) : port.port;
-    add_srv(name, number, name, ttl);
-    if (!port.name.empty()) {
-      add_srv(lower(fmt::format("_{}._{}.{}", port.name, port.protocol, name)), number, name, ttl);
-    }
-  }
+  if (ns_dot == 0) return nullptr;
+  const auto svc_dot = name.rfind('.', ns_dot - 1);
+  const bool bare = svc_dot == std::string_view::npos;
+  const auto service = services_.find(bare ? name : name.substr(svc_dot + 1));
+  if (service == services_.end()) return nullptr;
+  const auto node = service->second->find(bare ? std::string_view() : name.substr(0, svc_dot));
+  return node == service->second->end() ? nullptr : &node->second;
 }
 
 namespace {
 
+// What of a set goes into an answer: two runs of bytes, as it starts in its midst.
 struct Picked {
-  std::vector<std::span<const std::uint8_t>> records;
+  std::array<std::span<const std::uint8_t>, 2> runs;
+  std::size_t records = 0;
   bool truncated = false;
 };
 
 // All records if they fit. Else a part of an address set (every part of it is an answer, and old
 // resolvers never come back over TCP), or nothing and the TC bit for other types.
-void pick(const RecordSet& set, Type type, std::size_t room, unsigned rotate, Picked& out) {
-  const auto count = set.records.size();
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto& one = set.records[(i + rotate) % count];
-    if (size + one.size() > room) {
-      const bool addresses = type == Type::kA || type == Type::kAaaa;
-      if (!addresses || i == 0) {
-        out.records.clear();
-        out.truncated = true;
-      }
-      return;
-    }
-    size += one.size();
-    out.records.emplace_back(one);
-  }
+Picked pick(const RecordSet& set, Type type, std::size_t room, unsigned rotate) {
+  const auto count = set.size();
+  const auto first = rotate % count;
+  const auto all = set.slice(0, count).size();
+  if (all <= room) return {{set.slice(first, count), set.slice(0, first)}, count, false};
+  const auto one = set.begin_of(1);
+  const auto fit = room / one;  // records of an address set are all of one size
+  if ((type != Type::kA && type != Type::kAaaa) || fit == 0) return {{}, 0, true};
+  const auto end = std::min(count, first + fit);
+  return {{set.slice(first, end), set.slice(0, fit - (end - first))}, fit, false};
 }
 
 }  // namespace
@@ -219,28 +155,25 @@ std::size_t Table::answer(const Query& query, std::size_t limit, unsigned rotate
   if (type == Type::kAxfr || type == Type::kIxfr) return refuse(Rcode::kRefused);
   if (!ready_) return refuse(Rcode::kServFail);
 
-  const auto found = names_.find(query.name);
+  const auto* found = find(query.name);
   const RecordSet* set = nullptr;
   auto answered = type;
-  if (found != names_.end()) {
-    if (type == Type::kAny && !found->second.empty()) {  // RFC 8482: one set is enough
-      answered = found->second.begin()->first;
-    }
-    if (const auto at = found->second.find(answered); at != found->second.end()) set = &at->second;
+  if (found != nullptr) {
+    if (type == Type::kAny && !found->empty()) answered = found->begin()->first;  // RFC 8482
+    if (const auto at = found->find(answered); at != found->end()) set = &at->second;
   }
   if (set == nullptr) {
-    response.rcode = found == names_.end() ? Rcode::kNxDomain : Rcode::kNoError;
+    response.rcode = found == nullptr ? Rcode::kNxDomain : Rcode::kNoError;
     const std::array<std::span<const std::uint8_t>, 1> authority = {negative_soa_};
     if (overhead(query) + negative_soa_.size() > limit) return finish({});
     response.authorities = 1;
     return finish(authority);
   }
-  Picked picked;
   const auto fixed = overhead(query);
-  pick(*set, answered, limit > fixed ? limit - fixed : 0, rotate, picked);
+  const auto picked = pick(*set, answered, limit > fixed ? limit - fixed : 0, rotate);
   response.truncated = picked.truncated;
-  response.answers = static_cast<std::uint16_t>(picked.records.size());
-  return finish(picked.records);
+  response.answers = static_cast<std::uint16_t>(picked.records);
+  return finish(picked.runs);
 }
 
 }  // namespace cw::discovery::dns

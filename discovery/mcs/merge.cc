@@ -97,11 +97,34 @@ std::vector<std::string> MergedService::clusters() const {
   return {ids.begin(), ids.end()};
 }
 
-MergedService merge(std::vector<RecordPtr> records) {
-  CW_CHECK(!records.empty());
+const ServicePort* own_port(const ExportRecord& record, const ServicePort& merged) {
+  const ServicePort* same_number = nullptr;
+  for (const auto& port : record.ports) {
+    if (port.protocol != merged.protocol) continue;
+    if (port.name == merged.name) return &port;
+    if (port.port == merged.port) same_number = &port;
+  }
+  return same_number;
+}
+
+std::optional<std::uint16_t> endpoint_port(const ExportRecord& record, const ServicePort& merged) {
+  const auto* own = own_port(record, merged);
+  if (own == nullptr) return std::nullopt;
+  for (const auto& target : record.target_ports) {
+    if (target.name == own->name && target.protocol == own->protocol) return target.port;
+  }
+  return own->port;
+}
+
+void by_precedence(std::vector<RecordPtr>& records) {
   std::sort(records.begin(), records.end(), [](const RecordPtr& a, const RecordPtr& b) {
     return std::tie(a->exported_at, a->cluster) < std::tie(b->exported_at, b->cluster);
   });
+}
+
+MergedService merge(std::vector<RecordPtr> records) {
+  CW_CHECK(!records.empty());
+  by_precedence(records);
   MergedService out;
   const auto& winner = *records.front();
   out.service = winner.service;

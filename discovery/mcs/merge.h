@@ -33,6 +33,17 @@ struct MergedService {
   [[nodiscard]] const api::ExportRecord& winner() const { return *records.front(); }
 };
 
+// The number that endpoints of `record` listen on for a port of the merged service; nothing if that
+// cluster does not expose it (requirement "ports": traffic goes only to clusters that do). Ports
+// are the same if their names are; else if protocol and number are.
+[[nodiscard]] const api::ServicePort* own_port(const api::ExportRecord& record,
+                                               const api::ServicePort& merged);
+[[nodiscard]] std::optional<std::uint16_t> endpoint_port(const api::ExportRecord& record,
+                                                         const api::ServicePort& merged);
+
+// Oldest export first, ties by cluster id.
+void by_precedence(std::vector<RecordPtr>& records);
+
 // `records` are of one service, at most one a cluster, at least one.
 [[nodiscard]] MergedService merge(std::vector<RecordPtr> records);
 

@@ -22,7 +22,7 @@ std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers) {
 
 }  // namespace
 
-View view_of(const ViewInputs& inputs) {
+View view_of(const ViewInputs& inputs, const View& before) {
   View view;
   std::map<api::ObjectKey, std::vector<RecordPtr>> records;
   std::map<api::ObjectKey, std::set<std::string>> stale;
@@ -44,7 +44,12 @@ View view_of(const ViewInputs& inputs) {
       stale[record.service].insert(record.cluster);
   }
   for (auto& [key, list] : records) {
-    view.services.emplace(key, ClustersetService{merge(std::move(list)), std::move(stale[key])});
+    by_precedence(list);
+    const auto had = before.services.find(key);
+    auto merged = had != before.services.end() && had->second.merged->records == list
+                      ? had->second.merged
+                      : std::make_shared<const MergedService>(merge(std::move(list)));
+    view.services.emplace(key, ClustersetService{std::move(merged), std::move(stale[key])});
   }
   return view;
 }
@@ -53,25 +58,6 @@ std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {
   std::set<Prefix> out;
   for (const auto& [key, node] : nodes) out.insert(node->pod_cidrs.begin(), node->pod_cidrs.end());
   return {out.begin(), out.end()};
-}
-
-std::map<api::ObjectKey, api::ServiceImport> desired_imports(
-    const View& view, const Items<api::Namespace>& namespaces) {
-  std::map<api::ObjectKey, api::ServiceImport> out;
-  for (const auto& [key, service] : view.services) {
-    if (namespaces.count({"", key.ns}) == 0) continue;
-    api::ServiceImport object;
-    object.meta.key = key;
-    object.meta.labels = service.merged.winner().labels;
-    object.meta.annotations = service.merged.winner().annotations;
-    object.spec = service.merged.spec;
-    object.status.clusters = service.merged.clusters();
-    object.status.endpoint_slice_objects = "Absent";  // names answer with endpoints themselves
-    object.status.conditions = {
-        {"Ready", ConditionStatus::kTrue, "Ready", "its name resolves in this cluster", 0, {}}};
-    out.emplace(key, std::move(object));
-  }
-  return out;
 }
 
 std::vector<Condition> export_conditions(const api::ServiceExport& object,
@@ -90,10 +76,10 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
                      "NoConflicts", "no other cluster disagrees",
                      generation,    {}};
   const auto found = view.services.find(object.meta.key);
-  if (exported && found != view.services.end() && found->second.merged.conflict) {
+  if (exported && found != view.services.end() && found->second.merged->conflict) {
     conflict.status = ConditionStatus::kTrue;
-    conflict.reason = found->second.merged.conflict->reasons;
-    conflict.message = found->second.merged.conflict->message;
+    conflict.reason = found->second.merged->conflict->reasons;
+    conflict.message = found->second.merged->conflict->message;
   }
   return {std::move(valid), std::move(ready), std::move(conflict)};
 }

@@ -31,8 +31,8 @@ struct ViewInputs {
 };
 
 struct ClustersetService {
-  MergedService merged;
-  std::set<std::string> stale;  // exporters that are away
+  std::shared_ptr<const MergedService> merged;  // the same object while its records are
+  std::set<std::string> stale;                  // exporters that are away
 };
 
 struct View {
@@ -40,14 +40,11 @@ struct View {
   // Clusters whose records will be dropped, and when next; for a timer.
   std::optional<WallTime> next_drop;
 };
-[[nodiscard]] View view_of(const ViewInputs& inputs);
+// `before` saves merging again what did not change.
+[[nodiscard]] View view_of(const ViewInputs& inputs, const View& before = {});
 
 // Our own pod prefixes: what our exports' endpoints lie in.
 [[nodiscard]] std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes);
-
-// ServiceImports for the namespaces that exist here; status without lastTransition times.
-[[nodiscard]] std::map<api::ObjectKey, api::ServiceImport> desired_imports(
-    const View& view, const Items<api::Namespace>& namespaces);
 
 // The Valid, Ready and Conflict conditions of one of our ServiceExports.
 [[nodiscard]] std::vector<api::Condition> export_conditions(const api::ServiceExport& object,

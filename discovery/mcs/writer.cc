@@ -1,5 +1,7 @@
 #include "discovery/mcs/writer.h"
 
+#include <utility>
+
 namespace cw::discovery {
 
 using api::Kind;
@@ -18,110 +20,209 @@ bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::
 
 }  // namespace
 
-void ImportWriter::want(std::map<ObjectKey, api::ServiceImport> imports,
-                        std::map<ObjectKey, std::vector<api::Condition>> conditions) {
-  wanted_imports_ = std::move(imports);
-  wanted_conditions_ = std::move(conditions);
-  pass();
-}
-
-void ImportWriter::pass() {
-  if (!imports_.synced() || !exports_.synced()) return;
-  for (const auto& [key, wanted] : wanted_imports_) {
-    if (in_flight_.size() >= kInFlight) return;
-    (void)fix_import(key, wanted);
-  }
-  // ServiceImports are the controller's alone (KEP-1645): what nobody exports goes.
-  for (const auto& [key, object] : imports_.items()) {
-    if (in_flight_.size() >= kInFlight) return;
-    if (wanted_imports_.count(key) != 0 || in_flight_.count({Kind::kServiceImport, key}) != 0)
-      continue;
-    in_flight_[{Kind::kServiceImport, key}] = store_.remove(
-        Kind::kServiceImport, key, object->meta.resource_version,
-        [this, k = key](Result<> r) { finish(Kind::kServiceImport, k, r ? nullptr : &r.error()); });
-  }
-  for (const auto& [key, conditions] : wanted_conditions_) {
-    if (in_flight_.size() >= kInFlight) return;
-    if (const auto object = exports_.find(key); object != nullptr) fix_export(*object, conditions);
+template <typename T>
+void ObjectWriter::note(const std::map<ObjectKey, T>& wanted,
+                        const std::map<ObjectKey, std::shared_ptr<const T>>& have) {
+  for (const auto& [key, object] : wanted) todo_.emplace(T::kKind, key);
+  for (const auto& [key, object] : have) {
+    const bool mine = T::kKind == Kind::kServiceImport || ours(object->meta);
+    if (mine && wanted.count(key) == 0) todo_.emplace(T::kKind, key);
   }
 }
 
-void ImportWriter::write(Kind kind, const ObjectKey& key,
-                         const std::function<Handle(api::Store::WriteDone)>& start) {
-  in_flight_[{kind, key}] = start([this, kind, k = key](const Result<api::Object>& r) {
-    finish(kind, k, r ? nullptr : &r.error());
+void ObjectWriter::want(Desired desired, Conditions conditions) {
+  desired_ = std::move(desired);
+  conditions_ = std::move(conditions);
+  std::erase_if(lagging_, [this](const auto& item) {
+    return cached(item.first) != item.second.seen || loop_.now() - item.second.since > kMaxLag;
   });
+  todo_.clear();
+  note(desired_.services, caches_.services.items());
+  note(desired_.slices, caches_.slices.items());
+  note(desired_.imports, caches_.imports.items());
+  for (const auto& [key, wanted] : conditions_) todo_.emplace(Kind::kServiceExport, key);
+  pump();
 }
 
-bool ImportWriter::fix_import(const ObjectKey& key, const api::ServiceImport& wanted) {
-  if (in_flight_.count({Kind::kServiceImport, key}) != 0) return false;
-  const auto have = imports_.find(key);
+void ObjectWriter::stop() {
+  desired_ = {};
+  conditions_.clear();
+  todo_.clear();
+  in_flight_.clear();
+  lagging_.clear();
+}
+
+std::shared_ptr<const void> ObjectWriter::cached(const Id& id) const {
+  switch (id.first) {
+    case Kind::kService:
+      return caches_.services.find(id.second);
+    case Kind::kEndpointSlice:
+      return caches_.slices.find(id.second);
+    case Kind::kServiceImport:
+      return caches_.imports.find(id.second);
+    default:
+      return caches_.exports.find(id.second);
+  }
+}
+
+ObjectWriter::Step ObjectWriter::step_of(const Id& id) const {
+  switch (id.first) {
+    case Kind::kService:
+      return service_step(id.second);
+    case Kind::kEndpointSlice:
+      return slice_step(id.second);
+    case Kind::kServiceImport:
+      return import_step(id.second);
+    default:
+      return export_step(id.second);
+  }
+}
+
+ObjectWriter::Step ObjectWriter::service_step(const ObjectKey& key) const {
+  const auto have = caches_.services.find(key);
+  const auto wanted = desired_.services.find(key);
   if (have == nullptr) {
-    write(Kind::kServiceImport, key, [&](api::Store::WriteDone done) {
-      return store_.create({Kind::kServiceImport, key, "", api::encode(wanted)}, std::move(done));
-    });
-    return true;
+    if (wanted == desired_.services.end()) return {};
+    return {Step::What::kCreate, "", api::encode(wanted->second)};
+  }
+  if (!ours(have->meta)) return {};  // somebody's own of that name: said by the import's condition
+  if (wanted == desired_.services.end()) {
+    return {Step::What::kRemove, have->meta.resource_version, {}};
+  }
+  if (satisfies(*have, wanted->second)) return {};
+  return {Step::What::kUpdate, have->meta.resource_version,
+          api::encode(overlaid(*have, wanted->second))};
+}
+
+ObjectWriter::Step ObjectWriter::slice_step(const ObjectKey& key) const {
+  const auto have = caches_.slices.find(key);
+  const auto wanted = desired_.slices.find(key);
+  if (have == nullptr) {
+    if (wanted == desired_.slices.end()) return {};
+    return {Step::What::kCreate, "", api::encode(wanted->second)};
+  }
+  if (!ours(have->meta)) return {};
+  if (wanted == desired_.slices.end()) {
+    return {Step::What::kRemove, have->meta.resource_version, {}};
   }
   auto next = *have;
-  next.spec = wanted.spec;
-  next.spec.ips = have->spec.ips;  // allocated for the life of the import
-  next.meta.labels = wanted.meta.labels;
-  next.meta.annotations = wanted.meta.annotations;
-  if (!(next == *have)) {
-    write(Kind::kServiceImport, key, [&](api::Store::WriteDone done) {
-      return store_.update(
-          {Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
-          std::move(done));
-    });
-    return true;
+  for (const auto& [name, value] : wanted->second.meta.labels) next.meta.labels[name] = value;
+  next.endpoints = wanted->second.endpoints;
+  next.ports = wanted->second.ports;
+  if (next == *have) return {};
+  return {Step::What::kUpdate, have->meta.resource_version, api::encode(next)};
+}
+
+ObjectWriter::Step ObjectWriter::import_step(const ObjectKey& key) const {
+  const auto have = caches_.imports.find(key);
+  const auto wanted = desired_.imports.find(key);
+  if (have == nullptr) {
+    if (wanted == desired_.imports.end()) return {};
+    return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
-  next.status.clusters = wanted.status.clusters;
-  next.status.endpoint_slice_objects = wanted.status.endpoint_slice_objects;
-  auto conditions = wanted.status.conditions;
+  // ServiceImports are the controller's alone (KEP-1645): what nobody exports goes.
+  if (wanted == desired_.imports.end()) {
+    return {Step::What::kRemove, have->meta.resource_version, {}};
+  }
+  auto next = *have;
+  next.spec = wanted->second.spec;
+  next.meta.labels = wanted->second.meta.labels;
+  next.meta.annotations = wanted->second.meta.annotations;
+  if (!(next == *have)) {
+    return {Step::What::kUpdate, have->meta.resource_version, api::encode(next)};
+  }
+  next.status.clusters = wanted->second.status.clusters;
+  next.status.endpoint_slice_objects = wanted->second.status.endpoint_slice_objects;
+  auto conditions = wanted->second.status.conditions;
   for (auto& condition : conditions) condition.observed_generation = have->meta.generation;
   (void)merge_conditions(next.status.conditions, conditions, loop_.wall_now());
-  if (next == *have) return false;
-  write(Kind::kServiceImport, key, [&](api::Store::WriteDone done) {
-    return store_.update_status(
-        {Kind::kServiceImport, key, have->meta.resource_version, api::encode(next)},
-        std::move(done));
-  });
-  return true;
+  if (next == *have) return {};
+  return {Step::What::kStatus, have->meta.resource_version, api::encode(next)};
 }
 
-void ImportWriter::fix_export(const api::ServiceExport& object,
-                              const std::vector<api::Condition>& wanted) {
-  if (in_flight_.count({Kind::kServiceExport, object.meta.key}) != 0) return;
-  auto next = object;
-  if (!merge_conditions(next.status.conditions, wanted, loop_.wall_now())) return;
-  write(Kind::kServiceExport, object.meta.key, [&](api::Store::WriteDone done) {
-    return store_.update_status(
-        {Kind::kServiceExport, object.meta.key, object.meta.resource_version, api::encode(next)},
-        std::move(done));
-  });
+ObjectWriter::Step ObjectWriter::export_step(const ObjectKey& key) const {
+  const auto have = caches_.exports.find(key);
+  const auto wanted = conditions_.find(key);
+  if (have == nullptr || wanted == conditions_.end()) return {};
+  auto next = *have;
+  if (!merge_conditions(next.status.conditions, wanted->second, loop_.wall_now())) return {};
+  return {Step::What::kStatus, have->meta.resource_version, api::encode(next)};
 }
 
-void ImportWriter::finish(Kind kind, const ObjectKey& key, const Error* error) {
-  if (error != nullptr && error->code != Errc::kConflict && error->code != Errc::kNotFound &&
-      error->code != Errc::kExists) {
-    log_warn("write failed",
-             {{"kind", api::info(kind).name}, {"name", key.to_string()}, {"error", error->text}});
+void ObjectWriter::pump() {
+  while (in_flight_.size() < kInFlight && !todo_.empty()) {
+    const auto id = todo_.extract(todo_.begin()).value();
+    if (in_flight_.count(id) != 0 || lagging_.count(id) != 0) continue;
+    auto step = step_of(id);
+    if (step.what != Step::What::kNone) start(id, std::move(step));
   }
-  // The handle is this callback's own: it goes in the next turn, and so does the next look. After a
-  // success the cache may lag behind by a turn; a stale look ends in a conflict and is repeated.
-  const auto pause =
-      error == nullptr ? std::chrono::milliseconds(2) : std::chrono::milliseconds(300);
-  auto& timer = error == nullptr ? next_ : retry_;
-  auto done = std::make_shared<Handle>(loop_.after(std::chrono::milliseconds(1), [this, kind, key] {
-    in_flight_.erase({kind, key});
-  }));
-  if (!timer.active()) {
-    timer = loop_.after(pause, [this, &timer] {
-      timer.reset();
-      pass();
+}
+
+void ObjectWriter::start(const Id& id, Step step) {
+  ++writes_;
+  const auto [kind, key] = id;
+  const auto seen = cached(id);
+  if (step.what == Step::What::kRemove) {
+    in_flight_[id] = store_.remove(
+        kind, key, step.version, [this, id, v = step.version, seen](const Result<>& r) {
+          finish(id, v, seen, r ? Result<std::string>("") : fail(r.error()));
+        });
+    return;
+  }
+  auto done = [this, id, v = step.version, seen](const Result<api::Object>& r) {
+    finish(id, v, seen, r ? Result<std::string>(r->resource_version) : fail(r.error()));
+  };
+  api::Object object{kind, key, step.version, std::move(step.body)};
+  switch (step.what) {
+    case Step::What::kCreate:
+      in_flight_[id] = store_.create(std::move(object), std::move(done));
+      break;
+    case Step::What::kUpdate:
+      in_flight_[id] = store_.update(std::move(object), std::move(done));
+      break;
+    default:
+      in_flight_[id] = store_.update_status(std::move(object), std::move(done));
+  }
+}
+
+void ObjectWriter::finish(const Id& id_, const std::string& based_on_,
+                          const std::shared_ptr<const void>& seen_,
+                          const Result<std::string>& version) {
+  const Id id = id_;  // all belong to the handle's callback
+  const std::string based_on = based_on_;
+  const auto seen = seen_;
+  // The handle is this callback's own: it goes in the next turn.
+  if (const auto at = in_flight_.find(id); at != in_flight_.end()) {
+    done_.push_back(std::move(at->second));
+    in_flight_.erase(at);
+  }
+  if (!sweep_.active()) {
+    sweep_ = loop_.after(std::chrono::milliseconds(1), [this] {
+      sweep_.reset();
+      done_.clear();
+      pump();
     });
   }
-  in_flight_[{kind, key}] = Handle([done]() mutable { done.reset(); });
+  if (version) {
+    if (cached(id) != seen) {
+      todo_.insert(id);  // the event was faster
+    } else if (*version != based_on) {
+      lagging_[id] = {seen, loop_.now()};
+    }
+    return;
+  }
+  const auto& error = version.error();
+  if (error.code != Errc::kConflict && error.code != Errc::kNotFound &&
+      error.code != Errc::kExists) {
+    log_warn("write failed", {{"kind", api::info(id.first).name},
+                              {"name", id.second.to_string()},
+                              {"error", error.text}});
+  }
+  if (retry_.active()) return;
+  retry_ = loop_.after(std::chrono::milliseconds(300), [this] {
+    retry_.reset();
+    want(std::move(desired_), std::move(conditions_));
+  });
 }
 
 }  // namespace cw::discovery

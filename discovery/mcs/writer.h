@@ -1,45 +1,78 @@
-// Brings ServiceImports and the conditions of ServiceExports in the store to what is wanted: diff
-// against the caches, at most kInFlight writes at a time, a failed one again after a pause. Only
-// the holder of the discovery Lease has one.
+// Brings ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports in
+// the store to what is wanted: what differs from the caches waits in a queue, at most kInFlight
+// writes are under way, a failed one is tried again after a pause. Only the holder of the discovery
+// Lease has one. Objects that are not ours are never touched.
 #pragma once
 
 #include <map>
 #include <set>
 
 #include "api/store/informer.h"
-#include "discovery/mcs/view.h"
+#include "discovery/mcs/derived.h"
 
 namespace cw::discovery {
 
-class ImportWriter {
- public:
-  static constexpr std::size_t kInFlight = 32;
+struct Caches {
+  const api::Informer<api::ServiceImport>& imports;
+  const api::Informer<api::ServiceExport>& exports;
+  const api::Informer<api::Service>& services;
+  const api::Informer<api::EndpointSlice>& slices;
+};
 
-  ImportWriter(Loop& loop, api::Store& store, const api::Informer<api::ServiceImport>& imports,
-               const api::Informer<api::ServiceExport>& exports)
-      : loop_(loop), store_(store), imports_(imports), exports_(exports) {}
+class ObjectWriter {
+ public:
+  static constexpr std::size_t kInFlight = 64;
+  static constexpr Duration kMaxLag = std::chrono::seconds(2);  // then it is looked at anyway
+  using Conditions = std::map<api::ObjectKey, std::vector<api::Condition>>;
+
+  ObjectWriter(Loop& loop, api::Store& store, Caches caches)
+      : loop_(loop), store_(store), caches_(caches) {}
 
   // The whole wanted state; call again whenever it or a cache changed.
-  void want(std::map<api::ObjectKey, api::ServiceImport> imports,
-            std::map<api::ObjectKey, std::vector<api::Condition>> conditions);
+  void want(Desired desired, Conditions conditions);
+  void stop();  // another one writes now
+  [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
  private:
-  void pass();
-  void write(api::Kind kind, const api::ObjectKey& key,
-             const std::function<Handle(api::Store::WriteDone)>& start);
-  bool fix_import(const api::ObjectKey& key, const api::ServiceImport& wanted);
-  void fix_export(const api::ServiceExport& object, const std::vector<api::Condition>& wanted);
-  void finish(api::Kind kind, const api::ObjectKey& key, const Error* error);
+  using Id = std::pair<api::Kind, api::ObjectKey>;
+  // One thing to do; nothing: it is as wanted.
+  struct Step {
+    enum class What { kNone, kCreate, kUpdate, kStatus, kRemove } what = What::kNone;
+    std::string version;  // of the object it is based on
+    nlohmann::json body;
+  };
+  [[nodiscard]] Step step_of(const Id& id) const;
+  [[nodiscard]] Step import_step(const api::ObjectKey& key) const;
+  [[nodiscard]] Step service_step(const api::ObjectKey& key) const;
+  [[nodiscard]] Step slice_step(const api::ObjectKey& key) const;
+  [[nodiscard]] Step export_step(const api::ObjectKey& key) const;
+  [[nodiscard]] std::shared_ptr<const void> cached(const Id& id) const;
+  template <typename T>
+  void note(const std::map<api::ObjectKey, T>& wanted,
+            const std::map<api::ObjectKey, std::shared_ptr<const T>>& have);
+  void pump();
+  void start(const Id& id, Step step);
+  // `seen`: what the cache held when the write began; the event may come before the answer.
+  void finish(const Id& id, const std::string& based_on, const std::shared_ptr<const void>& seen,
+              const Result<std::string>& version);
 
   Loop& loop_;
   api::Store& store_;
-  const api::Informer<api::ServiceImport>& imports_;
-  const api::Informer<api::ServiceExport>& exports_;
-  std::map<api::ObjectKey, api::ServiceImport> wanted_imports_;
-  std::map<api::ObjectKey, std::vector<api::Condition>> wanted_conditions_;
-  std::map<std::pair<api::Kind, api::ObjectKey>, Handle> in_flight_;
+  Caches caches_;
+  Desired desired_;
+  Conditions conditions_;
+  std::set<Id> todo_;
+  std::map<Id, Handle> in_flight_;
+  // Written, but not yet seen: what the cache held then. The event is what looks again.
+  struct Lag {
+    std::shared_ptr<const void> seen;
+    TimePoint since;
+  };
+  std::map<Id, Lag> lagging_;
+  std::vector<Handle> done_;  // handles whose callbacks are over, until the next turn
+  Handle sweep_;
   Handle retry_;
-  Handle next_;
+  std::uint64_t writes_ = 0;
 };
 
 }  // namespace cw::discovery

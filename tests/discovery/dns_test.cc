@@ -199,7 +199,8 @@ class Zone : public testing::Test {
   }
   void build() {
     std::vector<dns::TableService> entries;
-    for (const auto& service : services) entries.push_back({&service, stale});
+    for (const auto& service : services)
+      entries.push_back({std::make_shared<MergedService>(service), stale, {}});
     table = dns::Table({5, 2, {*IpAddress::parse("10.1.0.53")}}, entries, 7);
   }
   Answer ask(const std::string& name, Type type, int udp_size = 0) {

@@ -46,7 +46,7 @@ TEST(Merge, Item18_TiesGoToTheLowerClusterId) {
   EXPECT_FALSE(merge({b, a}).headless());
 }
 
-TEST(Merge, PortsAreAUnionAndOrderIsNoConflict) {
+TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
   auto a = record("a", 1);
   auto b = record("b", 2);
   a->ports = {{"x", "TCP", "", 1, "a"}, {"y", "TCP", "", 2, ""}};
@@ -59,7 +59,7 @@ TEST(Merge, PortsAreAUnionAndOrderIsNoConflict) {
   EXPECT_EQ(merged.conflict->reasons, "PortConflict");
 }
 
-TEST(Merge, AnyOrderOfArrivalGivesTheSame) {
+TEST(Merge, Item2_AnyOrderOfArrivalGivesTheSame) {
   std::mt19937 random(1);
   for (int round = 0; round < 300; ++round) {
     std::vector<RecordPtr> records;
@@ -134,7 +134,7 @@ class ControllerTest : public testing::Test {
     if (controller == nullptr) {
       controller = std::make_unique<Controller>(
           loop, store, random,
-          ControllerConfig{"causeway-system", "me", {}, std::chrono::hours(24)},
+          ControllerConfig{"causeway-system", "me", {}, std::chrono::hours(24), derive, {}},
           [this](std::shared_ptr<const dns::Table> t) { table = std::move(t); });
     }
     loop.advance(std::chrono::seconds(3));
@@ -143,6 +143,7 @@ class ControllerTest : public testing::Test {
     held = store.must_get<api::ServiceExport>({"db", "pg"});
     return api::find_condition(held.status.conditions, type);
   }
+  bool derive = false;
   SimLoop loop;
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
@@ -202,6 +203,70 @@ TEST_F(ControllerTest, ASecondLookWritesNothing) {
   put_ns("other");
   loop.advance(std::chrono::milliseconds(100));
   EXPECT_EQ(store.take_log().find("ServiceImport"), std::string::npos);
+}
+
+TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
+  derive = true;
+  put_remote(false);
+  run();
+  const auto key = derived_key({"db", "pg"});
+  auto service = store.must_get<api::Service>(key);
+  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.conditions[0].reason,
+            "Pending");
+  service.spec.cluster_ips = {"10.96.0.9"};  // as an API server allocates
+  store.put(service);
+  run();
+  auto import = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(import.spec.ips, std::vector<std::string>{"10.96.0.9"});
+  EXPECT_EQ(import.status.conditions[0].status, ConditionStatus::kTrue);
+  EXPECT_EQ(import.status.conditions[0].observed_generation, import.meta.generation);
+  // Drift is mended; the address stays for the life of the import.
+  service = store.must_get<api::Service>(key);
+  service.spec.ports[0].port = 1;
+  store.put(service);
+  store.drop(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"});
+  run();
+  EXPECT_EQ(store.must_get<api::Service>(key).spec.ports[0].port, 5432);
+  EXPECT_EQ(store.must_get<api::Service>(key).spec.cluster_ips[0], "10.96.0.9");
+  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
+  run();
+  EXPECT_FALSE(store.has(api::Kind::kService, key));
+  EXPECT_FALSE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+}
+
+TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
+  derive = true;
+  put_remote(false);
+  run();
+  const api::ObjectKey slice{"db", derived_key({"db", "pg"}).name + "-west-4-0"};
+  EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
+  auto peer = store.must_get<api::ClusterPeer>({"", "west"});
+  peer.status.connected = false;
+  store.put(peer);
+  loop.advance(std::chrono::milliseconds(500));
+  EXPECT_FALSE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
+  peer = store.must_get<api::ClusterPeer>({"", "west"});
+  peer.status.connected = true;
+  store.put(peer);
+  loop.advance(std::chrono::milliseconds(500));
+  EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
+}
+
+TEST_F(ControllerTest, Item15_ARestartDuringTheOutageKeepsTheDeadline) {
+  put_remote();
+  run();
+  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  remote.status = {true, loop.wall_now()};
+  store.put(remote);
+  loop.advance(std::chrono::hours(20));
+  controller.reset();
+  run();
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  loop.advance(std::chrono::hours(5));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
 TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {

@@ -23,8 +23,7 @@ const dns::Table& table() {
                                    "",
                                    true});
     }
-    const auto merged = merge({record});
-    return dns::Table({}, {{&merged, {}}}, 1);
+    return dns::Table({}, {{std::make_shared<MergedService>(merge({record})), {}, {}}}, 1);
   }();
   return kTable;
 }

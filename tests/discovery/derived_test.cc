@@ -1,0 +1,311 @@
+// Derived Services and EndpointSlices; numbers are the requirements' (docs/protocol/dns.md).
+#include "discovery/mcs/derived.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "api/types/codec.h"
+
+namespace cw::discovery {
+namespace {
+
+using api::ConditionStatus;
+
+struct World {
+  Items<api::Namespace> namespaces;
+  Items<api::Service> services;
+  View view;
+  std::set<std::string> families = {"IPv4"};
+  std::vector<std::shared_ptr<api::ExportRecord>> records;
+  std::set<std::string> stale;
+
+  World() {
+    auto ns = std::make_shared<api::Namespace>();
+    ns->meta.key.name = "db";
+    namespaces[ns->meta.key] = ns;
+  }
+  api::ExportRecord& add(const std::string& cluster, std::vector<const char*> addresses) {
+    auto r = std::make_shared<api::ExportRecord>();
+    r->cluster = cluster;
+    r->service = {"db", "pg"};
+    r->exported_at = WallTime(std::chrono::seconds(records.size() + 1));
+    r->ports = {{"sql", "TCP", "", 5432, ""}};
+    r->target_ports = {{"sql", "TCP", "", 5433}};
+    r->ip_families = {"IPv4"};
+    for (const auto* text : addresses) {
+      const auto address = *IpAddress::parse(text);
+      std::string host = text;
+      std::replace(host.begin(), host.end(), '.', '-');
+      r->endpoints.push_back({{address}, host, "z1", true});
+    }
+    records.push_back(r);
+    return *r;
+  }
+  void allocate(std::vector<std::string> ips) {
+    auto service = std::make_shared<api::Service>();
+    service->meta.key = derived_key({"db", "pg"});
+    service->meta.labels = {{std::string(kManagedByLabel), std::string(kManagedBy)}};
+    service->spec.cluster_ips = std::move(ips);
+    services[service->meta.key] = service;
+  }
+  Desired desired(bool derive = true) {
+    std::vector<RecordPtr> list(records.begin(), records.end());
+    view.services[{"db", "pg"}] = {std::make_shared<MergedService>(merge(list)), stale};
+    return desired_objects({view, "east", namespaces, services, families, derive});
+  }
+};
+
+std::map<std::string, bool> ready_addresses(const Desired& desired) {
+  std::map<std::string, bool> out;
+  for (const auto& [key, slice] : desired.slices) {
+    for (const auto& endpoint : slice.endpoints)
+      for (const auto& address : endpoint.addresses) out[address.to_string()] = endpoint.is_ready();
+  }
+  return out;
+}
+
+TEST(Derived, Item14_OneSlicePerClusterAndFamilyWithTheLabels) {
+  World world;
+  world.add("east", {"10.1.0.5", "fd01::5"});
+  world.add("west", {"10.2.0.5"});
+  const auto out = world.desired();
+  ASSERT_EQ(out.slices.size(), 3U);
+  std::set<std::string> seen;
+  for (const auto& [key, slice] : out.slices) {
+    EXPECT_EQ(key.ns, "db");
+    EXPECT_EQ(slice.meta.labels.at("multicluster.kubernetes.io/service-name"), "pg");
+    EXPECT_EQ(slice.meta.labels.at("endpointslice.kubernetes.io/managed-by"),
+              "causeway.dev/discovery");
+    EXPECT_EQ(slice.meta.labels.at("kubernetes.io/service-name"), derived_key({"db", "pg"}).name);
+    seen.insert(slice.meta.labels.at("multicluster.kubernetes.io/source-cluster") + " " +
+                slice.address_type);
+    ASSERT_EQ(slice.ports.size(), 1U);
+    EXPECT_EQ(slice.ports[0].port, 5433);  // where the pods listen
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"east IPv4", "east IPv6", "west IPv4"}));
+}
+
+TEST(Derived, Item14_SlicesHoldAThousandEndpointsAtMost) {
+  World world;
+  auto& record = world.add("west", {});
+  for (std::uint8_t a = 0; a < 20; ++a) {
+    for (std::uint8_t b = 0; b < 250; ++b) {
+      record.endpoints.push_back({{IpAddress::v4({10, 2, a, b})}, "h", "", true});
+    }
+  }
+  const auto out = world.desired();
+  ASSERT_EQ(out.slices.size(), 5U);
+  for (const auto& [key, slice] : out.slices) EXPECT_EQ(slice.endpoints.size(), 1000U);
+}
+
+TEST(Derived, Item10_TheServiceHasNoSelectorAndThePortsOfAllClusters) {
+  World world;
+  world.add("east", {"10.1.0.5"});
+  world.add("west", {"10.2.0.5"}).ports.push_back({"metrics", "TCP", "", 9187, ""});
+  const auto out = world.desired();
+  ASSERT_EQ(out.services.size(), 1U);
+  const auto& spec = out.services.begin()->second.spec;
+  EXPECT_TRUE(spec.selector.empty());
+  EXPECT_EQ(spec.type, "ClusterIP");
+  ASSERT_EQ(spec.ports.size(), 2U);
+  EXPECT_EQ(spec.ports[1].name, "metrics");
+}
+
+// "Traffic to a port only to clusters exposing it": a slice lists its own cluster's ports.
+TEST(Derived, PortsAreStrictPerCluster) {
+  World world;
+  world.add("east", {"10.1.0.5"});
+  auto& west = world.add("west", {"10.2.0.5"});
+  west.ports = {{"pgsql", "TCP", "", 5432, ""}, {"metrics", "TCP", "", 9187, ""}};
+  west.target_ports = {{"pgsql", "TCP", "", 6000}, {"metrics", "TCP", "", 9187}};
+  const auto out = world.desired();
+  for (const auto& [key, slice] : out.slices) {
+    const bool east = slice.meta.labels.at(std::string(kSourceLabel)) == "east";
+    ASSERT_EQ(slice.ports.size(), east ? 1U : 2U);
+    // The same number under another name is the merged port (item "ports": name, then number).
+    EXPECT_EQ(slice.ports[0].name, "sql");
+    EXPECT_EQ(slice.ports[0].port, east ? 5433 : 6000);
+  }
+}
+
+TEST(Derived, Item9_AHeadlessServiceHasSlicesAndNoVip) {
+  World world;
+  world.add("west", {"10.2.0.5"}).headless = true;
+  const auto out = world.desired();
+  EXPECT_TRUE(out.services.empty());
+  ASSERT_EQ(out.slices.size(), 1U);
+  EXPECT_EQ(out.slices.begin()->second.meta.labels.count("kubernetes.io/service-name"), 0U);
+  const auto& import = out.imports.begin()->second;
+  EXPECT_EQ(import.spec.type, "Headless");
+  EXPECT_TRUE(import.spec.ips.empty());
+  EXPECT_EQ(import.status.conditions[0].status, ConditionStatus::kTrue);
+}
+
+TEST(Derived, Items10And11_TheImportHasTheServicesAddressesAndFamilies) {
+  World world;
+  world.add("west", {"10.2.0.5"});
+  EXPECT_EQ(world.desired().imports.begin()->second.status.conditions[0].reason, "Pending");
+  world.allocate({"fd00::9", "10.96.0.9"});
+  const auto import = world.desired().imports.begin()->second;
+  EXPECT_EQ(import.spec.ips, (std::vector<std::string>{"fd00::9", "10.96.0.9"}));
+  EXPECT_EQ(import.spec.ip_families, (std::vector<std::string>{"IPv6", "IPv4"}));
+  EXPECT_EQ(import.status.conditions[0].status, ConditionStatus::kTrue);
+}
+
+TEST(Derived, Item12_AFamilyThatPodsHereLackIsSaidAndDerivesNothing) {
+  World world;
+  world.add("west", {"fd02::5"}).ip_families = {"IPv6"};
+  const auto out = world.desired();
+  EXPECT_EQ(out.imports.begin()->second.status.conditions[0].reason, "IPFamilyNotSupported");
+  EXPECT_TRUE(out.services.empty());
+  EXPECT_TRUE(out.slices.empty());
+}
+
+TEST(Derived, Item13_TheStatusListsClustersAndSaysWhetherThereAreSlices) {
+  World world;
+  world.add("west", {"10.2.0.5"});
+  world.add("east", {"10.1.0.5"});
+  const auto on = world.desired().imports.begin()->second.status;
+  EXPECT_EQ(on.clusters, (std::vector<std::string>{"east", "west"}));
+  EXPECT_EQ(on.endpoint_slice_objects, "Present");
+  EXPECT_EQ(world.desired(false).imports.begin()->second.status.endpoint_slice_objects, "Absent");
+  EXPECT_TRUE(world.desired(false).slices.empty());
+}
+
+TEST(Derived, Item15_EndpointsOfAClusterThatIsAwayAreNotReady) {
+  World world;
+  world.add("east", {"10.1.0.5"});
+  world.add("west", {"10.2.0.5"});
+  world.stale = {"west"};
+  EXPECT_EQ(ready_addresses(world.desired()),
+            (std::map<std::string, bool>{{"10.1.0.5", true}, {"10.2.0.5", false}}));
+  world.stale = {};
+  EXPECT_TRUE(ready_addresses(world.desired()).at("10.2.0.5"));
+}
+
+TEST(Derived, PreferLocalThenTheOrderThenAll) {
+  World world;
+  auto& north = world.add("north", {"10.3.0.5"});
+  north.annotations = {{std::string(kPrefer), "local"}, {std::string(kFailover), "west, north"}};
+  auto& east = world.add("east", {"10.1.0.5"});
+  auto& west = world.add("west", {"10.2.0.5"});
+  const auto ready = [&] {
+    std::set<std::string> out;
+    for (const auto& [address, is] : ready_addresses(world.desired()))
+      if (is) out.insert(address);
+    return out;
+  };
+  EXPECT_EQ(ready(), std::set<std::string>{"10.1.0.5"});
+  east.endpoints[0].ready = false;
+  EXPECT_EQ(ready(), std::set<std::string>{"10.2.0.5"});
+  world.stale = {"west"};
+  EXPECT_EQ(ready(), std::set<std::string>{"10.3.0.5"});
+  west.endpoints.clear();
+  north.annotations.clear();
+  east.endpoints[0].ready = true;
+  EXPECT_EQ(ready(), (std::set<std::string>{"10.1.0.5", "10.3.0.5"}));
+}
+
+TEST(Derived, WhatTheApiServerFillsInIsNoDifference) {
+  World world;
+  world.add("west", {"10.2.0.5"});
+  const auto wanted = world.desired().services.begin()->second;
+  auto stored = wanted;
+  stored.spec.cluster_ips = {"10.96.0.9"};
+  stored.spec.internal_traffic_policy = "Cluster";
+  stored.meta.uid = "u";
+  EXPECT_TRUE(satisfies(stored, wanted));
+  stored.spec.ports[0].port = 1;
+  EXPECT_FALSE(satisfies(stored, wanted));
+  const auto mended = overlaid(stored, wanted);
+  EXPECT_EQ(mended.spec.cluster_ips, stored.spec.cluster_ips);
+  EXPECT_TRUE(satisfies(mended, wanted));
+}
+
+TEST(Derived, ServicesAndSlicesSurviveTheirCodec) {
+  World world;
+  world.add("west", {"10.2.0.5"}).session_affinity = "ClientIP";
+  const auto out = world.desired();
+  const auto service = api::decode<api::Service>(api::encode(out.services.begin()->second));
+  ASSERT_TRUE(service);
+  EXPECT_EQ(*service, out.services.begin()->second);
+  const auto slice = api::decode<api::EndpointSlice>(api::encode(out.slices.begin()->second));
+  ASSERT_TRUE(slice);
+  EXPECT_EQ(*slice, out.slices.begin()->second);
+}
+
+TEST(Derived, SomebodyElsesServiceOfThatNameIsNotOurs) {
+  World world;
+  world.add("west", {"10.2.0.5"});
+  world.allocate({"10.96.0.9"});
+  auto foreign = *world.services.begin()->second;
+  foreign.meta.labels.clear();
+  world.services.begin()->second = std::make_shared<api::Service>(foreign);
+  EXPECT_TRUE(world.desired().imports.begin()->second.spec.ips.empty());
+}
+
+// Items 2 and 16 to 18 over any number of clusters: what a cluster concludes does not depend on
+// which cluster it is, nor on the order of arrival.
+TEST(Derived, Items2And17_AllClustersComputeTheSameInAnyOrder) {
+  std::mt19937 random(7);
+  const auto pick = [&](unsigned n) { return random() % n; };
+  for (int round = 0; round < 200; ++round) {
+    World world;
+    for (unsigned i = 0; i < 1 + pick(8); ++i) {
+      auto& r = world.add("c" + std::to_string(i), {"10.1.0.5"});
+      r.exported_at = WallTime(std::chrono::seconds(pick(3)));
+      r.headless = pick(3) == 0;
+      r.session_affinity = pick(2) == 0 ? "None" : "ClientIP";
+      if (pick(2) == 0) r.session_affinity_timeout = static_cast<int>(pick(3)) + 1;
+      r.internal_traffic_policy = pick(2) == 0 ? "Cluster" : "Local";
+      r.traffic_distribution = pick(2) == 0 ? "" : "PreferClose";
+      if (pick(2) == 0) r.labels["a"] = std::to_string(pick(2));
+      if (pick(2) == 0) r.annotations[std::string(kPrefer)] = "local";
+      if (pick(2) == 0) r.ip_families = {"IPv4", "IPv6"};
+      for (unsigned p = 0; p < pick(4); ++p) {
+        r.ports.push_back({"p" + std::to_string(pick(3)), pick(2) == 0 ? "TCP" : "UDP", "",
+                           static_cast<std::uint16_t>(pick(4) + 1), ""});
+      }
+    }
+    const auto here = world.desired();
+    std::shuffle(world.records.begin(), world.records.end(), random);
+    const auto there = world.desired();
+    EXPECT_EQ(here.imports, there.imports);
+    EXPECT_EQ(here.services, there.services);
+    EXPECT_EQ(here.slices, there.slices);
+  }
+}
+
+// The table of conflicts, one row each: the oldest wins, and the reason is named.
+TEST(Derived, Item16_EachFieldHasItsReason) {
+  using Change = std::function<void(api::ExportRecord&)>;
+  const std::vector<std::pair<std::string, Change>> rows = {
+      {"PortConflict", [](auto& r) { r.ports[0].port = 1; }},
+      {"TypeConflict", [](auto& r) { r.headless = true; }},
+      {"SessionAffinityConflict", [](auto& r) { r.session_affinity = "ClientIP"; }},
+      {"SessionAffinityConfigConflict", [](auto& r) { r.session_affinity_timeout = 5; }},
+      {"InternalTrafficPolicyConflict", [](auto& r) { r.internal_traffic_policy = "Local"; }},
+      {"TrafficDistributionConflict", [](auto& r) { r.traffic_distribution = "PreferClose"; }},
+      {"LabelsConflict", [](auto& r) { r.labels["a"] = "b"; }},
+      {"AnnotationsConflict", [](auto& r) { r.annotations["a"] = "b"; }},
+      {"IPFamilyConflict", [](auto& r) { r.ip_families = {"IPv6"}; }},
+  };
+  for (const auto& [reason, change] : rows) {
+    World world;
+    world.add("west", {"10.2.0.5"});
+    const auto alone = world.desired().imports.begin()->second.spec;
+    change(world.add("east", {"10.1.0.5"}));
+    const auto both = world.desired();
+    const auto& merged = *world.view.services.begin()->second.merged;
+    ASSERT_TRUE(merged.conflict) << reason;
+    EXPECT_EQ(merged.conflict->reasons, reason);
+    EXPECT_NE(merged.conflict->message.find("1/2 clusters"), std::string::npos);
+    EXPECT_EQ(both.imports.begin()->second.spec, alone) << reason;
+  }
+}
+
+}  // namespace
+}  // namespace cw::discovery
