@@ -229,7 +229,7 @@ def test_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
 
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     east, west = joined
-    ping = east.pods[0].ping_for(west.pods[1], 60)
+    ping = east.pods[0].ping_for(west.pods[1], 150)
     install(east, "upgrade", **{"log.level": "debug"})
     level = east.get("-n", NAMESPACE, "cm", "causeway-gateway")["data"]["gateway.yaml"]
     assert "level: debug" in level
@@ -238,7 +238,7 @@ def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     wait_until(lambda: not ping.alive(), 5, "the ping ends")
     silence = longest_silence(ping.output())
     tell(f"upgrade and rollback under traffic: the longest silence was {silence * 1000:.0f} ms")
-    assert silence < 3
+    assert silence < 1.5
     wait_until_reached(east.pods, west.pods)
     assert sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming"
 
