@@ -34,7 +34,7 @@ int timeout_until(TimePoint at) {
 Control::Control(DeviceState& state) : state_(state), links_(watch_links()) { read_mtu(); }
 
 void Control::run() {
-  auto next = TimePoint::min();
+  TimePoint next{};  // at once
   while (!state_.ending()) {
     std::array<pollfd, 2> waiting{
         {{state_.wake_control.fd(), POLLIN, 0}, {links_.get(), POLLIN, 0}}};

@@ -304,7 +304,7 @@ TEST(Join, RandomMixesKeepEveryFlowsOrder) {
     for (const auto& p : input) want[port_of(p)].push_back(p);
     std::map<std::uint16_t, std::vector<Packet>> got;
     for (const auto& w : join(input)) {
-      for (auto& p : cut(w.vnet, w.bytes)) got[port_of(p)].push_back(std::move(p));
+      for (auto& p : cut(w.vnet, w.bytes, 2048, 128)) got[port_of(p)].push_back(std::move(p));
     }
     ASSERT_EQ(got, want) << round;
   }
