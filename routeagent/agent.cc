@@ -321,6 +321,7 @@ void Agent::judge(NodeInputs& inputs) {
     }
   }
   inputs.decided = decided_;
+  mover_.tick(loop_.now());  // whatever else happens, nothing is held for longer than its patience
   inputs.choices = chooser_.choices();
   inputs.held = mover_.held();
 }
@@ -335,8 +336,9 @@ void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
 }
 
 void Agent::spread() {
-  if (prober_ == nullptr) return;
-  for (const auto ordinal : mover_.take_urgent()) prober_->ask_now(target_name(ordinal));
+  for (const auto ordinal : mover_.take_urgent()) {
+    if (prober_ != nullptr) prober_->ask_now(target_name(ordinal));
+  }
   if (mover_.held().empty()) {
     handover_timer_.reset();
   } else if (!handover_timer_.active()) {
@@ -349,6 +351,7 @@ void Agent::spread() {
         numbers_->unconfirmed.add(static_cast<double>(mover_.unconfirmed() - unconfirmed));
       }
       if (last_ && mover_.held() != last_->held) return on_probe();
+      if (prober_ == nullptr) return;
       for (const auto from : mover_.handed_over_from()) prober_->ask_now(target_name(from));
     });
   }
