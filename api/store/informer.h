@@ -74,11 +74,14 @@ class Informer {
       if (error.code == Errc::kExpired) {
         timer_ = loop_.after(Duration::zero(), [this] { relist(); });
       } else {
+        if (opened_ && loop_.now() - *opened_ >= kStood) backoff_.reset();
         retry_later(error, [this] { start_watch(); });
       }
     };
-    // The pause goes on growing until something arrives: a watch may open only to break.
+    // The pause goes on growing until a watch stood or something came: it may open only to break.
+    opened_.reset();
     handler.on_open = [this] {
+      opened_ = loop_.now();
       if (became_available()) on_change_();
     };
     request_ = store_.watch(selector_, version_, std::move(handler));
@@ -143,7 +146,11 @@ class Informer {
   std::string last_error_;
   bool synced_ = false;
   bool available_ = false;
-  Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(30)};
+  // Ten seconds at most: a server that is back is asked soon, and the watches of 1,000 nodes still
+  // come spread (they go on from where they were and list nothing).
+  static constexpr auto kStood = std::chrono::seconds(10);
+  Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
+  std::optional<TimePoint> opened_;  // the last watch, by the server's answer
   Handle timer_;
   Handle request_;
 };

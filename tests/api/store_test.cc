@@ -231,8 +231,21 @@ TEST_F(InformerTest, KeepsWhatItKnowsWhileTheStoreIsAway) {
   EXPECT_EQ(informer.items().size(), 1U);
   loop_.advance(seconds(60));
   store_.available();
-  loop_.advance(seconds(31));
+  loop_.advance(seconds(11));
   EXPECT_TRUE(informer.available());
+}
+
+TEST_F(InformerTest, AWatchThatStoodMakesTheNextPauseShortAgain) {
+  Informer<Namespace> informer(loop_, store_, random_, [] {});
+  turn([&] { return informer.synced(); });
+  for (int outage = 0; outage < 2; ++outage) {
+    store_.unavailable({Errc::kUnavailable, "down"});
+    loop_.advance(outage == 0 ? seconds(60) : milliseconds(50));
+    EXPECT_FALSE(informer.available());
+    store_.available();
+    loop_.advance(outage == 0 ? seconds(25) : seconds(1));
+    EXPECT_TRUE(informer.available());
+  }
 }
 
 class LeaseTest : public MemoryFixture {
