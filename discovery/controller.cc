@@ -11,19 +11,39 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
       publish_(std::move(publish)),
       debounce_(loop, kQuiet, [this] { look(); }),
       properties_(loop, store, random, [this] { debounce_.poke(); }),
-      exports_(loop, store, random, [this] { debounce_.poke(); }),
+      exports_(loop, store, random,
+               [this] {
+                 debounce_.poke();
+                 export_events_.look(lease_.leader());
+               }),
       services_(loop, store, random, [this] { debounce_.poke(); }),
       slices_(loop, store, random, [this] { debounce_.poke(); }),
       nodes_(loop, store, random, [this] { debounce_.poke(); }),
       namespaces_(loop, store, random, [this] { debounce_.poke(); }),
       remote_(loop, store, random, [this] { debounce_.poke(); }),
       peers_(loop, store, random, [this] { debounce_.poke(); }),
-      imports_(loop, store, random, [this] { debounce_.poke(); }),
+      imports_(loop, store, random,
+               [this] {
+                 debounce_.poke();
+                 import_events_.look(lease_.leader());
+               }),
       book_(config_.export_namespaces),
       tables_(config_.table),
       writer_(loop, store, {imports_, exports_, services_, slices_}),
+      recorder_(loop, store, random, "causeway-discovery", config_.identity),
+      export_events_(loop, recorder_, exports_),
+      import_events_(loop, recorder_, imports_),
+      bad_exports_(loop, store, recorder_, api::Kind::kServiceExport, "Valid"),
       lease_(loop, store, random, {{config_.ns, "causeway-discovery"}, config_.identity},
-             [this](bool) { debounce_.poke(); }) {}
+             [this](bool leads) {
+               debounce_.poke();
+               export_events_.look(leads);
+               import_events_.look(leads);
+             }) {
+  exports_.set_on_bad([this](const auto& key, const Error& error) {
+    if (lease_.leader()) bad_exports_.report(key, error);
+  });
+}
 
 bool Controller::synced() const {
   return properties_.synced() && exports_.synced() && services_.synced() && slices_.synced() &&

@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "api/mcs/export_book.h"
+#include "api/store/bad_objects.h"
+#include "api/store/condition_events.h"
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
 #include "discovery/dns/table.h"
@@ -66,6 +68,10 @@ class Controller {
   std::vector<Prefix> cidrs_;
   Duration last_build_{};
   ObjectWriter writer_;
+  api::EventRecorder recorder_;
+  api::ConditionEvents<api::ServiceExport> export_events_;
+  api::ConditionEvents<api::ServiceImport> import_events_;
+  api::BadObjects bad_exports_;
   Handle drop_timer_;
   api::LeaseElector lease_;  // last: it calls back into all of the above
 };

@@ -35,6 +35,7 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
       : LocalStore(loop, random, static_cast<MemoryBackend&>(*this)) {}
   using MemoryBackend::fail_next;
   using MemoryBackend::take_log;
+  [[nodiscard]] bool keeps_events() const override { return true; }
 
   // For set-up: creates or replaces the object with its status, as somebody else would.
   template <typename T>

@@ -18,6 +18,7 @@ class KubeStore final : public Store {
   // `field_manager`: who the server's managedFields say wrote what, e.g. "causeway-gateway".
   KubeStore(Loop& loop, Random& random, Access access, std::string field_manager);
 
+  [[nodiscard]] bool keeps_events() const override { return true; }
   [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
   [[nodiscard]] Handle watch(const Selector& selector, const std::string& resource_version,
                              WatchHandler handler) override;

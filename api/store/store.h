@@ -60,6 +60,8 @@ class Store {
   using RemoveDone = std::function<void(Result<>)>;
 
   virtual ~Store() = default;
+  // Whether Events are worth writing: something shows them and forgets old ones.
+  [[nodiscard]] virtual bool keeps_events() const { return false; }
   [[nodiscard]] virtual Handle list(const Selector& selector, ListDone done) = 0;
   // Events after `resource_version`, in order, none lost; on_end(kExpired) if it is too old.
   [[nodiscard]] virtual Handle watch(const Selector& selector, const std::string& resource_version,

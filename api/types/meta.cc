@@ -14,7 +14,7 @@ namespace cw::api {
 namespace {
 
 constexpr std::string_view kOurs = "causeway.dev/v1alpha1";
-constexpr std::array<KindInfo, 13> kKinds = {{
+constexpr std::array<KindInfo, 14> kKinds = {{
     {Kind::kClusterPeer, "ClusterPeer", "clusterpeers", kOurs, false},
     {Kind::kGateway, "Gateway", "gateways", kOurs, false},
     {Kind::kRouteAgent, "RouteAgent", "routeagents", kOurs, false},
@@ -30,6 +30,7 @@ constexpr std::array<KindInfo, 13> kKinds = {{
     {Kind::kNamespace, "Namespace", "namespaces", "v1", false},
     {Kind::kSecret, "Secret", "secrets", "v1", true},
     {Kind::kLease, "Lease", "leases", "coordination.k8s.io/v1", true},
+    {Kind::kEvent, "Event", "events", "v1", true},
 }};
 
 }  // namespace

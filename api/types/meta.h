@@ -29,6 +29,7 @@ enum class Kind {
   kNamespace,
   kSecret,
   kLease,
+  kEvent,  // written, never read: api/store/events.h
 };
 
 struct KindInfo {

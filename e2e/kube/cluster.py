@@ -103,6 +103,14 @@ class Underlay:
         machine.run("sh", "-ec", f"ip addr add {address}/16 dev eth0; ip link set eth0 up; "
                                  "ip route add default via 172.30.0.1; "
                                  "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        machine.port = end
+
+    def cut(self, machine):
+        """The cable is out, as when a machine is lost; what runs on it runs on."""
+        self.machine.run("ip", "link", "set", machine.port, "down")
+
+    def mend(self, machine):
+        self.machine.run("ip", "link", "set", machine.port, "up")
 
     def remove(self):
         self.machine.remove()

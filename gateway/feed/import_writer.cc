@@ -19,7 +19,7 @@ namespace cw::gateway {
 using std::chrono::milliseconds;
 
 ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
-                           Presence& presence, Duration stale_after)
+                           Presence& presence, Duration stale_after, api::EventRecorder& events)
     : loop_(loop),
       store_(store),
       random_(random),
@@ -28,9 +28,17 @@ ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const 
       stale_after_(stale_after),
       look_(loop, milliseconds(10), [this] { pass(); }),
       look_at_some_(loop, milliseconds(1), [this] { pump(); }),
-      peers_(loop, store, random, [this] { look_.poke(); }),
+      peers_(loop, store, random,
+             [this] {
+               look_.poke();
+               events_.look(true);
+             }),
       namespaces_(loop, store, random, [this] { look_.poke(); }),
-      imports_(loop, store, random, [this] { look_.poke(); }) {}
+      imports_(loop, store, random, [this] { look_.poke(); }),
+      events_(loop, events, peers_),
+      bad_peers_(loop, store, events, api::Kind::kClusterPeer, "Accepted") {
+  peers_.set_on_bad([this](const auto& key, const Error& error) { bad_peers_.report(key, error); });
+}
 
 void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& service) {
   todo_.insert(import_key(cluster, service));

@@ -9,6 +9,8 @@
 #include <set>
 #include <string>
 
+#include "api/store/bad_objects.h"
+#include "api/store/condition_events.h"
 #include "api/store/informer.h"
 #include "api/types/cluster_peer.h"
 #include "api/types/namespace.h"
@@ -32,7 +34,7 @@ struct Presence {
 class ImportWriter {
  public:
   ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
-               Presence& presence, Duration stale_after);
+               Presence& presence, Duration stale_after, api::EventRecorder& events);
   ImportWriter(const ImportWriter&) = delete;
   ImportWriter& operator=(const ImportWriter&) = delete;
 
@@ -91,6 +93,8 @@ class ImportWriter {
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::Namespace> namespaces_;
   api::Informer<ImportedExport> imports_;
+  api::ConditionEvents<api::ClusterPeer> events_;
+  api::BadObjects bad_peers_;
 };
 
 }  // namespace cw::gateway

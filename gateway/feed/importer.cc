@@ -18,6 +18,7 @@ struct Importer::State {
         config(std::move(c)),
         intake(i),
         on_clusters(std::move(callback)),
+        events(l, s, r, "causeway-gateway", config.identity),
         elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
     resync = loop.every(config.resync, [this] {
       if (writer != nullptr) writer->look_at_all();
@@ -35,7 +36,7 @@ struct Importer::State {
     log_info(leads ? "imports are ours" : "imports are another gateway's",
              {{"lease", lease().key.to_string()}});
     writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence,
-                                                    config.stale_after)
+                                                    config.stale_after, events)
                    : nullptr;
   }
 
@@ -45,6 +46,7 @@ struct Importer::State {
   ImporterConfig config;
   Intake& intake;
   std::function<void()> on_clusters;
+  api::EventRecorder events;
   Presence presence;
   std::unique_ptr<ImportWriter> writer;  // while leading
   Handle resync;

@@ -3,9 +3,11 @@ on with what the earlier ones made, so that one pair of clusters serves them all
 
 import json
 import signal
+import textwrap
 import time
 
 import pytest
+import yaml
 
 from fabric.wait import stays_true, wait_until
 from kube.causeway import NAMESPACE, daemon_pids, install, uninstall, wait_until_reached
@@ -184,6 +186,27 @@ def test_a_watch_that_expired_lists_again(joined):
     east.kubectl("-n", "demo", "delete", "svcex/late", "svc/late")
 
 
+def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
+    east, west = joined
+    before = {pid for _, pid in daemon_pids(east, "causeway-routeagent")}
+    stays, lost = east.pods[0], east.nodes[1]
+    pings = [stays.ping_for(west.pods[0], 20), west.pods[1].ping_for(stays, 20)]
+    underlay.cut(lost)
+    try:
+        wait_until(lambda: not any(ping.alive() for ping in pings), 40, "the pings end", every=0.3)
+        assert west.pods[0].sees_us_as(stays) == west.pods[0].ip
+        assert not west.pods[0].sees_us_as(east.pods[1])
+    finally:
+        underlay.mend(lost)
+    silences = [longest_silence(ping.output()) * 1000 for ping in pings]
+    tell("a node lost: the longest silences of the other's pods were "
+         + " and ".join(f"{silence:.0f} ms" for silence in silences))
+    assert max(silences) < 1500
+    wait_until_reached(west.pods, east.pods)
+    wait_until_reached(east.pods, west.pods)
+    assert {pid for _, pid in daemon_pids(east, "causeway-routeagent")} == before
+
+
 @pytest.mark.parametrize("account, verbs", [
     ("causeway-routeagent", ["get secret/causeway-gateway-keys", "list secrets", "update gateways",
                              "create clusterpeers", "update nodes", "get configmaps",
@@ -224,7 +247,48 @@ def test_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
                     None)
     assert wait_until(refused, 20, "the peer is refused", every=0.3)["message"]
     assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
+    wait_until(lambda: events_of(east, "ClusterPeer", "east"), 10, "an event says so", every=0.3)
     east.kubectl("delete", "clusterpeer", "east")
+
+
+def events_of(cluster, kind, name):
+    """(type, reason, message) of the Events on an object."""
+    selector = f"involvedObject.kind={kind},involvedObject.name={name}"
+    return [(e["type"], e["reason"], e["message"])
+            for e in cluster.get("events", "-A", "--field-selector", selector)["items"]]
+
+
+def test_what_an_older_schema_let_in_is_said_and_the_schema_upgraded(joined):
+    """The definitions of a version that checked less, an object that today's refuse, then today's."""
+    east, west = joined
+    loose = [d for d in yaml.safe_load_all(crds()) if d["spec"]["names"]["kind"] == "ClusterPeer"][0]
+    spec = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["allowedCidrs"]["items"]["x-kubernetes-validations"]
+    east.apply(yaml.safe_dump(loose))
+    wrong = f"""
+        apiVersion: causeway.dev/v1alpha1
+        kind: ClusterPeer
+        metadata: {{name: wrong}}
+        spec: {{clusterId: wrong, gateways: [{{ordinal: 0, publicKey: "{'A' * 43}="}}],
+               allowedCidrs: [10.7.0.0/99]}}
+        """
+    wait_until(lambda: east.kubectl("apply", "-f", "-", stdin=textwrap.dedent(wrong), check=False
+                                    ).returncode == 0, 20, "the older schema takes it", every=0.5)
+    def said():
+        conditions = east.get("clusterpeers", "wrong").get("status", {}).get("conditions", [])
+        return next((c["message"] for c in conditions if c["type"] == "Accepted"
+                     and (c["status"], c["reason"]) == ("False", "Invalid")), None)
+    assert "allowedCidrs" in wait_until(said, 20, "a condition says what is wrong", every=0.3)
+    wait_until(lambda: any(reason == "Invalid" for _, reason, _ in
+                           events_of(east, "ClusterPeer", "wrong")), 10, "an event too", every=0.3)
+    assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
+    east.apply(crds())
+    other = textwrap.dedent(wrong.replace("wrong", "other"))
+    wait_until(lambda: "want a prefix" in east.kubectl(
+        "apply", "--dry-run=server", "-f", "-", stdin=other, check=False).stderr, 20,
+        "today's schema counts", every=0.5)
+    east.kubectl("delete", "clusterpeer", "wrong")
+    assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
 
 
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):

@@ -1,0 +1,59 @@
+// Kubernetes Events (core/v1 Event): what `kubectl describe` shows of an object beside its
+// conditions. Best effort and bounded: an Event that cannot be written is lost, the log and the
+// conditions stay. A store that keeps none (a folder of files) gets none. Loop thread only.
+#pragma once
+
+#include <list>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "api/store/store.h"
+#include "base/random.h"
+
+namespace cw::api {
+
+struct Note {
+  bool warning = false;
+  std::string reason;   // CamelCase
+  std::string message;  // one sentence
+  friend bool operator==(const Note&, const Note&) = default;
+};
+
+// What is worth telling when `before` became `after`: a condition went bad, is bad for another
+// reason, or is well again. Waiting ("Pending") and a good beginning are not. Pure.
+[[nodiscard]] std::vector<Note> notes_of(std::span<const Condition> before,
+                                         std::span<const Condition> after);
+
+class EventRecorder {
+ public:
+  static constexpr std::size_t kBurst = 25;                     // then one every
+  static constexpr Duration kRefill = std::chrono::seconds(5);  // this long
+  static constexpr Duration kRepeat = std::chrono::minutes(5);  // the same again
+  static constexpr std::size_t kMaxMessage = 1024;              // the API server's limit
+
+  // `component`: the program's name; `instance`: which of them, as the node or pod.
+  EventRecorder(Loop& loop, Store& store, Random& random, std::string component,
+                std::string instance);
+  EventRecorder(const EventRecorder&) = delete;
+  EventRecorder& operator=(const EventRecorder&) = delete;
+
+  void record(Kind kind, const ObjectMeta& about, const Note& note);
+
+ private:
+  [[nodiscard]] bool allowed(const std::string& what);
+
+  Loop& loop_;
+  Store& store_;
+  Random& random_;
+  std::string component_;
+  std::string instance_;
+  std::size_t tokens_ = kBurst;
+  TimePoint refilled_;
+  std::map<std::string, TimePoint> told_;  // what was said, and when
+  std::list<Handle> writes_;
+  std::vector<std::list<Handle>::iterator> over_;  // of them: they go with the next record()
+};
+
+}  // namespace cw::api
