@@ -84,9 +84,12 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
                                              tunnel::ProberHooks hooks) {
     return tunnel::Prober::open(raw->loop_, raw->random_, std::move(prober), std::move(hooks));
   };
+  const auto open_echo = [raw = app.get()](const Endpoint& local, const std::string& device) {
+    return tunnel::EchoServer::open(raw->loop_, local, device);
+  };
   app->daemon_ =
       std::make_unique<Daemon>(Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_,
-                                            *app->driver_, app->metrics_, open_prober},
+                                            *app->driver_, app->metrics_, open_prober, open_echo},
                                config, key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},

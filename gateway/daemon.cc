@@ -8,6 +8,7 @@
 #include "gateway/daemon_core.h"
 #include "gateway/identity.h"
 #include "netlink/owner.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::gateway {
 namespace {
@@ -154,11 +155,17 @@ void Daemon::keep_path() {
   PathInput input;
   input.link = config_.tunnel.interface;
   input.control_address = core_->control_address;
+  input.probe_address = core_->probe_address;
   input.own = world_->own_prefixes(config_.node);
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
     for (const auto& [ordinal, gateway] : remote.gateways) {
       input.remote_controls.insert(gateway.control_address);
+      input.remote_controls.insert(tunnel::probe_address(gateway.key, Family::kV4));
+      for (const auto family : {Family::kV4, Family::kV6}) {
+        input.through.emplace(tunnel::through_address(core_->public_key, gateway.key, family),
+                              tunnel::probe_address(gateway.key, family));
+      }
     }
   }
   auto desired = desired_path(input);
@@ -189,6 +196,10 @@ void Daemon::keep_probes() {
   for (const auto& address : *addresses) {
     if (address.link == config_.tunnel.interface && address.address == core_->control_address) {
       wanted.tunnel = {index_of(address.link), address.address};
+      wanted.echo.insert(*wanted.tunnel);
+    }
+    if (address.link == config_.tunnel.interface && address.address == core_->probe_address) {
+      wanted.echo.insert({index_of(address.link), address.address});
     }
     if (address.link == netlink::kVxlanLink && address.address.is_v6() &&
         address.address.is_link_local()) {

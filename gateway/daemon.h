@@ -34,6 +34,7 @@ struct Surroundings {
   tunnel::Driver& driver;
   Metrics& metrics;
   Probes::Open open_prober;
+  Probes::OpenEcho open_echo = {};
 };
 
 class Daemon {

@@ -4,6 +4,7 @@
 
 #include "gateway/claim_board.h"
 #include "gateway/daemon.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::gateway {
 
@@ -15,11 +16,12 @@ struct Daemon::Core {
         private_key(key),
         public_key(key.public_key()),
         control_address(tunnel::control_address(public_key)),
+        probe_address(tunnel::probe_address(public_key, Family::kV4)),
         tunnels(around.loop, around.driver, around.metrics,
                 {key, config.listen_port, config.keepalive, config.hold_down}),
         probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
                 control_address},
-               around.open_prober, std::move(in_tunnel), std::move(of_nodes)),
+               around.open_prober, around.open_echo, std::move(in_tunnel), std::move(of_nodes)),
         feed(around.loop, around.store, around.random, around.metrics,
              {self, config.ns, control_address, config.heartbeat, config.export_namespaces},
              on_clusters) {}
@@ -28,6 +30,7 @@ struct Daemon::Core {
   tunnel::Key private_key;
   tunnel::Key public_key;
   IpAddress control_address;
+  IpAddress probe_address;
   Paired paired;
   std::map<api::ObjectKey, Trouble> troubles;
   Tunnels tunnels;

@@ -13,10 +13,11 @@ void note(std::string& trouble, std::string text) {
 
 }  // namespace
 
-Probes::Probes(ProbesConfig config, Open open, tunnel::ProberHooks in_tunnel,
+Probes::Probes(ProbesConfig config, Open open, OpenEcho open_echo, tunnel::ProberHooks in_tunnel,
                tunnel::ProberHooks of_nodes)
     : config_(std::move(config)),
       open_(std::move(open)),
+      open_echo_(std::move(open_echo)),
       in_tunnel_(std::move(in_tunnel)),
       of_nodes_(std::move(of_nodes)) {}
 
@@ -27,6 +28,22 @@ void Probes::ask_now(const std::string& target) {
 void Probes::keep(const Wanted& wanted) {
   keep_tunnel(wanted);
   keep_nodes(wanted);
+  keep_echo(wanted);
+}
+
+void Probes::keep_echo(const Wanted& wanted) {
+  std::erase_if(echo_, [&](const auto& one) { return wanted.echo.count(one.first) == 0; });
+  std::string trouble;
+  for (const auto& place : wanted.echo) {
+    if (!open_echo_ || echo_.count(place) != 0) continue;
+    auto opened = open_echo_({place.address, netlink::kThroughPort}, config_.tunnel_link);
+    if (opened) {
+      echo_.emplace(place, std::move(*opened));
+    } else {
+      trouble = opened.error().context("echo in tunnels").text;
+    }
+  }
+  note(echo_trouble_, std::move(trouble));
 }
 
 void Probes::keep_tunnel(const Wanted& wanted) {
@@ -74,7 +91,7 @@ std::map<std::string, tunnel::ProbeView> Probes::views() const {
 
 std::vector<std::string> Probes::troubles() const {
   std::vector<std::string> all;
-  for (const auto* trouble : {&tunnel_trouble_, &nodes_trouble_}) {
+  for (const auto* trouble : {&tunnel_trouble_, &nodes_trouble_, &echo_trouble_}) {
     if (!trouble->empty()) all.push_back(*trouble);
   }
   return all;

@@ -1,17 +1,19 @@
-// The gateway's two probe sockets: one inside the tunnel, which probes all remote gateways and
-// answers them, and one on the node's VXLAN device, which answers the cluster's own nodes. Each is
-// opened when its device has the address, and again when the device was made anew. Loop thread
-// only.
+// The gateway's probe sockets: one inside the tunnel, which probes all remote gateways and answers
+// them, one on the node's VXLAN device, which answers the cluster's own nodes, and two (one a
+// family) inside the tunnel that send remote nodes' probes back to them. Each is opened when its
+// device has the address, and again when the device was made anew. Loop thread only.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "tunnel/probe/prober.h"
+#include "tunnel/probe/through_prober.h"
 
 namespace cw::gateway {
 
@@ -27,7 +29,7 @@ struct ProbesConfig {
 struct ProbePlace {
   std::uint32_t link = 0;
   IpAddress address;
-  friend bool operator==(const ProbePlace&, const ProbePlace&) = default;
+  friend auto operator<=>(const ProbePlace&, const ProbePlace&) = default;
 };
 
 class Probes {
@@ -35,14 +37,18 @@ class Probes {
   using Open = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
                                                                      tunnel::ProberHooks)>;
 
+  using OpenEcho = std::function<Result<std::unique_ptr<tunnel::EchoServer>>(
+      const Endpoint& local, const std::string& device)>;
+
   // The hooks of the socket inside the tunnel and of the one towards the nodes. None may call
   // keep() from within.
-  Probes(ProbesConfig config, Open open, tunnel::ProberHooks in_tunnel,
+  Probes(ProbesConfig config, Open open, OpenEcho open_echo, tunnel::ProberHooks in_tunnel,
          tunnel::ProberHooks of_nodes);
 
   struct Wanted {
     std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
     std::optional<ProbePlace> nodes;   // none: there is no VXLAN device
+    std::set<ProbePlace> echo;         // where remote nodes' probes through their gateways arrive
     std::optional<tunnel::ProbeKey> key;
     std::map<std::string, Endpoint> targets;
   };
@@ -56,9 +62,11 @@ class Probes {
  private:
   void keep_tunnel(const Wanted& wanted);
   void keep_nodes(const Wanted& wanted);
+  void keep_echo(const Wanted& wanted);
 
   ProbesConfig config_;
   Open open_;
+  OpenEcho open_echo_;
   tunnel::ProberHooks in_tunnel_;
   tunnel::ProberHooks of_nodes_;
   std::unique_ptr<tunnel::Prober> tunnel_;
@@ -68,6 +76,8 @@ class Probes {
   std::optional<tunnel::ProbeKey> nodes_key_;
   std::string tunnel_trouble_;
   std::string nodes_trouble_;
+  std::map<ProbePlace, std::unique_ptr<tunnel::EchoServer>> echo_;
+  std::string echo_trouble_;
 };
 
 }  // namespace cw::gateway

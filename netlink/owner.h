@@ -15,6 +15,10 @@ inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote 
 
 inline constexpr std::uint32_t kVxlanId = 17239;       // 0x4357, "CW"
 inline constexpr std::uint16_t kVxlanPort = 4799;      // UDP, between nodes of one cluster
+// UDP: probes through a gateway, from a node to a remote gateway's address inside the tunnels.
+inline constexpr std::uint16_t kThroughPort = 4795;
+// Those of IPv4 are between addresses of this range (tunnel/probe/through_address.h).
+inline constexpr std::string_view kThroughRange4 = "240.0.0.0/4";
 inline constexpr std::uint16_t kNodeProbePort = 4797;  // UDP on fe80::/64 of cw-vx
 inline constexpr std::uint16_t kNodeAskPort =
     4796;  // where nodes ask from: a gateway node has both

@@ -74,13 +74,15 @@ struct Agent::Numbers {
 };
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
-             Metrics& metrics, const Config& config, OpenProber open_prober)
+             Metrics& metrics, const Config& config, OpenProber open_prober,
+             Through::Open open_through)
     : loop_(loop),
       kernel_(kernel),
       config_(config),
       open_prober_(std::move(open_prober)),
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
+      through_(std::move(open_through), metrics, [this] { on_probe(); }),
       reconciler_(kernel),
       status_(loop, store, random, config.node),
       random_(random),
@@ -154,12 +156,22 @@ Result<NodeInputs> Agent::inputs() const {
   for (const auto& [key, gateway] : gateways_.items()) {
     const auto& spec = gateway->spec;
     if (const auto ip = underlay_of(spec.node, spec.node_ip)) {
-      in.gateways.push_back({spec.ordinal, spec.node, *ip});
+      const auto public_key = tunnel::Key::from_base64(spec.public_key);
+      in.gateways.push_back(
+          {spec.ordinal, spec.node, *ip, public_key ? std::optional(*public_key) : std::nullopt});
     }
   }
   for (const auto& [key, peer] : peers_.items()) {
     if (peer->spec.cluster_id == id->value) continue;  // not a remote one
-    in.remotes.push_back({peer->spec.cluster_id, peer->status.cidrs});
+    RemoteCluster remote{peer->spec.cluster_id, peer->status.cidrs, {}};
+    const auto take = [&](const api::PeerGateway& gateway) {
+      if (const auto parsed = tunnel::Key::from_base64(gateway.public_key)) {
+        remote.gateways.insert(*parsed);
+      }
+    };
+    for (const auto& gateway : peer->spec.gateways) take(gateway);
+    for (const auto& learned : peer->status.gateways) take(learned.gateway);
+    in.remotes.push_back(std::move(remote));
   }
   return in;
 }
@@ -195,6 +207,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     prober_link_ = 0;
   }
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
+  through_.keep(inputs, key);
 
   if (prober_ == nullptr || prober_key_ != key) {
     prober_.reset();
@@ -279,6 +292,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
         input.trouble = "has no tunnel device";
       }
     }
+    through_.add_to(input);
     for (const auto& node : inputs.others) {
       if (node.name == gateway.node) input.own_prefixes = node.pod_cidrs;
     }

@@ -19,6 +19,7 @@
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
 #include "routeagent/status.h"
+#include "routeagent/through.h"
 #include "tunnel/probe/prober.h"
 
 namespace cw::routeagent {
@@ -34,7 +35,7 @@ class Agent {
                                                                            tunnel::ProberHooks)>;
 
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
-        const Config& config, OpenProber open_prober);
+        const Config& config, OpenProber open_prober, Through::Open open_through = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
@@ -69,6 +70,7 @@ class Agent {
 
   Chooser chooser_;
   Mover mover_;
+  Through through_;
   Reconciler reconciler_;
   StatusWriter status_;
   std::optional<NodeInputs> last_;  // inputs of the last pass, for the fast path

@@ -34,6 +34,9 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // Nobody has a reason to probe a node; whoever does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
+      },
+      [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
+        return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       });
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;

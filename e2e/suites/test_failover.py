@@ -153,3 +153,60 @@ def test_a_dead_cluster_is_refused_at_once(own_world):
 def refusal(near, far):
     asked = near.pod.machine.run("ping", "-n", "-c", 1, "-W", 1, far.pod.ip, check=False)
     return asked.stdout + asked.stderr
+
+
+NOT_FORWARDING = {
+    # The route agent sets it again when it next looks; the fault is put back as fast.
+    "ip_forward=0": ("(while :; do echo 0 > /proc/sys/net/ipv4/ip_forward; sleep 0.01; done) "
+                     ">/dev/null 2>&1 & echo $!", "kill {said}; sysctl -qw net.ipv4.ip_forward=1"),
+    "a foreign drop": ("nft 'table inet foreign { chain forward { type filter hook forward "
+                       "priority 0; iifname cw-vx drop; iifname cw-wg drop; }; }'",
+                       "nft delete table inet foreign"),
+    "a drop of what comes back": ("nft 'table inet foreign { chain forward { type filter hook "
+                                  "forward priority 0; iifname cw-wg drop; }; }'",
+                                  "nft delete table inet foreign"),
+}
+
+
+@pytest.mark.parametrize("how", NOT_FORWARDING)
+def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
+    """Its process, its tunnels and all probes that end on it are fine."""
+    lost = east.carrier_to(west)
+    machine = east.cluster.gateway_nodes[lost].machine
+    session = Session(east.pod.machine, west.pod.ip)
+    forth, back = meter(east, west), meter(west, east)
+    put, heal = NOT_FORWARDING[how]
+    said = machine.sh(put).strip()
+    try:
+        wait_until(lambda: east.carrier_to(west) not in (None, lost), 10, "the other one carries")
+        time.sleep(1)
+        reports = forth.stop(), back.stop()
+        session.finish()
+        tell(f"{how}: east to west {reports[0]}; west to east {reports[1]}")
+        agent = east.store.get("RouteAgent", east.pod.node.name)
+        assert any(f"gateway {lost} does not forward" in chosen["reason"]
+                   for chosen in agent["status"]["chosen"])
+        assert max(report.outage_ms for report in reports) <= HARD_CAP_MS
+    finally:
+        machine.sh(heal.format(said=said))
+    wait_until(lambda: east.carrier_to(west) == lost, 20, "it carries again")
+
+
+def test_when_no_gateway_forwards_none_is_blamed(east, west):
+    """Nobody is better than the others: the home keeps its prefixes, and traffic flows again with
+    the first that is healed."""
+    home = east.carrier_to(west)
+    machines = [node.machine for node in east.cluster.gateway_nodes]
+    put, heal = NOT_FORWARDING["a foreign drop"]
+    for machine in machines:
+        machine.sh(put)
+    try:
+        wait_until(lambda: not ping(east.pod.machine, west.pod.ip, timeout=0.2), 5, "all is dead")
+        time.sleep(2)
+        assert east.carrier_to(west) is not None
+    finally:
+        machines[1 - home].sh(heal)
+    wait_until(lambda: ping(east.pod.machine, west.pod.ip), 10, "the healed one carries")
+    assert east.carrier_to(west) == 1 - home
+    machines[home].sh(heal)
+    wait_until(lambda: east.carrier_to(west) == home, 20, "the home carries again")

@@ -127,13 +127,17 @@ class Pass {
   void address(const PathState& desired) {
     const auto addresses = kernel_.all_addresses();
     if (!read(addresses, "dump addresses")) return;
-    if (std::find(addresses->begin(), addresses->end(), desired.address) == addresses->end()) {
-      step(kernel_.replace_address(desired.address), "control address");
+    for (const auto& own : desired.addresses) {
+      if (std::find(addresses->begin(), addresses->end(), own) == addresses->end()) {
+        step(kernel_.replace_address(own), "address " + own.address.to_string());
+      }
     }
     for (const auto& other : *addresses) {
-      // A control address of another key (fd00::/8, /128): the ordinal's key was changed.
-      if (other.link != desired.link || other == desired.address || other.length != 128 ||
-          other.address.bytes()[0] != 0xfd) {
+      // An address of another key (fd00::/8 or 240/4, of full length): the ordinal's key changed.
+      const auto first = other.address.bytes()[0];
+      if (other.link != desired.link || desired.addresses.count(other) != 0 ||
+          other.length != other.address.bits() ||
+          !(other.address.is_v4() ? first >= 240 : first == 0xfd)) {
         continue;
       }
       step(kernel_.remove_address(other), "remove address " + other.address.to_string());

@@ -20,9 +20,12 @@ inline constexpr std::uint32_t kMainTable = 254;   // RT_TABLE_MAIN
 struct PathInput {
   std::string link;                     // the tunnel device
   IpAddress control_address;            // ours
-  std::set<IpAddress> remote_controls;  // of all remote gateways
-  std::set<Prefix> remotes;             // accepted prefixes of remote clusters
-  std::vector<Prefix> own;              // pod prefixes of this node
+  IpAddress probe_address;              // ours, IPv4 (tunnel/probe/through_address.h)
+  std::set<IpAddress> remote_controls;  // of all remote gateways: control and probe addresses
+  // What nodes send to, and whose address in the tunnels it stands for.
+  std::map<IpAddress, IpAddress> through;
+  std::set<Prefix> remotes;  // accepted prefixes of remote clusters
+  std::vector<Prefix> own;   // pod prefixes of this node
 };
 
 using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
@@ -30,7 +33,7 @@ using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
 struct PathState {
   std::string link;
   std::uint32_t mtu = kTunnelMtu;
-  netlink::Address address;
+  std::set<netlink::Address> addresses;
   std::map<RouteKey, netlink::Route> routes;
   std::set<netlink::Rule> rules;
   std::map<std::string, std::string> sysctls;  // path under /proc/sys/net -> value
@@ -41,8 +44,9 @@ struct PathState {
 [[nodiscard]] PathState desired_path(const PathInput& input);
 
 // What may reach the node's own stack from the tunnel: probes, the feed and ICMPv6 on the control
-// address, and the node's own pod prefixes. Nothing passes from tunnel to tunnel.
-[[nodiscard]] std::string nft_table(const std::string& link, const IpAddress& control,
-                                    const std::vector<Prefix>& own);
+// address, and the node's own pod prefixes. Nothing passes from tunnel to tunnel. Nodes' probes
+// through us are sent on from our own address, which the remote gateway takes from us only, to
+// ports that are nobody's, so that its answers cannot be taken for probes of its own nodes.
+[[nodiscard]] std::string nft_table(const PathInput& input);
 
 }  // namespace cw::gateway

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tunnel/probe/through_address.h"
+
 namespace cw::gateway {
 
 namespace {
@@ -60,6 +62,7 @@ tunnel::DeviceSpec desired_device(const DeviceInput& input) {
       peer.preshared_key = gateway.preshared_key;
       peer.keepalive_seconds = input.keepalive_seconds;
       peer.allowed_ips.insert(Prefix::host(gateway.control_address));
+      peer.allowed_ips.insert(Prefix::host(tunnel::probe_address(gateway.key, Family::kV4)));
       if (const auto at = input.endpoints.find({cluster, ordinal}); at != input.endpoints.end()) {
         peer.endpoint = at->second;
       }

@@ -11,11 +11,13 @@ namespace cw::routeagent {
 namespace {
 
 // Why `gateway` is not the first choice for `remote`; empty if nothing speaks against it.
-std::string objection(const GatewayInput& gateway, const std::string& remote, bool held) {
+std::string objection(const GatewayInput& gateway, const std::string& remote, bool blocked,
+                      bool held) {
   if (!gateway.usable) return fmt::format("gateway {} {}", gateway.ordinal, gateway.trouble);
   if (gateway.reaches.count(remote) == 0) {
     return fmt::format("gateway {} does not reach {}", gateway.ordinal, remote);
   }
+  if (blocked) return fmt::format("gateway {} does not forward to {}", gateway.ordinal, remote);
   if (gateway.draining) return fmt::format("gateway {} is draining", gateway.ordinal);
   if (held) return fmt::format("gateway {} came back and is in hold-down", gateway.ordinal);
   return {};
@@ -29,29 +31,43 @@ const GatewayInput* find(const std::vector<GatewayInput>& gateways, std::uint32_
 
 }  // namespace
 
+bool does_not_forward(const std::vector<GatewayInput>& gateways, const GatewayInput& gateway,
+                      const ChoiceKey& choice) {
+  return gateway.silent.count(choice) != 0 &&
+         std::any_of(gateways.begin(), gateways.end(), [&](const auto& other) {
+           return other.ordinal != gateway.ordinal && other.usable &&
+                  other.reaches.count(choice.cluster) != 0 && other.forwards.count(choice) != 0;
+         });
+}
+
 void Chooser::judge(const ChooseInput& input, TimePoint now) {
   std::map<StandingKey, Standing> next;
   for (const auto& remote : input.remotes) {
-    bool any_good = false;
-    for (const auto& gateway : input.gateways) {
-      const StandingKey key{remote, gateway.ordinal};
-      const auto before = standings_.find(key);
-      Standing standing = before == standings_.end() ? Standing{} : before->second;
-      const bool good = gateway.usable && !gateway.draining && gateway.reaches.count(remote) != 0;
-      if (good && !standing.good) {
-        standing.held = standing.ever_good;
-        standing.ever_good = true;
-        standing.good_since = now;
+    for (const auto& [family, prefix] : input.homed) {
+      const ChoiceKey choice{remote, family};
+      bool any_good = false;
+      for (const auto& gateway : input.gateways) {
+        const StandingKey key{choice, gateway.ordinal};
+        const auto before = standings_.find(key);
+        Standing standing = before == standings_.end() ? Standing{} : before->second;
+        const bool good = gateway.usable && !gateway.draining &&
+                          gateway.reaches.count(remote) != 0 &&
+                          !does_not_forward(input.gateways, gateway, choice);
+        if (good && !standing.good) {
+          standing.held = standing.ever_good;
+          standing.ever_good = true;
+          standing.good_since = now;
+        }
+        standing.good = good;
+        any_good = any_good || good;
+        next[key] = standing;
       }
-      standing.good = good;
-      any_good = any_good || good;
-      next[key] = standing;
-    }
-    if (any_good) continue;
-    // The cluster is lost altogether. Whoever comes back first must not keep the prefix for a whole
-    // hold-down: the remote side starts afresh too, and both must agree on the home.
-    for (auto& [key, standing] : next) {
-      if (key.cluster == remote) standing = Standing{};
+      if (any_good) continue;
+      // The cluster is lost altogether. Whoever comes back first must not keep the prefix for a
+      // whole hold-down: the remote side starts afresh too, and both must agree on the home.
+      for (auto& [key, standing] : next) {
+        if (key.choice == choice) standing = Standing{};
+      }
     }
   }
   standings_ = std::move(next);
@@ -63,8 +79,9 @@ bool Chooser::in_hold_down(const StandingKey& key, TimePoint now) const {
          now < at->second.good_since + hold_down_;
 }
 
-Choice Chooser::choice(const ChooseInput& input, const std::string& remote, const Prefix& prefix,
+Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
                        std::optional<std::uint32_t> current, TimePoint now) const {
+  const auto& remote = key.cluster;
   std::vector<api::GatewayView> views;
   for (const auto& gateway : input.gateways) {
     views.push_back({gateway.ordinal, gateway.usable, gateway.draining, gateway.own_prefixes});
@@ -72,21 +89,25 @@ Choice Chooser::choice(const ChooseInput& input, const std::string& remote, cons
   const auto order = api::home_order(input.cluster, prefix, views);
 
   std::optional<std::uint32_t> best;
-  int best_rank = 4;  // 0 good, 1 in hold-down, 2 draining, 3 answers
+  // 0 good, 1 in hold-down, 2 draining, 3 answers, 4 does not forward, 5 does not work
+  int best_rank = 5;
   std::vector<std::string> objections;
   std::vector<std::string> ahead;  // objections to those before the best
   for (const auto ordinal : order) {
     const auto* gateway = find(input.gateways, ordinal);
     if (gateway == nullptr) continue;
     // Who carries the traffic now is never moved away from because it came back lately.
-    const bool held = current != ordinal && in_hold_down({remote, ordinal}, now);
-    const auto against = objection(*gateway, remote, held);
+    const bool held = current != ordinal && in_hold_down({key, ordinal}, now);
+    const bool blocked = does_not_forward(input.gateways, *gateway, key);
+    const auto against = objection(*gateway, remote, blocked, held);
     const bool reaches = gateway->reaches.count(remote) != 0;
     const bool works = gateway->usable && reaches;
-    const int rank = works ? (gateway->draining ? 2
-                              : held            ? 1
-                                                : 0)
-                           : (gateway->answers && reaches ? 3 : 4);
+    int rank = 5;
+    if (works) {
+      rank = blocked ? 4 : gateway->draining ? 2 : held ? 1 : 0;
+    } else if (gateway->answers && reaches) {
+      rank = 3;
+    }
     if (rank < best_rank) {
       best_rank = rank;
       best = ordinal;
@@ -126,7 +147,7 @@ const std::map<ChoiceKey, Choice>& Chooser::update(const ChooseInput& input, Tim
       const ChoiceKey key{remote, family};
       const auto before = choices_.find(key);
       const auto current = before == choices_.end() ? std::nullopt : before->second.ordinal;
-      auto chosen = choice(input, remote, prefix, current, now);
+      auto chosen = choice(input, key, prefix, current, now);
       const bool same = before != choices_.end() && before->second.ordinal == chosen.ordinal;
       chosen.since = same ? before->second.since : wall;
       next.emplace(key, std::move(chosen));

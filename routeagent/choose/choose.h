@@ -18,22 +18,24 @@
 
 namespace cw::routeagent {
 
-// A gateway of this cluster as this node sees it now.
-struct GatewayInput {
-  std::uint32_t ordinal = 0;
-  bool usable = false;               // answers our probes and can forward
-  bool answers = false;              // does, but fell too lately to be usable (damping)
-  std::string trouble = "is down";   // why it is not usable, after "gateway N "
-  bool draining = false;             // by its own word
-  std::set<std::string> reaches;     // remote clusters it says it reaches
-  std::vector<Prefix> own_prefixes;  // its own node's pod prefixes
-};
-
 // Families are chosen apart: a node has one pod prefix in each, with a home of its own.
 struct ChoiceKey {
   std::string cluster;  // remote
   Family family = Family::kV4;
   friend auto operator<=>(const ChoiceKey&, const ChoiceKey&) = default;
+};
+
+// A gateway of this cluster as this node sees it now.
+struct GatewayInput {
+  std::uint32_t ordinal = 0;
+  bool usable = false;                // answers our probes and can forward
+  bool answers = false;               // does, but fell too lately to be usable (damping)
+  std::string trouble = "is down";    // why it is not usable, after "gateway N "
+  bool draining = false;              // by its own word
+  std::set<std::string> reaches;      // remote clusters it says it reaches
+  std::vector<Prefix> own_prefixes;   // its own node's pod prefixes
+  std::set<ChoiceKey> forwards = {};  // answers came through it (tunnel/probe/path_detector.h)
+  std::set<ChoiceKey> silent = {};    // none came through it; means something if they do elsewhere
 };
 
 struct Choice {
@@ -50,21 +52,28 @@ struct ChooseInput {
   std::vector<GatewayInput> gateways;
 };
 
+// Nothing comes through `gateway`, and it is its fault: it does through another one that works.
+// Where nothing comes through any, nobody is worse than the others.
+[[nodiscard]] bool does_not_forward(const std::vector<GatewayInput>& gateways,
+                                    const GatewayInput& gateway, const ChoiceKey& choice);
+
 class Chooser {
  public:
   explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}
 
   // The choices for `input`, one for each remote cluster and family. Order of preference: good
   // gateways in home order; then good ones in hold-down; then draining ones; then those that answer
-  // but fell too lately to be trusted; then whoever carried
-  // it last, if it is merely silent (a gateway that answers "I do not reach it" confirms the loss).
+  // but fell too lately to be trusted; then those through which nothing comes while it does through
+  // another; then whoever carried it last, if it is merely silent (a gateway that answers "I do not
+  // reach it" confirms the loss).
   const std::map<ChoiceKey, Choice>& update(const ChooseInput& input, TimePoint now, WallTime wall);
   [[nodiscard]] const std::map<ChoiceKey, Choice>& choices() const { return choices_; }
   // When a hold-down ends next, to update() again then.
   [[nodiscard]] std::optional<TimePoint> next_end(TimePoint now) const;
 
  private:
-  // One gateway's standing towards one remote cluster. Good: usable, reaching it, not draining.
+  // One gateway's standing towards one remote cluster and family. Good: usable, reaching it,
+  // forwarding to it, not draining.
   struct Standing {
     bool good = false;
     bool ever_good = false;
@@ -72,16 +81,15 @@ class Chooser {
     TimePoint good_since{};
   };
   struct StandingKey {
-    std::string cluster;
+    ChoiceKey choice;
     std::uint32_t ordinal = 0;
     friend auto operator<=>(const StandingKey&, const StandingKey&) = default;
   };
 
   void judge(const ChooseInput& input, TimePoint now);
   [[nodiscard]] bool in_hold_down(const StandingKey& key, TimePoint now) const;
-  [[nodiscard]] Choice choice(const ChooseInput& input, const std::string& remote,
-                              const Prefix& prefix, std::optional<std::uint32_t> current,
-                              TimePoint now) const;
+  [[nodiscard]] Choice choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
+                              std::optional<std::uint32_t> current, TimePoint now) const;
 
   Duration hold_down_;
   std::map<StandingKey, Standing> standings_;

@@ -10,6 +10,7 @@
 #include "routeagent/node/hold.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::routeagent {
 
@@ -83,6 +84,7 @@ class Builder {
     remote_prefixes();
     from_tunnel();
     to_remote();
+    through();
     rules();
     nft();
     return std::move(state_);
@@ -92,13 +94,11 @@ class Builder {
   void mistake(std::string text) { state_.mistakes.push_back(std::move(text)); }
 
   void device() {
-    auto underlay_mtu = in_.host.underlay_mtu;
-    if (underlay_mtu == 0) {
+    if (in_.host.underlay_mtu == 0) {
       mistake(fmt::format("no link has the node's underlay address {}; MTU 1500 is assumed",
                           in_.self.underlay.to_string()));
-      underlay_mtu = 1500;
     }
-    mtu_ = vxlan_mtu(underlay_mtu, in_.self.underlay.family(), in_.host.tunnel_mtu);
+    mtu_ = node_mtu(in_);
     const auto mac = vtep_mac(in_.self.underlay);
     const std::string name(kVxlanLink);
     state_.vxlan = {name, kVxlanId, kVxlanPort, in_.self.underlay, mtu_, mac};
@@ -217,6 +217,19 @@ class Builder {
     }
   }
 
+  // Probes through a gateway reach it by routes of their own, whichever is chosen.
+  void through() {
+    for (const auto& target : through_targets(in_)) {
+      Route route;
+      route.table = kToRemoteTable;
+      route.dst = Prefix::host(target.address);
+      route.link = kVxlanLink;
+      route.gateway = target.via;
+      route.prefer_src = in_.host.prefer_src.at(target.family);
+      put(std::move(route));
+    }
+  }
+
   void rules() {
     for (const auto family : {Family::kV4, Family::kV6}) {
       state_.rules.insert({family, kToRemotePriority, kToRemoteTable, {}});
@@ -288,6 +301,11 @@ std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32
   return std::max(kLeast, std::min(room, tunnel));
 }
 
+std::uint32_t node_mtu(const NodeInputs& inputs) {
+  const auto underlay = inputs.host.underlay_mtu == 0 ? 1500 : inputs.host.underlay_mtu;
+  return vxlan_mtu(underlay, inputs.self.underlay.family(), inputs.host.tunnel_mtu);
+}
+
 std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> remotes) {
   std::set<std::string> clusters;
   for (const auto& remote : remotes) clusters.insert(remote.id);
@@ -301,6 +319,29 @@ std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> re
     ids[{cluster, Family::kV6}] = kNexthopBase + 2 * slot + 1;
   }
   return ids;
+}
+
+std::vector<ThroughTarget> through_targets(const NodeInputs& inputs) {
+  constexpr std::size_t kMostGateways = 8;  // of a remote cluster
+  std::vector<ThroughTarget> targets;
+  for (const auto& gateway : inputs.gateways) {
+    const auto via = gateway_address(inputs, gateway);
+    if (!gateway.key || !via) continue;
+    for (const auto& remote : inputs.remotes) {
+      for (const auto family : {Family::kV4, Family::kV6}) {
+        const bool has = std::any_of(remote.prefixes.begin(), remote.prefixes.end(),
+                                     [&](const Prefix& p) { return p.family() == family; });
+        if (!has || inputs.host.prefer_src.count(family) == 0) continue;
+        std::size_t count = 0;
+        for (const auto& key : remote.gateways) {
+          if (++count > kMostGateways) break;
+          targets.push_back({gateway.ordinal, remote.id, family,
+                             tunnel::through_address(*gateway.key, key, family), *via});
+        }
+      }
+    }
+  }
+  return targets;
 }
 
 std::map<Family, Prefix> homed_prefixes(const NodeView& self) {

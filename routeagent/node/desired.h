@@ -11,6 +11,7 @@
 
 #include "routeagent/choose/choose.h"
 #include "routeagent/node/state.h"
+#include "tunnel/key.h"
 
 namespace cw::routeagent {
 
@@ -25,11 +26,13 @@ struct LocalGateway {
   std::uint32_t ordinal = 0;
   std::string node;
   IpAddress node_ip;
+  std::optional<tunnel::Key> key = {};  // none: it has not said
 };
 
 struct RemoteCluster {
   std::string id;
   std::vector<Prefix> prefixes;  // claimed by it and accepted
+  std::set<tunnel::Key> gateways = {};
 };
 
 // What this host's own links and addresses tell.
@@ -59,8 +62,24 @@ struct NodeInputs {
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
 
+// What is probed through which gateway, and the address that stands for it: every remote gateway (a
+// few a cluster) through every gateway on another node, in each family that both sides have and in
+// which this host has an address that the answer can come to.
+struct ThroughTarget {
+  std::uint32_t gateway = 0;
+  std::string cluster;
+  Family family = Family::kV4;
+  IpAddress address;
+  IpAddress via;  // the gateway's, on cw-vx
+  friend bool operator==(const ThroughTarget&, const ThroughTarget&) = default;
+};
+[[nodiscard]] std::vector<ThroughTarget> through_targets(const NodeInputs& inputs);
+
 // Only the nexthop objects of that state: what a change of gateway replaces.
 [[nodiscard]] std::map<std::uint32_t, netlink::Nexthop> desired_nexthops(const NodeInputs& inputs);
+
+// Of cw-vx: the largest packet that a pod here can send to a remote cluster.
+[[nodiscard]] std::uint32_t node_mtu(const NodeInputs& inputs);
 
 // The nexthop object ids of every cluster and family. They follow from the cluster ids alone, so
 // that a restarted agent finds its own objects again.

@@ -47,13 +47,17 @@ std::string both_sets(std::string_view name, const std::vector<T>& values) {
 // An earlier nat chain wins over every later masquerade, whoever made it: a packet's address is
 // translated once. The identity translation still counts as one.
 std::string exemption() {
-  return "\tchain snat-exemption {\n"
-         "\t\ttype nat hook postrouting priority srcnat - 10; policy accept;\n"
-         "\t\tip saddr @local4 ip daddr @remote4 snat ip to ip saddr\n"
-         "\t\tip saddr @remote4 ip daddr @local4 snat ip to ip saddr\n"
-         "\t\tip6 saddr @local6 ip6 daddr @remote6 snat ip6 to ip6 saddr\n"
-         "\t\tip6 saddr @remote6 ip6 daddr @local6 snat ip6 to ip6 saddr\n"
-         "\t}\n";
+  return fmt::format(
+      "\tchain snat-exemption {{\n"
+      "\t\ttype nat hook postrouting priority srcnat - 10; policy accept;\n"
+      "\t\tip saddr @local4 ip daddr @remote4 snat ip to ip saddr\n"
+      "\t\tip saddr @remote4 ip daddr @local4 snat ip to ip saddr\n"
+      "\t\tip6 saddr @local6 ip6 daddr @remote6 snat ip6 to ip6 saddr\n"
+      "\t\tip6 saddr @remote6 ip6 daddr @local6 snat ip6 to ip6 saddr\n"
+      "\t\toifname \"{0}\" udp dport {1} ip saddr @local4 ip daddr {2} snat ip to ip saddr\n"
+      "\t\toifname \"{0}\" udp dport {1} ip6 saddr @local6 snat ip6 to ip6 saddr\n"
+      "\t}}\n",
+      kVxlanLink, netlink::kThroughPort, netlink::kThroughRange4);
 }
 
 // SYN and SYN-ACK, both directions. The kernel only ever lowers the option.

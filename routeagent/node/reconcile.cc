@@ -263,8 +263,10 @@ PassReport Reconciler::apply(const NodeState& desired) {
               "remove neighbour " + address.to_string());
   }
   report.routes = static_cast<std::size_t>(
-      std::count_if(desired.routes.begin(), desired.routes.end(),
-                    [](const auto& entry) { return entry.first.first == kToRemoteTable; }));
+      std::count_if(desired.routes.begin(), desired.routes.end(), [](const auto& entry) {
+        // Without those of probes.
+        return entry.first.first == kToRemoteTable && entry.second.link.empty();
+      }));
   return report;
 }
 

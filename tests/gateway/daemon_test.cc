@@ -10,6 +10,7 @@
 #include "netlink/owner.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::gateway {
 namespace {
@@ -120,7 +121,9 @@ class GatewayStory : public ::testing::Test {
   }
   std::set<Prefix> carried(std::uint64_t key) {
     auto allowed = driver_.inner.device().peers.at(public_key(key)).allowed_ips;
-    allowed.erase(Prefix::host(tunnel::control_address(public_key(key))));
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      allowed.erase(Prefix::host(tunnel::probe_address(public_key(key), family)));
+    }
     return allowed;
   }
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
@@ -165,7 +168,7 @@ TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
 TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   put_west();
   start();
-  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 4U);
+  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 8U);
   ASSERT_EQ(tunnel_sight_->opened.size(), 1U);
   EXPECT_EQ(tunnel_sight_->opened[0].local.address, tunnel::control_address(public_key(1)));
   EXPECT_EQ(tunnel_sight_->targets.size(), 2U);
@@ -458,7 +461,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   EXPECT_TRUE(object().status.homed.empty() || object().status.homed.size() < 3);
   loop_.advance(milliseconds(200));
   EXPECT_TRUE(done);
-  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 4U) << "the data path stays";
+  EXPECT_EQ(kernel_.dump_routes(netlink::kTransitTable)->size(), 8U) << "the data path stays";
 }
 
 TEST_F(GatewayStory, AloneItDrainsShortly) {

@@ -114,6 +114,59 @@ TEST_F(ChooserStory, ADrainingGatewayIsTakenWhenNothingElseIsUsable) {
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "in home order among the draining";
 }
 
+TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
+  const ChoiceKey west{"west", Family::kV4};
+  choose();
+  nth(0).silent = {west};
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is known to be better";
+  nth(1).silent = {west};
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is better";
+  nth(2).forwards = {west};
+  const auto& choice = choose(seconds(1));
+  EXPECT_EQ(choice.ordinal, order_[2]);
+  EXPECT_EQ(choice.reason, "gateway " + std::to_string(order_[0]) +
+                               " does not forward to west; gateway " + std::to_string(order_[1]) +
+                               " does not forward to west");
+  // Who forwards again has a hold-down like anybody who came back.
+  nth(0).silent.clear();
+  nth(0).forwards = {west};
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
+  EXPECT_EQ(choose(minutes(2)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, ForwardingIsJudgedByClusterAndFamily) {
+  input_.homed[Family::kV6] = kPods6;
+  input_.remotes = {"north", "west"};
+  for (auto& gateway : input_.gateways) {
+    gateway.reaches = {"north", "west"};
+    gateway.forwards = {{"north", Family::kV4}, {"west", Family::kV4}, {"west", Family::kV6}};
+  }
+  nth(0).forwards.erase({"west", Family::kV4});
+  nth(0).silent = {{"west", Family::kV4}};
+  choose();
+  EXPECT_EQ(chooser_.choices().at({"north", Family::kV4}).ordinal, order_[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[1]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_of(kPods6)[0]);
+}
+
+TEST_F(ChooserStory, OneThatDoesNotForwardIsStillBetterThanOneThatIsDown) {
+  const ChoiceKey west{"west", Family::kV4};
+  choose();
+  nth(0).silent = {west};
+  nth(1).forwards = {west};
+  nth(1).usable = false;
+  nth(2).usable = false;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "who is down proves nothing";
+}
+
+TEST_F(ChooserStory, ADrainingGatewayThatForwardsIsBetterThanOneThatDoesNot) {
+  const ChoiceKey west{"west", Family::kV4};
+  nth(0).silent = nth(1).silent = {west};
+  nth(2).forwards = {west};
+  nth(2).draining = true;
+  EXPECT_EQ(choose().ordinal, order_[2]);
+}
+
 TEST_F(ChooserStory, WithNobodyTheReasonNamesEveryone) {
   nth(0).usable = nth(1).usable = false;
   nth(1).trouble = "has no tunnel device";

@@ -78,6 +78,16 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   EXPECT_EQ(mover_.unconfirmed(), 0U);
 }
 
+TEST_F(MoverStory, NothingIsHeldForACarrierThatDoesNotForward) {
+  choose(0);
+  (void)mover_.take_urgent();
+  input_.gateways[0].silent = {kWest};
+  input_.gateways[1].forwards = {kWest};
+  choose(1);
+  EXPECT_TRUE(mover_.held().empty());
+  EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
+}
+
 TEST_F(MoverStory, AnOldAnswerConfirmsNothing) {
   choose(0);
   tunnel::Probe old;

@@ -259,6 +259,50 @@ TEST(HostFacts, AreReadFromLinksAndAddresses) {
 }
 
 // The nft text is held whole. UPDATE_GOLDEN=1 rewrites the file; review the difference.
+NodeInputs with_keys(NodeInputs in) {
+  std::array<std::uint8_t, 32> bytes{};
+  for (auto& gateway : in.gateways) {
+    bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
+    gateway.key = tunnel::Key(bytes);
+  }
+  for (const std::uint8_t n : {std::uint8_t{7}, std::uint8_t{8}}) {
+    bytes[0] = n;
+    in.remotes.front().gateways.insert(tunnel::Key(bytes));
+  }
+  in.host.prefer_src = {{Family::kV4, ip("10.1.3.1")}, {Family::kV6, ip("fd01:3::1")}};
+  return in;
+}
+
+TEST(Through, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
+  const auto in = with_keys(cluster_seen_from("w0"));
+  const auto targets = through_targets(in);
+  EXPECT_EQ(targets.size(), 2U * 2 * 2);
+  const auto state = desired_state(in);
+  for (const auto& target : targets) {
+    const auto& way = state.routes.at({7487, Prefix::host(target.address)});
+    EXPECT_EQ(way.gateway, vtep_address(ip(target.gateway == 0 ? "10.0.0.1" : "10.0.0.2")));
+    EXPECT_EQ(way.prefer_src, in.host.prefer_src.at(target.family));
+  }
+}
+
+TEST(Through, OnAGatewayNodeOnlyTheOthersAreProbed) {
+  for (const auto& target : through_targets(with_keys(cluster_seen_from("g0")))) {
+    EXPECT_EQ(target.gateway, 1U);
+  }
+}
+
+TEST(Through, NothingIsProbedWithoutKeysOrAnAddressToAskFrom) {
+  auto in = with_keys(cluster_seen_from("w0"));
+  in.host.prefer_src.erase(Family::kV4);
+  for (const auto& target : through_targets(in)) EXPECT_EQ(target.family, Family::kV6);
+  in.host.prefer_src.clear();
+  EXPECT_TRUE(through_targets(in).empty());
+  EXPECT_TRUE(through_targets(cluster_seen_from("w0")).empty());
+  in = with_keys(cluster_seen_from("w0"));
+  in.remotes.front().prefixes = {net("10.2.0.0/16")};
+  EXPECT_EQ(through_targets(in).size(), 4U) << "IPv4 only";
+}
+
 TEST(Nft, TableIsAsReviewed) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_up = true;

@@ -22,7 +22,9 @@ PathInput input(unsigned remotes = 3) {
   PathInput in;
   in.link = kLink;
   in.control_address = ip("fd12::1");
-  in.remote_controls = {ip("fd34::1"), ip("fd34::2")};
+  in.probe_address = ip("240.1.1.1");
+  in.remote_controls = {ip("fd34::1"), ip("fd34::2"), ip("241.2.2.2")};
+  in.through = {{ip("245.0.0.1"), ip("241.2.2.2")}, {ip("fd99::1"), ip("fd34::1")}};
   for (unsigned n = 0; n < remotes; ++n) in.remotes.insert(net(fmt::format("10.2.{}.0/24", n)));
   in.remotes.insert(net("fd00:2::/64"));
   in.own = {net("10.1.0.0/24"), net("fd00:1::/64")};
@@ -90,8 +92,9 @@ TEST(Path, MakesWhatTheDocumentSays) {
     EXPECT_EQ(route.link, kLink);
     transit.insert(route.dst.to_string());
   }
-  EXPECT_EQ(transit, (std::set<std::string>{"10.2.0.0/24", "fd00:2::/64"}));
-  EXPECT_EQ(kernel.dump_routes(kMainTable)->size(), 2U);
+  EXPECT_EQ(transit, (std::set<std::string>{"10.2.0.0/24", "241.2.2.2/32", "fd00:2::/64",
+                                            "fd34::1/128", "fd34::2/128"}));
+  EXPECT_EQ(kernel.dump_routes(kMainTable)->size(), 3U);
   EXPECT_EQ(kernel.dump_rules()->size(), 2U);
   EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
   EXPECT_EQ(*kernel.sysctl("ipv4/conf/cw-wg/rp_filter"), "2");
@@ -176,6 +179,8 @@ TEST(Path, GoesFromAnyStateToAnyOther) {
     if (dice() % 2 == 0) in.remote_controls.erase(ip("fd34::2"));
     if (dice() % 3 == 0) in.own.clear();
     if (dice() % 5 == 0) in.control_address = ip("fd12::2");
+    if (dice() % 5 == 0) in.probe_address = ip("250.1.1.1");
+    if (dice() % 5 == 0) in.through.clear();
     EXPECT_TRUE(reconciler.apply(desired_path(in)).errors.empty());
     FakeKernel fresh;
     add_tunnel(fresh);
@@ -226,14 +231,31 @@ TEST(Path, WithoutTheDeviceItSaysSo) {
 }
 
 TEST(NftTable, LetsInProbesTheFeedAndOwnPodsOnly) {
-  const auto text = nft_table("cw-wg", ip("fd12::1"),
-                              {net("10.1.0.0/24"), net("10.1.0.0/16"), net("fd00:1::/64")});
+  auto in = input();
+  in.own = {net("10.1.0.0/24"), net("10.1.0.0/16"), net("fd00:1::/64")};
+  const auto text = nft_table(in);
   EXPECT_NE(text.find("ip6 daddr fd12::1 udp dport 4797 accept"), std::string::npos);
   EXPECT_NE(text.find("ip6 daddr fd12::1 tcp dport 4798 accept"), std::string::npos);
   EXPECT_NE(text.find("ip daddr { 10.1.0.0/16 } accept"), std::string::npos) << text;
   EXPECT_NE(text.find("ip6 daddr { fd00:1::/64 } accept"), std::string::npos);
   EXPECT_NE(text.find("iifname \"cw-wg\" oifname \"cw-wg\" drop"), std::string::npos);
-  EXPECT_EQ(nft_table("cw-wg", ip("fd12::1"), {}).find("{  }"), std::string::npos);
+  in.own.clear();
+  in.through.clear();
+  EXPECT_EQ(nft_table(in).find("{  }"), std::string::npos);
+}
+
+TEST(NftTable, SendsNodesProbesOnFromItsOwnAddress) {
+  const auto text = nft_table(input());
+  EXPECT_NE(text.find("iifname \"cw-vx\" udp dport 4795 dnat ip to ip daddr map "
+                      "{ 245.0.0.1 : 241.2.2.2 }"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("dnat ip6 to ip6 daddr map { fd99::1 : fd34::1 }"), std::string::npos);
+  // Only what was translated: pods' own traffic to that port is not touched.
+  EXPECT_NE(text.find("oifname \"cw-wg\" udp dport 4795 ct status dnat meta nfproto ipv4 snat ip "
+                      "to 240.1.1.1:10000-65535"),
+            std::string::npos);
+  EXPECT_NE(text.find("ip daddr 240.1.1.1 udp dport 4795 accept"), std::string::npos);
 }
 
 }  // namespace

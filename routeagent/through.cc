@@ -1,0 +1,93 @@
+#include "routeagent/through.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "netlink/owner.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+const char* const kForwards = "causeway_routeagent_gateway_forwards";
+
+MetricLabels labels_of(const tunnel::PathKey& key) {
+  return {{"gateway", std::to_string(key.gateway)},
+          {"cluster", key.cluster},
+          {"family", key.family == Family::kV4 ? "ipv4" : "ipv6"}};
+}
+
+}  // namespace
+
+void Through::keep(const NodeInputs& inputs, const std::optional<tunnel::ProbeKey>& key) {
+  tunnel::ThroughProber::Paths paths;
+  std::map<std::uint32_t, std::size_t> each;
+  std::set<Family> families;
+  for (const auto& target : through_targets(inputs)) {
+    const tunnel::PathKey path{target.gateway, target.cluster, target.family};
+    if (paths[path].empty()) ++each[target.gateway];
+    paths[path].push_back(target.address);
+    families.insert(target.family);
+  }
+  tunnel::ThroughConfig config;
+  for (const auto family : families) config.local[family] = inputs.host.prefer_src.at(family);
+  config.port = netlink::kThroughPort;
+  config.path.full = node_mtu(inputs);
+  if (key) config.key = *key;
+  if (!open_ || !key || paths.empty()) {
+    prober_.reset();
+    seen_.clear();
+    trouble_.clear();
+    return show();
+  }
+  if (prober_ != nullptr && !(config == config_)) {
+    prober_.reset();
+    seen_.clear();
+  }
+  if (prober_ == nullptr) {
+    auto opened = open_(config, [this] {
+      seen_ = prober_->views();
+      show();
+      on_change_();
+    });
+    if (!opened) {
+      const auto text = opened.error().context("probe through gateways").text;
+      if (text != trouble_) log_warn("probes", {{"error", text}});
+      trouble_ = text;
+      return show();
+    }
+    prober_ = std::move(*opened);
+    config_ = config;
+    trouble_.clear();
+  }
+  std::size_t most = 0;
+  for (const auto& [gateway, count] : each) most = std::max(most, count);
+  prober_->set_paths(paths, tunnel::through_interval(inputs.others.size() + 1, most));
+  seen_ = prober_->views();
+  show();
+}
+
+void Through::add_to(GatewayInput& gateway) const {
+  for (const auto& [key, view] : seen_) {
+    if (key.gateway != gateway.ordinal) continue;
+    const ChoiceKey choice{key.cluster, key.family};
+    if (view.verdict == tunnel::PathVerdict::kForwards) gateway.forwards.insert(choice);
+    if (view.verdict == tunnel::PathVerdict::kSilent) gateway.silent.insert(choice);
+  }
+}
+
+void Through::show() {
+  std::set<tunnel::PathKey> now;
+  for (const auto& [key, view] : seen_) {
+    if (view.verdict == tunnel::PathVerdict::kUnknown) continue;
+    metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
+        .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);
+    now.insert(key);
+  }
+  for (const auto& key : shown_) {
+    if (now.count(key) == 0) metrics_.forget(kForwards, labels_of(key));
+  }
+  shown_ = std::move(now);
+}
+
+}  // namespace cw::routeagent

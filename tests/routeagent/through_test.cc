@@ -1,0 +1,130 @@
+// Probes through gateways as the agent uses them; the prober by hand.
+#include "routeagent/through.h"
+
+#include <gtest/gtest.h>
+
+#include "routeagent/node/vtep.h"
+
+namespace cw::routeagent {
+namespace {
+
+using std::chrono::milliseconds;
+using tunnel::PathVerdict;
+
+struct Hand {
+  tunnel::ThroughProber::Paths paths;
+  Duration interval{};
+  std::map<tunnel::PathKey, tunnel::PathView> views;
+  tunnel::ThroughConfig config;
+  tunnel::ThroughProber::OnChange on_change;
+  int opened = 0;
+  bool refuse = false;
+};
+
+class HandThrough final : public tunnel::ThroughProber {
+ public:
+  explicit HandThrough(std::shared_ptr<Hand> hand) : hand_(std::move(hand)) {}
+  void set_paths(const Paths& paths, Duration interval) override {
+    hand_->paths = paths;
+    hand_->interval = interval;
+  }
+  std::map<tunnel::PathKey, tunnel::PathView> views() const override { return hand_->views; }
+
+ private:
+  std::shared_ptr<Hand> hand_;
+};
+
+const ChoiceKey kWest{"west", Family::kV4};
+const tunnel::PathKey kThrough0{0, "west", Family::kV4};
+
+class ThroughStory : public ::testing::Test {
+ protected:
+  ThroughStory() {
+    std::array<std::uint8_t, 32> bytes{1};
+    inputs_.self = {"w0", *IpAddress::parse("10.0.0.3"), {*Prefix::parse("10.1.3.0/24")}};
+    inputs_.gateways = {{0, "g0", *IpAddress::parse("10.0.0.1"), tunnel::Key(bytes)}};
+    bytes[0] = 2;
+    inputs_.remotes = {{"west", {*Prefix::parse("10.2.0.0/16")}, {tunnel::Key(bytes)}}};
+    inputs_.host.underlay_mtu = 1500;
+    inputs_.host.prefer_src = {{Family::kV4, *IpAddress::parse("10.1.3.1")}};
+  }
+  void see(PathVerdict verdict) {
+    hand_->views[kThrough0] = {verdict, {}, milliseconds(3)};
+    hand_->on_change();
+  }
+  GatewayInput judged() {
+    GatewayInput gateway;
+    through_.add_to(gateway);
+    return gateway;
+  }
+
+  NodeInputs inputs_;
+  tunnel::ProbeKey key_{9};
+  std::shared_ptr<Hand> hand_ = std::make_shared<Hand>();
+  int changes_ = 0;
+  Metrics metrics_;
+  Through through_{[this](tunnel::ThroughConfig config, tunnel::ThroughProber::OnChange on_change)
+                       -> Result<std::unique_ptr<tunnel::ThroughProber>> {
+                     if (hand_->refuse) return fail(Errc::kUnavailable, "taken");
+                     ++hand_->opened;
+                     hand_->config = std::move(config);
+                     hand_->on_change = std::move(on_change);
+                     return std::make_unique<HandThrough>(hand_);
+                   },
+                   metrics_, [this] { ++changes_; }};
+};
+
+TEST_F(ThroughStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
+  through_.keep(inputs_, key_);
+  EXPECT_EQ(hand_->config.local, inputs_.host.prefer_src);
+  EXPECT_EQ(hand_->config.path.full, 1420U);
+  EXPECT_EQ(hand_->config.key, key_);
+  EXPECT_EQ(hand_->paths.size(), 1U);
+  EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
+  EXPECT_EQ(hand_->interval, milliseconds(200));
+  through_.keep(inputs_, key_);
+  EXPECT_EQ(hand_->opened, 1) << "what did not change goes on";
+  inputs_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
+  through_.keep(inputs_, key_);
+  EXPECT_EQ(hand_->opened, 2);
+}
+
+TEST_F(ThroughStory, ManyNodesAskSeldom) {
+  for (int n = 0; n < 999; ++n) inputs_.others.push_back({std::to_string(n), {}, {}});
+  through_.keep(inputs_, key_);
+  EXPECT_EQ(hand_->interval, milliseconds(2500));
+}
+
+TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
+  through_.keep(inputs_, key_);
+  EXPECT_TRUE(judged().forwards.empty());
+  see(PathVerdict::kForwards);
+  EXPECT_EQ(judged().forwards, std::set<ChoiceKey>{kWest});
+  const std::string series =
+      "causeway_routeagent_gateway_forwards{cluster=\"west\",family=\"ipv4\",gateway=\"0\"} ";
+  EXPECT_NE(metrics_.text().find(series + "1"), std::string::npos) << metrics_.text();
+  see(PathVerdict::kSilent);
+  EXPECT_EQ(judged().silent, std::set<ChoiceKey>{kWest});
+  EXPECT_NE(metrics_.text().find(series + "0"), std::string::npos);
+  EXPECT_EQ(changes_, 2);
+  inputs_.gateways.clear();
+  through_.keep(inputs_, key_);
+  EXPECT_TRUE(judged().silent.empty());
+  EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
+}
+
+TEST_F(ThroughStory, WithoutAKeyOrASocketNothingIsKnown) {
+  through_.keep(inputs_, std::nullopt);
+  EXPECT_EQ(hand_->opened, 0);
+  EXPECT_EQ(through_.trouble(), "");
+  hand_->refuse = true;
+  through_.keep(inputs_, key_);
+  EXPECT_NE(through_.trouble(), "");
+  hand_->refuse = false;
+  through_.keep(inputs_, key_);
+  EXPECT_EQ(through_.trouble(), "");
+  EXPECT_EQ(hand_->opened, 1);
+}
+
+}  // namespace
+}  // namespace cw::routeagent

@@ -1,0 +1,80 @@
+#include "tunnel/probe/echo.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace cw::tunnel {
+
+namespace {
+
+// 0 magic "CWE1" | 4 type | 5 zero 3 | 8 session 8 | 16 sequence 8 | 24 tag 16 | 40 zeros
+constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'E'},
+                                             std::byte{'1'}};
+constexpr std::byte kRequest{1};
+constexpr std::byte kReply{2};
+constexpr std::size_t kTagAt = 24;
+constexpr std::size_t kTag = 16;
+
+void put(std::span<std::byte> out, std::size_t at, std::uint64_t value) {
+  for (unsigned i = 0; i < 8; ++i) out[at + i] = static_cast<std::byte>(value >> (56 - 8 * i));
+}
+
+std::uint64_t get(std::span<const std::byte> in, std::size_t at) {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < 8; ++i) value = value << 8U | std::to_integer<std::uint64_t>(in[at + i]);
+  return value;
+}
+
+// Over the packet as a request, without its tag.
+std::array<std::byte, kTag> tag_of(std::vector<std::byte> packet, const ProbeKey& key) {
+  packet[4] = kRequest;
+  std::fill_n(packet.begin() + kTagAt, kTag, std::byte{0});
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  CW_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                reinterpret_cast<const unsigned char*>(packet.data()), packet.size(), digest.data(),
+                &size) != nullptr);
+  std::array<std::byte, kTag> tag{};
+  std::memcpy(tag.data(), digest.data(), tag.size());
+  return tag;
+}
+
+bool is_echo(std::span<const std::byte> packet, std::byte type) {
+  return packet.size() >= kEchoHeader && packet.size() <= kMaxEcho &&
+         std::equal(kMagic.begin(), kMagic.end(), packet.begin()) && packet[4] == type &&
+         packet[5] == std::byte{0} && packet[6] == std::byte{0} && packet[7] == std::byte{0};
+}
+
+}  // namespace
+
+std::vector<std::byte> echo_request(const Echo& echo, std::size_t size, const ProbeKey& key) {
+  std::vector<std::byte> out(std::clamp(size, kEchoHeader, kMaxEcho));
+  std::copy(kMagic.begin(), kMagic.end(), out.begin());
+  out[4] = kRequest;
+  put(out, 8, echo.session);
+  put(out, 16, echo.sequence);
+  const auto tag = tag_of(out, key);
+  std::copy(tag.begin(), tag.end(), out.begin() + kTagAt);
+  return out;
+}
+
+bool turn_into_reply(std::span<std::byte> packet) {
+  if (!is_echo(packet, kRequest)) return false;
+  packet[4] = kReply;
+  return true;
+}
+
+Result<Echo> parse_echo_reply(std::span<const std::byte> packet, const ProbeKey& key) {
+  if (!is_echo(packet, kReply)) return fail(Errc::kInvalid, "echo: not a reply");
+  const auto want = tag_of({packet.begin(), packet.end()}, key);
+  if (CRYPTO_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
+    return fail(Errc::kDenied, "echo: wrong key");
+  }
+  return Echo{get(packet, 8), get(packet, 16)};
+}
+
+}  // namespace cw::tunnel

@@ -1,0 +1,229 @@
+#include "tunnel/probe/through_prober.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "base/unique_fd.h"
+
+namespace cw::tunnel {
+
+namespace {
+
+constexpr int kMaxPerTurn = 256;  // datagrams read before other events get their turn
+constexpr Duration kTick = std::chrono::milliseconds(20);
+
+// IP and UDP headers.
+std::size_t overhead(Family family) { return family == Family::kV4 ? 28 : 48; }
+
+Result<UniqueFd> udp_socket(const Endpoint& local, const std::string& device) {
+  const auto family = local.address.is_v4() ? AF_INET : AF_INET6;
+  UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return fail(errno_error(errno, "echo socket"));
+  const int one = 1;
+  if (family == AF_INET6) {
+    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  }
+  // Never fragmented, and sent at its size whatever the kernel believes of the path. A kernel
+  // without it fragments: sizes then always pass, the verdict holds.
+  const int probe = IP_PMTUDISC_PROBE;
+  const int probe6 = IPV6_PMTUDISC_PROBE;
+  if (family == AF_INET) {
+    (void)::setsockopt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
+  } else {
+    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe6, sizeof probe6);
+  }
+  if (!device.empty() && ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.data(),
+                                      static_cast<socklen_t>(device.size())) != 0) {
+    return fail(Errc::kUnavailable, fmt::format("echo socket: no device {}", device));
+  }
+  sockaddr_storage at{};
+  const auto size = local.to_sockaddr(at);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
+    return fail(errno_error(errno, "echo socket " + local.to_string()));
+  }
+  return fd;
+}
+
+class UdpThroughProber final : public ThroughProber {
+ public:
+  UdpThroughProber(Loop& loop, Random& random, ThroughConfig config, OnChange on_change)
+      : loop_(loop),
+        random_(random),
+        config_(std::move(config)),
+        on_change_(std::move(on_change)),
+        session_(random.next()) {}
+
+  Result<> start() {
+    for (const auto& [family, address] : config_.local) {
+      auto fd = udp_socket({address, config_.port}, {});
+      if (!fd) return fail(fd.error());
+      auto& socket = sockets_[family];
+      socket.fd = std::move(*fd);
+      socket.readable = loop_.watch(socket.fd.get(), FdEvent::kRead,
+                                    [this, raw = socket.fd.get()] { receive(raw); });
+    }
+    return {};
+  }
+
+  void set_paths(const Paths& wanted, Duration interval) override {
+    std::erase_if(paths_, [&](const auto& one) { return wanted.count(one.first) == 0; });
+    by_address_.clear();
+    for (const auto& [key, addresses] : wanted) {
+      if (sockets_.count(key.family) == 0) continue;
+      auto config = config_.path;
+      config.interval = interval;
+      // Spread over the first interval, but for the first seconds, in which verdicts are awaited.
+      const auto spread =
+          static_cast<std::uint64_t>(std::min<Duration>(interval, std::chrono::seconds(1)).count());
+      const auto first =
+          loop_.now() + Duration(static_cast<Duration::rep>(random_.next() % spread));
+      const auto [at, added] = paths_.try_emplace(key, Path{{}, PathDetector(config, first), {}});
+      at->second.detector.set_interval(interval);
+      at->second.targets = addresses;
+      for (const auto& address : addresses) by_address_.emplace(address, key);
+    }
+    if (paths_.empty()) {
+      ticker_.reset();
+    } else if (!ticker_.active()) {
+      ticker_ = loop_.every(kTick, [this] { tick(); });
+    }
+  }
+
+  std::map<PathKey, PathView> views() const override {
+    std::map<PathKey, PathView> out;
+    for (const auto& [key, path] : paths_) out.emplace(key, view_of(path));
+    return out;
+  }
+
+ private:
+  struct Path {
+    std::vector<IpAddress> targets;
+    PathDetector detector;
+    PathView told;
+  };
+  struct Socket {
+    UniqueFd fd;
+    Handle readable;
+  };
+
+  static PathView view_of(const Path& path) {
+    return {path.detector.verdict(), path.detector.floor(), path.detector.rtt()};
+  }
+
+  void tick() {
+    const auto now = loop_.now();
+    std::set<std::uint32_t> suspects;
+    for (auto& [key, path] : paths_) {
+      const bool late = path.detector.late();
+      const auto send = path.detector.due(now, path.targets.size());
+      if (send) ask(key, path, *send);
+      if (!late && path.detector.late()) suspects.insert(key.gateway);
+    }
+    // One lost probe is a reason to look at everything through that gateway.
+    for (auto& [key, path] : paths_) {
+      if (suspects.count(key.gateway) != 0 && !path.detector.late()) path.detector.suspect(now);
+    }
+    tell();
+  }
+
+  void ask(const PathKey& key, const Path& path, const PathDetector::Send& send) {
+    const auto size = send.size - std::min(send.size, overhead(key.family));
+    const auto bytes = echo_request({session_, send.sequence}, size, config_.key);
+    sockaddr_storage to{};
+    const auto length = Endpoint{path.targets[send.target], config_.port}.to_sockaddr(to);
+    // A send that fails is a probe that is lost: the detector draws the conclusion.
+    (void)::sendto(sockets_.at(key.family).fd.get(), bytes.data(), bytes.size(), 0,
+                   reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(length));
+  }
+
+  void receive(int fd) {
+    std::array<std::byte, kMaxEcho> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    for (int i = 0; i < kMaxPerTurn; ++i) {
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const auto n = ::recvfrom(fd, buffer.data(), buffer.size(), 0,
+                                reinterpret_cast<sockaddr*>(&from), &size);
+      if (n < 0) break;
+      const auto source = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
+      const auto echo = parse_echo_reply({buffer.data(), static_cast<std::size_t>(n)}, config_.key);
+      if (!source || source->port != config_.port || !echo || echo->session != session_) continue;
+      const auto key = by_address_.find(source->address);
+      const auto path = key == by_address_.end() ? paths_.end() : paths_.find(key->second);
+      if (path != paths_.end()) (void)path->second.detector.on_reply(echo->sequence, loop_.now());
+    }
+    tell();
+  }
+
+  // After the paths were walked: the callback may call set_paths().
+  void tell() {
+    bool changed = false;
+    for (auto& [key, path] : paths_) {
+      const auto view = view_of(path);
+      changed = changed || !view.says_as(path.told);
+      path.told = view;
+    }
+    if (changed && on_change_) on_change_();
+  }
+
+  Loop& loop_;
+  Random& random_;
+  ThroughConfig config_;
+  OnChange on_change_;
+  std::uint64_t session_;
+  std::map<Family, Socket> sockets_;
+  std::map<PathKey, Path> paths_;
+  std::map<IpAddress, PathKey> by_address_;
+  Handle ticker_;
+};
+
+class UdpEchoServer final : public EchoServer {
+ public:
+  UdpEchoServer(Loop& loop, UniqueFd fd)
+      : fd_(std::move(fd)),
+        readable_(loop.watch(fd_.get(), FdEvent::kRead, [this] { receive(); })) {}
+
+ private:
+  void receive() const {
+    std::array<std::byte, kMaxEcho> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+    for (int i = 0; i < kMaxPerTurn; ++i) {
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const auto n = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
+                                reinterpret_cast<sockaddr*>(&from), &size);
+      if (n < 0) return;
+      const std::span packet(buffer.data(), static_cast<std::size_t>(n));
+      if (!turn_into_reply(packet)) continue;
+      (void)::sendto(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from),
+                     size);  // lost ones are what it is for
+    }
+  }
+
+  UniqueFd fd_;
+  Handle readable_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ThroughProber>> ThroughProber::open(Loop& loop, Random& random,
+                                                           ThroughConfig config,
+                                                           OnChange on_change) {
+  auto prober =
+      std::make_unique<UdpThroughProber>(loop, random, std::move(config), std::move(on_change));
+  if (auto ok = prober->start(); !ok) return fail(ok.error());
+  return prober;
+}
+
+Result<std::unique_ptr<EchoServer>> EchoServer::open(Loop& loop, const Endpoint& local,
+                                                     const std::string& device) {
+  auto fd = udp_socket(local, device);
+  if (!fd) return fail(fd.error());
+  return std::make_unique<UdpEchoServer>(loop, std::move(*fd));
+}
+
+}  // namespace cw::tunnel
