@@ -4,9 +4,21 @@
 
 #include <algorithm>
 
+#include "api/mcs/export_record.h"
 #include "gateway/identity.h"
 
 namespace cw::gateway {
+
+namespace {
+
+// Read-only caches of all Services of a cluster: what nobody reads here is not kept.
+void only_identity(api::ObjectMeta& meta) {
+  meta.uid = {};
+  meta.labels.clear();
+  meta.annotations.clear();
+}
+
+}  // namespace
 
 World::World(Loop& loop, api::Store& store, Random& random, const std::string& ns,
              const std::function<void()>& on_change)
@@ -17,7 +29,18 @@ World::World(Loop& loop, api::Store& store, Random& random, const std::string& n
       secrets(loop, store, random, on_change, ns),
       exports(loop, store, random, on_change),
       services(loop, store, random, on_change),
-      slices(loop, store, random, on_change) {}
+      slices(loop, store, random, on_change) {
+  exports.set_trim([](api::ServiceExport& object) { only_identity(object.meta); });
+  services.set_trim([](api::Service& object) { only_identity(object.meta); });
+  slices.set_trim([](api::EndpointSlice& object) {
+    std::erase_if(object.meta.labels,
+                  [](const auto& label) { return label.first != api::kServiceNameLabel; });
+    auto labels = std::move(object.meta.labels);
+    only_identity(object.meta);
+    object.meta.labels = std::move(labels);
+    for (auto& endpoint : object.endpoints) endpoint.node = {};
+  });
+}
 
 Result<std::string> World::cluster_id() const {
   const auto property = properties.find({"", std::string(api::kClusterIdProperty)});

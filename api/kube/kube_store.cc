@@ -6,6 +6,7 @@
 #include "api/kube/url.h"
 #include "api/kube/watch.h"
 #include "api/store/object.h"
+#include "base/memory.h"
 
 namespace cw::api::kube {
 
@@ -54,8 +55,8 @@ std::string user_agent(const std::string& field_manager) {
 
 struct KubeStore::Listing {
   Selector selector;
+  PageDone on_page;
   ListDone done;
-  List list;
   std::string token;
   int attempts = 0;
   Handle request;
@@ -76,8 +77,24 @@ KubeStore::KubeStore(Loop& loop, Random& random, Access access, std::string fiel
       client_(loop, std::move(access), user_agent(field_manager_)) {}
 
 Handle KubeStore::list(const Selector& selector, ListDone done) {
+  auto all = std::make_shared<std::vector<Object>>();
+  return list_pages(
+      selector,
+      [all](std::vector<Object> items, bool first) {
+        if (first) all->clear();
+        std::move(items.begin(), items.end(), std::back_inserter(*all));
+      },
+      [all, done = std::move(done)](Result<List> list) {
+        if (list) list->items = std::move(*all);
+        const auto call = done;  // it may drop the handle that owns this closure
+        call(std::move(list));
+      });
+}
+
+Handle KubeStore::list_pages(const Selector& selector, PageDone on_page, ListDone done) {
   auto listing = std::make_shared<Listing>();
   listing->selector = selector;
+  listing->on_page = std::move(on_page);
   listing->done = std::move(done);
   next_page(listing);
   return Handle([listing] { listing->request.reset(); });
@@ -93,8 +110,7 @@ void KubeStore::next_page(const std::shared_ptr<Listing>& listing) {
     const auto kind = self->selector.kind;
     if (!answer) return self->done(fail(std::move(answer.error())));
     if (answer->status == 410 && ++self->attempts < kListAttempts) {
-      self->list = {};  // the pages so far are of a version that is gone
-      self->token.clear();
+      self->token.clear();  // the pages so far are of a version that is gone
       return next_page(self);
     }
     if (answer->status != 200) {
@@ -104,12 +120,13 @@ void KubeStore::next_page(const std::shared_ptr<Listing>& listing) {
     auto page = parse_page(kind, answer->body);
     if (!page) return self->done(fail(std::move(page.error())));
     answer->body = {};
-    self->list.resource_version = page->list.resource_version;
-    std::move(page->list.items.begin(), page->list.items.end(),
-              std::back_inserter(self->list.items));
+    const bool first = self->token.empty();
     self->token = page->continue_token;
-    if (!self->token.empty()) return next_page(self);
-    self->done(std::move(self->list));
+    if (!self->token.empty()) next_page(self);  // while this one is read
+    self->on_page(std::exchange(page->list.items, {}), first);
+    if (!self->token.empty()) return;
+    if (!first) give_back_memory();  // the pages were large
+    self->done(std::move(page->list));
   });
 }
 

@@ -20,6 +20,8 @@ class KubeStore final : public Store {
 
   [[nodiscard]] bool keeps_events() const override { return true; }
   [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
+  [[nodiscard]] Handle list_pages(const Selector& selector, PageDone on_page,
+                                  ListDone done) override;
   [[nodiscard]] Handle watch(const Selector& selector, const std::string& resource_version,
                              WatchHandler handler) override;
   [[nodiscard]] Handle get(Kind kind, const ObjectKey& key, WriteDone done) override;

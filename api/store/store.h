@@ -11,6 +11,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/types/meta.h"
@@ -63,6 +64,17 @@ class Store {
   // Whether Events are worth writing: something shows them and forgets old ones.
   [[nodiscard]] virtual bool keeps_events() const { return false; }
   [[nodiscard]] virtual Handle list(const Selector& selector, ListDone done) = 0;
+  // In pieces, for who need not hold everything as JSON at once. With `first`, what came before
+  // does not count: it is the first page, or a version was lost on the way. `done` gets no items.
+  using PageDone = std::function<void(std::vector<Object> items, bool first)>;
+  [[nodiscard]] virtual Handle list_pages(const Selector& selector, PageDone on_page,
+                                          ListDone done) {
+    return list(selector, [page = std::move(on_page), over = std::move(done)](Result<List> all) {
+      const auto call = over;  // it may drop the handle that owns this closure
+      if (all) page(std::exchange(all->items, {}), true);
+      call(std::move(all));
+    });
+  }
   // Events after `resource_version`, in order, none lost; on_end(kExpired) if it is too old.
   [[nodiscard]] virtual Handle watch(const Selector& selector, const std::string& resource_version,
                                      WatchHandler handler) = 0;

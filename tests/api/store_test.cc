@@ -220,6 +220,22 @@ TEST_F(InformerTest, ListsAgainWhenItsVersionHasExpired) {
   turn([&] { return informer.items().size() == 1 && informer.find({"", "b"}) != nullptr; });
 }
 
+TEST_F(InformerTest, KeepsOnlyWhatItsOwnerReads) {
+  Namespace ns;
+  ns.meta.key.name = "a";
+  ns.meta.annotations = {{"long", "text"}};
+  store_.put(ns);
+  Informer<Namespace> informer(loop_, store_, random_, [] {});
+  informer.set_trim([](Namespace& object) { object.meta.annotations.clear(); });
+  turn([&] { return informer.synced(); });
+  EXPECT_TRUE(informer.find({"", "a"})->meta.annotations.empty());
+  ns.meta.annotations = {{"other", "text"}};
+  ns.meta.labels = {{"x", "y"}};
+  store_.put(ns);
+  turn([&] { return informer.find({"", "a"})->meta.labels.size() == 1; });
+  EXPECT_TRUE(informer.find({"", "a"})->meta.annotations.empty());
+}
+
 TEST_F(InformerTest, KeepsWhatItKnowsWhileTheStoreIsAway) {
   Namespace ns;
   ns.meta.key.name = "a";

@@ -249,7 +249,8 @@ TEST_F(ClientTest, PagesThatExpireAreReadFromTheStart) {
     ++lists;
     if (request.find("continue=") != std::string::npos) return http(410, "{}");
     if (lists == 1) {
-      return http(200, R"({"metadata":{"resourceVersion":"4","continue":"t"},"items":[]})");
+      return http(200, R"({"metadata":{"resourceVersion":"4","continue":"t"},)"
+                       R"("items":[{"metadata":{"name":"gone","resourceVersion":"3"}}]})");
     }
     return http(200, kList);
   });

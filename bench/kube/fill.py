@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""Makes many exported Services, with their EndpointSlices, and as many RemoteExports of a cluster "west",
+in the API server of a kubeconfig's admin (certificate files beside it). Inside the machine it runs on."""
+
+import http.client
+import json
+import pathlib
+import ssl
+import sys
+import threading
+
+THREADS = 8
+NAMESPACE = "bench"
+
+
+def address(number, first=10):
+    return f"{first}.{number // 65536 % 64 + 64}.{number // 256 % 256}.{number % 256}"
+
+
+def objects_of(number, endpoints):
+    """(path, body) of everything that belongs to one Service number."""
+    name, spaced = f"s{number}", f"namespaces/{NAMESPACE}"
+    meta = {"name": name, "namespace": NAMESPACE}
+    first = number * endpoints
+    yield f"/api/v1/{spaced}/services", {
+        "apiVersion": "v1", "kind": "Service", "metadata": meta,
+        "spec": {"clusterIP": "None", "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}]}}
+    yield f"/apis/discovery.k8s.io/v1/{spaced}/endpointslices", {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {**meta, "labels": {"kubernetes.io/service-name": name}},
+        "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address(first + e)], "hostname": f"{name}-{e}",
+                       "conditions": {"ready": True}} for e in range(endpoints)]}
+    yield f"/apis/multicluster.x-k8s.io/v1beta1/{spaced}/serviceexports", {
+        "apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceExport", "metadata": meta}
+    yield f"/apis/causeway.dev/v1alpha1/{spaced}/remoteexports", {
+        "apiVersion": "causeway.dev/v1alpha1", "kind": "RemoteExport",
+        "metadata": {"name": f"{name}.west", "namespace": NAMESPACE},
+        "spec": {"cluster": "west", "service": name, "exportedAt": "2026-01-01T00:00:00Z",
+                 "headless": True, "ipFamilies": ["IPv4"], "sessionAffinity": "None",
+                 "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+                 "targetPorts": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+                 "endpoints": [{"addresses": [address(first + e, 11)], "hostname": f"{name}-{e}",
+                                "ready": True} for e in range(endpoints)]}}
+
+
+def work(pki, numbers, endpoints, problems):
+    context = ssl.create_default_context(cafile=pki / "ca.crt")
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    server = http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=60)
+    for number in numbers:
+        for path, body in objects_of(number, endpoints):
+            server.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = server.getresponse()
+            text = answer.read()
+            if answer.status != 201:
+                problems.append(f"{path}: {answer.status} {text[:300]!r}")
+                return
+
+
+def main():
+    pki, count, endpoints = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    problems = []
+    threads = [threading.Thread(target=work, args=(pki, range(t, count, THREADS), endpoints, problems))
+               for t in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        sys.exit(problems[0])
+
+
+main()
