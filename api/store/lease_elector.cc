@@ -17,11 +17,11 @@ struct LeaseElector::State {
   LeaseConfig config;
   std::function<void(bool)> on_change;
 
+  std::optional<Lease> held;  // as we wrote it last: renewed without reading it first
   bool leader = false;
   bool released = false;
-  std::string seen_version;             // of the Lease when it last changed
-  TimePoint seen_at{};                  // and when we saw that, by our own clock
-  std::optional<TimePoint> renewed_at;  // our last successful write
+  std::string seen_version;  // of the Lease when it last changed
+  TimePoint seen_at{};       // and when we saw that, by our own clock
   std::function<void()> release_done;
   Handle timer;
   Handle deadline;
@@ -38,6 +38,7 @@ struct LeaseElector::State {
   }
 
   void look() {
+    if (leader && held) return write(*held, seen_version);
     request =
         store.get(Kind::kLease, config.key, [this](Result<Object> got) { take(std::move(got)); });
   }
@@ -80,7 +81,8 @@ struct LeaseElector::State {
     lease.duration_seconds =
         static_cast<std::int32_t>(std::chrono::ceil<std::chrono::seconds>(config.duration).count());
     Object object{Kind::kLease, config.key, version, encode(lease)};
-    auto done = [this](Result<Object> stored) {
+    auto done = [this, lease](Result<Object> stored) {
+      held.reset();
       if (!stored) {
         log_debug("lease not taken",
                   {{"lease", config.key.to_string()}, {"error", stored.error().text}});
@@ -88,7 +90,7 @@ struct LeaseElector::State {
       }
       seen_version = stored->resource_version;
       seen_at = loop.now();
-      renewed_at = loop.now();
+      held = lease;
       // A holder that cannot renew steps down before others may take over.
       deadline = loop.after(config.renew, [this] { set_leader(false); });
       set_leader(true);

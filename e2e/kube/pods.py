@@ -61,10 +61,10 @@ class Pod:
                         check=False).stdout
         return seen.strip().strip("[]").removeprefix("::ffff:")  # busybox listens on [::]
 
-    def lookup(self, name, kind="A"):
-        """What the cluster's DNS says, as sorted lines."""
+    def lookup(self, name, kind="A", server=None):
+        """What the cluster's DNS says, or another server, as sorted lines."""
         shown = self.run("dig", "+short", "+time=1", "+tries=1",
-                         f"@{self.cluster.plane.service_address(10)}", name, kind,
+                         f"@{server or self.cluster.plane.service_address(10)}", name, kind,
                          check=False).stdout
         return sorted(line for line in shown.splitlines() if not line.startswith(";"))
 

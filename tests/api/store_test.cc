@@ -286,6 +286,19 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   EXPECT_TRUE(b->leader());
 }
 
+TEST_F(LeaseTest, AHolderWhoseLeaseWasTakenFromItSeesThat) {
+  auto a = elector("a");
+  loop_.advance(seconds(5));
+  ASSERT_TRUE(a->leader());
+  auto lease = store_.must_get<Lease>({"causeway-system", "x"});
+  lease.holder = "b";
+  lease.renewed = loop_.wall_now();
+  store_.put(lease);
+  loop_.advance(seconds(6));
+  EXPECT_FALSE(a->leader());
+  EXPECT_EQ(store_.must_get<Lease>({"causeway-system", "x"}).holder, "b");
+}
+
 TEST_F(LeaseTest, AReleaseHandsOverAtOnce) {
   auto a = elector("a");
   loop_.advance(milliseconds(10));
