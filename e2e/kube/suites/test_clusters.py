@@ -1,7 +1,9 @@
 """Two real clusters: install, pair, talk, fail, upgrade, uninstall. In this order: the later ones go
 on with what the earlier ones made, so that one pair of clusters serves them all."""
 
+import hashlib
 import json
+import os
 import signal
 import textwrap
 import time
@@ -27,6 +29,43 @@ def test_pods_reach_each_other_under_their_own_addresses(joined):
         for other in west.pods:
             assert one.sees_us_as(other) == one.ip
             assert other.sees_us_as(one) == other.ip
+
+
+def test_every_size_passes_both_ways_and_a_megabyte_arrives_whole(joined, run_folder):
+    east, west = joined
+    served = run_folder / "served"
+    served.mkdir()
+    (served / "megabyte").write_bytes(os.urandom(1 << 20))
+    digest = hashlib.sha256((served / "megabyte").read_bytes()).hexdigest()
+    for one, other in ((east.pods[0], west.pods[1]), (west.pods[1], east.pods[0])):
+        for size in (56, 500, 1000, 1200, 1300, 1400, 1422):  # the pods' interfaces have 1450
+            done = one.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "-s", str(size), other.ip, check=False)
+            assert done.returncode == 0, f"{size} bytes from {one.name}: {done.stdout}"
+        server = other.node.spawn(f"http-{other.name}", "nsenter", f"--net={other.netns}", "--",
+                                  "python3", "-m", "http.server", "8090", "-d", served)
+        try:
+            wait_until(lambda o=other: o.run("curl", "-sf", f"http://{o.ip}:8090/", check=False
+                                             ).returncode == 0, 10, "the server listens", every=0.1)
+            got = one.run("sh", "-c", f"curl -sf -m 20 http://{other.ip}:8090/megabyte | sha256sum",
+                          timeout=30).stdout.split()[0]
+            assert got == digest
+        finally:
+            server.kill()
+
+
+def test_a_hosts_own_programs_reach_pods_too(joined):
+    east, west = joined
+    for node in east.nodes:
+        wait_until(lambda n=node: n.run("curl", "-s", "-m", "2", f"http://{west.pods[0].ip}:8080/cgi-bin/who",
+                                        check=False).stdout, 10, f"{node.name} reaches a pod", every=0.3)
+
+
+def test_the_command_line_shows_and_explains(joined, ctl):
+    shown = json.loads(ctl("--store", "east", "status", "-o", "json").stdout)
+    assert [c["id"] for c in shown["clusters"]] == ["west"] and shown["clusters"][0]["connected"]
+    assert ctl("--store", "east", "status").returncode == 0
+    told = ctl("--store", "nowhere", "status", check=False)
+    assert told.returncode == 2 and told.stderr.count("\n") == 1
 
 
 def test_what_runs_says_so_at_a_glance(joined):
