@@ -338,6 +338,18 @@ void Agent::judge(NodeInputs& inputs) {
   mover_.tick(loop_.now());  // whatever else happens, nothing is held for longer than its patience
   inputs.choices = chooser_.choices();
   inputs.held = mover_.held();
+  auto path_mtu = through_.path_mtu();
+  if (path_mtu != path_mtu_) {
+    for (const auto& [key, mtu] : path_mtu) {
+      log_warn("packets are lost above a size on the way",
+               {{"cluster", key.cluster},
+                {"family", key.family == Family::kV4 ? "IPv4" : "IPv6"},
+                {"path_mtu", mtu}});
+    }
+    if (path_mtu.empty()) log_info("packets of full size pass again");
+    path_mtu_ = std::move(path_mtu);
+  }
+  inputs.path_mtu = path_mtu_;
 }
 
 void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
@@ -375,8 +387,10 @@ void Agent::on_probe() {
   if (!last_) return look_again();
   const auto before = last_->choices;
   const auto held_before = last_->held;
+  const auto mtu_before = last_->path_mtu;
   const bool was_decided = last_->decided;
   judge(*last_);
+  if (last_->path_mtu != mtu_before) look_again();
   if (last_->choices == before && last_->held == held_before && last_->decided == was_decided) {
     spread();
     return publish(*last_);
@@ -444,12 +458,21 @@ void Agent::note(const PassReport& report, const std::vector<std::string>& mista
   }
 }
 
+namespace {
+
+std::string narrow_note(const NodeInputs& inputs, const ChoiceKey& key) {
+  const auto at = inputs.path_mtu.find(key);
+  return at == inputs.path_mtu.end() ? "" : fmt::format("; path MTU {}", at->second);
+}
+
+}  // namespace
+
 void Agent::publish(const NodeInputs& inputs) {
   api::RouteAgent::Status status;
   for (const auto& [key, choice] : inputs.choices) {
     const api::ChosenGateway chosen{key.cluster,
                                     choice.ordinal ? std::int64_t{*choice.ordinal} : -1,
-                                    choice.reason, choice.since};
+                                    choice.reason + narrow_note(inputs, key), choice.since};
     // Families usually share a gateway; one line then says it.
     if (!status.chosen.empty() && status.chosen.back().cluster == chosen.cluster &&
         status.chosen.back().ordinal == chosen.ordinal) {

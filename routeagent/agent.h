@@ -79,6 +79,7 @@ class Agent {
   std::string probe_trouble_;
   std::vector<std::string> errors_;
   std::vector<api::Condition> conditions_;
+  std::map<ChoiceKey, std::uint32_t> path_mtu_;
   std::uint32_t routes_ = 0;
   TimePoint last_pass_{};
   Backoff retry_{std::chrono::seconds(1), std::chrono::seconds(30)};

@@ -11,6 +11,8 @@ namespace {
 
 const char* const kForwards = "causeway_routeagent_gateway_forwards";
 
+const char* const kPathMtu = "causeway_routeagent_path_mtu_bytes";
+
 MetricLabels labels_of(const tunnel::PathKey& key) {
   return {{"gateway", std::to_string(key.gateway)},
           {"cluster", key.cluster},
@@ -76,16 +78,31 @@ void Through::add_to(GatewayInput& gateway) const {
   }
 }
 
+std::map<ChoiceKey, std::uint32_t> Through::path_mtu() const {
+  std::map<ChoiceKey, std::uint32_t> found;
+  for (const auto& [key, view] : seen_) {
+    if (!view.floor) continue;
+    const auto mtu = static_cast<std::uint32_t>(*view.floor);
+    const auto [at, fresh] = found.emplace(ChoiceKey{key.cluster, key.family}, mtu);
+    if (!fresh) at->second = std::min(at->second, mtu);
+  }
+  return found;
+}
+
 void Through::show() {
   std::set<tunnel::PathKey> now;
   for (const auto& [key, view] : seen_) {
     if (view.verdict == tunnel::PathVerdict::kUnknown) continue;
     metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
         .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);
+    metrics_.gauge(kPathMtu, "The largest packet that passes through the gateway.", labels_of(key))
+        .set(static_cast<double>(view.floor.value_or(config_.path.full)));
     now.insert(key);
   }
   for (const auto& key : shown_) {
-    if (now.count(key) == 0) metrics_.forget(kForwards, labels_of(key));
+    if (now.count(key) != 0) continue;
+    metrics_.forget(kForwards, labels_of(key));
+    metrics_.forget(kPathMtu, labels_of(key));
   }
   shown_ = std::move(now);
 }

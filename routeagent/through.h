@@ -29,6 +29,9 @@ class Through {
   void keep(const NodeInputs& inputs, const std::optional<tunnel::ProbeKey>& key);
   // Adds what is known of it to the gateway's input.
   void add_to(GatewayInput& gateway) const;
+  // Where smaller packets only get through: the least of all gateways' paths, so that a switch of
+  // gateways loses none.
+  [[nodiscard]] std::map<ChoiceKey, std::uint32_t> path_mtu() const;
   // Why nothing is probed though it should be; empty: it is.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 

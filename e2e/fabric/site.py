@@ -74,6 +74,19 @@ class Site:
         for pid in node.machine.pids("wireguard-go"):
             kill_quietly(pid)
 
+    def lose(self):
+        """The whole cluster is gone: nothing gets out of any of its nodes, its gateways die."""
+        for node in self.cluster.nodes:
+            node.cut()
+        for gateway in self.causeway.gateways:
+            gateway.kill()
+
+    def recover(self):
+        for node in self.cluster.nodes:
+            node.mend()
+        for gateway in self.causeway.gateways:
+            gateway.start()
+
     def recover_gateway(self, ordinal):
         self.cluster.gateway_nodes[ordinal].mend()
         self.causeway.gateways[ordinal].start()

@@ -6,7 +6,7 @@ import pytest
 
 from fabric.ctl import ctl
 from fabric.site import Site, join
-from fabric.traffic import Session, Stream, ping
+from fabric.traffic import Session, Stream, largest_ping, ping, transfer
 from fabric.wait import stays_true, wait_until
 
 HARD_CAP_MS = 1500  # the design's: detect and switch in 800 ms at p99, never over this
@@ -190,6 +190,35 @@ def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
     finally:
         machine.sh(heal.format(said=said))
     wait_until(lambda: east.carrier_to(west) == lost, 20, "it carries again")
+
+
+def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
+    """The WAN drops what is larger than a size and says nothing: only small transfers would work."""
+    for site in (east, west):  # else the rule sees bundles of datagrams, which pass no wire
+        for node in site.cluster.gateway_nodes:
+            node.machine.run("ethtool", "-K", "eth0", "tx-udp-segmentation", "off")
+    east.world.wan.sh("nft 'table inet floor { chain forward { type filter hook forward priority 0; "
+                      "meta length > 1368 udp dport 4500 drop; }; }'")
+    started = time.monotonic()
+    try:
+        def mtu():
+            routes = east.pod.node.machine.out("ip", "route", "show", "table", "7487").splitlines()
+            found = [line for line in routes if "nhid" in line and "mtu" in line]
+            return int(found[0].split("mtu")[1].split()[0]) if found else None
+        found = wait_until(mtu, 15, "the floor is found")
+        tell(f"floor of 1368 outside found as {found} inside, after {time.monotonic() - started:.1f} s")
+        assert 1300 - 8 < found <= 1368 - 60 <= 1308  # IPv4, UDP, WireGuard: 60 bytes, to 16
+        wait_until(lambda: largest_ping(east.pod.machine, west.pod.ip) + 28 == found, 5,
+                   "a pod is told the size")
+        transfer(east.pod.machine, west.pod.ip, 200_000)
+        transfer(west.pod.machine, east.pod.ip, 200_000)
+        agent = east.store.get("RouteAgent", east.pod.node.name)
+        assert any(f"path MTU {found}" in chosen["reason"] for chosen in agent["status"]["chosen"])
+    finally:
+        east.world.wan.sh("nft delete table inet floor")
+        for site in (east, west):
+            for node in site.cluster.gateway_nodes:
+                node.machine.run("ethtool", "-K", "eth0", "tx-udp-segmentation", "on")
 
 
 def test_when_no_gateway_forwards_none_is_blamed(east, west):

@@ -210,6 +210,10 @@ class Builder {
         route.nexthop_id = id->second;
         const auto source = in_.host.prefer_src.find(prefix.family());
         if (source != in_.host.prefer_src.end()) route.prefer_src = source->second;
+        // What is larger is refused here, with an ICMP message to the pod; else it would be lost
+        // on the way without one.
+        const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
+        if (narrow != in_.path_mtu.end()) route.mtu = narrow->second;
       } else {
         route.type = RouteType::kUnreachable;
       }
@@ -245,7 +249,11 @@ class Builder {
     inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
     inputs.own = in_.self.pod_cidrs;
     for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
-    for (const auto& [prefix, cluster] : remote_) inputs.remote.push_back(prefix);
+    for (const auto& [prefix, cluster] : remote_) {
+      inputs.remote.push_back(prefix);
+      const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
+      if (narrow != in_.path_mtu.end()) inputs.narrow.emplace(prefix, narrow->second);
+    }
     inputs.nodes.push_back(in_.self.underlay);
     for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
     state_.nft = nft_table(inputs);

@@ -57,6 +57,8 @@ struct NodeInputs {
   HostFacts host;
   bool decided = false;  // `choices` mean something
   std::map<ChoiceKey, Choice> choices;
+  // Path MTU where it was found to be less than node_mtu().
+  std::map<ChoiceKey, std::uint32_t> path_mtu = {};
   std::set<ChoiceKey> held;  // packets of these wait on this node (node/hold.h)
 };
 

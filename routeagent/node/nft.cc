@@ -61,16 +61,21 @@ std::string exemption() {
 }
 
 // SYN and SYN-ACK, both directions. The kernel only ever lowers the option.
-std::string clamp(std::uint32_t mtu) {
+std::string clamp(const NftInputs& inputs) {
   std::string text =
       "\tchain mss {\n"
       "\t\ttype filter hook forward priority mangle; policy accept;\n";
-  for (const auto* match : {"ip saddr", "ip daddr", "ip6 saddr", "ip6 daddr"}) {
-    const bool v6 = std::string_view(match).substr(0, 3) == "ip6";
-    text += fmt::format(
-        "\t\t{} @remote{} tcp flags & (syn | rst) == syn tcp option maxseg size set {}\n", match,
-        v6 ? 6 : 4, mtu - (v6 ? 60U : 40U));
-  }
+  const auto add = [&](Family family, const std::string& where, std::uint32_t mtu) {
+    const bool v6 = family == Family::kV6;
+    for (const auto* side : {"saddr", "daddr"}) {
+      text +=
+          fmt::format("\t\t{} {} {} tcp flags & (syn | rst) == syn tcp option maxseg size set {}\n",
+                      v6 ? "ip6" : "ip", side, where, mtu - (v6 ? 60U : 40U));
+    }
+  };
+  add(Family::kV4, "@remote4", inputs.mtu);
+  add(Family::kV6, "@remote6", inputs.mtu);
+  for (const auto& [prefix, mtu] : inputs.narrow) add(prefix.family(), prefix.to_string(), mtu);
   return text + "\t}\n";
 }
 
@@ -116,7 +121,7 @@ std::string nft_table(const NftInputs& inputs) {
                      kNodeNftTable) +
          both_sets("local", inputs.local) + both_sets("own", inputs.own) +
          both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) + exemption() +
-         clamp(inputs.mtu) + guard() + untracked() + "}\n";
+         clamp(inputs) + guard() + untracked() + "}\n";
 }
 
 }  // namespace cw::routeagent

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct NftInputs {
   std::vector<Prefix> remote;    // of all remote clusters
   std::vector<IpAddress> nodes;  // underlay addresses of the cluster's nodes
   std::uint32_t mtu = 0;         // of the path to remote pods
+  // Remote prefixes that smaller packets only get to, and how large they may be.
+  std::map<Prefix, std::uint32_t> narrow = {};
 };
 
 // A whole transaction: it replaces the table atomically.

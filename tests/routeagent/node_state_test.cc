@@ -303,6 +303,21 @@ TEST(Through, NothingIsProbedWithoutKeysOrAnAddressToAskFrom) {
   EXPECT_EQ(through_targets(in).size(), 4U) << "IPv4 only";
 }
 
+TEST(PathMtu, AFloorIsPutOnTheRoutesAndClamped) {
+  auto in = cluster_seen_from("w0");
+  in.path_mtu[{"west", Family::kV4}] = 1300;
+  const auto state = desired_state(in);
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").mtu, 1300U);
+  EXPECT_EQ(route(state, 7487, "fd02::/32").mtu, 0U);
+  for (const auto* side : {"saddr", "daddr"}) {
+    EXPECT_NE(state.nft.find("ip " + std::string(side) +
+                             " 10.2.0.0/16 tcp flags & (syn | rst) == syn tcp option maxseg size "
+                             "set 1260"),
+              std::string::npos)
+        << state.nft;
+  }
+}
+
 TEST(Nft, TableIsAsReviewed) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_up = true;

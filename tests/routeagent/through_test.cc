@@ -113,6 +113,19 @@ TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
 }
 
+TEST_F(ThroughStory, TheLeastFloorOfAllGatewaysCounts) {
+  through_.keep(inputs_, key_);
+  EXPECT_TRUE(through_.path_mtu().empty());
+  hand_->views[{0, "west", Family::kV4}] = {PathVerdict::kForwards, 1364, {}};
+  hand_->views[{1, "west", Family::kV4}] = {PathVerdict::kForwards, 1300, {}};
+  hand_->views[{1, "west", Family::kV6}] = {PathVerdict::kForwards, {}, {}};
+  hand_->on_change();
+  EXPECT_EQ(through_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
+  EXPECT_NE(metrics_.text().find("causeway_routeagent_path_mtu_bytes{cluster=\"west\",family="
+                                 "\"ipv4\",gateway=\"1\"} 1300"),
+            std::string::npos);
+}
+
 TEST_F(ThroughStory, WithoutAKeyOrASocketNothingIsKnown) {
   through_.keep(inputs_, std::nullopt);
   EXPECT_EQ(hand_->opened, 0);

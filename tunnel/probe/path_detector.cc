@@ -31,8 +31,11 @@ void PathDetector::miss(const Sent& sent, TimePoint now) {
   }
   if (sent.size == regular()) {
     ++full_missed_;
+    if (small_answered_ > 0) return;  // the size is suspected: small ones tell of the path
   } else if (sent.size == config_.small) {
     full_missed_ = small_answered_ = 0;  // loss, whatever the size
+  } else {
+    return;  // of a search, at a size that is tried no more
   }
   ++missed_;
   in_a_row_ = 0;

@@ -78,6 +78,8 @@ class UdpThroughProber final : public ThroughProber {
       if (sockets_.count(key.family) == 0) continue;
       auto config = config_.path;
       config.interval = interval;
+      // IPv6 has no links below 1280.
+      if (key.family == Family::kV6) config.least = std::max<std::size_t>(config.least, 1280);
       // Spread over the first interval, but for the first seconds, in which verdicts are awaited.
       const auto spread =
           static_cast<std::uint64_t>(std::min<Duration>(interval, std::chrono::seconds(1)).count());
