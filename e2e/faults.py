@@ -1,21 +1,22 @@
 #!/usr/bin/python3
-"""Measures what every kind of fault costs: two clusters on this host, UDP at 1 kHz and a TCP session
+"""Measures what every kind of fault costs: two or three clusters on this host, UDP at 1 kHz and a TCP session
 both ways, the fault put in and taken away, N times each. Prints a table; --json FILE keeps the raw
 numbers, --plot FILE draws the packets that arrived around each fault (SVG). Needs root.
 """
 
 import argparse
-import itertools
 import json
 import os
 import pathlib
+import shutil
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from fabric.daemons import GATEWAY, Daemon  # noqa: E402
 from fabric.site import Site, join  # noqa: E402
-from fabric.traffic import Session, Stream  # noqa: E402
+from fabric.traffic import Session, Stream, ping  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
 
@@ -24,10 +25,15 @@ WIREGUARD, VXLAN = 4500, 4799
 
 class Fault:
     """What `put` does to the gateway that carries the traffic of `site`, and `heal` undoes.
-    `settle`: seconds to go on measuring."""
+    `settle`: seconds to go on measuring; `lasts`: seconds of them in which nothing can flow, which
+    are not counted; then `heal` comes before the end of the measurement. `tcp`: whether a session
+    is to survive. `prepare` and `restore`: before and after it all. `clusters`: how many it takes;
+    with three, the traffic is between the two others."""
 
-    def __init__(self, name, put, heal, settle=1.5):
-        self.name, self.put, self.heal, self.settle = name, put, heal, settle
+    def __init__(self, name, put, heal, settle=1.5, lasts=0, tcp=True, prepare=None, restore=None,
+                 clusters=2):
+        self.name, self.put, self.heal, self.settle, self.lasts = name, put, heal, settle, lasts
+        self.tcp, self.prepare, self.restore, self.clusters = tcp, prepare, restore, clusters
 
 
 def gateway_node(site, ordinal):
@@ -65,13 +71,99 @@ def restart_both(site, _):
         gateway.start()
 
 
-def nothing(_site, _ordinal):
+def nothing(*_):
     pass
+
+
+def no_forwarding(site, n):
+    """The route agent sets it back when it looks; the fault is as obstinate."""
+    said = gateway_node(site, n).sh(
+        "(while :; do echo 0 > /proc/sys/net/ipv4/ip_forward; sleep 0.01; done) >/dev/null 2>&1 & "
+        "echo $!")
+    site.obstinate = said.strip()
+
+
+def forwarding(site, n):
+    gateway_node(site, n).sh(f"kill {site.obstinate}; sysctl -qw net.ipv4.ip_forward=1")
+
+
+def stores(site):
+    return [cluster.store.folder for cluster in site.world.clusters.values()]
+
+
+def crash_without_stores(site, n):
+    for folder in stores(site):
+        folder.rename(folder.with_name("store-away"))
+    time.sleep(1)
+    site.fault_began = time.monotonic_ns()
+    site.crash_gateway(n)
+
+
+def stores_back(site, n):
+    for folder in stores(site):
+        shutil.rmtree(folder, ignore_errors=True)  # what a daemon made meanwhile
+        folder.with_name("store-away").rename(folder)
+    site.recover_gateway(n)
+
+
+def partition(site, _):
+    site.cluster.edge.sh("nft 'table inet fault { chain cut { type filter hook forward "
+                         f"priority -500; udp dport {WIREGUARD} drop; }}; }}'")
+
+
+def clocks(site):
+    return site.cluster.folder / "clock"
+
+
+def with_clock(site, env):
+    for daemon in site.causeway.gateways + site.causeway.agents:
+        daemon.stop()
+        daemon.env = env
+        daemon.start()
+
+
+def prepare_clock(site):
+    """Daemons whose clock a file moves; time as it passes (monotonic) stays what it is."""
+    clocks(site).write_text("+0\n")
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    with_clock(site, {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clocks(site)),
+                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"})
+
+
+def jump(offset):
+    return lambda site, _: clocks(site).write_text(f"{offset}\n")
+
+
+def gateway_added(site, _):
+    """A third one, on the worker, paired as an administrator does it; then it goes for good."""
+    node, causeway = site.cluster.workers[0], site.causeway
+    config = dict(causeway.gateways[0].config, ordinal=2, node=node.name)
+    added = Daemon(site.world, node.machine, GATEWAY, config, site.cluster.folder)
+    causeway.gateways.append(added)
+    site.cluster.gateway_nodes.append(node)
+    others = [c for c in site.world.clusters.values() if c is not site.cluster]
+    try:
+        added.start()
+        for other in others:
+            other.store.put(causeway.as_peer())
+        wait_until(lambda: sum(n == 2 and t["state"] == "up" for n, t in causeway.tunnels())
+                   == 2 * len(others), 20, "its tunnels are up")
+        time.sleep(4)
+        added.stop()
+    finally:
+        causeway.gateways.remove(added)
+        site.cluster.gateway_nodes.remove(node)
+    site.store.remove("Gateway", "gateway-2")
+    for other in others:
+        other.store.put(causeway.as_peer())
+    added.cleanup()
 
 
 WAN = [("input", f"udp dport {WIREGUARD} drop"), ("output", f"udp dport {WIREGUARD} drop")]
 LOSSY = [("input", f"udp dport {WIREGUARD} numgen random mod 100 < 30 drop"),
          ("output", f"udp dport {WIREGUARD} numgen random mod 100 < 30 drop")]
+TUNNEL = [("prerouting", 'iifname "cw-wg" drop'), ("postrouting", 'oifname "cw-wg" drop')]
+FOREIGN = [("forward", 'iifname { "cw-vx", "cw-wg" } drop')]
 FAULTS = [
     Fault("gateway process killed", lambda s, n: s.causeway.gateways[n].kill(),
           lambda s, n: s.causeway.gateways[n].start()),
@@ -83,20 +175,39 @@ FAULTS = [
     Fault("WAN cut, outward only", *on_gateway(WAN[1:])),
     Fault("node's path to the gateway cut", worker_path,
           lambda s, n: unblock(s.pod.node.machine)),
+    Fault("tunnel device dead, the rest alive", *on_gateway(TUNNEL)),
+    Fault("gateway does not forward (sysctl)", no_forwarding, forwarding),
+    Fault("gateway does not forward (foreign drop)", *on_gateway(FOREIGN)),
+    Fault("stores gone, then gateway node gone", crash_without_stores, stores_back),
     Fault("30 % loss on the gateway's WAN link", *on_gateway(LOSSY), settle=3),
     Fault("both gateways restarted at once", restart_both, nothing, settle=4),
+    Fault("clock 5 h ahead", jump("+5h"), jump("+0"), settle=3, prepare=prepare_clock,
+          restore=lambda site: with_clock(site, None)),
+    Fault("clock 5 h back", jump("-5h"), jump("+0"), settle=3, prepare=prepare_clock,
+          restore=lambda site: with_clock(site, None)),
+    Fault("gateway added and removed", gateway_added, nothing, settle=2),
+    Fault("partition of 60 s: after it", partition, lambda s, n: unblock(s.cluster.edge),
+          settle=62, lasts=60, tcp=False),
+    Fault("one cluster of three lost: the others", lambda s, n: s.lose(),
+          lambda s, n: s.recover(), settle=4, clusters=3),
     Fault("planned stop", lambda s, n: s.causeway.gateways[n].stop(),
           lambda s, n: s.causeway.gateways[n].start()),
 ]
 
 
 def healthy(*sites):
+    tunnels = 4 * (len(sites) - 1)
     for site in sites:
         for daemon in site.causeway.gateways + site.causeway.agents:
             wait_until(lambda daemon=daemon: daemon.running() and daemon.why_not_ready() == "", 30,
                        f"{daemon.name} is ready")
-        wait_until(lambda site=site: len(site.causeway.tunnels()) == 4 and all(
-            t["state"] == "up" for _, t in site.causeway.tunnels()), 60, "all tunnels are up")
+        wait_until(lambda site=site: len(site.causeway.tunnels()) == tunnels and all(
+            t["state"] == "up" for _, t in site.causeway.tunnels()), 90, "all tunnels are up")
+    for one in sites:
+        for other in sites:
+            if one is not other:
+                wait_until(lambda one=one, other=other: one.carrier_to(other) is not None and ping(
+                    one.pod.machine, other.pod.ip), 60, f"{one.id} reaches {other.id}")
 
 
 def fresh(meter):
@@ -110,27 +221,39 @@ def session(here, there):
     return Session(here.pod.machine, there.pod.ip)
 
 
-def one_run(fault, site, other):
+def one_run(fault, sites):
     """The outages in ms (there, back), packets lost, the longest waits of TCP, and the arrivals
-    around the fault in bins of 10 ms."""
-    healthy(site, other)
-    ways = ((site, other), (other, site))
-    sessions = [session(*way) for way in ways]
+    around the fault in bins of 10 ms. The first site has the fault; it is an end of the traffic
+    unless the fault needs three."""
+    site = sites[0]
+    if fault.prepare:
+        fault.prepare(site)
+    healthy(*sites)
+    here, there = sites[fault.clusters - 2:][:2]
+    ways = ((here, there), (there, here))
+    sessions = [session(*way) for way in ways] if fault.tcp else []
     meters = [Stream(a.pod.machine, b.pod.machine, b.pod.ip, a.world.folder) for a, b in ways]
     time.sleep(0.5)
-    carrier = wait_until(lambda: (site.carrier_to(other),), 10, "a gateway carries")[0]
-    began = time.monotonic_ns()
+    carrier = wait_until(lambda: (site.carrier_to(sites[1]),), 10, "a gateway carries")[0]
+    site.fault_began = time.monotonic_ns()
     fault.put(site, carrier)
-    time.sleep(fault.settle)
+    if fault.lasts:
+        time.sleep(fault.lasts)
+        fault.heal(site, carrier)
+    time.sleep(fault.settle - fault.lasts)
     # An outage that still lasts is measured to its end.
-    wait_until(lambda: all(fresh(meter) for meter in meters), 30, "traffic flows both ways")
+    wait_until(lambda: all(fresh(meter) for meter in meters), 60, "traffic flows both ways")
     records = [meter.records() for meter in meters]
     reports = [meter.stop() for meter in meters]
-    fault.heal(site, carrier)
+    if not fault.lasts:
+        fault.heal(site, carrier)
     waits = [s.finish()[1] for s in sessions]
-    return {"site": site.id, "outage_ms": [r.outage_ms for r in reports],
-            "lost": [r.lost for r in reports], "tcp_wait_ms": waits,
-            "arrivals": [bins(part, began) for part in records]}
+    if fault.restore:
+        fault.restore(site)
+    return {"site": site.id,
+            "outage_ms": [max(0, r.outage_ms - fault.lasts * 1000) for r in reports],
+            "lost": [max(0, r.lost - fault.lasts * 1000) for r in reports], "tcp_wait_ms": waits,
+            "arrivals": [bins(part, site.fault_began + fault.lasts * 10**9) for part in records]}
 
 
 def bins(records, began, before=50, after=150):
@@ -154,9 +277,10 @@ def table(rows):
     for name, runs in rows.items():
         outage = [ms for run in runs for ms in run["outage_ms"]]
         lost = [n for run in runs for n in run["lost"]]
-        tcp = max((ms for run in runs for ms in run["tcp_wait_ms"]), default=0)
+        waits = [ms for run in runs for ms in run["tcp_wait_ms"]]
+        tcp = f"{max(waits):5.0f} ms" if waits else "       -"
         print(f"  {name:38} {percentile(outage, .5):7.0f} ms {percentile(outage, .99):7.0f} "
-              f"{max(outage):7.0f}  {percentile(lost, .5):8.0f} {max(lost):6.0f}  {tcp:5.0f} ms  "
+              f"{max(outage):7.0f}  {percentile(lost, .5):8.0f} {max(lost):6.0f}  {tcp}  "
               f"{len(runs)}")
 
 
@@ -188,35 +312,46 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--build", default="build/release")
     options.add_argument("--runs", type=int, default=20)
+    options.add_argument("--clusters", type=int, choices=(2, 3), default=2)
     options.add_argument("-k", metavar="WORD", default="", help="only faults with WORD in the name")
     options.add_argument("--json", metavar="FILE")
     options.add_argument("--plot", metavar="FILE", type=pathlib.Path)
     options = options.parse_args()
     if os.geteuid() != 0:
         sys.exit("faults.py makes network namespaces: run it as root")
-    faults = [fault for fault in FAULTS if options.k in fault.name]
+    faults = [fault for fault in FAULTS
+              if options.k in fault.name and fault.clusters <= options.clusters]
     if not faults:
         sys.exit(f"faults.py: no fault has {options.k!r} in its name")
-    rows = {}
+    rows, failed = {}, []
     with World(options.build) as world:
-        print("raising two clusters", flush=True)
-        east, west = (Site(world, name, {"log.level": "info"}, {"log.level": "info"})
-                      for name in ("east", "west"))
-        join(east, west)
+        print(f"raising {options.clusters} clusters", flush=True)
+        sites = [Site(world, name, {"log.level": "info"}, {"log.level": "info"})
+                 for name in ("east", "west", "north")[:options.clusters]]
+        join(*sites)
         for fault in faults:
-            for number, (site, other) in zip(range(options.runs),
-                                             itertools.cycle(((east, west), (west, east)))):
-                run = one_run(fault, site, other)
+            for number in range(options.runs):
+                turn = number % len(sites)
+                try:
+                    run = one_run(fault, sites[turn:] + sites[:turn])
+                except AssertionError as error:
+                    failed.append(f"{fault.name}, run {number + 1}: {error}")
+                    print(f"  FAILED {failed[-1]}", flush=True)
+                    break  # what it left behind would spoil the next
                 rows.setdefault(fault.name, []).append(run)
                 print(f"  {fault.name} {number + 1}/{options.runs}: "
                       f"{'/'.join(f'{ms:.0f}' for ms in run['outage_ms'])} ms, "
                       f"{'/'.join(map(str, run['lost']))} lost", flush=True)
                 time.sleep(2.5)  # the hold-down of the fabric's configuration
+            if failed:
+                break
     table(rows)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(rows) + "\n")
     if options.plot:
         plot(rows, options.plot)
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":

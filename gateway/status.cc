@@ -54,7 +54,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
       status.state = tunnel::to_string(tunnel::LinkState::kConnecting);
       if (const auto at = tunnels.views().find(target_name(id)); at != tunnels.views().end()) {
         const auto& view = at->second;
-        status.state = tunnel::to_string(view.state);
+        status.state = tunnels.stuck(id) ? "stuck" : tunnel::to_string(view.state);
         // Microseconds are enough, and the same after a round trip through text.
         status.rtt_ms = std::round(Milliseconds(view.rtt).count() * 1000) / 1000;
         status.jitter_ms = std::round(Milliseconds(view.jitter).count() * 1000) / 1000;

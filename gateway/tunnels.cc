@@ -30,7 +30,9 @@ Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const Tun
       config_(config),
       hold_down_(config.hold_down),
       // The remote kernel's keepalives go on while its gateway restarts.
-      trials_(3 * config.keepalive) {}
+      trials_(3 * config.keepalive),
+      stuck_(std::max<Duration>(3 * config.keepalive, std::chrono::seconds(15))),
+      metrics_(metrics) {}
 
 std::map<GatewayId, bool> Tunnels::works() const {
   std::map<GatewayId, bool> works;
@@ -102,6 +104,7 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   std::set<GatewayId> ids;
   for (const auto& [id, good] : works()) ids.insert(id);
   trials_.keep_only(ids);
+  stuck_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!applied_ && placement_.empty()) adopt();
   placement_ = place();
@@ -179,6 +182,37 @@ void Tunnels::look() {
   pick_endpoints();
   if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) apply();
   nudge();
+  free_stuck();
+}
+
+void Tunnels::free_stuck() {
+  const auto count = [&](const char* remedy) {
+    metrics_
+        .counter("causeway_tunnel_stuck_total",
+                 "Peers made anew because handshakes came and no data did.", {{"remedy", remedy}})
+        .add();
+  };
+  for (const auto& [cluster, remote] : clusters_) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const auto peer = device_.peers.find(gateway.key);
+      if (peer == device_.peers.end()) continue;
+      const auto& status = peer->second;
+      const auto remedy =
+          stuck_.look({cluster, ordinal}, {status.last_handshake, status.rx_bytes, status.tx_bytes},
+                      loop_.now());
+      if (remedy == Remedy::kNone) continue;
+      const bool device = remedy == Remedy::kDevice;
+      log_warn("tunnel stuck: handshakes come, data does not",
+               {{"cluster", cluster}, {"gateway", ordinal}, {"anew", device ? "device" : "peer"}});
+      count(device ? "device" : "peer");
+      if (!device) {
+        if (auto done = driver_.recreate_peer(gateway.key); !done) note(done, "free a peer");
+        continue;
+      }
+      if (auto done = driver_.remove(); !done) note(done, "remove a stuck device");
+      return apply();
+    }
+  }
 }
 
 // Of two sides that cross again and again only the one with the higher key starts anew.

@@ -12,6 +12,7 @@
 #include "gateway/peers/endpoint_trials.h"
 #include "gateway/peers/hold_down.h"
 #include "gateway/peers/roster.h"
+#include "gateway/peers/stuck.h"
 #include "tunnel/driver.h"
 #include "tunnel/probe/prober.h"
 
@@ -53,6 +54,8 @@ class Tunnels {
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
   [[nodiscard]] std::set<GatewayId> working() const;                 // by the probes
+  // Handshakes come and no data does (gateway/peers/stuck.h).
+  [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
   // When a hold-down ends: call set_views() then.
   [[nodiscard]] std::optional<TimePoint> next_end() const;
 
@@ -63,6 +66,7 @@ class Tunnels {
   void move();
   void pick_endpoints();
   void nudge();
+  void free_stuck();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
   void apply();
   void note(const Result<>& done, const std::string& what);
@@ -73,6 +77,8 @@ class Tunnels {
   TunnelsConfig config_;
   HoldDown hold_down_;
   EndpointTrials trials_;
+  StuckPeers stuck_;
+  Metrics& metrics_;
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;
   std::map<Prefix, GatewayId> claimed_;

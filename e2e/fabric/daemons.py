@@ -16,6 +16,7 @@ class Daemon:
         self.config = dict(config)
         self.config_file = folder / f"{machine.name}.{program}.yaml"
         self.process = None
+        self.env = None  # variables beside our own
 
     @property
     def name(self):
@@ -25,7 +26,7 @@ class Daemon:
         assert not self.running(), f"{self.name} runs already"
         self.config_file.write_text(yaml.safe_dump(self.config, sort_keys=False))
         self.process = self.machine.spawn(self.program, self.world.program(self.program),
-                                          "--config", self.config_file)
+                                          "--config", self.config_file, env=self.env)
         return self
 
     def running(self):
