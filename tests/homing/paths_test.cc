@@ -1,0 +1,290 @@
+// Property test of homing: two clusters of random shape, random failures, the product's own parts
+// on both sides (the nodes' Chooser and Mover, the gateways' ClaimBoard and placement). Once
+// everybody has heard everybody, packets are followed from node to node.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "gateway/claim_board.h"
+#include "gateway/peers/device.h"
+#include "gateway/tunnels.h"
+#include "routeagent/choose/choose.h"
+#include "routeagent/choose/mover.h"
+
+namespace cw {
+namespace {
+
+using routeagent::ChoiceKey;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+struct Node {
+  Prefix prefix;
+  std::vector<bool> links;  // to its gateways
+  routeagent::Chooser chooser{minutes(2)};
+  routeagent::Mover mover;
+  std::optional<std::uint32_t> carrier;
+};
+
+struct Gate {
+  bool alive = true;
+  bool forwards = true;
+  gateway::ClaimBoard board;
+  gateway::Placement placement;
+};
+
+struct Side {
+  std::string id;
+  std::vector<Node> nodes;
+  std::vector<Gate> gates;
+
+  [[nodiscard]] gateway::RemoteCluster as_remote() const {
+    gateway::RemoteCluster cluster;
+    for (const auto& node : nodes) cluster.cidrs.push_back(node.prefix);
+    for (std::uint32_t n = 0; n < gates.size(); ++n) {
+      std::array<std::uint8_t, 32> key{static_cast<std::uint8_t>(n + 1)};
+      cluster.gateways[n].key = tunnel::Key(key);
+      if (n < nodes.size()) cluster.gateways[n].own = {nodes[n].prefix};
+    }
+    return cluster;
+  }
+};
+
+struct Hop {
+  std::uint32_t out = 0;  // gateway of the sender
+  std::uint32_t in = 0;   // gateway of the receiver
+  friend bool operator==(const Hop&, const Hop&) = default;
+};
+
+class World {
+ public:
+  explicit World(std::uint32_t seed) : dice_(seed) {
+    for (unsigned s = 0; s < 2; ++s) {
+      auto& side = sides_[s];
+      side.id = s == 0 ? "east" : "west";
+      side.gates.resize(1 + dice_() % 4);
+      side.nodes.resize(side.gates.size() + dice_() % 5);
+      for (std::size_t n = 0; n < side.nodes.size(); ++n) {
+        side.nodes[n].prefix =
+            *Prefix::parse("10." + std::to_string(s + 1) + "." + std::to_string(n) + ".0/24");
+        side.nodes[n].links.assign(side.gates.size(), true);
+      }
+    }
+    tunnels_.assign(sides_[0].gates.size(), std::vector<bool>(sides_[1].gates.size(), true));
+  }
+
+  std::mt19937& dice() { return dice_; }
+  Side& side(unsigned s) { return sides_[s]; }
+  void cut_tunnel(std::size_t a, std::size_t b) { tunnels_[a][b] = false; }
+
+  [[nodiscard]] bool tunnel(unsigned from, std::size_t a, std::size_t b) const {
+    const auto& here = sides_[from].gates[a];
+    const auto& there = sides_[1 - from].gates[b];
+    return here.alive && there.alive && (from == 0 ? tunnels_[a][b] : tunnels_[b][a]);
+  }
+  // A gateway of the node's that can do all that it has to.
+  [[nodiscard]] bool served(unsigned s, const Node& node) const {
+    for (std::size_t g = 0; g < sides_[s].gates.size(); ++g) {
+      const auto& gate = sides_[s].gates[g];
+      bool any = false;
+      for (std::size_t r = 0; r < sides_[1 - s].gates.size(); ++r) any = any || tunnel(s, g, r);
+      if (gate.alive && gate.forwards && node.links[g] && any) return true;
+    }
+    return false;
+  }
+
+  // Everybody looks, claims and hears until nothing changes.
+  void converge() {
+    now_ += minutes(5);  // hold-downs are over
+    for (int round = 0; round < 12; ++round) {
+      now_ += seconds(1);
+      for (unsigned s = 0; s < 2; ++s) {
+        for (auto& gate : sides_[s].gates) {
+          std::vector<Prefix> own;
+          for (const auto& node : sides_[s].nodes) own.push_back(node.prefix);
+          gate.board.set_world(own, {{sides_[1 - s].id, sides_[1 - s].as_remote()}});
+        }
+        for (auto& node : sides_[s].nodes) look(s, node);
+        for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) tell(s, g);
+      }
+      for (unsigned s = 0; s < 2; ++s) {
+        for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) place(s, g);
+      }
+    }
+  }
+
+  // The gateways on the way of a packet; none: it is lost.
+  [[nodiscard]] std::optional<Hop> send(unsigned s, const Node& from, const Node& to) const {
+    if (!from.carrier) return std::nullopt;
+    const auto g = *from.carrier;
+    const auto& out = sides_[s].gates[g];
+    if (!out.alive || !out.forwards || !from.links[g]) return std::nullopt;
+    const auto at = out.placement.find(to.prefix);
+    if (at == out.placement.end()) return std::nullopt;
+    const auto r = at->second.ordinal;
+    const auto& in = sides_[1 - s].gates[r];
+    if (!tunnel(s, g, r)) return std::nullopt;
+    const auto source = in.placement.find(from.prefix);  // WireGuard's source check
+    if (source == in.placement.end() || source->second.ordinal != g) return std::nullopt;
+    if (!in.forwards || !to.links[r]) return std::nullopt;
+    return Hop{g, r};
+  }
+
+ private:
+  void look(unsigned s, Node& node) {
+    const auto& far = sides_[1 - s];
+    routeagent::ChooseInput input;
+    input.cluster = sides_[s].id;
+    input.homed = {{Family::kV4, node.prefix}};
+    input.remotes = {far.id};
+    const ChoiceKey key{far.id, Family::kV4};
+    for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) {
+      const auto& gate = sides_[s].gates[g];
+      routeagent::GatewayInput seen;
+      seen.ordinal = g;
+      seen.usable = gate.alive && node.links[g];
+      for (std::size_t r = 0; r < far.gates.size(); ++r) {
+        if (tunnel(s, g, r)) seen.reaches.insert(far.id);
+      }
+      if (g < sides_[s].nodes.size()) seen.own_prefixes = {sides_[s].nodes[g].prefix};
+      (seen.usable && gate.forwards && !seen.reaches.empty() ? seen.forwards : seen.silent)
+          .insert(key);
+      input.gateways.push_back(std::move(seen));
+    }
+    const auto& choices = node.chooser.update(input, now_, WallTime{});
+    node.carrier = choices.at(key).ordinal;
+    const std::map<Family, std::vector<Prefix>> prefixes{{Family::kV4, {node.prefix}}};
+    node.mover.want({choices, input, prefixes, {}}, now_);
+    node.mover.tick(now_ + seconds(1));  // no handover takes longer
+    for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) {
+      auto& gate = sides_[s].gates[g];
+      if (!gate.alive || !node.links[g]) continue;
+      tunnel::Probe request;
+      tunnel::Probe reply;
+      node.mover.fill(g, request);
+      (void)gate.board.from_node(request, {}, reply);
+      node.mover.hear(g, reply);
+    }
+  }
+  void tell(unsigned s, std::uint32_t g) {
+    for (std::uint32_t r = 0; r < sides_[1 - s].gates.size(); ++r) {
+      if (!tunnel(s, g, r)) continue;
+      tunnel::Probe request;
+      tunnel::Probe reply;
+      const gateway::GatewayId to{sides_[1 - s].id, r};
+      sides_[s].gates[g].board.fill(to, request);
+      (void)sides_[1 - s].gates[r].board.from_remote(sides_[s].id, request, reply);
+      sides_[s].gates[g].board.hear(to, reply);
+    }
+  }
+  void place(unsigned s, std::uint32_t g) {
+    auto& gate = sides_[s].gates[g];
+    const auto& far = sides_[1 - s];
+    gateway::Standings standings;
+    for (std::uint32_t r = 0; r < far.gates.size(); ++r) {
+      if (tunnel(s, g, r)) standings.working.insert({far.id, r});
+    }
+    standings.claimed = gate.board.remote();
+    gate.placement = gateway::placement_of({{far.id, far.as_remote()}}, standings, gate.placement);
+  }
+
+  std::mt19937 dice_;
+  std::array<Side, 2> sides_;
+  std::vector<std::vector<bool>> tunnels_;
+  TimePoint now_{std::chrono::hours(1)};
+};
+
+// Calls `check` for every pair of nodes that have a gateway which can serve them.
+template <typename Check>
+void each_pair(World& world, const Check& check) {
+  for (auto& a : world.side(0).nodes) {
+    for (auto& b : world.side(1).nodes) {
+      if (world.served(0, a) && world.served(1, b)) {
+        check(world.send(0, a, b), world.send(1, b, a));
+      }
+    }
+  }
+}
+
+void break_something(World& world) {
+  auto& side = world.side(world.dice()() % 2);
+  const auto g = world.dice()() % side.gates.size();
+  switch (world.dice()() % 3) {
+    case 0:
+      side.gates[g].alive = !side.gates[g].alive;
+      break;
+    case 1:
+      side.gates[g].forwards = !side.gates[g].forwards;
+      break;
+    default: {
+      auto links = side.nodes[world.dice()() % side.nodes.size()].links.begin() +
+                   static_cast<std::ptrdiff_t>(g);
+      *links = !*links;
+    }
+  }
+}
+
+TEST(Homing, WithWholeGatewaysAndPathsOfNodesLostEveryServedPairIsJoinedSymmetrically) {
+  unsigned pairs = 0;
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    World world(seed);
+    for (int change = 0; change < 6; ++change) {
+      world.converge();
+      each_pair(world, [&](const auto& there, const auto& back) {
+        ++pairs;
+        ASSERT_TRUE(there && back) << "seed " << seed << " change " << change;
+        ASSERT_EQ(there->out, back->in) << "seed " << seed;
+        ASSERT_EQ(there->in, back->out) << "seed " << seed;
+      });
+      if (HasFatalFailure()) return;
+      break_something(world);
+    }
+  }
+  EXPECT_GT(pairs, 5000U);
+}
+
+TEST(Homing, OneTunnelLostInTheMeshIsGoneAround) {
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    World world(seed);
+    if (world.side(0).gates.size() < 2 || world.side(1).gates.size() < 2) continue;
+    world.converge();
+    world.cut_tunnel(world.dice()() % world.side(0).gates.size(),
+                     world.dice()() % world.side(1).gates.size());
+    world.converge();
+    each_pair(world, [&](const auto& there, const auto& back) {
+      ASSERT_TRUE(there && back) << "seed " << seed;
+    });
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Homing, OnlyWhatTheLostGatewayCarriedMovesAndItComesBack) {
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    World world(seed);
+    auto& side = world.side(0);
+    if (side.gates.size() < 2) continue;
+    world.converge();
+    std::vector<std::optional<std::uint32_t>> before;
+    for (const auto& node : side.nodes) before.push_back(node.carrier);
+    const auto lost = static_cast<std::uint32_t>(world.dice()() % side.gates.size());
+    auto& gate = side.gates[lost];
+    (seed % 2 == 0 ? gate.alive : gate.forwards) = false;
+    world.converge();
+    for (std::size_t n = 0; n < side.nodes.size(); ++n) {
+      if (before[n] == lost) {
+        EXPECT_NE(side.nodes[n].carrier, lost) << seed;
+      } else {
+        EXPECT_EQ(side.nodes[n].carrier, before[n]) << seed;
+      }
+    }
+    gate.alive = gate.forwards = true;
+    world.converge();
+    world.converge();
+    for (std::size_t n = 0; n < side.nodes.size(); ++n) {
+      EXPECT_EQ(side.nodes[n].carrier, before[n]) << seed;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cw
