@@ -28,6 +28,7 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
                  import_events_.look(lease_.leader());
                }),
       book_(config_.export_namespaces),
+      view_(config_.stale_drop),
       tables_(config_.table),
       writer_(loop, store, {imports_, exports_, services_, slices_}),
       recorder_(loop, store, random, "causeway-discovery", config_.identity),
@@ -40,6 +41,28 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
                export_events_.look(leads);
                import_events_.look(leads);
              }) {
+  // Of others' objects only what exports are made of is kept.
+  services_.set_trim([](api::Service& object) {
+    if (ours(object.meta)) return;
+    object.meta.uid = {};
+    object.meta.labels.clear();
+    object.meta.annotations.clear();
+  });
+  slices_.set_trim([](api::EndpointSlice& object) {
+    if (ours(object.meta)) return;
+    object.meta.uid = {};
+    object.meta.annotations.clear();
+    std::erase_if(object.meta.labels,
+                  [](const auto& label) { return label.first != api::kServiceNameLabel; });
+    for (auto& endpoint : object.endpoints) endpoint.node = {};
+  });
+  exports_.track_changes();
+  services_.track_changes();
+  slices_.track_changes();
+  nodes_.track_changes();
+  namespaces_.track_changes();
+  remote_.track_changes();
+  imports_.track_changes();
   exports_.set_on_bad([this](const auto& key, const Error& error) {
     if (lease_.leader()) bad_exports_.report(key, error);
   });
@@ -60,55 +83,129 @@ std::vector<std::string> Controller::not_ready() const {
   return out;
 }
 
-void Controller::look() {
-  if (!synced()) return;
+bool Controller::take_cluster() {
   const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
-  const auto cluster = id == nullptr ? std::string() : id->value;
-  if (cluster.empty()) {
+  if (id == nullptr || id->value.empty()) {
     // Said once; the property's arrival is an event like any other.
-    if (view_.services.empty() && cluster_.empty()) {
+    if (cluster_.empty() && !published_) {
       log_warn("no cluster id yet", {{"want", api::kClusterIdProperty}});
     }
-    return;
+    return false;
   }
-  cluster_ = cluster;
-  cidrs_ = pod_cidrs(nodes_.items());
-  (void)book_.update(cluster, exports_.items(), services_.items(), slices_.items(),
-                     cidrs_);  // all entries are looked at below
-  const auto now = loop_.wall_now();
-  view_ = view_of(
-      {cluster, book_.entries(), remote_.items(), peers_.items(), now, config_.stale_drop}, view_);
-  drop_timer_.reset();
-  if (view_.next_drop) {
-    drop_timer_ = loop_.after(*view_.next_drop - now, [this] { debounce_.poke(); });
-  }
-  std::vector<dns::TableService> table;
-  table.reserve(view_.services.size());
-  for (const auto& [key, service] : view_.services)
-    table.push_back(
-        {service.merged, service.stale,
-         config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>()});
-  const auto begun = std::chrono::steady_clock::now();
-  const auto serial = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
-  publish_(tables_.build(table, static_cast<std::uint32_t>(serial)));
-  last_build_ = std::chrono::steady_clock::now() - begun;
-  if (lease_.leader()) {
-    write();
-  } else {
-    writer_.stop();
-  }
+  cluster_ = id->value;
+  view_.set_cluster(cluster_);
+  return true;
 }
 
-void Controller::write() {
-  std::map<api::ObjectKey, std::vector<api::Condition>> conditions;
-  for (const auto& [key, entry] : book_.entries()) {
-    if (const auto object = exports_.find(key); object != nullptr) {
-      conditions.emplace(key, export_conditions(*object, entry, view_));
+void Controller::all_services(Keys& keys) const {
+  for (const auto& [key, service] : view_.view().services) keys.insert(key);
+}
+
+Controller::Keys Controller::take_changes() {
+  Keys keys;
+  if (!nodes_.take_changes().empty() || cidrs_.empty()) {
+    cidrs_ = pod_cidrs(nodes_.items());
+    if (auto families = families_of(cidrs_); families != families_) {
+      families_ = std::move(families);
+      all_services(keys);
     }
   }
-  writer_.want(desired_objects({view_, cluster_, namespaces_.items(), services_.items(),
-                                families_of(cidrs_), config_.derive}),
-               std::move(conditions));
+  for (const auto& key : exports_.take_changes()) {
+    book_.note(key, exports_.find(key));
+    writer_.look(api::Kind::kServiceExport, key);
+  }
+  for (const auto& key : services_.take_changes()) {
+    book_.note(key, services_.find(key));
+    writer_.look(api::Kind::kService, key);
+    if (const auto at = derived_of_.find(key); at != derived_of_.end()) keys.insert(at->second);
+  }
+  for (const auto& key : slices_.take_changes()) {
+    book_.note(key, slices_.find(key));
+    writer_.look(api::Kind::kEndpointSlice, key);
+  }
+  for (const auto& key : imports_.take_changes()) {
+    writer_.look(api::Kind::kServiceImport, key);
+  }
+  for (const auto& key : remote_.take_changes()) view_.remote(key, remote_.find(key));
+  view_.set_away(disconnected(peers_.items()));
+  for (const auto& change : book_.settle(cluster_, cidrs_)) {
+    view_.local(change.service, change.record);
+  }
+  const auto& services = view_.view().services;
+  for (const auto& space : namespaces_.take_changes()) {
+    for (auto at = services.lower_bound({space.name, ""});
+         at != services.end() && at->first.ns == space.name; ++at) {
+      keys.insert(at->first);
+    }
+  }
+  return keys;
+}
+
+void Controller::look() {
+  if (!synced() || !take_cluster()) return;
+  auto changed = take_changes();
+  const auto now = loop_.wall_now();
+  changed.merge(view_.update(now));
+  drop_timer_.reset();
+  if (const auto next = view_.view().next_drop) {
+    drop_timer_ = loop_.after(*next - now, [this] { debounce_.poke(); });
+  }
+  publish(changed);
+  if (!lease_.leader()) {
+    writing_ = false;
+    return writer_.stop();
+  }
+  write(std::move(changed));
+}
+
+void Controller::publish(const Keys& changed) {
+  if (published_ && changed.empty()) return;
+  published_ = true;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto& services = view_.view().services;
+  for (const auto& key : changed) {
+    const auto at = services.find(key);
+    if (at == services.end()) {
+      tables_.remove(key);
+      derived_of_.erase(derived_key(key));
+      continue;
+    }
+    if (config_.derive) derived_of_[derived_key(key)] = key;
+    tables_.put(
+        {at->second.merged, at->second.stale,
+         config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>()});
+  }
+  const auto serial =
+      std::chrono::floor<std::chrono::seconds>(loop_.wall_now().time_since_epoch()).count();
+  publish_(tables_.build(static_cast<std::uint32_t>(serial)));
+  last_build_ = std::chrono::steady_clock::now() - begun;
+}
+
+void Controller::write(Keys changed) {
+  Keys exports = book_.judged();
+  if (!writing_) {
+    all_services(changed);
+    for (const auto& [key, entry] : book_.entries()) exports.insert(key);
+  }
+  exports.insert(changed.begin(), changed.end());  // of their conflicts
+  const DesiredInputs inputs{cluster_, namespaces_.items(), services_.items(), families_,
+                             config_.derive};
+  const auto& services = view_.view().services;
+  for (const auto& key : changed) {
+    const auto at = services.find(key);
+    writer_.want(
+        key, at == services.end() ? DesiredService{} : desired_service(inputs, key, at->second));
+  }
+  for (const auto& key : exports) {
+    const auto object = exports_.find(key);
+    const auto entry = book_.entries().find(key);
+    writer_.want(key, object == nullptr || entry == book_.entries().end()
+                          ? std::vector<api::Condition>()
+                          : export_conditions(*object, entry->second, view_.view()));
+  }
+  if (!writing_) writer_.adopt();
+  writing_ = true;
+  writer_.pump();
 }
 
 }  // namespace cw::discovery

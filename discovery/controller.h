@@ -34,7 +34,7 @@ class Controller {
   // Why not ready; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
   [[nodiscard]] bool leader() const { return lease_.leader(); }
-  [[nodiscard]] const View& view() const { return view_; }
+  [[nodiscard]] const View& view() const { return view_.view(); }
   [[nodiscard]] std::uint64_t writes() const { return writer_.writes(); }
   [[nodiscard]] Duration last_build() const { return last_build_; }  // of the newest table
   // Gives the Lease up and calls back when that is written.
@@ -44,9 +44,17 @@ class Controller {
   // A burst of events (a list, a rollout) is looked at once.
   static constexpr Duration kQuiet = std::chrono::milliseconds(5);
 
+  using Keys = std::set<api::ObjectKey>;
+
   void look();
   [[nodiscard]] bool synced() const;
-  void write();
+  [[nodiscard]] bool take_cluster();
+  // What changed in the caches since the last look, told to book and view; returns the services
+  // whose objects are to be looked at whatever their records say.
+  Keys take_changes();
+  void publish(const Keys& changed);
+  void write(Keys changed);
+  void all_services(Keys& keys) const;
 
   Loop& loop_;
   ControllerConfig config_;
@@ -62,10 +70,14 @@ class Controller {
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::ServiceImport> imports_;
   api::ExportBook book_;
-  View view_;
+  ViewBook view_;
   std::string cluster_;
   dns::TableBuilder tables_;
+  bool published_ = false;
   std::vector<Prefix> cidrs_;
+  std::set<std::string> families_;
+  std::map<api::ObjectKey, api::ObjectKey> derived_of_;  // derived Service -> service
+  bool writing_ = false;
   Duration last_build_{};
   ObjectWriter writer_;
   api::EventRecorder recorder_;

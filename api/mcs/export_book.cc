@@ -38,29 +38,52 @@ void ExportBook::note_changes(Items<T>& seen, const Items<T>& now) {
   }
 }
 
-void ExportBook::note_slices(const Items<EndpointSlice>& now) {
-  const auto forget = [this](const std::pair<const ObjectKey, Slice>& slice) {
-    dirty_.insert(slice.second.service);
-    const auto group = by_service_.find(slice.second.service);
-    group->second.erase(slice.first);
-    if (group->second.empty()) by_service_.erase(group);
-  };
-  for (auto old = slices_.begin(); old != slices_.end();) {
-    const auto found = now.find(old->first);
-    if (found != now.end() && found->second == old->second.object) {
-      ++old;
-      continue;
-    }
-    forget(*old);
-    old = slices_.erase(old);
+void ExportBook::forget_slice(const ObjectKey& key) {
+  const auto old = slices_.find(key);
+  if (old == slices_.end()) return;
+  dirty_.insert(old->second.service);
+  const auto group = by_service_.find(old->second.service);
+  group->second.erase(key);
+  if (group->second.empty()) by_service_.erase(group);
+  slices_.erase(old);
+}
+
+void ExportBook::note(const ObjectKey& key, std::shared_ptr<const EndpointSlice> object) {
+  forget_slice(key);
+  if (object == nullptr) return;
+  auto service = service_of(*object);
+  dirty_.insert(service);
+  by_service_[service].emplace(key, object);
+  slices_[key] = {std::move(object), std::move(service)};
+}
+
+template <typename T>
+void ExportBook::note_one(Items<T>& seen, const ObjectKey& key, std::shared_ptr<const T> object) {
+  dirty_.insert(key);
+  if (object == nullptr) {
+    seen.erase(key);
+  } else {
+    seen[key] = std::move(object);
   }
-  if (slices_.size() == now.size()) return;  // all of them are known
+}
+
+void ExportBook::note(const ObjectKey& key, std::shared_ptr<const ServiceExport> object) {
+  note_one(exports_, key, std::move(object));
+}
+
+void ExportBook::note(const ObjectKey& key, std::shared_ptr<const Service> object) {
+  note_one(services_, key, std::move(object));
+}
+
+void ExportBook::note_slices(const Items<EndpointSlice>& now) {
+  std::vector<ObjectKey> gone;
+  for (const auto& [key, slice] : slices_) {
+    if (now.count(key) == 0) gone.push_back(key);
+  }
+  for (const auto& key : gone) forget_slice(key);
   for (const auto& [key, object] : now) {
-    const auto [slot, added] = slices_.try_emplace(key);
-    if (!added) continue;
-    slot->second = {object, service_of(*object)};
-    dirty_.insert(slot->second.service);
-    by_service_[slot->second.service].emplace(key, object);
+    const auto known = slices_.find(key);
+    if (known == slices_.end() || known->second.object != object) note(key, object);
   }
 }
 
@@ -100,6 +123,11 @@ std::vector<ExportBook::Change> ExportBook::update(std::string_view cluster,
   note_changes(exports_, exports);
   note_changes(services_, services);
   note_slices(slices);
+  return settle(cluster, cidrs);
+}
+
+std::vector<ExportBook::Change> ExportBook::settle(std::string_view cluster,
+                                                   const std::vector<Prefix>& cidrs) {
   if (cluster != cluster_ || cidrs != cidrs_) {
     cluster_ = cluster;
     cidrs_ = cidrs;
@@ -107,8 +135,8 @@ std::vector<ExportBook::Change> ExportBook::update(std::string_view cluster,
     for (const auto& [key, object] : exports_) dirty_.insert(key);
   }
   std::vector<Change> changes;
-  for (const auto& key : dirty_) judge(key, changes);
-  dirty_.clear();
+  judged_ = std::exchange(dirty_, {});
+  for (const auto& key : judged_) judge(key, changes);
   return changes;
 }
 

@@ -31,6 +31,15 @@ class ExportBook {
                              const Items<Service>& services, const Items<EndpointSlice>& slices,
                              const std::vector<Prefix>& cidrs);
 
+  // The same for who knows what changed: one object each that came, changed or (null) went, then
+  // settle().
+  void note(const ObjectKey& key, std::shared_ptr<const ServiceExport> object);
+  void note(const ObjectKey& key, std::shared_ptr<const Service> object);
+  void note(const ObjectKey& key, std::shared_ptr<const EndpointSlice> object);
+  std::vector<Change> settle(std::string_view cluster, const std::vector<Prefix>& cidrs);
+  // The exports whose entries the last call looked at.
+  [[nodiscard]] const std::set<ObjectKey>& judged() const { return judged_; }
+
   struct Entry {
     Condition valid;                             // as in ExportVerdict
     std::shared_ptr<const ExportRecord> record;  // null unless valid
@@ -46,7 +55,10 @@ class ExportBook {
 
   template <typename T>
   void note_changes(Items<T>& seen, const Items<T>& now);
+  template <typename T>
+  void note_one(Items<T>& seen, const ObjectKey& key, std::shared_ptr<const T> object);
   void note_slices(const Items<EndpointSlice>& now);
+  void forget_slice(const ObjectKey& key);
   void judge(const ObjectKey& key, std::vector<Change>& changes);
 
   [[nodiscard]] bool open(const std::string& ns) const {
@@ -62,6 +74,7 @@ class ExportBook {
   std::map<ObjectKey, Slice> slices_;
   std::map<ObjectKey, Items<EndpointSlice>> by_service_;
   std::set<ObjectKey> dirty_;
+  std::set<ObjectKey> judged_;
   std::map<ObjectKey, Entry> entries_;
 };
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "api/store/store.h"
@@ -41,6 +42,10 @@ class Informer {
   // Takes out of each object what this process never reads, before it is kept: 10,000 Services with
   // their annotations are many megabytes. Not for objects that are written back whole.
   void set_trim(std::function<void(T&)> trim) { trim_ = std::move(trim); }
+  // From now on remembers which objects changed; take_changes() gives them and forgets. What a list
+  // shows again in the same version did not change.
+  void track_changes() { tracks_ = true; }
+  [[nodiscard]] std::set<ObjectKey> take_changes() { return std::exchange(changes_, {}); }
   [[nodiscard]] const Items& items() const { return items_; }
   [[nodiscard]] std::shared_ptr<const T> find(const ObjectKey& key) const {
     const auto found = items_.find(key);
@@ -69,7 +74,18 @@ class Informer {
 
   void take_list(const Result<List>& result) {
     if (!result) return retry_later(result.error(), [this] { relist(); });
-    items_ = std::exchange(fresh_, {});
+    const auto before = std::exchange(items_, std::exchange(fresh_, {}));
+    for (auto& [key, object] : items_) {
+      const auto was = before.find(key);
+      if (was != before.end() && same_version(*was->second, *object)) {
+        object = was->second;
+      } else {
+        note(key);
+      }
+    }
+    for (const auto& [key, object] : before) {
+      if (items_.count(key) == 0) note(key);
+    }
     version_ = result->resource_version;
     synced_ = true;
     came_back();
@@ -108,7 +124,21 @@ class Informer {
       if (value == nullptr) return;
       items_[event.object.key] = std::move(value);
     }
+    note(event.object.key);
     on_change_();
+  }
+
+  static bool same_version(const T& a, const T& b) {
+    if constexpr (requires { a.meta.resource_version; }) {
+      return !a.meta.resource_version.empty() &&
+             a.meta.resource_version == b.meta.resource_version && a.meta.uid == b.meta.uid;
+    } else {
+      return false;
+    }
+  }
+
+  void note(const ObjectKey& key) {
+    if (tracks_) changes_.insert(key);
   }
 
   std::shared_ptr<const T> decoded(const Object& object) {
@@ -157,6 +187,8 @@ class Informer {
   Selector selector_;
   Items items_;
   Items fresh_;  // of a list that is not complete yet
+  std::set<ObjectKey> changes_;
+  bool tracks_ = false;
   std::string version_;
   std::string last_error_;
   bool synced_ = false;

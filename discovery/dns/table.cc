@@ -58,38 +58,55 @@ void Table::start(const TableConfig& config, std::uint32_t serial) {
   fixed_["dns-version." + zone][Type::kTxt].add(record(Type::kTxt, 28800, version));
 }
 
-void Table::put(const api::ObjectKey& service, std::shared_ptr<const Names> names) {
-  if (names->empty()) return;
-  namespaces_.insert(service.ns);
-  services_.emplace(service.name + "." + service.ns, std::move(names));
-}
-
 Table::Table(const TableConfig& config, const std::vector<TableService>& services,
              std::uint32_t serial) {
-  start(config, serial);
-  for (const auto& entry : services) put(entry.service->service, names_of(entry, config.ttl));
+  TableBuilder builder(config);
+  for (const auto& entry : services) builder.put(entry);
+  *this = *builder.build(serial);
 }
 
-std::shared_ptr<const Table> TableBuilder::build(const std::vector<TableService>& services,
-                                                 std::uint32_t serial) {
+void TableBuilder::set(const api::ObjectKey& service, std::shared_ptr<const Names> names) {
+  const auto name = service.name + "." + service.ns;
+  const auto index = Table::shard_of(name);
+  auto& shard = shards_[index];
+  if (shard == nullptr || !own_[index]) {
+    shard = shard == nullptr ? std::make_shared<Shard>() : std::make_shared<Shard>(*shard);
+    own_[index] = true;
+  }
+  const auto known = shard->find(name);
+  const bool had = known != shard->end();
+  if (names != nullptr) {
+    (*shard)[name] = std::move(names);
+    if (had) return;
+    ++services_;
+    if (++in_namespace_[service.ns] > 1) return;
+  } else {
+    if (!had) return;
+    shard->erase(known);
+    --services_;
+    const auto count = in_namespace_.find(service.ns);
+    if (--count->second > 0) return;
+    in_namespace_.erase(count);
+  }
+  auto spaces = std::make_shared<Table::Spaces>();
+  for (const auto& [space, count] : in_namespace_) spaces->insert(space);
+  spaces_ = std::move(spaces);
+}
+
+void TableBuilder::put(const TableService& service) {
+  auto names = names_of(service, config_.ttl);
+  set(service.service->service, names->empty() ? nullptr : std::move(names));
+}
+
+void TableBuilder::remove(const api::ObjectKey& service) { set(service, nullptr); }
+
+std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
   auto table = std::make_shared<Table>();
   table->start(config_, serial);
-  table->services_.reserve(services.size());
-  ++round_;
-  made_ = 0;
-  for (const auto& entry : services) {
-    auto& part = parts_[entry.service->service];
-    const bool same = part.names != nullptr && part.from.service == entry.service &&
-                      part.from.stale == entry.stale && part.from.ips == entry.ips;
-    if (!same) {
-      part.from = entry;
-      part.names = names_of(entry, config_.ttl);
-      ++made_;
-    }
-    part.round = round_;
-    table->put(entry.service->service, part.names);
-  }
-  std::erase_if(parts_, [this](const auto& item) { return item.second.round != round_; });
+  std::copy(shards_.begin(), shards_.end(), table->shards_.begin());
+  table->namespaces_ = spaces_;
+  table->services_ = services_;
+  own_.fill(false);
   return table;
 }
 
@@ -101,13 +118,16 @@ const Node* Table::find(std::string_view name) const {
   name.remove_suffix(kServices.size());
   const auto ns_dot = name.rfind('.');
   if (ns_dot == std::string_view::npos) {
-    return namespaces_.find(name) == namespaces_.end() ? nullptr : &kEmpty;
+    return namespaces_->find(name) == namespaces_->end() ? nullptr : &kEmpty;
   }
   if (ns_dot == 0) return nullptr;
   const auto svc_dot = name.rfind('.', ns_dot - 1);
   const bool bare = svc_dot == std::string_view::npos;
-  const auto service = services_.find(bare ? name : name.substr(svc_dot + 1));
-  if (service == services_.end()) return nullptr;
+  const auto full = bare ? name : name.substr(svc_dot + 1);
+  const auto& shard = shards_[shard_of(full)];
+  if (shard == nullptr) return nullptr;
+  const auto service = shard->find(full);
+  if (service == shard->end()) return nullptr;
   const auto node = service->second->find(bare ? std::string_view() : name.substr(0, svc_dot));
   return node == service->second->end() ? nullptr : &node->second;
 }

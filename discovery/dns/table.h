@@ -1,10 +1,11 @@
 // The zone clusterset.local as an immutable table: every name that exists, its records ready to be
-// copied into an answer. Swapped whole, but built of one part a service: a TableBuilder makes anew
-// only the parts of services that changed, so that one endpoint among 50,000 costs what its service
-// costs. The rules are the multicluster DNS specification's (docs/protocol/dns.md); names of tests
-// carry its item numbers.
+// copied into an answer. Swapped whole, but made of one part a service in a fixed number of shards,
+// which tables share: a TableBuilder makes anew only what changed, so that one endpoint among
+// 50,000 costs what its service and its shard cost, to make and to free. The rules are the
+// multicluster DNS specification's (docs/protocol/dns.md); names of tests carry its item numbers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -71,40 +72,47 @@ class Table {
   [[nodiscard]] std::size_t answer(const Query& query, std::size_t limit, unsigned rotate,
                                    std::span<std::uint8_t> out, Rcode& rcode) const;
   [[nodiscard]] bool ready() const { return ready_; }
-  [[nodiscard]] std::size_t services() const { return services_.size(); }
+  [[nodiscard]] std::size_t services() const { return services_; }
 
  private:
   friend class TableBuilder;
+  // Parts by "<svc>.<ns>".
+  using Shard =
+      std::unordered_map<std::string, std::shared_ptr<const Names>, TextHash, std::equal_to<>>;
+  static constexpr std::size_t kShards = 256;
+  using Shards = std::array<std::shared_ptr<const Shard>, kShards>;
+  using Spaces = std::unordered_set<std::string, TextHash, std::equal_to<>>;
+  static std::size_t shard_of(std::string_view service) { return TextHash{}(service) % kShards; }
   void start(const TableConfig& config, std::uint32_t serial);
-  void put(const api::ObjectKey& service, std::shared_ptr<const Names> names);
   [[nodiscard]] const Node* find(std::string_view name) const;
 
   bool ready_ = false;
   Names fixed_;  // full names: the apex and what does not come from services
-  std::unordered_map<std::string, std::shared_ptr<const Names>, TextHash, std::equal_to<>>
-      services_;                                                           // "<svc>.<ns>"
-  std::unordered_set<std::string, TextHash, std::equal_to<>> namespaces_;  // empty non-terminals
+  Shards shards_;
+  std::shared_ptr<const Spaces> namespaces_;  // empty non-terminals
+  std::size_t services_ = 0;
   std::vector<std::uint8_t> negative_soa_;  // with a written-out owner
 };
 
-// Makes tables, keeping what it made of each service. Loop thread.
+// Makes tables out of what it is told of single services. Loop thread.
 class TableBuilder {
  public:
   explicit TableBuilder(TableConfig config) : config_(std::move(config)) {}
-  [[nodiscard]] std::shared_ptr<const Table> build(const std::vector<TableService>& services,
-                                                   std::uint32_t serial);
-  [[nodiscard]] std::size_t made() const { return made_; }  // parts made by the last build()
+  void put(const TableService& service);
+  void remove(const api::ObjectKey& service);
+  [[nodiscard]] std::shared_ptr<const Table> build(std::uint32_t serial);
 
  private:
-  struct Part {
-    TableService from;
-    std::shared_ptr<const Names> names;
-    std::uint64_t round = 0;
-  };
+  using Shard = Table::Shard;
+  void set(const api::ObjectKey& service, std::shared_ptr<const Names> names);  // null: none
+
   TableConfig config_;
-  std::map<api::ObjectKey, Part> parts_;
-  std::uint64_t round_ = 0;
-  std::size_t made_ = 0;
+  // Shared with the tables built so far; what changed since the last build is a copy of its own.
+  std::array<std::shared_ptr<Shard>, Table::kShards> shards_;
+  std::array<bool, Table::kShards> own_{};
+  std::map<std::string, std::size_t> in_namespace_;  // services that have names
+  std::shared_ptr<const Table::Spaces> spaces_ = std::make_shared<Table::Spaces>();
+  std::size_t services_ = 0;
 };
 
 // The names of one service, relative to <svc>.<ns>.svc.clusterset.local; empty: it has none.

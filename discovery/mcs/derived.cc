@@ -177,38 +177,33 @@ std::set<std::string> serving_clusters(const ClustersetService& service, const s
   return connected;
 }
 
-Desired desired_objects(const DesiredInputs& inputs) {
-  Desired out;
-  for (const auto& [key, service] : inputs.view.services) {
-    if (inputs.namespaces.count({"", key.ns}) == 0) continue;
-    const auto& merged = *service.merged;
-    api::ServiceImport object;
-    object.meta.key = key;
-    object.meta.labels = merged.winner().labels;
-    object.meta.annotations = merged.winner().annotations;
-    object.spec = merged.spec;
-    object.status.clusters = merged.clusters();
-    object.status.endpoint_slice_objects = inputs.derive ? "Present" : "Absent";
-    if (inputs.derive && !merged.headless()) {
-      object.spec.ips = virtual_ips(inputs.services, key);
-      if (!object.spec.ips.empty()) {  // families in the order of the addresses
-        object.spec.ip_families.clear();
-        for (const auto& ip : object.spec.ips)
-          object.spec.ip_families.emplace_back(ip.find(':') == std::string::npos ? "IPv4" : "IPv6");
-      }
+DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey& key,
+                               const ClustersetService& service) {
+  DesiredService out;
+  if (inputs.namespaces.count({"", key.ns}) == 0) return out;
+  const auto& merged = *service.merged;
+  auto& object = out.import.emplace();
+  object.meta.key = key;
+  object.meta.labels = merged.winner().labels;
+  object.meta.annotations = merged.winner().annotations;
+  object.spec = merged.spec;
+  object.status.clusters = merged.clusters();
+  object.status.endpoint_slice_objects = inputs.derive ? "Present" : "Absent";
+  if (inputs.derive && !merged.headless()) {
+    object.spec.ips = virtual_ips(inputs.services, key);
+    if (!object.spec.ips.empty()) {  // families in the order of the addresses
+      object.spec.ip_families.clear();
+      for (const auto& ip : object.spec.ips)
+        object.spec.ip_families.emplace_back(ip.find(':') == std::string::npos ? "IPv4" : "IPv6");
     }
-    object.status.conditions = {import_ready(merged, inputs, object.spec.ips)};
-    const bool usable = object.status.conditions.front().reason != "IPFamilyNotSupported";
-    out.imports.emplace(key, std::move(object));
-    if (!inputs.derive || !usable) continue;
-    if (!merged.headless()) {
-      auto derived = derived_service(merged, inputs.families);
-      out.services.emplace(derived.meta.key, std::move(derived));
-    }
-    const auto serving = serving_clusters(service, inputs.cluster);
-    for (const auto& record : merged.records)
-      add_slices(merged, *record, serving.count(record->cluster) != 0, out.slices);
   }
+  object.status.conditions = {import_ready(merged, inputs, object.spec.ips)};
+  const bool usable = object.status.conditions.front().reason != "IPFamilyNotSupported";
+  if (!inputs.derive || !usable) return out;
+  if (!merged.headless()) out.service = derived_service(merged, inputs.families);
+  const auto serving = serving_clusters(service, inputs.cluster);
+  for (const auto& record : merged.records)
+    add_slices(merged, *record, serving.count(record->cluster) != 0, out.slices);
   return out;
 }
 

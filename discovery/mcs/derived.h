@@ -18,21 +18,23 @@ inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "loca
 inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order
 inline constexpr std::size_t kMaxSliceEndpoints = 1000;                 // the API server's limit
 
-struct Desired {
-  std::map<api::ObjectKey, api::ServiceImport> imports;  // status without lastTransition times
-  std::map<api::ObjectKey, api::Service> services;       // empty without `derive`
-  std::map<api::ObjectKey, api::EndpointSlice> slices;   // likewise
+// What one service of the clusterset is to have in this cluster's API.
+struct DesiredService {
+  std::optional<api::ServiceImport> import;             // status without lastTransition times
+  std::optional<api::Service> service;                  // none without `derive`
+  std::map<api::ObjectKey, api::EndpointSlice> slices;  // likewise
 };
 
 struct DesiredInputs {
-  const View& view;
   std::string cluster;  // ours
   const Items<api::Namespace>& namespaces;
   const Items<api::Service>& services;  // where the virtual IPs of derived Services are read
   std::set<std::string> families;       // of this cluster's pods; empty: not known
   bool derive = false;                  // vip: clusterip
 };
-[[nodiscard]] Desired desired_objects(const DesiredInputs& inputs);
+// Nothing where the namespace is not there.
+[[nodiscard]] DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey& key,
+                                             const ClustersetService& service);
 
 // "cw-<16 hex digits>": a label for any name, the same in every cluster and version.
 [[nodiscard]] api::ObjectKey derived_key(const api::ObjectKey& service);

@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace cw::discovery {
 
 using api::Condition;
 using api::ConditionStatus;
 
-namespace {
-
-// Clusters that we are paired with and no gateway of ours reaches.
 std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers) {
   std::set<std::string> out;
   for (const auto& [key, peer] : peers) {
@@ -20,38 +18,105 @@ std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers) {
   return out;
 }
 
-}  // namespace
+void ViewBook::set_cluster(const std::string& cluster) {
+  if (cluster == cluster_) return;
+  cluster_ = cluster;
+  for (const auto& [service, sources] : sources_) dirty_.insert(service);
+}
 
-View view_of(const ViewInputs& inputs, const View& before) {
-  View view;
-  std::map<api::ObjectKey, std::vector<RecordPtr>> records;
-  std::map<api::ObjectKey, std::set<std::string>> stale;
-  for (const auto& [key, entry] : inputs.local) {
-    if (entry.record != nullptr) records[key].push_back(entry.record);
-  }
-  const auto away = disconnected(inputs.peers);
-  for (const auto& [key, remote] : inputs.remote) {
-    const auto& record = remote->spec;
-    // Our own id from outside is a misconfiguration somewhere: our own word counts.
-    if (record.cluster == inputs.cluster) continue;
-    if (remote->status.stale && remote->status.stale_since != WallTime{}) {
-      const auto drop_at = remote->status.stale_since + inputs.stale_drop;
-      if (drop_at <= inputs.now) continue;
-      view.next_drop = std::min(view.next_drop.value_or(drop_at), drop_at);
+void ViewBook::local(const api::ObjectKey& service, RecordPtr record) {
+  sources_[service].local = std::move(record);
+  dirty_.insert(service);
+}
+
+std::optional<WallTime> ViewBook::drop_at(const api::RemoteExport& object) const {
+  if (!object.status.stale || object.status.stale_since == WallTime{}) return std::nullopt;
+  return object.status.stale_since + stale_drop_;
+}
+
+void ViewBook::forget(const api::ObjectKey& key) {
+  const auto where = where_.find(key);
+  if (where == where_.end()) return;
+  auto& remote = sources_[where->second].remote;
+  const auto known = remote.find(key);
+  if (const auto at = drop_at(*known->second)) drops_.erase({*at, key});
+  remote.erase(known);
+  dirty_.insert(where->second);
+  where_.erase(where);
+}
+
+void ViewBook::remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object) {
+  forget(key);
+  if (object == nullptr) return;
+  const auto& service = object->spec.service;
+  where_.emplace(key, service);
+  dirty_.insert(service);
+  if (const auto at = drop_at(*object)) drops_.emplace(*at, key);
+  sources_[service].remote.emplace(key, std::move(object));
+}
+
+void ViewBook::set_away(std::set<std::string> clusters) {
+  if (clusters == away_) return;
+  for (const auto& [service, sources] : sources_) {
+    for (const auto& [key, remote] : sources.remote) {
+      const auto& cluster = remote->spec.cluster;
+      if (clusters.count(cluster) != away_.count(cluster)) dirty_.insert(service);
     }
-    records[record.service].push_back(RecordPtr(remote, &remote->spec));
-    if (remote->status.stale || away.count(record.cluster) != 0)
-      stale[record.service].insert(record.cluster);
   }
-  for (auto& [key, list] : records) {
-    by_precedence(list);
-    const auto had = before.services.find(key);
-    auto merged = had != before.services.end() && had->second.merged->records == list
-                      ? had->second.merged
-                      : std::make_shared<const MergedService>(merge(std::move(list)));
-    view.services.emplace(key, ClustersetService{std::move(merged), std::move(stale[key])});
+  away_ = std::move(clusters);
+}
+
+std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
+                                                      const ClustersetService* before,
+                                                      WallTime now) const {
+  std::vector<RecordPtr> records;
+  ClustersetService out;
+  if (sources.local != nullptr) records.push_back(sources.local);
+  for (const auto& [key, remote] : sources.remote) {
+    const auto& cluster = remote->spec.cluster;
+    if (cluster == cluster_) continue;
+    if (const auto at = drop_at(*remote); at && *at <= now) continue;
+    records.push_back(RecordPtr(remote, &remote->spec));
+    if (remote->status.stale || away_.count(cluster) != 0) out.stale.insert(cluster);
   }
-  return view;
+  if (records.empty()) return std::nullopt;
+  by_precedence(records);
+  const bool same = before != nullptr && before->merged->records == records;
+  out.merged =
+      same ? before->merged : std::make_shared<const MergedService>(merge(std::move(records)));
+  return out;
+}
+
+std::set<api::ObjectKey> ViewBook::update(WallTime now) {
+  while (!drops_.empty() && drops_.begin()->first <= now) {
+    dirty_.insert(where_.at(drops_.begin()->second));
+    drops_.erase(drops_.begin());
+  }
+  view_.next_drop.reset();
+  if (!drops_.empty()) view_.next_drop = drops_.begin()->first;
+  std::set<api::ObjectKey> changed;
+  for (const auto& service : std::exchange(dirty_, {})) {
+    const auto sources = sources_.find(service);
+    const auto known = view_.services.find(service);
+    const auto* before = known == view_.services.end() ? nullptr : &known->second;
+    std::optional<ClustersetService> next;
+    if (sources != sources_.end()) next = service_of(sources->second, before, now);
+    if (sources != sources_.end() && sources->second.local == nullptr &&
+        sources->second.remote.empty()) {
+      sources_.erase(sources);
+    }
+    if (!next) {
+      if (before != nullptr) {
+        view_.services.erase(known);
+        changed.insert(service);
+      }
+    } else if (before == nullptr || before->merged != next->merged ||
+               before->stale != next->stale) {
+      view_.services[service] = std::move(*next);
+      changed.insert(service);
+    }
+  }
+  return changed;
 }
 
 std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {

@@ -21,15 +21,6 @@ namespace cw::discovery {
 template <typename T>
 using Items = std::map<api::ObjectKey, std::shared_ptr<const T>>;
 
-struct ViewInputs {
-  std::string cluster;  // our id
-  const std::map<api::ObjectKey, api::ExportBook::Entry>& local;
-  const Items<api::RemoteExport>& remote;
-  const Items<api::ClusterPeer>& peers;
-  WallTime now{};
-  Duration stale_drop{};
-};
-
 struct ClustersetService {
   std::shared_ptr<const MergedService> merged;  // the same object while its records are
   std::set<std::string> stale;                  // exporters that are away
@@ -37,11 +28,47 @@ struct ClustersetService {
 
 struct View {
   std::map<api::ObjectKey, ClustersetService> services;
-  // Clusters whose records will be dropped, and when next; for a timer.
+  // When the next record of a cluster that stays away is dropped; for a timer.
   std::optional<WallTime> next_drop;
 };
-// `before` saves merging again what did not change.
-[[nodiscard]] View view_of(const ViewInputs& inputs, const View& before = {});
+// The clusters that we are paired with and no gateway of ours reaches.
+[[nodiscard]] std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers);
+
+// Keeps a View current: told what changed, it works on the services concerned only, so that one
+// record among 10,000 costs what its service costs. Pure.
+class ViewBook {
+ public:
+  explicit ViewBook(Duration stale_drop) : stale_drop_(stale_drop) {}
+
+  // Our id. Records that claim it from outside are a misconfiguration somewhere: our word counts.
+  void set_cluster(const std::string& cluster);
+  void local(const api::ObjectKey& service, RecordPtr record);  // null: not exported by us
+  void remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
+  void set_away(std::set<std::string> clusters);
+  // Brings the View up to date; returns the services that are other than before.
+  std::set<api::ObjectKey> update(WallTime now);
+  [[nodiscard]] const View& view() const { return view_; }
+
+ private:
+  struct Sources {
+    RecordPtr local;
+    Items<api::RemoteExport> remote;  // by the RemoteExport's key
+  };
+  [[nodiscard]] std::optional<WallTime> drop_at(const api::RemoteExport& object) const;
+  void forget(const api::ObjectKey& key);
+  [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
+                                                            const ClustersetService* before,
+                                                            WallTime now) const;
+
+  Duration stale_drop_;
+  std::string cluster_;
+  std::set<std::string> away_;
+  std::map<api::ObjectKey, Sources> sources_;            // by service
+  std::map<api::ObjectKey, api::ObjectKey> where_;       // RemoteExport -> service
+  std::set<std::pair<WallTime, api::ObjectKey>> drops_;  // when which RemoteExport is dropped
+  std::set<api::ObjectKey> dirty_;
+  View view_;
+};
 
 // Our own pod prefixes: what our exports' endpoints lie in.
 [[nodiscard]] std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes);

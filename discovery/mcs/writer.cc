@@ -20,36 +20,78 @@ bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::
 
 }  // namespace
 
-template <typename T>
-void ObjectWriter::note(const std::map<ObjectKey, T>& wanted,
-                        const std::map<ObjectKey, std::shared_ptr<const T>>& have) {
-  for (const auto& [key, object] : wanted) todo_.emplace(T::kKind, key);
-  for (const auto& [key, object] : have) {
-    const bool mine = T::kKind == Kind::kServiceImport || ours(object->meta);
-    if (mine && wanted.count(key) == 0) todo_.emplace(T::kKind, key);
+void ObjectWriter::want(const ObjectKey& service, DesiredService desired) {
+  std::set<Id> now;
+  auto& parts = parts_[service];
+  for (const auto& [kind, key] : parts) {
+    if (kind == Kind::kServiceImport) imports_.erase(key);
+    if (kind == Kind::kService) services_.erase(key);
+    if (kind == Kind::kEndpointSlice) slices_.erase(key);
+  }
+  if (desired.import) {
+    now.emplace(Kind::kServiceImport, service);
+    imports_.insert_or_assign(service, std::move(*desired.import));
+  }
+  if (desired.service) {
+    const auto key = desired.service->meta.key;
+    now.emplace(Kind::kService, key);
+    services_.insert_or_assign(key, std::move(*desired.service));
+  }
+  for (auto& [key, slice] : desired.slices) {
+    now.emplace(Kind::kEndpointSlice, key);
+    slices_.insert_or_assign(key, std::move(slice));
+  }
+  todo_.insert(parts.begin(), parts.end());
+  todo_.insert(now.begin(), now.end());
+  if (now.empty()) {
+    parts_.erase(service);
+  } else {
+    parts = std::move(now);
   }
 }
 
-void ObjectWriter::want(Desired desired, Conditions conditions) {
-  desired_ = std::move(desired);
-  conditions_ = std::move(conditions);
-  std::erase_if(lagging_, [this](const auto& item) {
-    return cached(item.first) != item.second.seen || loop_.now() - item.second.since > kMaxLag;
-  });
-  todo_.clear();
-  note(desired_.services, caches_.services.items());
-  note(desired_.slices, caches_.slices.items());
-  note(desired_.imports, caches_.imports.items());
-  for (const auto& [key, wanted] : conditions_) todo_.emplace(Kind::kServiceExport, key);
-  pump();
+void ObjectWriter::want(const ObjectKey& service, std::vector<api::Condition> conditions) {
+  if (conditions.empty()) {
+    conditions_.erase(service);
+    return;
+  }
+  conditions_.insert_or_assign(service, std::move(conditions));
+  todo_.emplace(Kind::kServiceExport, service);
+}
+
+void ObjectWriter::look(Kind kind, const ObjectKey& key) {
+  const Id id{kind, key};
+  if (const auto lag = lagging_.find(id); lag != lagging_.end()) {
+    if (cached(id) == lag->second.seen) return;
+    lagging_.erase(lag);
+    again_.erase(id);
+  }
+  todo_.insert(id);
+}
+
+void ObjectWriter::adopt() {
+  for (const auto& [key, object] : caches_.imports.items())
+    todo_.emplace(Kind::kServiceImport, key);
+  for (const auto& [key, object] : caches_.services.items()) {
+    if (ours(object->meta)) todo_.emplace(Kind::kService, key);
+  }
+  for (const auto& [key, object] : caches_.slices.items()) {
+    if (ours(object->meta)) todo_.emplace(Kind::kEndpointSlice, key);
+  }
 }
 
 void ObjectWriter::stop() {
-  desired_ = {};
+  imports_.clear();
+  services_.clear();
+  slices_.clear();
   conditions_.clear();
+  parts_.clear();
   todo_.clear();
+  again_.clear();
+  failed_.clear();
   in_flight_.clear();
   lagging_.clear();
+  retry_.reset();
 }
 
 std::shared_ptr<const void> ObjectWriter::cached(const Id& id) const {
@@ -80,13 +122,13 @@ ObjectWriter::Step ObjectWriter::step_of(const Id& id) const {
 
 ObjectWriter::Step ObjectWriter::service_step(const ObjectKey& key) const {
   const auto have = caches_.services.find(key);
-  const auto wanted = desired_.services.find(key);
+  const auto wanted = services_.find(key);
   if (have == nullptr) {
-    if (wanted == desired_.services.end()) return {};
+    if (wanted == services_.end()) return {};
     return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
   if (!ours(have->meta)) return {};  // somebody's own of that name: said by the import's condition
-  if (wanted == desired_.services.end()) {
+  if (wanted == services_.end()) {
     return {Step::What::kRemove, have->meta.resource_version, {}};
   }
   if (satisfies(*have, wanted->second)) return {};
@@ -96,13 +138,13 @@ ObjectWriter::Step ObjectWriter::service_step(const ObjectKey& key) const {
 
 ObjectWriter::Step ObjectWriter::slice_step(const ObjectKey& key) const {
   const auto have = caches_.slices.find(key);
-  const auto wanted = desired_.slices.find(key);
+  const auto wanted = slices_.find(key);
   if (have == nullptr) {
-    if (wanted == desired_.slices.end()) return {};
+    if (wanted == slices_.end()) return {};
     return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
   if (!ours(have->meta)) return {};
-  if (wanted == desired_.slices.end()) {
+  if (wanted == slices_.end()) {
     return {Step::What::kRemove, have->meta.resource_version, {}};
   }
   auto next = *have;
@@ -115,13 +157,13 @@ ObjectWriter::Step ObjectWriter::slice_step(const ObjectKey& key) const {
 
 ObjectWriter::Step ObjectWriter::import_step(const ObjectKey& key) const {
   const auto have = caches_.imports.find(key);
-  const auto wanted = desired_.imports.find(key);
+  const auto wanted = imports_.find(key);
   if (have == nullptr) {
-    if (wanted == desired_.imports.end()) return {};
+    if (wanted == imports_.end()) return {};
     return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
   // ServiceImports are the controller's alone (KEP-1645): what nobody exports goes.
-  if (wanted == desired_.imports.end()) {
+  if (wanted == imports_.end()) {
     return {Step::What::kRemove, have->meta.resource_version, {}};
   }
   auto next = *have;
@@ -152,7 +194,10 @@ ObjectWriter::Step ObjectWriter::export_step(const ObjectKey& key) const {
 void ObjectWriter::pump() {
   while (in_flight_.size() < kInFlight && !todo_.empty()) {
     const auto id = todo_.extract(todo_.begin()).value();
-    if (in_flight_.count(id) != 0 || lagging_.count(id) != 0) continue;
+    if (in_flight_.count(id) != 0 || lagging_.count(id) != 0) {
+      again_.insert(id);
+      continue;
+    }
     auto step = step_of(id);
     if (step.what != Step::What::kNone) start(id, std::move(step));
   }
@@ -203,11 +248,14 @@ void ObjectWriter::finish(const Id& id_, const std::string& based_on_,
       pump();
     });
   }
+  const bool waits = again_.erase(id) != 0;
   if (version) {
-    if (cached(id) != seen) {
+    if (cached(id) != seen || (waits && *version == based_on)) {
       todo_.insert(id);  // the event was faster
     } else if (*version != based_on) {
       lagging_[id] = {seen, loop_.now()};
+      if (waits) again_.insert(id);
+      if (!lag_timer_.active()) lag_timer_ = loop_.after(kMaxLag, [this] { end_lags(); });
     }
     return;
   }
@@ -218,11 +266,30 @@ void ObjectWriter::finish(const Id& id_, const std::string& based_on_,
                               {"name", id.second.to_string()},
                               {"error", error.text}});
   }
+  failed_.insert(id);
   if (retry_.active()) return;
   retry_ = loop_.after(std::chrono::milliseconds(300), [this] {
     retry_.reset();
-    want(std::move(desired_), std::move(conditions_));
+    todo_.merge(failed_);
+    failed_.clear();
+    pump();
   });
+}
+
+// No event within kMaxLag: looked at anyway.
+void ObjectWriter::end_lags() {
+  lag_timer_.reset();
+  for (auto lag = lagging_.begin(); lag != lagging_.end();) {
+    if (loop_.now() - lag->second.since >= kMaxLag) {
+      again_.erase(lag->first);
+      todo_.insert(lag->first);
+      lag = lagging_.erase(lag);
+    } else {
+      ++lag;
+    }
+  }
+  if (!lagging_.empty()) lag_timer_ = loop_.after(kMaxLag / 2, [this] { end_lags(); });
+  pump();
 }
 
 }  // namespace cw::discovery

@@ -1,7 +1,8 @@
 // Brings ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports in
-// the store to what is wanted: what differs from the caches waits in a queue, at most kInFlight
-// writes are under way, a failed one is tried again after a pause. Only the holder of the discovery
-// Lease has one. Objects that are not ours are never touched.
+// the store to what is wanted. It is told what changed, wishes and caches; only that is looked at.
+// What differs waits in a queue, at most kInFlight writes are under way, a failed one is tried
+// again after a pause. Only the holder of the discovery Lease writes. Objects that are not ours are
+// never touched.
 #pragma once
 
 #include <map>
@@ -22,14 +23,19 @@ struct Caches {
 class ObjectWriter {
  public:
   static constexpr std::size_t kInFlight = 64;
-  static constexpr Duration kMaxLag = std::chrono::seconds(2);  // then it is looked at anyway
-  using Conditions = std::map<api::ObjectKey, std::vector<api::Condition>>;
-
+  static constexpr Duration kMaxLag = std::chrono::seconds(10);  // then it is looked at anyway
   ObjectWriter(Loop& loop, api::Store& store, Caches caches)
       : loop_(loop), store_(store), caches_(caches) {}
 
-  // The whole wanted state; call again whenever it or a cache changed.
-  void want(Desired desired, Conditions conditions);
+  // What a service is to have now; empty: nothing.
+  void want(const api::ObjectKey& service, DesiredService desired);
+  // The conditions of our ServiceExport; empty: none.
+  void want(const api::ObjectKey& service, std::vector<api::Condition> conditions);
+  // A cache changed there.
+  void look(api::Kind kind, const api::ObjectKey& key);
+  // After everything was wanted for the first time: what else of ours is in the caches goes.
+  void adopt();
+  void pump();  // after the calls above
   void stop();  // another one writes now
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
@@ -47,10 +53,6 @@ class ObjectWriter {
   [[nodiscard]] Step slice_step(const api::ObjectKey& key) const;
   [[nodiscard]] Step export_step(const api::ObjectKey& key) const;
   [[nodiscard]] std::shared_ptr<const void> cached(const Id& id) const;
-  template <typename T>
-  void note(const std::map<api::ObjectKey, T>& wanted,
-            const std::map<api::ObjectKey, std::shared_ptr<const T>>& have);
-  void pump();
   void start(const Id& id, Step step);
   // `seen`: what the cache held when the write began; the event may come before the answer.
   void finish(const Id& id, const std::string& based_on, const std::shared_ptr<const void>& seen,
@@ -59,9 +61,14 @@ class ObjectWriter {
   Loop& loop_;
   api::Store& store_;
   Caches caches_;
-  Desired desired_;
-  Conditions conditions_;
+  std::map<api::ObjectKey, api::ServiceImport> imports_;
+  std::map<api::ObjectKey, api::Service> services_;
+  std::map<api::ObjectKey, api::EndpointSlice> slices_;
+  std::map<api::ObjectKey, std::vector<api::Condition>> conditions_;
+  std::map<api::ObjectKey, std::set<Id>> parts_;  // what of the above belongs to a service
   std::set<Id> todo_;
+  std::set<Id> again_;   // to be looked at when their write or lag is over
+  std::set<Id> failed_;  // until the retry
   std::map<Id, Handle> in_flight_;
   // Written, but not yet seen: what the cache held then. The event is what looks again.
   struct Lag {
@@ -70,8 +77,10 @@ class ObjectWriter {
   };
   std::map<Id, Lag> lagging_;
   std::vector<Handle> done_;  // handles whose callbacks are over, until the next turn
+  void end_lags();
   Handle sweep_;
   Handle retry_;
+  Handle lag_timer_;
   std::uint64_t writes_ = 0;
 };
 

@@ -14,6 +14,12 @@ namespace {
 
 using api::ConditionStatus;
 
+struct Desired {
+  std::map<api::ObjectKey, api::ServiceImport> imports;
+  std::map<api::ObjectKey, api::Service> services;
+  std::map<api::ObjectKey, api::EndpointSlice> slices;
+};
+
 struct World {
   Items<api::Namespace> namespaces;
   Items<api::Service> services;
@@ -54,7 +60,14 @@ struct World {
   Desired desired(bool derive = true) {
     std::vector<RecordPtr> list(records.begin(), records.end());
     view.services[{"db", "pg"}] = {std::make_shared<MergedService>(merge(list)), stale};
-    return desired_objects({view, "east", namespaces, services, families, derive});
+    Desired out;
+    for (const auto& [key, service] : view.services) {
+      auto one = desired_service({"east", namespaces, services, families, derive}, key, service);
+      if (one.import) out.imports.emplace(key, *one.import);
+      if (one.service) out.services.emplace(one.service->meta.key, *one.service);
+      out.slices.merge(one.slices);
+    }
+    return out;
   }
 };
 
