@@ -33,6 +33,7 @@ Result<std::string> with_stub(const std::string& corefile, const std::vector<IpA
     return fail(Errc::kExists, "the Corefile has a clusterset.local block already: left as it is");
   }
   std::vector<std::string> addresses;
+  addresses.reserve(servers.size());
   for (const auto& server : servers) {
     addresses.push_back(server.is_v4() ? server.to_string()
                                        : fmt::format("[{}]", server.to_string()));

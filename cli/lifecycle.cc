@@ -85,7 +85,7 @@ Result<> stub(ClusterApi& cluster, const Release& release) {
     if (address) servers.push_back(*address);
   }
   if (servers.empty()) return fail(Errc::kNotFound, "the DNS Service has no address");
-  const auto done = edit_corefile(
+  auto done = edit_corefile(
       cluster, release, [&](const std::string& corefile) { return with_stub(corefile, servers); });
   // Somebody's own block is no reason for a release to fail.
   if (!done && done.error().code == Errc::kExists) {

@@ -165,6 +165,7 @@ int main(int argc, char** argv) {
     return tell(std::string(mistake.what()) + " (see causewayctl --help)");
   }
   if (!flags.command) return tell("no command (see causewayctl --help)");
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread
   const auto* kubeconfig = std::getenv("KUBECONFIG");
   if (flags.options.store.empty() && kubeconfig != nullptr && *kubeconfig != '\0') {
     flags.options.store = "kube:";

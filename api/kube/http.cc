@@ -357,8 +357,8 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
 };
 
 Http::Http(Loop& loop, HttpServer server) {
-  static const auto once = curl_global_init(CURL_GLOBAL_DEFAULT);
-  CW_CHECK(once == CURLE_OK);
+  static const auto kOnce = curl_global_init(CURL_GLOBAL_DEFAULT);
+  CW_CHECK(kOnce == CURLE_OK);
   state_ = std::make_shared<State>(loop, std::move(server));
 }
 

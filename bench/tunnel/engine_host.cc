@@ -1,9 +1,8 @@
 // The engine as a program of its own, `engine_host INTERFACE [KEY=VALUE...]`: for measurements and
 // interoperability tests, where each WireGuard is a process that Debian's `wg` configures. Stays in
 // the foreground until SIGTERM or until its interface is deleted.
-#include <signal.h>
-
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>

@@ -230,13 +230,10 @@ void ObjectWriter::start(const Id& id, Step step) {
   }
 }
 
-void ObjectWriter::finish(const Id& id_, const std::string& based_on_,
-                          const std::shared_ptr<const void>& seen_,
+void ObjectWriter::finish(const Id& id, const std::string& based_on,
+                          const std::shared_ptr<const void>& seen,
                           const Result<std::string>& version) {
-  const Id id = id_;  // all belong to the handle's callback
-  const std::string based_on = based_on_;
-  const auto seen = seen_;
-  // The handle is this callback's own: it goes in the next turn.
+  // The handle owns this callback and its arguments: it goes in the next turn.
   if (const auto at = in_flight_.find(id); at != in_flight_.end()) {
     done_.push_back(std::move(at->second));
     in_flight_.erase(at);
