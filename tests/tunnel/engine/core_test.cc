@@ -203,7 +203,53 @@ TEST_F(World, Item37_AnInitiatorWithNothingToSayConfirmsByAKeepalive) {
   EXPECT_NE(pb->current, nullptr);
 }
 
-TEST_F(World, Item43_InitiationsAreRetriedEveryFiveSecondsFor90SecondsAndThenGivenUp) {
+TEST_F(World, Item38_ANewSessionGoesThroughTheThreeSlotsAndTheOldOneStaysReadable) {
+  (void)a_to_b();
+  run(seconds(1));
+  const auto first_a = pa->current;
+  const auto first_b = pb->current;
+  ASSERT_NE(first_a, nullptr);
+  ASSERT_NE(first_b, nullptr);
+  run(seconds(121));
+  Output out;
+  EXPECT_EQ(a.core.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), out), SendVerdict::kSend);
+  const auto initiation =
+      std::find_if(out.datagrams.begin(), out.datagrams.end(),
+                   [](const auto& d) { return message_type(d.bytes) == MessageType::kInitiation; });
+  ASSERT_NE(initiation, out.datagrams.end());
+  Output answer;
+  b.core.on_datagram(initiation->bytes, a.at, now, wall(), 0, answer);
+  EXPECT_EQ(pb->current, first_b);  // until the initiator is heard on the new one
+  const auto next = pb->next;
+  ASSERT_NE(next, nullptr);
+  Output confirm;
+  a.core.on_datagram(answer.datagrams.at(0).bytes, b.at, now, wall(), 0, confirm);
+  EXPECT_NE(pa->current, first_a);
+  EXPECT_EQ(pa->previous, first_a);
+  b.core.on_datagram(confirm.datagrams.at(0).bytes, a.at, now, wall(), 0, answer);
+  EXPECT_EQ(pb->current, next);
+  EXPECT_EQ(pb->previous, first_b);
+  EXPECT_EQ(pb->next, nullptr);
+}
+
+TEST_F(World, Item60_HandshakesAreMarkedAf41AndDataOnlyWithTheInnerEcn) {
+  constexpr std::uint8_t kAf41 = 0x88;
+  auto packet = ipv4("10.1.0.1", "10.2.0.1", 64);
+  packet[1] = 0xb9;  // EF, ECT(1)
+  Output out;
+  (void)a.core.encrypt(packet, now, wall(), out);
+  ASSERT_EQ(message_type(out.datagrams.at(0).bytes), MessageType::kInitiation);
+  EXPECT_EQ(out.datagrams[0].tos, kAf41);
+  Output answer;
+  b.core.on_datagram(out.datagrams[0].bytes, a.at, now, wall(), 0, answer);
+  EXPECT_EQ(answer.datagrams.at(0).tos, kAf41);
+  Output data;
+  a.core.on_datagram(answer.datagrams[0].bytes, b.at, now, wall(), 0, data);
+  ASSERT_EQ(message_type(data.datagrams.at(0).bytes), MessageType::kData);
+  EXPECT_EQ(data.datagrams[0].tos, 1);
+}
+
+TEST_F(World, Item43And44_InitiationsAreRetriedEveryFiveSecondsFor90SecondsAndThenGivenUp) {
   loss = 1;
   (void)a_to_b();
   run(seconds(200));

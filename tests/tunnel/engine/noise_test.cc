@@ -219,7 +219,7 @@ TEST(Noise, Item18_ANewIdentityShakesHandsAtOnce) {
   EXPECT_TRUE(pair.a.consume_response(*b.create_response(2, pair.random)));
 }
 
-TEST(Messages, Item5And6_OnlyKnownTypesOfExactSizeWithZeroReservedBytes) {
+TEST(Messages, Item1And2And3And4And5And6_OnlyKnownTypesOfExactSizeWithZeroReservedBytes) {
   for (std::size_t size = 0; size < 200; ++size) {
     for (unsigned type = 0; type < 8; ++type) {
       std::vector<std::uint8_t> message(size);
@@ -254,7 +254,7 @@ TEST_F(CookieFixture, Item27_Mac1IsNeededAlways) {
   EXPECT_EQ(checker.check(message, source, now, random), MacVerdict::kInvalid);
 }
 
-TEST_F(CookieFixture, Items29To31_ACookieProvesTheSourceAddressAndPort) {
+TEST_F(CookieFixture, Items29And30And31_ACookieProvesTheSourceAddressAndPort) {
   macs.sign(message, now);
   const auto reply = checker.reply(message, source, now, random);
   ASSERT_TRUE(macs.take_reply(reply, now));
