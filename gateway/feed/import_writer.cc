@@ -76,8 +76,10 @@ ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
     now.wanted = found->second;
   }
   now.ns_exists = namespaces_.find({"", key.ns}) != nullptr;
-  now.away = away(name->cluster);
   if (const auto have = stored(key)) now.stored = *have;
+  // What is stale stays so until its cluster is back: a restart begins with nobody connected.
+  now.away = away(name->cluster) ||
+             (now.stored && now.stored->stale && presence_.connected.count(name->cluster) == 0);
   return import_step(now);
 }
 

@@ -184,6 +184,29 @@ TEST(Importer, ARestartWhileAwayDeletesNothing) {
   EXPECT_EQ(world.peer().status.cidrs, std::vector{p("10.1.0.0/16")});
 }
 
+TEST(Importer, ARestartWhileAwayKeepsSinceWhenAndWritesNothing) {
+  World world;
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(1));
+  world.feed.on_state("east", false);
+  world.importer->set_connected({});
+  world.run(seconds(20));
+  const auto since = world.stored("db.east").status.stale_since;
+  ASSERT_NE(since, WallTime{});
+  Intake fresh;
+  world.importer.reset();
+  fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+  ImporterConfig config;
+  config.identity = "west-1";
+  (void)world.store.take_log();
+  Importer next(world.loop, world.store, world.random, config, fresh);
+  world.run(seconds(60));
+  ASSERT_TRUE(next.leading());
+  EXPECT_EQ(world.stored("db.east").status.stale_since, since);
+  EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
+}
+
 TEST(Importer, UnpairingRemovesTheRecords) {
   World world;
   world.announce();
