@@ -147,6 +147,7 @@ def run(world):
     primary, standby = start_database(east, west)
     step("Writing rows in east.")
     writer = Writer(primary)
+    wait_until(lambda: standby.number("SELECT count(*) FROM rows") > 0, 10, "the first rows are in west")
     show_lag(primary, standby, 3)
     say("causewayctl status (west)")
     say(ctl(west, "status").stdout)
