@@ -26,7 +26,8 @@ ip addr add 2001:db8::2/64 dev eth0 nodad
 ip addr add 10.9.0.2/24 dev wg0
 ip addr add fd09::2/64 dev wg0 nodad
 ip link set wg0 mtu 1420 up
-socat TCP6-LISTEN:7777,fork,reuseaddr,ipv6only=0 PIPE &
+# Blocks no larger than a pipe takes at once: it is its own reader, and would wait for itself.
+socat -b 4096 TCP6-LISTEN:7777,fork,reuseaddr,ipv6only=0 PIPE &
 echo guest is ready
 {then}
 while :; do echo; echo "state $(wg show wg0 dump | tail -1)"; sleep 1; done
@@ -37,7 +38,8 @@ import os, socket, sys, threading
 s = socket.create_connection((sys.argv[1], 7777), 20)
 s.settimeout(40)
 data = os.urandom(int(sys.argv[2]))
-threading.Thread(target=lambda: (s.sendall(data), s.shutdown(socket.SHUT_WR)), daemon=True).start()
+# No half-close: socat's pipe may lose what is in it then.
+threading.Thread(target=s.sendall, args=(data,), daemon=True).start()
 got = b""
 while len(got) < len(data):
     part = s.recv(65536)
