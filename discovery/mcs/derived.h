@@ -10,7 +10,7 @@ namespace cw::discovery {
 
 // Marks what is ours, so that nothing of others is ever changed or removed.
 inline constexpr std::string_view kManagedByLabel = "endpointslice.kubernetes.io/managed-by";
-inline constexpr std::string_view kManagedBy = "causeway.dev/discovery";
+inline constexpr std::string_view kManagedBy = "discovery.causeway.dev";  // no /: a label's value
 inline constexpr std::string_view kServiceLabel = "multicluster.kubernetes.io/service-name";
 inline constexpr std::string_view kSourceLabel = "multicluster.kubernetes.io/source-cluster";
 // Annotations among an export's exportedAnnotations; the winner's count.

@@ -5,7 +5,7 @@ from fabric.wait import wait_until
 
 IMAGE = "docker.io/library/tools:e2e"
 
-# A pod on every node that says over HTTP whom it sees.
+# A pod on every node that says over HTTP whom it sees (who) and what it is called (where).
 TOOLS = f"""
 apiVersion: v1
 kind: Namespace
@@ -30,7 +30,8 @@ spec:
             - |
               mkdir -p /tmp/www/cgi-bin
               printf '%s\\n' '#!/bin/sh' 'echo Content-Type: text/plain' 'echo' 'echo "$REMOTE_ADDR"' > /tmp/www/cgi-bin/who
-              chmod +x /tmp/www/cgi-bin/who
+              printf '%s\\n' '#!/bin/sh' 'echo Content-Type: text/plain' 'echo' 'hostname' > /tmp/www/cgi-bin/where
+              chmod +x /tmp/www/cgi-bin/who /tmp/www/cgi-bin/where
               exec httpd -f -p 8080 -h /tmp/www
           readinessProbe: {{tcpSocket: {{port: 8080}}, periodSeconds: 1}}
 ---

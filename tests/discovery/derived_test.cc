@@ -91,7 +91,7 @@ TEST(Derived, Item14_OneSlicePerClusterAndFamilyWithTheLabels) {
     EXPECT_EQ(key.ns, "db");
     EXPECT_EQ(slice.meta.labels.at("multicluster.kubernetes.io/service-name"), "pg");
     EXPECT_EQ(slice.meta.labels.at("endpointslice.kubernetes.io/managed-by"),
-              "causeway.dev/discovery");
+              "discovery.causeway.dev");
     EXPECT_EQ(slice.meta.labels.at("kubernetes.io/service-name"), derived_key({"db", "pg"}).name);
     seen.insert(slice.meta.labels.at("multicluster.kubernetes.io/source-cluster") + " " +
                 slice.address_type);

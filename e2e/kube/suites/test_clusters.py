@@ -360,6 +360,39 @@ def test_what_an_older_schema_let_in_is_said_and_the_schema_upgraded(joined):
     assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
 
 
+def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl):
+    """vip: clusterip. The name answers with the derived Service's address; kube-proxy (nftables) has the
+    endpoints of both clusters from Causeway's EndpointSlices."""
+    east, west = joined
+    name = "tools.demo.svc.clusterset.local"
+    for cluster in joined:
+        install(cluster, "upgrade", **{"discovery.config.vip": "clusterip"})
+        ctl("--store", cluster.name, "export", "demo/tools")
+    everybody = {pod.name for cluster in joined for pod in cluster.pods}
+
+    def address_in(cluster):
+        server = cluster.get("-n", NAMESPACE, "svc", "causeway-dns")["spec"]["clusterIP"]
+        derived = cluster.get("-n", "demo", "svc", "-l",
+                              "multicluster.kubernetes.io/service-name=tools")["items"]
+        answer = cluster.pods[0].lookup(name, server=server)
+        return answer[0] if len(derived) == 1 and answer == [derived[0]["spec"]["clusterIP"]] else None
+
+    def servers(pod, address, requests=40):
+        done = [pod.run("curl", "-s", "-m", "2", f"http://{address}/cgi-bin/where", check=False).stdout.strip()
+                for _ in range(requests)]
+        assert "" not in done, f"{done.count('')} of {requests} connections failed"
+        return set(done)
+    for cluster in joined:
+        address = wait_until(lambda c=cluster: address_in(c), 40,
+                             f"{cluster.name}: the name answers with the derived Service", every=0.3)
+        for pod in cluster.pods:
+            wait_until(lambda p=pod, a=address: servers(p, a) == everybody, 40,
+                       f"{pod.name} reaches the pods of both clusters by the address", every=0.5)
+    ctl("--store", "west", "unexport", "demo/tools")
+    for cluster in joined:
+        install(cluster, "upgrade", **{"discovery.config.vip": "endpoints"})
+
+
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     east, west = joined
     ping = east.pods[0].ping_for(west.pods[1], 150)
