@@ -42,6 +42,9 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
                     [this] { return fresh_probe_key(around_.random); }),
       writer_(around.loop, around.store, around.random),
       conditions_(around.loop, around.store),
+      events_(around.loop, around.store, around.random, "causeway-gateway", config.node),
+      switches_(around.loop, around.store, around.random, {"causeway-gateway", config.node},
+                api::Kind::kGateway, [this] { return stored_meta(); }),
       look_(around.loop, kDebounce, [this] { pass(); }),
       kernel_look_(around.loop, kKernelDebounce,
                    [this] {
@@ -111,7 +114,7 @@ Result<> Daemon::make_core() {
   core_.reset();
   path_.reset();
   core_ = std::make_unique<Core>(around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
-                                 tunnel_hooks(), node_hooks(), [this] { look_again(); });
+                                 tunnel_hooks(), node_hooks(), tell(), [this] { look_again(); });
   log_info("gateway identified", {{"cluster", *cluster},
                                   {"gateway", config_.ordinal},
                                   {"key", core_->public_key.base64()},

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "api/store/switch_events.h"
 #include "base/metrics.h"
 #include "gateway/comeback.h"
 #include "gateway/config.h"
@@ -63,6 +64,8 @@ class Daemon {
   [[nodiscard]] Result<> make_core();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();
+  [[nodiscard]] TunnelsTell tell();  // Events on our Gateway object
+  [[nodiscard]] std::optional<api::ObjectMeta> stored_meta() const;
   void answer(tunnel::Probe& reply) const;
   void answer_gateway(const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply);
   void answer_node(const tunnel::Probe& request, tunnel::Probe& reply);
@@ -105,6 +108,8 @@ class Daemon {
   SecretEntry probe_secret_;
   GatewayWriter writer_;
   PeerConditions conditions_;
+  api::EventRecorder events_;
+  api::SwitchEvents switches_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for the metrics' callback
 
   Debounce look_;

@@ -10,7 +10,7 @@ namespace cw::gateway {
 
 struct Daemon::Core {
   Core(const Surroundings& around, const StartConfig& config, GatewayId id, const tunnel::Key& key,
-       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes,
+       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes, TunnelsTell tell,
        const std::function<void()>& on_clusters)
       : self(std::move(id)),
         private_key(key),
@@ -18,7 +18,7 @@ struct Daemon::Core {
         control_address(tunnel::control_address(public_key)),
         probe_address(tunnel::probe_address(public_key, Family::kV4)),
         tunnels(around.loop, around.driver, around.metrics,
-                {key, config.listen_port, config.keepalive, config.hold_down}),
+                {key, config.listen_port, config.keepalive, config.hold_down}, std::move(tell)),
         probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
                 control_address},
                around.open_prober, around.open_echo, std::move(in_tunnel), std::move(of_nodes)),

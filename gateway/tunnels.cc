@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/log.h"
 
@@ -22,12 +23,14 @@ std::optional<GatewayId> gateway_of(std::string_view target) {
   return status == std::errc{} && stop == end ? std::optional(std::move(id)) : std::nullopt;
 }
 
-Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config)
+Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
+                 TunnelsTell tell)
     : loop_(loop),
       driver_(driver),
       moved_(metrics.counter("causeway_prefix_moves_total",
                              "Remote prefixes that changed their remote gateway.")),
       config_(config),
+      tell_(std::move(tell)),
       hold_down_(config.hold_down),
       // The remote kernel's keepalives go on while its gateway restarts.
       trials_(3 * config.keepalive),
@@ -65,7 +68,7 @@ std::set<GatewayId> Tunnels::working() const {
 
 std::optional<TimePoint> Tunnels::next_end() const { return hold_down_.next_end(loop_.now()); }
 
-Placement Tunnels::place() {
+Standings Tunnels::standings() {
   const auto now = loop_.now();
   Standings standings;
   std::map<GatewayId, bool> good;
@@ -79,7 +82,7 @@ Placement Tunnels::place() {
   hold_down_.update(good, now);
   standings.held = hold_down_.held(now);
   standings.claimed = claimed_;
-  return placement_of(clusters_, standings, placement_);
+  return standings;
 }
 
 // After a restart the device may have outlived us: who carried what before is as good as
@@ -107,7 +110,7 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   stuck_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!applied_ && placement_.empty()) adopt();
-  placement_ = place();
+  placement_ = placement_of(clusters_, standings(), placement_);
   pick_endpoints();
   apply();
 }
@@ -129,7 +132,8 @@ void Tunnels::set_claims(std::map<Prefix, GatewayId> claimed) {
 }
 
 void Tunnels::move() {
-  auto next = place();
+  const auto now = standings();
+  auto next = placement_of(clusters_, now, placement_);
   if (next == placement_) return;
   for (const auto& [owner, prefixes] : moves(placement_, next)) {
     const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
@@ -138,8 +142,9 @@ void Tunnels::move() {
              {{"cluster", owner.cluster}, {"to", owner.ordinal}, {"count", prefixes.size()}});
     if (applied_) note(driver_.move_allowed_ips(gateway.key, prefixes), "move prefixes");
   }
-  placement_ = std::move(next);
+  const auto before = std::exchange(placement_, std::move(next));
   apply();
+  if (tell_.moved) tell_.moved(explained_moves(before, placement_, now));
 }
 
 void Tunnels::pick_endpoints() {
@@ -205,6 +210,7 @@ void Tunnels::free_stuck() {
       log_warn("tunnel stuck: handshakes come, data does not",
                {{"cluster", cluster}, {"gateway", ordinal}, {"anew", device ? "device" : "peer"}});
       count(device ? "device" : "peer");
+      if (tell_.stuck) tell_.stuck({cluster, ordinal}, remedy);
       if (!device) {
         if (auto done = driver_.recreate_peer(gateway.key); !done) note(done, "free a peer");
         continue;

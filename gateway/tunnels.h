@@ -2,6 +2,7 @@
 // its prefixes at once and from memory: no store, no handshake. Loop thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,6 +26,12 @@ struct TunnelsConfig {
   Duration hold_down = std::chrono::minutes(2);
 };
 
+// What is worth telling people. Absent ones do nothing; none may call back into Tunnels.
+struct TunnelsTell {
+  std::function<void(const std::vector<Move>&)> moved;
+  std::function<void(const GatewayId&, Remedy)> stuck;
+};
+
 // "east/0": how probe targets are called.
 [[nodiscard]] std::string target_name(const GatewayId& id);
 [[nodiscard]] std::optional<GatewayId> gateway_of(std::string_view target);
@@ -33,7 +40,8 @@ class Tunnels {
  public:
   using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
 
-  Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config);
+  Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
+          TunnelsTell tell = {});
   Tunnels(const Tunnels&) = delete;
   Tunnels& operator=(const Tunnels&) = delete;
 
@@ -62,7 +70,7 @@ class Tunnels {
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
   void adopt();
-  [[nodiscard]] Placement place();
+  [[nodiscard]] Standings standings();
   void move();
   void pick_endpoints();
   void nudge();
@@ -75,6 +83,7 @@ class Tunnels {
   tunnel::Driver& driver_;
   Counter& moved_;
   TunnelsConfig config_;
+  TunnelsTell tell_;
   HoldDown hold_down_;
   EndpointTrials trials_;
   StuckPeers stuck_;

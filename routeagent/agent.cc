@@ -7,6 +7,7 @@
 
 #include "netlink/owner.h"
 #include "routeagent/node/vtep.h"
+#include "routeagent/switches.h"
 
 namespace cw::routeagent {
 
@@ -85,6 +86,8 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
       reconciler_(kernel),
       status_(loop, store, random, config.node),
+      switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
+                [this] { return status_.stored(); }),
       random_(random),
       resync_timer_(loop.every(config.resync, [this] { look_again(); })),
       kernel_events_(kernel.on_change([this] { look_again(); })),
@@ -321,6 +324,9 @@ void Agent::judge(NodeInputs& inputs) {
                 {"family", key.family == Family::kV4 ? "IPv4" : "IPv6"},
                 {"gateway", choice.ordinal ? std::to_string(*choice.ordinal) : "none"},
                 {"reason", choice.reason}});
+    }
+    for (const auto& note : switch_notes(before, chooser_.choices(), input.gateways)) {
+      switches_.add(note);
     }
     std::map<Family, std::vector<Prefix>> prefixes;
     for (const auto& prefix : inputs.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);

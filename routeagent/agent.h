@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/store/informer.h"
+#include "api/store/switch_events.h"
 #include "base/metrics.h"
 #include "netlink/kernel.h"
 #include "routeagent/choose/choose.h"
@@ -73,6 +74,7 @@ class Agent {
   Through through_;
   Reconciler reconciler_;
   StatusWriter status_;
+  api::SwitchEvents switches_;
   std::optional<NodeInputs> last_;  // inputs of the last pass, for the fast path
   bool decided_ = false;            // the choices have meant something once
   std::string waiting_ = "starting";

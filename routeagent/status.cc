@@ -55,7 +55,7 @@ void StatusWriter::write() {
   writing_ = std::exchange(wanted_, std::nullopt);
   request_ = store_.update_status({api::Kind::kRouteAgent, agent.meta.key, {}, api::encode(agent)},
                                   [this](auto result) {
-                                    if (result) return written();
+                                    if (result) return written(*result);
                                     if (result.error().code == Errc::kNotFound) return create();
                                     failed(result.error());
                                   });
@@ -75,7 +75,8 @@ void StatusWriter::create() {
                            });
 }
 
-void StatusWriter::written() {
+void StatusWriter::written(const api::Object& object) {
+  if (auto agent = api::decode<api::RouteAgent>(object.body)) stored_ = std::move(agent->meta);
   request_.reset();
   written_ = std::exchange(writing_, std::nullopt);
   backoff_.reset();

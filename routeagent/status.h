@@ -21,6 +21,8 @@ class StatusWriter {
   StatusWriter(Loop& loop, api::Store& store, Random& random, std::string node);
 
   void want(api::RouteAgent::Status status);
+  // The object as the store had it after our last write; none before it.
+  [[nodiscard]] const std::optional<api::ObjectMeta>& stored() const { return stored_; }
 
  private:
   static constexpr Duration kPause = std::chrono::seconds(1);
@@ -28,7 +30,7 @@ class StatusWriter {
   void schedule(Duration delay);
   void write();
   void create();
-  void written();
+  void written(const api::Object& object);
   void failed(const Error& error);
 
   Loop& loop_;
@@ -38,6 +40,7 @@ class StatusWriter {
   std::optional<api::RouteAgent::Status> wanted_;  // differs from written_ while work is left
   std::optional<api::RouteAgent::Status> writing_;
   std::optional<api::RouteAgent::Status> written_;
+  std::optional<api::ObjectMeta> stored_;
   std::string last_error_;
   Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
   Handle timer_;

@@ -44,13 +44,40 @@ std::vector<Note> notes_of(std::span<const Condition> before, std::span<const Co
   return notes;
 }
 
+Object event_object(Kind kind, const ObjectMeta& about, const EventSource& source, const Note& note,
+                    const EventSpan& span, std::uint64_t unique) {
+  const auto& object = info(kind);
+  // Events of what has no namespace stand in "default", as Kubernetes' own do.
+  const ObjectKey key{about.key.ns.empty() ? "default" : about.key.ns,
+                      fmt::format("{}.{:016x}", shortened(about.key.name, 200), unique)};
+  nlohmann::json subject = {{"apiVersion", object.api_version},
+                            {"kind", object.name},
+                            {"name", about.key.name},
+                            {"uid", about.uid},
+                            {"resourceVersion", about.resource_version}};
+  if (!about.key.ns.empty()) subject["namespace"] = about.key.ns;
+  nlohmann::json body = {{"apiVersion", "v1"},
+                         {"kind", "Event"},
+                         {"metadata", {{"namespace", key.ns}, {"name", key.name}}},
+                         {"involvedObject", std::move(subject)},
+                         {"type", note.warning ? "Warning" : "Normal"},
+                         {"reason", shortened(note.reason, 128)},
+                         {"message", shortened(note.message, kMaxEventMessage)},
+                         {"source", {{"component", source.component}, {"host", source.instance}}},
+                         {"reportingComponent", source.component},
+                         {"reportingInstance", source.instance},
+                         {"firstTimestamp", format_time(span.first)},
+                         {"lastTimestamp", format_time(span.last)},
+                         {"count", span.count}};
+  return {Kind::kEvent, key, {}, std::move(body)};
+}
+
 EventRecorder::EventRecorder(Loop& loop, Store& store, Random& random, std::string component,
                              std::string instance)
     : loop_(loop),
       store_(store),
       random_(random),
-      component_(std::move(component)),
-      instance_(std::move(instance)),
+      source_{std::move(component), std::move(instance)},
       refilled_(loop.now()) {}
 
 bool EventRecorder::allowed(const std::string& what) {
@@ -69,43 +96,20 @@ bool EventRecorder::allowed(const std::string& what) {
 }
 
 void EventRecorder::record(Kind kind, const ObjectMeta& about, const Note& note) {
-  const auto& object = info(kind);
   if (!store_.keeps_events() ||
-      !allowed(fmt::format("{} {} {} {}", object.name, about.key.to_string(), note.reason,
+      !allowed(fmt::format("{} {} {} {}", info(kind).name, about.key.to_string(), note.reason,
                            note.message))) {
     return;
   }
   for (const auto& done : over_) writes_.erase(done);
   over_.clear();
-  const auto now = format_time(loop_.wall_now());
-  // Events of what has no namespace stand in "default", as Kubernetes' own do.
-  const ObjectKey key{about.key.ns.empty() ? "default" : about.key.ns,
-                      fmt::format("{}.{:016x}", shortened(about.key.name, 200), random_.next())};
-  nlohmann::json subject = {{"apiVersion", object.api_version},
-                            {"kind", object.name},
-                            {"name", about.key.name},
-                            {"uid", about.uid},
-                            {"resourceVersion", about.resource_version}};
-  if (!about.key.ns.empty()) subject["namespace"] = about.key.ns;
-  nlohmann::json body = {{"apiVersion", "v1"},
-                         {"kind", "Event"},
-                         {"metadata", {{"namespace", key.ns}, {"name", key.name}}},
-                         {"involvedObject", std::move(subject)},
-                         {"type", note.warning ? "Warning" : "Normal"},
-                         {"reason", shortened(note.reason, 128)},
-                         {"message", shortened(note.message, kMaxMessage)},
-                         {"source", {{"component", component_}, {"host", instance_}}},
-                         {"reportingComponent", component_},
-                         {"reportingInstance", instance_},
-                         {"firstTimestamp", now},
-                         {"lastTimestamp", now},
-                         {"count", 1}};
+  const auto now = loop_.wall_now();
+  auto event = event_object(kind, about, source_, note, {now, now, 1}, random_.next());
   const auto at = writes_.emplace(writes_.end());
-  *at =
-      store_.create({Kind::kEvent, key, {}, std::move(body)}, [this, at](const Result<Object>& r) {
-        if (!r) log_debug("event not written", {{"error", r.error().text}});
-        over_.push_back(at);
-      });
+  *at = store_.create(std::move(event), [this, at](const Result<Object>& r) {
+    if (!r) log_debug("event not written", {{"error", r.error().text}});
+    over_.push_back(at);
+  });
 }
 
 }  // namespace cw::api

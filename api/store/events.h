@@ -26,12 +26,29 @@ struct Note {
 [[nodiscard]] std::vector<Note> notes_of(std::span<const Condition> before,
                                          std::span<const Condition> after);
 
+inline constexpr std::size_t kMaxEventMessage = 1024;  // the API server's limit
+
+// Who says it: the program, and which of them, as the node or pod.
+struct EventSource {
+  std::string component;
+  std::string instance;
+};
+// How often it was, and when.
+struct EventSpan {
+  WallTime first{};
+  WallTime last{};
+  std::size_t count = 1;
+};
+// The Event to create about an object; `unique` makes its name. Pure.
+[[nodiscard]] Object event_object(Kind kind, const ObjectMeta& about, const EventSource& source,
+                                  const Note& note, const EventSpan& span, std::uint64_t unique);
+
 class EventRecorder {
  public:
   static constexpr std::size_t kBurst = 25;                     // then one every
   static constexpr Duration kRefill = std::chrono::seconds(5);  // this long
   static constexpr Duration kRepeat = std::chrono::minutes(5);  // the same again
-  static constexpr std::size_t kMaxMessage = 1024;              // the API server's limit
+  static constexpr std::size_t kMaxMessage = kMaxEventMessage;
 
   // `component`: the program's name; `instance`: which of them, as the node or pod.
   EventRecorder(Loop& loop, Store& store, Random& random, std::string component,
@@ -47,8 +64,7 @@ class EventRecorder {
   Loop& loop_;
   Store& store_;
   Random& random_;
-  std::string component_;
-  std::string instance_;
+  EventSource source_;
   std::size_t tokens_ = kBurst;
   TimePoint refilled_;
   std::map<std::string, TimePoint> told_;  // what was said, and when

@@ -1,6 +1,9 @@
 #include "gateway/peers/device.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <tuple>
 
 #include "tunnel/probe/through_address.h"
 
@@ -85,6 +88,33 @@ std::map<GatewayId, std::set<Prefix>> moves(const Placement& before, const Place
     if (old != before.end() && old->second != owner) moved[owner].insert(prefix);
   }
   return moved;
+}
+
+std::vector<Move> explained_moves(const Placement& before, const Placement& after,
+                                  const Standings& now) {
+  std::map<std::tuple<GatewayId, GatewayId, std::string>, Move> moved;
+  for (const auto& [prefix, owner] : after) {
+    const auto old = before.find(prefix);
+    if (old == before.end() || old->second == owner) continue;
+    const auto& from = old->second;
+    const auto claim = now.claimed.find(prefix);
+    const auto name = fmt::format("{}/{}", from.cluster, from.ordinal);
+    Move move{from, owner, {}, now.working.count(from) == 0, 1};
+    if (move.broke) {
+      move.reason = fmt::format("the tunnel to {} does not work", name);
+    } else if (now.draining.count(from) != 0) {
+      move.reason = fmt::format("{} is draining", name);
+    } else if (claim != now.claimed.end() && claim->second == owner) {
+      move.reason = fmt::format("its nodes chose {}/{}", owner.cluster, owner.ordinal);
+    } else {
+      move.reason = fmt::format("home at {}/{}", owner.cluster, owner.ordinal);
+    }
+    const auto [at, first] = moved.try_emplace({from, owner, move.reason}, move);
+    if (!first) ++at->second.prefixes;
+  }
+  std::vector<Move> list;
+  for (auto& [key, move] : moved) list.push_back(std::move(move));
+  return list;
 }
 
 bool matches(const tunnel::DeviceStatus& device, const tunnel::DeviceSpec& spec) {

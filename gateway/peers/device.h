@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "api/homing/homing.h"
 #include "gateway/peers/roster.h"
@@ -47,6 +49,17 @@ struct DeviceInput {
 // What moves from one placement to the next: new owner -> prefixes that somebody else had.
 [[nodiscard]] std::map<GatewayId, std::set<Prefix>> moves(const Placement& before,
                                                           const Placement& after);
+
+// The same for people: who lost how many prefixes to whom, and why.
+struct Move {
+  GatewayId from;
+  GatewayId to;
+  std::string reason;
+  bool broke = false;  // `from` does not work
+  std::size_t prefixes = 0;
+};
+[[nodiscard]] std::vector<Move> explained_moves(const Placement& before, const Placement& after,
+                                                const Standings& now);
 
 // The device is as wanted: the same peers with the same allowed IPs, keepalive and port.
 // Endpoints may differ: peers roam.

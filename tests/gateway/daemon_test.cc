@@ -204,6 +204,35 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown
   EXPECT_EQ(carried(22), second);
 }
 
+TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(20));  // what moved while tunnels came up is told before
+  const auto count = carried(21).size();
+  see(0, false);
+  loop_.advance(seconds(10));
+  std::vector<nlohmann::json> events;
+  const auto handle = store_.list({api::Kind::kEvent, "default"}, [&](Result<api::List> list) {
+    if (!list) return;
+    for (auto& item : list->items) {
+      if (item.body["reason"] == "Switched") events.push_back(std::move(item.body));
+    }
+  });
+  loop_.advance(seconds(1));
+  std::erase_if(events, [&](const auto& event) { return event["count"] != count; });
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0]["involvedObject"]["kind"], "Gateway");
+  EXPECT_NE(events[0]["involvedObject"]["uid"], "");
+  EXPECT_EQ(events[0]["type"], "Warning");
+  const auto message = events[0]["message"].get<std::string>();
+  EXPECT_EQ(message.find("prefixes of west: gateway west/0 -> gateway west/1: the tunnel to west/0 "
+                         "does not work"),
+            0U)
+      << message;
+}
+
 TEST_F(GatewayStory, ADampedTunnelCountsWhereThereIsNoBetterOne) {
   put_west();
   start();

@@ -16,7 +16,9 @@ TEST(StuckTunnel, PeerAndThenDeviceAreMadeAnewAndItShows) {
   SimLoop loop;
   Metrics metrics;
   tunnel::FakeDriver driver;
-  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)});
+  std::vector<Remedy> told;
+  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)},
+                  {{}, [&](const GatewayId&, Remedy remedy) { told.push_back(remedy); }});
   tunnels.set_clusters({{"west", remote_cluster(2, 1, 1)}});
   const auto key = public_key(200);
   tunnel::ProbeView view;
@@ -47,6 +49,7 @@ TEST(StuckTunnel, PeerAndThenDeviceAreMadeAnewAndItShows) {
   EXPECT_NE(metrics.text().find("causeway_tunnel_stuck_total{remedy=\"device\"} 1"),
             std::string::npos);
   EXPECT_TRUE(driver.exists());
+  EXPECT_EQ(told, (std::vector{Remedy::kPeer, Remedy::kDevice}));
   EXPECT_EQ(driver.device().peers.count(key), 1U) << "with its peers again";
   go(60, true);
   driver.device().peers.at(key).rx_bytes += 1000;

@@ -210,6 +210,30 @@ TEST_F(AgentStory, SwitchesInTheProbesOwnTurn) {
   EXPECT_EQ(status().chosen[0].reason, "gateway " + std::to_string(order()[0]) + " is down");
 }
 
+TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
+  start();
+  all_up();
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  loop_.advance(seconds(10));
+  std::vector<nlohmann::json> events;
+  const auto handle = store_.list({api::Kind::kEvent, "default"}, [&](Result<api::List> list) {
+    if (!list) return;
+    for (auto& item : list->items) events.push_back(std::move(item.body));
+  });
+  loop_.advance(seconds(1));
+  ASSERT_EQ(events.size(), 1U) << "the first choice is no switch";
+  EXPECT_EQ(events[0]["involvedObject"]["kind"], "RouteAgent");
+  EXPECT_EQ(events[0]["involvedObject"]["name"], "n3");
+  EXPECT_NE(events[0]["involvedObject"]["uid"], "");
+  EXPECT_EQ(events[0]["type"], "Warning");
+  const auto message = events[0]["message"].get<std::string>();
+  const auto lost = std::to_string(order()[0]);
+  EXPECT_NE(message.find("gateway " + lost + " -> gateway " + std::to_string(order()[1]) +
+                         ": gateway " + lost + " is down"),
+            std::string::npos)
+      << message;
+}
+
 TEST_F(AgentStory, SwitchesWithTheStoreAway) {
   start();
   all_up();

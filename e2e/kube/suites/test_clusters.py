@@ -220,6 +220,8 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
     for cluster in joined:
         cluster.plane.start_api()
         cluster.plane.wait_ready()
+    wait_until(lambda: any(switches(c, kind) for c in joined for kind in ("Gateway", "RouteAgent")), 70,
+               "the switch is told as an Event, though no API server ran then", every=0.5)
     after = east.pods[0].ping_for(west.pods[1], 12)
     wait_until(lambda: not after.alive(), 30, "the ping ends", every=0.3)
     assert longest_silence(after.output()) < 0.5, "nothing flaps when they come back"
@@ -318,6 +320,13 @@ def test_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
     assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
     wait_until(lambda: events_of(east, "ClusterPeer", "east"), 10, "an event says so", every=0.3)
     east.kubectl("delete", "clusterpeer", "east")
+
+
+def switches(cluster, kind):
+    """What the Events on objects of a kind say of switches."""
+    selector = f"involvedObject.kind={kind},reason=Switched"
+    return [e["message"] for e in cluster.get("events", "-A", "--field-selector", selector)["items"]
+            if " -> " in e["message"] and e["involvedObject"].get("uid")]
 
 
 def events_of(cluster, kind, name):

@@ -55,6 +55,29 @@ TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
                        })));
 }
 
+TEST(ExplainedMoves, NameTheReasonAndCountWhatMovesTogether) {
+  const GatewayId zero{"west", 0};
+  const GatewayId one{"west", 1};
+  const auto prefix = [](int n) { return net("10.2." + std::to_string(n) + ".0/24"); };
+  const Placement before{{prefix(0), zero}, {prefix(1), zero}, {prefix(2), zero}, {prefix(3), one}};
+  const Placement after{{prefix(0), one}, {prefix(1), one}, {prefix(2), zero}, {prefix(3), one}};
+  const auto why = [&](const Standings& now) {
+    const auto moves = explained_moves(before, after, now);
+    EXPECT_EQ(moves.size(), 1U);
+    EXPECT_EQ(moves.at(0).from, zero);
+    EXPECT_EQ(moves.at(0).to, one);
+    EXPECT_EQ(moves.at(0).prefixes, 2U);
+    return std::pair(moves.at(0).reason, moves.at(0).broke);
+  };
+  EXPECT_EQ(why({{one}, {}, {}}),
+            std::pair(std::string("the tunnel to west/0 does not work"), true));
+  EXPECT_EQ(why({{zero, one}, {zero}, {}}), std::pair(std::string("west/0 is draining"), false));
+  EXPECT_EQ(why({{zero, one}, {}, {}, {{prefix(0), one}, {prefix(1), one}}}),
+            std::pair(std::string("its nodes chose west/1"), false));
+  EXPECT_EQ(why({{zero, one}, {}, {}}), std::pair(std::string("home at west/1"), false));
+  EXPECT_TRUE(explained_moves(after, after, {}).empty());
+}
+
 TEST(Placement, ADrainingGatewayCarriesOnlyIfNobodyElseCan) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const std::set<GatewayId> draining{{"west", 0}};

@@ -1,0 +1,35 @@
+// What the daemon tells as Events on its Gateway object. Never in the packets' path.
+#include <fmt/format.h>
+
+#include "gateway/daemon_core.h"
+
+namespace cw::gateway {
+
+std::optional<api::ObjectMeta> Daemon::stored_meta() const {
+  const auto stored =
+      world_ == nullptr ? nullptr : world_->gateways.find(gateway_key(config_.ordinal));
+  return stored == nullptr ? std::nullopt : std::optional(stored->meta);
+}
+
+TunnelsTell Daemon::tell() {
+  TunnelsTell tell;
+  tell.moved = [this](const std::vector<Move>& moves) {
+    for (const auto& move : moves) {
+      switches_.add({fmt::format("prefixes of {}", move.to.cluster),
+                     fmt::format("gateway {}", target_name(move.from)),
+                     fmt::format("gateway {}", target_name(move.to)), move.reason,
+                     around_.loop.wall_now(), move.broke, move.prefixes});
+    }
+  };
+  tell.stuck = [this](const GatewayId& id, Remedy remedy) {
+    const auto meta = stored_meta();
+    if (!meta) return;
+    events_.record(api::Kind::kGateway, *meta,
+                   {true, "TunnelStuck",
+                    fmt::format("handshakes with {} come and data does not: the {} is made anew",
+                                target_name(id), remedy == Remedy::kDevice ? "device" : "peer")});
+  };
+  return tell;
+}
+
+}  // namespace cw::gateway
