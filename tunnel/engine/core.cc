@@ -146,7 +146,7 @@ void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall,
   if (!identity_ || !peer.path || !peer.handshake.possible()) return;
   drop_index(peer.handshake_index);
   const auto index = new_index(peer, nullptr);
-  auto message = peer.handshake.create_initiation(index, wall, random_);
+  auto message = peer.handshake.create_initiation(index, clock_.at(wall, now), random_);
   peer.handshake_index = index;
   if (!message) return drop_index(peer.handshake_index);
   peer.handshake_sent = now;

@@ -166,6 +166,7 @@ class Core {
   std::map<Key, std::unique_ptr<Peer>> peers_;
   AllowedIps<Peer*> routes_;
   std::unordered_map<std::uint32_t, IndexEntry> indices_;
+  ForwardClock clock_;
 };
 
 }  // namespace cw::tunnel::engine

@@ -3,6 +3,7 @@
 // messages and transport keys out. A consume_* that fails changes nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -15,6 +16,20 @@
 namespace cw::tunnel::engine {
 
 using Timestamp = std::array<std::uint8_t, 12>;  // TAI64N, big endian: memcmp is order
+
+// The wall clock as initiations say it: what jumps ahead is followed, what jumps back is not, or a
+// peer, who takes newer initiations only (paper section 5.1), would refuse ours until the clock has
+// caught up. For the life of the process; a peer remembers for longer.
+class ForwardClock {
+ public:
+  [[nodiscard]] WallTime at(WallTime wall, TimePoint now) {
+    ahead_ = std::max(ahead_, wall.time_since_epoch() - now.time_since_epoch());
+    return WallTime(now.time_since_epoch() + ahead_);
+  }
+
+ private:
+  Duration ahead_ = Duration::min();
+};
 
 // TAI64N of a wall clock time, whitened to 2^24 ns (about 16.8 ms), so that it tells nothing of
 // load.

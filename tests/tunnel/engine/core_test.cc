@@ -132,7 +132,7 @@ class World : public testing::Test {
         }));
   }
   [[nodiscard]] WallTime wall() const {
-    return WallTime(seconds(1'800'000'000)) + (now - TimePoint{});
+    return WallTime(seconds(1'800'000'000)) + (now - TimePoint{}) + wall_step;
   }
   double chance() { return std::uniform_real_distribution<>(0, 1)(dice); }
 
@@ -142,6 +142,7 @@ class World : public testing::Test {
     TimePoint at;
   };
   TimePoint now{hours(1)};
+  Duration wall_step{};  // the wall clock was set
   Side a{1, "192.0.2.1:4500"};
   Side b{2, "192.0.2.2:4500"};
   Peer* pa = nullptr;  // b as a sees it
@@ -657,6 +658,22 @@ TEST_F(World, Item51_AClockThatStandsStillOrStepsBackHarmsNothing) {
     a.core.tick(now, wall(), out);
     b.core.tick(now, wall(), out);
     EXPECT_TRUE(out.datagrams.empty());
+  }
+}
+
+TEST_F(World, Item51_AWallClockThatJumpsByHoursStopsNoRekeying) {
+  for (const auto step : {Duration(hours(5)), Duration(hours(-5)), Duration{}}) {
+    wall_step = step;
+    const auto before = seen.size();
+    for (int i = 0; i < 400; ++i) {
+      // The first packet is staged; after that there is always a session.
+      EXPECT_EQ(a_to_b() == SendVerdict::kSend, i > 0 || before > 0) << i << " s";
+      run(seconds(1));
+    }
+    EXPECT_GE(count(MessageType::kInitiation, &a, before), 3U) << "every 120 s";
+    EXPECT_EQ(count(MessageType::kInitiation, nullptr, before),
+              count(MessageType::kResponse, nullptr, before))
+        << "each is accepted at once";
   }
 }
 
