@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,28 @@ class PromGauge final : public Gauge {
   prometheus::Gauge& gauge;
 };
 
+struct ReadHistogram {
+  std::string name;
+  std::string help;
+  MetricLabels labels;
+  std::function<HistogramReading()> read;
+};
+
+prometheus::ClientMetric client_metric(const ReadHistogram& from) {
+  prometheus::ClientMetric metric;
+  for (const auto& [name, value] : from.labels) metric.label.push_back({name, value});
+  const auto now = from.read();
+  auto& to = metric.histogram;
+  for (std::size_t i = 0; i < now.counts.size(); ++i) {
+    to.sample_count += now.counts[i];
+    const bool last = i >= now.bounds.size();
+    to.bucket.push_back(
+        {to.sample_count, last ? std::numeric_limits<double>::infinity() : now.bounds[i]});
+  }
+  to.sample_sum = now.sum;
+  return metric;
+}
+
 }  // namespace
 
 struct Metrics::State {
@@ -37,6 +60,7 @@ struct Metrics::State {
   std::map<Key, std::unique_ptr<PromCounter>> counters;
   std::map<Key, std::unique_ptr<PromGauge>> gauges;
   std::vector<std::function<void()>> refreshers;
+  std::vector<ReadHistogram> histograms;
 };
 
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
@@ -80,13 +104,25 @@ void Metrics::forget(const std::string& name, const MetricLabels& labels) {
   }
 }
 
+void Metrics::histogram(const std::string& name, const std::string& help,
+                        const MetricLabels& labels, std::function<HistogramReading()> read) {
+  state_->histograms.push_back({name, help, labels, std::move(read)});
+}
+
 void Metrics::before_scrape(std::function<void()> refresh) {
   state_->refreshers.push_back(std::move(refresh));
 }
 
 std::string Metrics::text() {
   for (const auto& refresh : state_->refreshers) refresh();
-  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+  auto families = state_->registry.Collect();
+  std::map<std::string, std::size_t> at;  // series of one name are one family
+  for (const auto& one : state_->histograms) {
+    const auto [known, added] = at.try_emplace(one.name, families.size());
+    if (added) families.push_back({one.name, one.help, prometheus::MetricType::Histogram, {}});
+    families[known->second].metric.push_back(client_metric(one));
+  }
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace cw
