@@ -2,17 +2,10 @@
 
 namespace cw::discovery {
 
-namespace {
-
-constexpr std::array<const char*, 17> kRcodeNames = {
-    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7",      "8",
-    "9",       "10",      "11",       "12",       "13",     "14",      "15", "BADVERS"};
-
-}  // namespace
-
 Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& config) {
   std::unique_ptr<App> app(new App);
-  auto server = dns::Server::start({config.listen, config.workers});
+  auto server = dns::Server::start(
+      {config.listen, config.workers, config.tcp, config.rate, app->random_.next()});
   if (!server) return fail(Errc::kInvalid, server.error().text);
   app->server_ = std::move(*server);
   auto store = api::open_store(loop, app->random_, config.store);
@@ -37,6 +30,7 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
                                    [raw = app.get()](std::shared_ptr<const dns::Table> table) {
                                      raw->server_->publish(std::move(table));
                                    });
+  app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(app->metrics_, *app->server_);
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
     auto status = StatusServer::listen(loop, *config.status, app->metrics_,
@@ -50,26 +44,7 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
 }
 
 void App::refresh_metrics() {
-  const auto& from = server_->counters();
-  const auto add = [this](std::size_t slot, std::uint64_t now, Counter& counter) {
-    counter.add(static_cast<double>(now - counted_[slot]));
-    counted_[slot] = now;
-  };
-  for (std::size_t i = 0; i < kRcodeNames.size(); ++i) {
-    const auto now = from.rcodes[i].load(std::memory_order_relaxed);
-    if (now == 0) continue;
-    add(i, now,
-        metrics_.counter("causeway_dns_responses_total", "DNS responses by rcode.",
-                         {{"rcode", kRcodeNames[i]}}));
-  }
-  add(17, from.udp,
-      metrics_.counter("causeway_dns_queries_total", "DNS queries answered.",
-                       {{"transport", "udp"}}));
-  add(18, from.tcp,
-      metrics_.counter("causeway_dns_queries_total", "DNS queries answered.",
-                       {{"transport", "tcp"}}));
-  add(19, from.dropped,
-      metrics_.counter("causeway_dns_dropped_total", "Messages that got no answer."));
+  dns_metrics_->refresh();
   metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
       .set(static_cast<double>(controller_->view().services.size()));
   metrics_.gauge("causeway_discovery_writes_total", "Objects written to the store.")

@@ -10,6 +10,7 @@
 #include "base/status_server.h"
 #include "discovery/config.h"
 #include "discovery/controller.h"
+#include "discovery/dns/metrics.h"
 #include "discovery/dns/server.h"
 
 namespace cw::discovery {
@@ -32,7 +33,7 @@ class App {
   std::unique_ptr<dns::Server> server_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<StatusServer> status_;
-  std::array<std::uint64_t, 20> counted_{};  // what the counters had at the last scrape
+  std::unique_ptr<dns::ServerMetrics> dns_metrics_;
 };
 
 }  // namespace cw::discovery

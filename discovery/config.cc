@@ -9,6 +9,39 @@
 
 namespace cw::discovery {
 
+namespace {
+
+void read_limits(ConfigMap& map, StartConfig& config) {
+  map.read_map("tcp", [&](ConfigMap& tcp) {
+    auto connections = static_cast<std::uint32_t>(config.tcp.connections);
+    auto per_client = static_cast<std::uint32_t>(config.tcp.per_client);
+    tcp.read("idle", config.tcp.idle);
+    tcp.read("connections", connections);
+    tcp.read("perClient", per_client);
+    if (config.tcp.idle < std::chrono::seconds(1) || config.tcp.idle > std::chrono::minutes(10)) {
+      tcp.mistake("idle", "want 1s to 10m");
+    }
+    if (connections < 1 || connections > 10000) tcp.mistake("connections", "want 1 to 10000");
+    if (per_client < 1) tcp.mistake("perClient", "want at least 1");
+    config.tcp.connections = connections;
+    config.tcp.per_client = per_client;
+  });
+  map.read_map("rateLimit", [&](ConfigMap& rate) {
+    rate.read("responses", config.rate.per_second);
+    rate.read("burst", config.rate.burst);
+    rate.read("slip", config.rate.slip);
+    rate.read("v4Length", config.rate.v4_length);
+    rate.read("v6Length", config.rate.v6_length);
+    rate.read("exempt", config.rate.exempt);
+    if (config.rate.per_second > 10'000'000) rate.mistake("responses", "want at most 10000000");
+    if (config.rate.v4_length > 32) rate.mistake("v4Length", "want at most 32");
+    if (config.rate.v6_length > 128) rate.mistake("v6Length", "want at most 128");
+    if (config.rate.exempt.size() > 256) rate.mistake("exempt", "want at most 256 prefixes");
+  });
+}
+
+}  // namespace
+
 Result<StartConfig> load_config(const std::string& path) {
   auto map = ConfigMap::load(path);
   if (!map) return fail(map.error());
@@ -36,6 +69,7 @@ Result<StartConfig> load_config(const std::string& path) {
   config.derive = vip == "clusterip";
   map->read("exportNamespaces", config.export_namespaces);
   map->read("staleDrop", config.stale_drop);
+  read_limits(*map, config);
   if (map->has("status")) map->read("status", config.status.emplace());
   map->read_map("log", [&](ConfigMap& log) {
     log.read("level", level);

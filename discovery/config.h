@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/prefix.h"
+#include "discovery/dns/server.h"
 
 namespace cw::discovery {
 
@@ -23,6 +24,8 @@ struct StartConfig {
   bool derive = false;                         // vip: clusterip
   std::vector<std::string> export_namespaces;  // empty: all
   std::chrono::nanoseconds stale_drop = std::chrono::hours(24);
+  dns::TcpLimits tcp;
+  dns::ResponseRateConfig rate;
   std::optional<Endpoint> status;
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;

@@ -7,84 +7,94 @@
 
 #include <cerrno>
 
-#include "base/unique_fd.h"
 #include "discovery/dns/tcp.h"
 #include "discovery/dns/udp.h"
 
 namespace cw::discovery::dns {
 
-std::size_t respond(const Table& table, std::span<const std::uint8_t> message, bool tcp,
-                    unsigned rotate, std::span<std::uint8_t> out, ServerCounters& counters) {
+std::size_t respond(const Table& table, std::span<const std::uint8_t> message, const Asked& asked,
+                    std::span<std::uint8_t> out, Counters& counters) {
   const auto parsed = parse_query(message);
   if (parsed.drop) {
-    counters.dropped.fetch_add(1, std::memory_order_relaxed);
+    counters.dropped.add();
     return 0;
   }
+  const auto zone = in_zone(parsed.query.name.view()) ? 0U : 1U;
+  counters.queries[zone][counted_type(parsed.query.type)].add();
   auto rcode = parsed.error;
   std::size_t size = 0;
-  if (rcode != Rcode::kNoError) {
+  if (rcode == Rcode::kNotImp) {
     // An opcode that we do not speak may mean the rest differently: only the header goes back.
     auto query = parsed.query;
-    if (rcode == Rcode::kNotImp) query.question = {};
+    query.question = {};
     size = write_response(query, {rcode, false, false, 0, 0}, {}, out);
+  } else if (rcode != Rcode::kNoError) {
+    size = write_response(parsed.query, {rcode, false, false, 0, 0}, {}, out);
+  } else if (asked.truncate) {
+    size = write_response(parsed.query, {rcode, zone == 0, true, 0, 0}, {}, out);
   } else {
     const std::size_t limit =
-        tcp ? 65535
-            : std::min(parsed.query.udp_size,
-                       parsed.query.edns ? kUdpEdns : std::uint16_t{kUdpPlain});
-    size = table.answer(parsed.query, std::min(limit, out.size()), rotate, out, rcode);
-    if ((out[2] & 2U) != 0) counters.truncated.fetch_add(1, std::memory_order_relaxed);
+        asked.tcp ? 65535
+                  : std::min(parsed.query.udp_size,
+                             parsed.query.edns ? kUdpEdns : std::uint16_t{kUdpPlain});
+    size = table.answer(parsed.query, std::min(limit, out.size()), asked.rotate, out, rcode);
+    if ((out[2] & 2U) != 0) counters.truncated.add();
   }
-  (tcp ? counters.tcp : counters.udp).fetch_add(1, std::memory_order_relaxed);
-  counters.rcodes[std::min<std::size_t>(static_cast<std::size_t>(rcode), 16)].fetch_add(
-      1, std::memory_order_relaxed);
+  counters.responses[zone][std::min(static_cast<std::size_t>(rcode), kRcodes - 1)].add();
   return size;
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {
-  std::unique_ptr<Server> server(new Server);
-  server->stop_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (server->stop_ < 0) return fail(errno_error(errno, "eventfd"));
-  // All sockets first: a taken port must not leave half a server running.
-  struct Work {
-    UniqueFd fd;
-    bool tcp = false;
+  std::unique_ptr<Server> server(new Server(config));
+  server->stop_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!server->stop_) return fail(errno_error(errno, "eventfd"));
+  const auto add = [&server](UniqueFd socket, bool tcp) {
+    auto& thread = server->threads_.emplace_back(std::make_unique<Thread>());
+    thread->socket = std::move(socket);
+    thread->tcp = tcp;
   };
-  std::vector<Work> work;
+  // All sockets first: a taken port must not leave half a server running.
   for (auto at : config.listen) {
     for (unsigned i = 0; i < std::max(1U, config.workers); ++i) {
       auto fd = open_udp(at);
       if (!fd) return fail(fd.error());
       at = local_endpoint(fd->get()).value_or(at);
-      work.push_back({std::move(*fd), false});
+      add(std::move(*fd), false);
     }
     auto fd = open_tcp(at);
     if (!fd) return fail(fd.error());
-    work.push_back({std::move(*fd), true});
+    add(std::move(*fd), true);
     server->bound_.push_back(at);
   }
-  for (auto& one : work) {
-    auto* self = server.get();
-    const int fd = one.fd.release();
-    if (one.tcp) {
-      const TcpLimits limits{config.tcp_idle, config.tcp_connections, config.tcp_per_client};
-      self->threads_.emplace_back([self, fd, limits] {
-        serve_tcp(UniqueFd(fd), self->stop_, limits, self->table_, self->counters_);
-      });
-    } else {
-      self->threads_.emplace_back(
-          [self, fd] { serve_udp(UniqueFd(fd), self->stop_, self->table_, self->counters_); });
-    }
+  for (auto& thread : server->threads_) {
+    thread->runs =
+        std::thread([&shared = server->shared_, stop = server->stop_.get(), self = thread.get()] {
+          if (self->tcp) {
+            serve_tcp(self->socket.get(), stop, shared, self->counters);
+          } else {
+            serve_udp(self->socket.get(), shared, self->counters);
+          }
+        });
   }
   return server;
 }
 
+void Server::publish(std::shared_ptr<const Table> table) {
+  held_.push_back(table);
+  shared_.table.publish(std::move(table));
+  // Nobody can take a table again that only this list has.
+  std::erase_if(held_, [](const auto& one) { return one.use_count() == 1; });
+}
+
 Server::~Server() {
-  if (stop_ < 0) return;
+  shared_.stopping = true;
   const std::uint64_t one = 1;
-  (void)!::write(stop_, &one, sizeof one);  // an eventfd takes it
-  for (auto& thread : threads_) thread.join();
-  ::close(stop_);
+  if (stop_) (void)!::write(stop_.get(), &one, sizeof one);  // an eventfd takes it
+  for (auto& thread : threads_) {
+    // Wakes who waits for a datagram, though Linux says ENOTCONN.
+    if (!thread->tcp) (void)::shutdown(thread->socket.get(), SHUT_RD);
+    if (thread->runs.joinable()) thread->runs.join();
+  }
 }
 
 }  // namespace cw::discovery::dns

@@ -1,6 +1,7 @@
-// The DNS server: UDP on one SO_REUSEPORT socket a worker and listening address, TCP on one thread.
-// Workers answer from the newest published Table and share nothing else; swapping tables never
-// blocks them. Start, publish and stop from one thread.
+// The DNS server: UDP on one SO_REUSEPORT socket a worker and listening address, TCP on one thread
+// a listening address. Threads answer from the newest published Table and share nothing else but
+// the table of the rate limit, which has no locks; swapping tables never blocks them. Start,
+// publish and stop from one thread.
 #pragma once
 
 #include <atomic>
@@ -12,30 +13,47 @@
 #include "base/error.h"
 #include "base/prefix.h"
 #include "base/snapshot.h"
+#include "base/unique_fd.h"
+#include "discovery/dns/counters.h"
+#include "discovery/dns/response_rate.h"
 #include "discovery/dns/table.h"
 
 namespace cw::discovery::dns {
 
+// A client of these may be the DNS server of a whole cluster.
+struct TcpLimits {
+  std::chrono::nanoseconds idle = std::chrono::seconds(10);  // without a whole message
+  std::size_t connections = 256;                             // of one listening address
+  std::size_t per_client = 64;                               // of them from one address
+};
+
 struct ServerConfig {
   std::vector<Endpoint> listen;  // UDP and TCP
   unsigned workers = 1;          // UDP threads a listening address
-  std::chrono::seconds tcp_idle{10};
-  std::size_t tcp_connections = 256;
-  std::size_t tcp_per_client = 16;
+  TcpLimits tcp;
+  ResponseRateConfig rate;
+  std::uint64_t seed = 0;  // of the rate limit's table
 };
 
-struct ServerCounters {
-  std::atomic<std::uint64_t> udp{0};
-  std::atomic<std::uint64_t> tcp{0};
-  std::atomic<std::uint64_t> dropped{0};    // not even an error could be answered
-  std::atomic<std::uint64_t> truncated{0};  // answered with the TC bit
-  std::array<std::atomic<std::uint64_t>, 17> rcodes{};
+struct Asked {
+  bool tcp = false;
+  bool truncate = false;  // over the rate limit: an empty answer with the TC bit
+  unsigned rotate = 0;    // where address sets start
 };
-
-// The answer to one message; 0: none. `out` is at least `limit` and 512 bytes.
+// The answer to one message; 0: none. `out` has room for any answer over that transport: 65,535
+// bytes over TCP, kUdpEdns over UDP.
 [[nodiscard]] std::size_t respond(const Table& table, std::span<const std::uint8_t> message,
-                                  bool tcp, unsigned rotate, std::span<std::uint8_t> out,
-                                  ServerCounters& counters);
+                                  const Asked& asked, std::span<std::uint8_t> out,
+                                  Counters& counters);
+
+// What all threads share, read by any of them.
+struct Shared {
+  explicit Shared(const ServerConfig& config) : rate(config.rate, config.seed), tcp(config.tcp) {}
+  Snapshot<Table> table{std::make_shared<Table>()};
+  ResponseRate rate;
+  TcpLimits tcp;
+  std::atomic<bool> stopping{false};
+};
 
 class Server {
  public:
@@ -45,18 +63,27 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  void publish(std::shared_ptr<const Table> table) { table_.publish(std::move(table)); }
-  [[nodiscard]] const ServerCounters& counters() const { return counters_; }
+  // Frees, here and not in a thread that answers, the tables that no thread reads any more.
+  void publish(std::shared_ptr<const Table> table);
   // Where it listens (ports chosen by the kernel where the configuration says 0).
   [[nodiscard]] const std::vector<Endpoint>& bound() const { return bound_; }
 
+  // Each serving thread and what it counted so far.
+  struct Thread {
+    bool tcp = false;
+    UniqueFd socket;
+    Counters counters;
+    std::thread runs;
+  };
+  [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
+
  private:
-  Server() = default;
-  Snapshot<Table> table_{std::make_shared<Table>()};
-  ServerCounters counters_;
+  explicit Server(const ServerConfig& config) : shared_(config) {}
+  Shared shared_;
+  std::vector<std::shared_ptr<const Table>> held_;  // the newest, and what threads still read
   std::vector<Endpoint> bound_;
-  int stop_ = -1;  // eventfd: readable when it is time to go
-  std::vector<std::thread> threads_;
+  UniqueFd stop_;  // eventfd: readable when it is time to go
+  std::vector<std::unique_ptr<Thread>> threads_;
 };
 
 }  // namespace cw::discovery::dns

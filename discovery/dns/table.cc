@@ -23,12 +23,12 @@ std::vector<std::uint8_t> soa_rdata(std::uint32_t serial, std::uint32_t minimum)
   return out;
 }
 
+}  // namespace
+
 bool in_zone(std::string_view name) {
   return name == kZone || (name.size() > kZone.size() && name.ends_with(kZone) &&
                            name[name.size() - kZone.size() - 1] == '.');
 }
-
-}  // namespace
 
 void RecordSet::add(std::span<const std::uint8_t> record) {
   bytes_.insert(bytes_.end(), record.begin(), record.end());
@@ -113,8 +113,10 @@ std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
 // <left>.<svc>.<ns>.svc.clusterset.local; names are found from the right.
 const Node* Table::find(std::string_view name) const {
   static const Node kEmpty;
-  if (const auto at = fixed_.find(name); at != fixed_.end()) return &at->second;
-  if (!name.ends_with(kServices)) return nullptr;
+  if (!name.ends_with(kServices)) {
+    const auto at = fixed_.find(name);
+    return at == fixed_.end() ? nullptr : &at->second;
+  }
   name.remove_suffix(kServices.size());
   const auto ns_dot = name.rfind('.');
   if (ns_dot == std::string_view::npos) {
@@ -170,12 +172,12 @@ std::size_t Table::answer(const Query& query, std::size_t limit, unsigned rotate
     return finish({});
   };
   constexpr std::uint16_t kIn = 1;
-  if (query.klass != kIn || !in_zone(query.name)) return refuse(Rcode::kRefused);
+  if (query.klass != kIn || !in_zone(query.name.view())) return refuse(Rcode::kRefused);
   const auto type = static_cast<Type>(query.type);
   if (type == Type::kAxfr || type == Type::kIxfr) return refuse(Rcode::kRefused);
   if (!ready_) return refuse(Rcode::kServFail);
 
-  const auto* found = find(query.name);
+  const auto* found = find(query.name.view());
   const RecordSet* set = nullptr;
   auto answered = type;
   if (found != nullptr) {

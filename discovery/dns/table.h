@@ -22,6 +22,8 @@
 namespace cw::discovery::dns {
 
 inline constexpr std::string_view kZone = "clusterset.local";
+// Whether a lower-case dotted name is the zone's apex or below it.
+[[nodiscard]] bool in_zone(std::string_view name);
 
 struct TableConfig {
   std::uint32_t ttl = 5;           // seconds, of all records
@@ -87,7 +89,7 @@ class Table {
   [[nodiscard]] const Node* find(std::string_view name) const;
 
   bool ready_ = false;
-  Names fixed_;  // full names: the apex and what does not come from services
+  Names fixed_;  // full names that do not end in .svc.<zone>: the apex and its like
   Shards shards_;
   std::shared_ptr<const Spaces> namespaces_;  // empty non-terminals
   std::size_t services_ = 0;

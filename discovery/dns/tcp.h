@@ -1,6 +1,7 @@
 // The TCP side of the server (RFC 7766): length-prefixed, pipelined, answered in order, one thread.
-// Bounded per client and in all; a connection that is idle, or does not take its answers, is
-// closed.
+// Bounded per client and in all; a connection that sends no whole message in time, or does not
+// take its answers, is closed. Who has too many answers waiting is not read from. Memory of one
+// connection: at most about 256 KiB, and nothing while it is idle.
 #pragma once
 
 #include "base/error.h"
@@ -10,15 +11,8 @@
 
 namespace cw::discovery::dns {
 
-struct TcpLimits {
-  std::chrono::seconds idle{10};
-  std::size_t connections = 256;
-  std::size_t per_client = 16;
-};
-
 [[nodiscard]] Result<UniqueFd> open_tcp(const Endpoint& at);
 // Until `stop` is readable.
-void serve_tcp(UniqueFd listener, int stop, TcpLimits limits, const Snapshot<Table>& table,
-               ServerCounters& counters);
+void serve_tcp(int listener, int stop, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

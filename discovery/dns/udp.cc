@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -12,9 +11,9 @@ namespace cw::discovery::dns {
 
 namespace {
 
-constexpr std::size_t kBatch = 32;
-constexpr std::size_t kQuerySize = 4096;
-constexpr std::size_t kReplySize = 1280;
+constexpr std::size_t kBatch = 64;
+// A question and its OPT with room for padding: we say that we take 1232 bytes. More is dropped.
+constexpr std::size_t kQuerySize = 1280;
 
 void set(int fd, int level, int option, int value) {
   // Options that an old kernel lacks cost a little, not correctness.
@@ -53,7 +52,7 @@ std::size_t reply_control(const msghdr& in, std::span<std::uint8_t> out) {
 struct Batch {
   struct Slot {
     std::array<std::uint8_t, kQuerySize> query;
-    std::array<std::uint8_t, kReplySize> reply;
+    std::array<std::uint8_t, kUdpEdns> reply;
     alignas(cmsghdr) std::array<std::uint8_t, 64> control_in;
     alignas(cmsghdr) std::array<std::uint8_t, 64> control_out;
     sockaddr_storage from;
@@ -64,36 +63,128 @@ struct Batch {
   std::array<mmsghdr, kBatch> in{};
   std::array<mmsghdr, kBatch> out{};
 
-  void prepare() {
+  Batch() {
     for (std::size_t i = 0; i < kBatch; ++i) {
       auto& slot = slots[i];
       slot.in = {slot.query.data(), slot.query.size()};
       auto& header = in[i].msg_hdr;
-      header = {};
       header.msg_name = &slot.from;
-      header.msg_namelen = sizeof slot.from;
       header.msg_iov = &slot.in;
       header.msg_iovlen = 1;
       header.msg_control = slot.control_in.data();
-      header.msg_controllen = slot.control_in.size();
+    }
+    reset(kBatch);
+  }
+  // The kernel wrote how much of each it used.
+  void reset(std::size_t used) {
+    for (std::size_t i = 0; i < used; ++i) {
+      in[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+      in[i].msg_hdr.msg_controllen = slots[i].control_in.size();
+      in[i].msg_hdr.msg_flags = 0;
     }
   }
+};
+
+class Worker {
+ public:
+  Worker(int socket, Shared& shared, Counters& counters)
+      : socket_(socket), shared_(shared), counters_(counters), table_(shared.table) {}
+
+  void run() {
+    while (!shared_.stopping.load(std::memory_order_relaxed)) {
+      // One call waits for the first message and takes all that are there.
+      const int got = ::recvmmsg(socket_, batch_->in.data(), kBatch, MSG_WAITFORONE, nullptr);
+      if (got <= 0) continue;
+      const auto begun = Clock::now();
+      const auto answers = answer(static_cast<std::size_t>(got), begun);
+      send(answers);
+      counters_.took(Clock::now() - begun, answers);
+      batch_->reset(static_cast<std::size_t>(got));
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Verdict verdict(const msghdr& in, Clock::time_point now) {
+    if (!shared_.rate.limits()) return Verdict::kAnswer;
+    const auto from =
+        Endpoint::from_sockaddr(static_cast<const sockaddr*>(in.msg_name), in.msg_namelen);
+    if (!from) return Verdict::kDrop;
+    return shared_.rate.take(from->address, now.time_since_epoch());
+  }
+
+  // Fills batch_->out; returns with how many.
+  std::size_t answer(std::size_t got, Clock::time_point now) {
+    std::size_t answers = 0;
+    const auto& table = table_.get();
+    for (std::size_t i = 0; i < got; ++i) {
+      auto& slot = batch_->slots[i];
+      const auto& in = batch_->in[i];
+      if ((in.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
+        counters_.dropped.add();
+        continue;
+      }
+      const auto allowed = verdict(in.msg_hdr, now);
+      if (allowed == Verdict::kDrop) {
+        counters_.rate_dropped.add();
+        continue;
+      }
+      const bool truncate = allowed == Verdict::kTruncate;
+      const auto size = respond(table, {slot.query.data(), in.msg_len},
+                                {false, truncate, rotate_++}, slot.reply, counters_);
+      if (size == 0) continue;
+      if (truncate) counters_.rate_truncated.add();
+      slot.out = {slot.reply.data(), size};
+      auto& header = batch_->out[answers++].msg_hdr;
+      header = {};
+      header.msg_name = &slot.from;
+      header.msg_namelen = in.msg_hdr.msg_namelen;
+      header.msg_iov = &slot.out;
+      header.msg_iovlen = 1;
+      if (in.msg_hdr.msg_controllen == 0) continue;
+      header.msg_control = slot.control_out.data();
+      header.msg_controllen = reply_control(in.msg_hdr, slot.control_out);
+      if (header.msg_controllen == 0) header.msg_control = nullptr;
+    }
+    return answers;
+  }
+
+  // An answer that cannot be sent is skipped: its client asks again.
+  void send(std::size_t answers) {
+    for (std::size_t sent = 0; sent < answers;) {
+      const int n = ::sendmmsg(socket_, batch_->out.data() + sent,
+                               static_cast<unsigned>(answers - sent), MSG_DONTWAIT);
+      sent += n > 0 ? static_cast<std::size_t>(n) : 1;
+    }
+  }
+
+  int socket_;
+  Shared& shared_;
+  Counters& counters_;
+  Snapshot<Table>::Reader table_;
+  std::unique_ptr<Batch> batch_ = std::make_unique<Batch>();
+  unsigned rotate_ = 0;
 };
 
 }  // namespace
 
 Result<UniqueFd> open_udp(const Endpoint& at) {
   const bool v4 = at.address.is_v4();
-  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail(errno_error(errno, "DNS socket"));
   set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   set(fd.get(), SOL_SOCKET, SO_RCVBUF, 1 << 20);
+  // A bound address is the source of all answers by itself.
+  const bool wildcard = at.address.is_unspecified();
+  const timeval patience{1, 0};  // should a shutdown ever not wake the worker
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (v4) {
-    set(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
+    if (wildcard) set(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);
     set(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
   } else {
     set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    if (wildcard) set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
   }
   sockaddr_storage address{};
@@ -113,45 +204,8 @@ Result<Endpoint> local_endpoint(int fd) {
   return Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
 }
 
-void serve_udp(UniqueFd socket, int stop, const Snapshot<Table>& published,
-               ServerCounters& counters) {
-  Snapshot<Table>::Reader table(published);
-  const auto batch = std::make_unique<Batch>();
-  pollfd fds[2] = {{socket.get(), POLLIN, 0}, {stop, POLLIN, 0}};
-  unsigned rotate = 0;
-  for (;;) {
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
-    if (fds[1].revents != 0) return;
-    batch->prepare();
-    const int got = ::recvmmsg(socket.get(), batch->in.data(), kBatch, 0, nullptr);
-    unsigned answers = 0;
-    for (int i = 0; i < got; ++i) {
-      auto& slot = batch->slots[static_cast<std::size_t>(i)];
-      const auto& in = batch->in[static_cast<std::size_t>(i)];
-      if ((in.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-        counters.dropped.fetch_add(1, std::memory_order_relaxed);
-        continue;
-      }
-      const auto size = respond(table.get(), {slot.query.data(), in.msg_len}, false, rotate++,
-                                slot.reply, counters);
-      if (size == 0) continue;
-      slot.out = {slot.reply.data(), size};
-      auto& header = batch->out[answers++].msg_hdr;
-      header = {};
-      header.msg_name = &slot.from;
-      header.msg_namelen = in.msg_hdr.msg_namelen;
-      header.msg_iov = &slot.out;
-      header.msg_iovlen = 1;
-      header.msg_control = slot.control_out.data();
-      header.msg_controllen = reply_control(in.msg_hdr, slot.control_out);
-      if (header.msg_controllen == 0) header.msg_control = nullptr;
-    }
-    // An answer that cannot be sent is skipped: its client asks again.
-    for (unsigned sent = 0; sent < answers;) {
-      const int n = ::sendmmsg(socket.get(), batch->out.data() + sent, answers - sent, 0);
-      sent += n > 0 ? static_cast<unsigned>(n) : 1;
-    }
-  }
+void serve_udp(int socket, Shared& shared, Counters& counters) {
+  Worker(socket, shared, counters).run();
 }
 
 }  // namespace cw::discovery::dns

@@ -8,10 +8,11 @@
 
 namespace cw::discovery::dns {
 
-// SO_REUSEPORT, packet info, never fragmented by path MTU guesses.
+// SO_REUSEPORT, blocking, never fragmented by path MTU guesses; packet info where the address is a
+// wildcard.
 [[nodiscard]] Result<UniqueFd> open_udp(const Endpoint& at);
 [[nodiscard]] Result<Endpoint> local_endpoint(int fd);
-// Until `stop` is readable.
-void serve_udp(UniqueFd socket, int stop, const Snapshot<Table>& table, ServerCounters& counters);
+// Until `shared.stopping` is set and the socket shut down, or its receive timeout passes.
+void serve_udp(int socket, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

@@ -22,7 +22,7 @@ char lower(std::uint8_t c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c -
 
 // Reads the question's name at `at`: labels only (a question has nothing to point back to). Dots
 // and unprintable bytes inside labels become a byte no name of ours has, so they match nothing.
-bool read_name(std::span<const std::uint8_t> m, std::size_t& at, std::string& name) {
+bool read_name(std::span<const std::uint8_t> m, std::size_t& at, QueryName& name) {
   std::size_t wire = 0;
   for (;;) {
     if (at >= m.size()) return false;
@@ -31,10 +31,10 @@ bool read_name(std::span<const std::uint8_t> m, std::size_t& at, std::string& na
     wire += length + 1;
     if (length == 0) return wire <= kMaxName;
     if (length > 63 || wire > kMaxName || at + length > m.size()) return false;
-    if (!name.empty()) name += '.';
+    if (!name.empty()) name.push_back('.');
     for (std::size_t i = 0; i < length; ++i) {
       const auto c = m[at + i];
-      name += c == '.' || c <= 0x20 || c >= 0x7f ? '\x01' : lower(c);
+      name.push_back(c == '.' || c <= 0x20 || c >= 0x7f ? '\x01' : lower(c));
     }
     at += length;
   }

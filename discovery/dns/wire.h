@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +37,21 @@ inline constexpr std::size_t kMaxName = 255;     // wire bytes
 inline constexpr std::size_t kUdpPlain = 512;    // without EDNS
 inline constexpr std::uint16_t kUdpEdns = 1232;  // ours and the most we send
 
+// A name in lower case, dotted, no final dot; "" is the root. Kept in place: queries allocate
+// nothing.
+class QueryName {
+ public:
+  [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  // The caller keeps within kMaxName, which the text is always shorter than.
+  void push_back(char c) { text_[size_++] = c; }
+  void clear() { size_ = 0; }
+
+ private:
+  std::array<char, kMaxName> text_;  // only the first size_ bytes are anything
+  std::size_t size_ = 0;
+};
+
 struct Query {
   std::uint16_t id = 0;
   std::uint8_t opcode = 0;
@@ -45,7 +59,7 @@ struct Query {
   std::uint16_t type = 0;
   std::uint16_t klass = 0;
   std::span<const std::uint8_t> question;  // name, type and class as they came: echoed to the byte
-  std::string name;                        // lower case, dotted, no final dot; "" is the root
+  QueryName name;
   bool edns = false;
   bool dnssec_ok = false;
   std::uint8_t edns_version = 0;
