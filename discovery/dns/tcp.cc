@@ -209,7 +209,7 @@ Result<UniqueFd> open_tcp(const Endpoint& at) {
   sockaddr_storage address{};
   const auto size = at.to_sockaddr(address);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0 ||
-      ::listen(fd.get(), 128) != 0) {
+      ::listen(fd.get(), SOMAXCONN) != 0) {
     return fail(errno_error(errno, fmt::format("listen: DNS over TCP at {}", at.to_string())));
   }
   return fd;

@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -112,31 +110,6 @@ TEST(Architecture, EveryHeaderSaysWhatItIs) {
               source.lines.end())
         << source.name;
   }
-}
-
-// Text of all files below `folder` whose names end so.
-std::string text_below(const fs::path& folder, const std::string& ending) {
-  std::string all;
-  for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
-    if (!entry.path().string().ends_with(ending)) continue;
-    std::ifstream file(entry.path());
-    all.append(std::istreambuf_iterator<char>(file), {});
-  }
-  return all;
-}
-
-TEST(Architecture, EveryItemOfTheWireGuardChecklistHasATestThatNamesIt) {
-  const auto tests = text_below("tests/tunnel", ".cc") + text_below("e2e/suites", ".py");
-  const std::regex name("[Ii]tems?_?((?:[0-9]+(?:And|_and_)?)+)_");
-  const std::regex number("[0-9]+");
-  std::set<int> named;
-  for (std::sregex_iterator at(tests.begin(), tests.end(), name), end; at != end; ++at) {
-    const auto list = (*at)[1].str();
-    for (std::sregex_iterator n(list.begin(), list.end(), number); n != end; ++n) {
-      named.insert(std::stoi(n->str()));
-    }
-  }
-  for (int item = 1; item <= 63; ++item) EXPECT_EQ(named.count(item), 1U) << "item " << item;
 }
 
 }  // namespace

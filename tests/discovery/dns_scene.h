@@ -51,6 +51,7 @@ struct Answer {
   std::vector<std::string> records;    // answer section, as text
   std::vector<std::string> authority;  // types
   Bytes question;
+  std::vector<unsigned> ttls;  // of both sections
 };
 
 // An independent reader of what the server wrote; fails the test if it is malformed.
@@ -88,7 +89,8 @@ class Reader {
     (void)name();
     const auto type = static_cast<Type>(u16());
     (void)u16();
-    at_ += 4;
+    ttl_ = u16() << 16U;
+    ttl_ |= u16();
     const auto length = u16();
     const auto end = at_ + length;
     std::string text;
@@ -127,10 +129,12 @@ class Reader {
     return text;
   }
   [[nodiscard]] std::size_t at() const { return at_; }
+  [[nodiscard]] unsigned ttl() const { return ttl_; }  // of the last record
 
  private:
   const Bytes& m_;
   std::size_t at_ = 0;
+  unsigned ttl_ = 0;
 };
 
 inline Answer read_answer(const Bytes& m) {
@@ -155,8 +159,10 @@ inline Answer read_answer(const Bytes& m) {
   }
   a.question.assign(m.begin() + static_cast<std::ptrdiff_t>(start),
                     m.begin() + static_cast<std::ptrdiff_t>(r.at()));
-  for (unsigned i = 0; i < answers; ++i) a.records.push_back(r.record());
-  for (unsigned i = 0; i < authorities; ++i) a.authority.push_back(r.record());
+  for (unsigned i = 0; i < answers + authorities; ++i) {
+    (i < answers ? a.records : a.authority).push_back(r.record());
+    a.ttls.push_back(r.ttl());
+  }
   for (unsigned i = 0; i < additional; ++i) (void)r.record(nullptr, &a.opt);
   EXPECT_EQ(r.at(), m.size()) << "trailing bytes";
   std::sort(a.records.begin(), a.records.end());

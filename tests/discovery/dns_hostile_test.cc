@@ -1,0 +1,305 @@
+// Hostile input on the real server over loopback sockets: it answers by the book or not at all,
+// stays as large as it is, and others are served meanwhile.
+#include <dirent.h>
+#include <poll.h>
+
+#include <fstream>
+
+#include "tests/discovery/dns_scene.h"
+
+namespace cw::discovery {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+int open_descriptors() {
+  int count = 0;
+  auto* folder = ::opendir("/proc/self/fd");
+  while (::readdir(folder) != nullptr) ++count;
+  ::closedir(folder);
+  return count;
+}
+
+// Resident memory of this process, MiB.
+double resident() {
+  std::ifstream statm("/proc/self/statm");
+  double total = 0;
+  double pages = 0;
+  statm >> total >> pages;
+  return pages * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+const Bytes kOpt = {0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0};
+
+Bytes with(Bytes message, const Bytes& tail, std::uint8_t additional) {
+  message.insert(message.end(), tail.begin(), tail.end());
+  message[11] = additional;
+  return message;
+}
+
+// A header that promises one question, then `tail`.
+Bytes raw_question(const Bytes& tail) {
+  Bytes m = {0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+  m.insert(m.end(), tail.begin(), tail.end());
+  return m;
+}
+
+struct Case {
+  const char* name;
+  Bytes message;
+  int rcode;  // -1: no answer
+};
+
+std::vector<Case> malformed() {
+  const auto good = query_of("pg.db.svc.clusterset.local", Type::kA);
+  const auto changed = [&](std::size_t at, std::uint8_t value) {
+    auto m = good;
+    m[at] = value;
+    return m;
+  };
+  auto foreign_opt = kOpt;
+  foreign_opt.insert(foreign_opt.begin(), {1, 'x'});
+  auto bad_version = kOpt;
+  bad_version[6] = 1;
+  auto cut_option = kOpt;
+  cut_option[10] = 200;
+  auto twice = kOpt;
+  twice.insert(twice.end(), kOpt.begin(), kOpt.end());
+  Bytes endless;  // 256 labels of one byte
+  for (int i = 0; i < 256; ++i) endless.insert(endless.end(), {1, 'a'});
+  Bytes overlong = {64};
+  overlong.resize(65, 'a');
+  overlong.insert(overlong.end(), {0, 0, 1, 0, 1});
+  Bytes cut = good;
+  cut.resize(good.size() - 3);
+  std::vector<Case> cases = {
+      {"an answer", changed(2, 0x81), -1},
+      {"an answer of another opcode", changed(2, 0xa8), -1},
+      {"no question", changed(5, 0), 1},
+      {"two questions", changed(5, 2), 1},
+      {"255 questions", changed(5, 0xff), 1},
+      {"an answer record in a query", changed(7, 1), 1},
+      {"two authority records", changed(9, 2), 1},
+      {"a name that points to itself", raw_question({0xc0, 0x0c, 0, 1, 0, 1}), 1},
+      {"a name that points forward", raw_question({0xc0, 0x20, 0, 1, 0, 1}), 1},
+      {"a label, then a loop", raw_question({1, 'a', 0xc0, 0x0c, 0, 1, 0, 1}), 1},
+      {"a label of 64 bytes", raw_question(overlong), 1},
+      {"a label of a reserved kind", raw_question({0x80, 'a', 0, 0, 1, 0, 1}), 1},
+      {"a name of 512 bytes", raw_question(endless), 1},
+      {"a name without an end", raw_question({3, 'a', 'b'}), 1},
+      {"a question cut off", cut, 1},
+      {"two OPTs", with(good, twice, 2), 1},
+      {"an OPT that the root does not own", with(good, foreign_opt, 1), 1},
+      {"an OPT of version 1", with(good, bad_version, 1), 16},
+      {"an OPT option that is cut off", with(good, cut_option, 1), 1},
+      {"an additional record that is not there", with(good, {}, 1), 1},
+      {"255 additional records", with(good, kOpt, 255), 1},
+      {"AXFR", query_of("clusterset.local", Type::kAxfr), 5},
+      {"IXFR", query_of("clusterset.local", Type::kIxfr), 5},
+      {"IXFR with its SOA", changed(9, 1), 5},
+      {"class CH", query_of("version.bind", Type::kTxt, 0, 0, 3), 5},
+      {"class ANY", query_of("clusterset.local", Type::kA, 0, 0, 255), 5},
+      {"type ANY", query_of("pg.db.svc.clusterset.local", Type::kAny), 0},
+  };
+  for (std::size_t size = 0; size < 12; ++size) {
+    cases.push_back({"less than a header",
+                     Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), -1});
+  }
+  for (unsigned opcode = 1; opcode < 16; ++opcode) {
+    cases.push_back({"another opcode", changed(2, static_cast<std::uint8_t>(opcode << 3U)), 4});
+  }
+  return cases;
+}
+
+int rcode_of(const Bytes& answer) {
+  if (answer.size() < 12) return -1;
+  const int low = answer[3] & 15;
+  // BADVERS has its upper bits in the OPT, which is last.
+  return answer[11] == 0 ? low : low | answer[answer.size() - 6] << 4;
+}
+
+class Hostile : public Serving {
+ protected:
+  Hostile() { start({seconds(1), 32, 8}, {}); }
+  ~Hostile() override {
+    // Whatever a test did: a client is served over both transports.
+    EXPECT_EQ(read_answer(exchange(connect(SOCK_DGRAM, "127.0.0.9"), query)).records,
+              Strings{"10.1.0.5"});
+    EXPECT_TRUE(served_over_tcp());
+  }
+  [[nodiscard]] bool served_over_tcp() {
+    const auto tcp = connect(SOCK_STREAM, "127.0.0.9");
+    send_tcp(tcp, query);
+    const auto got = receive_tcp(tcp);
+    return !got.empty() && read_answer(got).records == Strings{"10.1.0.5"};
+  }
+};
+
+TEST_F(Hostile, MalformedMessagesOverUdpGetTheirErrorOrNothing) {
+  for (const auto& one : malformed()) {
+    const auto udp = connect(SOCK_DGRAM, nullptr, milliseconds(one.rcode < 0 ? 30 : 3000));
+    const auto answer = exchange(udp, one.message);
+    EXPECT_EQ(rcode_of(answer), one.rcode) << one.name;
+    EXPECT_LE(answer.size(), 512U) << one.name;
+    if (one.rcode == 4) {
+      EXPECT_EQ(answer.size(), 12U) << one.name;
+    }
+  }
+}
+
+TEST_F(Hostile, MalformedMessagesOverTcpGetTheirErrorOrAreCutOff) {
+  for (const auto& one : malformed()) {
+    const auto tcp = connect(SOCK_STREAM);
+    send_tcp(tcp, one.message);
+    const auto answer = receive_tcp(tcp);
+    EXPECT_EQ(rcode_of(answer), one.rcode) << one.name;
+    if (one.rcode < 0) continue;
+    send_tcp(tcp, query);  // an error does not close
+    EXPECT_EQ(read_answer(receive_tcp(tcp)).records, Strings{"10.1.0.5"}) << one.name;
+  }
+}
+
+TEST_F(Hostile, LargeMessagesOverTcpAreReadAnsweredAndForgotten) {
+  auto large = with(query, kOpt, 1);
+  const auto padding = 65535 - large.size();
+  large[large.size() - 2] = static_cast<std::uint8_t>(padding >> 8U);
+  large[large.size() - 1] = static_cast<std::uint8_t>(padding);
+  large.resize(65535);  // an OPT with 64 KiB of an unknown option
+  const double before = resident();
+  for (int round = 0; round < 40; ++round) {
+    const auto tcp = connect(SOCK_STREAM);
+    send_tcp(tcp, large);
+    const auto answer = read_answer(receive_tcp(tcp));
+    EXPECT_EQ(answer.records, Strings{"10.1.0.5"});
+    send_tcp(tcp, Bytes(65535, 0));  // QDCOUNT 0
+    EXPECT_EQ(rcode_of(receive_tcp(tcp)), 1);
+    send_tcp(tcp, Bytes(65535, 0xff));  // an answer: cut off
+    EXPECT_TRUE(receive_tcp(tcp).empty());
+  }
+  EXPECT_LT(resident() - before, 16);
+}
+
+TEST_F(Hostile, ClientsThatTrickleBytesAreClosedThoughTheyAreNeverIdle) {
+  std::vector<UniqueFd> slow;
+  for (int i = 0; i < 6; ++i) slow.push_back(connect(SOCK_STREAM));
+  Bytes framed;
+  put16(framed, 60000);
+  framed.resize(2000, 7);
+  const auto end = std::chrono::steady_clock::now() + seconds(8);
+  std::size_t closed = 0;
+  for (std::size_t i = 0; closed < slow.size() && std::chrono::steady_clock::now() < end; ++i) {
+    closed = 0;
+    for (const auto& fd : slow) {
+      (void)::send(fd.get(), &framed[i % framed.size()], 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+      pollfd state{fd.get(), POLLRDHUP, 0};
+      closed += ::poll(&state, 1, 0) == 1 ? 1U : 0U;
+    }
+    if (i == 3) {
+      EXPECT_TRUE(served_over_tcp());  // meanwhile
+    }
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_EQ(closed, slow.size());
+}
+
+TEST_F(Hostile, ClientsThatTakeNoAnswersAreNotReadFromAndDoNotGrow) {
+  const double before = resident();
+  std::vector<UniqueFd> deaf;
+  Bytes framed;
+  for (int i = 0; i < 200; ++i) {
+    put16(framed, static_cast<unsigned>(query.size()));
+    framed.insert(framed.end(), query.begin(), query.end());
+  }
+  for (int i = 0; i < 8; ++i) {
+    deaf.push_back(connect(SOCK_STREAM));
+    const int small = 4096;
+    (void)::setsockopt(deaf.back().get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  }
+  std::size_t sent = 0;
+  for (int round = 0; round < 2000; ++round) {
+    for (const auto& fd : deaf) {
+      const auto n = ::send(fd.get(), framed.data(), framed.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent += n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
+  }
+  EXPECT_GT(sent, 8U << 16U);
+  EXPECT_TRUE(served_over_tcp());
+  EXPECT_LT(resident() - before, 16);
+}
+
+TEST_F(Hostile, SilentConnectionsStayWithinTheCapsWhoeverOpensThem) {
+  const int before = open_descriptors();
+  std::vector<UniqueFd> silent;
+  for (int source = 20; source < 40; ++source) {  // 20 clients, twice what one may have
+    const auto from = "127.0.0." + std::to_string(source);
+    for (int i = 0; i < 16; ++i) silent.push_back(connect(SOCK_STREAM, from.c_str()));
+  }
+  EXPECT_TRUE(served_over_tcp());  // the quietest made room
+  // Ours and the server's own: at most its cap.
+  EXPECT_LE(open_descriptors() - before - static_cast<int>(silent.size()), 33);
+  const auto end = std::chrono::steady_clock::now() + seconds(5);
+  while (open_descriptors() - before > static_cast<int>(silent.size()) &&
+         std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_EQ(open_descriptors() - before, static_cast<int>(silent.size()));  // all timed out
+}
+
+TEST_F(Hostile, ConnectionsThatComeAndGoLeaveNothingBehind) {
+  const int before = open_descriptors();
+  const double memory = resident();
+  for (int i = 0; i < 2000; ++i) {
+    const auto tcp = connect(SOCK_STREAM);
+    if (i % 3 == 0) (void)::send(tcp.get(), "\x00\x40xx", 4, MSG_NOSIGNAL);
+    if (i % 3 == 1) {
+      const linger reset{1, 0};
+      (void)::setsockopt(tcp.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+  }
+  const auto end = std::chrono::steady_clock::now() + seconds(5);
+  while (open_descriptors() > before && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_LT(resident() - memory, 16);
+}
+
+TEST_F(Hostile, AFloodFromOneSourceLeavesOthersServed) {
+  start({}, {1000, 0, 2, 32, 64, {}});
+  const double before = resident();
+  std::atomic<bool> over{false};
+  std::atomic<int> flooded{0};
+  std::thread flood([&] {
+    const auto fd = connect(SOCK_DGRAM, "127.0.0.2");
+    Bytes out(2000);
+    for (std::size_t i = 0; !over; ++i) {
+      (void)::send(fd.get(), query.data(), query.size(), MSG_DONTWAIT);
+      ++flooded;
+      if (i % 16 == 0) (void)::recv(fd.get(), out.data(), out.size(), MSG_DONTWAIT);
+    }
+  });
+  // A resolver tries again: each question within three attempts, from any port.
+  int unanswered = 0;
+  const auto end = std::chrono::steady_clock::now() + seconds(20);
+  for (int i = 0; i < 200 || (flooded < 100000 && std::chrono::steady_clock::now() < end); ++i) {
+    bool answered = false;
+    for (int attempt = 0; attempt < 3 && !answered; ++attempt) {
+      const auto other = connect(SOCK_DGRAM, "127.0.0.3", milliseconds(500));
+      answered = !exchange(other, query).empty();
+    }
+    unanswered += answered ? 0 : 1;
+  }
+  EXPECT_TRUE(served_over_tcp());
+  over = true;
+  flood.join();
+  EXPECT_EQ(unanswered, 0);
+  EXPECT_GE(flooded, 100000);
+  std::uint64_t dropped = 0;
+  for (const auto& thread : server->threads()) dropped += thread->counters.rate_dropped.get();
+  EXPECT_GT(dropped, 1000U);
+  EXPECT_LT(resident() - before, 16);
+}
+
+}  // namespace
+}  // namespace cw::discovery
