@@ -58,12 +58,12 @@ std::map<GatewayId, bool> Tunnels::works() const {
   return works;
 }
 
-std::set<GatewayId> Tunnels::working() const {
-  std::set<GatewayId> ids;
+// Asked for with every probe of every node.
+void Tunnels::judge() {
+  working_.clear();
   for (const auto& [id, good] : works()) {
-    if (good) ids.insert(id);
+    if (good) working_.insert(id);
   }
-  return ids;
 }
 
 std::optional<TimePoint> Tunnels::next_end() const { return hold_down_.next_end(loop_.now()); }
@@ -76,6 +76,7 @@ Standings Tunnels::standings() {
     const auto view = views_.find(target_name(id));
     const bool draining = view != views_.end() && view->second.draining;
     if (working) standings.working.insert(id);
+    if (view != views_.end() && view->second.answering) standings.answering.insert(id);
     if (draining) standings.draining.insert(id);
     good[id] = working && !draining;
   }
@@ -104,6 +105,7 @@ void Tunnels::adopt() {
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   if (applied_ && clusters == clusters_) return;
   clusters_ = std::move(clusters);
+  judge();
   std::set<GatewayId> ids;
   for (const auto& [id, good] : works()) ids.insert(id);
   trials_.keep_only(ids);
@@ -116,13 +118,16 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
 }
 
 void Tunnels::set_views(Views views) {
-  const auto before = working();
+  const auto before = std::exchange(working_, {});
   views_ = std::move(views);
-  for (const auto& [id, good] : works()) {
-    if (good == (before.count(id) != 0)) continue;
-    log_info(good ? "tunnel works" : "tunnel lost",
-             {{"cluster", id.cluster}, {"gateway", id.ordinal}});
-  }
+  judge();
+  const auto say = [](const auto& from, const auto& to, const char* what) {
+    for (const auto& id : to) {
+      if (from.count(id) == 0) log_info(what, {{"cluster", id.cluster}, {"gateway", id.ordinal}});
+    }
+  };
+  say(before, working_, "tunnel works");
+  say(working_, before, "tunnel lost");
   move();
 }
 

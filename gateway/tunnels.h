@@ -61,7 +61,7 @@ class Tunnels {
   [[nodiscard]] const tunnel::DeviceStatus& device() const { return device_; }
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
-  [[nodiscard]] std::set<GatewayId> working() const;                 // by the probes
+  [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
   // Handshakes come and no data does (gateway/peers/stuck.h).
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
   // When a hold-down ends: call set_views() then.
@@ -69,6 +69,7 @@ class Tunnels {
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
+  void judge();  // working_, of clusters_ and views_
   void adopt();
   [[nodiscard]] Standings standings();
   void move();
@@ -90,6 +91,7 @@ class Tunnels {
   Metrics& metrics_;
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;
+  std::set<GatewayId> working_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
   std::map<GatewayId, Endpoint> endpoints_;

@@ -31,7 +31,8 @@ Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
     for (const auto& prefix : remote.cidrs) {
       const auto claim = standings.claimed.find(prefix);
       if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
-          standings.working.count(claim->second) != 0) {
+          (standings.working.count(claim->second) != 0 ||
+           standings.answering.count(claim->second) != 0)) {
         placement.emplace(prefix, claim->second);
         continue;
       }

@@ -26,13 +26,16 @@ struct Standings {
   std::set<GatewayId> held;      // came back lately (HoldDown)
   // By the word of the nodes that send (gateway/claim_board.h).
   std::map<Prefix, GatewayId> claimed = {};
+  // Those that answer, trusted or not after recent falls: what a node sends through one of them
+  // comes from there, so that there it must be.
+  std::set<GatewayId> answering = {};
 };
 
-// Where every remote prefix is: at the gateway that its node claims, if that works. Else, and for
-// prefixes that nobody claims, by the rule of the nodes that send (routeagent/choose): in the
-// prefix's order the first gateway that works; before one that waits or drains whoever does not;
-// who carries the prefix now (`before`) is not moved away from because it came back lately. Where
-// nobody works it stays where it was.
+// Where every remote prefix is: at the gateway that its node claims, if that works or answers.
+// Else, and for prefixes that nobody claims, by the rule of the nodes that send
+// (routeagent/choose): in the prefix's order the first gateway that works; before one that waits or
+// drains whoever does not; who carries the prefix now (`before`) is not moved away from because it
+// came back lately. Where nobody works it stays where it was.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Standings& standings, const Placement& before);
 

@@ -78,6 +78,17 @@ TEST(ExplainedMoves, NameTheReasonAndCountWhatMovesTogether) {
   EXPECT_TRUE(explained_moves(after, after, {}).empty());
 }
 
+TEST(Placement, AClaimedGatewayThatAnswersAgainIsNotWaitedFor) {
+  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
+  const auto prefix = net("10.2.0.0/24");
+  const GatewayId zero{"west", 0};
+  const GatewayId one{"west", 1};
+  const auto at = [&](const Standings& now) { return placement_of(clusters, now, {}).at(prefix); };
+  EXPECT_EQ(at({{one}, {}, {}, {{prefix, zero}}, {}}), one) << "nothing comes of it";
+  EXPECT_EQ(at({{one}, {}, {}, {{prefix, zero}}, {zero}}), zero) << "its node sends through it";
+  EXPECT_EQ(at({{one}, {}, {}, {}, {zero}}), one) << "without a claim damping holds";
+}
+
 TEST(Placement, ADrainingGatewayCarriesOnlyIfNobodyElseCan) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const std::set<GatewayId> draining{{"west", 0}};
