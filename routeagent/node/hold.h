@@ -4,6 +4,9 @@
 // address sends it all on. Pure.
 #pragma once
 
+#include <algorithm>
+#include <array>
+
 #include "netlink/kernel.h"
 #include "netlink/owner.h"
 
@@ -20,6 +23,15 @@ namespace cw::routeagent {
 [[nodiscard]] inline netlink::Nexthop hold_nexthop(std::uint32_t nexthop_id) {
   return {nexthop_id, std::string(netlink::kVxlanLink), hold_address(nexthop_id), Family::kV6,
           false};
+}
+// The queue behind the queue: while a hold's packets go out, what comes meanwhile waits there and
+// does not overtake them (the kernel sends past a queue that it is still emptying).
+[[nodiscard]] inline netlink::Nexthop behind_hold(std::uint32_t nexthop_id) {
+  auto bytes = hold_address(nexthop_id).bytes();
+  std::array<std::uint8_t, 16> address{};
+  std::copy(bytes.begin(), bytes.end(), address.begin());
+  address[11] = 0xfe;
+  return {nexthop_id, std::string(netlink::kVxlanLink), IpAddress::v6(address), Family::kV6, false};
 }
 [[nodiscard]] inline bool is_hold(const netlink::Nexthop& nexthop) {
   return nexthop.gateway == hold_address(nexthop.id);

@@ -270,14 +270,21 @@ PassReport Reconciler::apply(const NodeState& desired) {
   return report;
 }
 
-// The queue goes out when its neighbour gets an address, in order and before this returns; nothing
-// is queued again before the nexthop object is replaced.
+// A queue goes out when its neighbour gets an address, in order and before that call returns; but
+// what comes meanwhile is sent past it. So that waits in a second queue, and what passes that one
+// has some microseconds to do it. Nothing is queued again before the nexthop object is replaced.
 void Reconciler::release(const Nexthop& next) {
   const auto mac = next.gateway ? neighbours_.find(*next.gateway) : neighbours_.end();
   if (mac == neighbours_.end()) return;
-  if (auto done = kernel_.replace_neighbour(vxlan_, {hold_address(next.id), mac->second}); !done) {
-    log_warn("held packets are lost", {{"error", done.error().text}});
-  }
+  const auto behind = behind_hold(next.id);
+  const bool two = kernel_.replace_nexthop(behind).has_value();
+  const auto let_go = [&](const IpAddress& queue) {
+    if (auto done = kernel_.replace_neighbour(vxlan_, {queue, mac->second}); !done) {
+      log_warn("held packets are lost", {{"error", done.error().text}});
+    }
+  };
+  let_go(hold_address(next.id));
+  if (two) let_go(*behind.gateway);
 }
 
 PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& desired) {
@@ -292,6 +299,7 @@ PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& d
     if (done) current = next->second;
     if (held) {  // not there if nothing was held
       (void)kernel_.remove_neighbour(vxlan_, {hold_address(id), Mac{}});
+      (void)kernel_.remove_neighbour(vxlan_, {*behind_hold(id).gateway, Mac{}});
     }
     pass.step(std::move(done), fmt::format("nexthop {:#x}", id));
   }
