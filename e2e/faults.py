@@ -5,6 +5,7 @@ numbers, --plot FILE draws the packets that arrived around each fault (SVG). Nee
 """
 
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -26,14 +27,13 @@ WIREGUARD, VXLAN = 4500, 4799
 class Fault:
     """What `put` does to the gateway that carries the traffic of `site`, and `heal` undoes.
     `settle`: seconds to go on measuring; `lasts`: seconds of them in which nothing can flow, which
-    are not counted; then `heal` comes before the end of the measurement. `tcp`: whether a session
-    is to survive. `prepare` and `restore`: before and after it all. `clusters`: how many it takes;
+    are not counted; then `heal` comes before the end of the measurement. `prepare` and `restore`: before and after it all. `clusters`: how many it takes;
     with three, the traffic is between the two others."""
 
-    def __init__(self, name, put, heal, settle=1.5, lasts=0, tcp=True, prepare=None, restore=None,
+    def __init__(self, name, put, heal, settle=1.5, lasts=0, prepare=None, restore=None,
                  clusters=2):
         self.name, self.put, self.heal, self.settle, self.lasts = name, put, heal, settle, lasts
-        self.tcp, self.prepare, self.restore, self.clusters = tcp, prepare, restore, clusters
+        self.prepare, self.restore, self.clusters = prepare, restore, clusters
 
 
 def gateway_node(site, ordinal):
@@ -122,16 +122,30 @@ def with_clock(site, env):
         daemon.start()
 
 
-def prepare_clock(site):
+def prepare_clock(site, hours=0):
     """Daemons whose clock a file moves; time as it passes (monotonic) stays what it is."""
-    clocks(site).write_text("+0\n")
+    clocks(site).write_text(f"{hours:+}h\n")
     library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     with_clock(site, {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clocks(site)),
                       "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"})
 
 
-def jump(offset):
-    return lambda site, _: clocks(site).write_text(f"{offset}\n")
+def jump(hours):
+    """The clock of one cluster's daemons. What they write shows that it did jump."""
+    def put(site, _):
+        clocks(site).write_text(f"{hours:+}h\n")
+        wait_until(lambda: hours_off(site, hours), 10, f"leases are {hours:+} h off")
+    return put
+
+
+def hours_off(site, hours):
+    """The import Lease, once a daemon renewed it with a clock that is `hours` off."""
+    for lease in site.store.list("Lease"):
+        renewed = datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00"))
+        off = renewed.timestamp() - time.time() - hours * 3600
+        if lease["metadata"]["name"] == "causeway-import" and abs(off) < 60:
+            return lease
+    return None
 
 
 def gateway_added(site, _):
@@ -181,13 +195,16 @@ FAULTS = [
     Fault("stores gone, then gateway node gone", crash_without_stores, stores_back),
     Fault("30 % loss on the gateway's WAN link", *on_gateway(LOSSY), settle=3),
     Fault("both gateways restarted at once", restart_both, nothing, settle=4),
-    Fault("clock 5 h ahead", jump("+5h"), jump("+0"), settle=3, prepare=prepare_clock,
+    Fault("clock 5 h ahead", jump(5), nothing, settle=8, prepare=prepare_clock,
           restore=lambda site: with_clock(site, None)),
-    Fault("clock 5 h back", jump("-5h"), jump("+0"), settle=3, prepare=prepare_clock,
+    Fault("clock 5 h back", jump(-5), nothing, settle=8, prepare=prepare_clock,
           restore=lambda site: with_clock(site, None)),
+    # Sessions are made with the clock ahead; all of them end within these 200 s.
+    Fault("clock 5 h back, rekeying", jump(-5), nothing, settle=200,
+          prepare=lambda site: prepare_clock(site, 5), restore=lambda site: with_clock(site, None)),
     Fault("gateway added and removed", gateway_added, nothing, settle=2),
     Fault("partition of 60 s: after it", partition, lambda s, n: unblock(s.cluster.edge),
-          settle=62, lasts=60, tcp=False),
+          settle=62, lasts=60),
     Fault("one cluster of three lost: the others", lambda s, n: s.lose(),
           lambda s, n: s.recover(), settle=4, clusters=3),
     Fault("planned stop", lambda s, n: s.causeway.gateways[n].stop(),
@@ -217,10 +234,6 @@ def fresh(meter):
     return meter.records()[-1][0] > before
 
 
-def session(here, there):
-    return Session(here.pod.machine, there.pod.ip)
-
-
 def one_run(fault, sites):
     """The outages in ms (there, back), packets lost, the longest waits of TCP, and the arrivals
     around the fault in bins of 10 ms. The first site has the fault; it is an end of the traffic
@@ -231,7 +244,7 @@ def one_run(fault, sites):
     healthy(*sites)
     here, there = sites[fault.clusters - 2:][:2]
     ways = ((here, there), (there, here))
-    sessions = [session(*way) for way in ways] if fault.tcp else []
+    sessions = [Session(a.pod.machine, b.pod.ip, 30 + 2 * fault.lasts) for a, b in ways]
     meters = [Stream(a.pod.machine, b.pod.machine, b.pod.ip, a.world.folder) for a, b in ways]
     time.sleep(0.5)
     carrier = wait_until(lambda: (site.carrier_to(sites[1]),), 10, "a gateway carries")[0]
@@ -247,12 +260,13 @@ def one_run(fault, sites):
     reports = [meter.stop() for meter in meters]
     if not fault.lasts:
         fault.heal(site, carrier)
-    waits = [s.finish()[1] for s in sessions]
+    waits = [max(0, s.finish()[1] - fault.lasts * 1000) for s in sessions]
     if fault.restore:
         fault.restore(site)
     return {"site": site.id,
             "outage_ms": [max(0, r.outage_ms - fault.lasts * 1000) for r in reports],
-            "lost": [max(0, r.lost - fault.lasts * 1000) for r in reports], "tcp_wait_ms": waits,
+            "lost": [max(0, r.lost - fault.lasts * 1000) for r in reports],
+            "reordered": [r.reordered for r in reports], "tcp_wait_ms": waits,
             "arrivals": [bins(part, site.fault_began + fault.lasts * 10**9) for part in records]}
 
 
@@ -341,7 +355,8 @@ def main():
                 rows.setdefault(fault.name, []).append(run)
                 print(f"  {fault.name} {number + 1}/{options.runs}: "
                       f"{'/'.join(f'{ms:.0f}' for ms in run['outage_ms'])} ms, "
-                      f"{'/'.join(map(str, run['lost']))} lost", flush=True)
+                      f"{'/'.join(map(str, run['lost']))} lost, "
+                      f"{'/'.join(map(str, run['reordered']))} reordered", flush=True)
                 time.sleep(2.5)  # the hold-down of the fabric's configuration
             if failed:
                 break

@@ -58,16 +58,18 @@ def transfer(machine, host, size=MIB, timeout=30):
 
 
 class Session:
-    """One long TCP connection with a line every 10 ms. finish() tells how it went."""
+    """One long TCP connection with a line every 10 ms, each answered within `patience` seconds.
+    finish() tells how it went."""
 
-    def __init__(self, machine, host):
+    def __init__(self, machine, host, patience=30):
+        self._patience = patience
         self._process = machine.spawn(f"session-{next(_stream_port)}", PYTHON, WIRE / "tcp.py",
-                                      "session", host, TCP_PORT)
+                                      "session", host, TCP_PORT, patience)
         wait_until(lambda: "connected" in self._process.output(), 10, f"a session to {host}")
 
     def finish(self):
         """(echoes, longest wait for one in ms). Fails if the connection broke."""
-        self._process.stop(40)
+        self._process.stop(self._patience + 10)
         told = json.loads(self._process.output().splitlines()[-1])
         assert told["error"] is None, f"the session broke after {told['echoes']} echoes: {told}"
         return told["echoes"], told["longest_ms"]

@@ -73,12 +73,13 @@ def transfer(host, port, size):
                       "back": back, "seconds": time.monotonic() - started}))
 
 
-def session(host, port):
-    """One connection, a line every 10 ms, until SIGTERM; then what became of it as JSON."""
+def session(host, port, patience):
+    """One connection, a line every 10 ms, until SIGTERM; then what became of it as JSON. An answer
+    may take `patience` seconds."""
     over = []
     signal.signal(signal.SIGTERM, lambda *_: over.append(True))
     echoes, longest, error = 0, 0.0, None
-    with socket.create_connection((host, port), timeout=30) as connection:
+    with socket.create_connection((host, port), timeout=patience) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(b"E")
         answers = connection.makefile("rb")
@@ -105,4 +106,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "transfer":
         transfer(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     else:
-        session(sys.argv[2], int(sys.argv[3]))
+        session(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
