@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What the probes of 1,000 nodes cost a gateway: two clusters on this host; a worker sends through one
-gateway as many full-size probes as all nodes together would, and the processor time of that gateway
-and of the remote ones is read. Needs root.
+"""Measures what the probes of many nodes cost a gateway, in percent of a core of its process (with
+the engine): those that end on it, sent as by N nodes with two claims each, and those that pass
+through it. Two clusters on this host. Needs root.
 """
 
 import argparse
@@ -12,11 +12,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fabric.site import Site, join  # noqa: E402
-from fabric.traffic import PYTHON  # noqa: E402
+from fabric.site import Site, join, link_local  # noqa: E402
+from fabric.traffic import PYTHON, WIRE  # noqa: E402
+from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
 
-FLOOD = """
+THROUGH = """
 import socket, sys, time
 source, target, hertz, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -41,11 +42,32 @@ def seconds_of(daemon):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Costs:
+    def __init__(self, gateways, seconds):
+        self.gateways, self.seconds = gateways, seconds
+
+    def of(self, machine, *command):
+        """Percent of a core for each gateway while the command runs, and what it says."""
+        before, began = [seconds_of(g) for g in self.gateways], time.monotonic()
+        said = machine.out(*command, timeout=self.seconds + 30).strip()
+        lasted = time.monotonic() - began
+        return [(seconds_of(g) - b) / lasted * 100 for g, b in zip(self.gateways, before)], said
+
+    def show(self, what, idle, measured):
+        busy, said = measured
+        print(f"{what}: {said} came back; percent of a core:")
+        for gateway, before, during in zip(self.gateways, idle, busy):
+            print(f"  {gateway.name:36} idle {before:5.1f}  during {during:5.1f}", flush=True)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--build", default="build/release")
     options.add_argument("--seconds", type=float, default=20)
-    options.add_argument("--hertz", type=int, default=400, help="of all nodes (probe.md)")
+    options.add_argument("--nodes", type=int, default=1000)
+    options.add_argument("--interval", type=float, default=200, help="ms between a node's probes")
+    options.add_argument("--hertz", type=int, default=400,
+                         help="of all nodes' probes through a gateway (probe.md)")
     options = options.parse_args()
     if os.geteuid() != 0:
         sys.exit("probe_cost.py makes network namespaces: run it as root")
@@ -57,25 +79,18 @@ def main():
         routes = node.machine.out("ip", "-4", "route", "show", "table", "7487").splitlines()
         target, source = next((line.split()[0], line.split("src")[1].split()[0])
                               for line in routes if "nhid" not in line and "src" in line)
-        gateways = east.causeway.gateways + west.causeway.gateways
-
-        def cost(flood):
-            before = [seconds_of(gateway) for gateway in gateways]
-            came = ""
-            if flood:
-                came = node.machine.out(PYTHON, "-c", FLOOD, source, target, options.hertz,
-                                        options.seconds, timeout=options.seconds + 30).strip()
-            else:
-                time.sleep(options.seconds)
-            after = [seconds_of(gateway) for gateway in gateways]
-            return [(b - a) / options.seconds * 100 for a, b in zip(before, after)], came
-
+        key = wait_until(lambda: east.store.get("Secret", "causeway-probe-key", "causeway-system"),
+                         5, "the probes' key")["data"]["key"]
+        costs = Costs(east.causeway.gateways + west.causeway.gateways, options.seconds)
         time.sleep(2)
-        idle, _ = cost(False)
-        busy, came = cost(True)
-    print(f"{options.hertz}/s through one gateway, {came} came back; percent of a core:")
-    for gateway, before, during in zip(gateways, idle, busy):
-        print(f"  {gateway.name:36} idle {before:5.1f}  during {during:5.1f}")
+        idle, _ = costs.of(node.machine, "sleep", options.seconds)
+        costs.show(f"{options.hertz}/s through one gateway", idle, costs.of(
+            node.machine, PYTHON, "-c", THROUGH, source, target, options.hertz, options.seconds))
+        east.causeway.agent_of(node).stop()  # its port is ours then; what it made stays
+        costs.show(f"{options.nodes} nodes ask one gateway", idle, costs.of(
+            node.machine, PYTHON, WIRE / "probe_flood.py", link_local(east.cluster.gateway_nodes[0]),
+            key, "west", options.nodes, options.interval, options.seconds, node.pod_cidr,
+            *([node.pod_cidr6] if node.pod_cidr6 else [])))
 
 
 if __name__ == "__main__":

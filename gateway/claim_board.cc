@@ -10,9 +10,12 @@ void ClaimBoard::set_world(const std::vector<Prefix>& own,
                            const std::map<std::string, RemoteCluster>& clusters) {
   own_prefixes_ = {own.begin(), own.end()};
   if (clusters_ != clusters) clusters_ = clusters;
-  std::erase_if(own_, [&](const auto& one) {
-    return own_prefixes_.count(one.first.prefix) == 0 || clusters_.count(one.first.cluster) == 0;
-  });
+  auto gone = std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
+  for (auto& [cluster, claims] : own_) {
+    gone += std::erase_if(
+        claims, [&](const auto& one) { return own_prefixes_.count(one.first.prefix) == 0; });
+  }
+  if (gone > 0) ++own_version_;
   std::erase_if(remote_, [&](const auto& one) {
     const auto cluster = clusters_.find(one.first.cluster);
     if (cluster == clusters_.end()) return true;
@@ -30,9 +33,11 @@ void ClaimBoard::set_world(const std::vector<Prefix>& own,
 
 bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
                          const std::set<GatewayId>& working) const {
-  return std::all_of(working.begin(), working.end(), [&](const GatewayId& id) {
-    return id.cluster != key.cluster || sender_.holds(target_name(id), key, claim);
-  });
+  for (auto id = working.lower_bound({key.cluster, 0});
+       id != working.end() && id->cluster == key.cluster; ++id) {
+    if (!sender_.holds(target_name(*id), key, claim)) return false;
+  }
+  return true;
 }
 
 std::set<GatewayId> ClaimBoard::from_node(const tunnel::Probe& request,
@@ -42,8 +47,9 @@ std::set<GatewayId> ClaimBoard::from_node(const tunnel::Probe& request,
   for (const auto& [key, claim, unused] : request.claims) {
     const auto cluster = clusters_.find(key.cluster);
     if (cluster == clusters_.end() || own_prefixes_.count(key.prefix) == 0) continue;
-    tunnel::take_claim(own_, key, claim);
-    const auto& held = own_.at(key);
+    auto& claims = own_[key.cluster];
+    if (tunnel::take_claim(claims, key, claim)) ++own_version_;
+    const auto& held = claims.at(key);
     const bool done = settled(key, held, working);
     reply.claims.push_back({key, held, done});
     if (done) continue;
@@ -76,23 +82,24 @@ bool ClaimBoard::from_remote(const std::string& cluster, const tunnel::Probe& re
 }
 
 void ClaimBoard::fill(const GatewayId& to, tunnel::Probe& request) {
-  tunnel::Claims theirs;
-  for (const auto& [key, claim] : own_) {
-    if (key.cluster == to.cluster) theirs.emplace_hint(theirs.end(), key, claim);
-  }
-  for (const auto& key : sender_.pick(target_name(to), theirs, tunnel::kMaxClaims)) {
-    request.claims.push_back({{{}, key.prefix}, theirs.at(key), false});
+  const auto theirs = own_.find(to.cluster);
+  if (theirs == own_.end()) return;
+  for (const auto& key :
+       sender_.pick(target_name(to), theirs->second, tunnel::kMaxClaims, own_version_)) {
+    request.claims.push_back({{{}, key.prefix}, theirs->second.at(key), false});
   }
 }
 
 void ClaimBoard::hear(const GatewayId& from, const tunnel::Probe& reply) {
+  const auto told = own_.find(from.cluster);
+  if (told == own_.end()) return;
   for (const auto& [wire_key, claim, unused] : reply.claims) {
     const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
-    const auto mine = own_.find(key);
-    if (mine == own_.end()) continue;
+    const auto mine = told->second.find(key);
+    if (mine == told->second.end()) continue;
     // A higher epoch is what was claimed before a restart of ours; the node learns it from our
     // answer and outbids it.
-    (void)tunnel::take_claim(own_, key, claim);
+    if (tunnel::take_claim(told->second, key, claim)) ++own_version_;
     if (mine->second == claim) sender_.heard(target_name(from), key, claim);
   }
 }
@@ -107,15 +114,20 @@ std::map<Prefix, GatewayId> ClaimBoard::remote() const {
 
 std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
   std::set<Prefix> prefixes;
-  for (const auto& [key, claim] : own_) {
-    if (claim.ordinal == ordinal) prefixes.insert(key.prefix);
+  for (const auto& [cluster, claims] : own_) {
+    for (const auto& [key, claim] : claims) {
+      if (claim.ordinal == ordinal) prefixes.insert(key.prefix);
+    }
   }
   return prefixes;
 }
 
-bool ClaimBoard::claimed(const Prefix& own) const {
-  return std::any_of(own_.begin(), own_.end(),
-                     [&](const auto& one) { return one.first.prefix == own; });
+std::set<Prefix> ClaimBoard::claimed() const {
+  std::set<Prefix> prefixes;
+  for (const auto& [cluster, claims] : own_) {
+    for (const auto& [key, claim] : claims) prefixes.insert(key.prefix);
+  }
+  return prefixes;
 }
 
 }  // namespace cw::gateway

@@ -35,7 +35,8 @@ class ClaimBoard {
   [[nodiscard]] std::map<Prefix, GatewayId> remote() const;
   // The prefixes that our nodes claim for this gateway of ours, towards any cluster.
   [[nodiscard]] std::set<Prefix> carried_by(std::uint32_t ordinal) const;
-  [[nodiscard]] bool claimed(const Prefix& own) const;
+  // The prefixes that our nodes claim for any gateway.
+  [[nodiscard]] std::set<Prefix> claimed() const;
 
  private:
   [[nodiscard]] bool settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
@@ -43,7 +44,8 @@ class ClaimBoard {
 
   std::set<Prefix> own_prefixes_;
   std::map<std::string, RemoteCluster> clusters_;
-  tunnel::Claims own_;
+  std::map<std::string, tunnel::Claims> own_;  // by remote cluster: each has thousands
+  std::uint64_t own_version_ = 1;              // another one after each change
   tunnel::Claims remote_;
   tunnel::ClaimSender sender_;
 };

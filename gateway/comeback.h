@@ -3,7 +3,9 @@
 // down from then on; if those hold-downs ended seconds apart, one side would send where the other
 // does not expect it yet, and WireGuard drops that. So the gateway gives all of them one start:
 // after a comeback it answers every probe as a draining one does ("only if there is nobody else")
-// until everybody has seen it; the hold-downs begin when it stops. Pure: time is an argument.
+// until everybody has seen it; the hold-downs begin when it stops. Claims (docs/protocol/homing.md)
+// made that needless for prefixes of nodes with a route agent; it stays for those that nobody
+// claims, which both sides place by the same rule alone. Pure: time is an argument.
 #pragma once
 
 #include <optional>

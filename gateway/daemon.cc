@@ -413,16 +413,14 @@ api::Gateway Daemon::wanted_object() const {
   }
   // Claimed prefixes are where their nodes say; the others where the order puts them.
   const auto carried = core_->claims.carried_by(config_.ordinal);
+  const auto claimed = core_->claims.claimed();
   status.homed = homed_here(core_->self.cluster, world_->cidrs(), views, config_.ordinal);
   std::erase_if(status.homed, [&](const Prefix& prefix) {
-    return core_->claims.claimed(prefix) && carried.count(prefix) == 0;
+    return claimed.count(prefix) != 0 && carried.count(prefix) == 0;
   });
-  for (const auto& prefix : carried) {
-    if (std::find(status.homed.begin(), status.homed.end(), prefix) == status.homed.end()) {
-      status.homed.push_back(prefix);
-    }
-  }
+  status.homed.insert(status.homed.end(), carried.begin(), carried.end());
   std::sort(status.homed.begin(), status.homed.end());
+  status.homed.erase(std::unique(status.homed.begin(), status.homed.end()), status.homed.end());
   if (const auto stored = world_->gateways.find(gateway.meta.key)) {
     status.conditions = stored->status.conditions;
   }

@@ -212,10 +212,11 @@ void Agent::keep_probing(const NodeInputs& inputs) {
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
   through_.keep(inputs, key);
 
+  const auto interval = tunnel::shared_interval(config_.probe_interval, inputs.others.size() + 1);
   if (prober_ == nullptr || prober_key_ != key) {
     prober_.reset();
     tunnel::ProberConfig config;
-    config.detector.interval = config_.probe_interval;
+    config.detector.interval = interval;
     config.detector.lost = config_.probe_lost;
     config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
     config.device = netlink::kVxlanLink;
@@ -238,6 +239,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     prober_key_ = key;
     probing_since_ = loop_.now();
   }
+  prober_->set_interval(interval);
   std::map<std::string, Endpoint> targets;
   for (const auto& gateway : inputs.gateways) {
     targets[target_name(gateway.ordinal)] = {vtep_address(gateway.node_ip),

@@ -4,11 +4,13 @@
 
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
+#include "tunnel/probe/batch.h"
 #include "tunnel/probe/prober.h"
 
 namespace cw::tunnel {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -142,6 +144,67 @@ TEST(Detector, IsDownWithinFourIntervalsOfTheLastReply) {
     EXPECT_LE(*link.fell_at - cut, milliseconds(400));
     EXPECT_EQ(link.detector.state(link.now), LinkState::kDown);
   }
+}
+
+TEST(Detector, AtTheSlowestSharedIntervalItIsDown625MsAfterTheLastReply) {
+  DetectorConfig config;
+  Detector detector(config);
+  detector.set_interval(kSlowest);
+  TimePoint now{hours(1)};
+  TimePoint next = now;
+  TimePoint last;
+  for (int tick = 0; tick < 400; ++tick, now += kSlowest / (2 * Detector::kHurry)) {
+    if (now >= next) {
+      const auto sequence = detector.next_sequence(now);
+      next = now + detector.pace(now);
+      if (tick < 200) {
+        ASSERT_TRUE(detector.on_reply(sequence, now));
+        last = now;
+      }
+    }
+    ASSERT_EQ(detector.usable(now), now - last < 3 * kSlowest) << tick;
+    if (tick >= 200 && !detector.usable(now)) {
+      EXPECT_LE(now - last, milliseconds(625));
+      return;
+    }
+  }
+  FAIL() << "never down";
+}
+
+TEST(SharedInterval, NodesShareWhatAGatewayAnswersAndNeverGetSlow) {
+  const Duration usual = milliseconds(150);
+  EXPECT_EQ(shared_interval(usual, 1), usual);
+  EXPECT_EQ(shared_interval(usual, 750), usual);
+  EXPECT_EQ(shared_interval(usual, 751), milliseconds(160));
+  EXPECT_EQ(shared_interval(usual, 800), milliseconds(160)) << "one node more changes nothing";
+  EXPECT_EQ(shared_interval(usual, 1000), kSlowest);
+  EXPECT_EQ(shared_interval(usual, 100'000), kSlowest);
+  EXPECT_EQ(shared_interval(seconds(1), 1000), seconds(1)) << "as configured";
+  for (std::size_t nodes = 1; nodes <= 1000; ++nodes) {
+    const auto interval = std::chrono::duration<double>(shared_interval(usual, nodes)).count();
+    EXPECT_LE(static_cast<double>(nodes) / interval, kMostAsked + 1.0) << nodes;
+  }
+}
+
+TEST(Gathering, PausesOnlyWhileThousandsASecondCome) {
+  Gathering gathering;
+  TimePoint now{seconds(10)};
+  const auto pauses = [&](unsigned requests, milliseconds gap, int rounds) {
+    int count = 0;
+    for (int i = 0; i < rounds; ++i) {
+      now += gap;
+      if (gathering.handled(requests, now)) ++count;
+    }
+    return count;
+  };
+  EXPECT_EQ(pauses(1, milliseconds(2), 500), 0) << "500 a second";
+  EXPECT_GT(pauses(10, milliseconds(2), 500), 350) << "5,000 a second";
+  EXPECT_EQ(pauses(0, milliseconds(2), 10), 0) << "nothing came";
+  (void)pauses(1, milliseconds(2), 100);
+  EXPECT_EQ(pauses(1, milliseconds(2), 100), 0) << "few again";
+  (void)pauses(10, milliseconds(2), 100);
+  now += seconds(5);
+  EXPECT_FALSE(gathering.handled(1, now)) << "after a silence";
 }
 
 TEST(Detector, FivePercentLossEachWayForTenMinutesIsNoFall) {
@@ -297,6 +360,21 @@ TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
   ends.node->ask_now("nobody");
   ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
   EXPECT_EQ(ends.echoed, ends.claims);
+}
+
+TEST(Prober, AnswersThousandsASecondAllOfThem) {
+  Ends ends;
+  ProbeKey key{};
+  key.fill(9);
+  ends.open(key, key);
+  ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
+  for (int round = 0; round < 100; ++round) {
+    const auto before = ends.replies;
+    for (int i = 0; i < 20; ++i) ends.node->ask_now("gateway-0");
+    ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 20; })) << round;
+  }
+  ends.node->set_interval(milliseconds(20));
+  EXPECT_TRUE(ends.node->views().at("gateway-0").usable);
 }
 
 TEST(Prober, AWrongKeyIsNobody) {

@@ -13,13 +13,16 @@ bool take_claim(Claims& held, const ClaimKey& key, const Claim& claim) {
 }
 
 std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims& claims,
-                                        std::size_t limit) {
+                                        std::size_t limit, std::uint64_t version) {
   auto& state = targets_[target];
-  std::erase_if(state.held, [&](const auto& entry) { return claims.count(entry.first) == 0; });
   std::vector<ClaimKey> picked;
-  for (const auto& [key, claim] : claims) {
-    if (picked.size() == limit) return picked;
-    if (!holds(target, key, claim)) picked.push_back(key);
+  if (version == 0 || state.no_news_of != version) {
+    std::erase_if(state.held, [&](const auto& entry) { return claims.count(entry.first) == 0; });
+    for (const auto& [key, claim] : claims) {
+      if (picked.size() == limit) return picked;
+      if (!holds(target, key, claim)) picked.push_back(key);
+    }
+    if (picked.empty()) state.no_news_of = version;
   }
   if (claims.empty()) return picked;
   auto next = claims.upper_bound(state.last);

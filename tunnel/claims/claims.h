@@ -38,9 +38,11 @@ bool take_claim(Claims& held, const ClaimKey& key, const Claim& claim);
 // that one who forgot everything (a restart) knows all again after a few probes.
 class ClaimSender {
  public:
-  // At most `limit` of `claims` for the next probe to `target`.
+  // At most `limit` of `claims` for the next probe to `target`. `version`: another one whenever
+  // `claims` changed, so that thousands that everybody holds are not looked through each time; 0:
+  // they may have changed.
   [[nodiscard]] std::vector<ClaimKey> pick(const std::string& target, const Claims& claims,
-                                           std::size_t limit);
+                                           std::size_t limit, std::uint64_t version = 0);
   // `target` answered that it holds `claim`.
   void heard(const std::string& target, const ClaimKey& key, const Claim& claim);
   [[nodiscard]] bool holds(const std::string& target, const ClaimKey& key,
@@ -51,7 +53,8 @@ class ClaimSender {
  private:
   struct Target {
     Claims held;
-    ClaimKey last;  // where the turns are
+    ClaimKey last;                 // where the turns are
+    std::uint64_t no_news_of = 0;  // the version of which it holds everything
   };
   std::map<std::string, Target> targets_;
 };

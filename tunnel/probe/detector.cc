@@ -18,6 +18,13 @@ const char* to_string(LinkState state) {
   return "down";
 }
 
+Duration shared_interval(Duration configured, std::size_t askers) {
+  constexpr std::size_t kStep = 10;  // ms
+  const auto steps = (askers * 1000 + kMostAsked * kStep - 1) / (kMostAsked * kStep);
+  const Duration fair = std::chrono::milliseconds(steps * kStep);
+  return std::max(configured, std::min(fair, kSlowest));
+}
+
 std::uint64_t Detector::next_sequence(TimePoint now) {
   sent_[next_ % kWindow] = {now, false};
   return next_++;

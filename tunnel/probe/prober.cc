@@ -10,12 +10,13 @@
 
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "tunnel/probe/batch.h"
 
 namespace cw::tunnel {
 
 namespace {
 
-constexpr int kMaxPerTurn = 256;  // datagrams read before other events get their turn
+constexpr int kMaxTurns = 8;  // batches read before other events get their turn
 
 class UdpProber final : public Prober {
  public:
@@ -47,7 +48,7 @@ class UdpProber final : public Prober {
     if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
       return fail(errno_error(errno, "probe socket " + config_.local.to_string()));
     }
-    readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
+    watch();
     return {};
   }
 
@@ -69,8 +70,15 @@ class UdpProber final : public Prober {
     if (targets_.empty()) {
       ticker_.reset();
     } else if (!ticker_.active()) {
-      ticker_ = loop_.every(config_.detector.interval / (2 * Detector::kHurry), [this] { tick(); });
+      start_ticking();
     }
+  }
+
+  void set_interval(Duration interval) override {
+    if (interval == config_.detector.interval) return;
+    config_.detector.interval = interval;
+    for (auto& [name, target] : targets_) target.detector.set_interval(interval);
+    if (ticker_.active()) start_ticking();
   }
 
   void ask_now(const std::string& name) override {
@@ -102,6 +110,10 @@ class UdpProber final : public Prober {
     view.jitter = target.detector.jitter();
     view.loss = target.detector.loss(now);
     return view;
+  }
+
+  void start_ticking() {
+    ticker_ = loop_.every(config_.detector.interval / (2 * Detector::kHurry), [this] { tick(); });
   }
 
   void tick() {
@@ -148,36 +160,48 @@ class UdpProber final : public Prober {
   }
 
   void receive() {
-    for (int i = 0; i < kMaxPerTurn; ++i) {
-      std::array<std::byte, kMaxProbe + 1> buffer{};
-      sockaddr_storage from{};
-      socklen_t size = sizeof from;
-      const auto n = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0,
-                                reinterpret_cast<sockaddr*>(&from), &size);
-      if (n < 0) return;
-      const auto probe = parse_probe({buffer.data(), static_cast<std::size_t>(n)}, config_.key);
-      if (!probe) continue;  // not ours, or not from who it should be
-      if (probe->reply) {
-        take_reply(*probe, from, size);
-      } else {
-        send_reply(*probe, from, size);
+    auto& batch = *batch_;
+    unsigned requests = 0;
+    for (int i = 0; i < kMaxTurns; ++i) {
+      const auto count = batch.receive(fd_.get());
+      for (unsigned n = 0; n < count; ++n) {
+        const auto probe = parse_probe(batch.datagram(n), config_.key);
+        if (!probe) continue;  // not ours, or not from who it should be
+        if (probe->reply) {
+          take_reply(*probe, batch.from(n), batch.from_size(n));
+        } else {
+          ++requests;
+          send_reply(*probe, batch.from(n), batch.from_size(n));
+        }
       }
+      batch.send_replies(fd_.get());
+      if (count < DatagramBatch::kMost) break;
     }
+    // Many ask: they wait for each other a moment, and cost one wake-up together.
+    if (!gathering_.handled(requests, loop_.now())) return;
+    readable_.reset();
+    gather_timer_ = loop_.after(Gathering::kPause, [this] {
+      gather_timer_.reset();
+      watch();
+      receive();
+    });
+  }
+
+  void watch() {
+    readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
   }
 
   void send_reply(const Probe& request, const sockaddr_storage& to, socklen_t size) {
-    Probe reply = request;
+    Probe reply;
     reply.reply = true;
+    reply.session = request.session;
+    reply.sequence = request.sequence;
+    reply.sent_ns = request.sent_ns;
     reply.sender = config_.sender;
-    reply.draining = false;
-    reply.clusters.clear();
-    reply.claims.clear();
     const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&to), size);
     if (!from) return;
     if (hooks_.answer) hooks_.answer(request, from->address, reply);
-    const auto bytes = serialize(reply, config_.key);
-    (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
-                   size);  // lost replies are what probing is for
+    batch_->reply(serialize(reply, config_.key), to, size);
   }
 
   void take_reply(const Probe& reply, const sockaddr_storage& from, socklen_t size) {
@@ -214,7 +238,10 @@ class UdpProber final : public Prober {
   std::uint32_t scope_ = 0;
   UniqueFd fd_;
   std::map<std::string, Target> targets_;
+  std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
+  Gathering gathering_;
   Handle readable_;
+  Handle gather_timer_;
   Handle ticker_;
 };
 

@@ -58,6 +58,8 @@ class Prober {
   virtual ~Prober() = default;
   // The whole wanted set; unchanged targets keep their state.
   virtual void set_targets(const std::map<std::string, Endpoint>& targets) = 0;
+  // From now on; targets keep their state.
+  virtual void set_interval(Duration) {}
   // One more request now, beside the regular ones: there is news for the target.
   virtual void ask_now(const std::string& target) = 0;
   [[nodiscard]] virtual std::map<std::string, ProbeView> views() = 0;
