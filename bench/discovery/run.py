@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Measures causeway-discovery alone: the first sync of many exported Services, the time from a changed
-RemoteExport to the answer, and queries a second next to knotd serving the same names on the same
-cores in the same run (turn about, dnsperf from Debian, packages knot and dnsperf).
+RemoteExport to the answer, what swapping tables costs answers (dns_swaps.cc), and queries a second next
+to knotd and CoreDNS serving the same names on the same cores in the same run (turn about; dnsperf and
+knot are Debian packages; CoreDNS is built once from the modules that e2e/kube/programs pins, with Go).
 
 Prints a table; with --json FILE also the raw numbers.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -22,7 +24,8 @@ import tempfile
 import time
 import urllib.request
 
-OURS, KNOT, STATUS = 5391, 5392, 5393
+OURS, KNOT, STATUS, COREDNS = 5391, 5392, 5393, 5394
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 ZONE = "clusterset.local"
 
 
@@ -107,13 +110,38 @@ def start_ours(build, store, folder, workers):
     return subprocess.Popen([build / "bin/causeway-discovery", "--config", config], stdout=log, stderr=log)
 
 
-def start_knot(folder, services, endpoints, workers):
+def write_zone(path, services, endpoints):
     lines = [f"$ORIGIN {ZONE}.", "$TTL 5", "@ SOA ns.dns hostmaster 1 7200 1800 86400 2", "@ NS ns.dns",
              "ns.dns A 127.0.0.1"]
     for s in range(services):
         lines += [f"s{s}.bench.svc A {address(s * endpoints + e)}" for e in range(endpoints)]
         lines += [f"{left}s{s}.bench.svc SRV 0 50 5432 s{s}.bench.svc" for left in ("", "_sql._tcp.")]
-    (folder / "zone").write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def coredns():
+    """The program, built if need be; None where Go is missing."""
+    source = REPOSITORY / "e2e/kube/programs"
+    stamp = hashlib.sha256(b"".join((source / f).read_bytes() for f in (
+        "go.mod", "go.sum", "coredns-file/main.go"))).hexdigest()[:16]
+    program = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "causeway" / f"coredns-file-{stamp}"
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if not program.exists() and go:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([go, "build", "-p", "2", "-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", "-s -w",
+                        "-o", program, "./coredns-file"],
+                       cwd=source, check=True, timeout=900,
+                       env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"})
+    return program if program.exists() else None
+
+
+def start_coredns(program, folder):
+    (folder / "Corefile").write_text(f"{ZONE}:{COREDNS} {{\n    bind 127.0.0.1\n    file {folder}/zone\n}}\n")
+    log = open(folder / "coredns.log", "w")
+    return subprocess.Popen([program, "-conf", folder / "Corefile"], stdout=log, stderr=log)
+
+
+def start_knot(folder, workers):
     (folder / "knot.conf").write_text(f"""server:
     rundir: {folder}
     listen: 127.0.0.1@{KNOT}
@@ -193,15 +221,25 @@ def main():
         result["change_p50_ms"] = 1000 * statistics.median(took)
         result["change_p99_ms"] = 1000 * took[int(len(took) * 0.99)]
         result["table_build_ms"] = 1000 * scraped("causeway_dns_table_build_seconds")
-        running.append(start_knot(folder, args.services, args.endpoints, workers))
+        result["swaps"] = json.loads(subprocess.run(
+            [args.build / "bin/dns_swaps", "--services", str(args.services), "--seconds", "4"],
+            capture_output=True, text=True, check=True, timeout=300).stdout)
+        write_zone(folder / "zone", args.services, args.endpoints)
+        running.append(start_knot(folder, workers))
         until("knotd", lambda: (ask(last, KNOT, 0.2) or (2,))[0] == 0, 20)
+        servers = {"ours": OURS, "knotd": KNOT}
+        if program := coredns():
+            running.append(start_coredns(program, folder))
+            until("CoreDNS", lambda: (ask(last, COREDNS, 0.2) or (2,))[0] == 0, 60)
+            servers["coredns"] = COREDNS
+        else:
+            print("without CoreDNS: needs Go >= 1.24 (or >= 1.21 with GOTOOLCHAIN=auto)", file=sys.stderr)
         queries = folder / "queries"
         queries.write_text("".join(f"s{s}.bench.svc.{ZONE} {'SRV' if s % 10 == 0 else 'A'}\n"
                                    for s in range(args.services)))
-        result["ours"], result["knotd"] = [], []
         for _ in range(args.rounds):
-            result["ours"].append(dnsperf(OURS, queries, args.seconds))
-            result["knotd"].append(dnsperf(KNOT, queries, args.seconds))
+            for name, port in servers.items():
+                result.setdefault(name, []).append(dnsperf(port, queries, args.seconds))
     finally:
         for process in running:
             process.terminate()
@@ -212,6 +250,9 @@ def main():
             median = {k: statistics.median(r[k] for r in value) for k in value[0]}
             print(f"{key:16} {median['qps']:10.0f} queries/s  {median['latency_ms']:.2f} ms on average, "
                   f"{median['lost']:.0f} lost, {median['noerror_percent']:.1f} % NOERROR")
+        elif isinstance(value, dict):
+            for phase, got in value.items():
+                print(f"{key + ' ' + phase:16} " + ", ".join(f"{k} {v:g}" for k, v in got.items()))
         else:
             print(f"{key:16} {value:10.1f}")
     if args.json:
