@@ -107,6 +107,21 @@ def test_a_planned_stop_hands_over(east, west, victim, tell):
     assert max(report.outage_ms for report in reports) <= HARD_CAP_MS
 
 
+def test_the_pods_on_a_stopping_gateways_own_node_lose_nothing(east, west, tell):
+    """What they send is held like anybody's. (On the way back to their own gateway it is not.)"""
+    gateway, pod = east.causeway.gateways[0], east.gateway_pods[0]
+    streams = [Stream(pod.machine, west.pod.machine, west.pod.ip, east.world.folder),
+               Stream(west.pod.machine, pod.machine, pod.ip, east.world.folder)]
+    time.sleep(0.5)
+    assert east.carrier_to(west, node=pod.node) == 0, "a gateway node prefers itself"
+    assert gateway.stop() == 0
+    time.sleep(1)
+    reports = [stream.stop() for stream in streams]
+    gateway.start()
+    tell(f"planned stop, own pods: out {reports[0]}; in {reports[1]}")
+    assert [report.lost for report in reports] == [0, 0]
+
+
 def test_a_gateway_is_drained_by_command(east, west, tell):
     leaving = east.carrier_to(west)
     forth, back = meter(east, west), meter(west, east)
