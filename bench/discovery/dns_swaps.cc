@@ -56,8 +56,15 @@ std::vector<std::uint8_t> query(unsigned number) {
   return m;
 }
 
-// Microseconds of each question, until `stop`.
-std::vector<double> ask(const Endpoint& server, unsigned services, const std::atomic<bool>& stop) {
+struct Span {
+  Clock::time_point from, to;
+  [[nodiscard]] double microseconds() const {
+    return std::chrono::duration<double, std::micro>(to - from).count();
+  }
+};
+
+// When each question was asked and answered, until `stop`.
+std::vector<Span> ask(const Endpoint& server, unsigned services, const std::atomic<bool>& stop) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM, 0));
   const timeval limit{1, 0};
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -68,13 +75,13 @@ std::vector<double> ask(const Endpoint& server, unsigned services, const std::at
   std::vector<std::vector<std::uint8_t>> queries;
   for (unsigned i = 0; i < 1000; ++i) queries.push_back(query(i * 7919 % services));
   std::array<std::uint8_t, 1500> answer{};
-  std::vector<double> took;
+  std::vector<Span> took;
   for (std::size_t i = 0; !stop; ++i) {
     const auto& one = queries[i % queries.size()];
     const auto begun = Clock::now();
     (void)!::send(fd.get(), one.data(), one.size(), 0);
     const auto n = ::recv(fd.get(), answer.data(), answer.size(), 0);
-    took.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begun).count());
+    took.push_back({begun, Clock::now()});
     CW_CHECK(n > 12 && (answer[3] & 15U) == 0);
   }
   return took;
@@ -86,32 +93,57 @@ struct Phase {
   std::function<TablePtr(unsigned)> next;  // empty: no swaps
 };
 
+// Answers of more than 1 ms that were under way when a table was published, and how many there
+// would be if the two had nothing to do with each other.
+std::pair<std::size_t, double> coincidences(const std::vector<Span>& slow,
+                                            const std::vector<Span>& swaps, double phase_us) {
+  std::size_t met = 0;
+  double share = 0;
+  for (const auto& answer : slow) {
+    met += std::any_of(
+               swaps.begin(), swaps.end(),
+               [&](const Span& swap) { return swap.from <= answer.to && swap.to >= answer.from; })
+               ? 1U
+               : 0U;
+    share += answer.microseconds() / phase_us;
+  }
+  return {met, share * static_cast<double>(swaps.size())};
+}
+
 std::string run(const Phase& phase, dns::Server& server, unsigned services, unsigned seconds) {
   std::atomic<bool> stop{false};
-  std::vector<double> took;
-  std::thread client([&] { took = ask(server.bound().front(), services, stop); });
+  std::vector<Span> answers;
+  std::thread client([&] { answers = ask(server.bound().front(), services, stop); });
   const auto end = Clock::now() + std::chrono::seconds(seconds);
-  unsigned swaps = 0;
-  double longest = 0;
+  std::vector<Span> swaps;
   for (; Clock::now() < end; std::this_thread::sleep_for(phase.pause)) {
     if (!phase.next) continue;
-    auto table = phase.next(swaps++);
+    auto table = phase.next(static_cast<unsigned>(swaps.size()));
     const auto begun = Clock::now();
     server.publish(std::move(table));
-    longest =
-        std::max(longest, std::chrono::duration<double, std::micro>(Clock::now() - begun).count());
+    swaps.push_back({begun, Clock::now()});
   }
   stop = true;
   client.join();
+  std::vector<double> took;
+  std::vector<Span> slow;
+  for (const auto& answer : answers) {
+    took.push_back(answer.microseconds());
+    if (took.back() > 1000) slow.push_back(answer);
+  }
   std::sort(took.begin(), took.end());
   const auto at = [&](double share) {
     return took[static_cast<std::size_t>(share * static_cast<double>(took.size() - 1))];
   };
-  const auto over = took.end() - std::upper_bound(took.begin(), took.end(), 1000.0);
+  double longest = 0;
+  for (const auto& swap : swaps) longest = std::max(longest, swap.microseconds());
+  const auto [met, chance] = coincidences(slow, swaps, 1e6 * seconds);
   return fmt::format(
       "\"{}\": {{\"answers\": {}, \"swaps\": {}, \"p50_us\": {:.1f}, \"p99_us\": {:.1f}, "
-      "\"p999_us\": {:.1f}, \"max_us\": {:.1f}, \"over_1ms\": {}, \"publish_max_us\": {:.1f}}}",
-      phase.name, took.size(), swaps, at(0.5), at(0.99), at(0.999), took.back(), over, longest);
+      "\"p999_us\": {:.1f}, \"max_us\": {:.1f}, \"over_1ms\": {}, \"over_1ms_at_a_swap\": {}, "
+      "\"by_chance\": {:.1f}, \"publish_max_us\": {:.1f}}}",
+      phase.name, took.size(), swaps.size(), at(0.5), at(0.99), at(0.999), took.back(), slow.size(),
+      met, chance, longest);
 }
 
 }  // namespace
