@@ -105,9 +105,12 @@ std::pair<std::size_t, double> coincidences(const std::vector<Span>& slow,
                [&](const Span& swap) { return swap.from <= answer.to && swap.to >= answer.from; })
                ? 1U
                : 0U;
-    share += answer.microseconds() / phase_us;
+    // Each swap meets it if it begins while the answer is under way, or up to its own length
+    // before.
+    for (const auto& swap : swaps)
+      share += (answer.microseconds() + swap.microseconds()) / phase_us;
   }
-  return {met, share * static_cast<double>(swaps.size())};
+  return {met, std::min(share, static_cast<double>(slow.size()))};
 }
 
 std::string run(const Phase& phase, dns::Server& server, unsigned services, unsigned seconds) {
