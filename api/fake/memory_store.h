@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -36,6 +37,17 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
   using MemoryBackend::fail_next;
   using MemoryBackend::take_log;
   [[nodiscard]] bool keeps_events() const override { return true; }
+  // From now on what is created or updated goes through this first, as through an API server's
+  // schema that prunes what it does not know.
+  void set_schema(std::function<void(Object&)> schema) { schema_ = std::move(schema); }
+  [[nodiscard]] Handle create(Object object, WriteDone done) override {
+    if (schema_) schema_(object);
+    return LocalStore::create(std::move(object), std::move(done));
+  }
+  [[nodiscard]] Handle update(Object object, WriteDone done) override {
+    if (schema_) schema_(object);
+    return LocalStore::update(std::move(object), std::move(done));
+  }
 
   // For set-up: creates or replaces the object with its status, as somebody else would.
   template <typename T>
@@ -62,6 +74,9 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
     const auto body = read(kind, key);
     return body && body->has_value();
   }
+
+ private:
+  std::function<void(Object&)> schema_;
 };
 
 }  // namespace cw::api

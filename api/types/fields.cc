@@ -53,6 +53,14 @@ void Fields::read(const char* key, std::string& value) {
   value = text;
 }
 
+void Fields::read_int_or_string(const char* key, std::string& value) {
+  const auto* child = find(key);
+  if (child == nullptr || child->is_string()) return read(key, value);
+  std::uint16_t number = 0;
+  read(key, number);
+  value = std::to_string(number);
+}
+
 void Fields::require(const char* key, std::string& value) {
   value.clear();
   read(key, value);

@@ -38,6 +38,8 @@ class Fields {
   void read(const char* key, std::vector<IpAddress>& value);
   void read(const char* key, std::vector<Endpoint>& value);
   void read(const char* key, std::map<std::string, std::string>& value);
+  // A string or a small number, as text (Kubernetes' IntOrString).
+  void read_int_or_string(const char* key, std::string& value);
   // Absent or empty is a mistake.
   void require(const char* key, std::string& value);
 

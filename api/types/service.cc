@@ -1,3 +1,5 @@
+#include <charconv>
+
 #include "api/types/codec.h"
 #include "api/types/ports.h"
 
@@ -21,6 +23,7 @@ ServicePort read_service_port(Fields& f) {
   f.read("protocol", port.protocol);
   f.read("appProtocol", port.app_protocol);
   f.read("port", port.port);
+  f.read_int_or_string("targetPort", port.target_port);
   check_protocol(f, port.protocol);
   if (port.port == 0) f.wrong("port", "want a number from 1 to 65535");
   return port;
@@ -31,10 +34,11 @@ json to_json(const ServicePort& port) {
   put_unless_empty(out, "name", port.name);
   put_unless_empty(out, "appProtocol", port.app_protocol);
   if (port.target_port.empty()) return out;
-  const bool number = port.target_port.find_first_not_of("0123456789") == std::string::npos &&
-                      port.target_port.size() <= 5;
-  if (number) {
-    out["targetPort"] = std::stoi(port.target_port);
+  std::uint16_t number = 0;
+  const auto* end = port.target_port.data() + port.target_port.size();
+  const auto read = std::from_chars(port.target_port.data(), end, number);
+  if (read.ec == std::errc{} && read.ptr == end) {
+    out["targetPort"] = number;
   } else {
     out["targetPort"] = port.target_port;
   }
@@ -57,19 +61,6 @@ json to_json(const SlicePort& port) {
   return out;
 }
 
-namespace {
-
-// IntOrString.
-std::string target_port(const json& body, std::size_t index) {
-  const auto& ports = body.at("spec").at("ports");
-  const auto found = ports[index].find("targetPort");
-  if (found == ports[index].end()) return {};
-  if (found->is_number_integer()) return std::to_string(found->get<std::int64_t>() & 0xffff);
-  return found->is_string() ? found->get<std::string>() : "";
-}
-
-}  // namespace
-
 template <>
 Result<Service> decode(const json& body) {
   std::optional<Error> mistake;
@@ -87,12 +78,7 @@ Result<Service> decode(const json& body) {
     }
     f.read("ipFamilies", spec.ip_families);
     f.read("ipFamilyPolicy", spec.ip_family_policy);
-    std::size_t index = 0;
-    f.list("ports", spec.ports, [&](Fields& item) {
-      auto port = read_service_port(item);
-      port.target_port = target_port(body, index++);
-      return port;
-    });
+    f.list("ports", spec.ports, read_service_port);
     f.read("selector", spec.selector);
     f.read("sessionAffinity", spec.session_affinity);
     f.object("sessionAffinityConfig", [&](Fields& config) {

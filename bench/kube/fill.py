@@ -1,6 +1,10 @@
 #!/usr/bin/python3
-"""Makes many exported Services, with their EndpointSlices, and as many RemoteExports of a cluster "west",
-in the API server of a kubeconfig's admin (certificate files beside it). Inside the machine it runs on."""
+"""Makes many exported Services with their EndpointSlices in the API server of an admin's certificate (the
+folder of which is given), inside the machine it runs on. Without a first byte of their addresses also as many
+RemoteExports of a cluster "west".
+
+    fill.py PKI-FOLDER SERVICES ENDPOINTS-EACH [FIRST-BYTE-OF-ADDRESSES PREFIX-OF-NAMES]
+"""
 
 import http.client
 import json
@@ -13,13 +17,13 @@ THREADS = 8
 NAMESPACE = "bench"
 
 
-def address(number, first=10):
+def address(number, first):
     return f"{first}.{number // 65536 % 64 + 64}.{number // 256 % 256}.{number % 256}"
 
 
-def objects_of(number, endpoints):
+def objects_of(number, endpoints, byte, prefix, remote):
     """(path, body) of everything that belongs to one Service number."""
-    name, spaced = f"s{number}", f"namespaces/{NAMESPACE}"
+    name, spaced = f"{prefix}{number}", f"namespaces/{NAMESPACE}"
     meta = {"name": name, "namespace": NAMESPACE}
     first = number * endpoints
     yield f"/api/v1/{spaced}/services", {
@@ -29,10 +33,12 @@ def objects_of(number, endpoints):
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
         "metadata": {**meta, "labels": {"kubernetes.io/service-name": name}},
         "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
-        "endpoints": [{"addresses": [address(first + e)], "hostname": f"{name}-{e}",
+        "endpoints": [{"addresses": [address(first + e, byte)], "hostname": f"{name}-{e}",
                        "conditions": {"ready": True}} for e in range(endpoints)]}
     yield f"/apis/multicluster.x-k8s.io/v1beta1/{spaced}/serviceexports", {
         "apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceExport", "metadata": meta}
+    if not remote:
+        return
     yield f"/apis/causeway.dev/v1alpha1/{spaced}/remoteexports", {
         "apiVersion": "causeway.dev/v1alpha1", "kind": "RemoteExport",
         "metadata": {"name": f"{name}.west", "namespace": NAMESPACE},
@@ -44,12 +50,12 @@ def objects_of(number, endpoints):
                                 "ready": True} for e in range(endpoints)]}}
 
 
-def work(pki, numbers, endpoints, problems):
+def work(pki, numbers, shape, problems):
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     server = http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=60)
     for number in numbers:
-        for path, body in objects_of(number, endpoints):
+        for path, body in objects_of(number, *shape):
             server.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
             answer = server.getresponse()
             text = answer.read()
@@ -60,8 +66,9 @@ def work(pki, numbers, endpoints, problems):
 
 def main():
     pki, count, endpoints = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    shape = (endpoints, int(sys.argv[4]), sys.argv[5], False) if len(sys.argv) > 4 else (endpoints, 10, "s", True)
     problems = []
-    threads = [threading.Thread(target=work, args=(pki, range(t, count, THREADS), endpoints, problems))
+    threads = [threading.Thread(target=work, args=(pki, range(t, count, THREADS), shape, problems))
                for t in range(THREADS)]
     for thread in threads:
         thread.start()

@@ -145,7 +145,12 @@ void ImportWriter::put(const api::ObjectKey& key, bool create) {
   object.spec = std::move(*record);
   api::Object body{api::RemoteExport::kKind, key, object.meta.resource_version,
                    api::encode(object)};
-  auto done = [this, key](Result<api::Object> result) { finished(key, std::move(result)); };
+  // Whatever a store keeps of it (an older schema prunes what it does not know), it was written:
+  // it would be written again for ever.
+  const auto asked = intake_.exports(name.cluster).at(name.service);
+  auto done = [this, key, asked](Result<api::Object> result) {
+    finished(key, std::move(result), asked);
+  };
   writes_[key] = create ? store_.create(std::move(body), std::move(done))
                         : store_.update(std::move(body), std::move(done));
 }
@@ -185,7 +190,8 @@ void ImportWriter::note(const api::ObjectKey& key, std::shared_ptr<const Importe
   todo_.insert(key);  // it may have changed meanwhile
 }
 
-void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> result) {
+void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> result,
+                            std::optional<std::uint64_t> asked) {
   // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `key` goes with its handle
   const api::ObjectKey name = key;
   writes_.erase(name);
@@ -194,6 +200,7 @@ void ImportWriter::finished(const api::ObjectKey& key, Result<api::Object> resul
     last_error_.clear();
     auto now = std::make_shared<ImportedExport>(imported_export(result->body));
     now->resource_version = result->resource_version;
+    if (asked) now->fingerprint = *asked;
     note(name, std::move(now));
     return pump();
   }

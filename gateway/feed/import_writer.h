@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -63,7 +64,9 @@ class ImportWriter {
   void put(const api::ObjectKey& key, bool create);
   void mark(const api::ObjectKey& key, bool stale);
   void remove(const api::ObjectKey& key);
-  void finished(const api::ObjectKey& key, Result<api::Object> result);
+  // `asked`: the fingerprint of the record that was written.
+  void finished(const api::ObjectKey& key, Result<api::Object> result,
+                std::optional<std::uint64_t> asked = {});
   void note(const api::ObjectKey& key, std::shared_ptr<const ImportedExport> now);
   void read_again(const api::ObjectKey& key);
   void failed(const Error& error);

@@ -80,8 +80,13 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   remote.spec.service = {"ns", "db"};
   remote.spec.exported_at = WallTime(std::chrono::seconds(11));
   remote.spec.headless = true;
-  remote.spec.ports = {{"sql", "TCP", "", 5432, ""}};
-  remote.spec.target_ports = {{"sql", "TCP", "", 5433}};
+  remote.spec.ports = {{"sql", "TCP", "", 5432, "5433"}, {"ui", "TCP", "http", 80, "web"}};
+  remote.spec.target_ports = {{"sql", "TCP", "", 5433}, {"ui", "TCP", "http", 8080}};
+  remote.spec.cluster_ips = {"10.96.0.9", "fd00::9"};
+  remote.spec.ip_families = {"IPv4", "IPv6"};
+  remote.spec.internal_traffic_policy = "Local";
+  remote.spec.traffic_distribution = "PreferClose";
+  remote.spec.annotations["c"] = "d";
   remote.spec.session_affinity = "ClientIP";
   remote.spec.session_affinity_timeout = 60;
   remote.spec.labels["a"] = "b";

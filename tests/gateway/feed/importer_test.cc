@@ -20,7 +20,7 @@ api::ExportRecord record(const std::string& name, std::string_view address = "10
   record.cluster = "east";
   record.service = {"shop", name};
   record.exported_at = WallTime(seconds(1'700'000'000));
-  record.ports = {{"pg", "TCP", "", 5432, ""}};
+  record.ports = {{"pg", "TCP", "", 5432, "5432"}, {"ui", "TCP", "http", 80, "web"}};
   record.target_ports = {{"pg", "TCP", "", 5432}};
   record.endpoints = {{{*IpAddress::parse(address)}, "h", "", true}};
   return record;
@@ -112,6 +112,27 @@ TEST(Importer, WritesWhatIsAccepted) {
   world.run(seconds(300));
   // Only the Lease is renewed.
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
+}
+
+// An older schema in the API server prunes what it does not know: what was asked for counts as
+// written, or it would be written again for ever.
+TEST(Importer, AStoreThatKeepsLessIsNotWrittenAgainForEver) {
+  World world;
+  world.store.set_schema([](api::Object& object) {
+    if (object.kind != api::Kind::kRemoteExport) return;
+    for (auto& port : object.body["spec"]["ports"]) port.erase("targetPort");
+  });
+  world.announce();
+  world.snapshot({record("db")});
+  world.run(seconds(2));
+  EXPECT_EQ(world.stored("db.east").spec.ports.at(0).target_port, "");
+  (void)world.store.take_log();
+  world.run(seconds(60));
+  EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
+  EXPECT_TRUE(world.importer->idle());
+  world.snapshot({record("db", "10.1.0.9")});
+  world.run(seconds(2));
+  EXPECT_EQ(world.stored("db.east").spec.endpoints, record("db", "10.1.0.9").endpoints);
 }
 
 TEST(Importer, FollowsChangesAndWithdrawals) {

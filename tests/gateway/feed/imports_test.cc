@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/types/codec.h"
+#include "gateway/feed/messages.h"
 
 namespace cw::gateway {
 namespace {
@@ -30,6 +31,25 @@ TEST(Imports, WhatCannotBeReadIsToBeReplaced) {
   const auto read = imported_export(api::encode(good));
   EXPECT_NE(read.fingerprint, 0U);
   EXPECT_TRUE(read.stale);
+}
+
+// What the feed says, what the store holds of it, and what is read back are one and the same: a
+// difference would be written for ever.
+TEST(Imports, ARecordIsTheSameInTheFeedAndInTheStore) {
+  const auto body = nlohmann::json::parse(R"({"metadata":{"name":"w0.west","namespace":"bench"},
+    "spec":{"cluster":"west","service":"w0","exportedAt":"2026-11-21T08:03:40Z","headless":true,
+    "internalTrafficPolicy":"Cluster","ipFamilies":["IPv4","IPv6"],"sessionAffinity":"None",
+    "ports":[{"name":"sql","port":5432,"protocol":"TCP","targetPort":5432}],
+    "targetPorts":[{"name":"sql","port":5432,"protocol":"TCP"}],
+    "endpoints":[{"addresses":["11.64.0.0"],"hostname":"w0-0","ready":true}]}})");
+  const auto stored = api::decode<api::RemoteExport>(body);
+  ASSERT_TRUE(stored.has_value());
+  const auto wire = encode_record(stored->spec);
+  const auto heard = parse_record(wire, "west");
+  ASSERT_TRUE(heard.has_value()) << heard.error().text;
+  EXPECT_EQ(*heard, stored->spec);
+  EXPECT_EQ(heard->ports.at(0).target_port, "5432");
+  EXPECT_EQ(encode_record(*heard), wire);
 }
 
 // Every combination of what decides, against the rules said one by one.
