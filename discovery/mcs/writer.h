@@ -22,7 +22,7 @@ struct Caches {
 
 class ObjectWriter {
  public:
-  static constexpr std::size_t kInFlight = 64;
+  static constexpr std::size_t kInFlight = 16;
   static constexpr Duration kMaxLag = std::chrono::seconds(10);  // then it is looked at anyway
   ObjectWriter(Loop& loop, api::Store& store, Caches caches)
       : loop_(loop), store_(store), caches_(caches) {}

@@ -73,7 +73,7 @@ ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
   now.complete = accepted != intake_.clusters().end() && accepted->second.complete;
   const auto& exports = intake_.exports(name->cluster);
   if (const auto found = exports.find(name->service); found != exports.end()) {
-    now.wanted = found->second;
+    now.wanted = found->second.fingerprint;
   }
   now.ns_exists = namespaces_.find({"", key.ns}) != nullptr;
   if (const auto have = stored(key)) now.stored = *have;
@@ -94,7 +94,7 @@ void ImportWriter::pass() {
   }
   std::optional<Duration> next_stale;
   for (const auto& [cluster, accepted] : intake_.clusters()) {
-    for (const auto& [service, fingerprint] : intake_.exports(cluster)) {
+    for (const auto& [service, said] : intake_.exports(cluster)) {
       auto key = import_key(cluster, service);
       if (step_of(key) != ImportStep::kNone) todo_.insert(std::move(key));
     }
@@ -147,7 +147,7 @@ void ImportWriter::put(const api::ObjectKey& key, bool create) {
                    api::encode(object)};
   // Whatever a store keeps of it (an older schema prunes what it does not know), it was written:
   // it would be written again for ever.
-  const auto asked = intake_.exports(name.cluster).at(name.service);
+  const auto asked = intake_.exports(name.cluster).at(name.service).fingerprint;
   auto done = [this, key, asked](Result<api::Object> result) {
     finished(key, std::move(result), asked);
   };

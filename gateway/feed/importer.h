@@ -17,7 +17,8 @@
 namespace cw::gateway {
 
 inline constexpr std::string_view kImportLease = "causeway-import";
-inline constexpr std::size_t kMaxWrites = 32;
+// More than discovery has under way: names come from RemoteExports, ServiceImports may come later.
+inline constexpr std::size_t kMaxWrites = 64;
 
 struct ImporterConfig {
   std::string ns = "causeway-system";  // of the Lease

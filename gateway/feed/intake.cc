@@ -15,12 +15,11 @@ constexpr std::size_t kMaxRefusals = 100;  // kept of one cluster's exports
 
 struct Remote {
   std::shared_ptr<const api::ClusterPeer> peer;
-  std::optional<Announcement> said;                      // by the feed, since we started
-  std::map<api::ObjectKey, std::string> wire;            // exports as said
-  std::map<api::ObjectKey, std::uint64_t> fingerprints;  // of exports as accepted
+  std::optional<Announcement> said;  // by the feed, since we started
+  std::map<api::ObjectKey, Intake::Export> exports;
   std::map<api::ObjectKey, Refusal> refused_exports;
   std::optional<Refusal> unreadable;  // the last message that was dropped
-  std::size_t bytes = 0;              // of wire
+  std::size_t bytes = 0;              // of exports
   PrefixSet cidrs;                    // accepted
   AcceptedClaim claim;
   AcceptedCluster accepted;
@@ -77,44 +76,42 @@ struct Intake::State {
   }
 
   // One export as said -> its fingerprint as accepted, and what was refused of it.
-  void accept(Remote& remote, const api::ObjectKey& key, const std::string& wire) {
+  void accept(Remote& remote, const api::ObjectKey& key, Export& said) {
     forgive(remote, key);
-    auto record = parse_record(wire, remote.peer->spec.cluster_id);
+    auto record = parse_record(said.wire, remote.peer->spec.cluster_id);
     CW_CHECK(record.has_value());  // we encoded it
     auto accepted = accepted_export(std::move(*record), remote.cidrs);
-    remote.fingerprints[key] = std::hash<std::string>{}(encode_record(accepted.record));
+    said.fingerprint = std::hash<std::string>{}(encode_record(accepted.record));
     if (accepted.refusal && remote.refused_exports.size() < kMaxRefusals) {
       remote.refused_exports.emplace(key, std::move(*accepted.refusal));
       refusals_changed = true;
     }
   }
 
-  bool put(Remote& remote, const api::ObjectKey& key, const api::ExportRecord& record) {
-    auto wire = encode_record(record);
-    const auto known = remote.wire.find(key);
-    const auto bytes =
-        remote.bytes + wire.size() - (known == remote.wire.end() ? 0 : known->second.size());
-    if ((known == remote.wire.end() && remote.wire.size() >= kMaxExports) ||
-        bytes > kMaxExportBytes) {
+  bool put(Remote& remote, const api::ObjectKey& key, std::string wire) {
+    const auto known = remote.exports.find(key);
+    const bool fresh = known == remote.exports.end();
+    const auto bytes = remote.bytes + wire.size() - (fresh ? 0 : known->second.wire.size());
+    if ((fresh && remote.exports.size() >= kMaxExports) || bytes > kMaxExportBytes) {
       remote.unreadable = {RefusalReason::kTooLarge,
                            fmt::format("export {} is over {} exports or {} MiB of them",
                                        key.to_string(), kMaxExports, kMaxExportBytes >> 20U)};
       refusals_changed = true;
       return false;
     }
-    if (known != remote.wire.end() && known->second == wire) return false;
+    if (!fresh && known->second.wire == wire) return false;
     remote.bytes = bytes;
-    accept(remote, key, wire);
-    remote.wire.insert_or_assign(key, std::move(wire));
+    auto& said = fresh ? remote.exports[key] : known->second;
+    said.wire = std::move(wire);
+    accept(remote, key, said);
     return true;
   }
 
   bool drop(Remote& remote, const api::ObjectKey& key) {
-    const auto known = remote.wire.find(key);
-    if (known == remote.wire.end()) return false;
-    remote.bytes -= known->second.size();
-    remote.wire.erase(known);
-    remote.fingerprints.erase(key);
+    const auto known = remote.exports.find(key);
+    if (known == remote.exports.end()) return false;
+    remote.bytes -= known->second.wire.size();
+    remote.exports.erase(known);
     forgive(remote, key);
     return true;
   }
@@ -135,7 +132,7 @@ struct Intake::State {
       const bool moved = remote.claim.cidrs != remote.accepted.cidrs;
       if (moved) {
         remote.cidrs = PrefixSet(remote.claim.cidrs);
-        for (const auto& [key, wire] : remote.wire) accept(remote, key, wire);
+        for (auto& [key, said] : remote.exports) accept(remote, key, said);
       }
       auto gateways = accepted_gateways(words[cluster], remote.peer->spec, remote.cidrs);
       auto& refusals = remote.claim.refusals;
@@ -189,16 +186,16 @@ struct Intake::State {
     judge();
   }
 
-  void take_snapshot(const std::string& cluster, const ExportMap& all) {
+  void take_snapshot(const std::string& cluster, ExportMap all) {
     auto* remote = find(cluster);
     if (remote == nullptr) return;
     remote->unreadable.reset();
     std::vector<api::ObjectKey> gone;
-    for (const auto& [key, wire] : remote->wire) {
+    for (const auto& [key, said] : remote->exports) {
       if (all.count(key) == 0) gone.push_back(key);
     }
-    for (const auto& key : gone) (void)drop(*remote, key);                  // it was there
-    for (const auto& [key, record] : all) (void)put(*remote, key, record);  // told below, as one
+    for (const auto& key : gone) (void)drop(*remote, key);                   // it was there
+    for (auto& [key, wire] : all) (void)put(*remote, key, std::move(wire));  // told below, as one
     remote->accepted.complete = true;
     tell_export(cluster, nullptr);
     publish();
@@ -225,13 +222,14 @@ FeedCallbacks Intake::callbacks() {
     remote->said = std::move(announcement);
     s->judge();
   };
-  on.on_snapshot = [s](const std::string& cluster, const ExportMap& all) {
-    s->take_snapshot(cluster, all);
+  on.on_snapshot = [s](const std::string& cluster, ExportMap all) {
+    s->take_snapshot(cluster, std::move(all));
   };
   on.on_export = [s](const std::string& cluster, const api::ExportRecord& record) {
     auto* remote = s->find(cluster);
     if (remote == nullptr) return;
-    if (s->put(*remote, record.service, record)) s->tell_export(cluster, &record.service);
+    if (s->put(*remote, record.service, encode_record(record)))
+      s->tell_export(cluster, &record.service);
     if (s->refusals_changed) s->publish();
   };
   on.on_withdrawn = [s](const std::string& cluster, const api::ObjectKey& service) {
@@ -259,19 +257,19 @@ void Intake::set_local(std::vector<Prefix> local_cidrs) {
 
 const std::map<std::string, AcceptedCluster>& Intake::clusters() const { return state_->clusters; }
 
-const std::map<api::ObjectKey, std::uint64_t>& Intake::exports(const std::string& cluster) const {
-  static const std::map<api::ObjectKey, std::uint64_t> kNone;
+const std::map<api::ObjectKey, Intake::Export>& Intake::exports(const std::string& cluster) const {
+  static const std::map<api::ObjectKey, Export> kNone;
   const auto* remote = state_->find(cluster);
-  return remote == nullptr ? kNone : remote->fingerprints;
+  return remote == nullptr ? kNone : remote->exports;
 }
 
 std::optional<api::ExportRecord> Intake::record(const std::string& cluster,
                                                 const api::ObjectKey& service) const {
   const auto* remote = state_->find(cluster);
   if (remote == nullptr) return std::nullopt;
-  const auto wire = remote->wire.find(service);
-  if (wire == remote->wire.end()) return std::nullopt;
-  auto record = parse_record(wire->second, cluster);
+  const auto said = remote->exports.find(service);
+  if (said == remote->exports.end()) return std::nullopt;
+  auto record = parse_record(said->second.wire, cluster);
   CW_CHECK(record.has_value());  // we encoded it
   return accepted_export(std::move(*record), remote->cidrs).record;
 }

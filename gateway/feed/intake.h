@@ -53,9 +53,11 @@ class Intake {
   void set_local(std::vector<Prefix> local_cidrs);
 
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const;  // by cluster id
-  // Fingerprints of the accepted records of `cluster`: equal fingerprints mean equal records.
-  [[nodiscard]] const std::map<api::ObjectKey, std::uint64_t>& exports(
-      const std::string& cluster) const;
+  struct Export {
+    std::string wire;               // as the cluster said it
+    std::uint64_t fingerprint = 0;  // of the record as accepted: equal ones mean equal records
+  };
+  [[nodiscard]] const std::map<api::ObjectKey, Export>& exports(const std::string& cluster) const;
   [[nodiscard]] std::optional<api::ExportRecord> record(const std::string& cluster,
                                                         const api::ObjectKey& service) const;
 

@@ -62,7 +62,9 @@ struct FeedEvent {
   friend bool operator==(const FeedEvent&, const FeedEvent&) = default;
 };
 
-using ExportMap = std::map<api::ObjectKey, api::ExportRecord>;
+// All exports of a cluster, each in the form of encode_record() (messages.h): a few hundred bytes
+// where the record itself takes some thousand.
+using ExportMap = std::map<api::ObjectKey, std::string>;
 
 // A gateway by identity.
 struct GatewayId {

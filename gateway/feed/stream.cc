@@ -73,7 +73,7 @@ class Inbox {
   void apply(api::ExportRecord&& record) {
     auto key = record.service;
     if (assembling_) {
-      assembling_->insert_or_assign(std::move(key), std::move(record));
+      assembling_->insert_or_assign(std::move(key), encode_record(record));
     } else {
       pending_.changes.insert_or_assign(std::move(key), std::move(record));
     }

@@ -97,6 +97,16 @@ def test_an_export_resolves_through_the_other_clusters_dns(joined, ctl, tell):
     assert conditions["Valid"] == "True" and conditions["Conflict"] == "False"
 
 
+def writes_so_far(cluster):
+    """Requests to the API server that write what an import leads to, by whomever."""
+    kinds = ("remoteexports", "serviceimports", "serviceexports", "clusterpeers")
+    return sum(float(line.rsplit(" ", 1)[1])
+               for line in cluster.kubectl("get", "--raw", "/metrics").stdout.splitlines()
+               if line.startswith("apiserver_request_total{")
+               and any(f'resource="{kind}"' in line for kind in kinds)
+               and any(f'verb="{verb}"' in line for verb in ("POST", "PUT", "PATCH", "DELETE")))
+
+
 def test_exports_resolve_soon(joined, tell):
     """From the export's creation to the answer of Causeway's server in the other cluster; CoreDNS would
     remember that there was no such name."""
@@ -123,6 +133,13 @@ spec: {{selector: {{app: tools}}, ports: [{{port: 80, targetPort: 8080}}]}}""" f
     tell(f"an export resolves in the other cluster after {took[9]:.0f} ms (median of 20; slowest "
          f"{took[-1]:.0f}), kubectl and dig included")
     assert took[9] < 3000
+
+    def settled(seconds=5):
+        """Nothing is written any more: not the same again and again, either."""
+        before = [writes_so_far(cluster) for cluster in joined]
+        time.sleep(seconds)
+        return [writes_so_far(cluster) for cluster in joined] == before
+    wait_until(settled, 60, "nothing is written any more", every=0.1)
     east.kubectl("-n", "demo", "delete", *(f"svcex/many-{n}" for n in numbers),
                  *(f"svc/many-{n}" for n in numbers))
 

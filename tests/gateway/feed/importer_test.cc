@@ -7,6 +7,7 @@
 #include "api/types/namespace.h"
 #include "api/types/remote_export.h"
 #include "base/fake/sim_loop.h"
+#include "gateway/feed/messages.h"
 
 namespace cw::gateway {
 namespace {
@@ -79,7 +80,7 @@ struct World {
   }
   void snapshot(const std::vector<api::ExportRecord>& records) {
     ExportMap all;
-    for (const auto& one : records) all[one.service] = one;
+    for (const auto& one : records) all[one.service] = encode_record(one);
     feed.on_snapshot("east", all);
     feed.on_state("east", true);
   }

@@ -4,6 +4,7 @@
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "gateway/feed/client.h"
+#include "gateway/feed/messages.h"
 #include "gateway/feed/peer_address.h"
 #include "gateway/feed/server.h"
 
@@ -21,6 +22,8 @@ api::ExportRecord record(const std::string& name, std::uint16_t port = 1) {
   return record;
 }
 
+using Records = std::map<api::ObjectKey, api::ExportRecord>;
+
 // East's server and west's client. The view is what the callbacks built.
 struct Pair {
   EventLoop loop;
@@ -28,7 +31,7 @@ struct Pair {
   std::unique_ptr<FeedServer> server;
   std::unique_ptr<FeedClient> client;
   std::uint16_t port = 0;
-  ExportMap view;
+  Records view;
   std::optional<Announcement> announcement;
   bool connected = false;
   int snapshots = 0;
@@ -58,8 +61,9 @@ struct Pair {
       EXPECT_EQ(cluster, "east");
       announcement = std::move(heard);
     };
-    on.on_snapshot = [this](const std::string&, ExportMap all) {
-      view = std::move(all);
+    on.on_snapshot = [this](const std::string& cluster, const ExportMap& all) {
+      view.clear();
+      for (const auto& [key, wire] : all) view[key] = *parse_record(wire, cluster);
       ++snapshots;
     };
     on.on_export = [this](const std::string&, api::ExportRecord heard) {
@@ -90,7 +94,7 @@ struct Pair {
     loop.run();
     return held;
   }
-  bool sees(const ExportMap& want) {
+  bool sees(const Records& want) {
     return until([&] { return connected && view == want; });
   }
 };
@@ -184,7 +188,7 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
   pair.server->complete();
   pair.client->set_targets("east", {kLoopback});
   SeededRandom random(4);
-  ExportMap said;
+  Records said;
   for (int step = 0; step < 400; ++step) {
     const auto draw = random.next();
     const auto name = std::string(1, static_cast<char>('a' + draw % 10));
