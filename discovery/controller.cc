@@ -155,7 +155,23 @@ void Controller::look() {
     writing_ = false;
     return writer_.stop();
   }
+  tell_dropped();
   write(std::move(changed));
+}
+
+// Once for each outage: the ServiceImports that are left say it, too, those that went cannot.
+void Controller::tell_dropped() {
+  const auto& now = view_.view().dropped;
+  for (const auto& [key, peer] : peers_.items()) {
+    const auto& cluster = peer->spec.cluster_id;
+    if (now.count(cluster) == 0 || dropped_.count(cluster) != 0) continue;
+    log_warn("exports dropped: not reached for too long", {{"cluster", cluster}});
+    recorder_.record(api::Kind::kClusterPeer, peer->meta,
+                     {true, "ExportsDropped",
+                      "not reached for longer than staleDrop: its exports left DNS and the "
+                      "ServiceImports until it is back"});
+  }
+  dropped_ = now;
 }
 
 void Controller::publish(const Keys& changed) {

@@ -54,6 +54,7 @@ class Controller {
   Keys take_changes();
   void publish(const Keys& changed);
   void write(Keys changed);
+  void tell_dropped();
   void all_services(Keys& keys) const;
 
   Loop& loop_;
@@ -79,6 +80,7 @@ class Controller {
   std::map<api::ObjectKey, api::ObjectKey> derived_of_;  // derived Service -> service
   bool writing_ = false;
   Duration last_build_{};
+  std::set<std::string> dropped_;  // clusters of which it was said that their records went
   ObjectWriter writer_;
   api::EventRecorder recorder_;
   api::ConditionEvents<api::ServiceExport> export_events_;

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/memory.h"
 #include "discovery/app.h"
 
 namespace {
@@ -39,6 +40,7 @@ int run(const cw::discovery::StartConfig& config) {
   };
   const auto term = loop.on_signal(SIGTERM, stop);
   const auto interrupt = loop.on_signal(SIGINT, stop);
+  const auto trim = loop.every(cw::kGiveBackEvery, cw::give_back_memory);
   loop.post(start);
   loop.run();
   app.reset();
@@ -48,6 +50,7 @@ int run(const cw::discovery::StartConfig& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cw::share_heap();
   CLI::App cli("Multi-cluster service discovery: MCS controllers and DNS for clusterset.local.");
   std::string path;
   cli.add_option("--config", path, "configuration file (YAML)")->required();

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "api/store/open.h"
+#include "base/memory.h"
 #include "base/unique_fd.h"
 #include "gateway/identity.h"
 #include "gateway/path/reconcile.h"
@@ -99,6 +100,7 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
 }
 
 void App::run() {
+  const auto trim = loop_.every(kGiveBackEvery, give_back_memory);
   bool stopping = false;
   const auto stop = [&] {
     if (stopping) std::_Exit(1);

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "gateway/app.h"
 
 namespace {
@@ -30,6 +31,7 @@ int run(const cw::gateway::StartConfig& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cw::share_heap();
   CLI::App flags("One end of every tunnel to remote clusters.", "causeway-gateway");
   std::string path;
   flags.add_option("--config", path, "configuration file (docs/configuration.md)")->required();

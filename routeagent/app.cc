@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "api/store/open.h"
+#include "base/memory.h"
 #include "netlink/rtnl/rtnl_kernel.h"
 
 namespace cw::routeagent {
@@ -43,6 +44,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
 }
 
 void App::run() {
+  const auto trim = loop_.every(kGiveBackEvery, give_back_memory);
   bool stopping = false;
   const auto stop = [&] {
     if (stopping) std::_Exit(1);

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "routeagent/app.h"
 
 namespace {
@@ -28,6 +29,7 @@ int run(const cw::routeagent::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cw::share_heap();
   CLI::App flags("Programs one node's routes to remote clusters.", "causeway-routeagent");
   std::string path;
   flags.add_option("--config", path, "configuration file (docs/configuration.md)");

@@ -33,19 +33,27 @@ class MemoryBackend : public Backend {
 class MemoryStore final : private MemoryBackend, public LocalStore {
  public:
   MemoryStore(Loop& loop, Random& random)
-      : LocalStore(loop, random, static_cast<MemoryBackend&>(*this)) {}
+      : LocalStore(loop, random, static_cast<MemoryBackend&>(*this)), loop_(loop) {}
   using MemoryBackend::fail_next;
   using MemoryBackend::take_log;
   [[nodiscard]] bool keeps_events() const override { return true; }
+  // Creations and updates of that kind fail with it from now on; nothing: no more.
+  void refuse(Kind kind, std::optional<Error> why) {
+    refused_kind_ = kind;
+    why_ = std::move(why);
+  }
+  [[nodiscard]] std::size_t refused() const { return refused_; }  // so far
   // From now on what is created or updated goes through this first, as through an API server's
   // schema that prunes what it does not know.
   void set_schema(std::function<void(Object&)> schema) { schema_ = std::move(schema); }
   [[nodiscard]] Handle create(Object object, WriteDone done) override {
     if (schema_) schema_(object);
+    if (why_ && object.kind == refused_kind_) return refuse_one(std::move(done));
     return LocalStore::create(std::move(object), std::move(done));
   }
   [[nodiscard]] Handle update(Object object, WriteDone done) override {
     if (schema_) schema_(object);
+    if (why_ && object.kind == refused_kind_) return refuse_one(std::move(done));
     return LocalStore::update(std::move(object), std::move(done));
   }
 
@@ -76,7 +84,17 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
   }
 
  private:
+  Handle refuse_one(WriteDone done) {
+    ++refused_;
+    return loop_.after(Duration::zero(),
+                       [done = std::move(done), why = *why_] { done(fail(why)); });
+  }
+
+  Loop& loop_;
   std::function<void(Object&)> schema_;
+  Kind refused_kind_{};
+  std::optional<Error> why_;
+  std::size_t refused_ = 0;
 };
 
 }  // namespace cw::api

@@ -27,6 +27,7 @@ from fabric.wait import wait_until  # noqa: E402
 from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
 
 NAMESPACE = "bench"
+REST = 35  # seconds: daemons give memory back every 30
 STATUS = {"causeway-gateway": 9701, "causeway-routeagent": 9702, "causeway-discovery": 9703}
 OURS = ("services", "endpointslices", "serviceexports", "serviceimports", "remoteexports", "nodes",
         "namespaces", "clusterproperties", "clusterpeers", "gateways", "routeagents", "secrets",
@@ -220,9 +221,9 @@ def measured(build, exported, imported, endpoints, count):
         out["all_imports_s"] = time.monotonic() - began
         quiet(sites)
         out["requests"] = less(east.requests(), before[0])
+        out["change_ms"] = changes(east, west, imported, count)
+        time.sleep(REST)
         out["resident_mib"] = {p: d.resident_kib() / 1024 for p, d in east.daemons.items()}
-        took = changes(east, west, imported, count)
-        out["change_ms"] = took
         return out
     finally:
         for site in sites:

@@ -1,6 +1,7 @@
 #include "discovery/mcs/derived.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -106,8 +107,9 @@ std::vector<std::string> split(const std::string& text) {
   return out;
 }
 
-Condition import_ready(const MergedService& merged, const DesiredInputs& inputs,
+Condition import_ready(const ClustersetService& service, const DesiredInputs& inputs,
                        const std::vector<std::string>& ips) {
+  const auto& merged = *service.merged;
   Condition ready{"Ready", ConditionStatus::kTrue, "Ready", "its name resolves in this cluster", 0,
                   {}};
   const auto& families = merged.spec.ip_families;
@@ -123,6 +125,10 @@ Condition import_ready(const MergedService& merged, const DesiredInputs& inputs,
     ready.status = ConditionStatus::kFalse;
     ready.reason = "Pending";
     ready.message = "its derived Service has no cluster IP yet";
+  }
+  if (!service.dropped.empty()) {
+    ready.message += fmt::format("; left out, not reached for too long (staleDrop): {}",
+                                 fmt::join(service.dropped, ", "));
   }
   return ready;
 }
@@ -197,7 +203,7 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
         object.spec.ip_families.emplace_back(ip.find(':') == std::string::npos ? "IPv4" : "IPv6");
     }
   }
-  object.status.conditions = {import_ready(merged, inputs, object.spec.ips)};
+  object.status.conditions = {import_ready(service, inputs, object.spec.ips)};
   const bool usable = object.status.conditions.front().reason != "IPFamilyNotSupported";
   if (!inputs.derive || !usable) return out;
   if (!merged.headless()) out.service = derived_service(merged, inputs.families);

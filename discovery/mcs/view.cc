@@ -66,16 +66,24 @@ void ViewBook::set_away(std::set<std::string> clusters) {
   away_ = std::move(clusters);
 }
 
+std::set<std::string> ViewBook::dropped_of(const Sources& sources, WallTime now) const {
+  std::set<std::string> dropped;
+  for (const auto& [key, remote] : sources.remote) {
+    if (const auto at = drop_at(*remote); at && *at <= now) dropped.insert(remote->spec.cluster);
+  }
+  return dropped;
+}
+
 std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
                                                       const ClustersetService* before,
                                                       WallTime now) const {
   std::vector<RecordPtr> records;
   ClustersetService out;
   if (sources.local != nullptr) records.push_back(sources.local);
+  out.dropped = dropped_of(sources, now);
   for (const auto& [key, remote] : sources.remote) {
     const auto& cluster = remote->spec.cluster;
-    if (cluster == cluster_) continue;
-    if (const auto at = drop_at(*remote); at && *at <= now) continue;
+    if (cluster == cluster_ || out.dropped.count(cluster) != 0) continue;
     records.push_back(RecordPtr(remote, &remote->spec));
     if (remote->status.stale || away_.count(cluster) != 0) out.stale.insert(cluster);
   }
@@ -100,7 +108,12 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
     const auto known = view_.services.find(service);
     const auto* before = known == view_.services.end() ? nullptr : &known->second;
     std::optional<ClustersetService> next;
-    if (sources != sources_.end()) next = service_of(sources->second, before, now);
+    dropped_.erase(service);
+    if (sources != sources_.end()) {
+      next = service_of(sources->second, before, now);
+      auto dropped = dropped_of(sources->second, now);
+      if (!dropped.empty()) dropped_[service] = std::move(dropped);
+    }
     if (sources != sources_.end() && sources->second.local == nullptr &&
         sources->second.remote.empty()) {
       sources_.erase(sources);
@@ -111,10 +124,14 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
         changed.insert(service);
       }
     } else if (before == nullptr || before->merged != next->merged ||
-               before->stale != next->stale) {
+               before->stale != next->stale || before->dropped != next->dropped) {
       view_.services[service] = std::move(*next);
       changed.insert(service);
     }
+  }
+  view_.dropped.clear();
+  for (const auto& [service, clusters] : dropped_) {
+    view_.dropped.insert(clusters.begin(), clusters.end());
   }
   return changed;
 }

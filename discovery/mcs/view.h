@@ -24,12 +24,15 @@ using Items = std::map<api::ObjectKey, std::shared_ptr<const T>>;
 struct ClustersetService {
   std::shared_ptr<const MergedService> merged;  // the same object while its records are
   std::set<std::string> stale;                  // exporters that are away
+  std::set<std::string> dropped{};              // were away for too long: left out
 };
 
 struct View {
   std::map<api::ObjectKey, ClustersetService> services;
   // When the next record of a cluster that stays away is dropped; for a timer.
   std::optional<WallTime> next_drop;
+  // Clusters with a record that was dropped.
+  std::set<std::string> dropped;
 };
 // The clusters that we are paired with and no gateway of ours reaches.
 [[nodiscard]] std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers);
@@ -56,6 +59,7 @@ class ViewBook {
   };
   [[nodiscard]] std::optional<WallTime> drop_at(const api::RemoteExport& object) const;
   void forget(const api::ObjectKey& key);
+  [[nodiscard]] std::set<std::string> dropped_of(const Sources& sources, WallTime now) const;
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
                                                             const ClustersetService* before,
                                                             WallTime now) const;
@@ -67,6 +71,7 @@ class ViewBook {
   std::map<api::ObjectKey, api::ObjectKey> where_;       // RemoteExport -> service
   std::set<std::pair<WallTime, api::ObjectKey>> drops_;  // when which RemoteExport is dropped
   std::set<api::ObjectKey> dirty_;
+  std::map<api::ObjectKey, std::set<std::string>> dropped_;  // service -> clusters
   View view_;
 };
 

@@ -1,5 +1,6 @@
 #include "discovery/mcs/writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cw::discovery {
@@ -247,6 +248,7 @@ void ObjectWriter::finish(const Id& id, const std::string& based_on,
   }
   const bool waits = again_.erase(id) != 0;
   if (version) {
+    failed_.erase(id);
     if (cached(id) != seen || (waits && *version == based_on)) {
       todo_.insert(id);  // the event was faster
     } else if (*version != based_on) {
@@ -256,21 +258,39 @@ void ObjectWriter::finish(const Id& id, const std::string& based_on,
     }
     return;
   }
-  const auto& error = version.error();
-  if (error.code != Errc::kConflict && error.code != Errc::kNotFound &&
-      error.code != Errc::kExists) {
+  failed(id, version.error());
+}
+
+void ObjectWriter::failed(const Id& id, const Error& error) {
+  auto& failure = failed_[id];
+  const bool raced =
+      error.code == Errc::kConflict || error.code == Errc::kNotFound || error.code == Errc::kExists;
+  if (!raced && failure.error != error.text) {
     log_warn("write failed", {{"kind", api::info(id.first).name},
                               {"name", id.second.to_string()},
                               {"error", error.text}});
   }
-  failed_.insert(id);
-  if (retry_.active()) return;
-  retry_ = loop_.after(std::chrono::milliseconds(300), [this] {
-    retry_.reset();
-    todo_.merge(failed_);
-    failed_.clear();
-    pump();
-  });
+  failure.error = error.text;
+  failure.due = loop_.now() + failure.pause;
+  failure.waits = true;
+  failure.pause = std::min(failure.pause * 2, kMostRetry);
+  if (!retry_.active()) retry_ = loop_.after(kFirstRetry, [this] { retry(); });
+}
+
+void ObjectWriter::retry() {
+  retry_.reset();
+  bool more = false;
+  for (auto& [id, failure] : failed_) {
+    if (!failure.waits) continue;
+    if (failure.due > loop_.now()) {
+      more = true;
+      continue;
+    }
+    failure.waits = false;
+    todo_.insert(id);
+  }
+  if (more) retry_ = loop_.after(kFirstRetry, [this] { retry(); });
+  pump();
 }
 
 // No event within kMaxLag: looked at anyway.

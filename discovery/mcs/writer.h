@@ -1,8 +1,8 @@
 // Brings ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports in
 // the store to what is wanted. It is told what changed, wishes and caches; only that is looked at.
 // What differs waits in a queue, at most kInFlight writes are under way, a failed one is tried
-// again after a pause. Only the holder of the discovery Lease writes. Objects that are not ours are
-// never touched.
+// again after a pause that grows up to kMostRetry, or when something changes there. Only the holder
+// of the discovery Lease writes. Objects that are not ours are never touched.
 #pragma once
 
 #include <map>
@@ -23,6 +23,8 @@ struct Caches {
 class ObjectWriter {
  public:
   static constexpr std::size_t kInFlight = 16;
+  static constexpr Duration kFirstRetry = std::chrono::milliseconds(300);
+  static constexpr Duration kMostRetry = std::chrono::seconds(10);
   static constexpr Duration kMaxLag = std::chrono::seconds(10);  // then it is looked at anyway
   ObjectWriter(Loop& loop, api::Store& store, Caches caches)
       : loop_(loop), store_(store), caches_(caches) {}
@@ -67,8 +69,14 @@ class ObjectWriter {
   std::map<api::ObjectKey, std::vector<api::Condition>> conditions_;
   std::map<api::ObjectKey, std::set<Id>> parts_;  // what of the above belongs to a service
   std::set<Id> todo_;
-  std::set<Id> again_;   // to be looked at when their write or lag is over
-  std::set<Id> failed_;  // until the retry
+  std::set<Id> again_;  // to be looked at when their write or lag is over
+  struct Failure {
+    Duration pause = kFirstRetry;  // the next
+    TimePoint due;                 // of the retry that it waits for
+    bool waits = false;
+    std::string error;
+  };
+  std::map<Id, Failure> failed_;  // until a success
   std::map<Id, Handle> in_flight_;
   // Written, but not yet seen: what the cache held then. The event is what looks again.
   struct Lag {
@@ -78,6 +86,8 @@ class ObjectWriter {
   std::map<Id, Lag> lagging_;
   std::vector<Handle> done_;  // handles whose callbacks are over, until the next turn
   void end_lags();
+  void failed(const Id& id, const Error& error);
+  void retry();
   Handle sweep_;
   Handle retry_;
   Handle lag_timer_;

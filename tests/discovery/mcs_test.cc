@@ -278,8 +278,69 @@ TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {
   run();
   EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  (void)store.take_log();
   loop.advance(std::chrono::hours(25));
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  const auto log = store.take_log();
+  const auto told = log.find("write Event");
+  ASSERT_NE(told, std::string::npos);
+  EXPECT_EQ(log.find("write Event", told + 1), std::string::npos) << "once";
+}
+
+TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
+  put_service();
+  put_export();
+  put_remote();
+  run();
+  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  remote.status = {true, loop.wall_now()};
+  store.put(remote);
+  loop.advance(std::chrono::hours(25));
+  const auto import = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(import.status.clusters, std::vector<std::string>{"east"});
+  const auto* ready = api::find_condition(import.status.conditions, "Ready");
+  ASSERT_NE(ready, nullptr);
+  EXPECT_NE(ready->message.find("west"), std::string::npos) << ready->message;
+  remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  remote.status = {};
+  store.put(remote);
+  run();
+  const auto back = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(back.status.clusters, (std::vector<std::string>{"east", "west"}));
+  EXPECT_EQ(api::find_condition(back.status.conditions, "Ready")->message,
+            "its name resolves in this cluster");
+}
+
+// Namespace sameness goes by name: the same Service name elsewhere is another service.
+TEST_F(ControllerTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
+  put_ns("shop");
+  put_service();
+  put_export();
+  put_remote();
+  auto other = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  other.meta = {};
+  other.meta.key = {"shop", "pg.west"};
+  other.spec.service = {"shop", "pg"};
+  store.put(other);
+  run();
+  const auto here = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(here.status.clusters, (std::vector<std::string>{"east", "west"}));
+  const auto there = store.must_get<api::ServiceImport>({"shop", "pg"});
+  EXPECT_EQ(there.status.clusters, std::vector<std::string>{"west"});
+}
+
+// A write that is refused for good is tried ever more rarely, and at once when it is news.
+TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
+  store.refuse(api::Kind::kServiceImport, Error{Errc::kDenied, "no"});
+  put_remote();
+  run();
+  const auto before = store.refused();
+  loop.advance(std::chrono::seconds(60));
+  EXPECT_GE(store.refused(), before + 4);
+  EXPECT_LE(store.refused(), before + 10);
+  store.refuse(api::Kind::kServiceImport, {});
+  loop.advance(std::chrono::seconds(12));
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
 TEST_F(ControllerTest, TheTableOutlivesTheStore) {
