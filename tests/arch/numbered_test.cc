@@ -26,6 +26,10 @@ struct Family {
 
 const std::vector<Family> kFamilies = {
     {"WireGuard checklist", {"tests/tunnel", "e2e/suites"}, "[Ii]tems?_?", 63},
+    {"MCS API (docs/protocol/dns.md)",
+     {"tests/discovery", "tests/api", "e2e/kube/suites"},
+     "[Ii]tems?_?",
+     22},
     {"multicluster DNS specification (docs/protocol/dns.md)", {"tests/discovery"}, "D", 9},
     {"answers of a small server (docs/protocol/dns.md)", {"tests/discovery"}, "Answers?", 13},
 };

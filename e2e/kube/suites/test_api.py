@@ -106,7 +106,23 @@ def test_imports_want_a_known_type(plane):
         plane.apply(json.dumps(body))
 
 
-def test_a_cluster_id_is_a_label(plane):
+def test_item_19_cluster_properties_are_served_in_both_versions_and_stored_as_v1beta1(plane):
+    body = {"apiVersion": "about.k8s.io/v1alpha1", "kind": "ClusterProperty",
+            "metadata": {"name": "site.example.com"}, "spec": {"value": "left"}}
+    plane.apply(json.dumps(body))
+    for version in ("v1alpha1", "v1beta1"):
+        seen = plane.get(f"clusterproperties.{version}.about.k8s.io", "site.example.com")
+        assert seen["spec"] == {"value": "left"}
+    assert plane.get("crd", "clusterproperties.about.k8s.io")["status"]["storedVersions"] == ["v1beta1"]
+    body["spec"]["value"] = "right"  # only the cluster's id is fixed
+    plane.apply(json.dumps(body))
+    body["spec"]["value"] = ""
+    with pytest.raises(Refused, match="should be at least 1 chars long"):
+        plane.apply(json.dumps(body))
+    plane.kubectl("delete", "clusterproperty", "site.example.com")
+
+
+def test_item_20_a_cluster_id_is_a_label_and_cannot_change(plane):
     body = {"apiVersion": "about.k8s.io/v1beta1", "kind": "ClusterProperty",
             "metadata": {"name": "cluster.clusterset.k8s.io"}, "spec": {"value": "Not.One"}}
     with pytest.raises(Refused, match="a cluster id is a DNS label"):
@@ -114,6 +130,9 @@ def test_a_cluster_id_is_a_label(plane):
     body["spec"]["value"] = "east"
     plane.apply(json.dumps(body))
     assert "east" in plane.kubectl("get", "clusterproperties").stdout
+    body["spec"]["value"] = "west"
+    with pytest.raises(Refused, match="a cluster id cannot change"):
+        plane.apply(json.dumps(body))
 
 
 def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_folder):

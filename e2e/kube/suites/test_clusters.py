@@ -321,7 +321,7 @@ def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
         east.kubectl("-n", "demo", "create", "configmap", "x", config=config)
 
 
-def test_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
+def test_item_20_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(joined):
     east, west = joined
     east.apply(f"""
         apiVersion: causeway.dev/v1alpha1
