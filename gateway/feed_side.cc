@@ -44,7 +44,9 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
       book_(config.export_namespaces),
       importer_(loop, store, random, importer_config(config), intake_, std::move(on_clusters)),
       server_(loop, random, server_config(config)),
-      client_(loop, random, client_config(config), counted(intake_.callbacks())) {}
+      client_(loop, random, client_config(config), counted(intake_.callbacks())) {
+  book_.keep_nothing();  // the server does, in the form that it sends
+}
 
 FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
   auto& events = metrics_.counter("causeway_feed_events_total", "Feed events taken from others.");

@@ -92,6 +92,7 @@ void ExportBook::judge(const ObjectKey& key, std::vector<Change>& changes) {
   const auto had = known == entries_.end() ? nullptr : known->second.record;
   const auto wanted = exports_.find(key);
   if (wanted == exports_.end()) {
+    if (!keeps_) changes.push_back({key, nullptr});
     if (known != entries_.end()) entries_.erase(known);
     if (had != nullptr) changes.push_back({key, nullptr});
     return;
@@ -104,6 +105,13 @@ void ExportBook::judge(const ObjectKey& key, std::vector<Change>& changes) {
   auto verdict = judge_export({cluster_, *wanted->second,
                                service == services_.end() ? nullptr : service->second.get(), slices,
                                cidr_set_, open(key.ns)});
+  if (!keeps_) {
+    changes.push_back({key, nullptr});
+    if (verdict.record.has_value()) {
+      changes.back().record = std::make_shared<const ExportRecord>(std::move(*verdict.record));
+    }
+    return;
+  }
   auto& entry = entries_[key];
   entry.valid = std::move(verdict.valid);
   if (!verdict.record.has_value()) {

@@ -15,6 +15,9 @@ class ExportBook {
   // `namespaces`: those that an administrator opened for export; empty: all.
   explicit ExportBook(std::vector<std::string> namespaces = {})
       : open_(namespaces.begin(), namespaces.end()) {}
+  // For who keeps the records itself: entries() stay empty, and an export that something changed
+  // for is among the changes even where its record is the same as before.
+  void keep_nothing() { keeps_ = false; }
 
   template <typename T>
   using Items = std::map<ObjectKey, std::shared_ptr<const T>>;  // Informer<T>::items()
@@ -66,6 +69,7 @@ class ExportBook {
   }
 
   std::set<std::string> open_;
+  bool keeps_ = true;
   std::string cluster_;
   std::vector<Prefix> cidrs_;
   PrefixSet cidr_set_;

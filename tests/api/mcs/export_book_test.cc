@@ -91,6 +91,21 @@ TEST(ExportBook, Item4_AnExportBeforeItsServiceHeals) {
   EXPECT_EQ(world.entry("web").valid.reason, "NoService");
 }
 
+TEST(ExportBook, WithoutKeepingItTellsWhatEachChangeMeansNow) {
+  World world;
+  world.book.keep_nothing();
+  world.put_export("web");
+  EXPECT_EQ(world.update(), "-web");  // no Service yet
+  world.put_service("web");
+  EXPECT_EQ(world.update(), "+web");
+  EXPECT_EQ(world.update(), "");
+  world.put_service("web");
+  EXPECT_EQ(world.update(), "+web");
+  world.exports.clear();
+  EXPECT_EQ(world.update(), "-web");
+  EXPECT_TRUE(world.book.entries().empty());
+}
+
 TEST(ExportBook, ASliceMayMoveToAnotherService) {
   World world;
   world.put_export("a");
