@@ -49,7 +49,9 @@ std::map<GatewayId, bool> Tunnels::works() const {
     const auto of_cluster = [&](auto&& good) {
       return std::any_of(remote.gateways.begin(), remote.gateways.end(), good);
     };
-    if (of_cluster([&](const auto& one) { return works.at({cluster, one.first}); })) continue;
+    // A copy of the reference: clang 14 captures no structured binding.
+    const auto& name = cluster;
+    if (of_cluster([&](const auto& one) { return works.at({name, one.first}); })) continue;
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const auto view = views_.find(target_name({cluster, ordinal}));
       works[{cluster, ordinal}] = view != views_.end() && view->second.answering;
