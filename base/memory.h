@@ -7,8 +7,12 @@
 
 namespace cw {
 
-// For all of a daemon's threads; first in main. A thread's own heap keeps what others freed.
-inline void share_heap() { (void)mallopt(M_ARENA_MAX, 1); }
+// First in main: one heap for all threads (a thread's own keeps what others freed), large blocks
+// apart from it (the limit would otherwise grow with the first large block that is freed).
+inline void share_heap() {
+  (void)mallopt(M_ARENA_MAX, 1);
+  (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+}
 
 // After a burst, and now and then: a few milliseconds at tens of megabytes.
 inline void give_back_memory() { (void)malloc_trim(0); }

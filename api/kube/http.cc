@@ -315,6 +315,8 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.c_str());
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request.body.size()));
+    // Of each request that is under way: 64 KiB is the default, this the least.
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16L << 10);
   }
 
   Handle start(const std::shared_ptr<Transfer>& transfer, const Identity& identity) {

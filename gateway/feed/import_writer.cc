@@ -186,7 +186,12 @@ void ImportWriter::remove(const api::ObjectKey& key) {
 }
 
 void ImportWriter::note(const api::ObjectKey& key, std::shared_ptr<const ImportedExport> now) {
-  written_[key] = {imports_.find(key), std::move(now)};
+  auto shown = imports_.find(key);
+  if (shown != nullptr && now != nullptr && *shown == *now) {
+    written_.erase(key);  // the event was faster than the answer
+  } else {
+    written_[key] = {std::move(shown), std::move(now)};
+  }
   todo_.insert(key);  // it may have changed meanwhile
 }
 
