@@ -46,12 +46,12 @@ std::map<GatewayId, bool> Tunnels::works() const {
       works[id] = view != views_.end() && view->second.usable;
     }
     // Damped links count where a cluster has no better one.
-    const auto of_cluster = [&](auto&& good) {
-      return std::any_of(remote.gateways.begin(), remote.gateways.end(), good);
-    };
-    // A copy of the reference: clang 14 captures no structured binding.
-    const auto& name = cluster;
-    if (of_cluster([&](const auto& one) { return works.at({name, one.first}); })) continue;
+    const auto& name = cluster;  // clang 14 captures no structured binding
+    if (std::any_of(remote.gateways.begin(), remote.gateways.end(), [&](const auto& one) {
+          return works.at({name, one.first});
+        })) {
+      continue;
+    }
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const auto view = views_.find(target_name({cluster, ordinal}));
       works[{cluster, ordinal}] = view != views_.end() && view->second.answering;
