@@ -18,94 +18,26 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "e2e"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kube"))
 
-from fabric import objects  # noqa: E402
-from fabric.machine import Machine  # noqa: E402
+from cluster_site import (IMPORTS, NAMESPACE, REMOTE_EXPORTS, Site, less, quiet, say,  # noqa: E402
+                          shown)
 from fabric.wait import wait_until  # noqa: E402
-from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
 
-NAMESPACE = "bench"
 REST = 35  # seconds: daemons give memory back every 30
-STATUS = {"causeway-gateway": 9701, "causeway-routeagent": 9702, "causeway-discovery": 9703}
-OURS = ("services", "endpointslices", "serviceexports", "serviceimports", "remoteexports", "nodes",
-        "namespaces", "clusterproperties", "clusterpeers", "gateways", "routeagents", "secrets",
-        "leases", "events")
 
 
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
+def pairing(site):
+    """What another cluster applies to be paired with this one; None before the gateway has its key."""
+    done = site.machine.run(site.build / "bin/causewayctl", "--store", f"kube:{site.plane.admin}", "pair",
+                            "export", check=False)
+    return done.stdout if done.returncode == 0 and "publicKey" in done.stdout else None
 
 
-class Site:
-    """One cluster: API server and daemons in one machine."""
-
-    def __init__(self, name, number, folder, build):
-        self.name, self.number, self.folder, self.build = name, number, folder, build
-        self.cidr, self.underlay = f"{9 + number}.64.0.0/10", f"192.0.2.{number}"
-        self.daemons = {}
-        folder.mkdir()
-        self.plane = ControlPlane(name, folder, machine=Machine(f"{name}-cp", folder))
-        self.machine = self.plane.machine
-
-    def start_plane(self):
-        self.machine.sh(f"ip link set under0 up; ip addr add {self.underlay}/24 dev under0")
-        self.plane.start(controllers=False)
-        self.plane.kubectl("apply", "-f", ROOT / "crds")
-        wait_for_crds(self.plane)
-        node = objects.node("n1", [self.underlay], [self.cidr])
-        for body in (objects.namespace(NAMESPACE), objects.namespace("causeway-system"),
-                     objects.cluster_property("cluster.clusterset.k8s.io", self.name), node):
-            self.plane.apply(json.dumps(body))
-        self.plane.kubectl("patch", "node", "n1", "--subresource=status", "--type=merge", "-p",
-                           json.dumps({"status": node["status"]}))
-
-    def fill(self, services, endpoints):
-        self.machine.run(sys.executable, ROOT / "bench/kube/fill.py", self.folder / "pki", services,
-                         endpoints, self.cidr.split(".")[0], self.name[0], timeout=900)
-
-    def start_daemons(self):
-        for program, port in STATUS.items():
-            config = {"store": f"kube:{self.plane.admin}", "status": f"127.0.0.1:{port}"}
-            if program == "causeway-discovery":
-                config |= {"listen": ["127.0.0.1:53"], "identity": "bench"}
-            else:
-                config |= {"node": "n1"}
-            if program == "causeway-gateway":
-                config |= {"ordinal": 0}
-            path = self.folder / f"{program}.yaml"
-            path.write_text(json.dumps(config))
-            self.daemons[program] = self.machine.spawn(program, self.build / "bin" / program, "--config", path)
-
-    def pairing(self):
-        """What another cluster applies to be paired with this one; None before the gateway has its keys."""
-        done = self.machine.run(self.build / "bin/causewayctl", "--store", f"kube:{self.plane.admin}", "pair",
-                                "export", check=False)
-        return done.stdout if done.returncode == 0 and "publicKey" in done.stdout else None
-
-    def requests(self):
-        found = {}
-        for line in self.plane.kubectl("get", "--raw", "/metrics").stdout.splitlines():
-            if line.startswith("apiserver_request_total{"):
-                labels = dict(part.split("=", 1) for part in
-                              line[line.index("{") + 1:line.index("}")].replace('"', "").split(",") if "=" in part)
-                if labels.get("resource") in OURS:
-                    verb = labels["verb"]
-                    found[verb] = found.get(verb, 0) + float(line.rsplit(" ", 1)[1])
-        return found
-
-    def count(self, group_path):
-        page = json.loads(self.plane.kubectl("get", "--raw", f"{group_path}?limit=1").stdout)
-        return len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
-
-    def lookup(self, name):
-        return self.machine.run("dig", "+short", "+time=1", "+tries=1", "@127.0.0.1", name,
-                                check=False).stdout.split()
-
-
-def less(after, before):
-    return {verb: round(after[verb] - before.get(verb, 0)) for verb in after if after[verb] != before.get(verb, 0)}
+def said(site, services):
+    """Whether its last ServiceExport has conditions: the daemons have read what there is."""
+    return "conditions" in site.plane.get("-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
+                                          f"{site.name[0]}{services - 1}").get("status", {})
 
 
 # In west's machine: rewrites slices; in east's: asks until the new address is the answer. Both have one
@@ -160,7 +92,7 @@ def changes(east, west, services, count):
     out = []
     try:
         for i in range(count):
-            number, address = i * 37 % services, f"{9 + west.number}.{100}.{i // 250}.{i % 250 + 1}"
+            number, address = i * 37 % services, f"{west.first_byte}.100.{i // 250}.{i % 250 + 1}"
             asker.stdin.write(f"w{number}.{NAMESPACE}.svc.clusterset.local {address}\n")
             asker.stdin.flush()
             changer.stdin.write(f"w{number} {address}\n")
@@ -177,69 +109,55 @@ def changes(east, west, services, count):
     return sorted(out)
 
 
+def raised(folder, build, exported, imported, endpoints):
+    """East and west, not paired yet, with all that they export."""
+    east, west = sites = [Site(name, number, folder / name, build)
+                          for number, name in enumerate(("east", "west"), 1)]
+    subprocess.run(["ip", "link", "add", "name", "under0", "netns", str(east.machine.pid), "type", "veth",
+                    "peer", "name", "under0", "netns", str(west.machine.pid)], check=True)
+    began = time.monotonic()
+    for site, services in ((east, exported), (west, imported)):
+        site.start_plane()
+        site.fill(services, endpoints, site.first_byte, site.name[0])
+    say(f"east exports {exported} Services, west {imported}; made in {time.monotonic() - began:.0f} s")
+    for site, services in ((east, exported), (west, imported)):
+        site.start_daemons()
+        wait_until(lambda s=site, n=services: said(s, n), 300, "own exports have conditions", every=1)
+    quiet(sites)
+    return sites
+
+
 def measured(build, exported, imported, endpoints, count):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="causeway-bench-sync-"))
     sites = []
     try:
-        for number, name in enumerate(("east", "west"), 1):
-            sites.append(Site(name, number, folder / name, build))
+        sites += raised(folder, build, exported, imported, endpoints)
         east, west = sites
-        subprocess.run(["ip", "link", "add", "name", "under0", "netns", str(east.machine.pid), "type", "veth",
-                        "peer", "name", "under0", "netns", str(west.machine.pid)], check=True)
-        for site in sites:
-            site.start_plane()
-        began = time.monotonic()
-        east.fill(exported, endpoints)
-        west.fill(imported, endpoints)
-        say(f"east exports {exported} Services, west {imported}; made in {time.monotonic() - began:.0f} s")
-        for site in sites:
-            site.start_daemons()
-        pairings = [wait_until(site.pairing, 60, "the gateway has its key", every=0.3) for site in sites]
-        # Until the daemons have read all, only that would be measured.
-        def own_done(site):
-            text = site.plane.kubectl("get", "--raw", "/apis/multicluster.x-k8s.io/v1beta1/namespaces/bench/"
-                                      f"serviceexports/{site.name[0]}{(exported, imported)[site.number - 1] - 1}").stdout
-            return "conditions" in text
-        for site in sites:
-            wait_until(lambda site=site: own_done(site), 300, "own exports have conditions", every=1)
-        quiet(sites)
-        before, began = [site.requests() for site in sites], time.monotonic()
+        pairings = [wait_until(lambda s=s: pairing(s), 60, "the gateway has its key", every=0.3) for s in sites]
+        before, began = east.requests(), time.monotonic()
         east.plane.apply(pairings[1])
         west.plane.apply(pairings[0])
         out = {"exported": exported, "imported": imported, "endpoints": endpoints}
         names = [f"w{n}.{NAMESPACE}.svc.clusterset.local" for n in (0, imported // 2, imported - 1)]
         wait_until(lambda: east.lookup(names[0]), 300, "the first name resolves", every=0.1)
         out["first_name_s"] = time.monotonic() - began
-        remote = "/apis/causeway.dev/v1alpha1/remoteexports"
-        wait_until(lambda: east.count(remote) == imported, 600, "all RemoteExports are there", every=0.2)
+        wait_until(lambda: east.count(REMOTE_EXPORTS) == imported, 600, "all RemoteExports are there", every=0.2)
         for name in names:
             wait_until(lambda name=name: east.lookup(name), 300, f"{name} resolves", every=0.05)
         out["all_names_s"] = time.monotonic() - began
-        imports = "/apis/multicluster.x-k8s.io/v1beta1/serviceimports"
-        total = exported + imported
-        wait_until(lambda: east.count(imports) >= total, 900, "all ServiceImports are there", every=0.3)
+        wait_until(lambda: east.count(IMPORTS) >= exported + imported, 900, "all ServiceImports are there",
+                   every=0.3)
         out["all_imports_s"] = time.monotonic() - began
         quiet(sites)
-        out["requests"] = less(east.requests(), before[0])
+        out["requests"] = less(east.requests(), before)
         out["change_ms"] = changes(east, west, imported, count)
         time.sleep(REST)
-        out["resident_mib"] = {p: d.resident_kib() / 1024 for p, d in east.daemons.items()}
+        out["resident_mib"] = east.resident_mib()
         return out
     finally:
         for site in sites:
-            for daemon in site.daemons.values():
-                daemon.stop()
-            site.plane.remove()
+            site.remove()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def quiet(sites):
-    """Waits until nothing but Leases and probes' statuses is written any more."""
-    def still():
-        before = [sum(site.requests().values()) for site in sites]
-        time.sleep(3)
-        return all(sum(site.requests().values()) - b < 14 for site, b in zip(sites, before))
-    wait_until(still, 900, "the daemons have done their work", every=1)
 
 
 def main():
@@ -257,8 +175,7 @@ def main():
           f"endpoints each from west")
     print(f"  after the pairing: the first name answers after {row['first_name_s']:.1f} s, all after "
           f"{row['all_names_s']:.1f} s, all ServiceImports are there after {row['all_imports_s']:.1f} s")
-    print("  requests to east's API server: "
-          + ", ".join(f"{v} {n}" for v, n in sorted(row["requests"].items())))
+    print(f"  requests to east's API server: {shown(row['requests'])}")
     for program, mib in row["resident_mib"].items():
         print(f"  {program}: {mib:.1f} MiB resident")
     took = row["change_ms"]

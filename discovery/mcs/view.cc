@@ -76,11 +76,11 @@ std::set<std::string> ViewBook::dropped_of(const Sources& sources, WallTime now)
 
 std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
                                                       const ClustersetService* before,
-                                                      WallTime now) const {
+                                                      std::set<std::string> dropped) const {
   std::vector<RecordPtr> records;
   ClustersetService out;
   if (sources.local != nullptr) records.push_back(sources.local);
-  out.dropped = dropped_of(sources, now);
+  out.dropped = std::move(dropped);
   for (const auto& [key, remote] : sources.remote) {
     const auto& cluster = remote->spec.cluster;
     if (cluster == cluster_ || out.dropped.count(cluster) != 0) continue;
@@ -110,9 +110,9 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
     std::optional<ClustersetService> next;
     dropped_.erase(service);
     if (sources != sources_.end()) {
-      next = service_of(sources->second, before, now);
       auto dropped = dropped_of(sources->second, now);
-      if (!dropped.empty()) dropped_[service] = std::move(dropped);
+      if (!dropped.empty()) dropped_[service] = dropped;
+      next = service_of(sources->second, before, std::move(dropped));
     }
     if (sources != sources_.end() && sources->second.local == nullptr &&
         sources->second.remote.empty()) {

@@ -62,7 +62,7 @@ class ViewBook {
   [[nodiscard]] std::set<std::string> dropped_of(const Sources& sources, WallTime now) const;
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
                                                             const ClustersetService* before,
-                                                            WallTime now) const;
+                                                            std::set<std::string> dropped) const;
 
   Duration stale_drop_;
   std::string cluster_;

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
+#include <functional>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -232,15 +233,15 @@ struct FeedServer::State {
   void pump_all() {
     for (const auto& stream : all([](Stream&) {})) stream->pump();
   }
-  // A change of the log, then the streams.
-  template <typename Change>
-  auto publish(const Change& change) {
-    auto changed = [&] {
+  // A change of the log, then the streams if it was one: most of what is published again is not.
+  Result<> publish(const std::function<Result<bool>(FeedLog&)>& change) {
+    const auto changed = [&] {
       const std::lock_guard lock(shared->mutex);
       return change(shared->log);
     }();
-    pump_all();
-    return changed;
+    if (!changed) return fail(changed.error());
+    if (*changed) pump_all();
+    return {};
   }
 
   void stop() {
@@ -312,15 +313,11 @@ void FeedServer::set_callers(std::map<IpAddress, GatewayId> callers) {
 }
 
 Result<> FeedServer::publish(const Announcement& announcement) {
-  const auto changed = state_->publish([&](FeedLog& log) { return log.announce(announcement); });
-  if (!changed) return fail(changed.error());
-  return {};
+  return state_->publish([&](FeedLog& log) { return log.announce(announcement); });
 }
 
 Result<> FeedServer::publish(const api::ExportRecord& record) {
-  const auto changed = state_->publish([&](FeedLog& log) { return log.put(record); });
-  if (!changed) return fail(changed.error());
-  return {};
+  return state_->publish([&](FeedLog& log) { return log.put(record); });
 }
 
 void FeedServer::withdraw(const api::ObjectKey& service) {

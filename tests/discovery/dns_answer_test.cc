@@ -77,13 +77,7 @@ TEST_F(Zone, Answer7_EdnsIsAnsweredWithEdnsAndItsMistakesAreTold) {
 
 TEST_F(Zone, Answer8_ManyAddressesGiveAPartThatFitsAndSrvGivesTc) {
   auto big = export_of("east", true, 1);
-  for (unsigned i = 0; i < 500; ++i) {
-    big->endpoints.push_back({{IpAddress::v4({10, 1, static_cast<std::uint8_t>(i / 250),
-                                              static_cast<std::uint8_t>(i % 250)})},
-                              "pg-" + std::to_string(i),
-                              "",
-                              true});
-  }
+  many_endpoints(*big, 1, 500);
   services[0] = merge({big});
   build();
   const auto plain = ask("pg.db.svc", Type::kA);

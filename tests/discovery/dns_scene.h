@@ -187,6 +187,15 @@ inline void endpoint(api::ExportRecord& record, const char* address, const char*
   record.endpoints.push_back({{*IpAddress::parse(address)}, host, "", ready});
 }
 
+// More than one datagram holds: 10.<second>.x.y, pg-0 and up.
+inline void many_endpoints(api::ExportRecord& record, std::uint8_t second, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    const auto address = IpAddress::v4(
+        {10, second, static_cast<std::uint8_t>(i / 250), static_cast<std::uint8_t>(i % 250)});
+    record.endpoints.push_back({{address}, "pg-" + std::to_string(i), "", true});
+  }
+}
+
 class Zone : public testing::Test {
  protected:
   Zone() {

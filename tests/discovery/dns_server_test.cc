@@ -48,13 +48,7 @@ TEST_F(Serving, Answer12_TheReplyComesFromTheAddressThatWasAsked) {
 
 TEST_F(Serving, Answer13_NothingOver1232BytesLeavesAndNoPathGuessesFragmentIt) {
   auto big = export_of("east", true, 1);
-  for (unsigned i = 0; i < 5000; ++i) {
-    big->endpoints.push_back({{IpAddress::v4({10, 9, static_cast<std::uint8_t>(i / 250),
-                                              static_cast<std::uint8_t>(i % 250)})},
-                              "pg-" + std::to_string(i),
-                              "",
-                              true});
-  }
+  many_endpoints(*big, 9, 5000);
   services[0] = merge({big});
   build();
   server->publish(std::make_shared<dns::Table>(table));

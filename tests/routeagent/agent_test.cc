@@ -270,9 +270,18 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   EXPECT_TRUE(claims_to(order()[1]).empty());
   loop_.advance(milliseconds(50));
   EXPECT_EQ(carrier(), held);
+  kernel_.put.clear();
   tells(order()[0], true);
   EXPECT_EQ(carrier(), gateway_address(order()[1])) << "confirmed: no time passes";
   EXPECT_EQ(kernel_.neighbours.count(*held), 0U);
+  const auto id = kernel_.nexthops.begin()->first;
+  const auto behind = behind_hold(id).gateway->to_string();
+  EXPECT_EQ(kernel_.put,
+            (std::vector<std::string>{"nexthop " + behind, "neighbour " + held->to_string(),
+                                      "neighbour " + behind,
+                                      "nexthop " + gateway_address(order()[1]).to_string()}))
+      << "what comes while the queue goes out waits in a second one";
+  EXPECT_EQ(kernel_.neighbours.count(*behind_hold(id).gateway), 0U) << "nothing stays";
   EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
 }
 

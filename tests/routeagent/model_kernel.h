@@ -35,6 +35,7 @@ class ModelKernel final : public netlink::Kernel {
   std::set<netlink::Rule> rules;
   std::map<std::string, std::string> sysctls;
   std::map<std::string, std::string> nft;
+  std::vector<std::string> put;  // nexthops and neighbours, in the order of their writing
   int changes = 0;
   int fail_at = -1;      // this change fails, counted from 0
   bool crashed = false;  // with fail_at: and all later ones
@@ -131,6 +132,7 @@ class ModelKernel final : public netlink::Kernel {
   Result<> replace_neighbour(const std::string& link, const netlink::Neighbour& n) override {
     if (auto good = change_on(link); !good) return good;
     neighbours[n.address] = n.mac;
+    put.push_back("neighbour " + n.address.to_string());
     return {};
   }
   Result<> remove_neighbour(const std::string& link, const netlink::Neighbour& n) override {
@@ -161,6 +163,7 @@ class ModelKernel final : public netlink::Kernel {
   Result<> replace_nexthop(const netlink::Nexthop& nexthop) override {
     if (auto good = change_on(nexthop.link); !good) return good;
     nexthops[nexthop.id] = nexthop;
+    if (nexthop.gateway) put.push_back("nexthop " + nexthop.gateway->to_string());
     return {};
   }
   Result<> remove_nexthop(std::uint32_t id) override {
