@@ -474,10 +474,8 @@ def test_uninstalling_leaves_nothing(joined):
         assert of_ours(node) == [], node.name
     for kind in ("gateways.causeway.dev", "routeagents", "remoteexports", "serviceimports"):
         assert east.get(kind, "-A")["items"] == [], kind
-    left = east.kubectl("get", "all,cm,secret,sa,role,rolebinding,pdb,lease", "-n", NAMESPACE, "-o",
-                        "name").stdout.split()
-    assert [o for o in left if o not in ("configmap/kube-root-ca.crt",
-                                         "serviceaccount/default")] == []
+    # Helm does not wait for the pods of its hooks' Jobs: the garbage collector ends them.
+    wait_until(lambda: nothing_left_in_namespace(east), 30, "the namespace is empty", every=0.5)
     wide = east.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").stdout
     assert "causeway" not in wide
     east.kubectl("delete", "ns", NAMESPACE, "--timeout=60s", timeout=70)
@@ -485,6 +483,14 @@ def test_uninstalling_leaves_nothing(joined):
     assert "west" in east.kubectl("get", "clusterpeers").stdout
     east.kubectl("delete", "-f", "-", stdin=crds(), timeout=90)
     assert "causeway" not in east.kubectl("get", "crd", "-o", "name").stdout
+
+
+def nothing_left_in_namespace(cluster):
+    left = set(cluster.kubectl("get", "all,cm,secret,sa,role,rolebinding,pdb,lease", "-n", NAMESPACE, "-o",
+                               "name").stdout.split())
+    left -= {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+    assert not left, sorted(left)
+    return True
 
 
 def crds():
