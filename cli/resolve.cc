@@ -31,19 +31,24 @@ tl::unexpected<Error> not_a_name(std::string_view text) {
                           text));
 }
 
+// Of two ClusterPeers with one cluster id the one that counts: the other is never connected.
 const api::ClusterPeer* find_peer(const ResolveInputs& in, const std::string& cluster) {
-  const auto at = std::find_if(in.peers.begin(), in.peers.end(),
-                               [&](const auto& peer) { return peer.spec.cluster_id == cluster; });
-  return at == in.peers.end() ? nullptr : &*at;
+  const api::ClusterPeer* found = nullptr;
+  for (const auto& peer : in.peers) {
+    if (peer.spec.cluster_id != cluster) continue;
+    if (found == nullptr || peer.status.connected) found = &peer;
+  }
+  return found;
 }
 
 // Why a remote export's endpoints are stale; empty if they are not.
 std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) {
   const auto* peer = find_peer(in, remote.spec.cluster);
   if (peer == nullptr) return "no longer a peer";
-  if (!peer->status.connected) return "not connected";
-  if (remote.status.stale) return "stale since " + api::format_time(remote.status.stale_since);
-  return {};
+  if (peer->status.connected) return {};
+  const auto* said = api::find_condition(peer->status.conditions, "Connected");
+  if (said == nullptr || said->last_transition == WallTime{}) return "not connected";
+  return "not connected since " + api::format_time(said->last_transition);
 }
 
 bool wanted(const Name& name, const api::ExportEndpoint& endpoint) {

@@ -72,10 +72,6 @@ Result<RemoteExport> decode(const json& body) {
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& f) { read_record(f, remote.spec); });
   remote.spec.service.ns = remote.meta.key.ns;
-  fields.object("status", [&](Fields& status) {
-    status.read("stale", remote.status.stale);
-    status.read("staleSince", remote.status.stale_since);
-  });
   if (mistake) return fail(*mistake);
   return remote;
 }
@@ -84,11 +80,6 @@ template <>
 json encode(const RemoteExport& remote) {
   auto out = envelope(Kind::kRemoteExport, remote.meta);
   out["spec"] = to_json(remote.spec);
-  if (remote.status == RemoteExport::Status{}) return out;
-  out["status"]["stale"] = remote.status.stale;
-  if (remote.status.stale_since != WallTime{}) {
-    out["status"]["staleSince"] = format_time(remote.status.stale_since);
-  }
   return out;
 }
 

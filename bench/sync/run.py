@@ -141,12 +141,12 @@ def measured(build, exported, imported, endpoints, count):
         names = [f"w{n}.{NAMESPACE}.svc.clusterset.local" for n in (0, imported // 2, imported - 1)]
         wait_until(lambda: east.lookup(names[0]), 300, "the first name resolves", every=0.1)
         out["first_name_s"] = time.monotonic() - began
-        wait_until(lambda: east.count(REMOTE_EXPORTS) == imported, 600, "all RemoteExports are there", every=0.2)
+        wait_until(lambda: east.count(REMOTE_EXPORTS) == imported, 600, "all RemoteExports are there", every=1)
         for name in names:
             wait_until(lambda name=name: east.lookup(name), 300, f"{name} resolves", every=0.05)
         out["all_names_s"] = time.monotonic() - began
         wait_until(lambda: east.count(IMPORTS) >= exported + imported, 900, "all ServiceImports are there",
-                   every=0.3)
+                   every=1)
         out["all_imports_s"] = time.monotonic() - began
         quiet(sites)
         out["requests"] = less(east.requests(), before)

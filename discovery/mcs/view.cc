@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace cw::discovery {
@@ -10,11 +11,21 @@ namespace cw::discovery {
 using api::Condition;
 using api::ConditionStatus;
 
-std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers) {
-  std::set<std::string> out;
+Away disconnected(const Items<api::ClusterPeer>& peers) {
+  Away out;
+  std::set<std::string> connected;  // of two ClusterPeers with one id only the first one counts
   for (const auto& [key, peer] : peers) {
-    if (!peer->status.connected) out.insert(peer->spec.cluster_id);
+    const auto& cluster = peer->spec.cluster_id;
+    if (peer->status.connected) {
+      connected.insert(cluster);
+      continue;
+    }
+    const auto* said = api::find_condition(peer->status.conditions, "Connected");
+    const auto since = said == nullptr ? WallTime{} : said->last_transition;
+    auto& known = out[cluster];
+    known = std::max(known, since);
   }
+  for (const auto& cluster : connected) out.erase(cluster);
   return out;
 }
 
@@ -29,17 +40,13 @@ void ViewBook::local(const api::ObjectKey& service, RecordPtr record) {
   dirty_.insert(service);
 }
 
-std::optional<WallTime> ViewBook::drop_at(const api::RemoteExport& object) const {
-  if (!object.status.stale || object.status.stale_since == WallTime{}) return std::nullopt;
-  return object.status.stale_since + stale_drop_;
-}
-
 void ViewBook::forget(const api::ObjectKey& key) {
   const auto where = where_.find(key);
   if (where == where_.end()) return;
   auto& remote = sources_[where->second].remote;
   const auto known = remote.find(key);
-  if (const auto at = drop_at(*known->second)) drops_.erase({*at, key});
+  const auto count = records_.find(known->second->spec.cluster);
+  if (--count->second == 0) records_.erase(count);
   remote.erase(known);
   dirty_.insert(where->second);
   where_.erase(where);
@@ -51,41 +58,69 @@ void ViewBook::remote(const api::ObjectKey& key, std::shared_ptr<const api::Remo
   const auto& service = object->spec.service;
   where_.emplace(key, service);
   dirty_.insert(service);
-  if (const auto at = drop_at(*object)) drops_.emplace(*at, key);
+  ++records_[object->spec.cluster];
   sources_[service].remote.emplace(key, std::move(object));
 }
 
-void ViewBook::set_away(std::set<std::string> clusters) {
-  if (clusters == away_) return;
+void ViewBook::dirty_all_of(const std::set<std::string>& clusters) {
+  if (clusters.empty()) return;
   for (const auto& [service, sources] : sources_) {
     for (const auto& [key, remote] : sources.remote) {
-      const auto& cluster = remote->spec.cluster;
-      if (clusters.count(cluster) != away_.count(cluster)) dirty_.insert(service);
+      if (clusters.count(remote->spec.cluster) != 0) dirty_.insert(service);
     }
   }
+}
+
+void ViewBook::set_away(Away clusters) {
+  std::set<std::string> other;
+  for (const auto& [cluster, since] : clusters) {
+    if (away_.count(cluster) == 0) other.insert(cluster);
+  }
+  for (const auto& [cluster, since] : away_) {
+    if (clusters.count(cluster) == 0) other.insert(cluster);
+  }
+  dirty_all_of(other);
   away_ = std::move(clusters);
 }
 
-std::set<std::string> ViewBook::dropped_of(const Sources& sources, WallTime now) const {
-  std::set<std::string> dropped;
-  for (const auto& [key, remote] : sources.remote) {
-    if (const auto at = drop_at(*remote); at && *at <= now) dropped.insert(remote->spec.cluster);
+// Which clusters are away for too long, and when the next one will be.
+void ViewBook::drop(WallTime now) {
+  std::set<std::string> gone;
+  view_.next_drop.reset();
+  for (const auto& [cluster, since] : away_) {
+    if (since == WallTime{}) continue;
+    const auto at = since + stale_drop_;
+    if (at <= now) {
+      gone.insert(cluster);
+    } else {
+      view_.next_drop = view_.next_drop ? std::min(*view_.next_drop, at) : at;
+    }
   }
-  return dropped;
+  std::set<std::string> other;
+  std::set_symmetric_difference(gone.begin(), gone.end(), gone_.begin(), gone_.end(),
+                                std::inserter(other, other.end()));
+  dirty_all_of(other);
+  gone_ = std::move(gone);
+  view_.dropped.clear();
+  for (const auto& cluster : gone_) {
+    if (records_.count(cluster) != 0) view_.dropped.insert(cluster);
+  }
 }
 
 std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
-                                                      const ClustersetService* before,
-                                                      std::set<std::string> dropped) const {
+                                                      const ClustersetService* before) const {
   std::vector<RecordPtr> records;
   ClustersetService out;
   if (sources.local != nullptr) records.push_back(sources.local);
-  out.dropped = std::move(dropped);
   for (const auto& [key, remote] : sources.remote) {
     const auto& cluster = remote->spec.cluster;
-    if (cluster == cluster_ || out.dropped.count(cluster) != 0) continue;
+    if (cluster == cluster_) continue;
+    if (gone_.count(cluster) != 0) {
+      out.dropped.insert(cluster);
+      continue;
+    }
     records.push_back(RecordPtr(remote, &remote->spec));
-    if (remote->status.stale || away_.count(cluster) != 0) out.stale.insert(cluster);
+    if (away_.count(cluster) != 0) out.stale.insert(cluster);
   }
   if (records.empty()) return std::nullopt;
   by_precedence(records);
@@ -96,24 +131,14 @@ std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
 }
 
 std::set<api::ObjectKey> ViewBook::update(WallTime now) {
-  while (!drops_.empty() && drops_.begin()->first <= now) {
-    dirty_.insert(where_.at(drops_.begin()->second));
-    drops_.erase(drops_.begin());
-  }
-  view_.next_drop.reset();
-  if (!drops_.empty()) view_.next_drop = drops_.begin()->first;
+  drop(now);
   std::set<api::ObjectKey> changed;
   for (const auto& service : std::exchange(dirty_, {})) {
     const auto sources = sources_.find(service);
     const auto known = view_.services.find(service);
     const auto* before = known == view_.services.end() ? nullptr : &known->second;
     std::optional<ClustersetService> next;
-    dropped_.erase(service);
-    if (sources != sources_.end()) {
-      auto dropped = dropped_of(sources->second, now);
-      if (!dropped.empty()) dropped_[service] = dropped;
-      next = service_of(sources->second, before, std::move(dropped));
-    }
+    if (sources != sources_.end()) next = service_of(sources->second, before);
     if (sources != sources_.end() && sources->second.local == nullptr &&
         sources->second.remote.empty()) {
       sources_.erase(sources);
@@ -128,10 +153,6 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
       view_.services[service] = std::move(*next);
       changed.insert(service);
     }
-  }
-  view_.dropped.clear();
-  for (const auto& [service, clusters] : dropped_) {
-    view_.dropped.insert(clusters.begin(), clusters.end());
   }
   return changed;
 }

@@ -29,13 +29,15 @@ struct ClustersetService {
 
 struct View {
   std::map<api::ObjectKey, ClustersetService> services;
-  // When the next record of a cluster that stays away is dropped; for a timer.
+  // When the records of the next cluster that stays away are dropped; for a timer.
   std::optional<WallTime> next_drop;
-  // Clusters with a record that was dropped.
+  // Clusters whose records were dropped.
   std::set<std::string> dropped;
 };
-// The clusters that we are paired with and no gateway of ours reaches.
-[[nodiscard]] std::set<std::string> disconnected(const Items<api::ClusterPeer>& peers);
+// The clusters that we are paired with and no gateway of ours reaches, with the time since when, as
+// far as it is known (else the epoch).
+using Away = std::map<std::string, WallTime>;
+[[nodiscard]] Away disconnected(const Items<api::ClusterPeer>& peers);
 
 // Keeps a View current: told what changed, it works on the services concerned only, so that one
 // record among 10,000 costs what its service costs. Pure.
@@ -47,7 +49,7 @@ class ViewBook {
   void set_cluster(const std::string& cluster);
   void local(const api::ObjectKey& service, RecordPtr record);  // null: not exported by us
   void remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
-  void set_away(std::set<std::string> clusters);
+  void set_away(Away clusters);
   // Brings the View up to date; returns the services that are other than before.
   std::set<api::ObjectKey> update(WallTime now);
   [[nodiscard]] const View& view() const { return view_; }
@@ -57,21 +59,20 @@ class ViewBook {
     RecordPtr local;
     Items<api::RemoteExport> remote;  // by the RemoteExport's key
   };
-  [[nodiscard]] std::optional<WallTime> drop_at(const api::RemoteExport& object) const;
   void forget(const api::ObjectKey& key);
-  [[nodiscard]] std::set<std::string> dropped_of(const Sources& sources, WallTime now) const;
+  void dirty_all_of(const std::set<std::string>& clusters);
+  void drop(WallTime now);
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
-                                                            const ClustersetService* before,
-                                                            std::set<std::string> dropped) const;
+                                                            const ClustersetService* before) const;
 
   Duration stale_drop_;
   std::string cluster_;
-  std::set<std::string> away_;
+  Away away_;
+  std::set<std::string> gone_;                           // away for longer than stale_drop_
   std::map<api::ObjectKey, Sources> sources_;            // by service
   std::map<api::ObjectKey, api::ObjectKey> where_;       // RemoteExport -> service
-  std::set<std::pair<WallTime, api::ObjectKey>> drops_;  // when which RemoteExport is dropped
+  std::map<std::string, std::size_t> records_;           // how many RemoteExports of a cluster
   std::set<api::ObjectKey> dirty_;
-  std::map<api::ObjectKey, std::set<std::string>> dropped_;  // service -> clusters
   View view_;
 };
 

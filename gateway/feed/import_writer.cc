@@ -19,13 +19,12 @@ namespace cw::gateway {
 using std::chrono::milliseconds;
 
 ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
-                           Presence& presence, Duration stale_after, api::EventRecorder& events)
+                           const Presence& presence, api::EventRecorder& events)
     : loop_(loop),
       store_(store),
       random_(random),
       intake_(intake),
       presence_(presence),
-      stale_after_(stale_after),
       look_(loop, milliseconds(10), [this] { pass(); }),
       look_at_some_(loop, milliseconds(1), [this] { pump(); }),
       peers_(loop, store, random,
@@ -37,7 +36,16 @@ ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const 
       imports_(loop, store, random, [this] { look_.poke(); }),
       events_(loop, events, peers_),
       bad_peers_(loop, store, events, api::Kind::kClusterPeer, "Accepted") {
+  if (loop.now() < presence.settled) {
+    settled_ = loop.after(presence.settled - loop.now(), [this] { look_.poke(); });
+  }
   peers_.set_on_bad([this](const auto& key, const Error& error) { bad_peers_.report(key, error); });
+}
+
+std::optional<bool> Presence::of(const std::string& cluster, TimePoint now) const {
+  if (connected.count(cluster) != 0) return true;
+  if (lost.count(cluster) == 0 && now < settled) return std::nullopt;
+  return false;
 }
 
 void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& service) {
@@ -47,12 +55,6 @@ void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& ser
 
 bool ImportWriter::idle() const {
   return looked_ && todo_.empty() && writes_.empty() && peer_writes_.empty() && !retry_.active();
-}
-
-bool ImportWriter::away(const std::string& cluster) {
-  if (presence_.connected.count(cluster) != 0) return false;
-  const auto since = presence_.away_since.try_emplace(cluster, loop_.now()).first->second;
-  return loop_.now() - since >= stale_after_;
 }
 
 std::shared_ptr<const ImportedExport> ImportWriter::stored(const api::ObjectKey& key) {
@@ -77,9 +79,6 @@ ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
   }
   now.ns_exists = namespaces_.find({"", key.ns}) != nullptr;
   if (const auto have = stored(key)) now.stored = *have;
-  // What is stale stays so until its cluster is back: a restart begins with nobody connected.
-  now.away = away(name->cluster) ||
-             (now.stored && now.stored->stale && presence_.connected.count(name->cluster) == 0);
   return import_step(now);
 }
 
@@ -92,18 +91,12 @@ void ImportWriter::pass() {
   for (const auto& [key, imported] : imports_.items()) {
     if (step_of(key) != ImportStep::kNone) todo_.insert(key);
   }
-  std::optional<Duration> next_stale;
   for (const auto& [cluster, accepted] : intake_.clusters()) {
     for (const auto& [service, said] : intake_.exports(cluster)) {
       auto key = import_key(cluster, service);
       if (step_of(key) != ImportStep::kNone) todo_.insert(std::move(key));
     }
-    if (presence_.connected.count(cluster) == 0 && !away(cluster)) {
-      const auto left = stale_after_ - (loop_.now() - presence_.away_since.at(cluster));
-      next_stale = next_stale ? std::min(*next_stale, left) : left;
-    }
   }
-  if (next_stale) next_stale_ = loop_.after(*next_stale, [this] { look_.poke(); });
   write_peers();
   pump();
 }
@@ -124,9 +117,6 @@ void ImportWriter::start(const api::ObjectKey& key, ImportStep step) {
     case ImportStep::kCreate:
     case ImportStep::kUpdate:
       return put(key, step == ImportStep::kCreate);
-    case ImportStep::kMarkStale:
-    case ImportStep::kMarkFresh:
-      return mark(key, step == ImportStep::kMarkStale);
     case ImportStep::kRemove:
       return remove(key);
   }
@@ -153,23 +143,6 @@ void ImportWriter::put(const api::ObjectKey& key, bool create) {
   };
   writes_[key] = create ? store_.create(std::move(body), std::move(done))
                         : store_.update(std::move(body), std::move(done));
-}
-
-// Only the status changes, over a fresh read: a cluster that is away may be unknown to the Intake.
-void ImportWriter::mark(const api::ObjectKey& key, bool stale) {
-  writes_[key] =
-      store_.get(api::RemoteExport::kKind, key, [this, key, stale](Result<api::Object> read) {
-        if (!read) return finished(key, std::move(read));
-        auto object = api::decode<api::RemoteExport>(read->body);
-        if (!object) return finished(key, fail(object.error()));
-        object->status = {};
-        if (stale) object->status = {true, loop_.wall_now()};
-        api::Object body{api::RemoteExport::kKind, key, read->resource_version,
-                         api::encode(*object)};
-        writes_[key] = store_.update_status(
-            std::move(body),
-            [this, key](Result<api::Object> result) { finished(key, std::move(result)); });
-      });
 }
 
 void ImportWriter::remove(const api::ObjectKey& key) {

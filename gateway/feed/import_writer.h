@@ -26,16 +26,19 @@ Result<gateway::ImportedExport> decode(const nlohmann::json& body);
 
 namespace cw::gateway {
 
-// Which remote clusters are connected, and since when others are not.
+// Which remote clusters are connected. Of one that was not yet since this process began, nothing is
+// said until `settled`: its ClusterPeer says what the process before saw.
 struct Presence {
   std::set<std::string> connected;
-  std::map<std::string, TimePoint> away_since;
+  std::set<std::string> lost;  // were connected
+  TimePoint settled{};
+  [[nodiscard]] std::optional<bool> of(const std::string& cluster, TimePoint now) const;
 };
 
 class ImportWriter {
  public:
   ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
-               Presence& presence, Duration stale_after, api::EventRecorder& events);
+               const Presence& presence, api::EventRecorder& events);
   ImportWriter(const ImportWriter&) = delete;
   ImportWriter& operator=(const ImportWriter&) = delete;
 
@@ -59,10 +62,8 @@ class ImportWriter {
   void pump();
   [[nodiscard]] ImportStep step_of(const api::ObjectKey& key);
   [[nodiscard]] std::shared_ptr<const ImportedExport> stored(const api::ObjectKey& key);
-  [[nodiscard]] bool away(const std::string& cluster);
   void start(const api::ObjectKey& key, ImportStep step);
   void put(const api::ObjectKey& key, bool create);
-  void mark(const api::ObjectKey& key, bool stale);
   void remove(const api::ObjectKey& key);
   // `asked`: the fingerprint of the record that was written.
   void finished(const api::ObjectKey& key, Result<api::Object> result,
@@ -78,8 +79,7 @@ class ImportWriter {
   api::Store& store_;
   Random& random_;
   const Intake& intake_;
-  Presence& presence_;
-  Duration stale_after_;
+  const Presence& presence_;
   Debounce look_;
   Debounce look_at_some_;
   std::set<std::string> paired_;
@@ -90,7 +90,7 @@ class ImportWriter {
   bool looked_ = false;  // at least one pass since the informers are synced
   Backoff backoff_{std::chrono::milliseconds(100), std::chrono::seconds(30)};
   Handle retry_;
-  Handle next_stale_;
+  Handle settled_;
   std::map<api::ObjectKey, Handle> writes_;       // under way
   std::map<api::ObjectKey, Handle> peer_writes_;  // under way
   api::Informer<api::ClusterPeer> peers_;

@@ -20,6 +20,7 @@ struct Importer::State {
         on_clusters(std::move(callback)),
         events(l, s, r, "causeway-gateway", config.identity),
         elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
+    presence.settled = loop.now() + config.settle;
     resync = loop.every(config.resync, [this] {
       if (writer != nullptr) writer->look_at_all();
     });
@@ -36,7 +37,7 @@ struct Importer::State {
     log_info(leads ? "imports are ours" : "imports are another gateway's",
              {{"lease", lease().key.to_string()}});
     writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence,
-                                                    config.stale_after, events)
+                                                    events)
                    : nullptr;
   }
 
@@ -81,10 +82,7 @@ void Importer::set_connected(std::vector<std::string> clusters) {
   std::set<std::string> now(std::make_move_iterator(clusters.begin()),
                             std::make_move_iterator(clusters.end()));
   if (now == presence.connected) return;
-  for (const auto& cluster : presence.connected) {
-    if (now.count(cluster) == 0) presence.away_since[cluster] = state_->loop.now();
-  }
-  for (const auto& cluster : now) presence.away_since.erase(cluster);
+  presence.lost.merge(presence.connected);
   presence.connected = std::move(now);
   if (state_->writer != nullptr) state_->writer->look_at_all();
 }

@@ -1,5 +1,5 @@
 // Writes what the Intake accepted into the store: ClusterPeer.status and RemoteExports, while this
-// gateway holds the import Lease. A cluster that is away keeps its records, marked stale; they go
+// gateway holds the import Lease. A cluster that is away keeps its records; they go
 // when the cluster is unpaired or withdraws them. Records wait until their Namespace exists. Writes
 // are at most kMaxWrites at a time, one a key, newest wins; a conflict is retried on a fresh read.
 // Loop thread only.
@@ -23,7 +23,8 @@ inline constexpr std::size_t kMaxWrites = 64;
 struct ImporterConfig {
   std::string ns = "causeway-system";  // of the Lease
   std::string identity;                // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
-  Duration stale_after = std::chrono::seconds(10);  // of not being connected
+  // So long a start may take until a cluster that was connected before counts as lost.
+  Duration settle = std::chrono::seconds(10);
   Duration resync = std::chrono::seconds(60);       // a full pass even without events
 };
 
@@ -36,8 +37,7 @@ class Importer {
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;
 
-  // The clusters that at least one local gateway has a working tunnel to. Others become stale after
-  // `stale_after`.
+  // The clusters that at least one local gateway has a working tunnel to.
   void set_connected(std::vector<std::string> clusters);
 
   [[nodiscard]] bool leading() const;

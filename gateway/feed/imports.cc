@@ -13,7 +13,6 @@ ImportedExport imported_export(const nlohmann::json& body) {
   if (object) {
     imported.resource_version = object->meta.resource_version;
     imported.fingerprint = std::hash<std::string>{}(encode_record(object->spec));
-    imported.stale = object->status.stale;
     return imported;
   }
   // Somebody broke it: to be replaced.
@@ -37,13 +36,10 @@ std::optional<ImportName> import_name(const api::ObjectKey& key) {
 
 ImportStep import_step(const ImportCase& now) {
   if (!now.paired) return now.stored ? ImportStep::kRemove : ImportStep::kNone;
-  if (now.complete) {
-    if (!now.wanted) return now.stored ? ImportStep::kRemove : ImportStep::kNone;
-    if (!now.stored) return now.ns_exists ? ImportStep::kCreate : ImportStep::kNone;
-    if (now.stored->fingerprint != *now.wanted) return ImportStep::kUpdate;
-  }
-  if (!now.stored || now.stored->stale == now.away) return ImportStep::kNone;
-  return now.away ? ImportStep::kMarkStale : ImportStep::kMarkFresh;
+  if (!now.complete) return ImportStep::kNone;
+  if (!now.wanted) return now.stored ? ImportStep::kRemove : ImportStep::kNone;
+  if (!now.stored) return now.ns_exists ? ImportStep::kCreate : ImportStep::kNone;
+  return now.stored->fingerprint == *now.wanted ? ImportStep::kNone : ImportStep::kUpdate;
 }
 
 }  // namespace cw::gateway

@@ -15,7 +15,6 @@ struct ImportedExport {
   static constexpr api::Kind kKind = api::Kind::kRemoteExport;
   std::string resource_version;
   std::uint64_t fingerprint = 0;  // of the spec, as Intake's; 0: it cannot be read
-  bool stale = false;
   friend bool operator==(const ImportedExport&, const ImportedExport&) = default;
 };
 [[nodiscard]] ImportedExport imported_export(const nlohmann::json& body);
@@ -28,14 +27,13 @@ struct ImportName {
 };
 [[nodiscard]] std::optional<ImportName> import_name(const api::ObjectKey& key);
 
-enum class ImportStep { kNone, kCreate, kUpdate, kMarkStale, kMarkFresh, kRemove };
+enum class ImportStep { kNone, kCreate, kUpdate, kRemove };
 
 struct ImportCase {
   std::optional<std::uint64_t> wanted;  // accepted record's fingerprint; none: there is no such
   bool paired = true;                   // its cluster has a ClusterPeer
   bool complete = true;                 // all exports of its cluster are known
   bool ns_exists = true;
-  bool away = false;  // its cluster is not connected, long enough to be stale
   std::optional<ImportedExport> stored;
 };
 // What is away or not yet heard completely keeps its records; only an unpaired cluster loses them.

@@ -18,7 +18,8 @@ api::Condition condition(std::string type, bool holds, std::string reason, std::
 
 // The status after now; `first`: of the ClusterPeers with this cluster id, the one that counts.
 api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const AcceptedCluster& accepted,
-                                     bool connected, bool first, WallTime now) {
+                                     std::optional<bool> seen, bool first,
+                                     WallTime now) {
   auto status = peer.status;
   const auto set = [&](api::Condition next) {
     next.observed_generation = peer.meta.generation;
@@ -34,6 +35,7 @@ api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const Accepte
   }
   status.cidrs = accepted.cidrs;
   status.gateways = accepted.gateways;
+  const bool connected = seen.value_or(status.connected);
   status.connected = connected;
   set(condition("Accepted", true, "Paired", "the cluster is paired"));
   set(condition("Connected", connected, connected ? "TunnelUp" : "NoTunnel",
@@ -70,8 +72,8 @@ void ImportWriter::write_peer(const std::shared_ptr<const api::ClusterPeer>& pee
     }
   }
   auto next = *known;
-  next.status = next_status(*known, accepted->second, presence_.connected.count(cluster) != 0,
-                            first, loop_.wall_now());
+  next.status = next_status(*known, accepted->second, presence_.of(cluster, loop_.now()), first,
+                            loop_.wall_now());
   if (next == *known) return;
   api::Object body{api::ClusterPeer::kKind, key, next.meta.resource_version, api::encode(next)};
   peer_writes_[key] = store_.update_status(std::move(body), [this, seen = peer](

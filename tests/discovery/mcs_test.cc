@@ -127,7 +127,16 @@ class ControllerTest : public testing::Test {
     peer.meta.key.name = "west";
     peer.spec.cluster_id = "west";
     peer.spec.gateways = {{0, "k", {}}};
-    peer.status.connected = true;
+    store.put(peer);
+    put_connected("west", true);
+  }
+  // As the importing gateway says it.
+  void put_connected(const std::string& name, bool connected) {
+    auto peer = store.must_get<api::ClusterPeer>({"", name});
+    peer.status.connected = connected;
+    const auto status = connected ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse;
+    (void)api::set_condition(peer.status.conditions, {"Connected", status, "R", "m", 0, {}},
+                             loop.wall_now());
     store.put(peer);
   }
   void run() {
@@ -243,14 +252,10 @@ TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
   run();
   const api::ObjectKey slice{"db", derived_key({"db", "pg"}).name + "-west-4-0"};
   EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
-  auto peer = store.must_get<api::ClusterPeer>({"", "west"});
-  peer.status.connected = false;
-  store.put(peer);
+  put_connected("west", false);
   loop.advance(std::chrono::milliseconds(500));
   EXPECT_FALSE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
-  peer = store.must_get<api::ClusterPeer>({"", "west"});
-  peer.status.connected = true;
-  store.put(peer);
+  put_connected("west", true);
   loop.advance(std::chrono::milliseconds(500));
   EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
 }
@@ -258,9 +263,7 @@ TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
 TEST_F(ControllerTest, Item15_ARestartDuringTheOutageKeepsTheDeadline) {
   put_remote();
   run();
-  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
-  remote.status = {true, loop.wall_now()};
-  store.put(remote);
+  put_connected("west", false);
   loop.advance(std::chrono::hours(20));
   controller.reset();
   run();
@@ -272,9 +275,7 @@ TEST_F(ControllerTest, Item15_ARestartDuringTheOutageKeepsTheDeadline) {
 TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {
   put_remote();
   run();
-  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
-  remote.status = {true, loop.wall_now()};
-  store.put(remote);
+  put_connected("west", false);
   run();
   EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
@@ -292,23 +293,46 @@ TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
   put_export();
   put_remote();
   run();
-  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
-  remote.status = {true, loop.wall_now()};
-  store.put(remote);
+  put_connected("west", false);
   loop.advance(std::chrono::hours(25));
   const auto import = store.must_get<api::ServiceImport>({"db", "pg"});
   EXPECT_EQ(import.status.clusters, std::vector<std::string>{"east"});
   const auto* ready = api::find_condition(import.status.conditions, "Ready");
   ASSERT_NE(ready, nullptr);
   EXPECT_NE(ready->message.find("west"), std::string::npos) << ready->message;
-  remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
-  remote.status = {};
-  store.put(remote);
+  put_connected("west", true);
   run();
   const auto back = store.must_get<api::ServiceImport>({"db", "pg"});
   EXPECT_EQ(back.status.clusters, (std::vector<std::string>{"east", "west"}));
   EXPECT_EQ(api::find_condition(back.status.conditions, "Ready")->message,
             "its name resolves in this cluster");
+}
+
+// The one that does not count is never connected: it says nothing about the cluster.
+TEST_F(ControllerTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
+  put_remote();
+  api::ClusterPeer second;
+  second.meta.key.name = "a-second";
+  second.spec.cluster_id = "west";
+  second.spec.gateways = {{0, "k", {}}};
+  store.put(second);
+  put_connected("a-second", false);
+  run();
+  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{});
+  loop.advance(std::chrono::hours(25));
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+}
+
+// A ClusterPeer that nobody has said anything about has been away since nobody knows when.
+TEST_F(ControllerTest, WithoutATimeNothingIsDropped) {
+  put_remote();
+  auto peer = store.must_get<api::ClusterPeer>({"", "west"});
+  peer.status = {};
+  store.put(peer);
+  run();
+  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
+  loop.advance(std::chrono::hours(25));
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
 // Namespace sameness goes by name: the same Service name elsewhere is another service.
