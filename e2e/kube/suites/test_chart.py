@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 
 import pytest
+import yaml
 
 from kube.causeway import CHART, NAMESPACE, ROOT, settings
 from kube.control_plane import Refused
@@ -50,6 +51,22 @@ def test_it_renders_as_reviewed(name, flags):
 def test_wrong_values_are_refused(flags, says):
     done = helm("template", "causeway", CHART, *flags, check=False)
     assert done.returncode != 0 and says in done.stderr.lower()
+
+
+def test_a_setting_of_one_daemon_rolls_no_other():
+    def pods(*flags):
+        text = helm("template", "causeway", CHART, "--set", "cluster.id=east", *flags).stdout
+        return {body["metadata"]["name"]: body["spec"]["template"] for body in yaml.safe_load_all(text)
+                if body and body["kind"] in ("StatefulSet", "Deployment", "DaemonSet")
+                and "helm.sh/hook" not in body["metadata"].get("annotations", {})}
+    before = pods()
+    assert len(before) == 3
+    for setting, rolled in (("discovery.config.vip=clusterip", {"causeway-discovery"}),
+                            ("gateway.listenPort=4600", {"causeway-gateway"}),
+                            ("routeagent.config.mtu=1300", {"causeway-routeagent"}),
+                            ("log.level=debug", set(before))):
+        after = pods("--set", setting)
+        assert {name for name in before if after[name] != before[name]} == rolled, setting
 
 
 class Api:
