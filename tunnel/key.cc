@@ -2,9 +2,9 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <sodium.h>
 
 #include <algorithm>
-#include <memory>
 #include <span>
 
 namespace cw::tunnel {
@@ -63,20 +63,9 @@ Key Key::generate_private(Random& random) {
   return key;
 }
 
-namespace {
-
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-
-}  // namespace
-
 Key Key::public_key() const {
-  const std::unique_ptr<EVP_PKEY, FreeKey> key(
-      EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, bytes_.data(), bytes_.size()));
   Key out;
-  std::size_t size = out.bytes_.size();
-  CW_CHECK(key != nullptr && EVP_PKEY_get_raw_public_key(key.get(), out.bytes_.data(), &size) == 1);
+  CW_CHECK(crypto_scalarmult_base(out.bytes_.data(), bytes_.data()) == 0);
   return out;
 }
 
