@@ -11,7 +11,7 @@ ROWS = [  # key, title, unit, digits
     ("load999", "p99.9", "ms", 2),
     ("cpu", "CPU of both ends", "s/GiB", 2), ("rss1", "resident, 1 peer", "MiB", 1),
     ("rss1000", "resident, 1,000 peers", "MiB", 1),
-    ("handshakes", "handshakes answered", "1,000/s", 1),
+    ("handshakes", "handshakes answered", "1,000/s", 1), ("handshake_cpu", "CPU of one", "µs", 0),
 ]
 
 

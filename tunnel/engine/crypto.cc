@@ -56,6 +56,49 @@ std::array<std::uint8_t, 12> nonce_of(std::uint64_t counter) {
 
 int length(Bytes bytes) { return static_cast<int>(bytes.size()); }
 
+// HMAC-BLAKE2s, one a thread: to name the hash anew costs as much as to compute it.
+class Hmac {
+ public:
+  Hmac() : ctx_(EVP_MAC_CTX_new(mac_hmac())) {
+    CW_CHECK(ctx_ != nullptr);
+    char digest[] = "BLAKE2S-256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                 OSSL_PARAM_construct_end()};
+    CW_CHECK(EVP_MAC_CTX_set_params(ctx_.get(), params) == 1);
+  }
+  [[nodiscard]] Bytes32 operator()(Bytes key, std::initializer_list<Bytes> parts) {
+    CW_CHECK(EVP_MAC_init(ctx_.get(), key.data(), key.size(), nullptr) == 1);
+    return finish(parts);
+  }
+  // With the key of the last one.
+  [[nodiscard]] Bytes32 again(std::initializer_list<Bytes> parts) {
+    CW_CHECK(EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) == 1);
+    return finish(parts);
+  }
+  // Puts a public key, zero, in the place of all that was made of the last one.
+  void forget() {
+    const Bytes32 zero{};
+    CW_CHECK(EVP_MAC_init(ctx_.get(), zero.data(), zero.size(), nullptr) == 1);
+  }
+
+ private:
+  Bytes32 finish(std::initializer_list<Bytes> parts) {
+    for (const auto part : parts) {
+      CW_CHECK(EVP_MAC_update(ctx_.get(), part.data(), part.size()) == 1);
+    }
+    Bytes32 out{};
+    std::size_t size = 0;
+    CW_CHECK(EVP_MAC_final(ctx_.get(), out.data(), &size, out.size()) == 1 && size == out.size());
+    return out;
+  }
+  Owned<EVP_MAC_CTX> ctx_;
+};
+
+Hmac& hmac() {
+  thread_local Hmac hmac;
+  return hmac;
+}
+
 void mac(EVP_MAC* algorithm, Bytes key, const OSSL_PARAM* params,
          std::initializer_list<Bytes> parts, std::span<std::uint8_t> out) {
   const Owned<EVP_MAC_CTX> ctx(EVP_MAC_CTX_new(algorithm));
@@ -91,22 +134,21 @@ Bytes16 blake2s_mac(Bytes key, std::initializer_list<Bytes> parts) {
 }
 
 Bytes32 hmac_blake2s(Bytes key, std::initializer_list<Bytes> parts) {
-  Bytes32 out{};
-  char digest[] = "BLAKE2S-256";
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                               OSSL_PARAM_construct_end()};
-  mac(mac_hmac(), key, params, parts, out);
+  auto out = hmac()(key, parts);
+  hmac().forget();
   return out;
 }
 
 template <std::size_t N>
 std::array<Bytes32, N> kdf(const Bytes32& chain_key, Bytes input) {
-  auto secret = hmac_blake2s(chain_key, {input});
+  auto& with = hmac();
+  auto secret = with(chain_key, {input});
   std::array<Bytes32, N> out{};
   for (std::size_t i = 0; i < N; ++i) {
     const std::uint8_t counter[] = {static_cast<std::uint8_t>(i + 1)};
-    out[i] = i == 0 ? hmac_blake2s(secret, {counter}) : hmac_blake2s(secret, {out[i - 1], counter});
+    out[i] = i == 0 ? with(secret, {counter}) : with.again({out[i - 1], counter});
   }
+  with.forget();
   wipe(secret);
   return out;
 }
@@ -115,18 +157,41 @@ template std::array<Bytes32, 1> kdf<1>(const Bytes32&, Bytes);
 template std::array<Bytes32, 2> kdf<2>(const Bytes32&, Bytes);
 template std::array<Bytes32, 3> kdf<3>(const Bytes32&, Bytes);
 
-std::optional<Bytes32> dh(const Bytes32& private_key, const Bytes32& public_key) {
-  const Owned<EVP_PKEY> ours(
-      EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, private_key.data(), 32));
+namespace {
+
+Owned<EVP_PKEY> key_of(const Bytes32& private_key, const Bytes32& public_key) {
+  const Owned<EVP_PKEY_CTX> ctx(EVP_PKEY_CTX_new_from_name(nullptr, "X25519", nullptr));
+  CW_CHECK(ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);
+  const auto octets = [](const char* name, const Bytes32& bytes) {
+    return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(bytes.data()), 32);
+  };
+  // Of a private key alone OpenSSL computes the public one, which costs more than a secret does.
+  OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PRIV_KEY, private_key),
+                         octets(OSSL_PKEY_PARAM_PUB_KEY, public_key), OSSL_PARAM_construct_end()};
+  EVP_PKEY* key = nullptr;
+  CW_CHECK(EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEYPAIR, params) == 1);
+  return Owned<EVP_PKEY>(key);
+}
+
+}  // namespace
+
+DhKey::DhKey(const Bytes32& private_key, const Bytes32& public_key) {
+  const auto key = key_of(private_key, public_key);
+  Owned<EVP_PKEY_CTX> ctx(EVP_PKEY_CTX_new(key.get(), nullptr));  // shares the key
+  CW_CHECK(ctx != nullptr && EVP_PKEY_derive_init(ctx.get()) == 1);
+  ready_ = std::shared_ptr<EVP_PKEY_CTX>(std::move(ctx));
+}
+
+std::optional<Bytes32> DhKey::secret_with(const Bytes32& public_key) const {
   const Owned<EVP_PKEY> theirs(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, public_key.data(), 32));
-  CW_CHECK(ours != nullptr && theirs != nullptr);
-  const Owned<EVP_PKEY_CTX> ctx(EVP_PKEY_CTX_new(ours.get(), nullptr));
-  CW_CHECK(ctx != nullptr && EVP_PKEY_derive_init(ctx.get()) == 1);
+  const Owned<EVP_PKEY_CTX> ctx(EVP_PKEY_CTX_dup(static_cast<const EVP_PKEY_CTX*>(ready_.get())));
+  CW_CHECK(theirs != nullptr && ctx != nullptr);
   Bytes32 out{};
   std::size_t size = out.size();
-  // OpenSSL fails the derivation itself when the result is all zero; the check stays ours.
-  if (EVP_PKEY_derive_set_peer(ctx.get(), theirs.get()) != 1 ||
+  // Any 32 bytes are a public key: nothing to validate. OpenSSL fails the derivation itself when
+  // the result is all zero; the check stays ours.
+  if (EVP_PKEY_derive_set_peer_ex(ctx.get(), theirs.get(), 0) != 1 ||
       EVP_PKEY_derive(ctx.get(), out.data(), &size) != 1 || equal_constant_time(out, Bytes32{})) {
     return std::nullopt;
   }

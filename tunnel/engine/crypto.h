@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -29,8 +30,18 @@ inline constexpr std::size_t kTagSize = 16;
 template <std::size_t N>
 [[nodiscard]] std::array<Bytes32, N> kdf(const Bytes32& chain_key, Bytes input);
 
-// X25519. Nothing when the result is all zero (a low-order public key).
-[[nodiscard]] std::optional<Bytes32> dh(const Bytes32& private_key, const Bytes32& public_key);
+// An X25519 private key with its public key, made ready once for any number of shared secrets: to
+// make it ready costs about as much as a secret. Copies share it, any thread may use it, the last
+// one wipes it.
+class DhKey {
+ public:
+  DhKey(const Bytes32& private_key, const Bytes32& public_key);
+  // Nothing when the result is all zero (`public_key` is a low-order point).
+  [[nodiscard]] std::optional<Bytes32> secret_with(const Bytes32& public_key) const;
+
+ private:
+  std::shared_ptr<void> ready_;  // only ever read: each secret works on a copy
+};
 
 // ChaCha20-Poly1305 with nonce 4 zero bytes || counter (LE64). `out` is the plaintext's size + 16.
 void seal(const Bytes32& key, std::uint64_t counter, Bytes plaintext, Bytes aad,

@@ -40,9 +40,9 @@ struct Start {
 
 // Both sides begin from the construction and the responder's static key.
 Start start(const Key& responder) {
-  Start state{};
-  state.chain_key = blake2s({bytes_of(kConstruction)});
-  state.hash = blake2s({state.chain_key, bytes_of(kIdentifier)});
+  static const auto kChainKey = blake2s({bytes_of(kConstruction)});
+  static const auto kHash = blake2s({kChainKey, bytes_of(kIdentifier)});
+  Start state{kChainKey, kHash};
   mix_hash(state.hash, responder.bytes());
   return state;
 }
@@ -88,7 +88,7 @@ std::optional<Caller> identify(const Identity& identity, Bytes initiation) {
   caller.ephemeral = slice32(initiation, kInitEphemeral);
   mix_hash(state.hash, caller.ephemeral);
   mix_key(state.chain_key, caller.ephemeral);
-  auto shared = dh(identity.private_key.bytes(), caller.ephemeral);
+  auto shared = identity.dh.secret_with(caller.ephemeral);
   if (!shared) return std::nullopt;
   auto key = mix_key_out(state.chain_key, *shared);
   wipe(*shared);
@@ -106,7 +106,7 @@ std::optional<Caller> identify(const Identity& identity, Bytes initiation) {
 
 Handshake::Handshake(const Identity& identity, const Key& peer, const Key& preshared)
     : identity_(identity), peer_(peer), preshared_(preshared.bytes()) {
-  static_static_ = dh(identity_.private_key.bytes(), peer_.bytes());
+  static_static_ = identity_.dh.secret_with(peer_.bytes());
 }
 
 Handshake::~Handshake() {
@@ -119,7 +119,7 @@ void Handshake::set_identity(const Identity& identity) {
   clear();
   identity_ = identity;
   if (static_static_) wipe(*static_static_);
-  static_static_ = dh(identity_.private_key.bytes(), peer_.bytes());
+  static_static_ = identity_.dh.secret_with(peer_.bytes());
 }
 
 void Handshake::clear() {
@@ -127,7 +127,7 @@ void Handshake::clear() {
   response_consumed_ = false;
   wipe(hash_);
   wipe(chain_key_);
-  wipe(ephemeral_private_);
+  ephemeral_.reset();
   wipe(remote_ephemeral_);
   local_index_ = 0;
   remote_index_ = 0;
@@ -147,7 +147,8 @@ std::optional<Initiation> Handshake::create_initiation(std::uint32_t local_index
   mix_hash(state.hash, ephemeral_public.bytes());
   mix_key(state.chain_key, ephemeral_public.bytes());
 
-  auto shared = dh(ephemeral.bytes(), peer_.bytes());
+  const DhKey ours(ephemeral.bytes(), ephemeral_public.bytes());
+  auto shared = ours.secret_with(peer_.bytes());
   if (!shared) return std::nullopt;
   auto key = mix_key_out(state.chain_key, *shared);
   wipe(*shared);
@@ -163,7 +164,7 @@ std::optional<Initiation> Handshake::create_initiation(std::uint32_t local_index
 
   hash_ = state.hash;
   chain_key_ = state.chain_key;
-  ephemeral_private_ = ephemeral.bytes();
+  ephemeral_ = ours;
   local_index_ = local_index;
   state_ = HandshakeState::kCreatedInitiation;
   return message;
@@ -195,8 +196,9 @@ std::optional<Response> Handshake::create_response(std::uint32_t local_index, Ra
   if (state_ != HandshakeState::kConsumedInitiation) return std::nullopt;
   const auto ephemeral = Key::generate_private(random);
   const auto ephemeral_public = ephemeral.public_key();
-  auto ee = dh(ephemeral.bytes(), remote_ephemeral_);
-  auto es = dh(ephemeral.bytes(), peer_.bytes());
+  const DhKey ours(ephemeral.bytes(), ephemeral_public.bytes());
+  auto ee = ours.secret_with(remote_ephemeral_);
+  auto es = ours.secret_with(peer_.bytes());
   if (!ee || !es) return std::nullopt;
   Response message{};
   message[0] = static_cast<std::uint8_t>(MessageType::kResponse);
@@ -233,8 +235,8 @@ bool Handshake::consume_response(Bytes response) {
   auto chain_key = chain_key_;
   mix_hash(hash, ephemeral);
   mix_key(chain_key, ephemeral);
-  auto ee = dh(ephemeral_private_, ephemeral);
-  auto se = dh(identity_.private_key.bytes(), ephemeral);
+  auto ee = ephemeral_->secret_with(ephemeral);
+  auto se = identity_.dh.secret_with(ephemeral);
   if (!ee || !se) return false;
   mix_key(chain_key, *ee);
   mix_key(chain_key, *se);

@@ -49,8 +49,12 @@ struct TransportKeys {
 };
 
 struct Identity {
+  Identity() : Identity(Key(), Key()) {}  // none: a zero key
+  Identity(const Key& private_, const Key& public_)
+      : private_key(private_), public_key(public_), dh(private_.bytes(), public_.bytes()) {}
   Key private_key;
   Key public_key;
+  DhKey dh;
 };
 
 enum class HandshakeState : std::uint8_t {
@@ -107,7 +111,7 @@ class Handshake {
   bool response_consumed_ = false;
   Bytes32 hash_{};
   Bytes32 chain_key_{};
-  Bytes32 ephemeral_private_{};
+  std::optional<DhKey> ephemeral_;
   Bytes32 remote_ephemeral_{};
   std::uint32_t local_index_ = 0;
   std::uint32_t remote_index_ = 0;

@@ -41,6 +41,7 @@ void ReceiveWork::add(DeviceState& state, const Received& received,
 }
 
 void ReceiveWork::grant(DeviceState& state) {
+  if (runs_.empty()) return;  // nothing but handshakes: no waiting for the mutex they are under
   state.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output&) {
     for (auto& run : runs_) {
       run.keypair = core.grant_open(run.index, now);
@@ -74,6 +75,7 @@ void ReceiveWork::open(Aead& aead) {
 }
 
 void ReceiveWork::commit(DeviceState& state, Joiner& joiner) {
+  if (opened_.empty()) return runs_.clear();
   state.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
     for (const auto& run : runs_) {
       if (run.count == 0) continue;

@@ -19,10 +19,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Bytes bytes_of(std::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
 std::string hex(Bytes bytes) {
   std::string out;
   for (const auto b : bytes) {
@@ -30,57 +26,6 @@ std::string hex(Bytes bytes) {
     out += "0123456789abcdef"[b & 15U];
   }
   return out;
-}
-
-// Values below: RFC 7693 appendix B, and Python's hashlib and hmac.
-TEST(Crypto, Blake2sMatchesItsVectors) {
-  EXPECT_EQ(hex(blake2s({bytes_of("abc")})),
-            "508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982");
-  EXPECT_EQ(hex(blake2s({bytes_of("a"), bytes_of("bc")})), hex(blake2s({bytes_of("abc")})));
-}
-
-// Vectors made with Python's hmac and hashlib.blake2s: key 00..1f, input "input key material".
-TEST(Crypto, Item11_KeyDerivationMatchesItsVectors) {
-  Bytes32 key{};
-  for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
-  const std::string text = "input key material";
-  const Bytes input(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
-  const Bytes32 one = {0x93, 0xe2, 0xa6, 0x58, 0x83, 0xe3, 0x4a, 0xc9, 0x54, 0x85, 0xf5,
-                       0xd0, 0xaa, 0x4b, 0x09, 0x16, 0x3a, 0x4e, 0x94, 0x4d, 0xab, 0x8c,
-                       0xf9, 0x40, 0x6d, 0x3a, 0x13, 0x8e, 0x36, 0x28, 0x51, 0xc6};
-  const Bytes32 two = {0xdd, 0x6f, 0xae, 0x42, 0xaf, 0xdb, 0x2a, 0x41, 0x17, 0x0f, 0x44,
-                       0xdc, 0x5b, 0x88, 0x5e, 0xc4, 0xcf, 0xd1, 0x7c, 0x8d, 0xd3, 0x24,
-                       0xd3, 0x8b, 0x39, 0x0c, 0x54, 0x86, 0x30, 0xdd, 0x0a, 0x83};
-  const Bytes32 three = {0x41, 0x25, 0xe0, 0xad, 0xfa, 0x9b, 0x7e, 0x73, 0x66, 0x15, 0xe9,
-                         0x9d, 0xde, 0x6f, 0x3f, 0x0b, 0x64, 0xb9, 0x49, 0xd8, 0xb4, 0x80,
-                         0xe8, 0x2c, 0xab, 0x2e, 0x68, 0x5d, 0xc2, 0x86, 0xe4, 0x5d};
-  EXPECT_EQ((kdf<1>(key, input)), (std::array<Bytes32, 1>{one}));
-  EXPECT_EQ((kdf<2>(key, input)), (std::array<Bytes32, 2>{one, two}));
-  EXPECT_EQ((kdf<3>(key, input)), (std::array<Bytes32, 3>{one, two, three}));
-}
-
-TEST(Crypto, Item8_InitialChainKeyAndHash) {
-  const auto ck = blake2s({bytes_of("Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s")});
-  EXPECT_EQ(hex(ck), "60e26daef327efc02ec335e2a025d2d016eb4206f87277f52d38d1988b78cd36");
-  EXPECT_EQ(hex(blake2s({ck, bytes_of("WireGuard v1 zx2c4 Jason@zx2c4.com")})),
-            "2211b361081ac566691243db458ad5322d9c6c662293e8b70ee19c65ba079ef3");
-}
-
-TEST(Crypto, OpenRefusesEveryFlippedBitAndLeavesNothing) {
-  Bytes32 key{};
-  key.fill(7);
-  std::array<std::uint8_t, 40> sealed{};
-  seal(key, 5, bytes_of("twenty-four bytes of it!"), bytes_of("aad"), sealed);
-  std::array<std::uint8_t, 24> out{};
-  ASSERT_TRUE(open(key, 5, sealed, bytes_of("aad"), out));
-  EXPECT_FALSE(open(key, 6, sealed, bytes_of("aad"), out));
-  for (std::size_t bit = 0; bit < sealed.size() * 8; ++bit) {
-    auto broken = sealed;
-    broken[bit / 8] = static_cast<std::uint8_t>(broken[bit / 8] ^ (1U << (bit % 8)));
-    out.fill(1);
-    ASSERT_FALSE(open(key, 5, broken, bytes_of("aad"), out));
-    EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](auto b) { return b == 0; }));
-  }
 }
 
 struct Pair {
