@@ -126,7 +126,9 @@ Controller::Keys Controller::take_changes() {
   for (const auto& key : imports_.take_changes()) {
     writer_.look(api::Kind::kServiceImport, key);
   }
-  for (const auto& key : remote_.take_changes()) view_.remote(key, remote_.find(key));
+  const auto remote = remote_.take_changes();
+  meeting_.add(remote.size(), loop_.now());
+  for (const auto& key : remote) view_.remote(key, remote_.find(key));
   view_.set_away(disconnected(peers_.items()));
   for (const auto& change : book_.settle(cluster_, cidrs_)) {
     view_.local(change.service, change.record);
@@ -156,7 +158,21 @@ void Controller::look() {
     return writer_.stop();
   }
   tell_dropped();
+  give_way();
   write(std::move(changed));
+}
+
+void Controller::give_way() {
+  const auto now = loop_.now();
+  const bool meeting = meeting_.pours(now);
+  if (!meeting) {
+    meets_since_.reset();
+  } else if (!meets_since_) {
+    meets_since_ = now;
+  }
+  writer_.give_way(meeting && now - *meets_since_ < kMostPatience);
+  meeting_timer_.reset();
+  if (meeting) meeting_timer_ = loop_.after(kMeetingWindow, [this] { debounce_.poke(); });
 }
 
 // Once for each outage: the ServiceImports that are left say it, too, those that went cannot.

@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "api/mcs/export_book.h"
 #include "api/store/bad_objects.h"
 #include "api/store/condition_events.h"
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
+#include "base/pour.h"
 #include "discovery/dns/table.h"
 #include "discovery/mcs/view.h"
 #include "discovery/mcs/writer.h"
@@ -43,6 +45,12 @@ class Controller {
  private:
   // A burst of events (a list, a rollout) is looked at once.
   static constexpr Duration kQuiet = std::chrono::milliseconds(5);
+  // While two clusters meet, thousands of RemoteExports come. Names are made of them alone: they
+  // have the API server first, the ServiceImports follow. 50 in half a second are such a meeting;
+  // one that does not end is given way for so long.
+  static constexpr std::size_t kMeeting = 50;
+  static constexpr Duration kMeetingWindow = std::chrono::milliseconds(500);
+  static constexpr Duration kMostPatience = std::chrono::seconds(60);
 
   using Keys = std::set<api::ObjectKey>;
 
@@ -52,6 +60,7 @@ class Controller {
   // What changed in the caches since the last look, told to book and view; returns the services
   // whose objects are to be looked at whatever their records say.
   Keys take_changes();
+  void give_way();
   void publish(const Keys& changed);
   void write(Keys changed);
   void tell_dropped();
@@ -87,6 +96,9 @@ class Controller {
   api::ConditionEvents<api::ServiceImport> import_events_;
   api::BadObjects bad_exports_;
   Handle drop_timer_;
+  Pour meeting_{kMeeting, kMeetingWindow};
+  std::optional<TimePoint> meets_since_;
+  Handle meeting_timer_;
   api::LeaseElector lease_;  // last: it calls back into all of the above
 };
 

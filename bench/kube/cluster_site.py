@@ -51,9 +51,26 @@ class Site:
         """As fill.py has it, after the folder of the admin's certificate."""
         self.machine.run(sys.executable, ROOT / "bench/kube/fill.py", self.folder / "pki", *shape, timeout=900)
 
+    def token(self):
+        """A kubeconfig with a ServiceAccount's token, as daemons in pods have one: it costs an API server less
+        than a client certificate, which it verifies for every request."""
+        for body in ({"apiVersion": "v1", "kind": "ServiceAccount",
+                      "metadata": {"name": "daemons", "namespace": "causeway-system"}},
+                     {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+                      "metadata": {"name": "daemons"},
+                      "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                                  "name": "cluster-admin"},
+                      "subjects": [{"kind": "ServiceAccount", "name": "daemons",
+                                    "namespace": "causeway-system"}]}):
+            self.plane.apply(json.dumps(body))
+        token = self.plane.kubectl("create", "token", "daemons", "-n", "causeway-system",
+                                   "--duration=24h").stdout.strip()
+        return self.plane.pki.kubeconfig("daemons", f'{{token: "{token}"}}')
+
     def start_daemons(self):
+        access = self.token()
         for program, port in STATUS.items():
-            config = {"store": f"kube:{self.plane.admin}", "status": f"127.0.0.1:{port}"}
+            config = {"store": f"kube:{access}", "status": f"127.0.0.1:{port}"}
             if program == "causeway-discovery":
                 config |= {"listen": ["127.0.0.1:53"], "identity": "bench"}
             else:

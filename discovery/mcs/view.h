@@ -68,10 +68,10 @@ class ViewBook {
   Duration stale_drop_;
   std::string cluster_;
   Away away_;
-  std::set<std::string> gone_;                           // away for longer than stale_drop_
-  std::map<api::ObjectKey, Sources> sources_;            // by service
-  std::map<api::ObjectKey, api::ObjectKey> where_;       // RemoteExport -> service
-  std::map<std::string, std::size_t> records_;           // how many RemoteExports of a cluster
+  std::set<std::string> gone_;                      // away for longer than stale_drop_
+  std::map<api::ObjectKey, Sources> sources_;       // by service
+  std::map<api::ObjectKey, api::ObjectKey> where_;  // RemoteExport -> service
+  std::map<std::string, std::size_t> records_;      // how many RemoteExports of a cluster
   std::set<api::ObjectKey> dirty_;
   View view_;
 };

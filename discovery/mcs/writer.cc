@@ -89,6 +89,7 @@ void ObjectWriter::stop() {
   parts_.clear();
   todo_.clear();
   again_.clear();
+  later_.clear();
   failed_.clear();
   in_flight_.clear();
   lagging_.clear();
@@ -200,8 +201,17 @@ void ObjectWriter::pump() {
       continue;
     }
     auto step = step_of(id);
-    if (step.what != Step::What::kNone) start(id, std::move(step));
+    if (gives_way_ && step.what == Step::What::kCreate) {
+      later_.insert(id);
+    } else if (step.what != Step::What::kNone) {
+      start(id, std::move(step));
+    }
   }
+}
+
+void ObjectWriter::give_way(bool others) {
+  gives_way_ = others;
+  if (!others) todo_.merge(std::exchange(later_, {}));
 }
 
 void ObjectWriter::start(const Id& id, Step step) {

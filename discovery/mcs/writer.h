@@ -38,6 +38,8 @@ class ObjectWriter {
   // After everything was wanted for the first time: what else of ours is in the caches goes.
   void adopt();
   void pump();  // after the calls above
+  // Whether something else is more urgent for the API server: then creations wait.
+  void give_way(bool others);
   void stop();  // another one writes now
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
@@ -70,6 +72,8 @@ class ObjectWriter {
   std::map<api::ObjectKey, std::set<Id>> parts_;  // what of the above belongs to a service
   std::set<Id> todo_;
   std::set<Id> again_;  // to be looked at when their write or lag is over
+  bool gives_way_ = false;
+  std::set<Id> later_;  // creations that give way
   struct Failure {
     Duration pause = kFirstRetry;  // the next
     TimePoint due;                 // of the retry that it waits for

@@ -36,8 +36,7 @@ struct Importer::State {
   void lead(bool leads) {
     log_info(leads ? "imports are ours" : "imports are another gateway's",
              {{"lease", lease().key.to_string()}});
-    writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence,
-                                                    events)
+    writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence, events)
                    : nullptr;
   }
 

@@ -25,7 +25,7 @@ struct ImporterConfig {
   std::string identity;                // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
   // So long a start may take until a cluster that was connected before counts as lost.
   Duration settle = std::chrono::seconds(10);
-  Duration resync = std::chrono::seconds(60);       // a full pass even without events
+  Duration resync = std::chrono::seconds(60);  // a full pass even without events
 };
 
 class Importer {

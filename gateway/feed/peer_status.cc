@@ -18,8 +18,7 @@ api::Condition condition(std::string type, bool holds, std::string reason, std::
 
 // The status after now; `first`: of the ClusterPeers with this cluster id, the one that counts.
 api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const AcceptedCluster& accepted,
-                                     std::optional<bool> seen, bool first,
-                                     WallTime now) {
+                                     std::optional<bool> seen, bool first, WallTime now) {
   auto status = peer.status;
   const auto set = [&](api::Condition next) {
     next.observed_generation = peer.meta.generation;

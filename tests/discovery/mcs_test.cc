@@ -367,6 +367,72 @@ TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
+// Two clusters meet: the API server is left to the records, from which the names are made.
+TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
+  const auto writes = [this] {
+    const auto log = store.take_log();
+    std::size_t count = 0;
+    for (auto at = log.find("write ServiceImport"); at != std::string::npos;
+         at = log.find("write ServiceImport", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  put_remote();
+  run();
+  const auto put_more = [this](int from, int to) {
+    for (int n = from; n < to; ++n) {
+      auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+      remote.meta = {};
+      remote.meta.key = {"db", "s" + std::to_string(n) + ".west"};
+      remote.spec.service = {"db", "s" + std::to_string(n)};
+      store.put(remote);
+    }
+  };
+  (void)writes();
+  put_more(0, 40);
+  loop.advance(std::chrono::milliseconds(7));
+  EXPECT_EQ(controller->view().services.size(), 41U);
+  EXPECT_GE(writes(), ObjectWriter::kInFlight);
+  run();
+  (void)writes();
+  put_more(40, 140);
+  loop.advance(std::chrono::milliseconds(7));
+  EXPECT_EQ(controller->view().services.size(), 141U);
+  EXPECT_EQ(writes(), 0U);
+  // What is there already is kept right meanwhile.
+  store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
+  loop.advance(std::chrono::milliseconds(100));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "s139"}));
+  run();
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "s139"}));
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "s40"}));
+}
+
+// A pour without an end does not keep ServiceImports away for ever.
+TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
+  put_remote();
+  run();
+  bool came = false;
+  for (int round = 0; round < 700 && !came; ++round) {
+    for (int n = 0; n < 10; ++n) {
+      auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+      remote.meta = {};
+      remote.meta.key = {"db", "s" + std::to_string(n) + ".west"};
+      remote.spec.service = {"db", "s" + std::to_string(n)};
+      remote.spec.labels["round"] = std::to_string(round);
+      store.put(remote);
+    }
+    loop.advance(std::chrono::milliseconds(100));
+    came = store.has(api::Kind::kServiceImport, {"db", "s9"}) && round > 10;
+    if (round == 300) {
+      EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "s9"}));
+    }
+  }
+  EXPECT_TRUE(came);
+}
+
 TEST_F(ControllerTest, TheTableOutlivesTheStore) {
   put_remote();
   run();

@@ -1,0 +1,37 @@
+// Whether something pours in: at least `limit` a window now or in the window before. Pure.
+#pragma once
+
+#include <cstddef>
+
+#include "base/loop.h"
+
+namespace cw {
+
+class Pour {
+ public:
+  Pour(std::size_t limit, Duration window) : limit_(limit), window_(window) {}
+
+  void add(std::size_t count, TimePoint now) {
+    turn(now);
+    count_ += count;
+  }
+  [[nodiscard]] bool pours(TimePoint now) {
+    turn(now);
+    return count_ >= limit_ || before_ >= limit_;
+  }
+
+ private:
+  void turn(TimePoint now) {
+    if (now - began_ < window_) return;
+    before_ = now - began_ < 2 * window_ ? count_ : 0;
+    count_ = 0;
+    began_ = now;
+  }
+  std::size_t limit_;
+  Duration window_;
+  TimePoint began_{};
+  std::size_t count_ = 0;
+  std::size_t before_ = 0;
+};
+
+}  // namespace cw
