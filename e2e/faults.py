@@ -193,7 +193,7 @@ FAULTS = [
     Fault("gateway does not forward (sysctl)", no_forwarding, forwarding),
     Fault("gateway does not forward (foreign drop)", *on_gateway(FOREIGN)),
     Fault("stores gone, then gateway node gone", crash_without_stores, stores_back),
-    Fault("30 % loss on the gateway's WAN link", *on_gateway(LOSSY), settle=3),
+    Fault("30 % loss on the gateway's WAN link", *on_gateway(LOSSY), settle=10),
     Fault("both gateways restarted at once", restart_both, nothing, settle=4),
     Fault("clock 5 h ahead", jump(5), nothing, settle=8, prepare=prepare_clock,
           restore=lambda site: with_clock(site, None)),

@@ -283,7 +283,8 @@ void Daemon::answer(tunnel::Probe& reply) const {
   if (core_ == nullptr) return;
   const auto clusters = reached();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
-    reply.clusters.push_back({cluster, clusters.count(cluster) != 0});
+    reply.clusters.push_back(
+        {cluster, clusters.count(cluster) != 0, core_->tunnels.degraded().count(cluster) != 0});
   }
 }
 

@@ -62,6 +62,8 @@ class Tunnels {
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
   [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
+  // Clusters that are reached over links that lose much only.
+  [[nodiscard]] const std::set<std::string>& degraded() const { return degraded_; }
   // Handshakes come and no data does (gateway/peers/stuck.h).
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
   // When a hold-down ends: call set_views() then.
@@ -69,7 +71,7 @@ class Tunnels {
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
-  void judge();  // working_, of clusters_ and views_
+  void judge();  // working_ and degraded_, of clusters_ and views_
   void adopt();
   [[nodiscard]] Standings standings();
   void move();
@@ -92,6 +94,7 @@ class Tunnels {
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;
   std::set<GatewayId> working_;
+  std::set<std::string> degraded_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
   std::map<GatewayId, Endpoint> endpoints_;

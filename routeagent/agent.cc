@@ -282,7 +282,12 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       input.answers = view->second.answering;
       input.draining = view->second.draining;
       for (const auto& cluster : view->second.clusters) {
-        if (cluster.reachable) input.reaches.insert(cluster.id);
+        if (!cluster.reachable) continue;
+        input.reaches.insert(cluster.id);
+        // On the gateway's way to it, or on ours to the gateway.
+        if (cluster.degraded || view->second.state == tunnel::LinkState::kDegraded) {
+          input.loses.insert(cluster.id);
+        }
       }
       if (view->second.state == tunnel::LinkState::kConnecting) {
         input.trouble = "has not answered yet";

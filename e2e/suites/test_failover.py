@@ -224,6 +224,29 @@ def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
     wait_until(lambda: east.carrier_to(west) == lost, 20, "it carries again")
 
 
+def test_a_gateway_whose_link_loses_much_is_left(east, west, tell):
+    """Nothing is down: 30 % of what its WAN link carries is lost, each way."""
+    lost = east.carrier_to(west)
+    node = east.cluster.gateway_nodes[lost].machine
+    drop = "udp dport 4500 numgen random mod 100 < 30 drop"
+    session = Session(east.pod.machine, west.pod.ip, 60)
+    node.sh("nft -f - <<'EOF'\ntable inet fault {\n"
+            f"chain in {{ type filter hook input priority -500; {drop}; }}\n"
+            f"chain out {{ type filter hook output priority -500; {drop}; }}\n}}\nEOF")
+    began = time.monotonic()
+    try:
+        wait_until(lambda: east.carrier_to(west) not in (None, lost), 30, "the other gateway carries")
+        tell(f"30 % loss: the traffic left the link after {time.monotonic() - began:.1f} s")
+        # 100 datagrams without a loss: the way there and the way back have left it.
+        wait_until(lambda: ", 0% packet loss" in east.pod.machine.run(
+            "ping", "-q", "-c", "100", "-i", "0.01", "-W", "1", west.pod.ip, check=False, timeout=30).stdout, 20,
+            "nothing is lost any more", every=0.2)
+    finally:
+        node.sh("nft delete table inet fault")
+        session.finish()
+    wait_until(lambda: all_tunnels_up(east) and all_tunnels_up(west), 60, "the links are trusted again")
+
+
 def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
     """The WAN drops what is larger than a size and says nothing: only small transfers would work."""
     for site in (east, west):  # else the rule sees bundles of datagrams, which pass no wire

@@ -19,6 +19,9 @@ std::string objection(const GatewayInput& gateway, const std::string& remote, bo
   }
   if (blocked) return fmt::format("gateway {} does not forward to {}", gateway.ordinal, remote);
   if (gateway.draining) return fmt::format("gateway {} is draining", gateway.ordinal);
+  if (gateway.loses.count(remote) != 0) {
+    return fmt::format("gateway {} loses much on the way to {}", gateway.ordinal, remote);
+  }
   if (held) return fmt::format("gateway {} came back and is in hold-down", gateway.ordinal);
   return {};
 }
@@ -51,7 +54,7 @@ void Chooser::judge(const ChooseInput& input, TimePoint now) {
         const auto before = standings_.find(key);
         Standing standing = before == standings_.end() ? Standing{} : before->second;
         const bool good = gateway.usable && !gateway.draining &&
-                          gateway.reaches.count(remote) != 0 &&
+                          gateway.reaches.count(remote) != 0 && gateway.loses.count(remote) == 0 &&
                           !does_not_forward(input.gateways, gateway, choice);
         if (good && !standing.good) {
           standing.held = standing.ever_good;
@@ -89,8 +92,9 @@ Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Pre
   const auto order = api::home_order(input.cluster, prefix, views);
 
   std::optional<std::uint32_t> best;
-  // 0 good, 1 in hold-down, 2 draining, 3 answers, 4 does not forward, 5 does not work
-  int best_rank = 5;
+  // 0 good, 1 in hold-down, 2 loses much, 3 draining, 4 answers, 5 does not forward, 6 does not
+  // work
+  int best_rank = 6;
   std::vector<std::string> objections;
   std::vector<std::string> ahead;  // objections to those before the best
   for (const auto ordinal : order) {
@@ -102,11 +106,12 @@ Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Pre
     const auto against = objection(*gateway, remote, blocked, held);
     const bool reaches = gateway->reaches.count(remote) != 0;
     const bool works = gateway->usable && reaches;
-    int rank = 5;
+    const bool loses = gateway->loses.count(remote) != 0;
+    int rank = 6;
     if (works) {
-      rank = blocked ? 4 : gateway->draining ? 2 : held ? 1 : 0;
+      rank = blocked ? 5 : gateway->draining ? 3 : loses ? 2 : held ? 1 : 0;
     } else if (gateway->answers && reaches) {
-      rank = 3;
+      rank = 4;
     }
     if (rank < best_rank) {
       best_rank = rank;

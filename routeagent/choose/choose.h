@@ -33,6 +33,7 @@ struct GatewayInput {
   std::string trouble = "is down";    // why it is not usable, after "gateway N "
   bool draining = false;              // by its own word
   std::set<std::string> reaches;      // remote clusters it says it reaches
+  std::set<std::string> loses = {};   // of these, those on the way to which much is lost
   std::vector<Prefix> own_prefixes;   // its own node's pod prefixes
   std::set<ChoiceKey> forwards = {};  // answers came through it (tunnel/probe/path_detector.h)
   std::set<ChoiceKey> silent = {};    // none came through it; means something if they do elsewhere
@@ -62,7 +63,8 @@ class Chooser {
   explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}
 
   // The choices for `input`, one for each remote cluster and family. Order of preference: good
-  // gateways in home order; then good ones in hold-down; then draining ones; then those that answer
+  // gateways in home order; then good ones in hold-down; then those whose links lose much; then
+  // draining ones; then those that answer
   // but fell too lately to be trusted; then those through which nothing comes while it does through
   // another; then whoever carried it last, if it is merely silent (a gateway that answers "I do not
   // reach it" confirms the loss).
@@ -72,8 +74,8 @@ class Chooser {
   [[nodiscard]] std::optional<TimePoint> next_end(TimePoint now) const;
 
  private:
-  // One gateway's standing towards one remote cluster and family. Good: usable, reaching it,
-  // forwarding to it, not draining.
+  // One gateway's standing towards one remote cluster and family. Good: usable, reaching it without
+  // losing much, forwarding to it, not draining.
   struct Standing {
     bool good = false;
     bool ever_good = false;

@@ -283,6 +283,32 @@ TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
   EXPECT_FALSE(reply.draining);
 }
 
+TEST_F(GatewayStory, TellsItsNodesWhereItLosesMuch) {
+  put_west();
+  start();
+  const auto lose = [this](std::uint32_t ordinal) {
+    see(ordinal, true);
+    const auto name = target_name({"west", ordinal});
+    tunnel_sight_->views[name].state = tunnel::LinkState::kDegraded;
+    tunnel_sight_->hooks.on_change(name);
+  };
+  const auto told = [this] {
+    tunnel::Probe reply;
+    tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+    return reply.clusters.at(0);
+  };
+  lose(0);
+  EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, true})) << "its only way there";
+  see(1, true);
+  EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, false}))
+      << "it is the other end that loses";
+  lose(1);
+  EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, true}));
+  see(0, false);
+  see(1, false);
+  EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", false, false}));
+}
+
 TEST_F(GatewayStory, AnswersItsNodesOnlyOnceEveryTunnelHadItsFirstVerdict) {
   put_west();
   kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});

@@ -234,6 +234,23 @@ TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
       << message;
 }
 
+TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
+  start();
+  all_up();
+  const auto name = "gateway-" + std::to_string(order()[0]);
+  sight_->views[name].clusters = {{"west", true, true}};
+  sight_->hooks.on_change(name);
+  loop_.advance(seconds(2));
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  EXPECT_EQ(status().chosen[0].reason,
+            "gateway " + std::to_string(order()[0]) + " loses much on the way to west");
+  sees(order()[1], tunnel::LinkState::kDegraded, {"west"});
+  loop_.advance(seconds(2));
+  EXPECT_EQ(carrier(), gateway_address(order()[0])) << "all lose much: the home";
+  all_up();
+  EXPECT_EQ(carrier(), gateway_address(order()[0]));
+}
+
 TEST_F(AgentStory, SwitchesWithTheStoreAway) {
   start();
   all_up();

@@ -114,6 +114,36 @@ TEST_F(ChooserStory, ADrainingGatewayIsTakenWhenNothingElseIsUsable) {
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "in home order among the draining";
 }
 
+TEST_F(ChooserStory, AGatewayThatLosesMuchIsAvoidedAndHasAHoldDown) {
+  choose();
+  nth(0).loses = {"west"};
+  const auto& choice = choose(seconds(1));
+  EXPECT_EQ(choice.ordinal, order_[1]);
+  EXPECT_EQ(choice.reason,
+            "gateway " + std::to_string(order_[0]) + " loses much on the way to west");
+  nth(0).loses.clear();
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]) << "in hold-down";
+  EXPECT_EQ(choose(minutes(2)).ordinal, order_[0]);
+}
+
+TEST_F(ChooserStory, LosingMuchIsBetterThanDrainingOrSilence) {
+  choose();
+  nth(0).loses = {"west"};
+  nth(1).draining = true;
+  nth(2).usable = false;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
+  nth(0).draining = true;
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "both go: in home order";
+}
+
+TEST_F(ChooserStory, WhereAllLoseMuchNothingMoves) {
+  choose();
+  for (auto& gateway : input_.gateways) gateway.loses = {"west"};
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
+  nth(2).loses.clear();
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
+}
+
 TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
   const ChoiceKey west{"west", Family::kV4};
   choose();

@@ -23,7 +23,7 @@ Probe sample() {
   probe.sent_ns = 10;
   probe.sender = 3;
   probe.draining = true;
-  probe.clusters = {{"east", true}, {"west-2", false}};
+  probe.clusters = {{"east", true}, {"north", true, true}, {"west-2", false}};
   probe.claims = {{{"west", *Prefix::parse("10.1.2.0/24")}, {1, 1ULL << 40U}, true},
                   {{"", *Prefix::parse("fd00:1::/64")}, {0, 3}, false}};
   return probe;
@@ -99,7 +99,9 @@ struct Link {
   std::mt19937_64 dice;
   std::vector<std::pair<TimePoint, std::uint64_t>> replies;
   unsigned falls = 0;
+  unsigned degraded = 0;  // how often it became so
   bool was_usable = false;
+  bool was_degraded = false;
   std::optional<TimePoint> fell_at;
 
   void run(Duration span) {
@@ -121,6 +123,9 @@ struct Link {
         fell_at = now;
       }
       was_usable = usable;
+      const bool is_degraded = detector.state(now) == LinkState::kDegraded;
+      if (!was_degraded && is_degraded) ++degraded;
+      was_degraded = is_degraded;
     }
   }
 };
@@ -209,12 +214,42 @@ TEST(Gathering, PausesOnlyWhileThousandsASecondCome) {
 
 TEST(Detector, FivePercentLossEachWayForTenMinutesIsNoFall) {
   unsigned falls = 0;
+  unsigned degraded = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     Link link(1 - 0.95 * 0.95, seed);
     link.run(minutes(10));
     falls += link.falls;
+    degraded += link.degraded;
   }
   EXPECT_EQ(falls, 0U);
+  EXPECT_EQ(degraded, 0U) << "traffic moves away from a degraded link";
+}
+
+TEST(Detector, DegradedBeginsAndEndsOnce) {
+  Link link(0);
+  link.run(seconds(20));
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kUp);
+  link.loss = 1 - 0.7 * 0.7;
+  const auto began = link.now;
+  while (link.detector.state(link.now) != LinkState::kDegraded && link.now - began < seconds(20))
+    link.run(milliseconds(10));
+  EXPECT_LT(link.now - began, seconds(6));
+  link.run(minutes(1));
+  EXPECT_LE(link.degraded, 1U + link.falls);
+  link.loss = 0.01;
+  link.run(seconds(20));
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kUp);
+}
+
+TEST(Detector, TheFirstLossesOfALinkDecideNothing) {
+  Link link(0);
+  link.run(milliseconds(150));
+  link.loss = 1;
+  link.run(milliseconds(150));
+  link.loss = 0;
+  link.run(milliseconds(200));
+  EXPECT_EQ(link.detector.state(link.now), LinkState::kUp);
+  EXPECT_EQ(link.degraded, 0U);
 }
 
 TEST(Detector, ThirtyPercentLossIsDegradedNotDown) {

@@ -33,7 +33,9 @@ std::uint64_t Detector::next_sequence(TimePoint now) {
 Duration Detector::pace(TimePoint now) const {
   const bool late =
       up_ && last_reply_ && now - *last_reply_ > config_.interval + config_.interval / 2;
-  return late ? config_.interval / kHurry : config_.interval;
+  if (late) return config_.interval / kHurry;
+  // Much is lost: the window is to tell sooner how much.
+  return up_ && counted(now).missing > kWindow / 8 ? config_.interval / 2 : config_.interval;
 }
 
 bool Detector::fallen(TimePoint now) const {
@@ -82,8 +84,11 @@ LinkState Detector::state(TimePoint now) {
     falls_ /= 2;
     calm_since_ = now;
   }
-  if (up_) return loss(now) > config_.degraded_loss ? LinkState::kDegraded : LinkState::kUp;
-  return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
+  if (!up_) return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
+  // Of a whole window, however much of it there is yet: the first losses of a link decide nothing.
+  const auto limit = (degraded_ ? config_.fine_loss : config_.degraded_loss) * kWindow;
+  degraded_ = counted(now).missing > limit;
+  return degraded_ ? LinkState::kDegraded : LinkState::kUp;
 }
 
 bool Detector::usable(TimePoint now) {
@@ -97,19 +102,23 @@ bool Detector::answering(TimePoint now) {
          in_a_row_ >= config_.recover;
 }
 
-double Detector::loss(TimePoint now) const {
+Detector::Counted Detector::counted(TimePoint now) const {
   // Requests whose reply may still be on its way do not count.
   const auto grace = std::max(config_.interval, rtt_ * 2 + jitter_ * 4);
-  unsigned counted = 0;
-  unsigned missing = 0;
+  Counted counted;
   const auto first = next_ > kWindow ? next_ - kWindow : 0;
   for (auto i = first; i < next_; ++i) {
     const auto& sent = sent_[i % kWindow];
     if (!sent.answered && now - sent.at < grace) continue;
-    ++counted;
-    if (!sent.answered) ++missing;
+    ++counted.asked;
+    if (!sent.answered) ++counted.missing;
   }
-  return counted == 0 ? 0 : static_cast<double>(missing) / counted;
+  return counted;
+}
+
+double Detector::loss(TimePoint now) const {
+  const auto [asked, missing] = counted(now);
+  return asked == 0 ? 0 : static_cast<double>(missing) / asked;
 }
 
 }  // namespace cw::tunnel

@@ -1,7 +1,8 @@
 // Is the other side there? BFD-like (RFC 5880, asynchronous mode in spirit): requests at a fixed
 // interval, faster once replies are late. Down: no reply for `lost` intervals and enough requests
 // in a row unanswered that random loss does not explain it. Up again after `recover` replies in a
-// row, doubled with each recent fall, so a flapping link stays down longer. Windowed loss, smoothed
+// row, doubled with each recent fall, so a flapping link stays down longer. Windowed loss (with
+// hysteresis: degraded), smoothed
 // RTT and jitter (RFC 6298, RFC 3550). Pure: time is an argument.
 #pragma once
 
@@ -24,7 +25,11 @@ struct DetectorConfig {
   Duration interval = std::chrono::milliseconds(100);
   unsigned lost = 3;
   unsigned recover = 3;
-  double degraded_loss = 0.2;  // windowed loss above which an up link counts as degraded
+  // Parts of the window: an up link is degraded once more than `degraded_loss` of it was lost,
+  // until no more than `fine_loss` is. 5 % random loss each way (9.8 % of requests) is far from the
+  // first.
+  double degraded_loss = 0.3;
+  double fine_loss = 0.12;
 };
 
 enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
@@ -41,7 +46,8 @@ class Detector {
   void set_interval(Duration interval) { config_.interval = interval; }
   // The number to put into the request sent now.
   [[nodiscard]] std::uint64_t next_sequence(TimePoint now);
-  // How long to wait before the next request: the interval, or a part of it while replies are late.
+  // How long to wait before the next request: the interval, or a part of it while replies are late
+  // or an eighth of the window was lost.
   [[nodiscard]] Duration pace(TimePoint now) const;
   // A reply to `sequence`; false for duplicates and unknown numbers, which change nothing.
   bool on_reply(std::uint64_t sequence, TimePoint now);
@@ -60,6 +66,11 @@ class Detector {
     TimePoint at{};
     bool answered = false;
   };
+  struct Counted {
+    unsigned asked = 0;
+    unsigned missing = 0;
+  };
+  [[nodiscard]] Counted counted(TimePoint now) const;
   [[nodiscard]] bool fallen(TimePoint now) const;
   [[nodiscard]] unsigned replies_needed() const;
 
@@ -70,6 +81,7 @@ class Detector {
   std::optional<TimePoint> last_reply_;
   bool up_ = false;
   bool ever_up_ = false;
+  bool degraded_ = false;
   unsigned in_a_row_ = 0;  // replies since the last fall or gap
   unsigned falls_ = 0;     // recent; halves for each minute up
   TimePoint calm_since_{};

@@ -165,7 +165,7 @@ std::vector<std::byte> serialize(const Probe& probe, const std::optional<ProbeKe
         out.size() + 2 + cluster.id.size() > kMaxProbe) {
       continue;
     }
-    out.push_back(static_cast<std::byte>(cluster.reachable ? 1 : 0));
+    out.push_back(static_cast<std::byte>((cluster.reachable ? 1 : 0) | (cluster.degraded ? 2 : 0)));
     out.push_back(static_cast<std::byte>(cluster.id.size()));
     for (const char c : cluster.id) out.push_back(static_cast<std::byte>(c));
     ++count;
@@ -219,12 +219,13 @@ Result<Probe> parse_probe(std::span<const std::byte> packet, const std::optional
   for (unsigned i = 0; i < count; ++i) {
     if (rest.size() < 2) return bad("cut off");
     const auto length = std::to_integer<std::size_t>(rest[1]);
-    if (std::to_integer<unsigned>(rest[0]) > 1 || length == 0 || length > kMaxId ||
-        rest.size() < 2 + length) {
+    const auto how = std::to_integer<unsigned>(rest[0]);
+    if (how > 3 || length == 0 || length > kMaxId || rest.size() < 2 + length) {
       return bad("cluster entry");
     }
     ProbeCluster cluster;
-    cluster.reachable = rest[0] == std::byte{1};
+    cluster.reachable = (how & 1U) != 0;
+    cluster.degraded = (how & 2U) != 0;
     for (const auto c : rest.subspan(2, length)) cluster.id += static_cast<char>(c);
     probe.clusters.push_back(std::move(cluster));
     rest = rest.subspan(2 + length);

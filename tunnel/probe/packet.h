@@ -24,6 +24,7 @@ inline constexpr std::size_t kMaxProbe = 1400;  // bytes; requests may be padded
 struct ProbeCluster {
   std::string id;
   bool reachable = false;
+  bool degraded = false;  // over links that lose much only
   friend bool operator==(const ProbeCluster&, const ProbeCluster&) = default;
 };
 

@@ -97,7 +97,7 @@ class UdpProber final : public Prober {
     Endpoint to;
     Detector detector;
     TimePoint next_send{};
-    ProbeView last;  // as last told: only usable, draining and clusters matter
+    ProbeView last;  // as last told: only state, answering, draining and clusters matter
   };
 
   ProbeView view_of(Target& target) const {
@@ -141,16 +141,22 @@ class UdpProber final : public Prober {
                    static_cast<socklen_t>(size));
   }
 
+  // Whether it is another than when it was last told.
+  bool judge(Target& target) {
+    const auto now = loop_.now();
+    const auto state = target.detector.state(now);
+    const bool answering = target.detector.answering(now);
+    if (state == target.last.state && answering == target.last.answering) return false;
+    target.last.state = state;
+    target.last.answering = answering;
+    return true;
+  }
+
   // A change is told after the targets were walked: the callback may call set_targets().
   void tell_changes() {
     std::vector<std::string> changed;
     for (auto& [name, target] : targets_) {
-      const bool usable = target.detector.usable(loop_.now());
-      const bool answering = target.detector.answering(loop_.now());
-      if (usable == target.last.usable && answering == target.last.answering) continue;
-      target.last.usable = usable;
-      target.last.answering = answering;
-      changed.push_back(name);
+      if (judge(target)) changed.push_back(name);
     }
     for (const auto& name : changed) changed_now(name);
   }
@@ -215,14 +221,11 @@ class UdpProber final : public Prober {
         hooks_.on_reply(name, reply);
         if (targets_.count(name) == 0) return;
       }
-      const bool usable = target.detector.usable(loop_.now());
-      const bool answering = target.detector.answering(loop_.now());
-      const bool news = usable != target.last.usable || answering != target.last.answering ||
-                        reply.draining != target.last.draining ||
-                        reply.clusters != target.last.clusters;
-      if (!news) return;
-      target.last.usable = usable;
-      target.last.answering = answering;
+      const bool judged = judge(target);
+      if (!judged && reply.draining == target.last.draining &&
+          reply.clusters == target.last.clusters) {
+        return;
+      }
       target.last.draining = reply.draining;
       target.last.clusters = reply.clusters;
       changed_now(name);

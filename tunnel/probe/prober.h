@@ -42,7 +42,7 @@ struct ProbeView {
 struct ProberHooks {
   // What to say of ourselves in a reply: fills draining, clusters and claims.
   std::function<void(const Probe& request, const IpAddress& from, Probe& reply)> answer;
-  // A target's usable, answering, draining or clusters changed.
+  // A target's state, answering, draining or clusters changed.
   std::function<void(const std::string& target)> on_change;
   // Fills the claims of a request.
   std::function<void(const std::string& target, Probe& request)> ask;
