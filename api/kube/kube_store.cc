@@ -161,14 +161,18 @@ Handle KubeStore::get(Kind kind, const ObjectKey& key, WriteDone done) {
   return write(std::move(request), kind, described("get", kind, key), std::move(done));
 }
 
+// Nobody reads the server's warnings about fields that its schema does not know, and looking for
+// them is a part of what a write costs it.
+std::string KubeStore::writer_query() const {
+  return "?fieldManager=" + escaped(field_manager_) + "&fieldValidation=Ignore";
+}
+
 Handle KubeStore::create(Object object, WriteDone done) {
   if (auto ok = check_key(object.kind, object.key); !ok) return refuse(ok.error(), std::move(done));
   without_server_fields(object.body);
-  return write(request_to("POST",
-                          collection_path(object.kind, object.key.ns) +
-                              "?fieldManager=" + escaped(field_manager_),
-                          object.body),
-               object.kind, described("create", object.kind, object.key), std::move(done));
+  return write(
+      request_to("POST", collection_path(object.kind, object.key.ns) + writer_query(), object.body),
+      object.kind, described("create", object.kind, object.key), std::move(done));
 }
 
 Handle KubeStore::update(Object object, WriteDone done) {
@@ -182,9 +186,7 @@ Handle KubeStore::update(Object object, WriteDone done) {
   }
   object.body["metadata"]["resourceVersion"] = object.resource_version;
   return write(
-      request_to("PUT",
-                 object_path(object.kind, object.key) + "?fieldManager=" + escaped(field_manager_),
-                 object.body),
+      request_to("PUT", object_path(object.kind, object.key) + writer_query(), object.body),
       object.kind, described("update", object.kind, object.key), std::move(done));
 }
 
@@ -211,8 +213,7 @@ void KubeStore::overwrite(const std::shared_ptr<Overwriting>& work) {
 Handle KubeStore::update_status(Object object, WriteDone done) {
   if (auto ok = check_key(object.kind, object.key); !ok) return refuse(ok.error(), std::move(done));
   const auto what = described("update status of", object.kind, object.key);
-  auto path =
-      object_path(object.kind, object.key) + "/status?fieldManager=" + escaped(field_manager_);
+  auto path = object_path(object.kind, object.key) + "/status" + writer_query();
   if (!object.resource_version.empty()) {
     object.body["metadata"]["resourceVersion"] = object.resource_version;
     return write(request_to("PUT", std::move(path), object.body), object.kind, what,

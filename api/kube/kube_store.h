@@ -36,6 +36,7 @@ class KubeStore final : public Store {
   void next_page(const std::shared_ptr<Listing>& listing);
   struct Overwriting;
   void overwrite(const std::shared_ptr<Overwriting>& work);
+  [[nodiscard]] std::string writer_query() const;
   Handle write(HttpRequest request, Kind kind, std::string what, WriteDone done);
   Handle refuse(Error error, WriteDone done);
 
