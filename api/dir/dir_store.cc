@@ -27,31 +27,42 @@ class DirStore final : public Store {
     return {};
   }
 
-  Handle list(const Selector& s, ListDone done) override { return store_.list(s, std::move(done)); }
+  Handle list(const Selector& s, ListDone done) override {
+    return with(s.kind).list(s, std::move(done));
+  }
   Handle watch(const Selector& s, const std::string& v, WatchHandler handler) override {
-    return store_.watch(s, v, std::move(handler));
+    return with(s.kind).watch(s, v, std::move(handler));
   }
   Handle get(Kind kind, const ObjectKey& key, WriteDone done) override {
-    return store_.get(kind, key, std::move(done));
+    return with(kind).get(kind, key, std::move(done));
   }
   Handle create(Object object, WriteDone done) override {
-    return store_.create(std::move(object), std::move(done));
+    auto& store = with(object.kind);
+    return store.create(std::move(object), std::move(done));
   }
   Handle update(Object object, WriteDone done) override {
-    return store_.update(std::move(object), std::move(done));
+    auto& store = with(object.kind);
+    return store.update(std::move(object), std::move(done));
   }
   Handle update_status(Object object, WriteDone done) override {
-    return store_.update_status(std::move(object), std::move(done));
+    auto& store = with(object.kind);
+    return store.update_status(std::move(object), std::move(done));
   }
   Handle remove(Kind kind, const ObjectKey& key, const std::string& version,
                 RemoveDone done) override {
-    return store_.remove(kind, key, version, std::move(done));
+    return with(kind).remove(kind, key, version, std::move(done));
   }
 
  private:
   static constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
                                            IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
                                            IN_ATTRIB | IN_ONLYDIR;
+
+  // The store, after the files of that kind were read: a route agent reads no EndpointSlices.
+  LocalStore& with(Kind kind) {
+    if (asked_for_.insert(kind).second && readable_.active()) scan(kind);
+    return store_;
+  }
 
   // A fresh inotify instance over all folders, then a scan: what happens in between is seen twice.
   Result<> begin() {
@@ -63,7 +74,7 @@ class DirStore final : public Store {
     if (auto ok = watch_folder(files_.root(), Kind{}, true); !ok) return ok;
     for (const auto& kind : all_kinds()) {
       if (auto ok = watch_folder(files_.folder(kind.kind), kind.kind, false); !ok) return ok;
-      scan(kind.kind);
+      if (asked_for_.count(kind.kind) != 0) scan(kind.kind);
     }
     return {};
   }
@@ -102,6 +113,7 @@ class DirStore final : public Store {
     if (gone)
       return lose({Errc::kUnavailable, "store folder " + files_.root().string() + " is gone"});
     for (const auto& kind : all_kinds()) {
+      if (asked_for_.count(kind.kind) == 0) continue;
       if (everything || touched.count(kind.kind) != 0) scan(kind.kind);
     }
   }
@@ -169,6 +181,7 @@ class DirStore final : public Store {
   LocalStore store_;
   UniqueFd inotify_;
   std::map<int, Folder> folders_;
+  std::set<Kind> asked_for_;
   std::map<std::pair<Kind, ObjectKey>, std::string> broken_;
   Handle readable_;
   Handle retry_;

@@ -1,7 +1,10 @@
 """From a ServiceExport in one cluster to a name and a connection in the other."""
 
+import time
+
 import pytest
 
+from fabric import objects
 from fabric.dns import ask
 from fabric.services import export, make_service, remove_service, unexport
 from fabric.traffic import TCP_PORT, transfer
@@ -150,3 +153,47 @@ def test_both_clusters_may_export_the_same_name(shop, east, west):
     for site in (east, west):
         wait_until(lambda site=site: resolves_to(site, name, "A", [p.ip for p in pods.values()]),
                    10, f"{site.id} answers with east's alone again")
+
+
+@pytest.fixture
+def crowd(east, west):
+    """The headless Service crowd/big of east: 5,000 endpoints in 50 slices, as Kubernetes cuts them."""
+    east.store.put(objects.namespace("crowd"))
+    west.store.put(objects.namespace("crowd"))
+    net = east.pod.ip6.rsplit("::", 1)[0]
+    address = {f"p-{n}": f"{net}:7::{n + 1:x}" for n in range(5000)}
+    hosts = list(address)
+    for part in range(50):
+        slice_ = objects.endpoint_slice("crowd", "big", PORTS, [
+            (address[host], host, True) for host in hosts[100 * part:100 * (part + 1)]], "IPv6")
+        slice_["metadata"]["name"] = f"big-{part}"
+        east.store.put(slice_)
+    east.store.put(objects.service("crowd", "big", PORTS, "None", ["IPv6"]))
+    export(east.cluster, "crowd", "big")
+    yield f"big.crowd.{ZONE}", address
+    remove_service(east.cluster, "crowd", "big")
+    for part in range(50):
+        east.store.remove("EndpointSlice", f"big-{part}", "crowd")
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"big.crowd.{ZONE}").status == "NXDOMAIN", 15,
+               "the name is gone after the scenario")
+
+
+def test_a_service_of_5000_endpoints(crowd, east, west, tell):
+    """Every one has a name in the other cluster; the set is cut to what a message takes, not refused."""
+    name, address = crowd
+    began = time.monotonic()
+    for host in ("p-0", "p-2500", "p-4999"):
+        wait_until(lambda host=host: resolves_to(west, f"{host}.east.{name}", "AAAA", [address[host]]), 20,
+                   f"{host} has a name")
+    tell(f"5,000 endpoints of one Service have names in the other cluster after {time.monotonic() - began:.1f} s")
+    whole = set(address.values())
+    over_tcp = ask(west.pod.machine, west.causeway.dns, name, "AAAA", tcp=True).data("AAAA")
+    assert len(set(over_tcp)) == len(over_tcp) >= 2000 and set(over_tcp) <= whole
+    over_udp = ask(west.pod.machine, west.causeway.dns, name, "AAAA").data("AAAA")
+    assert 20 <= len(over_udp) and set(over_udp) <= whole
+    # One endpoint of the 5,000 is no longer ready.
+    part = east.store.get("EndpointSlice", "big-49", "crowd")
+    part["endpoints"][99]["conditions"]["ready"] = False
+    east.store.put(part)
+    wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"p-4999.east.{name}", "AAAA").status == "NXDOMAIN",
+               10, "who is not ready has no name")
