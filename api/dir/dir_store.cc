@@ -68,6 +68,7 @@ class DirStore final : public Store {
   Result<> begin() {
     readable_.reset();
     folders_.clear();
+    seen_.clear();
     inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!inotify_) return fail(errno_error(errno, "inotify"));
     readable_ = loop_.watch(inotify_.get(), FdEvent::kRead, [this] { drain(); });
@@ -122,14 +123,23 @@ class DirStore final : public Store {
     Kind kind{};
     bool root = false;
   };
+  // Reads the files that are other than when they were last read.
   void scan(Kind kind) {
     // Watched first, listed then: a file that appears in between is seen by one or both.
     if (info(kind).namespaced) watch_namespaces(kind);
     const auto keys = files_.list(kind);
     if (!keys) return lose({Errc::kUnavailable, keys.error().text});
     std::set<ObjectKey> present(keys->begin(), keys->end());
+    auto& seen = seen_[kind];
+    std::erase_if(seen, [&](const auto& file) { return present.count(file.first) == 0; });
     for (const auto& key : present) {
+      const auto stamp = files_.stamp(kind, key);
+      const auto known = seen.find(key);
+      if (stamp && known != seen.end() && known->second == *stamp) continue;
+      seen.erase(key);
       auto body = files_.read(kind, key);
+      // One that was changed this very moment may change again without looking different.
+      if (stamp && stamp->settled()) seen.emplace(key, *stamp);
       if (body) {
         broken_.erase({kind, key});
         store_.observe(kind, key, *body);
@@ -182,6 +192,7 @@ class DirStore final : public Store {
   UniqueFd inotify_;
   std::map<int, Folder> folders_;
   std::set<Kind> asked_for_;
+  std::map<Kind, std::map<ObjectKey, FileStamp>> seen_;  // the files as last read
   std::map<std::pair<Kind, ObjectKey>, std::string> broken_;
   Handle readable_;
   Handle retry_;

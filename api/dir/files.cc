@@ -181,6 +181,16 @@ Result<> Files::erase(Kind kind, const ObjectKey& key) {
   return fsync_folder(path.parent_path());
 }
 
+std::optional<FileStamp> Files::stamp(Kind kind, const ObjectKey& key) const {
+  struct stat status {};
+  if (::stat(path_of(kind, key).c_str(), &status) != 0) return std::nullopt;
+  const auto ns = [](const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; };
+  timespec now{};
+  (void)::clock_gettime(CLOCK_REALTIME, &now);
+  return FileStamp{status.st_dev,      status.st_ino,      status.st_size,
+                   ns(status.st_mtim), ns(status.st_ctim), ns(now)};
+}
+
 Result<std::vector<ObjectKey>> Files::list(Kind kind) const {
   std::vector<ObjectKey> keys;
   std::error_code error;

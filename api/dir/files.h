@@ -6,11 +6,28 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "api/store/local_store.h"
 
 namespace cw::api {
+
+// Tells whether a file is another one, or was written to, since.
+struct FileStamp {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
+  std::int64_t taken_ns = 0;  // not compared
+  // Whoever writes from now on makes another stamp: times of files move in steps of a few ms.
+  [[nodiscard]] bool settled() const { return taken_ns - changed_ns > 100'000'000; }
+  friend bool operator==(const FileStamp& a, const FileStamp& b) {
+    return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+           a.modified_ns == b.modified_ns && a.changed_ns == b.changed_ns;
+  }
+};
 
 class Files final : public Backend {
  public:
@@ -25,6 +42,8 @@ class Files final : public Backend {
                                const nlohmann::json& body) override;
   [[nodiscard]] Result<> erase(Kind kind, const ObjectKey& key) override;
 
+  // None: there is no such file now.
+  [[nodiscard]] std::optional<FileStamp> stamp(Kind kind, const ObjectKey& key) const;
   // All objects of a kind that have a file, broken or not.
   [[nodiscard]] Result<std::vector<ObjectKey>> list(Kind kind) const;
   [[nodiscard]] std::filesystem::path folder(Kind kind) const;

@@ -98,6 +98,26 @@ TEST_F(DirStoreTest, HandWrittenFilesAreReadAndChangesAreSeen) {
   turn([&] { return informer.items().empty(); });
 }
 
+// Files are not read again while they look the same: edits of one size within one tick must not
+// look the same.
+TEST_F(DirStoreTest, OfManyEditsInPlaceTheLastCounts) {
+  SystemRandom random;
+  Informer<ClusterPeer> informer(loop_, store(), random, [] {});
+  for (int round = 0; round < 5; ++round) {
+    std::string last;
+    for (int n = 0; n < 3; ++n) {
+      last = "10." + std::to_string(100 + round) + "." + std::to_string(n) + ".0/24";
+      write("clusterpeers/east.yaml", std::string(kPeerYaml) + "  allowedCidrs: [" + last + "]\n");
+      settle();
+    }
+    const auto wanted = *Prefix::parse(last);
+    turn([&] {
+      const auto peer = informer.find({"", "east"});
+      return peer != nullptr && peer->spec.allowed_cidrs == std::vector<Prefix>{wanted};
+    });
+  }
+}
+
 TEST_F(DirStoreTest, AHandEditConflictsWithAWriterWhoHasNotSeenIt) {
   auto object = *create(peer("east"));
   auto text = read("clusterpeers/east.yaml");
