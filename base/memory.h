@@ -10,8 +10,9 @@ namespace cw {
 // First in main: one heap for all threads (a thread's own keeps what others freed), large blocks
 // apart from it (the limit would otherwise grow with the first large block that is freed).
 inline void share_heap() {
-  (void)mallopt(M_ARENA_MAX, 1);
-  (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  // Before there are other threads.
+  (void)mallopt(M_ARENA_MAX, 1);               // NOLINT(concurrency-mt-unsafe)
+  (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);  // NOLINT(concurrency-mt-unsafe)
 }
 
 // After a burst, and now and then: a few milliseconds at tens of megabytes.
