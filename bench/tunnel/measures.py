@@ -3,6 +3,9 @@
 import threading
 import time
 
+from fabric.pair import PORT
+from fabric.traffic import PYTHON
+
 
 def percentile(ordered, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
@@ -84,4 +87,29 @@ def handshakes(pair, program, seconds):
     found = {"handshakes": answer / 1e3}
     if answer > 0:
         found["handshake_cpu"] = spent / (answer * seconds) * 1e6
+    return found
+
+
+SINK = PORT + 1
+BIND = f"import socket,time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {SINK})); time.sleep(600)"
+
+
+def flood(pair, program, seconds):
+    """One TCP flow through the tunnel beside strangers' initiations as fast as one process sends them, as
+    a share of the flow alone. The flooder takes its share of the CPU also where nobody answers it: the
+    same flood at a socket that nobody reads tells how much."""
+    left, right = pair.hosts
+    found = {"alone": gbits(pair.iperf(seconds))}
+    sink = right.spawn("sink", PYTHON, "-c", BIND)
+    for name, port in (("flood_sink", SINK), ("flood", PORT)):
+        sent = []
+        stranger = threading.Thread(target=lambda port=port, sent=sent: sent.append(left.out(
+            program, "flood", pair.keys[1][1], f"192.0.2.2:{port}", seconds + 2, timeout=seconds + 60)))
+        stranger.start()
+        time.sleep(1)
+        found[name] = gbits(pair.iperf(seconds)) / found["alone"] * 100
+        stranger.join()
+    found["flood_rate"] = int(sent[0].split()[0]) / (seconds + 2) / 1e3
+    sink.kill()
+    del found["alone"]
     return found

@@ -12,6 +12,9 @@ ROWS = [  # key, title, unit, digits
     ("cpu", "CPU of both ends", "s/GiB", 2), ("rss1", "resident, 1 peer", "MiB", 1),
     ("rss1000", "resident, 1,000 peers", "MiB", 1),
     ("handshakes", "handshakes answered", "1,000/s", 1), ("handshake_cpu", "CPU of one", "µs", 0),
+    ("flood", "TCP, 1 flow beside a flood of initiations", "% of alone", 0),
+    ("flood_sink", "beside the same flood at a socket that nobody reads", "% of alone", 0),
+    ("flood_rate", "initiations of that flood", "1,000/s", 0),
 ]
 
 

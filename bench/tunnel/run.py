@@ -38,6 +38,9 @@ def one(world, implementation, build, args):
         if "handshakes" in args.measures and pair.processes:
             program = pathlib.Path(build) / "bin/handshake_load"
             found |= measures.handshakes(pair, program, args.seconds)
+        if "flood" in args.measures and pair.processes:
+            program = pathlib.Path(build) / "bin/handshake_load"
+            found |= measures.flood(pair, program, args.seconds)
         return found
     finally:
         pair.close()
@@ -50,7 +53,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3, help="of each single measurement")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", help="implementations whose names contain this, and raw veth")
-    parser.add_argument("--measures", default="tcp,datagrams,latency,memory,handshakes",
+    parser.add_argument("--measures", default="tcp,datagrams,latency,memory,handshakes,flood",
                         help="which, with commas between them")
     parser.add_argument("--out", default=None, help="folder for tunnel.json, tunnel.md, tunnel.svg")
     args = parser.parse_args()

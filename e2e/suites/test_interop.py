@@ -197,6 +197,20 @@ def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_nobody(pair, tell):
     assert during > before / 5  # the flooder's process takes its share of the CPU, too
 
 
+def test_a_flood_of_initiations_by_strangers_leaves_the_traffic_its_share(pair, world, tell):
+    """At line rate, well-formed, by keys that are nobody's peers."""
+    one = pair("engine-engine").connect()
+    before = one.iperf(1)["end"]["sum_received"]["bits_per_second"]
+    program, target = world.program("handshake_load"), f"192.0.2.2:{PORT}"
+    load = one.hosts[0].spawn("flood", program, "flood", one.keys[1][1], target, 30)
+    time.sleep(1)
+    during = one.iperf(2)["end"]["sum_received"]["bits_per_second"]
+    load.kill()
+    tell(f"{before / 1e9:.2f} -> {during / 1e9:.2f} Gbit/s")
+    # Its process takes a core of two, the answers (cookies) a share of the other.
+    assert during > before / 5
+
+
 def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
     """Strangers that know the public key: when the load shows they get cookie replies (type 3) and
     nothing else, and a peer still gets its handshake."""

@@ -36,17 +36,46 @@ Control::Control(DeviceState& state) : state_(state), links_(watch_links()) { re
 void Control::run() {
   TimePoint next{};  // at once
   while (!state_.ending()) {
-    std::array<pollfd, 2> waiting{
-        {{state_.wake_control.fd(), POLLIN, 0}, {links_.get(), POLLIN, 0}}};
-    (void)::poll(waiting.data(), waiting.size(), timeout_until(next));
-    if (waiting[0].revents != 0) state_.wake_control.clear();
-    if (waiting[1].revents != 0) read_mtu();
+    const auto ready = wait(next);
+    if (ready.v4) receive(sockets_->handshakes_v4());
+    if (ready.v6) receive(sockets_->handshakes_v6());
     handshakes();
     timers();
     const std::lock_guard lock(state_.mutex);
     next = state_.planned;
   }
   state_.gone.notify_all();
+}
+
+Control::Ready Control::wait(TimePoint until) {
+  {
+    const std::lock_guard lock(state_.mutex);
+    if (sockets_ != state_.sockets) sockets_ = state_.sockets;
+  }
+  std::array<pollfd, 4> waiting{{{state_.wake_control.fd(), POLLIN, 0},
+                                 {links_.get(), POLLIN, 0},
+                                 {sockets_ ? sockets_->handshakes_v4() : -1, POLLIN, 0},
+                                 {sockets_ ? sockets_->handshakes_v6() : -1, POLLIN, 0}}};
+  (void)::poll(waiting.data(), waiting.size(), timeout_until(until));
+  if (waiting[0].revents != 0) state_.wake_control.clear();
+  if (waiting[1].revents != 0) read_mtu();
+  return {waiting[2].revents != 0, waiting[3].revents != 0};
+}
+
+// As many as there is room for: how many wait tells how high the load is.
+void Control::receive(int fd) {
+  while (state_.handshakes.room() >= ReceiveBatch::kMessages) {
+    received_.clear();
+    const auto got = received_.receive(fd, ReceiveBatch::kMessages);
+    for (const auto& one : received_.received()) {
+      for (std::size_t at = 0; at < one.data.size(); at += one.segment) {
+        const auto message = one.data.subspan(at, std::min(one.segment, one.data.size() - at));
+        const auto type = message_type(message);
+        if (type && *type != MessageType::kData) (void)state_.handshakes.push(message, one.from);
+      }
+    }
+    if (got < ReceiveBatch::kMessages) return;
+  }
 }
 
 void Control::handshakes() {

@@ -1,5 +1,6 @@
-// The device's control thread: handshakes, timers, and the interface's MTU. It sleeps in poll()
-// until the next timer; the data path wakes it when that comes earlier.
+// The device's control thread: handshakes, from their own sockets and those that came with the
+// data, timers, and the interface's MTU. It sleeps in poll() until the next timer; the data path
+// wakes it when that comes earlier.
 #pragma once
 
 #include "tunnel/engine/device_state.h"
@@ -12,12 +13,20 @@ class Control {
   void run();
 
  private:
+  struct Ready {
+    bool v4 = false;
+    bool v6 = false;
+  };
+  [[nodiscard]] Ready wait(TimePoint until);
+  void receive(int fd);
   void handshakes();
   void handshake(const HandshakeQueue::Item& item, std::size_t left);
   void timers();
   void read_mtu();
 
   DeviceState& state_;
+  std::shared_ptr<UdpSockets> sockets_;
+  ReceiveBatch received_;
   UniqueFd links_;  // rtnetlink: changes of interfaces; none if it cannot be had
   Output out_;
 };

@@ -40,6 +40,7 @@ struct Device::Parts {
       state.sockets_generation.fetch_add(1, std::memory_order_release);
     }
     state.wake_workers.set();
+    state.wake_control.set();
   }
 
   const DeviceOptions options;

@@ -29,6 +29,11 @@ bool HandshakeQueue::push(Bytes message, const Path& from) {
   return ++count_ == 1;
 }
 
+std::size_t HandshakeQueue::room() {
+  const std::lock_guard lock(mutex_);
+  return kSize - count_;
+}
+
 bool HandshakeQueue::pop(Item& item, std::size_t& left) {
   const std::lock_guard lock(mutex_);
   if (count_ == 0) return false;

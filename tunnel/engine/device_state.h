@@ -40,6 +40,7 @@ class HandshakeQueue {
   };
   // True: it was empty before, wake who waits for it.
   bool push(Bytes message, const Path& from);
+  [[nodiscard]] std::size_t room();
   // False: empty. `left`: how many wait behind it.
   bool pop(Item& item, std::size_t& left);
 

@@ -1,4 +1,6 @@
-// The engine's UDP sockets: one for IPv4, one for IPv6, on the same port. Receives whole batches
+// The engine's UDP sockets on one port: for IPv4 and IPv6 one each for data and one each for
+// handshakes, so that a flood of those never fills the buffer that data waits in: the kernel sorts
+// them by type and size (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5). Receives whole batches
 // (recvmmsg, UDP_GRO), sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), keeps the
 // sticky source address (IP_PKTINFO) and the ECN bits. udp(7), Linux Documentation/networking.
 #pragma once
@@ -22,6 +24,7 @@ namespace cw::tunnel::engine {
 struct UdpOptions {
   bool gso = true;
   bool gro = true;
+  bool split_handshakes = true;
 };
 
 // What one receive gave: `data` is one datagram, or several of `segment` bytes each (the last may
@@ -70,7 +73,7 @@ struct SendRun {
 };
 enum class SendTrouble : std::uint8_t { kNone, kSource, kOther };
 
-// One pair of sockets. Thread-safe; replaced as a whole when the port changes.
+// The sockets of one port. Thread-safe; replaced as a whole when the port changes.
 class UdpSockets {
  public:
   // The largest run: the kernel's limit before 6.9, and a datagram's size.
@@ -90,6 +93,9 @@ class UdpSockets {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int v4() const { return v4_.get(); }  // -1: none
   [[nodiscard]] int v6() const { return v6_.get(); }
+  // Messages of types 1 to 3, nothing else. -1: none, they come with the data.
+  [[nodiscard]] int handshakes_v4() const { return handshakes_v4_.get(); }
+  [[nodiscard]] int handshakes_v6() const { return handshakes_v6_.get(); }
   // May runs of several datagrams be sent as one?
   [[nodiscard]] bool gso() const { return gso_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool gro() const { return gro_; }
@@ -101,6 +107,8 @@ class UdpSockets {
 
   UniqueFd v4_;
   UniqueFd v6_;
+  UniqueFd handshakes_v4_;
+  UniqueFd handshakes_v6_;
   std::uint16_t port_ = 0;
   std::atomic<bool> gso_ = true;
   bool gro_ = false;

@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -13,66 +12,10 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 namespace cw::tunnel::engine {
 
 namespace {
-
-constexpr int kReceiveBuffer = 16 << 20;  // 10 ms at 10 Gbit/s, and the kernel's bookkeeping
-constexpr int kSendBuffer = 2 << 20;
-
-void option(int fd, int level, int name, int value) {
-  // Each is an improvement, none is needed: kernels without it go on without.
-  (void)::setsockopt(fd, level, name, &value, sizeof value);
-}
-
-Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_t fwmark,
-                          bool& gro) {
-  const bool v4 = any.is_v4();
-  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return fail(errno_error(errno, "socket"));
-  const int s = fd.get();
-  const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-  if (!v4) option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  option(s, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
-  option(s, level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
-  // Like the kernel's WireGuard: what is too large for the path is fragmented, not refused.
-  option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-         v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
-  option(s, SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
-  option(s, SOL_SOCKET, SO_RCVBUFFORCE, kReceiveBuffer);
-  option(s, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
-  option(s, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer);
-  const timeval second{1, 0};
-  (void)::setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
-  if (fwmark != 0 && ::setsockopt(s, SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark) != 0) {
-    return fail(errno_error(errno, "fwmark"));
-  }
-  if (gro) {
-    const int on = 1;
-    gro = ::setsockopt(s, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
-  }
-  sockaddr_storage name{};
-  const auto size = Endpoint{any, port}.to_sockaddr(name);
-  if (::bind(s, reinterpret_cast<const sockaddr*>(&name), static_cast<socklen_t>(size)) != 0) {
-    const int err = errno;
-    auto error = errno_error(err, fmt::format("UDP port {}", port));
-    if (err == EADDRINUSE) error.code = Errc::kExists;
-    return fail(std::move(error));
-  }
-  return fd;
-}
-
-std::uint16_t port_of(int fd) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof name;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
-  const auto at = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&name), size);
-  return at ? at->port : std::uint16_t{0};
-}
 
 template <typename T>
 void add_control(msghdr& message, std::size_t& used, int level, int type, const T& value) {
@@ -134,41 +77,6 @@ void prepare(mmsghdr& out, Slot& slot, const SendRun& run, std::span<const std::
 }
 
 }  // namespace
-
-Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::uint32_t fwmark,
-                                                     const UdpOptions& options) {
-  // A free port of one family may be taken in the other: another one, then.
-  for (int attempt = 0;; ++attempt) {
-    std::shared_ptr<UdpSockets> pair(new UdpSockets);
-    bool gro4 = options.gro;
-    bool gro6 = options.gro;
-    auto v4 = open_one(IpAddress::v4({}), port, fwmark, gro4);
-    if (!v4 && v4.error().code == Errc::kExists) return fail(v4.error());
-    if (v4) pair->v4_ = std::move(*v4);
-    pair->port_ = pair->v4_ ? port_of(pair->v4_.get()) : port;
-    auto v6 = open_one(IpAddress::v6({}), pair->port_, fwmark, gro6);
-    if (!v6) {
-      if (v6.error().code == Errc::kExists && port == 0 && attempt < 100) continue;
-      // A host without one of the families gets the other.
-      if (v6.error().code == Errc::kExists || !pair->v4_) return fail(v6.error());
-    } else {
-      pair->v6_ = std::move(*v6);
-      if (pair->port_ == 0) pair->port_ = port_of(pair->v6_.get());
-    }
-    pair->gso_ = options.gso;
-    pair->gro_ = (gro4 || !pair->v4_) && (gro6 || !pair->v6_);
-    return pair;
-  }
-}
-
-Result<> UdpSockets::set_fwmark(std::uint32_t fwmark) {
-  for (const int fd : {v4_.get(), v6_.get()}) {
-    if (fd >= 0 && ::setsockopt(fd, SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark) != 0) {
-      return fail(errno_error(errno, "fwmark"));
-    }
-  }
-  return {};
-}
 
 SendTrouble UdpSockets::send(std::span<const SendRun> runs) {
   constexpr std::size_t kAtOnce = 32;

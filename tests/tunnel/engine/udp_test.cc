@@ -1,0 +1,128 @@
+// The engine's sockets: which of a port's gets what (udp.h). On the loopback interface.
+#include "tunnel/engine/udp.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <poll.h>
+
+#include <optional>
+
+#include "tunnel/engine/messages.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+namespace cw::tunnel::engine {
+namespace {
+
+std::vector<std::uint8_t> message(std::uint8_t type, std::size_t size, std::uint8_t reserved = 0) {
+  std::vector<std::uint8_t> bytes(size, 0x55);
+  for (std::size_t i = 0; i < std::min<std::size_t>(size, 4); ++i) bytes[i] = 0;
+  if (size > 0) bytes[0] = type;
+  if (size > 3) bytes[3] = reserved;
+  return bytes;
+}
+
+class UdpTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void open(const UdpOptions& options) {
+    auto sockets = UdpSockets::open(0, 0, options);
+    ASSERT_TRUE(sockets) << sockets.error().text;
+    sockets_ = *sockets;
+    const bool v4 = GetParam();
+    data_ = v4 ? sockets_->v4() : sockets_->v6();
+    handshakes_ = v4 ? sockets_->handshakes_v4() : sockets_->handshakes_v6();
+    const auto loopback = *IpAddress::parse(v4 ? "127.0.0.1" : "::1");
+    sockaddr_storage name{};
+    const auto size = Endpoint{loopback, sockets_->port()}.to_sockaddr(name);
+    from_.reset(::socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(
+        ::connect(from_.get(), reinterpret_cast<sockaddr*>(&name), static_cast<socklen_t>(size)),
+        0);
+  }
+
+  // Which socket gets `bytes`, and whole? `segment`: as datagrams of this size, sent as one.
+  int taker(const std::vector<std::uint8_t>& bytes, std::uint16_t segment = 0) {
+    const int offload = segment;
+    (void)::setsockopt(from_.get(), SOL_UDP, UDP_SEGMENT, &offload, sizeof offload);
+    if (::send(from_.get(), bytes.data(), bytes.size(), 0) < 0) return -2;
+    pollfd waiting[] = {{data_, POLLIN, 0}, {handshakes_, POLLIN, 0}};
+    if (::poll(waiting, 2, 2000) != 1) return -1;
+    const int fd = waiting[waiting[0].revents != 0 ? 0 : 1].fd;
+    batch_.clear();
+    const auto got = batch_.receive(fd, 4);
+    std::vector<std::uint8_t> all;
+    for (const auto& one : batch_.received())
+      all.insert(all.end(), one.data.begin(), one.data.end());
+    return got > 0 && all == bytes ? fd : -3;
+  }
+
+  std::shared_ptr<UdpSockets> sockets_;
+  ReceiveBatch batch_;
+  UniqueFd from_;
+  int data_ = -1;
+  int handshakes_ = -1;
+};
+
+TEST_P(UdpTest, HandshakesHaveASocketOfTheirOwn) {
+  open({});
+  ASSERT_GE(data_, 0);
+  ASSERT_GE(handshakes_, 0);
+  EXPECT_EQ(taker(message(1, kInitiationSize)), handshakes_);
+  EXPECT_EQ(taker(message(2, kResponseSize)), handshakes_);
+  EXPECT_EQ(taker(message(3, kCookieSize)), handshakes_);
+  // All else is where data is, or would have been: also what only looks like a handshake.
+  for (const std::size_t size : {32UL, 64UL, 92UL, 148UL, 1452UL}) {
+    EXPECT_EQ(taker(message(4, size)), data_) << size;
+  }
+  for (const std::size_t size : {1UL, 3UL, 4UL, 64UL, 147UL, 149UL}) {
+    EXPECT_EQ(taker(message(1, size)), data_) << size;
+  }
+  EXPECT_EQ(taker(message(2, kInitiationSize)), data_);
+  EXPECT_EQ(taker(message(3, 2 * kCookieSize)), data_);
+  EXPECT_EQ(taker(message(1, kInitiationSize, 1)), data_);
+  EXPECT_EQ(taker(message(0, kInitiationSize)), data_);
+}
+
+TEST_P(UdpTest, SuperDatagramsGoToTheHandshakesOnlyIfNothingElseIsAmongThem) {
+  open({});
+  const auto join = [](std::initializer_list<std::vector<std::uint8_t>> parts) {
+    std::vector<std::uint8_t> all;
+    for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
+    return all;
+  };
+  const auto initiation = message(1, kInitiationSize);
+  const auto response = message(2, kResponseSize);
+  EXPECT_EQ(taker(join({initiation, initiation, initiation}), kInitiationSize), handshakes_);
+  EXPECT_EQ(taker(join({response, response}), kResponseSize), handshakes_);
+  for (const std::size_t small : {32UL, 48UL, 64UL, 80UL}) {  // only the last may be shorter
+    EXPECT_EQ(taker(join({initiation, message(4, small)}), kInitiationSize), data_) << small;
+    EXPECT_EQ(taker(join({response, message(4, small)}), kResponseSize), data_) << small;
+  }
+  EXPECT_EQ(taker(join({message(4, 1452), message(4, 1452)}), 1452), data_);
+}
+
+TEST_P(UdpTest, WithoutTheSplitEverythingComesWithTheData) {
+  open({true, true, false});
+  EXPECT_EQ(handshakes_, -1);
+  EXPECT_EQ(taker(message(1, kInitiationSize)), data_);
+  EXPECT_EQ(taker(message(4, 64)), data_);
+}
+
+TEST_P(UdpTest, APortIsStillOnesOwn) {
+  open({});
+  const auto again = UdpSockets::open(sockets_->port(), 0, {});
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Errc::kExists);
+  const auto port = sockets_->port();
+  sockets_.reset();
+  EXPECT_TRUE(UdpSockets::open(port, 0, {}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, UdpTest, ::testing::Values(true, false),
+                         [](const auto& which) { return which.param ? "V4" : "V6"; });
+
+}  // namespace
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,171 @@
+#include <fmt/format.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+
+#include <cerrno>
+
+#include "tunnel/engine/messages.h"
+#include "tunnel/engine/udp.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace cw::tunnel::engine {
+
+namespace {
+
+constexpr int kReceiveBuffer = 16 << 20;  // 10 ms at 10 Gbit/s, and the kernel's bookkeeping
+constexpr int kSendBuffer = 2 << 20;
+// Some 600 handshakes, in front of a queue of 1,024.
+constexpr int kHandshakeBuffer = 256 << 10;
+
+enum class Purpose { kData, kHandshakes };
+
+void option(int fd, int level, int name, int value) {
+  // Each is an improvement, none is needed: kernels without it go on without.
+  (void)::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_t fwmark,
+                          Purpose purpose, bool& gro) {
+  const bool v4 = any.is_v4();
+  UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return fail(errno_error(errno, "socket"));
+  const int s = fd.get();
+  const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+  if (!v4) option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  option(s, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
+  option(s, level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
+  // Like the kernel's WireGuard: what is too large for the path is fragmented, not refused.
+  option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+         v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
+  const int buffer = purpose == Purpose::kData ? kReceiveBuffer : kHandshakeBuffer;
+  option(s, SOL_SOCKET, SO_RCVBUF, buffer);
+  option(s, SOL_SOCKET, SO_RCVBUFFORCE, buffer);
+  option(s, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
+  option(s, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer);
+  const timeval second{1, 0};
+  (void)::setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
+  if (fwmark != 0 && ::setsockopt(s, SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark) != 0) {
+    return fail(errno_error(errno, "fwmark"));
+  }
+  if (gro) {
+    const int on = 1;
+    gro = ::setsockopt(s, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+  }
+  // The second socket of the port; the first one found out whether the port is free.
+  if (purpose == Purpose::kHandshakes) option(s, SOL_SOCKET, SO_REUSEPORT, 1);
+  sockaddr_storage name{};
+  const auto size = Endpoint{any, port}.to_sockaddr(name);
+  if (::bind(s, reinterpret_cast<const sockaddr*>(&name), static_cast<socklen_t>(size)) != 0) {
+    const int err = errno;
+    auto error = errno_error(err, fmt::format("UDP port {}", port));
+    if (err == EADDRINUSE) error.code = Errc::kExists;
+    return fail(std::move(error));
+  }
+  return fd;
+}
+
+std::uint16_t port_of(int fd) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
+  const auto at = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&name), size);
+  return at ? at->port : std::uint16_t{0};
+}
+
+// Chooses among the sockets of a port: 0, data, or 1, handshakes. Of a super-datagram it sees the
+// first message and the whole size: where that is no multiple of the handshake's, something else is
+// among them, and it goes with the data. A datagram too short to load its type is 0's.
+bool sort_handshakes(int fd) {
+  constexpr auto kLoad = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_ABS);
+  constexpr auto kLength = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_LEN);
+  constexpr auto kIf = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_K);
+  constexpr auto kModulo = static_cast<std::uint16_t>(BPF_ALU | BPF_MOD | BPF_K);
+  constexpr auto kReturn = static_cast<std::uint16_t>(BPF_RET | BPF_K);
+  // Type and the three zero bytes, as a big-endian word.
+  constexpr std::uint32_t kInitiation = 0x01000000;
+  constexpr std::uint32_t kResponse = 0x02000000;
+  constexpr std::uint32_t kCookie = 0x03000000;
+  sock_filter code[] = {
+      {kLoad, 0, 0, 0},          // 0
+      {kIf, 3, 0, kInitiation},  // 1: to 5, or on
+      {kIf, 5, 0, kResponse},    // 2: to 8, or on
+      {kIf, 7, 0, kCookie},      // 3: to 11, or on
+      {kReturn, 0, 0, 0},        // 4
+      {kLength, 0, 0, 0},        // 5
+      {kModulo, 0, 0, kInitiationSize},
+      {kIf, 5, 6, 0},      // 7
+      {kLength, 0, 0, 0},  // 8
+      {kModulo, 0, 0, kResponseSize},
+      {kIf, 2, 3, 0},            // 10
+      {kLength, 0, 0, 0},        // 11
+      {kIf, 0, 1, kCookieSize},  // 12
+      {kReturn, 0, 0, 1},        // 13
+      {kReturn, 0, 0, 0},        // 14
+  };
+  const sock_fprog program{static_cast<unsigned short>(std::size(code)),
+                           static_cast<sock_filter*>(code)};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0;
+}
+
+// A socket for the handshakes that come to `data`'s port. None: they stay with the data.
+UniqueFd split_off_handshakes(int data, const IpAddress& any, std::uint16_t port, bool gro) {
+  // Not before it was bound, or two programs could share the port.
+  option(data, SOL_SOCKET, SO_REUSEPORT, 1);
+  // With `gro` like the other: where it joins, the kernel asks any of the two.
+  auto fd = open_one(any, port, 0, Purpose::kHandshakes, gro);
+  if (fd && sort_handshakes(data)) return std::move(*fd);
+  option(data, SOL_SOCKET, SO_REUSEPORT, 0);
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::uint32_t fwmark,
+                                                     const UdpOptions& options) {
+  // A free port of one family may be taken in the other: another one, then.
+  for (int attempt = 0;; ++attempt) {
+    std::shared_ptr<UdpSockets> pair(new UdpSockets);
+    bool gro4 = options.gro;
+    bool gro6 = options.gro;
+    auto v4 = open_one(IpAddress::v4({}), port, fwmark, Purpose::kData, gro4);
+    if (!v4 && v4.error().code == Errc::kExists) return fail(v4.error());
+    if (v4) pair->v4_ = std::move(*v4);
+    pair->port_ = pair->v4_ ? port_of(pair->v4_.get()) : port;
+    auto v6 = open_one(IpAddress::v6({}), pair->port_, fwmark, Purpose::kData, gro6);
+    if (!v6) {
+      if (v6.error().code == Errc::kExists && port == 0 && attempt < 100) continue;
+      // A host without one of the families gets the other.
+      if (v6.error().code == Errc::kExists || !pair->v4_) return fail(v6.error());
+    } else {
+      pair->v6_ = std::move(*v6);
+      if (pair->port_ == 0) pair->port_ = port_of(pair->v6_.get());
+    }
+    if (options.split_handshakes && pair->v4_) {
+      pair->handshakes_v4_ =
+          split_off_handshakes(pair->v4_.get(), IpAddress::v4({}), pair->port_, options.gro);
+    }
+    if (options.split_handshakes && pair->v6_) {
+      pair->handshakes_v6_ =
+          split_off_handshakes(pair->v6_.get(), IpAddress::v6({}), pair->port_, options.gro);
+    }
+    pair->gso_ = options.gso;
+    pair->gro_ = (gro4 || !pair->v4_) && (gro6 || !pair->v6_);
+    return pair;
+  }
+}
+
+Result<> UdpSockets::set_fwmark(std::uint32_t fwmark) {
+  for (const int fd : {v4_.get(), v6_.get()}) {
+    if (fd >= 0 && ::setsockopt(fd, SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark) != 0) {
+      return fail(errno_error(errno, "fwmark"));
+    }
+  }
+  return {};
+}
+
+}  // namespace cw::tunnel::engine
