@@ -65,7 +65,7 @@ def main():
     options.add_argument("--build", default="build/release")
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("--nodes", type=int, default=1000)
-    options.add_argument("--interval", type=float, default=200, help="ms between a node's probes")
+    options.add_argument("--interval", type=float, default=230, help="ms between a node's probes")
     options.add_argument("--hertz", type=int, default=400,
                          help="of all nodes' probes through a gateway (probe.md)")
     options = options.parse_args()
