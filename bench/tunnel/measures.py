@@ -1,5 +1,6 @@
 """What is measured of one pair. Each returns {name: number}."""
 
+import subprocess
 import threading
 import time
 
@@ -90,6 +91,14 @@ def handshakes(pair, program, seconds):
     return found
 
 
+def rate(pair, seconds):
+    """Of one TCP flow; 0 if none comes about."""
+    try:
+        return gbits(pair.iperf(seconds))
+    except (RuntimeError, ValueError, subprocess.TimeoutExpired):
+        return 0.0
+
+
 SINK = PORT + 1
 BIND = f"import socket,time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {SINK})); time.sleep(600)"
 
@@ -99,7 +108,7 @@ def flood(pair, program, seconds):
     a share of the flow alone. The flooder takes its share of the CPU also where nobody answers it: the
     same flood at a socket that nobody reads tells how much."""
     left, right = pair.hosts
-    found = {"alone": gbits(pair.iperf(seconds))}
+    found, alone = {}, gbits(pair.iperf(seconds))
     sink = right.spawn("sink", PYTHON, "-c", BIND)
     for name, port in (("flood_sink", SINK), ("flood", PORT)):
         sent = []
@@ -107,9 +116,8 @@ def flood(pair, program, seconds):
             program, "flood", pair.keys[1][1], f"192.0.2.2:{port}", seconds + 2, timeout=seconds + 60)))
         stranger.start()
         time.sleep(1)
-        found[name] = gbits(pair.iperf(seconds)) / found["alone"] * 100
+        found[name] = rate(pair, seconds) / alone * 100
         stranger.join()
     found["flood_rate"] = int(sent[0].split()[0]) / (seconds + 2) / 1e3
     sink.kill()
-    del found["alone"]
     return found
