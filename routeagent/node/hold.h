@@ -27,9 +27,9 @@ namespace cw::routeagent {
 // The queue behind the queue: while a hold's packets go out, what comes meanwhile waits there and
 // does not overtake them (the kernel sends past a queue that it is still emptying).
 [[nodiscard]] inline netlink::Nexthop behind_hold(std::uint32_t nexthop_id) {
-  auto bytes = hold_address(nexthop_id).bytes();
+  const auto first = hold_address(nexthop_id);
   std::array<std::uint8_t, 16> address{};
-  std::copy(bytes.begin(), bytes.end(), address.begin());
+  std::copy(first.bytes().begin(), first.bytes().end(), address.begin());
   address[11] = 0xfe;
   return {nexthop_id, std::string(netlink::kVxlanLink), IpAddress::v6(address), Family::kV6, false};
 }

@@ -8,6 +8,7 @@
 
 #include "netlink/owner.h"
 #include "routeagent/node/desired.h"
+#include "routeagent/node/hold.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
 
@@ -342,6 +343,13 @@ TEST(Nft, EqualInputsInAnyOrderGiveEqualText) {
   NftInputs a{{net("10.1.1.0/24"), net("10.1.2.0/24")}, {}, {net("10.2.0.0/16")}, {}, 1420};
   NftInputs b{{net("10.1.2.0/24"), net("10.1.1.0/24"), net("10.1.1.0/24")}, {}, a.remote, {}, 1420};
   EXPECT_EQ(nft_table(a), nft_table(b));
+}
+
+TEST(Hold, ItsTwoQueuesHaveAddressesOfTheirOwn) {
+  EXPECT_EQ(hold_address(0x5252aa01), *IpAddress::parse("fe80::ffff:ffff:5252:aa01"));
+  EXPECT_EQ(behind_hold(0x5252aa01).gateway, *IpAddress::parse("fe80::ffff:fffe:5252:aa01"));
+  EXPECT_TRUE(is_hold(hold_nexthop(7)));
+  EXPECT_FALSE(is_hold(behind_hold(7)));
 }
 
 }  // namespace
