@@ -30,7 +30,10 @@ World::World(Loop& loop, api::Store& store, Random& random, const std::string& n
       exports(loop, store, random, on_change),
       services(loop, store, random, on_change),
       slices(loop, store, random, on_change) {
-  exports.set_trim([](api::ServiceExport& object) { only_identity(object.meta); });
+  exports.set_trim([](api::ServiceExport& object) {
+    only_identity(object.meta);
+    object.status = {};  // discovery's
+  });
   services.set_trim([](api::Service& object) { only_identity(object.meta); });
   slices.set_trim([](api::EndpointSlice& object) {
     std::erase_if(object.meta.labels,
@@ -39,6 +42,8 @@ World::World(Loop& loop, api::Store& store, Random& random, const std::string& n
     only_identity(object.meta);
     object.meta.labels = std::move(labels);
     for (auto& endpoint : object.endpoints) endpoint.node = {};
+    object.endpoints.shrink_to_fit();
+    object.ports.shrink_to_fit();
   });
 }
 

@@ -1,6 +1,6 @@
 // causeway.dev/v1alpha1 RemoteExport: one remote cluster's export of one Service, in the Service's
-// namespace, named "<service>.<cluster>". Written by the gateway that holds the import Lease. It has
-// no status: whether its cluster can be reached is said once, by the ClusterPeer.
+// namespace, named "<service>.<cluster>". Written by the gateway that holds the import Lease. It
+// has no status: whether its cluster can be reached is said once, by the ClusterPeer.
 #pragma once
 
 #include "api/types/export_record.h"
