@@ -255,7 +255,7 @@ void Daemon::keep_feed() {
             [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
   core_->feed.announce({core_->self.cluster, cidrs, std::move(gateways)});
   core_->feed.publish_exports(*world_, cidrs);
-  auto connected = reached();
+  auto connected = core_->tunnels.reached();
   for (const auto& [key, gateway] : world_->gateways.items()) {
     if (gateway->spec.ordinal == config_.ordinal) continue;
     for (const auto& tunnel : gateway->status.tunnels) {
@@ -263,12 +263,6 @@ void Daemon::keep_feed() {
     }
   }
   core_->feed.set_connected({connected.begin(), connected.end()});
-}
-
-std::set<std::string> Daemon::reached() const {
-  std::set<std::string> clusters;
-  for (const auto& id : core_->tunnels.working()) clusters.insert(id.cluster);
-  return clusters;
 }
 
 bool Daemon::drains() const {
@@ -281,10 +275,10 @@ bool Daemon::drains() const {
 void Daemon::answer(tunnel::Probe& reply) const {
   reply.draining = drains() || comeback_.waits(around_.loop.now());
   if (core_ == nullptr) return;
-  const auto clusters = reached();
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+  const auto& tunnels = core_->tunnels;
+  for (const auto& [cluster, remote] : tunnels.clusters()) {
     reply.clusters.push_back(
-        {cluster, clusters.count(cluster) != 0, core_->tunnels.degraded().count(cluster) != 0});
+        {cluster, tunnels.reached().count(cluster) != 0, tunnels.degraded().count(cluster) != 0});
   }
 }
 

@@ -84,7 +84,6 @@ class Daemon {
   [[nodiscard]] GatewayStatement self_statement() const;
   [[nodiscard]] api::Gateway wanted_object() const;
   [[nodiscard]] std::vector<Endpoint> endpoints() const;
-  [[nodiscard]] std::set<std::string> reached() const;
   [[nodiscard]] bool others_can_take_over() const;
 
   Surroundings around_;

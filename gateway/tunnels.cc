@@ -63,12 +63,13 @@ std::map<GatewayId, bool> Tunnels::works() const {
 // Asked for with every probe of every node.
 void Tunnels::judge() {
   working_.clear();
-  degraded_.clear();
+  reached_.clear();
   for (const auto& [id, good] : works()) {
     if (!good) continue;
     working_.insert(id);
-    degraded_.insert(id.cluster);
+    reached_.insert(id.cluster);
   }
+  degraded_ = reached_;
   for (const auto& id : working_) {
     const auto view = views_.find(target_name(id));
     if (view->second.state != tunnel::LinkState::kDegraded) degraded_.erase(id.cluster);

@@ -62,7 +62,8 @@ class Tunnels {
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
   [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
-  // Clusters that are reached over links that lose much only.
+  [[nodiscard]] const std::set<std::string>& reached() const { return reached_; }
+  // Of these, those that are reached over links that lose much only.
   [[nodiscard]] const std::set<std::string>& degraded() const { return degraded_; }
   // Handshakes come and no data does (gateway/peers/stuck.h).
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
@@ -71,7 +72,7 @@ class Tunnels {
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
-  void judge();  // working_ and degraded_, of clusters_ and views_
+  void judge();  // working_, reached_ and degraded_, of clusters_ and views_
   void adopt();
   [[nodiscard]] Standings standings();
   void move();
@@ -94,6 +95,7 @@ class Tunnels {
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;
   std::set<GatewayId> working_;
+  std::set<std::string> reached_;
   std::set<std::string> degraded_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;

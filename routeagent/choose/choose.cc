@@ -66,8 +66,9 @@ void Chooser::judge(const ChooseInput& input, TimePoint now) {
         next[key] = standing;
       }
       if (any_good) continue;
-      // The cluster is lost altogether. Whoever comes back first must not keep the prefix for a
-      // whole hold-down: the remote side starts afresh too, and both must agree on the home.
+      // The cluster is lost altogether, or all lose much. Whoever comes back first must not keep
+      // the prefix for a whole hold-down: the remote side starts afresh too, and both must agree on
+      // the home.
       for (auto& [key, standing] : next) {
         if (key.choice == choice) standing = Standing{};
       }

@@ -9,6 +9,7 @@
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
 #include "api/store/open.h"
+#include "api/types/gateway.h"
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "tests/api/store_contract.h"
@@ -143,6 +144,21 @@ TEST_F(DirStoreTest, ABrokenFileKeepsTheLastGoodStateUntilItIsMended) {
   EXPECT_NE(log.find("clusterpeers/east.yaml:"), std::string::npos) << log;
   write("clusterpeers/east.yaml", std::string(kPeerYaml) + "  allowedCidrs: [10.0.0.0/8]\n");
   turn([&] { return informer.find({"", "east"})->spec.allowed_cidrs.size() == 1; });
+}
+
+TEST_F(DirStoreTest, OnlyKindsThatSomebodyAsksForAreRead) {
+  write("gateways/g.yaml", "spec: {{{\n");
+  testing::internal::CaptureStderr();
+  SystemRandom random;
+  Informer<ClusterPeer> peers(loop_, store(), random, [] {});
+  turn([&] { return peers.synced(); });
+  write("gateways/h.yaml", "spec: {{{\n");
+  settle();
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("gateways/"), std::string::npos);
+  testing::internal::CaptureStderr();
+  Informer<Gateway> gateways(loop_, store(), random, [] {});
+  turn([&] { return gateways.synced(); });
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("gateways/g.yaml:"), std::string::npos);
 }
 
 TEST_F(DirStoreTest, ABadObjectKeepsTheLastGoodStateToo) {

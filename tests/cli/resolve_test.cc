@@ -86,6 +86,19 @@ TEST_F(Resolve, AStaleClusterGivesWayToFreshOnes) {
   EXPECT_TRUE(r.clusters[1].endpoints[0].answers);
 }
 
+TEST_F(Resolve, SaysSinceWhenAClusterIsAwayAndAsksThePeerThatCounts) {
+  remote("north", {{"db-0", true}}, 3, false);
+  (void)api::set_condition(in_.peers[0].status.conditions,
+                           {"Connected", api::ConditionStatus::kFalse, "NoTunnel", "m", 0, {}},
+                           WallTime(std::chrono::seconds(1'700'000'000)));
+  EXPECT_EQ(found().clusters[0].state, "stale: not connected since 2023-11-14T22:13:20Z");
+  auto first = in_.peers[0];  // of the same id
+  first.status = {};
+  first.status.connected = true;
+  in_.peers.push_back(first);
+  EXPECT_EQ(found().clusters[0].state, "connected");
+}
+
 TEST_F(Resolve, IfAllAreStaleTheyAnswer) {
   remote("west", {{"db-0", true}}, 2, false);
   EXPECT_TRUE(found().answers());

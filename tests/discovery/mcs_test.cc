@@ -123,12 +123,16 @@ class ControllerTest : public testing::Test {
     remote.spec.headless = headless;
     remote.spec.endpoints = {{{*IpAddress::parse("10.2.0.5")}, "pg-0", "", true}};
     store.put(remote);
+    put_west("west", true);
+  }
+  // A ClusterPeer for the cluster west.
+  void put_west(const std::string& name, bool connected) {
     api::ClusterPeer peer;
-    peer.meta.key.name = "west";
+    peer.meta.key.name = name;
     peer.spec.cluster_id = "west";
     peer.spec.gateways = {{0, "k", {}}};
     store.put(peer);
-    put_connected("west", true);
+    put_connected(name, connected);
   }
   // As the importing gateway says it.
   void put_connected(const std::string& name, bool connected) {
@@ -311,12 +315,7 @@ TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
 // The one that does not count is never connected: it says nothing about the cluster.
 TEST_F(ControllerTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
   put_remote();
-  api::ClusterPeer second;
-  second.meta.key.name = "a-second";
-  second.spec.cluster_id = "west";
-  second.spec.gateways = {{0, "k", {}}};
-  store.put(second);
-  put_connected("a-second", false);
+  put_west("a-second", false);
   run();
   EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{});
   loop.advance(std::chrono::hours(25));

@@ -1,9 +1,8 @@
 // Is the other side there? BFD-like (RFC 5880, asynchronous mode in spirit): requests at a fixed
 // interval, faster once replies are late. Down: no reply for `lost` intervals and enough requests
 // in a row unanswered that random loss does not explain it. Up again after `recover` replies in a
-// row, doubled with each recent fall, so a flapping link stays down longer. Windowed loss (with
-// hysteresis: degraded), smoothed
-// RTT and jitter (RFC 6298, RFC 3550). Pure: time is an argument.
+// row, doubled with each recent fall, so a flapping link stays down longer. Degraded, by windowed
+// loss, with hysteresis. Smoothed RTT and jitter (RFC 6298, RFC 3550). Pure: time is an argument.
 #pragma once
 
 #include <array>

@@ -48,6 +48,12 @@ struct World {
     importer->set_connected({"east"});
     run(seconds(20));
   }
+  // Ends as a process that is stopped does: whoever comes next has the Lease at once.
+  void hand_over() {
+    importer->release([] {});
+    run(seconds(1));
+    importer.reset();
+  }
   void put_namespace(const std::string& name) {
     api::Namespace ns;
     ns.meta.key.name = name;
@@ -90,6 +96,21 @@ struct World {
     return store.must_get<api::RemoteExport>({"shop", name});
   }
   api::ClusterPeer peer() { return store.must_get<api::ClusterPeer>({"", "east"}); }
+};
+
+// The process after it, or another gateway's: knows what the store says, has heard nothing yet.
+struct Successor {
+  explicit Successor(World& world)
+      : importer(world.loop, world.store, world.random, config(), intake) {
+    intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+  }
+  static ImporterConfig config() {
+    ImporterConfig config;
+    config.identity = "west-1";
+    return config;
+  }
+  Intake intake;
+  Importer importer;
 };
 
 TEST(Importer, WritesWhatIsAccepted) {
@@ -189,15 +210,10 @@ TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
-  world.importer->release([] {});
-  world.run(seconds(1));
-  world.importer.reset();
-  Intake fresh;
-  fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  ImporterConfig config;
-  config.identity = "west-1";
+  world.hand_over();
   (void)world.store.take_log();
-  Importer next(world.loop, world.store, world.random, config, fresh);
+  Successor successor(world);
+  auto& next = successor.importer;
   world.run(seconds(3));
   ASSERT_TRUE(next.leading());
   EXPECT_TRUE(world.peer().status.connected);
@@ -213,14 +229,8 @@ TEST(Importer, WhoIsNotThereAfterARestartIsLostInTheEnd) {
   World world;
   world.announce();
   world.run(seconds(1));
-  world.importer->release([] {});
-  world.run(seconds(1));
-  world.importer.reset();
-  Intake fresh;
-  fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  ImporterConfig config;
-  config.identity = "west-1";
-  Importer next(world.loop, world.store, world.random, config, fresh);
+  world.hand_over();
+  const Successor successor(world);
   world.run(seconds(5));
   EXPECT_TRUE(world.peer().status.connected);
   world.run(seconds(6));
@@ -232,18 +242,13 @@ TEST(Importer, ARestartWhileAwayDeletesNothing) {
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
-  Intake fresh;
   world.importer.reset();
-  Intake::Peers peers{{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}};
-  fresh.set_peers(peers);
+  const Successor next(world);
   // What was accepted is still there, from the ClusterPeer.
-  EXPECT_EQ(fresh.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
-  EXPECT_EQ(fresh.clusters().at("east").gateways.size(), 1U);
-  ImporterConfig config;
-  config.identity = "west-1";
-  Importer next(world.loop, world.store, world.random, config, fresh);
+  EXPECT_EQ(next.intake.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
+  EXPECT_EQ(next.intake.clusters().at("east").gateways.size(), 1U);
   world.run(seconds(60));
-  ASSERT_TRUE(next.leading());
+  ASSERT_TRUE(next.importer.leading());
   EXPECT_TRUE(world.has("db.east"));
   EXPECT_FALSE(world.peer().status.connected);
   EXPECT_EQ(world.peer().status.cidrs, std::vector{p("10.1.0.0/16")});
@@ -259,15 +264,11 @@ TEST(Importer, ARestartWhileAwayKeepsSinceWhenAndWritesNothing) {
   world.run(seconds(20));
   const auto before = world.peer().status;
   ASSERT_FALSE(before.connected);
-  Intake fresh;
   world.importer.reset();
-  fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  ImporterConfig config;
-  config.identity = "west-1";
   (void)world.store.take_log();
-  Importer next(world.loop, world.store, world.random, config, fresh);
+  const Successor next(world);
   world.run(seconds(60));
-  ASSERT_TRUE(next.leading());
+  ASSERT_TRUE(next.importer.leading());
   EXPECT_EQ(world.peer().status, before);
   const auto log = world.store.take_log();
   EXPECT_EQ(log.find("RemoteExport"), std::string::npos);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/fake/sim_loop.h"
+#include "tests/tunnel/engine/hex.h"
 #include "tunnel/key.h"
 
 namespace cw::tunnel::engine {
@@ -20,15 +21,6 @@ namespace {
 
 Bytes bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-std::string hex(Bytes bytes) {
-  std::string out;
-  for (const auto b : bytes) {
-    out += "0123456789abcdef"[b >> 4U];
-    out += "0123456789abcdef"[b & 15U];
-  }
-  return out;
 }
 
 // Values below: RFC 7693 appendix B, and Python's hashlib and hmac.

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "base/fake/sim_loop.h"
+#include "tests/tunnel/engine/hex.h"
 #include "tunnel/engine/allowed_ips.h"
 #include "tunnel/engine/cookie.h"
 #include "tunnel/engine/replay.h"
@@ -18,15 +19,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-std::string hex(Bytes bytes) {
-  std::string out;
-  for (const auto b : bytes) {
-    out += "0123456789abcdef"[b >> 4U];
-    out += "0123456789abcdef"[b & 15U];
-  }
-  return out;
-}
 
 struct Pair {
   explicit Pair(const Key& psk_a = {}, const Key& psk_b = {})
