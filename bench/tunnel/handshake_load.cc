@@ -2,9 +2,8 @@
 //   handshake_load keys N                          public keys of N initiators, for its peers
 //   handshake_load run SERVER_KEY ENDPOINT N SEC   prints answered initiations a second
 //   handshake_load flood SERVER_KEY ENDPOINT SEC   strangers' initiations as fast as they can be
-//   sent;
-//                                                  prints: sent, responses, cookies, others
-//                                                  received
+//   handshake_load garbage ENDPOINT SEC            sent, or data messages of no session; prints:
+//                                                  sent, responses, cookies, others received
 // Initiations are made beforehand; 64 are under way at any time, so that a responder is busy but
 // not flooded. Cookies are obeyed.
 #include <poll.h>
@@ -98,20 +97,35 @@ UniqueFd connect_to(const Endpoint& endpoint) {
   return fd;
 }
 
-// Replays of a few hundred well-formed initiations by keys that are nobody's peers: each costs the
-// responder a Diffie-Hellman unless it asks for a cookie.
-int flood(const char* server_text, const char* endpoint_text, double limit) {
-  const auto server = Key::from_base64(server_text);
-  const auto endpoint = Endpoint::parse(endpoint_text);
-  if (!server || !endpoint) return 2;
+// A few hundred well-formed initiations by keys that are nobody's peers: each costs the responder a
+// Diffie-Hellman unless it asks for a cookie.
+std::vector<Initiation> strangers_initiations(const Key& server) {
   SystemRandom random;
   std::vector<Initiation> messages;
   for (std::size_t n = 0; n < 300; ++n) {
-    Caller stranger(1'000'000 + n, *server);
+    Caller stranger(1'000'000 + n, server);
     messages.push_back(
         *stranger.handshake.create_initiation(static_cast<std::uint32_t>(n), wall_now(), random));
     stranger.macs.sign(messages.back(), boot_now());
   }
+  return messages;
+}
+
+// Well-formed data messages with indices, counters and contents made up.
+std::vector<Initiation> garbage() {
+  SystemRandom random;
+  std::vector<Initiation> messages(300);
+  for (auto& message : messages) {
+    random.fill(std::as_writable_bytes(std::span(message)));
+    store_le<std::uint32_t>(message, 0, 4);
+  }
+  return messages;
+}
+
+// Sends them again and again.
+int flood(const std::vector<Initiation>& messages, const char* endpoint_text, double limit) {
+  const auto endpoint = Endpoint::parse(endpoint_text);
+  if (!endpoint) return 2;
   const auto fd = connect_to(*endpoint);
   if (!fd) return 1;
   std::size_t sent = 0;
@@ -172,11 +186,16 @@ int main(int argc, char** argv) {
     return run(argv[2], argv[3], number(argv[4]), static_cast<double>(number(argv[5])));
   }
   if (mode == "flood" && argc == 5) {
-    return flood(argv[2], argv[3], static_cast<double>(number(argv[4])));
+    const auto server = Key::from_base64(argv[2]);
+    if (!server) return 2;
+    return flood(strangers_initiations(*server), argv[3], static_cast<double>(number(argv[4])));
+  }
+  if (mode == "garbage" && argc == 4) {
+    return flood(garbage(), argv[2], static_cast<double>(number(argv[3])));
   }
   std::fputs(
       "usage: handshake_load keys N | run SERVER_KEY ENDPOINT N SECONDS |\n"
-      "       flood SERVER_KEY ENDPOINT SECONDS\n",
+      "       flood SERVER_KEY ENDPOINT SECONDS | garbage ENDPOINT SECONDS\n",
       stderr);
   return 2;
 }

@@ -104,20 +104,22 @@ BIND = f"import socket,time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM
 
 
 def flood(pair, program, seconds):
-    """One TCP flow through the tunnel beside strangers' initiations as fast as one process sends them, as
-    a share of the flow alone. The flooder takes its share of the CPU also where nobody answers it: the
-    same flood at a socket that nobody reads tells how much."""
+    """One TCP flow through the tunnel beside strangers' initiations, and beside data messages of no
+    session, as fast as one process sends them, as a share of the flow alone. The flooder takes its share of
+    the CPU also where nobody answers it: the same flood at a socket that nobody reads tells how much."""
     left, right = pair.hosts
     found, alone = {}, gbits(pair.iperf(seconds))
     sink = right.spawn("sink", PYTHON, "-c", BIND)
-    for name, port in (("flood_sink", SINK), ("flood", PORT)):
+    initiations, garbage = ("flood", pair.keys[1][1]), ("garbage",)
+    for name, what, port in (("garbage_sink", garbage, SINK), ("garbage", garbage, PORT),
+                             ("flood_sink", initiations, SINK), ("flood", initiations, PORT)):
         sent = []
-        stranger = threading.Thread(target=lambda port=port, sent=sent: sent.append(left.out(
-            program, "flood", pair.keys[1][1], f"192.0.2.2:{port}", seconds + 2, timeout=seconds + 60)))
+        stranger = threading.Thread(target=lambda what=what, port=port, sent=sent: sent.append(left.out(
+            program, *what, f"192.0.2.2:{port}", seconds + 2, timeout=seconds + 60)))
         stranger.start()
         time.sleep(1)
         found[name] = rate(pair, seconds) / alone * 100
         stranger.join()
-    found["flood_rate"] = int(sent[0].split()[0]) / (seconds + 2) / 1e3
+        found[f"{name}_rate"] = int(sent[0].split()[0]) / (seconds + 2) / 1e3
     sink.kill()
     return found

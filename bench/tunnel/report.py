@@ -15,6 +15,9 @@ ROWS = [  # key, title, unit, digits
     ("flood", "TCP, 1 flow beside a flood of initiations", "% of alone", 0),
     ("flood_sink", "beside the same flood at a socket that nobody reads", "% of alone", 0),
     ("flood_rate", "initiations of that flood", "1,000/s", 0),
+    ("garbage", "TCP, 1 flow beside a flood of data messages of no session", "% of alone", 0),
+    ("garbage_sink", "beside the same flood at a socket that nobody reads", "% of alone", 0),
+    ("garbage_rate", "messages of that flood", "1,000/s", 0),
 ]
 
 

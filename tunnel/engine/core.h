@@ -16,6 +16,7 @@
 
 #include "tunnel/driver.h"
 #include "tunnel/engine/allowed_ips.h"
+#include "tunnel/engine/index_tag.h"
 #include "tunnel/engine/inner.h"
 #include "tunnel/engine/peer.h"
 
@@ -76,7 +77,7 @@ class Core {
   // tick(), so that the data path never waits for a Diffie-Hellman.
   enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
   explicit Core(Random& random, std::size_t mtu = 1420, Handshakes when = Handshakes::kAtOnce)
-      : random_(random), mtu_(mtu), when_(when) {}
+      : random_(random), index_tag_(random), mtu_(mtu), when_(when) {}
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -96,6 +97,8 @@ class Core {
   void remove_allowed_ip(Peer& peer, const Prefix& prefix);
   [[nodiscard]] const std::map<Key, std::unique_ptr<Peer>>& peers() const { return peers_; }
   [[nodiscard]] const std::optional<Identity>& identity() const { return identity_; }
+  // That of all indices it gives out.
+  [[nodiscard]] const IndexTag& index_tag() const { return index_tag_; }
 
   // Types 1-3, and type 4 as a batch of one. `queued` is how many handshakes wait behind this one.
   void on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
@@ -156,6 +159,7 @@ class Core {
   };
 
   Random& random_;
+  const IndexTag index_tag_;
   std::size_t mtu_;
   Handshakes when_;
   TimePoint soonest_ = TimePoint::max();

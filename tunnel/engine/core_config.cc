@@ -87,7 +87,7 @@ void Core::forget_source(const Keypair& keypair) {
 
 std::uint32_t Core::new_index(Peer& peer, std::shared_ptr<Keypair> keypair) {
   for (;;) {
-    const auto index = static_cast<std::uint32_t>(random_.next());
+    const auto index = index_tag_.index_of(static_cast<std::uint32_t>(random_.next()));
     if (indices_.try_emplace(index, IndexEntry{&peer, keypair}).second) return index;
   }
 }

@@ -33,6 +33,10 @@ struct Device::Parts {
     for (auto& thread : threads) thread.join();
   }
 
+  [[nodiscard]] Result<std::shared_ptr<UdpSockets>> open_sockets(std::uint16_t port,
+                                                                 std::uint32_t mark) const {
+    return UdpSockets::open(port, mark, {options.gso, options.gro, state.core.index_tag()});
+  }
   void use(std::shared_ptr<UdpSockets> sockets) {
     {
       const std::lock_guard lock(state.mutex);
@@ -62,17 +66,18 @@ Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options) {
   }
   auto tun = Tun::open(options.interface, options.tso, options.uso);
   if (!tun) return fail(tun.error());
-  auto sockets = UdpSockets::open(0, 0, {options.gso, options.gro});
-  if (!sockets) return fail(sockets.error());
   const auto workers = options.workers != 0 ? options.workers : default_workers();
+  auto parts = std::make_unique<Parts>(options, std::move(*tun), workers);
+  auto sockets = parts->open_sockets(0, 0);
+  if (!sockets) return fail(sockets.error());
+  const auto& state = parts->state;
   log_info("engine started", {{"interface", options.interface},
                               {"aead", aead->name()},
-                              {"tso", tun->tso()},
-                              {"uso", tun->uso()},
+                              {"tso", state.tun.tso()},
+                              {"uso", state.tun.uso()},
                               {"gso", (*sockets)->gso()},
                               {"gro", (*sockets)->gro()},
                               {"workers", workers}});
-  auto parts = std::make_unique<Parts>(options, std::move(*tun), workers);
   parts->use(std::move(*sockets));
   parts->start(workers);
   return std::unique_ptr<Device>(new Device(std::move(parts)));
@@ -111,8 +116,7 @@ Result<> Device::set(const uapi::SetRequest& request) {
     now_used = state.sockets;
   }
   if (request.listen_port && *request.listen_port != now_used->port()) {
-    auto sockets =
-        UdpSockets::open(*request.listen_port, fwmark, {parts.options.gso, parts.options.gro});
+    auto sockets = parts.open_sockets(*request.listen_port, fwmark);
     if (!sockets) return fail(std::move(sockets.error()).context("listen"));
     parts.use(std::move(*sockets));
   } else if (fwmark != parts.fwmark) {

@@ -1,6 +1,6 @@
 // The engine's UDP sockets on one port: for IPv4 and IPv6 one each for data and one each for
-// handshakes, so that a flood of those never fills the buffer that data waits in: the kernel sorts
-// them by type and size (SO_ATTACH_REUSEPORT_CBPF, Linux 4.5). Receives whole batches
+// handshakes, so that a flood of those, or of garbage, never fills the buffer that data waits in
+// (udp_sort.h). Receives whole batches
 // (recvmmsg, UDP_GRO), sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), keeps the
 // sticky source address (IP_PKTINFO) and the ECN bits. udp(7), Linux Documentation/networking.
 #pragma once
@@ -12,11 +12,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "tunnel/engine/index_tag.h"
 #include "tunnel/engine/peer.h"
 
 namespace cw::tunnel::engine {
@@ -24,7 +26,8 @@ namespace cw::tunnel::engine {
 struct UdpOptions {
   bool gso = true;
   bool gro = true;
-  bool split_handshakes = true;
+  // Sorts by it (udp_sort.h); without it all comes to the data's sockets.
+  std::optional<IndexTag> sort;
 };
 
 // What one receive gave: `data` is one datagram, or several of `segment` bytes each (the last may
@@ -93,7 +96,7 @@ class UdpSockets {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int v4() const { return v4_.get(); }  // -1: none
   [[nodiscard]] int v6() const { return v6_.get(); }
-  // Messages of types 1 to 3, nothing else. -1: none, they come with the data.
+  // What begins like a message of type 1 to 3. -1: none, they come with the data.
   [[nodiscard]] int handshakes_v4() const { return handshakes_v4_.get(); }
   [[nodiscard]] int handshakes_v6() const { return handshakes_v6_.get(); }
   // May runs of several datagrams be sent as one?

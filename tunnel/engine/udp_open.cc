@@ -1,13 +1,12 @@
 #include <fmt/format.h>
-#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 
 #include <cerrno>
 
-#include "tunnel/engine/messages.h"
 #include "tunnel/engine/udp.h"
+#include "tunnel/engine/udp_sort.h"
 
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -77,48 +76,14 @@ std::uint16_t port_of(int fd) {
   return at ? at->port : std::uint16_t{0};
 }
 
-// Chooses among the sockets of a port: 0, data, or 1, handshakes. Of a super-datagram it sees the
-// first message and the whole size: where that is no multiple of the handshake's, something else is
-// among them, and it goes with the data. A datagram too short to load its type is 0's.
-bool sort_handshakes(int fd) {
-  constexpr auto kLoad = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_ABS);
-  constexpr auto kLength = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_LEN);
-  constexpr auto kIf = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_K);
-  constexpr auto kModulo = static_cast<std::uint16_t>(BPF_ALU | BPF_MOD | BPF_K);
-  constexpr auto kReturn = static_cast<std::uint16_t>(BPF_RET | BPF_K);
-  // Type and the three zero bytes, as a big-endian word.
-  constexpr std::uint32_t kInitiation = 0x01000000;
-  constexpr std::uint32_t kResponse = 0x02000000;
-  constexpr std::uint32_t kCookie = 0x03000000;
-  sock_filter code[] = {
-      {kLoad, 0, 0, 0},          // 0
-      {kIf, 3, 0, kInitiation},  // 1: to 5, or on
-      {kIf, 5, 0, kResponse},    // 2: to 8, or on
-      {kIf, 7, 0, kCookie},      // 3: to 11, or on
-      {kReturn, 0, 0, 0},        // 4
-      {kLength, 0, 0, 0},        // 5
-      {kModulo, 0, 0, kInitiationSize},
-      {kIf, 5, 6, 0},      // 7
-      {kLength, 0, 0, 0},  // 8
-      {kModulo, 0, 0, kResponseSize},
-      {kIf, 2, 3, 0},            // 10
-      {kLength, 0, 0, 0},        // 11
-      {kIf, 0, 1, kCookieSize},  // 12
-      {kReturn, 0, 0, 1},        // 13
-      {kReturn, 0, 0, 0},        // 14
-  };
-  const sock_fprog program{static_cast<unsigned short>(std::size(code)),
-                           static_cast<sock_filter*>(code)};
-  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0;
-}
-
 // A socket for the handshakes that come to `data`'s port. None: they stay with the data.
-UniqueFd split_off_handshakes(int data, const IpAddress& any, std::uint16_t port, bool gro) {
+UniqueFd split_off_handshakes(int data, const IpAddress& any, std::uint16_t port, bool gro,
+                              const IndexTag& tag) {
   // Not before it was bound, or two programs could share the port.
   option(data, SOL_SOCKET, SO_REUSEPORT, 1);
   // With `gro` like the other: where it joins, the kernel asks any of the two.
   auto fd = open_one(any, port, 0, Purpose::kHandshakes, gro);
-  if (fd && sort_handshakes(data)) return std::move(*fd);
+  if (fd && sort_messages(data, fd->get(), tag)) return std::move(*fd);
   option(data, SOL_SOCKET, SO_REUSEPORT, 0);
   return {};
 }
@@ -145,13 +110,13 @@ Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::ui
       pair->v6_ = std::move(*v6);
       if (pair->port_ == 0) pair->port_ = port_of(pair->v6_.get());
     }
-    if (options.split_handshakes && pair->v4_) {
-      pair->handshakes_v4_ =
-          split_off_handshakes(pair->v4_.get(), IpAddress::v4({}), pair->port_, options.gro);
+    if (options.sort && pair->v4_) {
+      pair->handshakes_v4_ = split_off_handshakes(pair->v4_.get(), IpAddress::v4({}), pair->port_,
+                                                  options.gro, *options.sort);
     }
-    if (options.split_handshakes && pair->v6_) {
-      pair->handshakes_v6_ =
-          split_off_handshakes(pair->v6_.get(), IpAddress::v6({}), pair->port_, options.gro);
+    if (options.sort && pair->v6_) {
+      pair->handshakes_v6_ = split_off_handshakes(pair->v6_.get(), IpAddress::v6({}), pair->port_,
+                                                  options.gro, *options.sort);
     }
     pair->gso_ = options.gso;
     pair->gro_ = (gro4 || !pair->v4_) && (gro6 || !pair->v6_);

@@ -1,0 +1,103 @@
+#include "tunnel/engine/udp_sort.h"
+
+#include <linux/filter.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <span>
+
+#include "tunnel/engine/messages.h"
+
+namespace cw::tunnel::engine {
+
+namespace {
+
+constexpr std::uint32_t kSmallestData = kDataHeader + kTagSize;
+// Type and the three zero bytes, as BPF loads them.
+constexpr std::uint32_t kInitiation = 0x01000000;
+constexpr std::uint32_t kResponse = 0x02000000;
+constexpr std::uint32_t kCookie = 0x03000000;
+constexpr std::uint32_t kData = 0x04000000;
+
+constexpr auto kLoad = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_ABS);
+constexpr auto kLoadAtX = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_IND);
+constexpr auto kLoadSize = static_cast<std::uint16_t>(BPF_LD | BPF_W | BPF_LEN);
+constexpr auto kLoadKept = static_cast<std::uint16_t>(BPF_LD | BPF_MEM);
+constexpr auto kSetX = static_cast<std::uint16_t>(BPF_LDX | BPF_IMM);
+constexpr auto kXFromA = static_cast<std::uint16_t>(BPF_MISC | BPF_TAX);
+constexpr auto kKeep = static_cast<std::uint16_t>(BPF_ST);
+constexpr auto kMinusX = static_cast<std::uint16_t>(BPF_ALU | BPF_SUB | BPF_X);
+constexpr auto kTimes = static_cast<std::uint16_t>(BPF_ALU | BPF_MUL | BPF_K);
+constexpr auto kPlus = static_cast<std::uint16_t>(BPF_ALU | BPF_ADD | BPF_K);
+constexpr auto kAnd = static_cast<std::uint16_t>(BPF_ALU | BPF_AND | BPF_K);
+constexpr auto kGoto = static_cast<std::uint16_t>(BPF_JMP | BPF_JA);
+constexpr auto kIf = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_K);
+constexpr auto kIfX = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_X);
+constexpr auto kIfNotLess = static_cast<std::uint16_t>(BPF_JMP | BPF_JGE | BPF_K);
+constexpr auto kIfNotLessX = static_cast<std::uint16_t>(BPF_JMP | BPF_JGE | BPF_X);
+constexpr auto kReturn = static_cast<std::uint16_t>(BPF_RET | BPF_K);
+
+bool attach(int fd, int option, std::span<sock_filter> code) {
+  const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+  return ::setsockopt(fd, SOL_SOCKET, option, &program, sizeof program) == 0;
+}
+
+// Chooses a socket of the port: 0, data, or 1. Offsets are of the UDP payload. A load beyond its
+// end would choose 0, so sizes are looked at first. X: where the data message begins, if there is
+// one.
+bool choose(int fd, const IndexTag& tag) {
+  sock_filter code[] = {
+      {kLoadSize, 0, 0, 0},
+      {kIfNotLess, 0, 29, kSmallestData},  // to 31
+      {kLoad, 0, 0, 0},
+      {kIf, 0, 2, kData},  // to 6
+      {kSetX, 0, 0, 0},
+      {kGoto, 0, 0, 12},         // to 18
+      {kIf, 0, 2, kInitiation},  // 6: to 9
+      {kSetX, 0, 0, kInitiationSize},
+      {kGoto, 0, 0, 5},        // to 14
+      {kIf, 0, 2, kResponse},  // 9: to 12
+      {kSetX, 0, 0, kResponseSize},
+      {kGoto, 0, 0, 2},       // to 14
+      {kIf, 0, 18, kCookie},  // 12: to 31
+      {kSetX, 0, 0, kCookieSize},
+      {kLoadSize, 0, 0, 0},     // 14
+      {kIfNotLessX, 0, 15, 0},  // to 31
+      {kMinusX, 0, 0, 0},
+      {kIfNotLess, 0, 13, kSmallestData},  // to 31
+      {kLoadAtX, 0, 0, 0},                 // 18
+      {kIf, 0, 11, kData},                 // to 31
+      {kLoadAtX, 0, 0, 4},
+      {kKeep, 0, 0, 0},
+      {kAnd, 0, 0, IndexTag::kNumber},
+      {kTimes, 0, 0, tag.factor()},
+      {kPlus, 0, 0, tag.addend()},
+      {kAnd, 0, 0, IndexTag::kTag},
+      {kXFromA, 0, 0, 0},
+      {kLoadKept, 0, 0, 0},
+      {kAnd, 0, 0, IndexTag::kTag},
+      {kIfX, 0, 1, 0},  // to 31
+      {kReturn, 0, 0, 0},
+      {kReturn, 0, 0, 1},  // 31
+  };
+  return attach(fd, SO_ATTACH_REUSEPORT_CBPF, code);
+}
+
+// Drops what does not begin like a handshake. Offsets are of the UDP header; what is too short for
+// the load is dropped, too.
+bool only_handshakes(int fd) {
+  constexpr std::uint32_t kUdpHeader = 8;
+  sock_filter code[] = {
+      {kLoad, 0, 0, kUdpHeader}, {kIf, 2, 0, kInitiation}, {kIf, 1, 0, kResponse},
+      {kIf, 0, 1, kCookie},      {kReturn, 0, 0, ~0U},     {kReturn, 0, 0, 0},
+  };
+  return attach(fd, SO_ATTACH_FILTER, code);
+}
+
+}  // namespace
+
+bool sort_messages(int data, int handshakes, const IndexTag& tag) {
+  return only_handshakes(handshakes) && choose(data, tag);
+}
+
+}  // namespace cw::tunnel::engine

@@ -1,0 +1,20 @@
+// What the kernel does for us before a datagram takes room in a buffer: sorts the messages of a
+// port among its two sockets, and drops what can be nothing. Classic BPF (Linux
+// Documentation/networking/filter.rst), so that no privilege is needed.
+//
+//   data with one of our indices ------------------------> data
+//   handshakes, or super-datagrams that begin with one --> handshakes
+//   all else, from data with made-up indices on ---------> dropped
+#pragma once
+
+#include "tunnel/engine/index_tag.h"
+
+namespace cw::tunnel::engine {
+
+// For both sockets of a port, of which `data` was bound first and `handshakes` second. Of a
+// super-datagram the filter sees the first message and the whole size: a handshake with data of
+// ours behind it goes with the data, or that would be overtaken. False: this kernel cannot
+// (before 4.5).
+[[nodiscard]] bool sort_messages(int data, int handshakes, const IndexTag& tag);
+
+}  // namespace cw::tunnel::engine
