@@ -53,6 +53,7 @@ void Probes::keep_tunnel(const Wanted& wanted) {
     tunnel::ProberConfig config;
     config.detector.interval = config_.interval;
     config.detector.lost = config_.lost;
+    config.detector.hurry = 8;  // there are few tunnels, and wide-area links lose more than a LAN
     config.local = {wanted.tunnel->address, netlink::kTunnelProbePort};
     config.device = config_.tunnel_link;
     config.sender = config_.ordinal;

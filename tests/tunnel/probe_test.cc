@@ -90,9 +90,9 @@ TEST(ProbePacket, NeverExceedsItsSize) {
 
 // A link of 10 ms round trip, driven as the prober drives it.
 struct Link {
-  explicit Link(double round_trip_loss, std::uint64_t seed = 1)
-      : loss(round_trip_loss), dice(seed) {}
-  Detector detector{DetectorConfig{}};
+  explicit Link(double round_trip_loss, std::uint64_t seed = 1, const DetectorConfig& config = {})
+      : detector(config), loss(round_trip_loss), dice(seed) {}
+  Detector detector;
   TimePoint now{std::chrono::hours(1)};
   TimePoint next_send = now;
   double loss;
@@ -158,7 +158,7 @@ TEST(Detector, AtTheSlowestSharedIntervalItIsDown700MsAfterTheLastReply) {
   TimePoint now{hours(1)};
   TimePoint next = now;
   TimePoint last;
-  for (int tick = 0; tick < 400; ++tick, now += kSlowest / (2 * Detector::kHurry)) {
+  for (int tick = 0; tick < 400; ++tick, now += kSlowest / 8) {
     if (now >= next) {
       const auto sequence = detector.next_sequence(now);
       next = now + detector.pace(now);
@@ -257,6 +257,58 @@ TEST(Detector, ThirtyPercentLossIsDegradedNotDown) {
   link.run(seconds(30));
   EXPECT_EQ(link.detector.state(link.now), LinkState::kDegraded);
   EXPECT_NEAR(link.detector.loss(link.now), 0.3, 0.2);
+}
+
+const DetectorConfig kTunnel{.hurry = 8};  // as a gateway probes the remote ones
+
+TEST(Detector, ALinkThatBeginsToLoseThirtyPercentEachWayIsDegradedNotDownByLuck) {
+  unsigned falls = 0;
+  unsigned degraded = 0;
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    Link link(0, seed, kTunnel);
+    link.run(seconds(8));
+    link.loss = 1 - 0.7 * 0.7;
+    link.run(seconds(10));
+    falls += link.falls;
+    degraded += link.degraded > 0 ? 1 : 0;
+  }
+  EXPECT_EQ(degraded, 500U);
+  EXPECT_LE(falls, 5U);
+}
+
+TEST(Detector, ALinkThatLosesMuchAndIsDownAnswersWithoutInterruption) {
+  unsigned interruptions = 0;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    Link link(0, seed, kTunnel);
+    for (int fall = 0; fall < 4; ++fall) {
+      link.loss = 0;
+      link.run(seconds(4));
+      link.loss = 1;
+      link.run(seconds(1));
+    }
+    ASSERT_FALSE(link.detector.answering(link.now));
+    link.loss = 1 - 0.7 * 0.7;
+    while (!link.detector.answering(link.now)) link.run(milliseconds(10));
+    for (int i = 0; i < 500; ++i) {
+      const bool before = link.detector.answering(link.now);
+      link.run(milliseconds(10));
+      if (before && !link.detector.answering(link.now)) ++interruptions;
+    }
+  }
+  EXPECT_LE(interruptions, 2U);  // prefixes move with each of them
+}
+
+TEST(Detector, ALinkThatLosesMuchAndThenDiesIsDownWithin600Ms) {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Link link(1 - 0.7 * 0.7, seed, kTunnel);
+    link.run(seconds(10));
+    ASSERT_TRUE(link.detector.usable(link.now));
+    link.loss = 1;
+    const auto died = link.now;
+    link.run(seconds(1));
+    ASSERT_FALSE(link.detector.usable(link.now));
+    EXPECT_LE(*link.fell_at - died, milliseconds(600)) << seed;
+  }
 }
 
 TEST(Detector, ComesBackAfterSomeRepliesInARowAndLaterWhenItFlaps) {

@@ -1,6 +1,7 @@
 #include "tunnel/probe/detector.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace cw::tunnel {
 
@@ -31,17 +32,37 @@ std::uint64_t Detector::next_sequence(TimePoint now) {
 }
 
 Duration Detector::pace(TimePoint now) const {
-  const bool late =
-      up_ && last_reply_ && now - *last_reply_ > config_.interval + config_.interval / 2;
-  if (late) return config_.interval / kHurry;
+  if (last_reply_) {
+    const auto waited = now - *last_reply_;
+    const bool gone = waited > config_.interval * 3 * config_.lost;
+    if (waited > config_.interval + config_.interval / 2 && (up_ || !gone)) {
+      return config_.interval / config_.hurry;
+    }
+  }
   // Much is lost: the window is to tell sooner how much.
   return up_ && counted(now).missing > kWindow / 8 ? config_.interval / 2 : config_.interval;
 }
 
-bool Detector::fallen(TimePoint now) const {
-  // Twice as many as plain probing sends in that time: hurried requests must go unanswered too.
+unsigned Detector::convincing() const {
+  constexpr std::uint64_t kBefore = 16;
+  constexpr double kByChance = 1e-5;
+  unsigned missing = 0;
+  const auto oldest = next_ > kWindow ? next_ - kWindow : 0;
+  for (auto i = oldest_unanswered_; i-- > oldest && oldest_unanswered_ - i <= kBefore;) {
+    if (!sent_[i % kWindow].answered) ++missing;
+  }
+  // An upper bound: by about two standard deviations, and never zero.
+  const double loss = std::min(1.0, (missing + 2 * std::sqrt(missing) + 1) / (kBefore + 2));
+  // More than plain probing sends in that time: hurried requests must go unanswered too.
+  const unsigned least = config_.lost * config_.hurry / 2;
+  unsigned enough = 0;
+  for (double chance = 1; chance > kByChance && enough < 2 * least; chance *= loss) ++enough;
+  return std::max(least, enough);
+}
+
+bool Detector::silent(TimePoint now) const {
   return last_reply_ && now - *last_reply_ >= config_.interval * config_.lost &&
-         next_ - oldest_unanswered_ >= std::uint64_t{config_.lost} * 2;
+         next_ - oldest_unanswered_ >= convincing();
 }
 
 unsigned Detector::replies_needed() const {
@@ -54,6 +75,7 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
   auto& sent = sent_[sequence % kWindow];
   if (sent.answered) return false;
   (void)state(now);  // a fall that nobody asked about still counts
+  if (silent(now)) in_a_row_ = 0;
   sent.answered = true;
   const auto sample = now - sent.at;
   if (rtt_ == Duration::zero()) {
@@ -62,7 +84,6 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
     jitter_ += ((sample > rtt_ ? sample - rtt_ : rtt_ - sample) - jitter_) / 16;
     rtt_ += (sample - rtt_) / 8;
   }
-  if (last_reply_ && now - *last_reply_ > config_.interval * config_.lost) in_a_row_ = 0;
   last_reply_ = now;
   oldest_unanswered_ = std::max(oldest_unanswered_, sequence + 1);
   ++in_a_row_;
@@ -75,7 +96,7 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
 }
 
 LinkState Detector::state(TimePoint now) {
-  if (up_ && fallen(now)) {
+  if (up_ && silent(now)) {
     up_ = false;
     in_a_row_ = 0;
     falls_ = std::min(falls_ + 1, 8U);
@@ -98,8 +119,7 @@ bool Detector::usable(TimePoint now) {
 
 bool Detector::answering(TimePoint now) {
   if (usable(now)) return true;
-  return last_reply_ && now - *last_reply_ <= config_.interval * config_.lost &&
-         in_a_row_ >= config_.recover;
+  return last_reply_ && in_a_row_ >= config_.recover && !silent(now);
 }
 
 Detector::Counted Detector::counted(TimePoint now) const {

@@ -1,8 +1,9 @@
 // Is the other side there? BFD-like (RFC 5880, asynchronous mode in spirit): requests at a fixed
-// interval, faster once replies are late. Down: no reply for `lost` intervals and enough requests
-// in a row unanswered that random loss does not explain it. Up again after `recover` replies in a
-// row, doubled with each recent fall, so a flapping link stays down longer. Degraded, by windowed
-// loss, with hysteresis. Smoothed RTT and jitter (RFC 6298, RFC 3550). Pure: time is an argument.
+// interval, faster once replies are late. Down: no reply for `lost` intervals and so many requests
+// in a row unanswered that the loss just before them does not explain it. Up again after `recover`
+// replies in a row, doubled with each recent fall, so a flapping link stays down longer. Degraded,
+// by windowed loss, with hysteresis. Smoothed RTT and jitter (RFC 6298, RFC 3550). Pure: time is an
+// argument.
 #pragma once
 
 #include <array>
@@ -29,6 +30,7 @@ struct DetectorConfig {
   // first.
   double degraded_loss = 0.3;
   double fine_loss = 0.12;
+  unsigned hurry = 4;  // requests in each interval while replies are late
 };
 
 enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
@@ -37,8 +39,6 @@ enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
 class Detector {
  public:
   static constexpr std::size_t kWindow = 64;  // requests
-  // While replies are late, this many requests go out in each interval.
-  static constexpr unsigned kHurry = 4;
 
   explicit Detector(const DetectorConfig& config) : config_(config) {}
   // From the next request on; what was seen stays.
@@ -70,7 +70,10 @@ class Detector {
     unsigned missing = 0;
   };
   [[nodiscard]] Counted counted(TimePoint now) const;
-  [[nodiscard]] bool fallen(TimePoint now) const;
+  // No reply for so long that it is no bad luck.
+  [[nodiscard]] bool silent(TimePoint now) const;
+  // How many unanswered requests in a row are more than bad luck.
+  [[nodiscard]] unsigned convincing() const;
   [[nodiscard]] unsigned replies_needed() const;
 
   DetectorConfig config_;

@@ -113,7 +113,8 @@ class UdpProber final : public Prober {
   }
 
   void start_ticking() {
-    ticker_ = loop_.every(config_.detector.interval / (2 * Detector::kHurry), [this] { tick(); });
+    constexpr int kTicks = 8;  // no less than the hurried requests of an interval
+    ticker_ = loop_.every(config_.detector.interval / kTicks, [this] { tick(); });
   }
 
   void tick() {
