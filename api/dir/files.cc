@@ -58,6 +58,14 @@ Result<std::string> read_file(const UniqueFd& fd, const fs::path& path) {
   return text;
 }
 
+FileStamp stamp_of(const struct stat& status) {
+  const auto ns = [](const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; };
+  timespec now{};
+  (void)::clock_gettime(CLOCK_REALTIME, &now);
+  return {status.st_dev,      status.st_ino,      status.st_size,
+          ns(status.st_mtim), ns(status.st_ctim), ns(now)};
+}
+
 // What a hand-written file may leave out, filled in the same way at every read.
 Result<json> completed(json body, Kind kind, const ObjectKey& key, const fs::path& path,
                        const struct stat& status) {
@@ -139,10 +147,15 @@ Result<std::shared_ptr<void>> Files::lock() {
 Result<std::optional<json>> Files::read(Kind kind, const ObjectKey& key) {
   if (auto ok = check_key(kind, key); !ok) return fail(ok.error());
   const auto path = path_of(kind, key);
+  last_read_ = {kind, key, std::nullopt};
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd && errno == ENOENT) return std::optional<json>();
   struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path.string()));
+  if (!fd || ::fstat(fd.get(), &status) != 0) {
+    last_read_.reset();
+    return fail(errno_error(errno, path.string()));
+  }
+  last_read_->stamp = stamp_of(status);
   if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path.string() + ":1: not a file");
   const auto text = read_file(fd, path);
   if (!text) return fail(text.error());
@@ -161,10 +174,13 @@ Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
   const auto temporary =
       path.parent_path() / fmt::format("{}{}-{}", kTemporary, ::getpid(), ++temporary_);
   const mode_t mode = kind == Kind::kSecret ? 0600 : 0644;
-  if (auto ok = write_file(temporary, to_yaml(body), mode); !ok) {
+  auto ok = write_file(temporary, to_yaml(body), mode);
+  if (ok) ok = as_read(kind, key);  // writing took a while
+  if (!ok) {
     fs::remove(temporary, error);
     return ok;
   }
+  last_read_.reset();
   fs::rename(temporary, path, error);
   if (error) {
     std::error_code ignored;
@@ -175,6 +191,8 @@ Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
 }
 
 Result<> Files::erase(Kind kind, const ObjectKey& key) {
+  if (auto ok = as_read(kind, key); !ok) return ok;
+  last_read_.reset();
   const auto path = path_of(kind, key);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail(errno_error(errno, path.string()));
@@ -184,11 +202,13 @@ Result<> Files::erase(Kind kind, const ObjectKey& key) {
 std::optional<FileStamp> Files::stamp(Kind kind, const ObjectKey& key) const {
   struct stat status {};
   if (::stat(path_of(kind, key).c_str(), &status) != 0) return std::nullopt;
-  const auto ns = [](const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; };
-  timespec now{};
-  (void)::clock_gettime(CLOCK_REALTIME, &now);
-  return FileStamp{status.st_dev,      status.st_ino,      status.st_size,
-                   ns(status.st_mtim), ns(status.st_ctim), ns(now)};
+  return stamp_of(status);
+}
+
+Result<> Files::as_read(Kind kind, const ObjectKey& key) const {
+  if (!last_read_ || last_read_->kind != kind || last_read_->key != key) return {};
+  if (stamp(kind, key) == last_read_->stamp) return {};
+  return fail(Errc::kConflict, path_of(kind, key).string() + ": changed since it was read");
 }
 
 Result<std::vector<ObjectKey>> Files::list(Kind kind) const {

@@ -1,7 +1,8 @@
 // Resources as files of one folder: ROOT/<plural>/<name>.yaml,
 // ROOT/<plural>/<namespace>/<name>.yaml. Reading, atomic writing (temporary file, fsync, rename,
-// fsync of the folder) and locking between processes (flock on ROOT/.lock). No watching:
-// dir_store.h.
+// fsync of the folder) and locking between processes (flock on ROOT/.lock). People and their tools
+// edit without that lock: nothing is put in the place of a file that changed since it was last
+// read. No watching: dir_store.h.
 #pragma once
 
 #include <filesystem>
@@ -51,8 +52,16 @@ class Files final : public Backend {
 
  private:
   [[nodiscard]] std::filesystem::path path_of(Kind kind, const ObjectKey& key) const;
+  // Whether the last read() was of another object, or its file is still the same (or missing).
+  [[nodiscard]] Result<> as_read(Kind kind, const ObjectKey& key) const;
   std::filesystem::path root_;
   std::uint64_t temporary_ = 0;
+  struct Seen {
+    Kind kind{};
+    ObjectKey key;
+    std::optional<FileStamp> stamp;
+  };
+  std::optional<Seen> last_read_;
 };
 
 }  // namespace cw::api

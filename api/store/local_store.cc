@@ -22,6 +22,8 @@ std::string version_of(json body) {
 
 namespace {
 
+constexpr int kAttempts = 5;  // of a write, while others change the object without the lock
+
 Object object_of(Kind kind, const ObjectKey& key, json body) {
   auto version = version_of(body);
   body["metadata"]["resourceVersion"] = version;
@@ -113,7 +115,10 @@ Result<Object> LocalStore::do_create(Object object) {
   if (!stored) return fail(stored.error());
   if (*stored) return fail(Errc::kExists, describe(object.kind, object.key) + ": exists");
   auto body = stamped_new(object.kind, std::move(object.body), new_uid(random_), loop_.wall_now());
-  if (auto ok = backend_.write(object.kind, object.key, body); !ok) return fail(ok.error());
+  if (auto ok = backend_.write(object.kind, object.key, body); !ok) {
+    if (ok.error().code != Errc::kConflict) return fail(ok.error());
+    return fail(Errc::kExists, describe(object.kind, object.key) + ": exists");
+  }
   observe(object.kind, object.key, body);
   return object_of(object.kind, object.key, std::move(body));
 }
@@ -121,6 +126,15 @@ Result<Object> LocalStore::do_create(Object object) {
 Result<Object> LocalStore::do_update(const Object& object, Merge merge) {
   if (away_) return fail(*away_);
   if (auto ok = check_key(object.kind, object.key); !ok) return fail(ok.error());
+  for (int attempt = 1;; ++attempt) {
+    auto result = try_update(object, merge);
+    if (result || result.error().code != Errc::kConflict) return result;
+    // Who does not say what he has read wants it whatever there is.
+    if (!object.resource_version.empty() || attempt == kAttempts) return result;
+  }
+}
+
+Result<Object> LocalStore::try_update(const Object& object, Merge merge) {
   const auto lock = backend_.lock();
   if (!lock) return fail(lock.error());
   auto stored = backend_.read(object.kind, object.key);

@@ -22,6 +22,7 @@ class Backend {
   // Nothing: there is no such object. kInvalid: there is one, but it is broken.
   [[nodiscard]] virtual Result<std::optional<nlohmann::json>> read(Kind kind,
                                                                    const ObjectKey& key) = 0;
+  // kConflict: somebody without the lock changed it since it was read; nothing was done.
   [[nodiscard]] virtual Result<> write(Kind kind, const ObjectKey& key,
                                        const nlohmann::json& body) = 0;
   [[nodiscard]] virtual Result<> erase(Kind kind, const ObjectKey& key) = 0;
@@ -54,6 +55,7 @@ class LocalStore : public Store {
   using Merge = nlohmann::json (*)(const nlohmann::json& stored, const nlohmann::json& next);
   Result<Object> do_create(Object object);
   Result<Object> do_update(const Object& object, Merge merge);
+  Result<Object> try_update(const Object& object, Merge merge);
   Result<> do_remove(Kind kind, const ObjectKey& key, const std::string& resource_version);
   // Calls `done(result)` in the next turn unless the handle goes first.
   template <typename T, typename Done>
