@@ -327,13 +327,14 @@ def main():
     options.add_argument("--build", default="build/release")
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--clusters", type=int, choices=(2, 3), default=2)
-    options.add_argument("-k", metavar="WORD", default="", help="only faults with WORD in the name")
+    options.add_argument("-k", metavar="WORD", default="", help="only the fault of that name, or those with WORD in it")
     options.add_argument("--json", metavar="FILE")
     options.add_argument("--plot", metavar="FILE", type=pathlib.Path)
     options = options.parse_args()
     if os.geteuid() != 0:
         sys.exit("faults.py makes network namespaces: run it as root")
-    faults = [fault for fault in FAULTS
+    named = [fault for fault in FAULTS if fault.name == options.k] or FAULTS
+    faults = [fault for fault in named
               if options.k in fault.name and fault.clusters <= options.clusters]
     if not faults:
         sys.exit(f"faults.py: no fault has {options.k!r} in its name")

@@ -36,7 +36,7 @@ def pairing(site):
 
 def said(site, services):
     """Whether its last ServiceExport has conditions: the daemons have read what there is."""
-    return "conditions" in site.plane.get("-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
+    return services == 0 or "conditions" in site.plane.get("-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
                                           f"{site.name[0]}{services - 1}").get("status", {})
 
 
@@ -163,8 +163,8 @@ def measured(build, exported, imported, endpoints, count):
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench sync", description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
-    parser.add_argument("--exported", type=int, default=1000, help="Services that east itself exports")
-    parser.add_argument("--imported", type=int, default=9000, help="Services that west exports")
+    parser.add_argument("--exported", type=int, default=0, help="Services that east itself exports")
+    parser.add_argument("--imported", type=int, default=10000, help="Services that west exports")
     parser.add_argument("--endpoints", type=int, default=5, help="of each Service")
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--json", type=pathlib.Path)

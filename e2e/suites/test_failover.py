@@ -112,8 +112,8 @@ def test_the_pods_on_a_stopping_gateways_own_node_lose_nothing(east, west, tell)
     gateway, pod = east.causeway.gateways[0], east.gateway_pods[0]
     streams = [Stream(pod.machine, west.pod.machine, west.pod.ip, east.world.folder),
                Stream(west.pod.machine, pod.machine, pod.ip, east.world.folder)]
+    wait_until(lambda: east.carrier_to(west, node=pod.node) == 0, 20, "a gateway node prefers itself")
     time.sleep(0.5)
-    assert east.carrier_to(west, node=pod.node) == 0, "a gateway node prefers itself"
     assert gateway.stop() == 0
     time.sleep(1)
     reports = [stream.stop() for stream in streams]

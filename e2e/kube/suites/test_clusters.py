@@ -414,14 +414,18 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
         for pod in cluster.pods:
             wait_until(lambda p=pod, a=address: servers(p, a) == everybody, 40,
                        f"{pod.name} reaches the pods of both clusters by the address", every=0.5)
-    for wanted in ('{"causeway.dev/prefer": "local"}', "null"):
+    of = {cluster: {pod.name for pod in cluster.pods} for cluster in joined}
+    for wanted, serving in (('{"causeway.dev/prefer": "local"}', of.get),
+                            ('{"causeway.dev/prefer": null, "causeway.dev/failover": "west,east"}',
+                             lambda _: of[west]),
+                            ('{"causeway.dev/failover": "north,east"}', lambda _: of[east]),
+                            ("null", lambda _: everybody)):
         for cluster in joined:
             cluster.kubectl("-n", "demo", "patch", "svcex", "tools", "--type=merge", "-p",
                             '{"spec": {"exportedAnnotations": %s}}' % wanted)
         for cluster in joined:
-            own = {pod.name for pod in cluster.pods}
             pod, address = cluster.pods[0], address_in(cluster)
-            wait_until(lambda: servers(pod, address) == (everybody if wanted == "null" else own), 40,
+            wait_until(lambda: servers(pod, address) == serving(cluster), 40,
                        f"{cluster.name}: {wanted} decides who serves", every=0.5)
     ctl("--store", "west", "unexport", "demo/tools")
     for cluster in joined:
