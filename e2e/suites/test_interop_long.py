@@ -34,8 +34,13 @@ while :; do echo; echo "state $(wg show wg0 dump | tail -1)"; sleep 1; done
 """
 
 ECHO = """
-import os, socket, sys, threading
-s = socket.create_connection((sys.argv[1], 7777), 20)
+import os, socket, sys, threading, time
+for _ in range(50):
+    try:
+        s = socket.create_connection((sys.argv[1], 7777), 20)
+        break
+    except ConnectionRefusedError:  # the guest says that it is ready a moment before socat listens
+        time.sleep(0.2)
 s.settimeout(40)
 data = os.urandom(int(sys.argv[2]))
 # No half-close: socat's pipe may lose what is in it then.

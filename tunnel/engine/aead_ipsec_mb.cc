@@ -82,15 +82,16 @@ class IpsecMbAead final : public Aead {
 // program then uses a few KiB. Those come back from the page cache when they run.
 int give_back_code(dl_phdr_info* object, std::size_t, void* within) {
   const auto wanted = reinterpret_cast<std::uintptr_t>(within);
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   for (int i = 0; i < object->dlpi_phnum; ++i) {
     const auto& segment = object->dlpi_phdr[i];
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0 || (segment.p_flags & PF_W) != 0)
       continue;
     const auto begin = object->dlpi_addr + segment.p_vaddr;
     if (wanted < begin || wanted - begin >= segment.p_memsz) continue;
-    const auto first = begin / page * page;
-    (void)::madvise(reinterpret_cast<void*>(first), begin + segment.p_memsz - first, MADV_DONTNEED);
+    const auto cut = begin % page;
+    auto* first = static_cast<char*>(within) - (wanted - begin) - cut;
+    (void)::madvise(first, segment.p_memsz + cut, MADV_DONTNEED);
     return 1;
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -104,8 +105,8 @@ std::optional<Caller> identify(const Identity& identity, Bytes initiation) {
   return caller;
 }
 
-Handshake::Handshake(const Identity& identity, const Key& peer, const Key& preshared)
-    : identity_(identity), peer_(peer), preshared_(preshared.bytes()) {
+Handshake::Handshake(Identity identity, const Key& peer, const Key& preshared)
+    : identity_(std::move(identity)), peer_(peer), preshared_(preshared.bytes()) {
   static_static_ = identity_.dh.secret_with(peer_.bytes());
 }
 

@@ -50,8 +50,10 @@ struct TransportKeys {
 
 struct Identity {
   Identity() : Identity(Key(), Key()) {}  // none: a zero key
-  Identity(const Key& private_, const Key& public_)
-      : private_key(private_), public_key(public_), dh(private_.bytes(), public_.bytes()) {}
+  Identity(const Key& private_half, const Key& public_half)
+      : private_key(private_half),
+        public_key(public_half),
+        dh(private_half.bytes(), public_half.bytes()) {}
   Key private_key;
   Key public_key;
   DhKey dh;
@@ -78,7 +80,7 @@ struct Caller {
 
 class Handshake {
  public:
-  Handshake(const Identity& identity, const Key& peer, const Key& preshared);
+  Handshake(Identity identity, const Key& peer, const Key& preshared);
   ~Handshake();
   Handshake(const Handshake&) = default;
   Handshake& operator=(const Handshake&) = default;

@@ -39,8 +39,8 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
   option(s, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
   option(s, level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
   // Like the kernel's WireGuard: what is too large for the path is fragmented, not refused.
-  option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-         v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
+  static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT);
+  option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT);
   const int buffer = purpose == Purpose::kData ? kReceiveBuffer : kHandshakeBuffer;
   option(s, SOL_SOCKET, SO_RCVBUF, buffer);
   option(s, SOL_SOCKET, SO_RCVBUFFORCE, buffer);
