@@ -327,7 +327,8 @@ def main():
     options.add_argument("--build", default="build/release")
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--clusters", type=int, choices=(2, 3), default=2)
-    options.add_argument("-k", metavar="WORD", default="", help="only the fault of that name, or those with WORD in it")
+    options.add_argument("-k", metavar="WORD", default="",
+                         help="only the fault of that name, or those with WORD in it")
     options.add_argument("--json", metavar="FILE")
     options.add_argument("--plot", metavar="FILE", type=pathlib.Path)
     options = options.parse_args()

@@ -36,8 +36,9 @@ def pairing(site):
 
 def said(site, services):
     """Whether its last ServiceExport has conditions: the daemons have read what there is."""
-    return services == 0 or "conditions" in site.plane.get("-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
-                                          f"{site.name[0]}{services - 1}").get("status", {})
+    return services == 0 or "conditions" in site.plane.get(
+        "-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
+        f"{site.name[0]}{services - 1}").get("status", {})
 
 
 # In west's machine: rewrites slices; in east's: asks until the new address is the answer. Both have one

@@ -1,8 +1,7 @@
 // Receiver indices that a socket filter can tell from made-up ones, without knowing which there
 // are: of the 32 bits on the wire, read in network order, the upper 12 are a keyed function of the
-// lower
-// 20. One stranger's guess in 4,096 passes, and then meets a table of what exists. The key is the
-// device's own and lasts as long as it. Who sees our traffic could learn it, and could flood us
+// lower 20. One stranger's guess in 4,096 passes, and then meets a table of what exists. The key is
+// the device's own and lasts as long as it. Who sees our traffic could learn it, and could flood us
 // with indices that it saw anyway; nothing but the load of a flood hangs on it.
 #pragma once
 
