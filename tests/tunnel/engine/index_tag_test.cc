@@ -4,25 +4,13 @@
 
 #include <set>
 
+#include "base/fake/sim_loop.h"
+
 namespace cw::tunnel::engine {
 namespace {
 
-class Numbers final : public Random {
- public:
-  explicit Numbers(std::uint64_t seed) : state_(seed) {}
-  void fill(std::span<std::byte> out) override {
-    for (auto& byte : out) {
-      state_ = state_ * 6364136223846793005U + 1442695040888963407U;
-      byte = static_cast<std::byte>(state_ >> 56U);
-    }
-  }
-
- private:
-  std::uint64_t state_;
-};
-
 TEST(IndexTag, IndicesOfAllNumbersAreOursAndDiffer) {
-  Numbers random(1);
+  SeededRandom random(1);
   const IndexTag tag(random);
   std::set<std::uint32_t> seen;
   for (std::uint32_t n = 0; n <= IndexTag::kNumber; ++n) {
@@ -38,9 +26,9 @@ TEST(IndexTag, IndicesOfAllNumbersAreOursAndDiffer) {
 
 TEST(IndexTag, OneGuessIn4096Passes) {
   for (const std::uint64_t key : {1U, 2U, 3U}) {
-    Numbers random(key);
+    SeededRandom random(key);
     const IndexTag tag(random);
-    Numbers guesses(key + 100);
+    SeededRandom guesses(key + 100);
     std::size_t passed = 0;
     constexpr std::size_t kGuesses = 4096 * 256;
     for (std::size_t i = 0; i < kGuesses; ++i) {
@@ -52,7 +40,7 @@ TEST(IndexTag, OneGuessIn4096Passes) {
 }
 
 TEST(IndexTag, AnotherDevicesIndicesAreNotOurs) {
-  Numbers random(1);
+  SeededRandom random(1);
   const IndexTag ours(random);
   const IndexTag theirs(random);
   std::size_t passed = 0;
