@@ -83,31 +83,63 @@ void Control::handshakes() {
   std::size_t left = 0;
   // Bounded, so that timers are not late in a flood.
   for (int i = 0; i < 256 && state_.handshakes.pop(item, left); ++i) handshake(item, left);
+  send_cookies();
   if (left != 0) state_.wake_control.set();
 }
 
-// Of a stranger's initiation the expensive part, a Diffie-Hellman, runs outside the mutex: a flood
-// of them costs the data path nothing but its share of the CPU.
+// What costs most of a stranger's message, macs, cookies and a Diffie-Hellman, is outside the
+// mutex: a flood costs the data path nothing but its share of the CPU.
 void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
   const Bytes message(item.bytes.data(), item.size);
-  if (message_type(message) != MessageType::kInitiation) {
+  if (message_type(message) == MessageType::kCookie) {
     state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
       core.on_datagram(message, item.from, now, wall, left, out);
     });
     return;
   }
+  auto& cookie = cookies_[waiting_cookies_];
+  switch (
+      state_.core.admission().judge(message, item.from.remote, boot_now(), left, cookie.reply)) {
+    case Admission::Verdict::kRefused:
+      return;
+    case Admission::Verdict::kAdmitted:
+      return admitted(message, item.from);
+    case Admission::Verdict::kCookie:
+      cookie.to = item.from;
+      if (++waiting_cookies_ == kCookies) send_cookies();
+  }
+}
+
+void Control::admitted(Bytes message, const Path& from) {
+  if (message_type(message) == MessageType::kResponse) {
+    state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+      core.on_response(message, from, now, wall, out);
+    });
+    return;
+  }
   std::optional<Identity> identity;
-  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
-    if (core.admit(message, item.from, now, left, out)) identity = core.identity();
-  });
+  {
+    const std::lock_guard lock(state_.mutex);
+    identity = state_.core.identity();
+  }
   if (!identity) return;
   const auto caller = identify(*identity, message);
   if (!caller) return;
   state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
     // The key may have changed meanwhile.
     if (!core.identity() || core.identity()->public_key != identity->public_key) return;
-    core.on_caller(*caller, message, item.from, now, out);
+    core.on_caller(*caller, message, from, now, out);
   });
+}
+
+void Control::send_cookies() {
+  std::array<SendRun, kCookies> runs;
+  for (std::size_t i = 0; i < waiting_cookies_; ++i) {
+    const auto& [to, reply] = cookies_[i];
+    runs[i] = {reply, reply.size(), &to, kHandshakeTos};
+  }
+  if (sockets_ != nullptr) (void)sockets_->send({runs.data(), waiting_cookies_});
+  waiting_cookies_ = 0;
 }
 
 void Control::timers() {

@@ -3,6 +3,8 @@
 // wakes it when that comes earlier.
 #pragma once
 
+#include <array>
+
 #include "tunnel/engine/device_state.h"
 
 namespace cw::tunnel::engine {
@@ -21,6 +23,8 @@ class Control {
   void receive(int fd);
   void handshakes();
   void handshake(const HandshakeQueue::Item& item, std::size_t left);
+  void admitted(Bytes message, const Path& from);
+  void send_cookies();
   void timers();
   void read_mtu();
 
@@ -29,6 +33,13 @@ class Control {
   ReceiveBatch received_;
   UniqueFd links_;  // rtnetlink: changes of interfaces; none if it cannot be had
   Output out_;
+  struct Cookie {
+    Path to;
+    CookieReply reply{};
+  };
+  static constexpr std::size_t kCookies = 32;  // sent at once
+  std::array<Cookie, kCookies> cookies_;
+  std::size_t waiting_cookies_ = 0;
 };
 
 }  // namespace cw::tunnel::engine

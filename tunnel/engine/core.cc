@@ -6,9 +6,6 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-// Above this many waiting handshakes, and for a second after, strangers must show a cookie.
-constexpr std::size_t kLoadThreshold = 512;
-
 bool older(const Keypair& keypair, Duration age, TimePoint now) {
   return now - keypair.created >= age;
 }
@@ -24,16 +21,12 @@ Duration Core::jitter() { return milliseconds(static_cast<std::int64_t>(random_.
 // --- types 1-3 ---
 
 bool Core::admit(Bytes message, const Path& from, TimePoint now, std::size_t queued, Output& out) {
-  if (!checker_) return false;
-  if (queued >= kLoadThreshold) loaded_at_ = now;
-  const bool under_load = loaded_at_ && now - *loaded_at_ <= seconds(1);
-  const auto verdict = checker_->check(message, from.remote, now, random_);
-  if (verdict == MacVerdict::kInvalid) return false;
-  if (!under_load) return true;
-  if (verdict == MacVerdict::kValidWithCookie) return limiter_.allow(from.remote.address, now);
-  const auto reply = checker_->reply(message, from.remote, now, random_);
-  out.datagrams.push_back({from, {reply.begin(), reply.end()}, kHandshakeTos});
-  return false;
+  CookieReply reply;
+  const auto verdict = admission_.judge(message, from.remote, now, queued, reply);
+  if (verdict == Admission::Verdict::kCookie) {
+    out.datagrams.push_back({from, {reply.begin(), reply.end()}, kHandshakeTos});
+  }
+  return verdict == Admission::Verdict::kAdmitted;
 }
 
 void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,

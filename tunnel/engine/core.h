@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "tunnel/driver.h"
+#include "tunnel/engine/admission.h"
 #include "tunnel/engine/allowed_ips.h"
 #include "tunnel/engine/index_tag.h"
 #include "tunnel/engine/inner.h"
@@ -77,7 +78,7 @@ class Core {
   // tick(), so that the data path never waits for a Diffie-Hellman.
   enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
   explicit Core(Random& random, std::size_t mtu = 1420, Handshakes when = Handshakes::kAtOnce)
-      : random_(random), index_tag_(random), mtu_(mtu), when_(when) {}
+      : random_(random), index_tag_(random), mtu_(mtu), when_(when), admission_(random) {}
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -103,12 +104,12 @@ class Core {
   // Types 1-3, and type 4 as a batch of one. `queued` is how many handshakes wait behind this one.
   void on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
                    std::size_t queued, Output& out);
-  // on_datagram() for types 1 and 2 in steps, for an owner that runs identify() outside its lock:
-  // admit() judges macs and load (`out` may get a cookie reply), on_caller() goes on with what
-  // identify() found.
-  [[nodiscard]] bool admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
-                           Output& out);
+  // on_datagram() for types 1 and 2 in steps, for an owner that holds its lock only for the last:
+  // admission() judges macs and load and needs no lock; of what it admits, on_response() takes the
+  // responses, and on_caller() the initiations with what identify() found.
+  [[nodiscard]] Admission& admission() { return admission_; }
   void on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now, Output& out);
+  void on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
   // One plain packet from the TUN.
   SendVerdict encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out);
 
@@ -131,8 +132,9 @@ class Core {
   void reset_soonest() { soonest_ = TimePoint::max(); }
 
  private:
+  [[nodiscard]] bool admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
+                           Output& out);
   void on_initiation(Bytes message, const Path& from, TimePoint now, Output& out);
-  void on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
   void on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
 
   void send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out);
@@ -164,9 +166,7 @@ class Core {
   Handshakes when_;
   TimePoint soonest_ = TimePoint::max();
   std::optional<Identity> identity_;
-  std::optional<MacChecker> checker_;
-  RateLimiter limiter_;
-  std::optional<TimePoint> loaded_at_;
+  Admission admission_;
   std::map<Key, std::unique_ptr<Peer>> peers_;
   AllowedIps<Peer*> routes_;
   std::unordered_map<std::uint32_t, IndexEntry> indices_;

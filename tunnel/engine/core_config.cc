@@ -9,7 +9,7 @@ void Core::set_private_key(const Key& key) {
   if (identity_ && identity_->private_key == key) return;
   if (key.is_zero()) {
     identity_.reset();
-    checker_.reset();
+    admission_.set_key(std::nullopt);
     for (auto& [public_key, peer] : peers_) zero_keys(*peer);
     return;
   }
@@ -18,7 +18,7 @@ void Core::set_private_key(const Key& key) {
   clamped[31] = static_cast<std::uint8_t>((clamped[31] & 0x7fU) | 0x40U);
   identity_ = Identity{Key(clamped), key.public_key()};
   wipe(clamped);
-  checker_.emplace(identity_->public_key);
+  admission_.set_key(identity_->public_key);
   remove_peer(identity_->public_key);  // nobody is a peer of itself
   for (auto& [public_key, peer] : peers_) {
     zero_keys(*peer);
