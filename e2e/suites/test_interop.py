@@ -229,6 +229,19 @@ def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
     load.kill()
 
 
+def test_a_flood_of_initiations_does_not_stand_before_the_answers_to_our_own(pair, world):
+    """What the flooded end starts itself: the kernel tells its peer's response from what strangers
+    send by the index in it. One round more than usual: under load a response, too, shows a cookie."""
+    one = pair("engine-engine").connect()
+    program = world.program("handshake_load")
+    load = one.hosts[0].spawn("flood", program, "flood", one.keys[1][1], f"192.0.2.2:{PORT}", 30)
+    time.sleep(1)
+    one.hosts[1].run("wg", "set", "wg0", "peer", one.keys[0][1], "remove")
+    one.configure(1)
+    wait_until(lambda: one.reaches(start=1), 12, "its handshake gets through", every=0.2)
+    load.kill()
+
+
 def test_item49_counters_and_wg_show(pair):
     one = pair("engine-engine").connect()
     left, right = one.show(0), one.show(1)

@@ -37,8 +37,8 @@ void Control::run() {
   TimePoint next{};  // at once
   while (!state_.ending()) {
     const auto ready = wait(next);
-    if (ready.v4) receive(sockets_->handshakes_v4());
-    if (ready.v6) receive(sockets_->handshakes_v6());
+    if (ready.v4) receive(sockets_->initiations_v4());
+    if (ready.v6) receive(sockets_->initiations_v6());
     handshakes();
     timers();
     const std::lock_guard lock(state_.mutex);
@@ -54,8 +54,8 @@ Control::Ready Control::wait(TimePoint until) {
   }
   std::array<pollfd, 4> waiting{{{state_.wake_control.fd(), POLLIN, 0},
                                  {links_.get(), POLLIN, 0},
-                                 {sockets_ ? sockets_->handshakes_v4() : -1, POLLIN, 0},
-                                 {sockets_ ? sockets_->handshakes_v6() : -1, POLLIN, 0}}};
+                                 {sockets_ ? sockets_->initiations_v4() : -1, POLLIN, 0},
+                                 {sockets_ ? sockets_->initiations_v6() : -1, POLLIN, 0}}};
   (void)::poll(waiting.data(), waiting.size(), timeout_until(until));
   if (waiting[0].revents != 0) state_.wake_control.clear();
   if (waiting[1].revents != 0) read_mtu();

@@ -1,6 +1,6 @@
-// The device's control thread: handshakes, from their own sockets and those that came with the
-// data, timers, and the interface's MTU. It sleeps in poll() until the next timer; the data path
-// wakes it when that comes earlier.
+// The device's control thread: handshakes (initiations from their own sockets, the others came with
+// the data), timers, and the interface's MTU. It sleeps in poll() until the next timer; the data
+// path wakes it when that comes earlier.
 #pragma once
 
 #include <array>

@@ -20,8 +20,9 @@ void Signal::clear() const {
 }
 
 bool HandshakeQueue::push(Bytes message, const Path& from) {
+  const auto most = message_type(message) == MessageType::kInitiation ? kInitiations : kSize;
   const std::lock_guard lock(mutex_);
-  if (count_ == kSize || message.size() > kInitiationSize) return false;
+  if (count_ >= most || message.size() > kInitiationSize) return false;
   auto& item = items_[(head_ + count_) % kSize];
   std::copy(message.begin(), message.end(), item.bytes.begin());
   item.size = message.size();
@@ -31,7 +32,7 @@ bool HandshakeQueue::push(Bytes message, const Path& from) {
 
 std::size_t HandshakeQueue::room() {
   const std::lock_guard lock(mutex_);
-  return kSize - count_;
+  return count_ < kInitiations ? kInitiations - count_ : 0;
 }
 
 bool HandshakeQueue::pop(Item& item, std::size_t& left) {

@@ -29,10 +29,12 @@ class Signal {
 };
 
 // Messages of types 1 to 3 on their way to the control thread: bounded, what does not fit is
-// dropped, so that a flood costs the data path one copy each at most.
+// dropped, so that a flood costs the data path one copy each at most. Initiations, which everybody
+// may send, never take all the room from the answers to ours.
 class HandshakeQueue {
  public:
   static constexpr std::size_t kSize = 1024;
+  static constexpr std::size_t kInitiations = kSize - 64;
   struct Item {
     std::array<std::uint8_t, kInitiationSize> bytes;
     std::size_t size = 0;
@@ -40,6 +42,7 @@ class HandshakeQueue {
   };
   // True: it was empty before, wake who waits for it.
   bool push(Bytes message, const Path& from);
+  // For initiations.
   [[nodiscard]] std::size_t room();
   // False: empty. `left`: how many wait behind it.
   bool pop(Item& item, std::size_t& left);

@@ -1,8 +1,8 @@
 // The engine's UDP sockets on one port: for IPv4 and IPv6 one each for data and one each for
-// handshakes, so that a flood of those, or of garbage, never fills the buffer that data waits in
-// (udp_sort.h). Receives whole batches
-// (recvmmsg, UDP_GRO), sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), keeps the
-// sticky source address (IP_PKTINFO) and the ECN bits. udp(7), Linux Documentation/networking.
+// initiations, so that a flood of those, or of garbage, never fills the buffer that data and the
+// answers to our own handshakes wait in (udp_sort.h). Receives whole batches (recvmmsg, UDP_GRO),
+// sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), keeps the sticky source address
+// (IP_PKTINFO) and the ECN bits. udp(7), Linux Documentation/networking.
 #pragma once
 
 #include <sys/socket.h>
@@ -96,9 +96,9 @@ class UdpSockets {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int v4() const { return v4_.get(); }  // -1: none
   [[nodiscard]] int v6() const { return v6_.get(); }
-  // What begins like a message of type 1 to 3. -1: none, they come with the data.
-  [[nodiscard]] int handshakes_v4() const { return handshakes_v4_.get(); }
-  [[nodiscard]] int handshakes_v6() const { return handshakes_v6_.get(); }
+  // What begins like an initiation. -1: none, they come with the data.
+  [[nodiscard]] int initiations_v4() const { return initiations_v4_.get(); }
+  [[nodiscard]] int initiations_v6() const { return initiations_v6_.get(); }
   // May runs of several datagrams be sent as one?
   [[nodiscard]] bool gso() const { return gso_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool gro() const { return gro_; }
@@ -110,8 +110,8 @@ class UdpSockets {
 
   UniqueFd v4_;
   UniqueFd v6_;
-  UniqueFd handshakes_v4_;
-  UniqueFd handshakes_v6_;
+  UniqueFd initiations_v4_;
+  UniqueFd initiations_v6_;
   std::uint16_t port_ = 0;
   std::atomic<bool> gso_ = true;
   bool gro_ = false;

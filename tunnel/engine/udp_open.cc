@@ -18,10 +18,10 @@ namespace {
 
 constexpr int kReceiveBuffer = 16 << 20;  // 10 ms at 10 Gbit/s, and the kernel's bookkeeping
 constexpr int kSendBuffer = 2 << 20;
-// Some 600 handshakes, in front of a queue of 1,024.
-constexpr int kHandshakeBuffer = 256 << 10;
+// Some 600 initiations, in front of a queue of 1,024.
+constexpr int kInitiationBuffer = 256 << 10;
 
-enum class Purpose { kData, kHandshakes };
+enum class Purpose { kData, kInitiations };
 
 void option(int fd, int level, int name, int value) {
   // Each is an improvement, none is needed: kernels without it go on without.
@@ -41,7 +41,7 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
   // Like the kernel's WireGuard: what is too large for the path is fragmented, not refused.
   static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT);
   option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT);
-  const int buffer = purpose == Purpose::kData ? kReceiveBuffer : kHandshakeBuffer;
+  const int buffer = purpose == Purpose::kData ? kReceiveBuffer : kInitiationBuffer;
   option(s, SOL_SOCKET, SO_RCVBUF, buffer);
   option(s, SOL_SOCKET, SO_RCVBUFFORCE, buffer);
   option(s, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
@@ -56,7 +56,7 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
     gro = ::setsockopt(s, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   }
   // The second socket of the port; the first one found out whether the port is free.
-  if (purpose == Purpose::kHandshakes) option(s, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (purpose == Purpose::kInitiations) option(s, SOL_SOCKET, SO_REUSEPORT, 1);
   sockaddr_storage name{};
   const auto size = Endpoint{any, port}.to_sockaddr(name);
   if (::bind(s, reinterpret_cast<const sockaddr*>(&name), static_cast<socklen_t>(size)) != 0) {
@@ -76,13 +76,13 @@ std::uint16_t port_of(int fd) {
   return at ? at->port : std::uint16_t{0};
 }
 
-// A socket for the handshakes that come to `data`'s port. None: they stay with the data.
-UniqueFd split_off_handshakes(int data, const IpAddress& any, std::uint16_t port, bool gro,
-                              const IndexTag& tag) {
+// A socket for the initiations that come to `data`'s port. None: they stay with the data.
+UniqueFd split_off_initiations(int data, const IpAddress& any, std::uint16_t port, bool gro,
+                               const IndexTag& tag) {
   // Not before it was bound, or two programs could share the port.
   option(data, SOL_SOCKET, SO_REUSEPORT, 1);
   // With `gro` like the other: where it joins, the kernel asks any of the two.
-  auto fd = open_one(any, port, 0, Purpose::kHandshakes, gro);
+  auto fd = open_one(any, port, 0, Purpose::kInitiations, gro);
   if (fd && sort_messages(data, fd->get(), tag)) return std::move(*fd);
   option(data, SOL_SOCKET, SO_REUSEPORT, 0);
   return {};
@@ -111,12 +111,12 @@ Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::ui
       if (pair->port_ == 0) pair->port_ = port_of(pair->v6_.get());
     }
     if (options.sort && pair->v4_) {
-      pair->handshakes_v4_ = split_off_handshakes(pair->v4_.get(), IpAddress::v4({}), pair->port_,
-                                                  options.gro, *options.sort);
+      pair->initiations_v4_ = split_off_initiations(pair->v4_.get(), IpAddress::v4({}), pair->port_,
+                                                    options.gro, *options.sort);
     }
     if (options.sort && pair->v6_) {
-      pair->handshakes_v6_ = split_off_handshakes(pair->v6_.get(), IpAddress::v6({}), pair->port_,
-                                                  options.gro, *options.sort);
+      pair->initiations_v6_ = split_off_initiations(pair->v6_.get(), IpAddress::v6({}), pair->port_,
+                                                    options.gro, *options.sort);
     }
     pair->gso_ = options.gso;
     pair->gro_ = (gro4 || !pair->v4_) && (gro6 || !pair->v6_);

@@ -26,7 +26,6 @@ constexpr auto kLoadKept = static_cast<std::uint16_t>(BPF_LD | BPF_MEM);
 constexpr auto kSetX = static_cast<std::uint16_t>(BPF_LDX | BPF_IMM);
 constexpr auto kXFromA = static_cast<std::uint16_t>(BPF_MISC | BPF_TAX);
 constexpr auto kKeep = static_cast<std::uint16_t>(BPF_ST);
-constexpr auto kMinusX = static_cast<std::uint16_t>(BPF_ALU | BPF_SUB | BPF_X);
 constexpr auto kTimes = static_cast<std::uint16_t>(BPF_ALU | BPF_MUL | BPF_K);
 constexpr auto kPlus = static_cast<std::uint16_t>(BPF_ALU | BPF_ADD | BPF_K);
 constexpr auto kAnd = static_cast<std::uint16_t>(BPF_ALU | BPF_AND | BPF_K);
@@ -34,7 +33,6 @@ constexpr auto kGoto = static_cast<std::uint16_t>(BPF_JMP | BPF_JA);
 constexpr auto kIf = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_K);
 constexpr auto kIfX = static_cast<std::uint16_t>(BPF_JMP | BPF_JEQ | BPF_X);
 constexpr auto kIfNotLess = static_cast<std::uint16_t>(BPF_JMP | BPF_JGE | BPF_K);
-constexpr auto kIfNotLessX = static_cast<std::uint16_t>(BPF_JMP | BPF_JGE | BPF_X);
 constexpr auto kReturn = static_cast<std::uint16_t>(BPF_RET | BPF_K);
 
 bool attach(int fd, int option, std::span<sock_filter> code) {
@@ -43,31 +41,26 @@ bool attach(int fd, int option, std::span<sock_filter> code) {
 }
 
 // Chooses a socket of the port: 0, data, or 1. Offsets are of the UDP payload. A load beyond its
-// end would choose 0, so sizes are looked at first. X: where the data message begins, if there is
-// one.
+// end would choose 0, so sizes are looked at first. X: four before the receiver index to judge,
+// which is at 4 of data and cookies, and at 8 of responses.
 bool choose(int fd, const IndexTag& tag) {
   sock_filter code[] = {
       {kLoadSize, 0, 0, 0},
-      {kIfNotLess, 0, 29, kSmallestData},  // to 31
+      {kIfNotLess, 0, 24, kSmallestData},  // to 26
       {kLoad, 0, 0, 0},
-      {kIf, 0, 2, kData},  // to 6
       {kSetX, 0, 0, 0},
-      {kGoto, 0, 0, 12},         // to 18
-      {kIf, 0, 2, kInitiation},  // 6: to 9
+      {kIf, 10, 0, kData},     // to 15
+      {kIf, 9, 0, kCookie},    // to 15
+      {kIf, 0, 2, kResponse},  // to 9
+      {kSetX, 0, 0, 4},
+      {kGoto, 0, 0, 6},           // to 15
+      {kIf, 0, 16, kInitiation},  // 9: to 26
+      {kLoadSize, 0, 0, 0},
+      {kIfNotLess, 0, 14, kInitiationSize + kSmallestData},  // to 26
       {kSetX, 0, 0, kInitiationSize},
-      {kGoto, 0, 0, 5},        // to 14
-      {kIf, 0, 2, kResponse},  // 9: to 12
-      {kSetX, 0, 0, kResponseSize},
-      {kGoto, 0, 0, 2},       // to 14
-      {kIf, 0, 18, kCookie},  // 12: to 31
-      {kSetX, 0, 0, kCookieSize},
-      {kLoadSize, 0, 0, 0},     // 14
-      {kIfNotLessX, 0, 15, 0},  // to 31
-      {kMinusX, 0, 0, 0},
-      {kIfNotLess, 0, 13, kSmallestData},  // to 31
-      {kLoadAtX, 0, 0, 0},                 // 18
-      {kIf, 0, 11, kData},                 // to 31
-      {kLoadAtX, 0, 0, 4},
+      {kLoadAtX, 0, 0, 0},
+      {kIf, 0, 11, kData},  // to 26
+      {kLoadAtX, 0, 0, 4},  // 15
       {kKeep, 0, 0, 0},
       {kAnd, 0, 0, IndexTag::kNumber},
       {kTimes, 0, 0, tag.factor()},
@@ -76,28 +69,30 @@ bool choose(int fd, const IndexTag& tag) {
       {kXFromA, 0, 0, 0},
       {kLoadKept, 0, 0, 0},
       {kAnd, 0, 0, IndexTag::kTag},
-      {kIfX, 0, 1, 0},  // to 31
+      {kIfX, 0, 1, 0},  // to 26
       {kReturn, 0, 0, 0},
-      {kReturn, 0, 0, 1},  // 31
+      {kReturn, 0, 0, 1},  // 26
   };
   return attach(fd, SO_ATTACH_REUSEPORT_CBPF, code);
 }
 
-// Drops what does not begin like a handshake. Offsets are of the UDP header; what is too short for
-// the load is dropped, too.
-bool only_handshakes(int fd) {
+// Drops what does not begin like an initiation. Offsets are of the UDP header; what is too short
+// for the load is dropped, too.
+bool only_initiations(int fd) {
   constexpr std::uint32_t kUdpHeader = 8;
   sock_filter code[] = {
-      {kLoad, 0, 0, kUdpHeader}, {kIf, 2, 0, kInitiation}, {kIf, 1, 0, kResponse},
-      {kIf, 0, 1, kCookie},      {kReturn, 0, 0, ~0U},     {kReturn, 0, 0, 0},
+      {kLoad, 0, 0, kUdpHeader},
+      {kIf, 0, 1, kInitiation},
+      {kReturn, 0, 0, ~0U},
+      {kReturn, 0, 0, 0},
   };
   return attach(fd, SO_ATTACH_FILTER, code);
 }
 
 }  // namespace
 
-bool sort_messages(int data, int handshakes, const IndexTag& tag) {
-  return only_handshakes(handshakes) && choose(data, tag);
+bool sort_messages(int data, int initiations, const IndexTag& tag) {
+  return only_initiations(initiations) && choose(data, tag);
 }
 
 }  // namespace cw::tunnel::engine

@@ -31,11 +31,16 @@ std::vector<std::uint8_t> message(std::uint8_t type, std::size_t size, std::uint
   return bytes;
 }
 
-// A data message for a session of ours, or with an index that we never gave out.
-std::vector<std::uint8_t> data_message(std::size_t size, bool ours = true) {
-  auto bytes = message(4, size);
-  if (size >= 8) store_le(std::span(bytes), 4, kTag.index_of(0x12345) ^ (ours ? 0U : 0x10U));
+// A message of type 2 to 4 for one of our indices, or with one that we never gave out.
+std::vector<std::uint8_t> answer(std::uint8_t type, std::size_t size, bool ours = true) {
+  auto bytes = message(type, size);
+  const std::size_t at = type == 2 ? 8 : 4;
+  if (size >= at + 4) store_le(std::span(bytes), at, kTag.index_of(0x12345) ^ (ours ? 0U : 0x10U));
   return bytes;
+}
+
+std::vector<std::uint8_t> data_message(std::size_t size, bool ours = true) {
+  return answer(4, size, ours);
 }
 
 class UdpTest : public ::testing::TestWithParam<bool> {
@@ -46,7 +51,7 @@ class UdpTest : public ::testing::TestWithParam<bool> {
     sockets_ = *sockets;
     const bool v4 = GetParam();
     data_ = v4 ? sockets_->v4() : sockets_->v6();
-    handshakes_ = v4 ? sockets_->handshakes_v4() : sockets_->handshakes_v6();
+    initiations_ = v4 ? sockets_->initiations_v4() : sockets_->initiations_v6();
     const auto loopback = *IpAddress::parse(v4 ? "127.0.0.1" : "::1");
     sockaddr_storage name{};
     const auto size = Endpoint{loopback, sockets_->port()}.to_sockaddr(name);
@@ -62,7 +67,7 @@ class UdpTest : public ::testing::TestWithParam<bool> {
     const int offload = segment;
     (void)::setsockopt(from_.get(), SOL_UDP, UDP_SEGMENT, &offload, sizeof offload);
     if (::send(from_.get(), bytes.data(), bytes.size(), 0) < 0) return -2;
-    pollfd waiting[] = {{data_, POLLIN, 0}, {handshakes_, POLLIN, 0}};
+    pollfd waiting[] = {{data_, POLLIN, 0}, {initiations_, POLLIN, 0}};
     // Over the loopback, what does not arrive with the send() was dropped.
     if (::poll(waiting, 2, 20) != 1) return kNobody;
     const int fd = waiting[waiting[0].revents != 0 ? 0 : 1].fd;
@@ -78,37 +83,47 @@ class UdpTest : public ::testing::TestWithParam<bool> {
   ReceiveBatch batch_;
   UniqueFd from_;
   int data_ = -1;
-  int handshakes_ = -1;
+  int initiations_ = -1;
 };
 
-TEST_P(UdpTest, HandshakesHaveASocketOfTheirOwn) {
+TEST_P(UdpTest, InitiationsHaveASocketOfTheirOwn) {
   open(kSorted);
   ASSERT_GE(data_, 0);
-  ASSERT_GE(handshakes_, 0);
-  EXPECT_EQ(taker(message(1, kInitiationSize)), handshakes_);
-  EXPECT_EQ(taker(message(2, kResponseSize)), handshakes_);
-  EXPECT_EQ(taker(message(3, kCookieSize)), handshakes_);
+  ASSERT_GE(initiations_, 0);
+  EXPECT_EQ(taker(message(1, kInitiationSize)), initiations_);
   for (const std::size_t size : {32UL, 64UL, 92UL, 148UL, 1452UL}) {
     EXPECT_EQ(taker(data_message(size)), data_) << size;
   }
+}
+
+TEST_P(UdpTest, AnswersToOurHandshakesComeWithTheData) {
+  open(kSorted);
+  EXPECT_EQ(taker(answer(2, kResponseSize)), data_);
+  EXPECT_EQ(taker(answer(3, kCookieSize)), data_);
+  EXPECT_EQ(taker(answer(2, kResponseSize, false)), kNobody);
+  EXPECT_EQ(taker(answer(3, kCookieSize, false)), kNobody);
+  EXPECT_EQ(taker(message(2, kResponseSize)), kNobody);
+  EXPECT_EQ(taker(message(3, kCookieSize)), kNobody);
 }
 
 TEST_P(UdpTest, WhatCanBeNothingIsDropped) {
   open(kSorted);
   for (const std::size_t size : {32UL, 92UL, 148UL, 1452UL}) {
     EXPECT_EQ(taker(data_message(size, false)), kNobody) << size;
+    EXPECT_EQ(taker(message(2, size)), kNobody) << size;
+    EXPECT_EQ(taker(message(3, size)), kNobody) << size;
   }
   for (const std::size_t size : {1UL, 3UL, 4UL, 7UL, 8UL, 31UL}) {
-    EXPECT_EQ(taker(data_message(size)), kNobody) << size;
+    for (const auto type : std::array<std::uint8_t, 3>{2, 3, 4}) {
+      EXPECT_EQ(taker(answer(type, size)), kNobody) << size;
+    }
   }
   EXPECT_EQ(taker(message(1, kInitiationSize, 1)), kNobody);
   EXPECT_EQ(taker(message(0, kInitiationSize)), kNobody);
   EXPECT_EQ(taker(message(5, kInitiationSize)), kNobody);
-  // What only looks like a handshake never comes to the data.
+  // What only looks like an initiation never comes to the data.
   for (const std::size_t size : {32UL, 64UL, 147UL, 149UL, 180UL, 1000UL}) {
-    EXPECT_EQ(taker(message(1, size)), handshakes_) << size;
-    EXPECT_EQ(taker(message(2, size)), handshakes_) << size;
-    EXPECT_EQ(taker(message(3, size)), handshakes_) << size;
+    EXPECT_EQ(taker(message(1, size)), initiations_) << size;
   }
 }
 
@@ -120,15 +135,16 @@ TEST_P(UdpTest, DataBehindAHandshakeStaysWithTheData) {
     return all;
   };
   const auto initiation = message(1, kInitiationSize);
-  const auto response = message(2, kResponseSize);
-  EXPECT_EQ(taker(join({initiation, initiation, initiation}), kInitiationSize), handshakes_);
-  EXPECT_EQ(taker(join({response, response}), kResponseSize), handshakes_);
+  const auto response = answer(2, kResponseSize);
+  EXPECT_EQ(taker(join({initiation, initiation, initiation}), kInitiationSize), initiations_);
+  EXPECT_EQ(taker(join({initiation, response}), kInitiationSize), initiations_);
+  EXPECT_EQ(taker(join({response, response}), kResponseSize), data_);
   for (const std::size_t small : {32UL, 48UL, 64UL, 80UL}) {  // only the last may be shorter
     EXPECT_EQ(taker(join({initiation, data_message(small)}), kInitiationSize), data_) << small;
     EXPECT_EQ(taker(join({response, data_message(small)}), kResponseSize), data_) << small;
-    EXPECT_EQ(taker(join({initiation, data_message(small, false)}), kInitiationSize), handshakes_);
+    EXPECT_EQ(taker(join({initiation, data_message(small, false)}), kInitiationSize), initiations_);
   }
-  EXPECT_EQ(taker(join({initiation, message(4, 7)}), kInitiationSize), handshakes_);
+  EXPECT_EQ(taker(join({initiation, message(4, 7)}), kInitiationSize), initiations_);
   EXPECT_EQ(taker(join({data_message(1452), data_message(1452)}), 1452), data_);
   EXPECT_EQ(taker(join({data_message(1452), response}), 1452), data_);
   EXPECT_EQ(taker(join({data_message(1452, false), data_message(1452)}), 1452), kNobody);
@@ -136,7 +152,7 @@ TEST_P(UdpTest, DataBehindAHandshakeStaysWithTheData) {
 
 TEST_P(UdpTest, UnsortedEverythingComesWithTheData) {
   open({});
-  EXPECT_EQ(handshakes_, -1);
+  EXPECT_EQ(initiations_, -1);
   EXPECT_EQ(taker(message(1, kInitiationSize)), data_);
   EXPECT_EQ(taker(data_message(64, false)), data_);
 }
