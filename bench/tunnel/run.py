@@ -57,6 +57,7 @@ def main():
                         help="which, with commas between them")
     parser.add_argument("--out", default=None, help="folder for tunnel.json, tunnel.md, tunnel.svg")
     args = parser.parse_args()
+    args.build = str(pathlib.Path(args.build).resolve())
     if args.quick:
         args.rounds, args.seconds = 1, 1
     say = lambda text: print(text, flush=True)  # noqa: E731

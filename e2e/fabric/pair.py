@@ -57,13 +57,23 @@ class Pair:
         self.endpoints = endpoints or (
             [f"192.0.2.{n}:{PORT}" for n in (1, 2)] if outer == 4 else
             [f"[2001:db8::{n}]:{PORT}" for n in (1, 2)])
-        self.processes = [end.start(host, "wg0") for end, host in zip(ends, self.hosts)]
+        self.psk = None
+        try:
+            self.start(ends, psk)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, ends, psk):
+        for end, host in zip(ends, self.hosts):
+            self.processes.append(end.start(host, "wg0"))
         for host in self.hosts:
             wait_until(lambda host=host: host.run("wg", "show", "wg0", check=False).returncode == 0, 10,
                        "the device answers")
             private = host.out("wg", "genkey").strip()
             self.keys.append((private, host.out("wg", "pubkey", stdin=private).strip()))
-        self.psk = self.hosts[0].out("wg", "genpsk").strip() if psk else None
+        if psk:
+            self.psk = self.hosts[0].out("wg", "genpsk").strip()
         for n in range(2):
             self.configure(n)
 
