@@ -94,7 +94,7 @@ def handshakes(pair, program, seconds):
 def rate(pair, seconds):
     """Of one TCP flow; 0 if none comes about."""
     try:
-        return gbits(pair.iperf(seconds))
+        return gbits(pair.iperf(seconds, "--connect-timeout", 2000))
     except (RuntimeError, ValueError, subprocess.TimeoutExpired):
         return 0.0
 
@@ -109,17 +109,20 @@ def flood(pair, program, seconds):
     the CPU also where nobody answers it: the same flood at a socket that nobody reads tells how much."""
     left, right = pair.hosts
     found, alone = {}, gbits(pair.iperf(seconds))
+    lasts = seconds + 5
     sink = right.spawn("sink", PYTHON, "-c", BIND)
     initiations, garbage = ("flood", pair.keys[1][1]), ("garbage",)
     for name, what, port in (("garbage_sink", garbage, SINK), ("garbage", garbage, PORT),
                              ("flood_sink", initiations, SINK), ("flood", initiations, PORT)):
         sent = []
         stranger = threading.Thread(target=lambda what=what, port=port, sent=sent: sent.append(left.out(
-            program, *what, f"192.0.2.2:{port}", seconds + 2, timeout=seconds + 60)))
+            program, *what, f"192.0.2.2:{port}", lasts, timeout=seconds + 60)))
         stranger.start()
         time.sleep(1)
-        found[name] = rate(pair, seconds) / alone * 100
+        flow = rate(pair, seconds)
+        # What comes about only when the flood is over was not beside it.
+        found[name] = flow / alone * 100 if stranger.is_alive() else 0.0
         stranger.join()
-        found[f"{name}_rate"] = int(sent[0].split()[0]) / (seconds + 2) / 1e3
+        found[f"{name}_rate"] = int(sent[0].split()[0]) / lasts / 1e3
     sink.kill()
     return found
