@@ -403,16 +403,17 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
         answer = cluster.pods[0].lookup(name, server=server)
         return answer[0] if len(derived) == 1 and answer == [derived[0]["spec"]["clusterIP"]] else None
 
-    def servers(pod, address, requests=40):
+    def served_by(wanted, pod, address, requests=40):
         done = [pod.run("curl", "-s", "-m", "2", f"http://{address}/cgi-bin/where", check=False).stdout.strip()
                 for _ in range(requests)]
         assert "" not in done, f"{done.count('')} of {requests} connections failed"
-        return set(done)
+        assert set(done) == wanted, f"{sorted(set(done))} serve"
+        return True
     for cluster in joined:
         address = wait_until(lambda c=cluster: address_in(c), 40,
                              f"{cluster.name}: the name answers with the derived Service", every=0.3)
         for pod in cluster.pods:
-            wait_until(lambda p=pod, a=address: servers(p, a) == everybody, 40,
+            wait_until(lambda p=pod, a=address: served_by(everybody, p, a), 40,
                        f"{pod.name} reaches the pods of both clusters by the address", every=0.5)
     of = {cluster: {pod.name for pod in cluster.pods} for cluster in joined}
     for wanted, serving in (('{"causeway.dev/prefer": "local"}', of.get),
@@ -425,7 +426,7 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
                             '{"spec": {"exportedAnnotations": %s}}' % wanted)
         for cluster in joined:
             pod, address = cluster.pods[0], address_in(cluster)
-            wait_until(lambda: servers(pod, address) == serving(cluster), 40,
+            wait_until(lambda: served_by(serving(cluster), pod, address), 40,
                        f"{cluster.name}: {wanted} decides who serves", every=0.5)
     ctl("--store", "west", "unexport", "demo/tools")
     for cluster in joined:
