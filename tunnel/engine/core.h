@@ -149,7 +149,7 @@ class Core {
   void received_authenticated(Peer& peer, const Path& from, TimePoint now);
   [[nodiscard]] Duration jitter();
 
-  std::uint32_t new_index(Peer& peer, std::shared_ptr<Keypair> keypair);
+  std::uint32_t new_index(Peer& peer, const std::shared_ptr<Keypair>& keypair);
   void drop_index(std::optional<std::uint32_t>& index);
   void drop_keypair(std::shared_ptr<Keypair>& keypair);
   void zero_keys(Peer& peer);

@@ -85,7 +85,7 @@ void Core::forget_source(const Keypair& keypair) {
   if (auto* peer = keypair.peer; peer != nullptr && peer->path) peer->path->local.reset();
 }
 
-std::uint32_t Core::new_index(Peer& peer, std::shared_ptr<Keypair> keypair) {
+std::uint32_t Core::new_index(Peer& peer, const std::shared_ptr<Keypair>& keypair) {
   for (;;) {
     const auto index = index_tag_.index_of(static_cast<std::uint32_t>(random_.next()));
     if (indices_.try_emplace(index, IndexEntry{&peer, keypair}).second) return index;
