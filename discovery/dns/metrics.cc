@@ -7,8 +7,8 @@ namespace {
 constexpr std::array<const char*, kRcodes> kRcodeNames = {
     "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "6",  "7",      "8",
     "9",       "10",      "11",       "12",       "13",     "14",      "15", "BADVERS"};
-const std::array<std::string, 2> kZones = {std::string(kZone), "other"};
-const std::array<std::string, 2> kTransports = {"udp", "tcp"};
+constexpr std::array<std::string_view, 2> kZones = {kZone, "other"};
+constexpr std::array<const char*, 2> kTransports = {"udp", "tcp"};
 
 template <typename Pick>
 std::uint64_t sum(const Server& server, const Pick& pick) {
@@ -61,7 +61,7 @@ void ServerMetrics::refresh_queries() {
           return t.tcp == tcp ? t.counters.queries[zone][type].get() : 0;
         });
         count("causeway_dns_queries_total", "DNS queries that were answered.",
-              {{"zone", kZones[zone]},
+              {{"zone", std::string(kZones[zone])},
                {"type", std::string(kCountedTypes[type].second)},
                {"transport", kTransports[tcp ? 1 : 0]}},
               now);
@@ -72,7 +72,7 @@ void ServerMetrics::refresh_queries() {
         return t.counters.responses[zone][rcode].get();
       });
       count("causeway_dns_responses_total", "DNS responses by zone and rcode.",
-            {{"zone", kZones[zone]}, {"rcode", kRcodeNames[rcode]}}, now);
+            {{"zone", std::string(kZones[zone])}, {"rcode", kRcodeNames[rcode]}}, now);
     }
   }
 }

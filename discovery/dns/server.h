@@ -70,10 +70,10 @@ class Server {
 
   // Each serving thread and what it counted so far.
   struct Thread {
-    bool tcp = false;
-    UniqueFd socket;
     Counters counters;
     std::thread runs;
+    UniqueFd socket;
+    bool tcp = false;
   };
   [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
 

@@ -186,7 +186,7 @@ struct Intake::State {
     judge();
   }
 
-  void take_snapshot(const std::string& cluster, ExportMap all) {
+  void take_snapshot(const std::string& cluster, ExportMap&& all) {
     auto* remote = find(cluster);
     if (remote == nullptr) return;
     remote->unreadable.reset();

@@ -114,6 +114,7 @@ std::vector<Move> explained_moves(const Placement& before, const Placement& afte
     if (!first) ++at->second.prefixes;
   }
   std::vector<Move> list;
+  list.reserve(moved.size());
   for (auto& [key, move] : moved) list.push_back(std::move(move));
   return list;
 }
