@@ -9,9 +9,8 @@ namespace cw::routeagent {
 
 namespace {
 
-const char* const kForwards = "causeway_routeagent_gateway_forwards";
-
-const char* const kPathMtu = "causeway_routeagent_path_mtu_bytes";
+constexpr const char* kForwards = "causeway_routeagent_gateway_forwards";
+constexpr const char* kPathMtu = "causeway_routeagent_path_mtu_bytes";
 
 MetricLabels labels_of(const tunnel::PathKey& key) {
   return {{"gateway", std::to_string(key.gateway)},
