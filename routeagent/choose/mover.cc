@@ -54,10 +54,11 @@ void Mover::want(const Wanted& wanted, TimePoint now) {
     const auto before = carriers_.find(choice);
     const auto old = before == carriers_.end() ? std::nullopt : std::optional(before->second);
     const bool complete =
-        std::all_of(prefixes->second.begin(), prefixes->second.end(), [&](const Prefix& prefix) {
-          const auto at = claims_.find({choice.cluster, prefix});
-          return at != claims_.end() && at->second.ordinal == *chosen.ordinal;
-        });
+        std::all_of(prefixes->second.begin(), prefixes->second.end(),
+                    [this, &cluster = choice.cluster, to = *chosen.ordinal](const Prefix& prefix) {
+                      const auto at = claims_.find({cluster, prefix});
+                      return at != claims_.end() && at->second.ordinal == to;
+                    });
     if (old == chosen.ordinal && complete) {
       // A carrier that stops working in the middle of a handover cannot confirm any more.
       const auto moving = handovers_.find(choice);

@@ -205,6 +205,14 @@ std::map<RouteKey, Route> of_table(const NodeState& desired, std::uint32_t table
   return routes;
 }
 
+std::vector<Prefix> remotes_of(const NodeState& desired) {
+  const auto routes = of_table(desired, kToRemoteTable);
+  std::vector<Prefix> out;
+  out.reserve(routes.size());
+  for (const auto& [key, route] : routes) out.push_back(key.second);
+  return out;
+}
+
 }  // namespace
 
 PassReport Reconciler::apply(const NodeState& desired) {
@@ -227,11 +235,7 @@ PassReport Reconciler::apply(const NodeState& desired) {
     pass.step(std::move(applied), "apply nft table");
     const auto after = kernel_.dump_nft(std::string(kNodeNftTable));
     if (good) {
-      const auto exempt = of_table(desired, kToRemoteTable);
-      std::vector<Prefix> remotes;
-      remotes.reserve(exempt.size());
-      for (const auto& [key, route] : exempt) remotes.push_back(key.second);
-      if (auto done = kernel_.forget_translated_flows(remotes); !done) {
+      if (auto done = kernel_.forget_translated_flows(remotes_of(desired)); !done) {
         report.errors.push_back(done.error().context("flows from before the exemption").text);
       }
     }
