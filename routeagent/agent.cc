@@ -75,8 +75,8 @@ struct Agent::Numbers {
 };
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
-             Metrics& metrics, const Config& config, OpenProber open_prober,
-             Through::Open open_through)
+             Metrics& metrics, const Config& config, const tunnel::Key& node_key,
+             OpenProber open_prober, Through::Open open_through)
     : loop_(loop),
       kernel_(kernel),
       config_(config),
@@ -85,7 +85,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
       reconciler_(kernel),
-      status_(loop, store, random, config.node),
+      status_(loop, store, random, {config.node, node_key.public_key().base64()}),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
       random_(random),
@@ -101,6 +101,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
 std::vector<std::string> Agent::not_ready() const {
   std::vector<std::string> reasons;
   if (!waiting_.empty()) reasons.push_back(waiting_);
+  if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
   if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());

@@ -35,8 +35,10 @@ class Agent {
   using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
                                                                            tunnel::ProberHooks)>;
 
+  // `node_key`: the private key that gateways know this node by.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
-        const Config& config, OpenProber open_prober, Through::Open open_through = {});
+        const Config& config, const tunnel::Key& node_key, OpenProber open_prober,
+        Through::Open open_through = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 

@@ -8,11 +8,14 @@
 #include "api/store/open.h"
 #include "base/memory.h"
 #include "netlink/rtnl/rtnl_kernel.h"
+#include "routeagent/node_key.h"
 
 namespace cw::routeagent {
 
 Result<std::unique_ptr<App>> App::start(const Config& config) {
   std::unique_ptr<App> app(new App);
+  const auto key = node_key(config.state_dir, app->random_);
+  if (!key) return fail(key.error());
   auto store = api::open_store(app->loop_, app->random_, config.store);
   if (!store) return fail(std::move(store.error()));
   app->store_ = std::move(*store);
@@ -31,7 +34,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   auto& loop = app->loop_;
   auto& random = app->random_;
   app->agent_ = std::make_unique<Agent>(
-      loop, random, *app->store_, *app->kernel_, app->metrics_, config,
+      loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key,
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // Nobody has a reason to probe a node; whoever does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));

@@ -41,6 +41,10 @@ Result<Config> read(ConfigMap map) {
     }
   });
   read_duration(map, "holdDown", config.hold_down, Duration::zero(), "0s");
+  map.read("stateDir", config.state_dir);
+  if (config.state_dir.empty() || config.state_dir.front() != '/') {
+    map.mistake("stateDir", "must be an absolute path");
+  }
   read_duration(map, "resync", config.resync, std::chrono::seconds(1), "1s");
   if (auto good = map.finish(); !good) return fail(std::move(good.error()));
   return config;

@@ -22,6 +22,7 @@ struct Config {
   std::uint32_t probe_lost = 3;
   Duration hold_down = std::chrono::minutes(2);
   Duration resync = std::chrono::seconds(60);
+  std::string state_dir = "/var/lib/causeway";  // on the host; outlives the agent
 };
 
 // kInvalid with "FILE:LINE: key: what" for the first mistake.

@@ -1,5 +1,7 @@
 #include "routeagent/status.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -29,8 +31,17 @@ bool tells_more(const api::RouteAgent::Status& a, const api::RouteAgent::Status&
                      same_measurements);
 }
 
-StatusWriter::StatusWriter(Loop& loop, api::Store& store, Random& random, std::string node)
-    : loop_(loop), store_(store), random_(random), node_(std::move(node)) {}
+StatusWriter::StatusWriter(Loop& loop, api::Store& store, Random& random,
+                           api::RouteAgent::Spec spec)
+    : loop_(loop), store_(store), random_(random), spec_(std::move(spec)) {
+  schedule(Duration::zero());
+}
+
+std::string StatusWriter::trouble() const {
+  if (announced_) return {};
+  return fmt::format("waiting to publish this node's key in RouteAgent {}{}{}", spec_.node,
+                     last_error_.empty() ? "" : ": ", last_error_);
+}
 
 void StatusWriter::want(api::RouteAgent::Status status) {
   if (!wanted_) {
@@ -44,39 +55,73 @@ void StatusWriter::want(api::RouteAgent::Status status) {
 void StatusWriter::schedule(Duration delay) {
   timer_ = loop_.after(delay, [this] {
     timer_.reset();
+    if (!announced_) return announce();
     if (wanted_ && !writing_) write();
   });
 }
 
-void StatusWriter::write() {
+api::Object StatusWriter::object(const api::RouteAgent::Status& status,
+                                 const std::string& resource_version) const {
   api::RouteAgent agent;
-  agent.meta.key.name = node_;
-  agent.status = *wanted_;
-  writing_ = std::exchange(wanted_, std::nullopt);
-  request_ = store_.update_status({api::Kind::kRouteAgent, agent.meta.key, {}, api::encode(agent)},
-                                  [this](auto result) {
-                                    if (result) return written(*result);
-                                    if (result.error().code == Errc::kNotFound) return create();
-                                    failed(result.error());
-                                  });
+  agent.meta.key.name = spec_.node;
+  agent.meta.resource_version = resource_version;
+  agent.spec = spec_;
+  agent.status = status;
+  return {api::Kind::kRouteAgent, agent.meta.key, resource_version, api::encode(agent)};
+}
+
+void StatusWriter::announce() {
+  request_ = store_.get(api::Kind::kRouteAgent, {"", spec_.node}, [this](auto result) {
+    if (result) return compare(*result);
+    if (result.error().code == Errc::kNotFound) return create();
+    failed(result.error());
+  });
+}
+
+void StatusWriter::compare(const api::Object& object) {
+  const auto agent = api::decode<api::RouteAgent>(object.body);
+  if (!agent || agent->spec != spec_) return update(object.resource_version);
+  announced(object);
 }
 
 void StatusWriter::create() {
-  api::RouteAgent agent;
-  agent.meta.key.name = node_;
-  request_ = store_.create({api::Kind::kRouteAgent, agent.meta.key, {}, api::encode(agent)},
-                           [this](auto result) {
-                             if (!result && result.error().code != Errc::kExists) {
-                               return failed(result.error());
-                             }
-                             if (!wanted_) wanted_ = writing_;
-                             writing_.reset();
-                             write();
-                           });
+  request_ = store_.create(object({}, {}), [this](auto result) { announced(result); });
+}
+
+void StatusWriter::update(const std::string& resource_version) {
+  request_ =
+      store_.update(object({}, resource_version), [this](auto result) { announced(result); });
+}
+
+void StatusWriter::announced(const Result<api::Object>& result) {
+  if (!result) return failed(result.error());
+  request_.reset();
+  announced_ = true;
+  log_info("node key published", {{"node", spec_.node}, {"key", spec_.public_key}});
+  backoff_.reset();
+  last_error_.clear();
+  schedule(Duration::zero());
+}
+
+void StatusWriter::write() {
+  writing_ = std::exchange(wanted_, std::nullopt);
+  request_ = store_.update_status(object(*writing_, {}), [this](auto result) {
+    if (result) return written(*result);
+    // Without the object no gateway knows this node.
+    if (result.error().code == Errc::kNotFound) announced_ = false;
+    if (announced_) return failed(result.error());
+    if (!wanted_) wanted_ = writing_;
+    writing_.reset();
+    request_.reset();
+    schedule(Duration::zero());
+  });
 }
 
 void StatusWriter::written(const api::Object& object) {
-  if (auto agent = api::decode<api::RouteAgent>(object.body)) stored_ = std::move(agent->meta);
+  if (auto agent = api::decode<api::RouteAgent>(object.body)) {
+    announced_ = agent->spec == spec_;
+    stored_ = std::move(agent->meta);
+  }
   request_.reset();
   written_ = std::exchange(writing_, std::nullopt);
   backoff_.reset();
@@ -89,7 +134,7 @@ void StatusWriter::failed(const Error& error) {
   if (!wanted_) wanted_ = writing_;
   writing_.reset();
   if (error.text != last_error_) {
-    log_warn("status not written", {{"node", node_}, {"error", error.text}});
+    log_warn("RouteAgent not written", {{"node", spec_.node}, {"error", error.text}});
     last_error_ = error.text;
   }
   schedule(backoff_.next(random_));

@@ -1,5 +1,6 @@
-// Keeps the node's RouteAgent object current: written when it changes, at most once a second, with
-// backoff while the store is away. Loop thread only.
+// Keeps the node's RouteAgent object current. The spec (the node's public key) is written at the
+// start, and again when a write shows that it is another one. The status is written when it
+// changes, at most once per second. Backoff while the store is away. Loop thread only.
 #pragma once
 
 #include <optional>
@@ -18,9 +19,11 @@ namespace cw::routeagent {
 
 class StatusWriter {
  public:
-  StatusWriter(Loop& loop, api::Store& store, Random& random, std::string node);
+  StatusWriter(Loop& loop, api::Store& store, Random& random, api::RouteAgent::Spec spec);
 
   void want(api::RouteAgent::Status status);
+  // Why the store does not have our spec, so that no gateway knows this node; empty: it has.
+  [[nodiscard]] std::string trouble() const;
   // The object as the store had it after our last write; none before it.
   [[nodiscard]] const std::optional<api::ObjectMeta>& stored() const { return stored_; }
 
@@ -29,14 +32,21 @@ class StatusWriter {
 
   void schedule(Duration delay);
   void write();
+  void announce();
+  void compare(const api::Object& object);
   void create();
+  void update(const std::string& resource_version);
+  void announced(const Result<api::Object>& result);
+  [[nodiscard]] api::Object object(const api::RouteAgent::Status& status,
+                                   const std::string& resource_version) const;
   void written(const api::Object& object);
   void failed(const Error& error);
 
   Loop& loop_;
   api::Store& store_;
   Random& random_;
-  std::string node_;
+  api::RouteAgent::Spec spec_;
+  bool announced_ = false;                         // the store has spec_
   std::optional<api::RouteAgent::Status> wanted_;  // differs from written_ while work is left
   std::optional<api::RouteAgent::Status> writing_;
   std::optional<api::RouteAgent::Status> written_;

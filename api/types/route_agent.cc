@@ -11,6 +11,10 @@ Result<RouteAgent> decode(const json& body) {
   RouteAgent agent;
   agent.meta = decode_meta(body, mistake);
   Fields fields(body, "", mistake);
+  fields.object("spec", [&](Fields& spec) {
+    spec.read("node", agent.spec.node);
+    spec.read("publicKey", agent.spec.public_key);
+  });
   fields.object("status", [&](Fields& status) {
     status.list("chosen", agent.status.chosen, [](Fields& f) {
       ChosenGateway chosen;
@@ -39,6 +43,7 @@ Result<RouteAgent> decode(const json& body) {
 template <>
 json encode(const RouteAgent& agent) {
   auto out = envelope(Kind::kRouteAgent, agent.meta);
+  out["spec"] = {{"node", agent.spec.node}, {"publicKey", agent.spec.public_key}};
   if (agent.status == RouteAgent::Status{}) return out;
   auto& status = out["status"];
   status["routes"] = agent.status.routes;

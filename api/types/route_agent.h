@@ -1,5 +1,6 @@
-// causeway.dev/v1alpha1 RouteAgent: what one node's route agent chose and programmed. Named after
-// the node, written by the agent.
+// causeway.dev/v1alpha1 RouteAgent: one node's route agent. The spec says by which key the node is
+// known, the status what the agent chose and programmed. Named after the node, written by the
+// agent.
 #pragma once
 
 #include "api/types/meta.h"
@@ -25,6 +26,11 @@ struct GatewayProbe {
 
 struct RouteAgent {
   static constexpr Kind kKind = Kind::kRouteAgent;
+  struct Spec {
+    std::string node;        // Node name; the object's own name
+    std::string public_key;  // base64 X25519; gateways know the node by it
+    friend bool operator==(const Spec&, const Spec&) = default;
+  };
   struct Status {
     std::vector<ChosenGateway> chosen;
     std::vector<GatewayProbe> gateways;
@@ -34,6 +40,7 @@ struct RouteAgent {
     friend bool operator==(const Status&, const Status&) = default;
   };
   ObjectMeta meta;
+  Spec spec;
   Status status;
   friend bool operator==(const RouteAgent&, const RouteAgent&) = default;
 };

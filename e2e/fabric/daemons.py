@@ -77,6 +77,7 @@ class Causeway:
         self.agents = [
             Daemon(world, node.machine, AGENT,
                    nested({**common, "node": node.name, "status": "127.0.0.1:9702",
+                           "stateDir": str(folder / "state" / node.name),
                            **(agent_options or {})}), folder)
             for node in cluster.nodes]
         self.dns_pod = (cluster.workers or cluster.nodes)[0].pod("dns")

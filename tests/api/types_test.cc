@@ -68,6 +68,7 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   expect_round_trip(gateway);
 
   RouteAgent agent;
+  agent.spec = {"worker-0", std::string(43, 'A') + "="};
   agent.status = {{{"west", -1, "none is up", WallTime(std::chrono::seconds(9))}},
                   {{1, "up", 0.5, 0}},
                   7,

@@ -117,7 +117,8 @@ TEST_F(KubeStoreTest, EveryKindOfOursReadsBackAsWritten) {
 
 TEST_F(KubeStoreTest, AStatusWithoutAVersionIsOursWhoeverWroteBefore) {
   RouteAgent agent;
-  agent.meta.key.name = "node-1";
+  agent.meta.key.name = agent.spec.node = "node-1";
+  agent.spec.public_key = std::string(43, 'A') + "=";
   agent.status.routes = 7;
   agent.status.errors = {"one", "two"};
   const Object object{Kind::kRouteAgent, agent.meta.key, "", encode(agent)};

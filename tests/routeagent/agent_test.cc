@@ -94,7 +94,7 @@ class AgentStory : public ::testing::Test {
     config_.node = node;
     config_.store = "dir:/none";
     agent_ = std::make_unique<Agent>(
-        loop_, random_, store_, kernel_, metrics_, config_,
+        loop_, random_, store_, kernel_, metrics_, config_, node_key_,
         [this](tunnel::ProberConfig config,
                tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
           if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
@@ -165,6 +165,7 @@ class AgentStory : public ::testing::Test {
 
   SimLoop loop_;
   SeededRandom random_{7};
+  tunnel::Key node_key_ = tunnel::Key::generate_private(random_);
   api::MemoryStore store_{loop_, random_};
   ModelKernel kernel_;
   Metrics metrics_;
@@ -431,6 +432,37 @@ TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
   store_.put(key);
   loop_.advance(seconds(1));
   EXPECT_EQ(sight_->opened, 2) << "a new key opens anew";
+}
+
+TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesItAway) {
+  start();
+  const api::RouteAgent::Spec spec{"n3", node_key_.public_key().base64()};
+  const auto stored = [&] { return store_.must_get<api::RouteAgent>({"", "n3"}); };
+  EXPECT_EQ(stored().spec, spec);
+  store_.drop(api::Kind::kRouteAgent, {"", "n3"});
+  all_up();
+  EXPECT_EQ(stored().spec, spec) << "the next status finds no object";
+  auto changed = stored();
+  changed.spec.public_key = tunnel::Key::generate_private(random_).public_key().base64();
+  store_.put(changed);
+  sees(0, tunnel::LinkState::kDown, {});
+  loop_.advance(seconds(3));
+  EXPECT_EQ(stored().spec, spec) << "the next status finds another key";
+  EXPECT_EQ(stored().status.gateways.at(0).state, "down");
+}
+
+TEST_F(AgentStory, UntilItsKeyIsPublishedItIsNotReady) {
+  store_.refuse(api::Kind::kRouteAgent, Error{Errc::kDenied, "forbidden"});
+  start();
+  const auto says = [&] {
+    const auto reasons = agent_->not_ready();
+    return std::count(reasons.begin(), reasons.end(),
+                      "waiting to publish this node's key in RouteAgent n3: forbidden");
+  };
+  EXPECT_EQ(says(), 1);
+  store_.refuse(api::Kind::kRouteAgent, {});
+  loop_.advance(seconds(10));
+  EXPECT_EQ(says(), 0);
 }
 
 TEST_F(AgentStory, ATakenPortIsToldAndTriedAgain) {

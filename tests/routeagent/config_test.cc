@@ -22,12 +22,14 @@ TEST(AgentConfig, NeedsOnlyStoreAndNode) {
   EXPECT_EQ(config->hold_down, std::chrono::minutes(2));
   EXPECT_EQ(config->resync, std::chrono::seconds(60));
   EXPECT_FALSE(config->status);
+  EXPECT_EQ(config->state_dir, "/var/lib/causeway");
 }
 
 TEST(AgentConfig, ReadsEveryKey) {
   const auto config = parse_config(
       "store: dir:/s\nnamespace: net\nlog: {level: debug, json: true}\nstatus: 127.0.0.1:9702\n"
-      "node: w0\nprobe: {interval: 100ms, lost: 5}\nholdDown: 10s\nresync: 30s\n",
+      "node: w0\nprobe: {interval: 100ms, lost: 5}\nholdDown: 10s\nresync: 30s\n"
+      "stateDir: /state\n",
       "agent.yaml");
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->ns, "net");
@@ -38,6 +40,7 @@ TEST(AgentConfig, ReadsEveryKey) {
   EXPECT_EQ(config->probe_lost, 5U);
   EXPECT_EQ(config->hold_down, std::chrono::seconds(10));
   EXPECT_EQ(config->resync, std::chrono::seconds(30));
+  EXPECT_EQ(config->state_dir, "/state");
 }
 
 TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
@@ -54,6 +57,8 @@ TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
 }
