@@ -25,11 +25,18 @@ World::World(Loop& loop, api::Store& store, Random& random, const std::string& n
     : properties(loop, store, random, on_change),
       nodes(loop, store, random, on_change),
       gateways(loop, store, random, on_change),
+      agents(loop, store, random, [this] { take_agents(); }),
       peers(loop, store, random, on_change),
       secrets(loop, store, random, on_change, ns),
       exports(loop, store, random, on_change),
       services(loop, store, random, on_change),
-      slices(loop, store, random, on_change) {
+      slices(loop, store, random, on_change),
+      on_change_(on_change) {
+  agents.track_changes();
+  agents.set_trim([](api::RouteAgent& object) {
+    only_identity(object.meta);
+    object.status = {};  // the agents'
+  });
   exports.set_trim([](api::ServiceExport& object) {
     only_identity(object.meta);
     object.status = {};  // discovery's
@@ -71,6 +78,7 @@ Result<> World::synced() const {
   check(properties, "ClusterProperty");
   check(nodes, "Node");
   check(gateways, "Gateway");
+  check(agents, "RouteAgent");
   check(peers, "ClusterPeer");
   check(secrets, "Secret");
   return good;
@@ -102,6 +110,31 @@ std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {
     all.push_back(statement_of(*gateway, own_prefixes(gateway->spec.node)));
   }
   return all;
+}
+
+void World::take_agents() {
+  bool news = agents.synced() != agents_synced_;
+  agents_synced_ = agents.synced();
+  for (const auto& key : agents.take_changes()) {
+    const auto agent = agents.find(key);
+    if (agent == nullptr || agent->spec.node != key.name) continue;
+    const auto parsed = tunnel::Key::from_base64(agent->spec.public_key);
+    if (!parsed || parsed->is_zero()) continue;
+    auto& known = agent_keys_[key.name];
+    news = news || known != *parsed;
+    known = *parsed;
+  }
+  std::erase_if(agent_keys_, [this](const auto& one) {
+    return agents.find({"", one.first}) == nullptr && nodes.synced() &&
+           nodes.find({"", one.first}) == nullptr;
+  });
+  if (news) on_change_();
+}
+
+std::map<std::string, tunnel::Key> World::node_keys() const {
+  auto keys = agent_keys_;
+  std::erase_if(keys, [this](const auto& one) { return nodes.find({"", one.first}) == nullptr; });
+  return keys;
 }
 
 std::map<std::string, tunnel::Key> World::preshared_keys(const std::string& ns) const {

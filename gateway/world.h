@@ -25,6 +25,7 @@ class World {
   api::Informer<api::ClusterProperty> properties;
   api::Informer<api::Node> nodes;
   api::Informer<api::Gateway> gateways;
+  api::Informer<api::RouteAgent> agents;  // without status: 1,000 of them change at a failover
   api::Informer<api::ClusterPeer> peers;
   api::Informer<api::Secret> secrets;  // of our namespace
   api::Informer<api::ServiceExport> exports;
@@ -41,8 +42,18 @@ class World {
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
   // The other gateways of this cluster as the announcement tells them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
+  // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key
+  // when its RouteAgent is deleted: no traffic stops for that. The key goes with the Node.
+  [[nodiscard]] std::map<std::string, tunnel::Key> node_keys() const;
   // Pre-shared keys by Secret name: those that can be read.
   [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys(const std::string& ns) const;
+
+ private:
+  void take_agents();  // most changes of a RouteAgent are of its status, and no news here
+
+  std::function<void()> on_change_;
+  std::map<std::string, tunnel::Key> agent_keys_;
+  bool agents_synced_ = false;
 };
 
 [[nodiscard]] GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own);
