@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "netlink/owner.h"
+#include "routeagent/node/remote.h"
 #include "routeagent/node/vtep.h"
 #include "routeagent/switches.h"
 
@@ -167,15 +168,7 @@ Result<NodeInputs> Agent::inputs() const {
   }
   for (const auto& [key, peer] : peers_.items()) {
     if (peer->spec.cluster_id == id->value) continue;  // not a remote one
-    RemoteCluster remote{peer->spec.cluster_id, peer->status.cidrs, {}};
-    const auto take = [&](const api::PeerGateway& gateway) {
-      if (const auto parsed = tunnel::Key::from_base64(gateway.public_key)) {
-        remote.gateways.insert(*parsed);
-      }
-    };
-    for (const auto& gateway : peer->spec.gateways) take(gateway);
-    for (const auto& learned : peer->status.gateways) take(learned.gateway);
-    in.remotes.push_back(std::move(remote));
+    in.remotes.push_back(remote_cluster(*peer));
   }
   return in;
 }
