@@ -49,15 +49,22 @@ Result<> udp_port_is_free(std::uint16_t port) {
   return {};
 }
 
+// The key of privateKeyFile, if there is such a file. In the chart's pods the file comes from the
+// gateway's Secret.
+Result<std::optional<tunnel::Key>> file_key(const StartConfig& config) {
+  if (config.private_key_file.empty()) return std::optional<tunnel::Key>();
+  auto key = key_from_file(config.private_key_file);
+  if (key) return std::optional(*key);
+  if (api::daemons_make_secrets(config.store)) return fail(std::move(key.error()));
+  return fail(
+      std::move(key.error()).context(missing_secret(config.ns, key_secret(config.ordinal))));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
-  std::optional<tunnel::Key> key;
-  if (!config.private_key_file.empty()) {
-    auto read = key_from_file(config.private_key_file);
-    if (!read) return fail(std::move(read.error()));
-    key = *read;
-  }
+  const auto key = file_key(config);
+  if (!key) return fail(key.error());
   std::unique_ptr<App> app(new App);
   auto store = api::open_store(app->loop_, app->random_, config.store);
   if (!store) return fail(mistake(std::move(store.error()), "store"));
@@ -88,10 +95,10 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   const auto open_echo = [raw = app.get()](const Endpoint& local, const std::string& device) {
     return tunnel::EchoServer::open(raw->loop_, local, device);
   };
-  app->daemon_ =
-      std::make_unique<Daemon>(Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_,
-                                            *app->driver_, app->metrics_, open_prober, open_echo},
-                               config, key);
+  app->daemon_ = std::make_unique<Daemon>(
+      Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_,
+                   app->metrics_, open_prober, open_echo, api::daemons_make_secrets(config.store)},
+      config, *key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},
                                {"driver", app->driver_->name()},

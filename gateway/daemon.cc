@@ -34,8 +34,8 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
       config_(config),
       file_key_(std::move(file_key)),
       reconciler_(around.kernel),
-      private_key_(around.loop, around.store, around.random, {config.ns, std::string(kKeysSecret)},
-                   private_key_entry(config.ordinal),
+      private_key_(around.loop, around.store, around.random,
+                   {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
                    [this] { return fresh_private_key(around_.random); }),
       probe_secret_(around.loop, around.store, around.random,
                     {config.ns, std::string(kProbeKeySecret)}, std::string(kProbeKeyEntry),
@@ -59,6 +59,7 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
                                       })),
       kernel_events_(around.kernel.on_change([this] { kernel_look_.poke(); })),
       world_(std::make_unique<World>(around.loop, around.store, around.random, config.ns,
+                                     file_key_ ? std::string() : key_secret(config.ordinal),
                                      [this] { look_again(); })) {
   around_.metrics.before_scrape([this, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) set_metrics();
@@ -82,25 +83,28 @@ std::vector<std::string> Daemon::not_ready() const {
   return reasons;
 }
 
+Result<tunnel::Key> Daemon::own_key() {
+  if (file_key_) return *file_key_;
+  const api::ObjectKey name{config_.ns, key_secret(config_.ordinal)};
+  const auto secret = world_->private_key->find(name);
+  if (around_.make_secrets) private_key_.look(secret);
+  if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
+  if (!around_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
+  return fail(Errc::kNotFound, fmt::format("waiting for Secret {}{}{}", name.to_string(),
+                                           private_key_.last_error().empty() ? "" : ": ",
+                                           private_key_.last_error()));
+}
+
 Result<> Daemon::make_core() {
+  world_->keep_preshared();
   if (auto synced = world_->synced(); !synced) return synced;
-  probe_secret_.look(world_->secrets.find({config_.ns, std::string(kProbeKeySecret)}));
+  if (around_.make_secrets) {
+    probe_secret_.look(world_->probe_key.find({config_.ns, std::string(kProbeKeySecret)}));
+  }
   auto cluster = world_->cluster_id();
   if (!cluster) return fail(cluster.error());
-  auto key = file_key_;
-  if (!key) {
-    const auto secret = world_->secrets.find({config_.ns, std::string(kKeysSecret)});
-    private_key_.look(secret);
-    if (secret == nullptr) {
-      return fail(
-          Errc::kNotFound,
-          fmt::format("waiting for Secret {}/{}{}{}", config_.ns, kKeysSecret,
-                      private_key_.last_error().empty() ? "" : ": ", private_key_.last_error()));
-    }
-    auto stored = key_from_secret(*secret, private_key_entry(config_.ordinal));
-    if (!stored) return fail(stored.error());
-    key = *stored;
-  }
+  const auto key = own_key();
+  if (!key) return fail(key.error());
   if (world_->own_prefixes(config_.node).empty() &&
       world_->nodes.find({"", config_.node}) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
@@ -150,8 +154,8 @@ Roster Daemon::roster() const {
   for (const auto& [key, gateway] : world_->gateways.items()) {
     if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
   }
-  return roster_of({core_->paired.peers, core_->feed.clusters(), std::move(own),
-                    world_->preshared_keys(config_.ns)});
+  return roster_of(
+      {core_->paired.peers, core_->feed.clusters(), std::move(own), world_->preshared_keys()});
 }
 
 void Daemon::keep_path() {
@@ -209,7 +213,7 @@ void Daemon::keep_probes() {
       wanted.nodes = {index_of(address.link), address.address};
     }
   }
-  if (const auto secret = world_->secrets.find({config_.ns, std::string(kProbeKeySecret)})) {
+  if (const auto secret = world_->probe_key.find({config_.ns, std::string(kProbeKeySecret)})) {
     if (auto key = probe_key_from_secret(*secret)) probe_key_ = *key;
   }
   if (!settled()) wanted.nodes.reset();

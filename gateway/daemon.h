@@ -36,6 +36,7 @@ struct Surroundings {
   Metrics& metrics;
   Probes::Open open_prober;
   Probes::OpenEcho open_echo = {};
+  bool make_secrets = true;  // those that are missing; false: an installer makes them
 };
 
 class Daemon {
@@ -61,6 +62,7 @@ class Daemon {
 
   void look_again();
   void pass();
+  [[nodiscard]] Result<tunnel::Key> own_key();
   [[nodiscard]] Result<> make_core();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();

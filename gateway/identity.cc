@@ -17,8 +17,15 @@ std::string trimmed(std::string_view text) {
 
 }  // namespace
 
-std::string private_key_entry(std::uint32_t ordinal) {
-  return fmt::format("privateKey-{}", ordinal);
+std::string key_secret(std::uint32_t ordinal) {
+  return fmt::format("causeway-gateway-{}", ordinal);
+}
+
+std::string missing_secret(const std::string& ns, const std::string& name) {
+  return fmt::format(
+      "Secret {}/{} is missing. `helm upgrade` makes it, and so does `causewayctl lifecycle keys "
+      "--namespace {} --gateways NUMBER`",
+      ns, name, ns);
 }
 
 Result<tunnel::Key> key_from_file(const std::string& path) {

@@ -1,6 +1,6 @@
-// Who this gateway is: its WireGuard key, from a file or from the Secret causeway-gateway-keys
-// (entry "privateKey-<ordinal>", base64), and the key that authenticates probes of the cluster's
-// own nodes (Secret causeway-probe-key, entry "key", 32 bytes).
+// Who this gateway is: its WireGuard key, from a file or from the Secret
+// causeway-gateway-<ordinal> (entry "privateKey", base64), and the key that authenticates probes of
+// the cluster's own nodes (Secret causeway-probe-key, entry "key", 32 bytes).
 #pragma once
 
 #include <optional>
@@ -12,12 +12,16 @@
 
 namespace cw::gateway {
 
-inline constexpr std::string_view kKeysSecret = "causeway-gateway-keys";
 inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
 inline constexpr std::string_view kProbeKeyEntry = "key";
+inline constexpr std::string_view kPrivateKeyEntry = "privateKey";
 inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 
-[[nodiscard]] std::string private_key_entry(std::uint32_t ordinal);
+// The Secret with this gateway's key and no other's: "causeway-gateway-0".
+[[nodiscard]] std::string key_secret(std::uint32_t ordinal);
+
+// What to do about a Secret that the chart's hook should have made.
+[[nodiscard]] std::string missing_secret(const std::string& ns, const std::string& name);
 
 // kInvalid with the path: no such file, not readable, or no base64 key in it.
 [[nodiscard]] Result<tunnel::Key> key_from_file(const std::string& path);

@@ -1,6 +1,7 @@
-// Keeps one entry of one Secret present: makes it when it is missing, never changes one that is
-// there. Several gateways may do so for the same Secret at once: the store's versions decide, and
-// the loser finds the other's entry. Loop thread only.
+// Keeps one entry of one Secret present in a directory store: makes it when it is missing, never
+// changes one that is there. Several gateways may do so for the same Secret at once: the store's
+// versions decide, and the loser finds the other's entry. On an API server the chart's hook makes
+// the Secrets, and no daemon has the right to. Loop thread only.
 #pragma once
 
 #include <functional>

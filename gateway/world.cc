@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "api/mcs/export_record.h"
 #include "gateway/identity.h"
@@ -20,18 +21,25 @@ void only_identity(api::ObjectMeta& meta) {
 
 }  // namespace
 
-World::World(Loop& loop, api::Store& store, Random& random, const std::string& ns,
-             const std::function<void()>& on_change)
+World::World(Loop& loop, api::Store& store, Random& random, std::string ns,
+             const std::string& key_secret, std::function<void()> on_change)
     : properties(loop, store, random, on_change),
       nodes(loop, store, random, on_change),
       gateways(loop, store, random, on_change),
       agents(loop, store, random, [this] { take_agents(); }),
       peers(loop, store, random, on_change),
-      secrets(loop, store, random, on_change, ns),
+      probe_key(loop, store, random, on_change, ns, std::string(kProbeKeySecret)),
       exports(loop, store, random, on_change),
       services(loop, store, random, on_change),
       slices(loop, store, random, on_change),
-      on_change_(on_change) {
+      loop_(loop),
+      store_(store),
+      random_(random),
+      ns_(std::move(ns)),
+      on_change_(std::move(on_change)) {
+  if (!key_secret.empty()) {
+    private_key.emplace(loop_, store_, random_, on_change_, ns_, key_secret);
+  }
   agents.track_changes();
   agents.set_trim([](api::RouteAgent& object) {
     only_identity(object.meta);
@@ -80,7 +88,12 @@ Result<> World::synced() const {
   check(gateways, "Gateway");
   check(agents, "RouteAgent");
   check(peers, "ClusterPeer");
-  check(secrets, "Secret");
+  check(probe_key, "Secret");
+  if (private_key) check(*private_key, "Secret");
+  for (const auto& [name, secret] : preshared_) {
+    // A Secret that cannot be read costs its own cluster the tunnels and no other.
+    if (secret->last_error().empty()) check(*secret, "Secret " + name);
+  }
   return good;
 }
 
@@ -137,13 +150,26 @@ std::map<std::string, tunnel::Key> World::node_keys() const {
   return keys;
 }
 
-std::map<std::string, tunnel::Key> World::preshared_keys(const std::string& ns) const {
+void World::keep_preshared() {
+  std::set<std::string> wanted;
+  for (const auto& [key, peer] : peers.items()) {
+    if (!peer->spec.preshared_key_secret.empty()) wanted.insert(peer->spec.preshared_key_secret);
+  }
+  std::erase_if(preshared_, [&](const auto& entry) { return wanted.count(entry.first) == 0; });
+  for (const auto& name : wanted) {
+    auto& informer = preshared_[name];
+    if (informer != nullptr) continue;
+    informer =
+        std::make_unique<api::Informer<api::Secret>>(loop_, store_, random_, on_change_, ns_, name);
+  }
+}
+
+std::map<std::string, tunnel::Key> World::preshared_keys() const {
   std::map<std::string, tunnel::Key> keys;
-  for (const auto& [name, secret] : secrets.items()) {
-    if (name.ns != ns) continue;
-    if (auto key = key_from_secret(*secret, std::string(kPresharedKeyEntry))) {
-      keys[name.name] = *key;
-    }
+  for (const auto& [name, informer] : preshared_) {
+    const auto secret = informer->find({ns_, name});
+    if (secret == nullptr) continue;
+    if (auto key = key_from_secret(*secret, std::string(kPresharedKeyEntry))) keys[name] = *key;
   }
   return keys;
 }

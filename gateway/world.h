@@ -1,5 +1,6 @@
-// What the store says, as the gateway reads it: one informer a kind, and what follows from several
-// objects. Loop thread only.
+// What the store says, as the gateway reads it: one informer per kind, and what follows from
+// several objects. Secrets are read by name only: each has an informer of its own. Loop thread
+// only.
 #pragma once
 
 #include <functional>
@@ -18,16 +19,18 @@ namespace cw::gateway {
 
 class World {
  public:
-  // `on_change` after any change of anything; bursts are the owner's to debounce.
-  World(Loop& loop, api::Store& store, Random& random, const std::string& ns,
-        const std::function<void()>& on_change);
+  // `on_change` after any change of anything; bursts are the owner's to debounce. `key_secret` is
+  // the Secret with this gateway's own key; empty: the key is in a file.
+  World(Loop& loop, api::Store& store, Random& random, std::string ns,
+        const std::string& key_secret, std::function<void()> on_change);
 
   api::Informer<api::ClusterProperty> properties;
   api::Informer<api::Node> nodes;
   api::Informer<api::Gateway> gateways;
   api::Informer<api::RouteAgent> agents;  // without status: 1,000 of them change at a failover
   api::Informer<api::ClusterPeer> peers;
-  api::Informer<api::Secret> secrets;  // of our namespace
+  api::Informer<api::Secret> probe_key;
+  std::optional<api::Informer<api::Secret>> private_key;
   api::Informer<api::ServiceExport> exports;
   api::Informer<api::Service> services;
   api::Informer<api::EndpointSlice> slices;
@@ -45,13 +48,20 @@ class World {
   // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key
   // when its RouteAgent is deleted: no traffic stops for that. The key goes with the Node.
   [[nodiscard]] std::map<std::string, tunnel::Key> node_keys() const;
+  // Reads the Secrets that ClusterPeers name now, each by its name. Call it after each change.
+  void keep_preshared();
   // Pre-shared keys by Secret name: those that can be read.
-  [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys(const std::string& ns) const;
+  [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys() const;
 
  private:
   void take_agents();  // most changes of a RouteAgent are of its status, and no news here
 
+  Loop& loop_;
+  api::Store& store_;
+  Random& random_;
+  std::string ns_;
   std::function<void()> on_change_;
+  std::map<std::string, std::unique_ptr<api::Informer<api::Secret>>> preshared_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
 };

@@ -8,10 +8,14 @@
 #include "api/kube/kube_store.h"
 
 namespace cw::api {
+namespace {
+
+constexpr std::string_view kDir = "dir:";
+constexpr std::string_view kKube = "kube:";
+
+}  // namespace
 
 Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random, const std::string& address) {
-  constexpr std::string_view kDir = "dir:";
-  constexpr std::string_view kKube = "kube:";
   if (address.rfind(kDir, 0) == 0 && address.size() > kDir.size()) {
     return open_dir_store(loop, random, address.substr(kDir.size()));
   }
@@ -24,5 +28,7 @@ Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random, const std:
   return fail(Errc::kInvalid,
               fmt::format("store \"{}\": want dir:/path or kube:[FILE][#CONTEXT]", address));
 }
+
+bool daemons_make_secrets(std::string_view address) { return address.rfind(kDir, 0) == 0; }
 
 }  // namespace cw::api

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "api/store/store.h"
 #include "base/random.h"
@@ -15,5 +16,10 @@ namespace cw::api {
 
 [[nodiscard]] Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random,
                                                         const std::string& address);
+
+// Whether daemons make the Secrets that are missing in the store at `address`. In a folder nobody
+// else does. On an API server the chart's hook does, because a process that may create Secrets can
+// create a token of any service account of the namespace.
+[[nodiscard]] bool daemons_make_secrets(std::string_view address);
 
 }  // namespace cw::api

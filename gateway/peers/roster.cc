@@ -104,7 +104,10 @@ Roster roster_of(const RosterInput& input) {
       const auto key = input.preshared_keys.find(secret);
       if (key == input.preshared_keys.end()) {
         roster.troubles[peer->meta.key] = {
-            "NoPresharedKey", fmt::format("Secret {} has no readable presharedKey", secret)};
+            "NoPresharedKey",
+            fmt::format("Secret {} has no readable presharedKey. Gateways read only the Secrets in "
+                        "the chart's pairing.presharedKeySecrets",
+                        secret)};
         continue;
       }
       preshared = key->second;

@@ -95,12 +95,18 @@ class GatewayStory : public ::testing::Test {
     west.spec.allowed_cidrs = {net("10.2.0.0/16")};
     store_.put(west);
   }
-  void start(Duration run = seconds(3)) {
+  void start(Duration run = seconds(3)) { start(private_key(1), true, run); }
+  void start(std::optional<tunnel::Key> file_key, bool make_secrets, Duration run = seconds(3)) {
     StartConfig config;
     config.ordinal = 0;
     config.node = "n0";
     daemon_ = std::make_unique<Daemon>(
-        Surroundings{loop_, random_, store_, kernel_, driver_, metrics_,
+        Surroundings{loop_,
+                     random_,
+                     store_,
+                     kernel_,
+                     driver_,
+                     metrics_,
                      [this](tunnel::ProberConfig prober,
                             tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
                        const bool in_tunnel = prober.device == "cw-wg";
@@ -108,8 +114,10 @@ class GatewayStory : public ::testing::Test {
                        sight->opened.push_back(std::move(prober));
                        sight->hooks = std::move(hooks);
                        return std::make_unique<HandProber>(sight);
-                     }},
-        config, private_key(1));
+                     },
+                     {},
+                     make_secrets},
+        config, file_key);
     loop_.advance(run);
   }
   void see(std::uint32_t ordinal, bool usable, bool draining = false) {
@@ -163,6 +171,45 @@ TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
   EXPECT_EQ(gateway.spec.control_address, tunnel::control_address(public_key(1)));
   EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only one
   EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"}));
+}
+
+TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
+  start(std::nullopt, true, seconds(10));
+  const auto secret = store_.must_get<api::Secret>({"causeway-system", "causeway-gateway-0"});
+  const auto key = key_from_secret(secret, std::string(kPrivateKeyEntry));
+  ASSERT_TRUE(key) << key.error().text;
+  EXPECT_EQ(object().spec.public_key, key->public_key().base64());
+}
+
+TEST_F(GatewayStory, MakesNoSecretWhereAnInstallerDoesAndSaysWhichIsMissing) {
+  start(std::nullopt, false, seconds(10));
+  EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-gateway-0"}));
+  EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"}));
+  EXPECT_NE(reasons().find("Secret causeway-system/causeway-gateway-0 is missing"),
+            std::string::npos);
+  EXPECT_NE(reasons().find("causewayctl lifecycle keys"), std::string::npos);
+  api::Secret secret;
+  secret.meta.key = {"causeway-system", "causeway-gateway-0"};
+  secret.data["privateKey"] = private_key(1).base64();
+  store_.put(secret);
+  loop_.advance(seconds(3));
+  EXPECT_EQ(object().spec.public_key, public_key(1).base64());
+}
+
+TEST_F(GatewayStory, ReadsThePresharedKeysThatPeersNameAndNoOtherSecret) {
+  put_west();
+  auto west = store_.must_get<api::ClusterPeer>({"", "west"});
+  west.spec.preshared_key_secret = "psk-west";
+  store_.put(west);
+  start();
+  EXPECT_TRUE(driver_.inner.device().peers.empty());
+  api::Secret secret;
+  secret.meta.key = {"causeway-system", "psk-west"};
+  secret.data["presharedKey"] = private_key(5).base64();
+  store_.put(secret);
+  loop_.advance(seconds(3));
+  ASSERT_EQ(driver_.inner.device().peers.size(), 2U);
+  EXPECT_TRUE(driver_.inner.device().peers.begin()->second.has_preshared_key);
 }
 
 TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {

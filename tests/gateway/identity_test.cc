@@ -14,7 +14,8 @@ namespace {
 
 using std::chrono::seconds;
 
-const api::ObjectKey kSecret{"causeway-system", std::string(kKeysSecret)};
+const api::ObjectKey kSecret{"causeway-system", key_secret(0)};
+const std::string kEntry(kPrivateKeyEntry);
 
 struct KeyFile {
   std::filesystem::path path =
@@ -58,7 +59,7 @@ struct Keeper {
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
   int made = 0;
-  SecretEntry entry{loop, store, random, kSecret, private_key_entry(0), [this] {
+  SecretEntry entry{loop, store, random, kSecret, kEntry, [this] {
                       ++made;
                       return fresh_private_key(random);
                     }};
@@ -79,7 +80,7 @@ TEST(SecretEntry, IsMadeOnceAndKept) {
   k.settle();
   const auto first = k.stored();
   ASSERT_NE(first, nullptr);
-  const auto key = key_from_secret(*first, private_key_entry(0));
+  const auto key = key_from_secret(*first, kEntry);
   ASSERT_TRUE(key) << key.error().text;
   k.settle(5);
   EXPECT_EQ(k.stored()->data, first->data);
@@ -90,12 +91,12 @@ TEST(SecretEntry, IsAddedBesideTheOthers) {
   Keeper k;
   api::Secret secret;
   secret.meta.key = kSecret;
-  secret.data["privateKey-1"] = private_key(8).base64();
+  secret.data["another"] = private_key(8).base64();
   k.store.put(secret);
   k.settle(2);
   const auto now = k.stored();
-  EXPECT_EQ(now->data.at("privateKey-1"), private_key(8).base64());
-  EXPECT_EQ(now->data.count("privateKey-0"), 1U);
+  EXPECT_EQ(now->data.at("another"), private_key(8).base64());
+  EXPECT_EQ(now->data.count(kEntry), 1U);
 }
 
 TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
@@ -103,13 +104,13 @@ TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
   k.entry.look(nullptr);  // as if we had not seen what another gateway just made
   api::Secret secret;
   secret.meta.key = kSecret;
-  secret.data["privateKey-1"] = private_key(8).base64();
+  secret.data["another"] = private_key(8).base64();
   k.store.put(secret);
   k.loop.advance(std::chrono::milliseconds(1));
   k.settle(5);
   const auto now = k.stored();
-  EXPECT_EQ(now->data.at("privateKey-1"), private_key(8).base64());
-  EXPECT_EQ(now->data.count("privateKey-0"), 1U);
+  EXPECT_EQ(now->data.at("another"), private_key(8).base64());
+  EXPECT_EQ(now->data.count(kEntry), 1U);
 }
 
 TEST(SecretEntry, AStoreThatIsAwayIsAskedAgain) {
