@@ -49,6 +49,10 @@ Result<nlohmann::json> ClusterApi::get(const std::string& path) {
   return call(request("GET", path));
 }
 
+Result<nlohmann::json> ClusterApi::post(const std::string& path, const nlohmann::json& body) {
+  return call(request("POST", path + "?fieldManager=causewayctl", body.dump(), "application/json"));
+}
+
 Result<nlohmann::json> ClusterApi::put(const std::string& path, const nlohmann::json& body) {
   return call(request("PUT", path + "?fieldManager=causewayctl", body.dump(), "application/json"));
 }

@@ -18,6 +18,7 @@ class ClusterApi {
 
   // The answer's JSON; an empty object for an empty body. Errors as the store's.
   [[nodiscard]] Result<nlohmann::json> get(const std::string& path);
+  [[nodiscard]] Result<nlohmann::json> post(const std::string& path, const nlohmann::json& body);
   [[nodiscard]] Result<nlohmann::json> put(const std::string& path, const nlohmann::json& body);
   // A JSON merge patch.
   [[nodiscard]] Result<nlohmann::json> merge(const std::string& path, const nlohmann::json& body);

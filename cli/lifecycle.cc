@@ -14,6 +14,7 @@
 #include "cli/cluster_api.h"
 #include "cli/commands.h"
 #include "cli/corefile.h"
+#include "cli/keys.h"
 
 namespace cw::cli {
 
@@ -175,6 +176,19 @@ Result<> remove_all(ClusterApi& cluster, Kind kind, const Ours& ours) {
   return {};
 }
 
+// The Services and EndpointSlices that discovery derived from imports (vip: clusterip).
+Result<> remove_derived(ClusterApi& cluster) {
+  const auto derived = [](const json& object) {
+    return text_at(object, "/metadata/labels/endpointslice.kubernetes.io~1managed-by") ==
+               "discovery.causeway.dev" &&
+           text_at(object, "/metadata/name").rfind("cw-", 0) == 0;
+  };
+  for (const auto kind : {Kind::kEndpointSlice, Kind::kService}) {
+    if (auto gone = remove_all(cluster, kind, derived); !gone) return gone;
+  }
+  return {};
+}
+
 // What the daemons wrote. ClusterPeers and ServiceExports are the user's and stay with their CRDs.
 Result<> remove_objects(ClusterApi& cluster, const Release& release) {
   const auto all = [](const json&) { return true; };
@@ -182,17 +196,9 @@ Result<> remove_objects(ClusterApi& cluster, const Release& release) {
        {Kind::kServiceImport, Kind::kRemoteExport, Kind::kRouteAgent, Kind::kGateway}) {
     if (auto gone = remove_all(cluster, kind, all); !gone) return gone;
   }
-  const auto imported = [](const json& object) {
-    return text_at(object, "/metadata/labels/endpointslice.kubernetes.io~1managed-by")
-                   .rfind("causeway", 0) == 0 ||
-           text_at(object, "/metadata/labels/app.kubernetes.io~1managed-by").rfind("causeway", 0) ==
-               0;
-  };
-  for (const auto kind : {Kind::kEndpointSlice, Kind::kService}) {
-    if (auto gone = remove_all(cluster, kind, imported); !gone) return gone;
-  }
-  for (const auto* name : {"causeway-gateway-keys", "causeway-probe-key"}) {
-    auto gone = cluster.remove(api::kube::object_path(Kind::kSecret, {release.ns, name}));
+  if (auto gone = remove_derived(cluster); !gone) return gone;
+  for (const auto& secret : key_secrets(release.gateways)) {
+    auto gone = cluster.remove(api::kube::object_path(Kind::kSecret, {release.ns, secret.name}));
     if (!gone) return gone;
   }
   for (const auto* name : {"causeway-import", "causeway-discovery"}) {
@@ -256,8 +262,10 @@ int lifecycle(const std::string& step, const Release& release) {
   if (step == "check") return told(check());
   auto cluster = ClusterApi::open("");
   if (!cluster) return told(fail(cluster.error()));
+  if (step == "keys") return told(make_keys(**cluster, release.ns, release.gateways));
   if (step == "crds") return told(crds(**cluster, release));
   if (step == "stub") return told(stub(**cluster, release));
+  if (step == "derived") return told(remove_derived(**cluster));
   if (step == "stop") return told(stop(**cluster, release));
   if (step == "cleaned") return told(cleaned(**cluster, release));
   fmt::print(stderr, "causewayctl: lifecycle: no step \"{}\"\n", step);

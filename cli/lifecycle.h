@@ -1,8 +1,11 @@
-// What the Helm chart's hooks do, in order: before an upgrade `crds`; after an install or upgrade
-// `stub`; before an uninstall `stop` (the daemons end, the stub and what they wrote go), then a
-// cleanup on every node, then `cleaned` (waits for those). `idle` only waits, `check` is helm test.
+// What the Helm chart's hooks do. Before an install or upgrade: `keys` makes the Secrets that are
+// missing. Before an upgrade: `crds`. After an install or upgrade: `stub`. After an upgrade without
+// vip: clusterip: `derived` removes the Services that an earlier release derived. Before an
+// uninstall: `stop` ends the daemons and removes the stub and all that they wrote; then a cleanup
+// runs on every node, and `cleaned` waits for it. `idle` only waits. `check` is helm test.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace cw::cli {
@@ -12,7 +15,8 @@ struct Release {
   std::string ns = "causeway-system";  // where they are
   std::string dns_ns = "kube-system";  // the cluster DNS's ConfigMap
   std::string dns_config = "coredns";
-  std::string dns_service;  // our DNS Service; empty: no stub
+  std::string dns_service;     // our DNS Service; empty: no stub
+  std::uint32_t gateways = 2;  // ordinals that have a Secret each
   std::string crds = "/usr/share/causeway/crds";
 };
 

@@ -94,6 +94,7 @@ void add_lifecycle(CLI::App& app, Flags& flags) {
   command->add_option("--dns-namespace", flags.release.dns_ns);
   command->add_option("--dns-config", flags.release.dns_config);
   command->add_option("--dns-service", flags.release.dns_service);
+  command->add_option("--gateways", flags.release.gateways)->check(CLI::Range(1, 65536));
   command->add_option("--crds", flags.release.crds);
   command->callback([&flags] {
     flags.stores = {"kube:"};  // its own affair

@@ -1,0 +1,78 @@
+#include "cli/keys.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "api/kube/url.h"
+#include "api/types/codec.h"
+#include "tunnel/key.h"
+
+namespace cw::cli {
+
+namespace {
+
+constexpr std::string_view kPrivateKey = "privateKey";
+
+std::string thirty_two_bytes(Random& random) {
+  std::array<std::byte, 32> bytes{};
+  random.fill(bytes);
+  std::string text;
+  for (const auto byte : bytes) text += static_cast<char>(byte);
+  return text;
+}
+
+// Whether the Secret is there.
+Result<bool> present(ClusterApi& cluster, const std::string& ns, const KeySecret& wanted) {
+  const auto found = cluster.get(api::kube::object_path(api::Kind::kSecret, {ns, wanted.name}));
+  if (!found) {
+    if (found.error().code == Errc::kNotFound) return false;
+    return fail(found.error());
+  }
+  const auto secret = api::decode<api::Secret>(*found);
+  if (!secret) return fail(secret.error());
+  if (secret->data.count(wanted.entry) != 0) return true;
+  return fail(Errc::kInvalid, fmt::format("Secret {}/{} has no entry {}: delete it, and the next "
+                                          "run makes a good one",
+                                          ns, wanted.name, wanted.entry));
+}
+
+}  // namespace
+
+std::vector<KeySecret> key_secrets(std::uint32_t gateways) {
+  std::vector<KeySecret> all;
+  for (std::uint32_t ordinal = 0; ordinal < gateways; ++ordinal) {
+    all.push_back({fmt::format("causeway-gateway-{}", ordinal), std::string(kPrivateKey)});
+  }
+  all.push_back({"causeway-probe-key", "key"});
+  return all;
+}
+
+nlohmann::json fresh_secret(Random& random, const std::string& ns, const KeySecret& wanted) {
+  api::Secret secret;
+  secret.meta.key = {ns, wanted.name};
+  secret.meta.labels = {{"app.kubernetes.io/name", "causeway"}};
+  secret.data[wanted.entry] = wanted.entry == kPrivateKey
+                                  ? tunnel::Key::generate_private(random).base64()
+                                  : thirty_two_bytes(random);
+  auto body = api::encode(secret);
+  body["type"] = "Opaque";
+  body["immutable"] = true;
+  return body;
+}
+
+Result<> make_keys(ClusterApi& cluster, const std::string& ns, std::uint32_t gateways) {
+  SystemRandom random;
+  for (const auto& wanted : key_secrets(gateways)) {
+    const auto there = present(cluster, ns, wanted);
+    if (!there) return fail(there.error());
+    if (*there) continue;
+    const auto made = cluster.post(api::kube::collection_path(api::Kind::kSecret, ns),
+                                   fresh_secret(random, ns, wanted));
+    if (!made && made.error().code != Errc::kExists) return fail(made.error());
+    if (made) fmt::print("Secret {}/{} made\n", ns, wanted.name);
+  }
+  return {};
+}
+
+}  // namespace cw::cli
