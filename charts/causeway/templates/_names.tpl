@@ -69,8 +69,14 @@ securityContext:
 volumeMounts:
   - {name: config, mountPath: /etc/causeway, readOnly: true}
   - {name: sysctls, mountPath: /host/proc/sys/net}
-  - {name: tun, mountPath: /dev/net/tun}
+  - {name: tun, mountPath: /dev/net/tun, readOnly: true}
   - {name: sockets, mountPath: /var/run/wireguard}
+{{- end }}
+
+{{/* Ordinals that have a Secret each in the gateways' volume. Eight at least: more replicas than before
+need no other pod template, so the gateways that run go on. */}}
+{{- define "causeway.ordinals" -}}
+{{ max 8 (int .Values.gateway.replicas) }}
 {{- end }}
 
 {{/* (list . "gateway") */}}

@@ -108,3 +108,109 @@ def test_every_program_starts_from_the_images_root(build, tmp_path):
                                         stdout=subprocess.PIPE, text=True, timeout=20).stdout
     copied = {path.name for path in pathlib.Path(root / "usr/share/causeway/crds").iterdir()}
     assert copied == {path.name for path in (ROOT / "crds").iterdir()}
+
+
+READ, WRITE = "list watch", "create update delete"
+# account -> resource -> verbs. [names]: the rule names objects. ns/: it is for the namespace only.
+RIGHTS = {
+    "gateway": {
+        "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
+        "clusterproperties": READ, "serviceexports": READ, "routeagents": READ,
+        "clusterpeers": "list watch get", "clusterpeers/status": "update",
+        "gateways": "list watch create update", "gateways/status": "update",
+        "remoteexports": f"{READ} get {WRITE}", "events": "create",
+        "ns/secrets[causeway-probe-key psk-west]": "list watch get",
+        "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
+    "routeagent": {
+        "nodes": READ, "clusterproperties": READ, "gateways": READ, "clusterpeers": READ,
+        "routeagents": "get create update", "routeagents/status": "update patch",
+        "events": "create", "ns/secrets[causeway-probe-key]": "list watch get"},
+    "discovery": {
+        "nodes": READ, "namespaces": READ, "clusterproperties": READ, "clusterpeers": READ,
+        "remoteexports": READ, "serviceexports": "list watch get", "serviceexports/status": "update",
+        "serviceimports": f"{READ} {WRITE}", "serviceimports/status": "update",
+        "services": READ, "endpointslices": READ, "events": "create",
+        "ns/leases": "create", "ns/leases[causeway-discovery]": "get update"},
+}
+DERIVED = {"services": f"{READ} {WRITE}", "endpointslices": f"{READ} {WRITE}"}
+
+
+def rendered_rights(*flags):
+    """What the chart's roles give, in the form of RIGHTS."""
+    text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set", "cluster.id=east", *flags).stdout
+    bodies = [body for body in yaml.safe_load_all(text) if body]
+    roles = {(body["kind"], body["metadata"]["name"]): body["rules"] for body in bodies
+             if body["kind"] in ("Role", "ClusterRole")}
+    rights = {}
+    for body in bodies:
+        if body["kind"] not in ("RoleBinding", "ClusterRoleBinding"):
+            continue
+        subject, = body["subjects"]
+        assert subject["kind"] == "ServiceAccount" and subject["namespace"] == NAMESPACE
+        mine = rights.setdefault(subject["name"].removeprefix("causeway-"), {})
+        for rule in roles[body["roleRef"]["kind"], body["roleRef"]["name"]]:
+            for resource in rule["resources"]:
+                names = rule.get("resourceNames")
+                where = ("ns/" if body["kind"] == "RoleBinding" else "") + resource
+                key = where + (f"[{' '.join(names)}]" if names else "")
+                mine[key] = " ".join(filter(None, [mine.get(key), *rule["verbs"]]))
+    return rights
+
+
+def test_every_daemon_has_the_rights_of_its_work_and_no_others():
+    flags = ["--set", "pairing.presharedKeySecrets={psk-west}"]
+    rights = rendered_rights(*flags)
+    assert {name: rights[name] for name in RIGHTS} == RIGHTS
+    rights = rendered_rights(*flags, "--set", "discovery.config.vip=clusterip")
+    assert rights["discovery"] == {**RIGHTS["discovery"], **DERIVED}
+    assert set(rights) - set(RIGHTS) == {"keys", "crds", "stub", "stop", "cleaned"}  # hooks
+
+
+@pytest.mark.parametrize("flags", [[], ["--set", "discovery.config.vip=clusterip"]])
+def test_no_account_has_a_wildcard_or_all_secrets(flags):
+    for account, rights in rendered_rights(*flags).items():
+        for what, verbs in rights.items():
+            assert "*" not in what + verbs, f"{account}: {verbs} {what}"
+            if "secrets" in what and "[" not in what:
+                assert (account, what, verbs) == ("keys", "ns/secrets", "create")
+            assert not what.split("/")[-1].split("[")[0] in ("pods/exec", "serviceaccounts/token", "roles")
+
+
+def test_every_write_of_a_daemon_is_under_a_policy():
+    """RBAC cannot say whose object it is: each resource that a daemon writes has a policy, or is
+    written by name, or is that daemon's alone."""
+    alone = {"ns/leases[causeway-import]", "ns/leases[causeway-discovery]", "serviceexports/status",
+             "serviceimports", "serviceimports/status"}
+    text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set",
+                "cluster.id=east,discovery.config.vip=clusterip").stdout
+    held = set()
+    for body in yaml.safe_load_all(text):
+        if body and body["kind"] == "ValidatingAdmissionPolicy":
+            assert body["spec"]["failurePolicy"] == "Fail" and body["spec"]["matchConditions"]
+            for rule in body["spec"]["matchConstraints"]["resourceRules"]:
+                held |= set(rule["resources"])
+    rights = rendered_rights("--set", "discovery.config.vip=clusterip")
+    for account in RIGHTS:
+        for what, verbs in rights[account].items():
+            if set(verbs.split()) & {"create", "update", "patch", "delete"} and what not in alone:
+                assert what.removeprefix("ns/") in held, f"{account}: {verbs} {what}"
+
+
+def test_without_admission_there_are_no_policies():
+    text = helm("template", "causeway", CHART, "--set", "cluster.id=east,admission.enabled=false").stdout
+    assert "ValidatingAdmissionPolicy" not in text
+
+
+def test_a_gateways_pod_sees_its_own_key_only_and_more_replicas_roll_none():
+    def pod(replicas):
+        text = helm("template", "causeway", CHART, "--set", f"cluster.id=east,gateway.replicas={replicas}").stdout
+        return next(body["spec"]["template"] for body in yaml.safe_load_all(text)
+                    if body and body["kind"] == "StatefulSet")
+    assert pod(2) == pod(8) != pod(9)
+    spec = pod(2)["spec"]
+    mount = next(m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "keys")
+    assert mount == {"name": "keys", "mountPath": "/etc/causeway-key", "readOnly": True,
+                     "subPathExpr": "keys/$(ORDINAL)"}
+    sources = next(v for v in spec["volumes"] if v["name"] == "keys")["projected"]["sources"]
+    assert [s["secret"]["items"][0]["path"] for s in sources if "secret" in s] == [
+        f"keys/{n}/privateKey" for n in range(8)]

@@ -296,13 +296,14 @@ def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
 
 
 @pytest.mark.parametrize("account, verbs", [
-    ("causeway-routeagent", ["get secret/causeway-gateway-keys", "list secrets", "update gateways",
+    ("causeway-routeagent", ["get secret/causeway-gateway-0", "list secrets", "update gateways",
                              "create clusterpeers", "update nodes", "get configmaps",
                              "list services", "create pods"]),
-    ("causeway-gateway", ["update clusterpeers", "delete secrets", "create serviceimports",
+    ("causeway-gateway", ["get secret/causeway-gateway-0", "create secrets", "list secrets",
+                          "update clusterpeers", "delete secrets", "create serviceimports",
                           "update services", "update nodes", "create pods", "list configmaps",
                           "update serviceexports"]),
-    ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-keys",
+    ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-0", "create services",
                             "update clusterpeers", "update gateways", "update serviceexports",
                             "delete namespaces", "create pods", "get configmaps"])])
 def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
@@ -428,9 +429,32 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
             pod, address = cluster.pods[0], address_in(cluster)
             wait_until(lambda: served_by(serving(cluster), pod, address), 40,
                        f"{cluster.name}: {wanted} decides who serves", every=0.5)
-    ctl("--store", "west", "unexport", "demo/tools")
     for cluster in joined:
         install(cluster, "upgrade", **{"discovery.config.vip": "endpoints"})
+        assert "cw-" not in cluster.kubectl("get", "svc,endpointslices", "-A", "-o", "name").stdout
+    ctl("--store", "west", "unexport", "demo/tools")
+
+
+def test_a_gateway_sees_its_own_key_only_and_says_when_it_is_missing(joined, tell):
+    east, west = joined
+    for node, pid in daemon_pids(east, "causeway-gateway"):
+        assert node.out("ls", f"/proc/{pid}/root/etc/causeway-key").split() == ["privateKey"]
+    pod, name = "causeway-gateway-1", "causeway-gateway-1"
+    before = east.get("-n", NAMESPACE, "secret", name)
+    east.kubectl("-n", NAMESPACE, "delete", f"secret/{name}", f"pod/{pod}")
+    def said():
+        return f"Secret {NAMESPACE}/{name} is missing" in east.kubectl(
+            "-n", NAMESPACE, "logs", pod, check=False).stdout
+    wait_until(said, 60, "the new pod names the Secret", every=0.5)
+    assert west.pods[0].sees_us_as(east.pods[0]) == west.pods[0].ip
+    began = time.monotonic()
+    before["metadata"] = {"name": name, "namespace": NAMESPACE}
+    east.apply(json.dumps(before))
+    east.kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=150s",
+                 timeout=160)
+    tell(f"a gateway without its key is ready {time.monotonic() - began:.0f} s after its Secret is made")
+    key = [g["spec"]["publicKey"] for g in east.get("gateways.causeway.dev")["items"]]
+    assert len(set(key)) == 2
 
 
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
@@ -456,6 +480,13 @@ def of_ours(node):
     rules = [line for line in node.out("ip", "rule").splitlines() if "cw" in line or "5252" in line]
     tables = [line for line in node.out("nft", "list", "tables").splitlines() if "causeway" in line]
     return links + rules + tables + node.out("ip", "nexthop").splitlines()
+
+
+def test_no_daemon_is_refused_anything_that_it_asks(joined):
+    for cluster in joined:
+        for pod in cluster.get("-n", NAMESPACE, "pods")["items"]:
+            log = cluster.kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"], check=False).stdout
+            assert "forbidden" not in log and "denied" not in log, log[-3000:]
 
 
 def test_unpairing_ends_it_on_both_sides(joined, ctl):
