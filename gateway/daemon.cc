@@ -159,7 +159,7 @@ void Daemon::keep_path() {
   input.link = config_.tunnel.interface;
   input.control_address = core_->control_address;
   input.probe_address = core_->probe_address;
-  input.own = world_->own_prefixes(config_.node);
+  input.local = world_->cidrs();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
     for (const auto& [ordinal, gateway] : remote.gateways) {
