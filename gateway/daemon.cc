@@ -173,8 +173,12 @@ void Daemon::keep_path() {
   }
   auto desired = desired_path(input);
   if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
-  kernel_dirty_ = false;
   auto report = reconciler_.apply(desired);
+  kernel_dirty_ = report.more;
+  if (report.more)
+    next_slice_ = around_.loop.after(Duration::zero(), [this] {
+      if (core_ != nullptr) keep_path();
+    });
   path_ = std::move(desired);
   for (const auto& error : report.errors) {
     if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {

@@ -59,7 +59,7 @@ class RogueGateway:
     """Takes the place of a site's gateway on its node: Causeway's programs and rules are gone there, the
     tunnel to the victim's gateway goes on with the same key and lets anything through."""
 
-    def __init__(self, site, victim, ordinal=0):
+    def __init__(self, site, *victims, ordinal=0):
         self.site, self.node = site, site.cluster.gateway_nodes[ordinal]
         self.machine = self.node.machine
         self._aimed = set()
@@ -74,11 +74,15 @@ class RogueGateway:
         self.machine.run("wg", "set", LINK, "private-key", "/dev/stdin", stdin=key)
         self.machine.run("wg", "set", LINK, "listen-port", site.causeway.gateways[ordinal].config.get(
             "listenPort", 4500))
-        for gateway in victim.store.list("Gateway"):
-            spec = gateway["spec"]
-            self.machine.run("wg", "set", LINK, "peer", spec["publicKey"], "endpoint",
-                             spec["endpoints"][0], "persistent-keepalive", 1, "allowed-ips",
-                             "0.0.0.0/0,::/0")
+        for victim in victims:
+            # To one victim anything can be sent; of several each has its own addresses.
+            inside = "0.0.0.0/0,::/0" if len(victims) == 1 else ",".join(
+                [*victim.cluster.pod_cidrs, f"{control_address(victim)}/128"])
+            for gateway in victim.store.list("Gateway"):
+                spec = gateway["spec"]
+                self.machine.run("wg", "set", LINK, "peer", spec["publicKey"], "endpoint",
+                                 spec["endpoints"][0], "persistent-keepalive", 1, "allowed-ips",
+                                 inside)
         self.machine.run("ip", "link", "set", LINK, "mtu", 1420, "up")
 
     def aim(self, target):

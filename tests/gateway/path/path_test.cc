@@ -195,6 +195,32 @@ TEST(Path, GoesFromAnyStateToAnyOther) {
   }
 }
 
+// 5,000 prefixes of a peer come and go in passes that are short, and in between the path is good
+// for what it has.
+TEST(Path, ManyRoutesChangeInSlices) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  PathReconciler reconciler(kernel);
+  auto many = input();
+  for (unsigned n = 0; n < 5000; ++n) {
+    many.remotes.insert(net(fmt::format("10.7.{}.{}/32", n / 250, n % 250)));
+  }
+  for (const auto& in : {many, input()}) {
+    const auto desired = desired_path(in);
+    std::size_t passes = 0;
+    for (bool more = true; more; ++passes) {
+      ASSERT_LT(passes, 40U);
+      const auto report = reconciler.apply(desired);
+      EXPECT_TRUE(report.errors.empty());
+      EXPECT_LE(report.steps, kRoutesAtOnce + 10);
+      more = report.more;
+    }
+    EXPECT_GE(passes, 5000 / kRoutesAtOnce);
+    EXPECT_EQ(reconciler.apply(desired), PassReport{});
+    EXPECT_EQ(kernel.dump_routes(netlink::kTransitTable)->size(), in.remotes.size() + 3);
+  }
+}
+
 TEST(Path, RemovalLeavesNothingAndOthersStateAlone) {
   FakeKernel kernel;
   add_tunnel(kernel);
