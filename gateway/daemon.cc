@@ -163,7 +163,7 @@ void Daemon::keep_path() {
   input.link = config_.tunnel.interface;
   input.control_address = core_->control_address;
   input.probe_address = core_->probe_address;
-  input.own = world_->own_prefixes(config_.node);
+  input.local = world_->cidrs();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
     for (const auto& [ordinal, gateway] : remote.gateways) {
@@ -177,8 +177,12 @@ void Daemon::keep_path() {
   }
   auto desired = desired_path(input);
   if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
-  kernel_dirty_ = false;
   auto report = reconciler_.apply(desired);
+  kernel_dirty_ = report.more;
+  if (report.more)
+    next_slice_ = around_.loop.after(Duration::zero(), [this] {
+      if (core_ != nullptr) keep_path();
+    });
   path_ = std::move(desired);
   for (const auto& error : report.errors) {
     if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {

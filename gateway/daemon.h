@@ -116,6 +116,7 @@ class Daemon {
   Debounce look_;
   Debounce kernel_look_;
   Handle at_once_;
+  Handle next_slice_;  // of keep_path()
   Handle hold_timer_;
   Handle tick_timer_;
   Handle resync_timer_;

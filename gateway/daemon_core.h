@@ -23,7 +23,7 @@ struct Daemon::Core {
                 control_address},
                around.open_prober, around.open_echo, std::move(in_tunnel), std::move(of_nodes)),
         feed(around.loop, around.store, around.random, around.metrics,
-             {self, config.ns, control_address, config.heartbeat, config.export_namespaces},
+             {self, config.ns, control_address, key, config.heartbeat, config.export_namespaces},
              on_clusters) {}
 
   GatewayId self;

@@ -28,6 +28,7 @@ FeedServerConfig server_config(const FeedSideConfig& config) {
 FeedClientConfig client_config(const FeedSideConfig& config) {
   FeedClientConfig client;
   client.self = config.self;
+  client.private_key = config.private_key;
   client.local_address = config.control_address;
   client.port = netlink::kFeedPort;
   client.heartbeat = config.heartbeat;
@@ -38,14 +39,31 @@ FeedClientConfig client_config(const FeedSideConfig& config) {
 
 FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
                    const FeedSideConfig& config, std::function<void()> on_clusters)
-    : metrics_(metrics),
+    : loop_(loop),
+      metrics_(metrics),
       config_(config),
       port_(netlink::kFeedPort),
       book_(config.export_namespaces),
-      importer_(loop, store, random, importer_config(config), intake_, std::move(on_clusters)),
-      server_(loop, random, server_config(config)),
-      client_(loop, random, client_config(config), counted(intake_.callbacks())) {
+      inflow_(loop, intake_, [this](const std::string& cluster) { client_.resync(cluster); }),
+      importer_(
+          loop, store, random, importer_config(config), intake_,
+          [this, changed = std::move(on_clusters)] {
+            say_refusals();
+            changed();
+          },
+          [this] { say_refusals(); }),
+      server_(loop, random, config.private_key, server_config(config)),
+      client_(loop, random, client_config(config), counted(inflow_.callbacks())) {
   book_.keep_nothing();  // the server does, in the form that it sends
+}
+
+void FeedSide::say_refusals() {
+  for (const auto& line : refusal_log_.changed(intake_.clusters(), loop_.now())) {
+    log_warn("claims refused", {{"cluster", line.cluster},
+                                {"count", line.count},
+                                {"first", line.first},
+                                {"reason", reason_name(line.reason)}});
+  }
 }
 
 FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
@@ -53,10 +71,6 @@ FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
   auto& refused =
       metrics_.counter("causeway_feed_refused_total", "Feed messages that were not readable.");
   FeedCallbacks outer = inner;
-  outer.on_state = [inner](const std::string& cluster, bool connected) {
-    log_info(connected ? "feed connected" : "feed lost", {{"cluster", cluster}});
-    inner.on_state(cluster, connected);
-  };
   outer.on_announcement = [inner, &events](const std::string& cluster, Announcement announcement) {
     events.add();
     inner.on_announcement(cluster, std::move(announcement));
@@ -65,39 +79,42 @@ FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
     events.add();
     inner.on_snapshot(cluster, std::move(all));
   };
-  outer.on_export = [inner, &events](const std::string& cluster, api::ExportRecord record) {
+  outer.on_export = [inner, &events](const std::string& cluster, const api::ObjectKey& service,
+                                     std::string wire) {
     events.add();
-    inner.on_export(cluster, std::move(record));
+    inner.on_export(cluster, service, std::move(wire));
   };
   outer.on_withdrawn = [inner, &events](const std::string& cluster, const api::ObjectKey& key) {
     events.add();
     inner.on_withdrawn(cluster, key);
   };
-  outer.on_refused = [inner, &refused](const std::string& cluster, const Error& why) {
+  outer.on_refused = [inner, &refused](const std::string& cluster, const FeedFault& fault) {
     refused.add();
-    inner.on_refused(cluster, why);
+    inner.on_refused(cluster, fault);
   };
   return outer;
 }
 
 void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs) {
   intake_.set_local(std::move(local_cidrs));
-  if (peers == peers_) return;
-  peers_ = peers;
-  intake_.set_peers(peers_);
+  if (peers != peers_) {
+    peers_ = peers;
+    intake_.set_peers(peers_);
+  }
+  inflow_.look();
 }
 
 void FeedSide::set_remotes(const std::map<std::string, RemoteCluster>& clusters,
                            const std::set<GatewayId>& working) {
-  std::map<IpAddress, GatewayId> callers;
+  std::map<tunnel::Key, GatewayId> callers;
   std::set<std::string> followed;
   for (const auto& [cluster, remote] : clusters) {
-    std::vector<IpAddress> good;
-    std::vector<IpAddress> rest;
+    std::vector<FeedTarget> good;
+    std::vector<FeedTarget> rest;
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const GatewayId id{cluster, ordinal};
-      callers[gateway.control_address] = id;
-      (working.count(id) != 0 ? good : rest).push_back(gateway.control_address);
+      callers[gateway.key] = id;
+      (working.count(id) != 0 ? good : rest).push_back({gateway.control_address, gateway.key});
     }
     // Where none works all are tried: a probe may be lost where TCP gets through.
     const auto& targets = good.empty() ? rest : good;

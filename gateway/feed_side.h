@@ -12,7 +12,9 @@
 #include "base/metrics.h"
 #include "gateway/feed/client.h"
 #include "gateway/feed/importer.h"
+#include "gateway/feed/inflow.h"
 #include "gateway/feed/intake.h"
+#include "gateway/feed/refusal_log.h"
 #include "gateway/feed/server.h"
 #include "gateway/peers/roster.h"
 #include "gateway/world.h"
@@ -23,6 +25,7 @@ struct FeedSideConfig {
   GatewayId self;
   std::string ns;
   IpAddress control_address;
+  tunnel::Key private_key;
   Duration heartbeat = std::chrono::seconds(1);
   std::vector<std::string> export_namespaces{};  // opened for export; empty: all
 };
@@ -58,8 +61,10 @@ class FeedSide {
 
  private:
   [[nodiscard]] FeedCallbacks counted(const FeedCallbacks& inner);
+  void say_refusals();
   void note(const Result<>& done, const std::string& what);
 
+  Loop& loop_;
   Metrics& metrics_;
   FeedSideConfig config_;
   std::uint16_t port_;
@@ -68,7 +73,9 @@ class FeedSide {
   api::ExportBook book_;
   bool complete_ = false;
   std::set<std::string> refused_;  // what publish() refused, told once
+  RefusalLog refusal_log_;
   Intake intake_;
+  Inflow inflow_;
   Importer importer_;
   FeedServer server_;
   FeedClient client_;

@@ -5,20 +5,23 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "gateway/feed/grpc_log.h"
+#include "gateway/feed/handshake.h"
 #include "gateway/feed/stream.h"
 
 namespace cw::gateway {
 namespace {
 
-// A TCP socket on its way to `to`, from `from` if given: the receiver knows us by our source
-// address. gRPC gets it when it is connected; its own connecting cannot bind.
+// A TCP socket on its way to `to`, from `from` if given: a remote gateway's filter takes only our
+// control address. gRPC gets it after the handshake.
 Result<UniqueFd> connecting_socket(const std::optional<IpAddress>& from, const Endpoint& to) {
   sockaddr_storage remote{};
   const auto remote_size = static_cast<socklen_t>(to.to_sockaddr(remote));
@@ -45,12 +48,13 @@ struct Follow {
   explicit Follow(const FeedClientConfig& config)
       : backoff(config.first_retry, config.most_retry) {}
 
-  std::vector<IpAddress> targets;
+  std::vector<FeedTarget> targets;
   std::size_t next = 0;  // in targets
-  std::optional<IpAddress> target;
-  UniqueFd fd;      // while connecting
-  Handle writable;  // while connecting
-  Handle timer;     // give up connecting, look for silence, or try again
+  std::optional<FeedTarget> target;
+  UniqueFd fd;   // until gRPC has it
+  Handle ready;  // of fd
+  std::optional<Handshake> handshake;
+  Handle timer;  // give up connecting, look for silence, or try again
   std::unique_ptr<FeedStream> stream;
   TimePoint heard{};  // the last message
   TimePoint since{};  // connected
@@ -58,6 +62,7 @@ struct Follow {
   std::string last_error;
   std::string resume_token;
   Backoff backoff;
+  std::shared_ptr<ReadBudget> budget = std::make_shared<ReadBudget>();  // outlives a stream
 };
 
 }  // namespace
@@ -66,7 +71,7 @@ struct FeedClient::State {
   State(Loop& l, Random& r, FeedClientConfig c, FeedCallbacks on)
       : loop(l), random(r), config(std::move(c)), callbacks(std::move(on)) {}
 
-  void set_targets(const std::string& cluster, std::vector<IpAddress> targets) {
+  void set_targets(const std::string& cluster, std::vector<FeedTarget> targets) {
     if (targets.empty()) {
       follows.erase(cluster);
       return;
@@ -93,13 +98,13 @@ struct FeedClient::State {
     auto& follow = follows.at(cluster);
     follow.target = follow.targets[follow.next % follow.targets.size()];
     ++follow.next;
-    auto fd = connecting_socket(config.local_address, {*follow.target, config.port});
+    auto fd = connecting_socket(config.local_address, {follow.target->address, config.port});
     if (!fd) return lost(cluster, fd.error());
     follow.fd = std::move(*fd);
     follow.timer = loop.after(config.heartbeat * 3, [this, cluster] {
       lost(cluster, {Errc::kUnavailable, "feed: no answer to connect"});
     });
-    follow.writable =
+    follow.ready =
         loop.watch(follow.fd.get(), FdEvent::kWrite, [this, cluster] { connected(cluster); });
   }
 
@@ -110,9 +115,56 @@ struct FeedClient::State {
     socklen_t size = sizeof error;
     if (::getsockopt(follow.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
     if (error != 0) {
-      return lost(cluster, errno_error(error, "feed: connect to " + follow.target->to_string()));
+      return lost(cluster,
+                  errno_error(error, "feed: connect to " + follow.target->address.to_string()));
     }
-    follow.writable.reset();
+    const auto shared =
+        tunnel::pair_key(config.private_key, follow.target->key, tunnel::kFeedLabel);
+    if (!shared) return lost(cluster, shared.error());
+    Handshake::Nonce nonce{};
+    random.fill(std::as_writable_bytes(std::span(nonce)));
+    follow.handshake = Handshake::caller(public_key, follow.target->key, *shared, nonce);
+    follow.ready =
+        loop.watch(follow.fd.get(), FdEvent::kRead, [this, cluster] { answer(cluster); });
+    (void)say(cluster, follow.handshake->start());
+  }
+
+  // False: the attempt is over. A fresh socket takes a hundred bytes at once.
+  bool say(const std::string& cluster, const std::string& bytes) {
+    auto& follow = follows.at(cluster);
+    const auto sent = ::send(follow.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent == static_cast<ssize_t>(bytes.size())) return true;
+    lost(cluster, errno_error(errno, "feed: handshake"));
+    return false;
+  }
+
+  // The handshake goes on. Reads no byte beyond it: the next one is gRPC's.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
+  void answer(std::string cluster) {
+    auto& follow = follows.at(cluster);
+    std::array<std::uint8_t, kHandshakeSize> bytes{};
+    const auto size = ::recv(follow.fd.get(), bytes.data(), follow.handshake->wants(), 0);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size < 0) return lost(cluster, errno_error(errno, "feed: handshake"));
+    if (size == 0) {
+      return lost(cluster, {Errc::kUnavailable, "feed: the remote gateway ends the handshake"});
+    }
+    const auto step =
+        follow.handshake->take(std::span(bytes).first(static_cast<std::size_t>(size)));
+    if (!step.send.empty() && !say(cluster, step.send)) return;
+    if (step.error) return refused(cluster, *step.error);
+    if (step.done) follow_stream(cluster);
+  }
+
+  void refused(const std::string& cluster, const Error& error) {
+    lost(cluster, error);
+    if (error.code != Errc::kUnsupported || !callbacks.on_refused) return;
+    callbacks.on_refused(cluster, {std::string(kVersionSubject), error});
+  }
+
+  void follow_stream(const std::string& cluster) {
+    auto& follow = follows.at(cluster);
+    follow.ready.reset();
     follow.heard = loop.now();
     follow.timer = loop.every(config.heartbeat, [this, cluster] {
       if (loop.now() - follows.at(cluster).heard > config.heartbeat * 3) {
@@ -120,8 +172,10 @@ struct FeedClient::State {
       }
     });
     follow.stream = std::make_unique<FeedStream>(
-        loop, network, std::move(follow.fd), cluster, WatchQuery{config.self, follow.resume_token},
+        loop, network, FeedStream::Wire{std::move(follow.fd), follow.handshake->session()}, cluster,
+        WatchQuery{config.self, follow.resume_token}, follow.budget,
         [this, cluster](FeedBatch batch) { take(cluster, std::move(batch)); });
+    follow.handshake.reset();
   }
 
   // The stream or the attempt is over. The next gateway follows at once; after a whole round a
@@ -130,16 +184,18 @@ struct FeedClient::State {
     auto& follow = follows.at(cluster);
     const bool was_connected = std::exchange(follow.connected, false);
     if (was_connected || follow.last_error != error.text) {
-      log_warn("feed lost", {{"cluster", cluster},
-                             {"gateway", follow.target ? follow.target->to_string() : "none"},
-                             {"error", error.text}});
+      log_warn("feed lost",
+               {{"cluster", cluster},
+                {"gateway", follow.target ? follow.target->address.to_string() : "none"},
+                {"error", error.text}});
     }
     follow.last_error = error.text;
     // More than we hold came after the token: a snapshot is at most as much.
     if (error.code == Errc::kTooLarge) follow.resume_token.clear();
     if (was_connected && loop.now() - follow.since > config.most_retry) follow.backoff.reset();
     follow.stream.reset();
-    follow.writable.reset();
+    follow.handshake.reset();
+    follow.ready.reset();
     follow.fd.reset();
     follow.target.reset();
     const bool round_over = follow.next % follow.targets.size() == 0;
@@ -158,7 +214,8 @@ struct FeedClient::State {
       follow.connected = true;
       follow.since = loop.now();
       follow.last_error.clear();
-      log_info("feed connected", {{"cluster", cluster}, {"gateway", follow.target->to_string()}});
+      log_info("feed connected",
+               {{"cluster", cluster}, {"gateway", follow.target->address.to_string()}});
     }
     const auto ended = std::move(batch.ended);
     deliver(cluster, std::move(batch));
@@ -170,28 +227,29 @@ struct FeedClient::State {
 
   void deliver(const std::string& cluster, FeedBatch batch) {
     const auto known = [&] { return follows.count(cluster) != 0; };
-    for (const auto& error : batch.refused) {
-      if (callbacks.on_refused && known()) callbacks.on_refused(cluster, error);
-    }
     if (batch.announcement && callbacks.on_announcement && known()) {
       callbacks.on_announcement(cluster, std::move(*batch.announcement));
     }
     if (batch.snapshot && callbacks.on_snapshot && known()) {
       callbacks.on_snapshot(cluster, std::move(*batch.snapshot));
     }
-    for (auto& [key, record] : batch.changes) {
+    for (auto& [key, wire] : batch.changes) {
       if (!known()) return;
-      if (record.has_value()) {
-        if (callbacks.on_export) callbacks.on_export(cluster, std::move(*record));
+      if (wire) {
+        if (callbacks.on_export) callbacks.on_export(cluster, key, std::move(*wire));
       } else if (callbacks.on_withdrawn) {
         callbacks.on_withdrawn(cluster, key);
       }
+    }
+    for (const auto& fault : batch.refused) {
+      if (callbacks.on_refused && known()) callbacks.on_refused(cluster, fault);
     }
   }
 
   Loop& loop;
   Random& random;
   FeedClientConfig config;
+  tunnel::Key public_key{config.private_key.public_key()};
   FeedCallbacks callbacks;
   FeedNetwork network;
   std::map<std::string, Follow> follows;
@@ -205,14 +263,21 @@ FeedClient::FeedClient(Loop& loop, Random& random, FeedClientConfig config,
 
 FeedClient::~FeedClient() = default;
 
-void FeedClient::set_targets(const std::string& cluster, std::vector<IpAddress> targets) {
+void FeedClient::set_targets(const std::string& cluster, std::vector<FeedTarget> targets) {
   state_->set_targets(cluster, std::move(targets));
+}
+
+void FeedClient::resync(const std::string& cluster) {
+  const auto found = state_->follows.find(cluster);
+  if (found == state_->follows.end() || found->second.stream == nullptr) return;
+  state_->lost(cluster, {Errc::kTooLarge, "feed: more changes than are taken from one cluster"});
 }
 
 std::map<std::string, FeedClient::View> FeedClient::view() const {
   std::map<std::string, View> views;
   for (const auto& [cluster, follow] : state_->follows) {
-    views[cluster] = {follow.target, follow.connected, follow.last_error};
+    views[cluster] = {follow.target ? std::optional(follow.target->address) : std::nullopt,
+                      follow.connected, follow.last_error};
   }
   return views;
 }

@@ -17,16 +17,25 @@
 #include "base/loop.h"
 #include "base/random.h"
 #include "gateway/feed/statement.h"
+#include "tunnel/key.h"
 
 namespace cw::gateway {
 
 struct FeedClientConfig {
   GatewayId self;                                // as our WatchRequest says
+  tunnel::Key private_key{};                     // ours: every server sees it proven
   std::optional<IpAddress> local_address;        // source to bind to: our control address
   std::uint16_t port = 0;                        // of all servers
   Duration heartbeat = std::chrono::seconds(1);  // three without a message: the stream is lost
   std::chrono::milliseconds first_retry{100};    // doubles up to most_retry, with jitter
   std::chrono::milliseconds most_retry{5000};
+};
+
+// A remote gateway: where it is, and the key that it must prove to have.
+struct FeedTarget {
+  IpAddress address;
+  tunnel::Key key;
+  friend bool operator==(const FeedTarget&, const FeedTarget&) = default;
 };
 
 struct FeedCallbacks {
@@ -35,10 +44,12 @@ struct FeedCallbacks {
   std::function<void(const std::string& cluster, Announcement)> on_announcement;
   // All exports there are: what is not in it is gone.
   std::function<void(const std::string& cluster, ExportMap)> on_snapshot;
-  std::function<void(const std::string& cluster, api::ExportRecord)> on_export;
+  // In the form of encode_record().
+  std::function<void(const std::string& cluster, const api::ObjectKey& service, std::string wire)>
+      on_export;
   std::function<void(const std::string& cluster, const api::ObjectKey& service)> on_withdrawn;
   // A message was dropped: not readable or over a limit. The stream goes on.
-  std::function<void(const std::string& cluster, const Error& why)> on_refused;
+  std::function<void(const std::string& cluster, const FeedFault& fault)> on_refused;
 };
 
 class FeedClient {
@@ -48,9 +59,12 @@ class FeedClient {
   FeedClient(const FeedClient&) = delete;
   FeedClient& operator=(const FeedClient&) = delete;
 
-  // The control addresses of a cluster's usable gateways, best first. A stream to one that is still
+  // A cluster's usable gateways, best first. A stream to one that is still
   // in the list goes on. Empty: the stream ends, the cluster is known no more (no callbacks).
-  void set_targets(const std::string& cluster, std::vector<IpAddress> targets);
+  void set_targets(const std::string& cluster, std::vector<FeedTarget> targets);
+
+  // Ends the cluster's stream; the next one begins with a snapshot. Not from within a callback.
+  void resync(const std::string& cluster);
 
   struct View {
     std::optional<IpAddress> target;  // being followed or tried

@@ -14,6 +14,36 @@ std::span<const std::uint8_t> octets(const std::string& bytes) {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
+bool alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Letters and digits at both ends, and "-", "_" and "." between them.
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && alphanumeric(text.front()) &&
+         alphanumeric(text.back()) && std::all_of(text.begin(), text.end(), [](char c) {
+           return alphanumeric(c) || c == '-' || c == '_' || c == '.';
+         });
+}
+
+bool is_subdomain(std::string_view text) {
+  if (text.empty() || text.size() > 253) return false;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto dot = std::min(text.find('.', at), text.size());
+    if (!api::is_dns_label(std::string(text.substr(at, dot - at)))) return false;
+    at = dot + 1;
+  }
+  return true;
+}
+
+// For messages: short, and nothing that a terminal would take for more than text.
+std::string shown(std::string_view text) {
+  std::string out(text.substr(0, 80));
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < 0x20 || c == 0x7F; }, '?');
+  return out;
+}
+
 }  // namespace
 
 void Fields::note(Errc code, std::string_view field, std::string_view what) {
@@ -58,6 +88,25 @@ std::string Fields::one_of(std::string_view field, const std::string& value,
                            std::initializer_list<std::string_view> allowed) {
   if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
   wrong(field, "has an unknown value");
+  return {};
+}
+
+std::string Fields::qualified_name(std::string_view field, const std::string& key) {
+  const std::string_view text(key);
+  const auto slash = text.find('/');
+  const bool good = slash == std::string_view::npos
+                        ? is_name(text)
+                        : is_subdomain(text.substr(0, slash)) && is_name(text.substr(slash + 1));
+  if (good) return key;
+  wrong(field, fmt::format("\"{}\" is not a key", shown(key)));
+  return {};
+}
+
+std::string Fields::label_value(std::string_view field, const std::string& key,
+                                const std::string& value) {
+  if (value.empty() || is_name(value)) return value;
+  wrong(field,
+        fmt::format("the value \"{}\" of \"{}\" is not a label's", shown(value), shown(key)));
   return {};
 }
 

@@ -35,6 +35,12 @@ class Fields {
   // Not unspecified, loopback, link-local or multicast.
   [[nodiscard]] IpAddress unicast(std::string_view field, const std::string& bytes);
 
+  // As Kubernetes takes them: a key is a name of at most 63 characters, or a DNS subdomain, "/" and
+  // such a name. A label's value is empty or such a name.
+  [[nodiscard]] std::string qualified_name(std::string_view field, const std::string& key);
+  [[nodiscard]] std::string label_value(std::string_view field, const std::string& key,
+                                        const std::string& value);
+
   template <typename T>
   [[nodiscard]] T parsed(std::string_view field, Result<T> value) {
     if (value) return std::move(*value);

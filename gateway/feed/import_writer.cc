@@ -18,6 +18,10 @@ namespace cw::gateway {
 
 using std::chrono::milliseconds;
 
+namespace {
+constexpr std::size_t kSlice = 256;  // exports that one turn of the loop compares
+}
+
 ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
                            const Presence& presence, api::EventRecorder& events)
     : loop_(loop),
@@ -27,19 +31,35 @@ ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const 
       presence_(presence),
       look_(loop, milliseconds(10), [this] { pass(); }),
       look_at_some_(loop, milliseconds(1), [this] { pump(); }),
+      look_at_peers_(loop, milliseconds(10), [this] { write_peers(); }),
+      look_at_refusals_(loop, milliseconds(1000), [this] { write_peers(); }),
       peers_(loop, store, random,
              [this] {
-               look_.poke();
+               peers_changed();
                events_.look(true);
              }),
       namespaces_(loop, store, random, [this] { look_.poke(); }),
-      imports_(loop, store, random, [this] { look_.poke(); }),
+      imports_(loop, store, random, [this] { imports_changed(); }),
       events_(loop, events, peers_),
       bad_peers_(loop, store, events, api::Kind::kClusterPeer, "Accepted") {
   if (loop.now() < presence.settled) {
     settled_ = loop.after(presence.settled - loop.now(), [this] { look_.poke(); });
   }
+  imports_.track_changes();
   peers_.set_on_bad([this](const auto& key, const Error& error) { bad_peers_.report(key, error); });
+}
+
+void ImportWriter::peers_changed() {
+  std::set<std::string> ids;
+  for (const auto& [key, peer] : peers_.items()) ids.insert(peer->spec.cluster_id);
+  (looked_ && ids == paired_ ? look_at_peers_ : look_).poke();
+}
+
+// Mostly it shows what we wrote ourselves.
+void ImportWriter::imports_changed() {
+  if (!looked_) return look_.poke();
+  todo_.merge(imports_.take_changes());
+  look_at_some_.poke();
 }
 
 std::optional<bool> Presence::of(const std::string& cluster, TimePoint now) const {
@@ -54,7 +74,8 @@ void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& ser
 }
 
 bool ImportWriter::idle() const {
-  return looked_ && todo_.empty() && writes_.empty() && peer_writes_.empty() && !retry_.active();
+  return looked_ && !stored_from_ && !said_from_ && todo_.empty() && writes_.empty() &&
+         peer_writes_.empty() && !retry_.active();
 }
 
 std::shared_ptr<const ImportedExport> ImportWriter::stored(const api::ObjectKey& key) {
@@ -82,28 +103,71 @@ ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
   return import_step(now);
 }
 
-// Everything: what is stored, what should be, the ClusterPeers.
+// Everything: what is stored, what should be, the ClusterPeers. A peer may export 10,000 Services:
+// they are compared in slices, other work of the loop comes in between.
 void ImportWriter::pass() {
   if (!ready()) return;
-  looked_ = true;
   paired_.clear();
   for (const auto& [key, peer] : peers_.items()) paired_.insert(peer->spec.cluster_id);
-  for (const auto& [key, imported] : imports_.items()) {
-    if (step_of(key) != ImportStep::kNone) todo_.insert(key);
+  write_peers();
+  sweeps_again_ = stored_from_ || said_from_;
+  if (sweeps_again_) return;
+  stored_from_ = api::ObjectKey{};
+  said_from_ = std::pair<std::string, api::ObjectKey>{};
+  sweep();
+}
+
+void ImportWriter::sweep() {
+  std::size_t most = kSlice;
+  if (sweep_stored(most) && sweep_said(most)) {
+    looked_ = true;
+    if (std::exchange(sweeps_again_, false)) look_.poke();
+  } else {
+    next_slice_ = loop_.after(Duration::zero(), [this] { sweep(); });
   }
-  for (const auto& [cluster, accepted] : intake_.clusters()) {
-    for (const auto& [service, said] : intake_.exports(cluster)) {
-      auto key = import_key(cluster, service);
+  pump();
+}
+
+// True: all of it was compared. So it is with sweep_said().
+bool ImportWriter::sweep_stored(std::size_t& most) {
+  if (!stored_from_) return true;
+  for (auto at = imports_.items().lower_bound(*stored_from_); at != imports_.items().end(); ++at) {
+    if (most == 0) {
+      stored_from_ = at->first;
+      return false;
+    }
+    --most;
+    if (step_of(at->first) != ImportStep::kNone) todo_.insert(at->first);
+  }
+  stored_from_.reset();
+  return true;
+}
+
+bool ImportWriter::sweep_said(std::size_t& most) {
+  if (!said_from_) return true;
+  const auto& clusters = intake_.clusters();
+  auto service = said_from_->second;
+  for (auto at = clusters.lower_bound(said_from_->first); at != clusters.end(); ++at) {
+    const auto& exports = intake_.exports(at->first);
+    if (at->first != said_from_->first) service = {};
+    for (auto said = exports.lower_bound(service); said != exports.end(); ++said) {
+      if (most == 0) {
+        said_from_ = {at->first, said->first};
+        return false;
+      }
+      --most;
+      auto key = import_key(at->first, said->first);
       if (step_of(key) != ImportStep::kNone) todo_.insert(std::move(key));
     }
   }
-  write_peers();
-  pump();
+  said_from_.reset();
+  return true;
 }
 
 void ImportWriter::pump() {
   if (!looked_) return;
-  while (writes_.size() < kMaxWrites && !todo_.empty()) {
+  for (std::size_t n = 0; writes_.size() < kMaxWrites && !todo_.empty(); ++n) {
+    if (n == kSlice) return look_at_some_.poke();
     const auto key = todo_.extract(todo_.begin()).value();
     if (writes_.count(key) != 0) continue;  // is looked at again when that write is done
     if (const auto step = step_of(key); step != ImportStep::kNone) start(key, step);

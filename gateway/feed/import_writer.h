@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "api/store/bad_objects.h"
 #include "api/store/condition_events.h"
@@ -43,6 +44,8 @@ class ImportWriter {
   ImportWriter& operator=(const ImportWriter&) = delete;
 
   void look_at_all() { look_.poke(); }
+  void look_at_peers() { look_at_peers_.poke(); }        // ClusterPeer.status only
+  void look_at_refusals() { look_at_refusals_.poke(); }  // the same, at most once a second
   void look_at(const std::string& cluster, const api::ObjectKey& service);
   [[nodiscard]] bool idle() const;
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
@@ -58,7 +61,12 @@ class ImportWriter {
   [[nodiscard]] bool ready() const {
     return peers_.synced() && namespaces_.synced() && imports_.synced();
   }
+  void peers_changed();
+  void imports_changed();
   void pass();
+  void sweep();
+  bool sweep_stored(std::size_t& most);
+  bool sweep_said(std::size_t& most);
   void pump();
   [[nodiscard]] ImportStep step_of(const api::ObjectKey& key);
   [[nodiscard]] std::shared_ptr<const ImportedExport> stored(const api::ObjectKey& key);
@@ -82,6 +90,14 @@ class ImportWriter {
   const Presence& presence_;
   Debounce look_;
   Debounce look_at_some_;
+  Debounce look_at_peers_;
+  Debounce look_at_refusals_;
+  // What a pass has still to compare, in slices: RemoteExports from this key on, then exports from
+  // this cluster and Service on.
+  std::optional<api::ObjectKey> stored_from_;
+  std::optional<std::pair<std::string, api::ObjectKey>> said_from_;
+  bool sweeps_again_ = false;  // something changed since it began
+  Handle next_slice_;
   std::set<std::string> paired_;
   std::map<api::ObjectKey, Written<ImportedExport>> written_;
   std::map<api::ObjectKey, Written<api::ClusterPeer>> written_peers_;

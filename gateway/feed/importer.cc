@@ -11,13 +11,14 @@ namespace cw::gateway {
 
 struct Importer::State {
   State(Loop& l, api::Store& s, Random& r, ImporterConfig c, Intake& i,
-        std::function<void()> callback)
+        std::function<void()> callback, std::function<void()> words)
       : loop(l),
         store(s),
         random(r),
         config(std::move(c)),
         intake(i),
         on_clusters(std::move(callback)),
+        on_refusals(std::move(words)),
         events(l, s, r, "causeway-gateway", config.identity),
         elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
     presence.settled = loop.now() + config.settle;
@@ -46,6 +47,7 @@ struct Importer::State {
   ImporterConfig config;
   Intake& intake;
   std::function<void()> on_clusters;
+  std::function<void()> on_refusals;
   api::EventRecorder events;
   Presence presence;
   std::unique_ptr<ImportWriter> writer;  // while leading
@@ -54,14 +56,20 @@ struct Importer::State {
 };
 
 Importer::Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config,
-                   Intake& intake, std::function<void()> on_clusters)
+                   Intake& intake, std::function<void()> on_clusters,
+                   std::function<void()> on_refusals)
     : state_(std::make_unique<State>(loop, store, random, std::move(config), intake,
-                                     std::move(on_clusters))) {
+                                     std::move(on_clusters), std::move(on_refusals))) {
   auto* s = state_.get();
   Intake::Listener listener;
+  // What happens to their exports comes by on_export.
   listener.on_clusters = [s] {
-    if (s->writer != nullptr) s->writer->look_at_all();
+    if (s->writer != nullptr) s->writer->look_at_peers();
     if (s->on_clusters) s->on_clusters();
+  };
+  listener.on_refusals = [s] {
+    if (s->writer != nullptr) s->writer->look_at_refusals();
+    if (s->on_refusals) s->on_refusals();
   };
   listener.on_export = [s](const std::string& cluster, const api::ObjectKey* service) {
     if (s->writer == nullptr) return;
@@ -83,7 +91,7 @@ void Importer::set_connected(std::vector<std::string> clusters) {
   if (now == presence.connected) return;
   presence.lost.merge(presence.connected);
   presence.connected = std::move(now);
-  if (state_->writer != nullptr) state_->writer->look_at_all();
+  if (state_->writer != nullptr) state_->writer->look_at_peers();
 }
 
 bool Importer::leading() const { return state_->writer != nullptr; }

@@ -30,9 +30,9 @@ struct ImporterConfig {
 
 class Importer {
  public:
-  // Makes itself the Intake's listener; `on_clusters` is passed on to the owner.
+  // Makes itself the Intake's listener; on_clusters and on_refusals are passed on to the owner.
   Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config, Intake& intake,
-           std::function<void()> on_clusters = {});
+           std::function<void()> on_clusters = {}, std::function<void()> on_refusals = {});
   ~Importer();
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;

@@ -1,7 +1,8 @@
-// What all remote clusters say of themselves, judged: takes the feed client's callbacks and the
+// What all remote clusters say of themselves, judged: takes what the feed brings (inflow.h) and the
 // ClusterPeers, keeps what admission.h accepts. Every gateway has one; the one that holds the
 // import Lease writes it to the store (importer.h). Exports are kept in wire form (a few hundred
-// bytes each). Loop thread only.
+// bytes each). Every call is short: a change of a cluster's prefixes means another look at all its
+// exports, which recheck() does in parts. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@
 
 #include "api/types/cluster_peer.h"
 #include "gateway/feed/admission.h"
-#include "gateway/feed/client.h"
+#include "gateway/feed/statement.h"
 
 namespace cw::gateway {
 
@@ -22,7 +23,7 @@ namespace cw::gateway {
 struct AcceptedCluster {
   std::vector<Prefix> cidrs;                  // sorted
   std::vector<api::LearnedGateway> gateways;  // by ordinal
-  std::vector<Refusal> refusals;              // sorted; first those of the announcement
+  std::vector<Refusal> refusals;              // first those of the announcement; bounded
   bool announced = false;  // false: nothing heard since we started; cidrs and gateways are the
                            // ClusterPeer's last known status
   bool complete = false;   // all its exports are known
@@ -36,6 +37,8 @@ class Intake {
   struct Listener {
     // clusters() changed.
     std::function<void()> on_clusters;
+    // Only refusals in clusters() did.
+    std::function<void()> on_refusals;
     // Exports of `cluster` changed; null: look at all of them again.
     std::function<void(const std::string& cluster, const api::ObjectKey* service)> on_export;
   };
@@ -45,8 +48,21 @@ class Intake {
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
 
-  void set_listener(Listener listener);     // before anything else; may be left out
-  [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this
+  void set_listener(Listener listener);  // before anything else; may be left out
+
+  // What the feed brings. Clusters that are not paired are ignored.
+  void set_connected(const std::string& cluster, bool connected);
+  void announce(const std::string& cluster, Announcement announcement);
+  void put(const std::string& cluster, const api::ObjectKey& service, std::string wire);
+  void drop(const std::string& cluster, const api::ObjectKey& service);
+  void complete(const std::string& cluster);  // exports() are all there are
+  // A message was dropped. It stays refused until a good one comes about the same subject, or a
+  // snapshot without it.
+  void refuse(const std::string& cluster, const FeedFault& fault);
+  void begin_snapshot(const std::string& cluster);
+
+  // Judges up to `most` exports again whose cluster's prefixes changed. True: there are more.
+  bool recheck(std::size_t most);
 
   // The paired clusters now, and this cluster's own prefixes (its announcement's).
   void set_peers(const Peers& peers);

@@ -144,18 +144,20 @@ api::ServicePort take(Fields& fields, const pb::Port& from) {
   return port;
 }
 
-std::map<std::string, std::string> take(
-    Fields& fields, const google::protobuf::Map<std::string, std::string>& from) {
+// Labels and annotations end on objects of this cluster: what its API server would refuse is
+// refused here, by name.
+std::map<std::string, std::string> take(Fields& fields, std::string_view field,
+                                        const google::protobuf::Map<std::string, std::string>& from,
+                                        bool labels) {
   std::map<std::string, std::string> entries;
   std::size_t bytes = 0;
-  fields.count("labels or annotations", static_cast<int>(from.size()), kMaxLabels);
+  fields.count(field, static_cast<int>(from.size()), kMaxLabels);
   for (const auto& [key, value] : from) {
     bytes += key.size() + value.size();
-    if (bytes > api::kMaxExportMetadata) {
-      fields.too_large("labels or annotations", "more than 256 KiB");
-    }
+    if (bytes > api::kMaxExportMetadata) fields.too_large(field, "more than 256 KiB");
     if (!fields.good()) break;
-    entries.emplace(fields.text("label", key, 317), value);
+    auto name = fields.qualified_name(field, key);
+    entries.emplace(std::move(name), labels ? fields.label_value(field, key, value) : value);
   }
   return entries;
 }
@@ -223,8 +225,8 @@ api::ExportRecord take(Fields& fields, const pb::Export& from, const std::string
                                    std::move(taken.app_protocol), taken.port});
   }
   take_policies(fields, from, record);
-  record.labels = take(fields, from.labels());
-  record.annotations = take(fields, from.annotations());
+  record.labels = take(fields, "labels", from.labels(), true);
+  record.annotations = take(fields, "annotations", from.annotations(), false);
   fields.count("endpoints", from.endpoints_size(), api::kMaxExportEndpoints);
   for (const auto& endpoint : from.endpoints()) {
     if (!fields.good()) break;
@@ -335,6 +337,17 @@ Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster
   event.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
   event.statement = take(fields, message, cluster);
   return checked(fields, std::move(event));
+}
+
+std::string subject_of(std::string_view bytes) {
+  pb::Event message;
+  if (bytes.size() > kMaxMessage || !read(message, bytes)) return "message";
+  if (message.has_announcement()) return std::string(kAnnouncementSubject);
+  if (!message.has_export_() && !message.has_withdrawn()) return "message";
+  Fields fields("");
+  const auto key =
+      take(fields, message.has_export_() ? message.export_().key() : message.withdrawn());
+  return fields.good() ? export_subject(key) : "export";
 }
 
 std::string encode_record(const api::ExportRecord& record) {

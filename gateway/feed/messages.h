@@ -25,6 +25,9 @@ struct WatchQuery {
 // `cluster` is who speaks; records are theirs by definition. kTooLarge, kInvalid.
 [[nodiscard]] Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster);
 
+// What a message that parse_event() refuses is about, as FeedFault says it.
+[[nodiscard]] std::string subject_of(std::string_view bytes);
+
 // One record alone, as the Intake keeps it.
 [[nodiscard]] std::string encode_record(const api::ExportRecord& record);
 [[nodiscard]] Result<api::ExportRecord> parse_record(std::string_view bytes,

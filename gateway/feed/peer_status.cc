@@ -47,6 +47,7 @@ api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const Accepte
 }  // namespace
 
 void ImportWriter::write_peers() {
+  if (!ready()) return;
   std::map<std::string, std::shared_ptr<const api::ClusterPeer>> first;
   for (const auto& [key, peer] : peers_.items()) {
     auto& slot = first[peer->spec.cluster_id];

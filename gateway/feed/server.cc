@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/server_posix.h>
 
 #include <functional>
 #include <mutex>
@@ -13,8 +14,9 @@
 #include "feed.grpc.pb.h"
 #include "gateway/feed/feed_log.h"
 #include "gateway/feed/grpc_log.h"
+#include "gateway/feed/message_tag.h"
 #include "gateway/feed/messages.h"
-#include "gateway/feed/peer_address.h"
+#include "gateway/feed/token_bucket.h"
 
 namespace cw::gateway {
 namespace {
@@ -26,12 +28,21 @@ class Stream;
 
 // What the loop thread and gRPC's threads share.
 struct Shared {
-  Shared(std::string instance, std::size_t max_withdrawn)
-      : log(std::move(instance), max_withdrawn) {}
+  Shared(std::string instance, const FeedServerConfig& c)
+      : config(c), log(std::move(instance), c.max_withdrawn) {}
+  const FeedServerConfig config;
   std::mutex mutex;
   FeedLog log;
-  std::map<IpAddress, GatewayId> callers;
+  // By what gRPC calls the connection, "fd:12". The door ends what is no longer welcome.
+  std::map<std::string, std::weak_ptr<const FeedCaller>> callers;
+  std::map<tunnel::Key, GatewayId> known;
   std::set<std::shared_ptr<Stream>> streams;
+  std::map<GatewayId, TokenBucket> starts;  // of streams; of those who ever called
+  std::set<GatewayId> liars;                // whose false requests were logged
+
+  // Of its own: gRPC may call back while it takes a connection.
+  std::mutex handing_over;
+  grpc::Server* server = nullptr;  // null: it stops, no connection comes in any more
 };
 
 grpc::ByteBuffer buffer_of(const std::string& message) {
@@ -40,19 +51,18 @@ grpc::ByteBuffer buffer_of(const std::string& message) {
 }
 
 // One caller's stream. At most one write is under way, by whoever set `writing_`; Finish() is only
-// called when none is, so the reactor lives until then. All members but buffer_ are under the
-// shared mutex; gRPC is never called under it.
+// called when none is, so the reactor lives until then. All members but buffer_ and tags_ are under
+// the shared mutex; gRPC is never called under it.
 class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  Stream(std::shared_ptr<Shared> shared, GatewayId caller, IpAddress address,
+  Stream(std::shared_ptr<Shared> shared, std::shared_ptr<const FeedCaller> caller,
          FeedLog::Cursor cursor)
       : shared_(std::move(shared)),
         caller_(std::move(caller)),
-        address_(address),
+        tags_(caller_->session.server_key),
         cursor_(cursor) {}
 
-  [[nodiscard]] const GatewayId& caller() const { return caller_; }
-  [[nodiscard]] const IpAddress& address() const { return address_; }
+  [[nodiscard]] const FeedCaller& caller() const { return *caller_; }
 
   // Under the mutex; pump() afterwards.
   void close(grpc::Status status) {
@@ -64,23 +74,24 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // Writes the next message unless one is being written. Not under the mutex.
   void pump() {
     bool finish = false;
+    std::optional<std::string> message;
     {
       const std::lock_guard lock(shared_->mutex);
       if (writing_ || finished_) return;
       if (closing_) {
         finish = finished_ = true;
       } else {
-        auto message = shared_->log.next(cursor_);
+        message = shared_->log.next(cursor_);
         if (!message && beat_due_) message = shared_->log.heartbeat(cursor_);
         if (!message) return;
         beat_due_ = false;
         writing_ = true;
-        buffer_ = buffer_of(*message);
       }
     }
     if (finish) {
       Finish(status_);
     } else {
+      buffer_ = buffer_of(tags_.seal(*message));
       StartWrite(&buffer_);
     }
   }
@@ -101,7 +112,8 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     pump();
   }
   void OnDone() override {
-    log_debug("feed stream ended", {{"cluster", caller_.cluster}, {"gateway", caller_.ordinal}});
+    log_debug("feed stream ended",
+              {{"cluster", caller_->id.cluster}, {"gateway", caller_->id.ordinal}});
     std::shared_ptr<Stream> self;  // dies last, outside the lock
     const std::lock_guard lock(shared_->mutex);
     self = std::move(self_);
@@ -112,8 +124,8 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
  private:
   const std::shared_ptr<Shared> shared_;
-  const GatewayId caller_;
-  const IpAddress address_;
+  const std::shared_ptr<const FeedCaller> caller_;
+  MessageTags tags_;
   std::shared_ptr<Stream> self_;  // until OnDone
   FeedLog::Cursor cursor_;
   grpc::ByteBuffer buffer_;
@@ -142,19 +154,25 @@ class FeedService final : public Service {
     const auto deny = [](grpc::StatusCode code, const std::string& why) {
       return new Denied(grpc::Status(code, why));
     };
-    const auto address = peer_address(context->peer());
-    if (!address) return deny(grpc::StatusCode::PERMISSION_DENIED, address.error().text);
+    const auto caller = caller_of(context->peer());
+    if (caller == nullptr) {
+      return deny(grpc::StatusCode::PERMISSION_DENIED, "no proven connection");
+    }
     grpc::Slice slice;
     if (request->Length() > kMaxQuery || !request->DumpToSingleSlice(&slice).ok()) {
       return deny(grpc::StatusCode::INVALID_ARGUMENT, "feed request: too large");
     }
-    const auto query = parse_query({reinterpret_cast<const char*>(slice.begin()), slice.size()});
+    // Every call's request is the first message of its direction.
+    const auto bytes = MessageTags(caller->session.caller_key)
+                           .open({reinterpret_cast<const char*>(slice.begin()), slice.size()});
+    if (!bytes) return deny(grpc::StatusCode::PERMISSION_DENIED, bytes.error().text);
+    const auto query = parse_query(*bytes);
     if (!query) return deny(grpc::StatusCode::INVALID_ARGUMENT, query.error().text);
-    auto stream = admit(*query, *address);
+    if (!may_start(caller->id)) {
+      return deny(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams");
+    }
+    auto stream = admit(*query, caller);
     if (stream == nullptr) {
-      log_warn("feed caller refused", {{"address", address->to_string()},
-                                       {"cluster", query->caller.cluster},
-                                       {"gateway", query->caller.ordinal}});
       return deny(grpc::StatusCode::PERMISSION_DENIED, "not the gateway that is known here");
     }
     stream->pump();
@@ -162,21 +180,44 @@ class FeedService final : public Service {
   }
 
  private:
+  std::shared_ptr<const FeedCaller> caller_of(const std::string& connection) {
+    const std::lock_guard lock(shared_->mutex);
+    const auto found = shared_->callers.find(connection);
+    return found == shared_->callers.end() ? nullptr : found->second.lock();
+  }
+
+  bool may_start(const GatewayId& id) {
+    const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard lock(shared_->mutex);
+    const auto& config = shared_->config;
+    auto& tokens = shared_->starts.try_emplace(id, config.streams_per_second, config.stream_burst)
+                       .first->second;
+    if (tokens.wait(now) > Duration::zero()) return false;
+    tokens.take(1, now);
+    return true;
+  }
+
   // The caller's stream, in place of the one it had; null: the caller is not who it says.
-  std::shared_ptr<Stream> admit(const WatchQuery& query, const IpAddress& address) {
+  std::shared_ptr<Stream> admit(const WatchQuery& query,
+                                const std::shared_ptr<const FeedCaller>& caller) {
     std::shared_ptr<Stream> stream;
     std::vector<std::shared_ptr<Stream>> replaced;
     {
       const std::lock_guard lock(shared_->mutex);
-      const auto known = shared_->callers.find(address);
-      if (known == shared_->callers.end() || known->second != query.caller) return nullptr;
+      const auto known = shared_->known.find(caller->session.other);
+      if (known == shared_->known.end() || known->second != query.caller) {
+        if (shared_->liars.insert(caller->id).second) {
+          log_warn("feed caller says that it is another gateway",
+                   {{"cluster", caller->id.cluster}, {"gateway", caller->id.ordinal}});
+        }
+        return nullptr;
+      }
       for (const auto& other : shared_->streams) {
-        if (other->caller() != query.caller) continue;
+        if (other->caller().id != query.caller) continue;
         other->close({grpc::StatusCode::ABORTED, "replaced by a newer stream"});
         replaced.push_back(other);
       }
-      stream = std::make_shared<Stream>(shared_, query.caller, address,
-                                        shared_->log.start(query.resume_token));
+      stream = std::make_shared<Stream>(shared_, caller, shared_->log.start(query.resume_token));
       stream->keep(stream);
       shared_->streams.insert(stream);
     }
@@ -194,15 +235,13 @@ void configure(grpc::ServerBuilder& builder) {
   quota.Resize(kServerMemory);
   builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(static_cast<int>(kMaxQuery));
-  builder.SetMaxSendMessageSize(static_cast<int>(kMaxMessage + kMaxResumeToken + 16));
+  builder.SetMaxSendMessageSize(static_cast<int>(kMaxMessage + kMaxResumeToken + 16 + kMessageTag));
   const std::pair<const char*, int> arguments[] = {
-      {GRPC_ARG_ALLOW_REUSEPORT, 0},  // a taken port is an error, not a share
       {GRPC_ARG_MAX_CONCURRENT_STREAMS, 4},
       {GRPC_ARG_MAX_METADATA_SIZE, 8192},
       {GRPC_ARG_KEEPALIVE_TIME_MS, 5000},  // also sets TCP_USER_TIMEOUT: callers that vanish
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000},
       {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
-      {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 5000},
       {GRPC_ARG_MAX_CONNECTION_IDLE_MS, 30000},
       {GRPC_ARG_ENABLE_CHANNELZ, 0},
       {GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0},
@@ -210,12 +249,25 @@ void configure(grpc::ServerBuilder& builder) {
   for (const auto& [name, value] : arguments) builder.AddChannelArgument(name, value);
 }
 
+// On the door's thread.
+void take_connection(Shared& shared, UniqueFd fd, const std::shared_ptr<const FeedCaller>& caller) {
+  const std::lock_guard handing_over(shared.handing_over);
+  if (shared.server == nullptr) return;
+  {
+    const std::lock_guard lock(shared.mutex);
+    std::erase_if(shared.callers, [](const auto& entry) { return entry.second.expired(); });
+    shared.callers[fmt::format("fd:{}", fd.get())] = caller;
+  }
+  grpc::AddInsecureChannelFromFd(shared.server, fd.release());
+}
+
 }  // namespace
 
 struct FeedServer::State {
-  State(Loop& loop, Random& random, const FeedServerConfig& config)
-      : shared(
-            std::make_shared<Shared>(fmt::format("{:016x}", random.next()), config.max_withdrawn)),
+  State(Loop& loop, Random& random, const tunnel::Key& own, const FeedServerConfig& c)
+      : config(c),
+        private_key(own),
+        shared(std::make_shared<Shared>(fmt::format("{:016x}", random.next()), config)),
         service(shared) {
     heartbeat = loop.every(config.heartbeat, [this] {
       for (const auto& stream : all([](Stream& s) { s.beat(); })) stream->pump();
@@ -245,70 +297,90 @@ struct FeedServer::State {
   }
 
   void stop() {
-    if (server == nullptr) return;
-    const auto closing = all([](Stream& stream) {
-      stream.close({grpc::StatusCode::UNAVAILABLE, "the gateway stops"});
-    });
-    for (const auto& stream : closing) stream->pump();
-    // What is still being written to a caller that does not read is cancelled.
-    server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
-    server->Wait();
+    if (server != nullptr) {
+      const auto closing = all([](Stream& stream) {
+        stream.close({grpc::StatusCode::UNAVAILABLE, "the gateway stops"});
+      });
+      for (const auto& stream : closing) stream->pump();
+      {
+        const std::lock_guard lock(shared->handing_over);
+        shared->server = nullptr;
+      }
+      // What is still being written to a caller that does not read is cancelled.
+      server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+      server->Wait();
+    }
+    door.reset();
     server.reset();
-    port = 0;
   }
 
+  const FeedServerConfig config;
+  const tunnel::Key private_key;
   std::shared_ptr<Shared> shared;
   FeedService service;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<FeedDoor> door;
   std::optional<IpAddress> address;
   std::uint16_t wanted_port = 0;
-  std::uint16_t port = 0;
   Handle heartbeat;
 };
 
-FeedServer::FeedServer(Loop& loop, Random& random, FeedServerConfig config) {
+FeedServer::FeedServer(Loop& loop, Random& random, const tunnel::Key& private_key,
+                       FeedServerConfig config) {
   quiet_grpc();
-  state_ = std::make_unique<State>(loop, random, config);
+  state_ = std::make_unique<State>(loop, random, private_key, config);
 }
 
 FeedServer::~FeedServer() = default;
 
 Result<> FeedServer::listen(const IpAddress& address, std::uint16_t port) {
   auto& s = *state_;
-  if (s.server != nullptr && s.address == address && s.wanted_port == port) return {};
+  if (s.door != nullptr && s.address == address && s.wanted_port == port) return {};
   s.stop();
+  auto door = FeedDoor::open(
+      {address, port}, s.private_key,
+      [shared = s.shared](UniqueFd fd, const std::shared_ptr<const FeedCaller>& caller) {
+        take_connection(*shared, std::move(fd), caller);
+      },
+      s.config.door);
+  if (!door) return fail(door.error());
   grpc::ServerBuilder builder;
   configure(builder);
-  int bound = 0;
-  const auto name = Endpoint{address, port}.to_string();
-  builder.AddListeningPort(name, grpc::InsecureServerCredentials(), &bound);
   builder.RegisterService(&s.service);
   s.server = builder.BuildAndStart();
-  if (s.server == nullptr || bound == 0) {
-    s.stop();
-    return fail(Errc::kUnavailable, "feed: cannot listen on " + name);
+  if (s.server == nullptr) return fail(Errc::kUnavailable, "feed: the server does not start");
+  s.door = std::move(*door);
+  {
+    const std::lock_guard handing_over(s.shared->handing_over);
+    s.shared->server = s.server.get();
+  }
+  {
+    const std::lock_guard lock(s.shared->mutex);
+    s.door->set_callers(s.shared->known);
   }
   s.address = address;
   s.wanted_port = port;
-  s.port = static_cast<std::uint16_t>(bound);
-  log_info("feed listens", {{"address", Endpoint{address, s.port}.to_string()}});
+  log_info("feed listens", {{"address", Endpoint{address, s.door->port()}.to_string()}});
   return {};
 }
 
-bool FeedServer::listening() const { return state_->server != nullptr; }
-std::uint16_t FeedServer::port() const { return state_->port; }
+bool FeedServer::listening() const { return state_->door != nullptr; }
+std::uint16_t FeedServer::port() const {
+  return state_->door == nullptr ? 0 : state_->door->port();
+}
 
-void FeedServer::set_callers(std::map<IpAddress, GatewayId> callers) {
+void FeedServer::set_callers(std::map<tunnel::Key, GatewayId> callers) {
   auto& s = *state_;
   {
     const std::lock_guard lock(s.shared->mutex);
-    s.shared->callers = std::move(callers);
+    s.shared->known = callers;
     for (const auto& stream : s.shared->streams) {
-      const auto known = s.shared->callers.find(stream->address());
-      if (known != s.shared->callers.end() && known->second == stream->caller()) continue;
+      const auto known = callers.find(stream->caller().session.other);
+      if (known != callers.end() && known->second == stream->caller().id) continue;
       stream->close({grpc::StatusCode::PERMISSION_DENIED, "no longer known here"});
     }
   }
+  if (s.door != nullptr) s.door->set_callers(std::move(callers));
   s.pump_all();
 }
 

@@ -1,7 +1,7 @@
 // Our side of the feed: tells remote gateways about this cluster, over gRPC inside the tunnel. A
 // stream gets a snapshot, then deltas, in version order; each key has only its newest version, so a
-// slow stream costs one number, not a queue. A caller is who its source address says it is
-// (WireGuard's cryptokey routing vouches for it); unknown callers are refused.
+// slow stream costs one number, not a queue. A caller is the gateway whose key it has proven
+// (door.h); its source address says nothing.
 //
 // All methods are for the loop thread. Destroying the server ends its streams.
 #pragma once
@@ -13,18 +13,24 @@
 
 #include "base/loop.h"
 #include "base/random.h"
+#include "gateway/feed/door.h"
 #include "gateway/feed/statement.h"
+#include "tunnel/key.h"
 
 namespace cw::gateway {
 
 struct FeedServerConfig {
   Duration heartbeat = std::chrono::seconds(1);
   std::size_t max_withdrawn = 4096;  // remembered for resuming; older: a new snapshot
+  double streams_per_second = 1;     // that one caller may begin, after a burst
+  double stream_burst = 20;
+  FeedDoorConfig door{};
 };
 
 class FeedServer {
  public:
-  FeedServer(Loop& loop, Random& random, FeedServerConfig config = {});
+  FeedServer(Loop& loop, Random& random, const tunnel::Key& private_key,
+             FeedServerConfig config = {});
   ~FeedServer();
   FeedServer(const FeedServer&) = delete;
   FeedServer& operator=(const FeedServer&) = delete;
@@ -36,8 +42,8 @@ class FeedServer {
   [[nodiscard]] bool listening() const;
   [[nodiscard]] std::uint16_t port() const;
 
-  // Who may call, by source address. Streams of callers no longer in it end.
-  void set_callers(std::map<IpAddress, GatewayId> callers);
+  // Who may call, by public key. Streams of callers no longer in it end.
+  void set_callers(std::map<tunnel::Key, GatewayId> callers);
 
   // Tells the streams. The same value again changes nothing. kTooLarge: over the limits of
   // statement.h; what was told before stays.

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -65,6 +66,18 @@ struct FeedEvent {
 // All exports of a cluster, each in the form of encode_record() (messages.h): a few hundred bytes
 // where the record itself takes some thousand.
 using ExportMap = std::map<api::ObjectKey, std::string>;
+
+// A message that was dropped: what it was about ("announcement", "export shop/db", "message"), and
+// what is wrong with it. It counts until a good message comes about the same.
+struct FeedFault {
+  std::string subject;
+  Error error;
+};
+inline constexpr std::string_view kAnnouncementSubject = "announcement";
+inline constexpr std::string_view kVersionSubject = "feed version";
+[[nodiscard]] inline std::string export_subject(const api::ObjectKey& service) {
+  return "export " + service.to_string();
+}
 
 // A gateway by identity.
 struct GatewayId {

@@ -1,20 +1,29 @@
 #include "gateway/feed/stream.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "base/mailbox.h"
+#include "gateway/feed/message_tag.h"
 
 namespace cw::gateway {
 namespace {
 
-constexpr std::size_t kMaxRefused = 16;
+constexpr std::size_t kMaxRefused = 100;
+constexpr std::size_t kPeerMemory = 16U << 20U;  // of gRPC's buffers for one stream
+constexpr int kLookahead = 256 << 10;            // bytes on the way that were not read yet
+// A pause is in pieces, so that a stream that is over goes soon.
+constexpr Duration kLongestPause = std::chrono::milliseconds(200);
 constexpr const char* kMethod = "/causeway.feed.v1.Feed/Watch";
 
 struct Wake {};
@@ -38,9 +47,13 @@ class Inbox {
     return assembled <= kMaxExports && pending_.changes.size() <= kMaxExports &&
            bytes_ <= kMaxExportBytes + kMaxMessage;
   }
-  void refuse(Error error) {
+  void refuse(FeedFault fault) {
     const std::lock_guard lock(mutex_);
-    if (pending_.refused.size() < kMaxRefused) pending_.refused.push_back(std::move(error));
+    // What a snapshot has at fault stands and falls with the snapshot.
+    const bool inside = assembling_ && fault.subject != kAnnouncementSubject;
+    auto& faults = inside ? faults_ : pending_.refused;
+    forget(faults, fault.subject);
+    if (faults.size() < kMaxRefused) faults.push_back(std::move(fault));
     wake();
   }
   void end(Error error) {
@@ -58,8 +71,13 @@ class Inbox {
   // False from push() means that a wake is waiting already (or nobody is left to wake).
   void wake() { (void)wake_.push({}); }
 
+  static void forget(std::vector<FeedFault>& faults, const std::string& subject) {
+    std::erase_if(faults, [&](const FeedFault& fault) { return fault.subject == subject; });
+  }
+
   void apply(SnapshotBegin) {
     assembling_.emplace();
+    faults_.clear();
     bytes_ = 0;
   }
   void apply(SnapshotEnd) {
@@ -67,22 +85,27 @@ class Inbox {
     pending_.snapshot = std::move(*assembling_);
     pending_.changes.clear();
     assembling_.reset();
+    std::erase_if(pending_.refused,
+                  [](const FeedFault& fault) { return fault.subject != kAnnouncementSubject; });
+    for (auto& fault : std::exchange(faults_, {})) pending_.refused.push_back(std::move(fault));
   }
   void apply(Heartbeat) {}
-  void apply(Announcement&& announcement) { pending_.announcement = std::move(announcement); }
-  void apply(api::ExportRecord&& record) {
-    auto key = record.service;
-    if (assembling_) {
-      assembling_->insert_or_assign(std::move(key), encode_record(record));
-    } else {
-      pending_.changes.insert_or_assign(std::move(key), std::move(record));
-    }
+  void apply(Announcement&& announcement) {
+    forget(pending_.refused, std::string(kAnnouncementSubject));
+    pending_.announcement = std::move(announcement);
   }
-  void apply(Withdrawn&& withdrawn) {
-    if (assembling_) {
-      assembling_->erase(withdrawn.service);
+  void apply(api::ExportRecord&& record) { put(record.service, encode_record(record)); }
+  void apply(Withdrawn&& withdrawn) { put(withdrawn.service, std::nullopt); }
+
+  void put(const api::ObjectKey& key, std::optional<std::string> wire) {
+    auto& faults = assembling_ ? faults_ : pending_.refused;
+    if (!faults.empty()) forget(faults, export_subject(key));
+    if (!assembling_) {
+      pending_.changes.insert_or_assign(key, std::move(wire));
+    } else if (wire) {
+      assembling_->insert_or_assign(key, std::move(*wire));
     } else {
-      pending_.changes.insert_or_assign(std::move(withdrawn.service), std::nullopt);
+      assembling_->erase(key);
     }
   }
 
@@ -90,33 +113,50 @@ class Inbox {
   Mailbox<Wake>::Sender wake_;
   FeedBatch pending_;
   std::optional<ExportMap> assembling_;
-  std::size_t bytes_ = 0;  // of messages in pending_ and assembling_
+  std::vector<FeedFault> faults_;  // of what is being assembled
+  std::size_t bytes_ = 0;          // of messages in pending_ and assembling_
 };
 
 // Owns the call; lives until gRPC is done with it, whatever happens to the FeedStream. Its steps
-// follow one another on the network thread: start, send the request, read and read, finish.
+// follow one another on the network thread: start, send the request, read (and pause) again and
+// again, finish.
 class Reader {
  public:
-  Reader(std::shared_ptr<Inbox> inbox, std::string cluster)
-      : inbox_(std::move(inbox)), cluster_(std::move(cluster)) {}
+  Reader(std::shared_ptr<Inbox> inbox, std::string cluster, const FeedSession& session,
+         std::shared_ptr<ReadBudget> budget)
+      : inbox_(std::move(inbox)),
+        cluster_(std::move(cluster)),
+        session_(session),
+        tags_(session.server_key),
+        budget_(std::move(budget)) {}
 
   void start(int fd, const WatchQuery& query, grpc::CompletionQueue& queue,
              std::shared_ptr<Reader> self) {
     self_ = std::move(self);
+    queue_ = &queue;
     grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessage + kMaxResumeToken + 16));
+    grpc::ResourceQuota quota("feed of a peer");
+    quota.Resize(kPeerMemory);
+    arguments.SetResourceQuota(quota);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookahead);
+    arguments.SetMaxReceiveMessageSize(
+        static_cast<int>(kMaxMessage + kMaxResumeToken + 16 + kMessageTag));
     arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 8192);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
     arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
     arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
     channel_ = grpc::CreateCustomInsecureChannelFromFd("feed", fd, arguments);
-    const auto bytes = encode_query(query);
+    const auto bytes = MessageTags(session_.caller_key).seal(encode_query(query));
     const grpc::Slice slice(bytes);
     request_ = grpc::ByteBuffer(&slice, 1);
     call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kMethod, &queue);
     call_->StartCall(this);
   }
-  void cancel() { context_.TryCancel(); }  // any thread
+  void cancel() {  // any thread
+    cancelled_ = true;
+    context_.TryCancel();
+  }
 
   // The step is done; false: nothing follows, the Reader may go.
   bool proceed(bool ok) {
@@ -126,16 +166,16 @@ class Reader {
           {Errc::kUnavailable, "feed: stream ended: " + (why.empty() ? "by the server" : why)});
       return false;
     }
-    if (!ok || (step_ == Step::kRead && !take())) {
+    if (step_ == Step::kPause) {
+      wait();  // an alarm that was cancelled is not the stream's end
+    } else if (!ok || (step_ == Step::kRead && !take())) {
       step_ = Step::kFinish;
       call_->Finish(&status_, this);
     } else if (step_ == Step::kStart) {
       step_ = Step::kRequest;
       call_->WriteLast(request_, grpc::WriteOptions(), this);
     } else {
-      step_ = Step::kRead;
-      response_.Clear();
-      call_->Read(&response_, this);
+      wait();
     }
     return true;
   }
@@ -143,7 +183,24 @@ class Reader {
   std::shared_ptr<Reader> release() { return std::move(self_); }
 
  private:
-  enum class Step { kStart, kRequest, kRead, kFinish };
+  enum class Step { kStart, kRequest, kRead, kPause, kFinish };
+
+  static TimePoint now() { return std::chrono::steady_clock::now(); }
+
+  // The next message, when the budget has room for it.
+  void wait() {
+    const auto left = readable_ - now();
+    if (left > Duration::zero() && !cancelled_) {
+      step_ = Step::kPause;
+      const auto pause = std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::min(left, kLongestPause));
+      alarm_.Set(queue_, std::chrono::system_clock::now() + pause, this);
+      return;
+    }
+    step_ = Step::kRead;
+    response_.Clear();
+    call_->Read(&response_, this);
+  }
 
   // What was read; false: the stream must end.
   bool take() {
@@ -152,11 +209,17 @@ class Reader {
       cancel();
       return false;
     }
-    auto event =
-        parse_event({reinterpret_cast<const char*>(slice.begin()), slice.size()}, cluster_);
+    readable_ = now() + budget_->after(slice.size(), now());
+    const auto bytes = tags_.open({reinterpret_cast<const char*>(slice.begin()), slice.size()});
+    if (!bytes) {
+      inbox_->end(bytes.error());
+      cancel();
+      return false;
+    }
+    auto event = parse_event(*bytes, cluster_);
     if (!event) {
-      inbox_->refuse(std::move(event.error()));
-    } else if (!inbox_->take(std::move(*event), slice.size())) {
+      inbox_->refuse({subject_of(*bytes), std::move(event.error())});
+    } else if (!inbox_->take(std::move(*event), bytes->size())) {
       inbox_->end({Errc::kTooLarge, "feed: more exports than are taken from one cluster"});
       cancel();
       return false;
@@ -166,6 +229,13 @@ class Reader {
 
   std::shared_ptr<Inbox> inbox_;
   std::string cluster_;
+  FeedSession session_;
+  MessageTags tags_;
+  std::shared_ptr<ReadBudget> budget_;
+  TimePoint readable_{};
+  std::atomic<bool> cancelled_{false};
+  grpc::CompletionQueue* queue_ = nullptr;
+  grpc::Alarm alarm_;
   Step step_ = Step::kStart;
   std::shared_ptr<Reader> self_;  // until gRPC is done
   std::shared_ptr<grpc::Channel> channel_;
@@ -228,14 +298,22 @@ struct FeedStream::State {
   std::shared_ptr<Reader> reader;
 };
 
-FeedStream::FeedStream(Loop& loop, FeedNetwork& network, UniqueFd connected,
-                       const std::string& cluster, const WatchQuery& query, OnBatch on_batch)
+Duration ReadBudget::after(std::size_t bytes, TimePoint now) {
+  messages_.take(1, now);
+  bytes_.take(static_cast<double>(bytes), now);
+  return std::max(messages_.wait(now), bytes_.wait(now));
+}
+
+FeedStream::FeedStream(Loop& loop, FeedNetwork& network, Wire wire, const std::string& cluster,
+                       const WatchQuery& query, std::shared_ptr<ReadBudget> budget,
+                       OnBatch on_batch)
     : state_(std::make_unique<State>(loop, std::move(on_batch))) {
-  state_->reader = std::make_shared<Reader>(state_->inbox, cluster);
+  state_->reader =
+      std::make_shared<Reader>(state_->inbox, cluster, wire.session, std::move(budget));
   auto& net = *network.state_;
   const std::lock_guard lock(net.mutex);
   ++net.readers;
-  state_->reader->start(connected.release(), query, net.queue, state_->reader);
+  state_->reader->start(wire.connected.release(), query, net.queue, state_->reader);
 }
 
 FeedStream::~FeedStream() { state_->reader->cancel(); }

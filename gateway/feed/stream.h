@@ -12,20 +12,36 @@
 
 #include "base/loop.h"
 #include "base/unique_fd.h"
+#include "gateway/feed/handshake.h"
 #include "gateway/feed/messages.h"
 #include "gateway/feed/statement.h"
+#include "gateway/feed/token_bucket.h"
 
 namespace cw::gateway {
 
-// What was heard since the batch before, to be applied in this order.
+// What was heard since the batch before, to be applied in this order. Exports are in the form of
+// encode_record().
 struct FeedBatch {
   std::optional<Announcement> announcement;
-  std::optional<ExportMap> snapshot;                                   // replaces everything
-  std::map<api::ObjectKey, std::optional<api::ExportRecord>> changes;  // empty: withdrawn
-  std::vector<Error> refused;  // messages that were dropped; at most 16, the first ones
-  std::string resume_token;    // newest; empty: none since the batch before
-  bool live = false;           // past the snapshot, or resumed
-  std::optional<Error> ended;  // the stream is over
+  std::optional<ExportMap> snapshot;                             // replaces everything
+  std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
+  std::vector<FeedFault> refused;  // messages that were dropped; at most 100, the first ones
+  std::string resume_token;        // newest; empty: none since the batch before
+  bool live = false;               // past the snapshot, or resumed
+  std::optional<Error> ended;      // the stream is over
+};
+
+// How fast one cluster's messages are read, whatever stream they come by. A first snapshot of all
+// that a cluster may export goes through at once. What is not read waits at the sender, which tells
+// the newest version later. Network thread only.
+class ReadBudget {
+ public:
+  // How long to wait before the next message.
+  [[nodiscard]] Duration after(std::size_t bytes, TimePoint now);
+
+ private:
+  TokenBucket messages_{5'000, 40'000};
+  TokenBucket bytes_{4U << 20U, 80U << 20U};
 };
 
 // The one thread that serves all streams of a client. Not gRPC's callback API: that shares threads
@@ -46,9 +62,13 @@ class FeedNetwork {
 class FeedStream {
  public:
   using OnBatch = std::function<void(FeedBatch)>;
+  struct Wire {
+    UniqueFd connected;
+    FeedSession session;  // of the handshake on it
+  };
   // `cluster` is who is at the other end. on_batch may destroy the stream.
-  FeedStream(Loop& loop, FeedNetwork& network, UniqueFd connected, const std::string& cluster,
-             const WatchQuery& query, OnBatch on_batch);
+  FeedStream(Loop& loop, FeedNetwork& network, Wire wire, const std::string& cluster,
+             const WatchQuery& query, std::shared_ptr<ReadBudget> budget, OnBatch on_batch);
   ~FeedStream();  // cancels; no callback afterwards
   FeedStream(const FeedStream&) = delete;
   FeedStream& operator=(const FeedStream&) = delete;

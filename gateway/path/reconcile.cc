@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
 #include "base/diff.h"
 #include "netlink/owner.h"
@@ -17,7 +17,8 @@ using netlink::Rule;
 
 class Pass {
  public:
-  Pass(Kernel& kernel, PassReport& report) : kernel_(kernel), report_(report) {}
+  Pass(Kernel& kernel, PassReport& report, std::size_t most_routes)
+      : kernel_(kernel), report_(report), routes_left_(most_routes) {}
 
   void step(Result<> done, const std::string& what) {
     ++report_.steps;
@@ -77,6 +78,7 @@ class Pass {
       if (key.first != table) continue;
       const auto have = actual.find(key);
       if (have != actual.end() && have->second == route) continue;
+      if (!may_change_route()) break;
       step(kernel_.replace_route(route),
            fmt::format("route {} table {}", route.dst.to_string(), table));
     }
@@ -105,12 +107,21 @@ class Pass {
   }
   void remove(const std::vector<Route>& routes) {
     for (const auto& route : routes) {
+      if (!may_change_route()) break;
       step(kernel_.remove_route(route),
            fmt::format("remove route {} table {}", route.dst.to_string(), route.table));
     }
   }
 
  private:
+  bool may_change_route() {
+    if (routes_left_ == 0) {
+      report_.more = true;
+      return false;
+    }
+    --routes_left_;
+    return true;
+  }
   static std::uint32_t metric_of(const Route& route) {
     if (route.metric != 0) return route.metric;
     return route.dst.is_v4() ? 0 : 1024;
@@ -146,13 +157,14 @@ class Pass {
 
   Kernel& kernel_;
   PassReport& report_;
+  std::size_t routes_left_;
 };
 
 }  // namespace
 
 PassReport PathReconciler::apply(const PathState& desired) {
   PassReport report;
-  Pass pass(kernel_, report);
+  Pass pass(kernel_, report, kRoutesAtOnce);
   // The guard first: nothing may reach the host before it stands.
   const std::string table(netlink::kGatewayNftTable);
   const auto listing = kernel_.dump_nft(table);
@@ -178,7 +190,7 @@ PassReport PathReconciler::apply(const PathState& desired) {
 
 PassReport remove_path(netlink::Kernel& kernel, const std::string& link) {
   PassReport report;
-  Pass pass(kernel, report);
+  Pass pass(kernel, report, std::numeric_limits<std::size_t>::max());
   pass.remove(pass.rules({}));
   pass.remove(pass.routes(netlink::kTransitTable, link, {}));
   pass.remove(pass.routes(kMainTable, link, {}));

@@ -1,7 +1,8 @@
 // Brings the kernel to a PathState: dump, diff, apply. Adds before it removes; a failed step stops
-// nothing else. Laws (tests/gateway/path): a second pass does nothing; one pass reaches the state
-// from any other; a crash after any step is repaired by the next pass; remove_path() leaves
-// nothing.
+// nothing else. A pass changes at most kRoutesAtOnce routes, each of which is a call of the kernel;
+// then it says that there is more. Laws (tests/gateway/path): a pass after the last one does
+// nothing; passes reach the state from any other; a crash after any step is repaired by the next
+// pass; remove_path() leaves nothing.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +13,12 @@
 
 namespace cw::gateway {
 
+inline constexpr std::size_t kRoutesAtOnce = 256;  // some milliseconds
+
 struct PassReport {
   std::size_t steps = 0;            // changes made or tried
   std::vector<std::string> errors;  // of the steps that failed, in order
+  bool more = false;                // routes are left for the next pass
   friend bool operator==(const PassReport&, const PassReport&) = default;
 };
 

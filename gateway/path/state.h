@@ -24,8 +24,8 @@ struct PathInput {
   std::set<IpAddress> remote_controls;  // of all remote gateways: control and probe addresses
   // What nodes send to, and whose address in the tunnels it stands for.
   std::map<IpAddress, IpAddress> through;
-  std::set<Prefix> remotes;  // accepted prefixes of remote clusters
-  std::vector<Prefix> own;   // pod prefixes of this node
+  std::set<Prefix> remotes;   // accepted prefixes of remote clusters
+  std::vector<Prefix> local;  // pod prefixes of this cluster
 };
 
 using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
@@ -42,11 +42,5 @@ struct PathState {
 };
 
 [[nodiscard]] PathState desired_path(const PathInput& input);
-
-// What may reach the node's own stack from the tunnel: probes, the feed and ICMPv6 on the control
-// address, and the node's own pod prefixes. Nothing passes from tunnel to tunnel. Nodes' probes
-// through us are sent on from our own address, which the remote gateway takes from us only, to
-// ports that are nobody's, so that its answers cannot be taken for probes of its own nodes.
-[[nodiscard]] std::string nft_table(const PathInput& input);
 
 }  // namespace cw::gateway

@@ -7,6 +7,7 @@
 #include "api/types/namespace.h"
 #include "api/types/remote_export.h"
 #include "base/fake/sim_loop.h"
+#include "gateway/feed/inflow.h"
 #include "gateway/feed/messages.h"
 
 namespace cw::gateway {
@@ -33,7 +34,8 @@ struct World {
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
   Intake intake;
-  FeedCallbacks feed = intake.callbacks();
+  Inflow inflow{loop, intake};
+  FeedCallbacks feed = inflow.callbacks();
   std::unique_ptr<Importer> importer;
 
   World() {
@@ -89,6 +91,9 @@ struct World {
     for (const auto& one : records) all[one.service] = encode_record(one);
     feed.on_snapshot("east", all);
     feed.on_state("east", true);
+  }
+  void put(const api::ExportRecord& one) {
+    feed.on_export("east", one.service, encode_record(one));
   }
   void run(Duration span) { loop.advance(span); }
   bool has(const std::string& name) { return store.has(api::Kind::kRemoteExport, {"shop", name}); }
@@ -161,8 +166,8 @@ TEST(Importer, FollowsChangesAndWithdrawals) {
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
-  world.feed.on_export("east", record("db", "10.1.0.9"));
-  world.feed.on_export("east", record("web"));
+  world.put(record("db", "10.1.0.9"));
+  world.put(record("web"));
   world.run(std::chrono::milliseconds(50));
   EXPECT_EQ(world.stored("db.east").spec, record("db", "10.1.0.9"));
   EXPECT_TRUE(world.has("web.east"));
@@ -307,7 +312,7 @@ TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
   // Heals when the claims do.
   world.announce();
-  world.feed.on_export("east", record("db"));
+  world.put(record("db"));
   world.run(seconds(1));
   EXPECT_EQ(api::find_condition(world.peer().status.conditions, "ClaimsAccepted")->reason,
             "Accepted");
@@ -332,8 +337,8 @@ TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
   for (const auto code : {Errc::kConflict, Errc::kUnavailable, Errc::kExists, Errc::kNotFound}) {
     world.store.fail_next({code, "for a change"});
-    world.feed.on_export("east", record("web", code == Errc::kConflict ? "10.1.0.2" : "10.1.0.3"));
-    world.feed.on_export("east", record("db", code == Errc::kExists ? "10.1.0.4" : "10.1.0.5"));
+    world.put(record("web", code == Errc::kConflict ? "10.1.0.2" : "10.1.0.3"));
+    world.put(record("db", code == Errc::kExists ? "10.1.0.4" : "10.1.0.5"));
     world.run(seconds(2));
   }
   EXPECT_EQ(world.stored("web.east").spec, record("web", "10.1.0.3"));

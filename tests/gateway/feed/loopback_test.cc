@@ -1,11 +1,16 @@
 // Server and client over ::1, on the real loop: what the client sees is what the server says.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <span>
 
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "gateway/feed/client.h"
+#include "gateway/feed/door.h"
 #include "gateway/feed/messages.h"
-#include "gateway/feed/peer_address.h"
 #include "gateway/feed/server.h"
 
 namespace cw::gateway {
@@ -13,6 +18,15 @@ namespace {
 
 const IpAddress kLoopback = *IpAddress::parse("::1");
 const GatewayId kWest{"west", 0};
+
+tunnel::Key private_key(std::uint8_t seed) {
+  SeededRandom random(seed);
+  return tunnel::Key::generate_private(random);
+}
+const tunnel::Key kEastKey = private_key(11);
+const tunnel::Key kWestKey = private_key(12);
+const FeedTarget kEast{kLoopback, kEastKey.public_key()};
+const FeedTarget kNobody{*IpAddress::parse("127.0.0.9"), kEastKey.public_key()};
 
 api::ExportRecord record(const std::string& name, std::uint16_t port = 1) {
   api::ExportRecord record;
@@ -33,6 +47,7 @@ struct Pair {
   std::uint16_t port = 0;
   Records view;
   std::optional<Announcement> announcement;
+  std::map<std::string, Error> faults;
   bool connected = false;
   int snapshots = 0;
   int losses = 0;
@@ -44,6 +59,7 @@ struct Pair {
   [[nodiscard]] FeedClientConfig config() const {
     FeedClientConfig config;
     config.self = kWest;
+    config.private_key = kWestKey;
     config.local_address = kLoopback;
     config.port = port;
     config.heartbeat = std::chrono::milliseconds(50);
@@ -66,9 +82,10 @@ struct Pair {
       for (const auto& [key, wire] : all) view[key] = *parse_record(wire, cluster);
       ++snapshots;
     };
-    on.on_export = [this](const std::string&, api::ExportRecord heard) {
-      auto key = heard.service;
-      view[key] = std::move(heard);
+    on.on_export = [this](const std::string& cluster, const api::ObjectKey& key,
+                          const std::string& wire) { view[key] = *parse_record(wire, cluster); };
+    on.on_refused = [this](const std::string&, const FeedFault& fault) {
+      faults[fault.subject] = fault.error;
     };
     on.on_withdrawn = [this](const std::string&, const api::ObjectKey& key) { view.erase(key); };
     return on;
@@ -77,8 +94,9 @@ struct Pair {
     FeedServerConfig config;
     config.heartbeat = std::chrono::milliseconds(20);
     config.max_withdrawn = 4;
-    server = std::make_unique<FeedServer>(loop, random, config);
-    server->set_callers({{kLoopback, kWest}});
+    config.stream_burst = 1000;
+    server = std::make_unique<FeedServer>(loop, random, kEastKey, config);
+    server->set_callers({{kWestKey.public_key(), kWest}});
     // The port of a server that stopped may be taken again only after a moment.
     ASSERT_TRUE(until([this] { return server->listen(kLoopback, port).has_value(); }));
     port = server->port();
@@ -104,7 +122,7 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   const Announcement said{"east", {*Prefix::parse("10.1.0.0/16")}, {{0, "key", {}, false, {}, {}}}};
   ASSERT_TRUE(pair.server->publish(said));
   ASSERT_TRUE(pair.server->publish(record("a")));
-  pair.client->set_targets("east", {kLoopback});
+  pair.client->set_targets("east", {kEast});
   ASSERT_TRUE(pair.until([&] { return pair.announcement == said; }));
   EXPECT_FALSE(pair.connected);  // the server does not know all its exports yet
   pair.server->complete();
@@ -124,13 +142,13 @@ TEST(Feed, CarriesSnapshotAndChanges) {
 TEST(Feed, RefusesCallersItDoesNotKnow) {
   Pair pair;
   pair.server->complete();
-  pair.server->set_callers({{kLoopback, GatewayId{"west", 7}}});
-  pair.client->set_targets("east", {kLoopback});
+  pair.server->set_callers({{kWestKey.public_key(), GatewayId{"west", 7}}});
+  pair.client->set_targets("east", {kEast});
   ASSERT_TRUE(pair.until([&] {
     return pair.client->view().at("east").last_error.find("not the gateway") != std::string::npos;
   }));
   EXPECT_EQ(pair.snapshots, 0);
-  pair.server->set_callers({{kLoopback, kWest}});
+  pair.server->set_callers({{kWestKey.public_key(), kWest}});
   ASSERT_TRUE(pair.sees({}));
   // Forgotten while it listens: the stream ends.
   pair.server->set_callers({});
@@ -142,22 +160,22 @@ TEST(Feed, GoesOnToTheNextGateway) {
   pair.server->complete();
   ASSERT_TRUE(pair.server->publish(record("a")));
   // Nothing listens on the first (v4, from a v6 source); the second answers.
-  pair.client->set_targets("east", {*IpAddress::parse("127.0.0.9"), kLoopback});
+  pair.client->set_targets("east", {kNobody, kEast});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}}));
   EXPECT_EQ(pair.client->view().at("east").target, kLoopback);
   // Another order does not disturb a stream that works.
-  pair.client->set_targets("east", {kLoopback, *IpAddress::parse("127.0.0.9")});
+  pair.client->set_targets("east", {kEast, kNobody});
   ASSERT_TRUE(pair.server->publish(record("b")));
   ASSERT_TRUE(pair.until([&] { return pair.view.size() == 2; }));
   EXPECT_EQ(pair.losses, 0);
   // No longer among the usable: given up.
-  pair.client->set_targets("east", {*IpAddress::parse("127.0.0.9")});
+  pair.client->set_targets("east", {kNobody});
   ASSERT_TRUE(pair.until([&] { return !pair.connected && pair.losses == 1; }));
 }
 
 TEST(Feed, ListeningFailsWithoutTheAddressOrOnATakenPort) {
   Pair pair;
-  FeedServer other(pair.loop, pair.random);
+  FeedServer other(pair.loop, pair.random, kEastKey);
   const auto taken = other.listen(kLoopback, pair.port);
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, Errc::kUnavailable);
@@ -173,12 +191,12 @@ TEST(Feed, ResumesAfterTheStreamBroke) {
   Pair pair;
   pair.server->complete();
   ASSERT_TRUE(pair.server->publish(record("a")));
-  pair.client->set_targets("east", {kLoopback});
+  pair.client->set_targets("east", {kEast});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}}));
   pair.server->set_callers({});
   ASSERT_TRUE(pair.until([&] { return !pair.connected; }));
   ASSERT_TRUE(pair.server->publish(record("b")));
-  pair.server->set_callers({{kLoopback, kWest}});
+  pair.server->set_callers({{kWestKey.public_key(), kWest}});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}, {{"shop", "b"}, record("b")}}));
   EXPECT_EQ(pair.snapshots, 1);
 }
@@ -186,7 +204,7 @@ TEST(Feed, ResumesAfterTheStreamBroke) {
 TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
   Pair pair;
   pair.server->complete();
-  pair.client->set_targets("east", {kLoopback});
+  pair.client->set_targets("east", {kEast});
   SeededRandom random(4);
   Records said;
   for (int step = 0; step < 400; ++step) {
@@ -201,7 +219,7 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
       pair.server->withdraw({"shop", name});
     } else if (what < 36) {  // the streams break
       pair.server->set_callers({});
-      pair.server->set_callers({{kLoopback, kWest}});
+      pair.server->set_callers({{kWestKey.public_key(), kWest}});
     } else if (what == 36) {  // the process is another one
       pair.server.reset();
       pair.start_server();
@@ -215,15 +233,128 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
   EXPECT_TRUE(pair.sees(said)) << pair.view.size() << " of " << said.size();
 }
 
-TEST(PeerAddress, ReadsWhatGrpcSays) {
-  EXPECT_EQ(*peer_address("ipv6:%5Bfd00::1%5D:4798"), *IpAddress::parse("fd00::1"));
-  EXPECT_EQ(*peer_address("ipv6:[fd00::1]:4798"), *IpAddress::parse("fd00::1"));
-  EXPECT_EQ(*peer_address("ipv4:192.0.2.1:80"), *IpAddress::parse("192.0.2.1"));
-  for (const auto* bad :
-       {"", "ipv6:", "unix:/tmp/x", "ipv4:192.0.2.1", "ipv6:%5B%5D:1", "ipv4:x:1"}) {
-    EXPECT_FALSE(peer_address(bad)) << bad;
+// A TCP connection to the server, as whoever reaches the port makes it.
+struct Caller {
+  explicit Caller(std::uint16_t port, const std::string& from = "::1") {
+    fd = UniqueFd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage local{};
+    const auto local_size =
+        static_cast<socklen_t>(Endpoint{*IpAddress::parse(from), 0}.to_sockaddr(local));
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), local_size), 0);
+    sockaddr_storage remote{};
+    const auto size = static_cast<socklen_t>(Endpoint{kLoopback, port}.to_sockaddr(remote));
+    const timeval patience{5, 0};
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), size), 0);
   }
-  EXPECT_FALSE(peer_address("ipv6:" + std::string(1000, '[')));
+  // Proves `key`; false: refused or ended.
+  bool prove(const tunnel::Key& key) {
+    const auto shared = tunnel::pair_key(key, kEastKey.public_key(), tunnel::kFeedLabel);
+    auto handshake = Handshake::caller(key.public_key(), kEastKey.public_key(), *shared, {});
+    send(handshake.start());
+    while (true) {
+      std::array<std::uint8_t, kHandshakeSize> bytes{};
+      const auto size = ::recv(fd.get(), bytes.data(), handshake.wants(), 0);
+      if (size <= 0) return false;
+      const auto step = handshake.take(std::span(bytes).first(static_cast<std::size_t>(size)));
+      if (!step.send.empty()) send(step.send);
+      if (step.done || step.error) return step.done;
+    }
+  }
+  void send(const std::string& bytes) const {
+    (void)::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  }
+  // The other side ended it, within the patience.
+  bool ended() const {
+    char bytes[256];
+    while (true) {
+      const auto size = ::recv(fd.get(), bytes, sizeof bytes, 0);
+      if (size > 0) continue;  // gRPC's greeting
+      return size == 0 || errno == ECONNRESET;
+    }
+  }
+  bool alive() const {
+    char byte = 0;
+    const auto size = ::recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size > 0 || (size < 0 && errno == EAGAIN);
+  }
+  UniqueFd fd;
+};
+
+TEST(FeedDoor, AKeyOpensAndAnAddressDoesNot) {
+  Pair pair;
+  EXPECT_TRUE(Caller(pair.port).prove(kWestKey));
+  EXPECT_FALSE(Caller(pair.port).prove(private_key(99)));
+  pair.server->set_callers({});
+  EXPECT_FALSE(Caller(pair.port).prove(kWestKey));
+}
+
+TEST(FeedDoor, AStrangerTakesOneSlotAndTheNewestIsHeard) {
+  Pair pair;
+  std::vector<std::unique_ptr<Caller>> silent;
+  for (int n = 0; n < 200; ++n) silent.push_back(std::make_unique<Caller>(pair.port));
+  EXPECT_TRUE(Caller(pair.port).prove(kWestKey));
+  // All of the same address: they made room for one another.
+  for (auto& one : silent) EXPECT_TRUE(one->ended());
+}
+
+TEST(FeedDoor, AGatewayHasTwoConnectionsTheOldestEnds) {
+  Pair pair;
+  Caller first(pair.port);
+  ASSERT_TRUE(first.prove(kWestKey));
+  Caller second(pair.port);
+  ASSERT_TRUE(second.prove(kWestKey));
+  EXPECT_TRUE(first.alive());
+  Caller third(pair.port);
+  ASSERT_TRUE(third.prove(kWestKey));
+  EXPECT_TRUE(first.ended());
+  EXPECT_TRUE(second.alive());
+  EXPECT_TRUE(third.alive());
+  // Those of a gateway that is not known any more end, too.
+  pair.server->set_callers({});
+  EXPECT_TRUE(second.ended());
+  EXPECT_TRUE(third.ended());
+}
+
+TEST(FeedDoor, PatienceIsLimited) {
+  EventLoop loop;
+  FeedDoorConfig config;
+  config.patience = std::chrono::milliseconds(50);
+  const auto door = FeedDoor::open(
+      {kLoopback, 0}, kEastKey, [](auto, auto) {}, config);
+  ASSERT_TRUE(door);
+  Caller slow((*door)->port());
+  slow.send("CW");
+  EXPECT_TRUE(slow.ended());
+}
+
+TEST(Feed, AServerWithAnotherKeyIsNotFollowed) {
+  Pair pair;
+  pair.server->complete();
+  pair.client->set_targets("east", {{kLoopback, private_key(77).public_key()}});
+  ASSERT_TRUE(pair.until([&] { return !pair.client->view().at("east").last_error.empty(); }));
+  EXPECT_NE(
+      pair.client->view().at("east").last_error.find("does not have the remote gateway's key"),
+      std::string::npos)
+      << pair.client->view().at("east").last_error;
+  EXPECT_EQ(pair.server->streams(), 0U);
+}
+
+TEST(Feed, AnotherMajorVersionIsSaidInWords) {
+  Pair pair;
+  FeedServerConfig config;
+  config.door.version = {2, 0};
+  FeedServer other(pair.loop, pair.random, kEastKey, config);
+  other.set_callers({{kWestKey.public_key(), kWest}});
+  ASSERT_TRUE(other.listen(kLoopback, 0));
+  auto client_config = pair.config();
+  client_config.port = other.port();
+  FeedClient client(pair.loop, pair.random, client_config, pair.callbacks());
+  client.set_targets("east", {kEast});
+  ASSERT_TRUE(pair.until([&] { return !pair.faults.empty(); }));
+  EXPECT_NE(pair.faults.at("feed version").text.find("feed version 2.0, this one 1.0"),
+            std::string::npos);
+  EXPECT_NE(client.view().at("east").last_error.find("upgrade"), std::string::npos);
 }
 
 }  // namespace

@@ -117,11 +117,25 @@ TEST(Messages, EveryFieldOfAnExportIsChecked) {
       {[](E& e) { e.set_internal_traffic_policy("x"); }, "internal_traffic_policy: has an"},
       {[](E& e) { e.set_traffic_distribution("a\nb"); }, "traffic_distribution: has control"},
       {[](E& e) { (*e.mutable_labels())["x"] = std::string(api::kMaxExportMetadata, 'x'); },
-       "labels or annotations: more than 256 KiB"},
+       "labels: more than 256 KiB"},
       {[](E& e) {
          for (int i = 0; i < 1025; ++i) (*e.mutable_annotations())[std::to_string(i)] = "";
        },
-       "labels or annotations: 1026 of them, at most 1024"},
+       "annotations: 1026 of them, at most 1024"},
+      {[](E& e) { (*e.mutable_labels())["not a key"] = ""; }, "labels: \"not a key\" is not a key"},
+      {[](E& e) { (*e.mutable_labels())["Upper.example/x"] = ""; },
+       "labels: \"Upper.example/x\" is not a key"},
+      {[](E& e) { (*e.mutable_labels())["a/b/c"] = ""; }, "labels: \"a/b/c\" is not a key"},
+      {[](E& e) { (*e.mutable_labels())["/x"] = ""; }, "labels: \"/x\" is not a key"},
+      {[](E& e) { (*e.mutable_labels())[std::string(64, 'k')] = ""; }, "labels: \"kkkkkkkk"},
+      {[](E& e) { (*e.mutable_labels())["x"] = "-y"; },
+       "labels: the value \"-y\" of \"x\" is not a label's"},
+      {[](E& e) { (*e.mutable_labels())["x"] = "a\nb"; }, "labels: the value \"a?b\" of \"x\""},
+      {[](E& e) { (*e.mutable_labels())["x"] = std::string(64, 'v'); },
+       "labels: the value \"vvvvvvvv"},
+      {[](E& e) { (*e.mutable_annotations())["x\033[2J"] = ""; },
+       "annotations: \"x?[2J\" is not a key"},
+      {[](E& e) { (*e.mutable_annotations())[""] = "v"; }, "annotations: \"\" is not a key"},
       {[](E& e) { e.mutable_endpoints(0)->set_hostname(""); }, "endpoint.hostname: is not a DNS"},
       {[](E& e) { e.mutable_endpoints(0)->clear_addresses(); }, "endpoint.addresses: none"},
       {[](E& e) { e.mutable_endpoints(0)->set_addresses(0, "12345"); }, "endpoint.addresses: "},
@@ -146,6 +160,27 @@ TEST(Messages, EveryFieldOfAnExportIsChecked) {
     row.break_it(*event.mutable_export_());
     expect_says(event, row.says);
   }
+}
+
+TEST(Messages, TakesTheLabelsThatKubernetesTakes) {
+  auto said = record();
+  said.labels = {{"app.kubernetes.io/name", "db_1.x-Y"}, {"A", ""}, {"a-b_c.d", "v"}};
+  said.annotations = {{"example.com/Note", "any text, \"quoted\", with\nlines"}, {"x", ""}};
+  EXPECT_EQ(parse_record(encode_record(said), "east").value(), said);
+}
+
+TEST(Messages, ARefusedMessageIsNamedByWhatItIsAbout) {
+  pb::Event event;
+  ASSERT_TRUE(event.ParseFromString(encode_statement(record())));
+  event.mutable_export_()->set_exported_at(-1);
+  EXPECT_EQ(subject_of(event.SerializeAsString()), "export shop/db");
+  event.mutable_export_()->mutable_key()->set_name("../x");
+  EXPECT_EQ(subject_of(event.SerializeAsString()), "export");
+  ASSERT_TRUE(event.ParseFromString(encode_statement(announcement())));
+  EXPECT_EQ(subject_of(event.SerializeAsString()), "announcement");
+  EXPECT_EQ(subject_of(encode_statement(Withdrawn{{"shop", "db"}})), "export shop/db");
+  EXPECT_EQ(subject_of("\xff\xff"), "message");
+  EXPECT_EQ(subject_of(""), "message");
 }
 
 TEST(Messages, EveryFieldOfAnAnnouncementIsChecked) {

@@ -1,0 +1,303 @@
+#include "gateway/feed/door.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/random.h"
+
+namespace cw::gateway {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kBacklog = 64;
+constexpr int kAcceptsPerTurn = 64;
+constexpr std::chrono::seconds kPause{1};      // out of descriptors
+constexpr std::chrono::seconds kLogEvery{60};  // refusals of one address and reason
+
+using Callers = std::map<tunnel::Key, GatewayId>;
+
+struct Stranger {
+  UniqueFd fd;
+  IpAddress address;
+  Handshake handshake;
+  Clock::time_point began;
+};
+
+// Our own reference to a connection that was handed over: to end it, and to see its end.
+struct Guest {
+  UniqueFd fd;
+  std::shared_ptr<const FeedCaller> caller;
+};
+
+Result<UniqueFd> listening_socket(const Endpoint& local) {
+  sockaddr_storage storage{};
+  const auto size = static_cast<socklen_t>(local.to_sockaddr(storage));
+  UniqueFd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
+      ::listen(fd.get(), kBacklog) != 0) {
+    auto why = errno_error(errno, "feed: cannot listen on " + local.to_string());
+    return fail(Errc::kUnavailable, std::move(why.text));
+  }
+  return fd;
+}
+
+Handshake::Nonce fresh_nonce() {
+  Handshake::Nonce nonce{};
+  SystemRandom random;
+  random.fill(std::as_writable_bytes(std::span(nonce)));
+  return nonce;
+}
+
+bool out_of_descriptors(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+struct FeedDoor::State {
+  State(UniqueFd listening, const tunnel::Key& own, Admit on_admit, const FeedDoorConfig& limits)
+      : config(limits),
+        private_key(own),
+        public_key(own.public_key()),
+        admit(std::move(on_admit)),
+        listener(std::move(listening)),
+        wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+  // --- any thread
+
+  void poke() const {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto full = ::write(wake.get(), &one, sizeof one);  // it is awake then
+  }
+  [[nodiscard]] std::shared_ptr<const Callers> known() {
+    const std::lock_guard lock(mutex);
+    return callers;
+  }
+
+  // --- the door's thread
+
+  void run() {
+    while (turn()) {
+    }
+    strangers.clear();
+    for (const auto& guest : guests) end(guest);
+    guests.clear();
+  }
+
+  // Waits for something to happen and does it; false: stop.
+  bool turn() {
+    std::vector<pollfd> fds{{wake.get(), POLLIN, 0}};
+    const bool open = Clock::now() >= paused_until;
+    fds.push_back({open ? listener.get() : -1, POLLIN, 0});
+    for (const auto& stranger : strangers) fds.push_back({stranger.fd.get(), POLLIN, 0});
+    for (const auto& guest : guests) fds.push_back({guest.fd.get(), 0, 0});
+    (void)::poll(fds.data(), fds.size(), wait_ms());  // EINTR: another turn
+    if (fds[0].revents != 0) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto size = ::read(wake.get(), &count, sizeof count);
+      const std::lock_guard lock(mutex);
+      if (stopping) return false;
+    }
+    look_at_guests(std::span(fds).subspan(2 + strangers.size()));
+    auto polled = fds.begin() + 2;
+    for (auto at = strangers.begin(); at != strangers.end(); ++polled) {
+      at = keep(*at, polled->revents) ? std::next(at) : strangers.erase(at);
+    }
+    if (fds[1].revents != 0) accept_some();
+    return true;
+  }
+
+  [[nodiscard]] int wait_ms() const {
+    using std::chrono::milliseconds;
+    const auto now = Clock::now();
+    auto next = now + std::chrono::hours(1);
+    if (paused_until > now) next = std::min(next, paused_until);
+    for (const auto& stranger : strangers) next = std::min(next, stranger.began + config.patience);
+    const auto left = std::chrono::duration_cast<milliseconds>(next - now) + milliseconds(1);
+    return static_cast<int>(std::max(left, milliseconds(0)).count());
+  }
+
+  static void end(const Guest& guest) { (void)::shutdown(guest.fd.get(), SHUT_RDWR); }
+
+  // Those that are gone, and those that are no longer known.
+  void look_at_guests(std::span<const pollfd> polled) {
+    const auto all = known();
+    auto now = polled.begin();
+    for (auto at = guests.begin(); at != guests.end(); ++now) {
+      const auto found = all->find(at->caller->session.other);
+      const bool welcome = found != all->end() && found->second == at->caller->id;
+      if (welcome && (now->revents & (POLLHUP | POLLERR)) == 0) {
+        ++at;
+        continue;
+      }
+      end(*at);
+      at = guests.erase(at);
+    }
+  }
+
+  void accept_some() {
+    for (int n = 0; n < kAcceptsPerTurn; ++n) {
+      sockaddr_storage storage{};
+      socklen_t size = sizeof storage;
+      UniqueFd fd(::accept4(listener.get(), reinterpret_cast<sockaddr*>(&storage), &size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!fd) {
+        if (!out_of_descriptors(errno)) return;  // none left, or it is gone again
+        if (!said_full) log_warn("feed accepts nobody for a second", {{"error", "descriptors"}});
+        said_full = true;
+        paused_until = Clock::now() + kPause;
+        return;
+      }
+      said_full = false;
+      const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
+      if (from) meet(std::move(fd), from->address);
+    }
+  }
+
+  void meet(UniqueFd fd, const IpAddress& address) {
+    const int on = 1;
+    (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // only latency
+    strangers.remove_if([&](const Stranger& other) { return other.address == address; });
+    if (strangers.size() >= config.strangers) strangers.pop_front();
+    strangers.push_back({std::move(fd), address,
+                         Handshake::server(
+                             public_key, [this](const tunnel::Key& key) { return shared(key); },
+                             fresh_nonce(), config.version),
+                         Clock::now()});
+  }
+
+  // 50 us at most once a caller that is known.
+  std::optional<tunnel::PairKey> shared(const tunnel::Key& other) {
+    if (known()->count(other) == 0) return std::nullopt;
+    const auto found = pair_keys.find(other);
+    if (found != pair_keys.end()) return found->second;
+    auto made = tunnel::pair_key(private_key, other, tunnel::kFeedLabel);
+    if (!made) return std::nullopt;
+    return pair_keys.emplace(other, *made).first->second;
+  }
+
+  // Goes on with a handshake; false: it is over. POLLHUP too is for recv() to say.
+  bool keep(Stranger& stranger, short events) {
+    if (Clock::now() - stranger.began >= config.patience) return false;
+    if (events == 0) return true;
+    std::array<std::uint8_t, kHandshakeSize> bytes{};
+    const auto size = ::recv(stranger.fd.get(), bytes.data(), stranger.handshake.wants(), 0);
+    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    if (size == 0) return false;
+    const auto step =
+        stranger.handshake.take(std::span(bytes).first(static_cast<std::size_t>(size)));
+    // A hundred bytes fit into any fresh socket's buffer; else the caller is not worth waiting for.
+    if (!step.send.empty() && ::send(stranger.fd.get(), step.send.data(), step.send.size(),
+                                     MSG_NOSIGNAL) != static_cast<ssize_t>(step.send.size())) {
+      return false;
+    }
+    if (step.error) say_refused(stranger.address, step.error->text);
+    if (step.done) come_in(std::move(stranger.fd), stranger.handshake.session());
+    return !step.error && !step.done;
+  }
+
+  void come_in(UniqueFd fd, const FeedSession& session) {
+    const auto all = known();
+    const auto found = all->find(session.other);
+    UniqueFd ours(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (found == all->end() || !ours) return;
+    const auto mine = [&](const Guest& guest) { return guest.caller->id == found->second; };
+    while (static_cast<std::size_t>(std::count_if(guests.begin(), guests.end(), mine)) >=
+           config.connections) {
+      const auto oldest = std::find_if(guests.begin(), guests.end(), mine);
+      end(*oldest);
+      guests.erase(oldest);
+    }
+    auto caller = std::make_shared<const FeedCaller>(FeedCaller{found->second, session});
+    guests.push_back({std::move(ours), caller});
+    admit(std::move(fd), std::move(caller));
+  }
+
+  void say_refused(const IpAddress& address, const std::string& why) {
+    const auto now = Clock::now();
+    auto& last = told[{address, why}];
+    if (last != Clock::time_point{} && now - last < kLogEvery) return;
+    if (told.size() > 256) told.clear();
+    told[{address, why}] = now;
+    log_warn("feed caller refused", {{"address", address.to_string()}, {"reason", why}});
+  }
+
+  const FeedDoorConfig config;
+  const tunnel::Key private_key;
+  const tunnel::Key public_key;
+  const Admit admit;
+  const UniqueFd listener;
+  const UniqueFd wake;
+  std::uint16_t port = 0;
+
+  std::mutex mutex;
+  std::shared_ptr<const Callers> callers = std::make_shared<const Callers>();
+  bool stopping = false;
+
+  // Of the door's thread.
+  std::list<Stranger> strangers;  // oldest first
+  std::list<Guest> guests;        // oldest first
+  std::map<tunnel::Key, tunnel::PairKey> pair_keys;
+  std::map<std::pair<IpAddress, std::string>, Clock::time_point> told;
+  Clock::time_point paused_until{};
+  bool said_full = false;
+
+  std::thread thread;
+};
+
+FeedDoor::FeedDoor(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<FeedDoor>> FeedDoor::open(const Endpoint& local,
+                                                 const tunnel::Key& private_key, Admit admit,
+                                                 const FeedDoorConfig& config) {
+  auto listener = listening_socket(local);
+  if (!listener) return fail(listener.error());
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  const bool read =
+      ::getsockname(listener->get(), reinterpret_cast<sockaddr*>(&storage), &size) == 0;
+  const auto bound = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
+  auto state = std::make_unique<State>(std::move(*listener), private_key, std::move(admit), config);
+  state->port = read && bound ? bound->port : local.port;
+  state->thread = std::thread([raw = state.get()] { raw->run(); });
+  return std::unique_ptr<FeedDoor>(new FeedDoor(std::move(state)));
+}
+
+FeedDoor::~FeedDoor() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->poke();
+  state_->thread.join();
+}
+
+void FeedDoor::set_callers(std::map<tunnel::Key, GatewayId> callers) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (*state_->callers == callers) return;
+    state_->callers = std::make_shared<const Callers>(std::move(callers));
+  }
+  state_->poke();
+}
+
+std::uint16_t FeedDoor::port() const { return state_->port; }
+
+}  // namespace cw::gateway

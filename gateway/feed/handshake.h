@@ -1,0 +1,117 @@
+// The handshake at the start of a feed connection (docs/protocol/feed.md): both gateways prove that
+// they have the key that only the two of them share (tunnel/pair_key.h). gRPC gets the socket
+// afterwards. Every message has 104 bytes; both proofs cover both versions, keys and nonces.
+//
+//   caller                                      server
+//     hello      version, public key, nonce ->
+//                         <- challenge  version, public key, nonce, proof
+//     proof      proof                      ->
+//                         <- welcome            (or, at any step, a refusal with its reason)
+//
+// Another major version is refused; a minor version of difference is not. The first 8 bytes of a
+// message are the same in all versions. No sockets, no clock: bytes in, bytes out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+#include "tunnel/key.h"
+#include "tunnel/pair_key.h"
+
+namespace cw::gateway {
+
+struct FeedVersion {
+  std::uint8_t major = 1;
+  std::uint8_t minor = 0;
+  friend auto operator<=>(const FeedVersion&, const FeedVersion&) = default;
+};
+inline constexpr FeedVersion kFeedVersion{1, 0};
+
+inline constexpr std::size_t kHandshakeHead = 8;
+inline constexpr std::size_t kHandshakeSize = 104;
+
+enum class HandshakeKind : std::uint8_t { kHello = 1, kChallenge, kProof, kWelcome, kRefusal };
+enum class HandshakeReason : std::uint8_t { kNone, kVersion, kUnknownKey, kWrongProof };
+
+struct HandshakeMessage {
+  FeedVersion version = kFeedVersion;
+  HandshakeKind kind = HandshakeKind::kHello;
+  HandshakeReason reason = HandshakeReason::kNone;  // of a refusal
+  std::array<std::uint8_t, 32> public_key{};
+  std::array<std::uint8_t, 32> nonce{};
+  std::array<std::uint8_t, 32> proof{};
+  friend bool operator==(const HandshakeMessage&, const HandshakeMessage&) = default;
+};
+using HandshakeBytes = std::array<std::uint8_t, kHandshakeSize>;
+
+[[nodiscard]] HandshakeBytes encode_handshake(const HandshakeMessage& message);
+// Total. Of another major version only the head counts, and 8 bytes are enough. kInvalid: not a
+// message of a feed handshake.
+[[nodiscard]] Result<HandshakeMessage> parse_handshake(std::span<const std::uint8_t> bytes);
+
+// What both sides know once the proofs are right. Each direction has a key of its own for the tags
+// of its messages (message_tag.h).
+struct FeedSession {
+  tunnel::Key other;    // whose key was proven
+  FeedVersion version;  // the lower one of both
+  std::array<std::uint8_t, 32> caller_key{};
+  std::array<std::uint8_t, 32> server_key{};
+};
+
+// One side. The owner reads exactly wants() bytes from the socket, gives them to take(), and sends
+// what comes back.
+class Handshake {
+ public:
+  using Nonce = std::array<std::uint8_t, 32>;
+  // The key shared with the gateway that has this public key; none: it may not call.
+  using KeyOf = std::function<std::optional<tunnel::PairKey>(const tunnel::Key& other)>;
+
+  struct Step {
+    std::string send{};
+    bool done = false;             // session() is there; nothing may be read beyond
+    std::optional<Error> error{};  // over, after `send`; kUnsupported: other version
+  };
+
+  // The caller knows who should answer; start() gives its hello.
+  static Handshake caller(const tunnel::Key& own, const tunnel::Key& other,
+                          const tunnel::PairKey& shared, const Nonce& nonce,
+                          FeedVersion version = kFeedVersion);
+  static Handshake server(const tunnel::Key& own, KeyOf key_of, const Nonce& nonce,
+                          FeedVersion version = kFeedVersion);
+
+  [[nodiscard]] std::string start();
+  [[nodiscard]] std::size_t wants() const { return kHandshakeSize - received_; }
+  [[nodiscard]] Step take(std::span<const std::uint8_t> bytes);  // at most wants()
+  [[nodiscard]] const FeedSession& session() const { return session_; }
+
+ private:
+  Handshake(bool calls, const tunnel::Key& own, const Nonce& nonce, FeedVersion version);
+
+  [[nodiscard]] Step whole(const HandshakeMessage& message);
+  [[nodiscard]] Step at_server(const HandshakeMessage& message);
+  [[nodiscard]] Step at_caller(const HandshakeMessage& message);
+  [[nodiscard]] Step hello(const HandshakeMessage& message);
+  [[nodiscard]] Step challenge(const HandshakeMessage& message);
+  [[nodiscard]] HandshakeMessage ours(HandshakeKind kind) const;
+  [[nodiscard]] Step refuse(HandshakeReason reason, Errc code, std::string text) const;
+  [[nodiscard]] std::array<std::uint8_t, 32> keyed(std::string_view use) const;
+  void settle(const HandshakeMessage& theirs);
+
+  bool calls_;
+  HandshakeMessage own_;  // hello or challenge, without its proof
+  KeyOf key_of_;
+  tunnel::Key expected_;
+  tunnel::PairKey shared_{};
+  std::string transcript_;  // hello, then challenge, without the proofs
+  bool greeted_ = false;    // the other side's hello or challenge came
+  HandshakeBytes buffer_{};
+  std::size_t received_ = 0;
+  FeedSession session_;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,196 @@
+#include "gateway/feed/inflow.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "gateway/feed/token_bucket.h"
+
+namespace cw::gateway {
+namespace {
+
+// A large announcement is work for every program of the cluster: the next one waits longer.
+constexpr std::size_t kCidrsPerTurn = 1000;
+
+}  // namespace
+
+struct Inflow::Queue {
+  explicit Queue(const InflowConfig& config) : tokens(config.changes_per_second, config.burst) {}
+
+  std::optional<Announcement> announcement;
+  TimePoint next_announcement{};
+  std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
+  std::deque<api::ObjectKey> order;                              // of changes, oldest first
+  std::size_t bytes = 0;                                         // of changes
+  bool completes = false;  // with the last of the changes all exports are known
+  TokenBucket tokens;
+
+  void set(const api::ObjectKey& key, std::optional<std::string> wire) {
+    const auto [at, fresh] = changes.try_emplace(key);
+    if (fresh) order.push_back(key);
+    auto& slot = at->second;
+    bytes -= slot ? slot->size() : 0;
+    slot = std::move(wire);
+    bytes += slot ? slot->size() : 0;
+  }
+  void clear() {
+    changes.clear();
+    order.clear();
+    bytes = 0;
+  }
+  auto take_first() {
+    auto change = changes.extract(order.front());
+    order.pop_front();
+    bytes -= change.mapped() ? change.mapped()->size() : 0;
+    return change;
+  }
+  [[nodiscard]] bool too_much() const {
+    return changes.size() > 2 * kMaxExports || bytes > kMaxExportBytes + kMaxMessage;
+  }
+};
+
+struct Inflow::State {
+  State(Loop& l, Intake& i, std::function<void(const std::string&)> again, const InflowConfig& c)
+      : loop(l), intake(i), resync(std::move(again)), config(c) {}
+
+  Queue& queue(const std::string& cluster) {
+    return queues.try_emplace(cluster, config).first->second;
+  }
+
+  // Only what differs from what is known: a resync of everything costs nothing where nothing
+  // changed.
+  void snapshot(const std::string& cluster, ExportMap&& all) {
+    auto& waiting = queue(cluster);
+    waiting.clear();
+    waiting.completes = true;
+    intake.begin_snapshot(cluster);
+    for (const auto& [key, said] : intake.exports(cluster)) {
+      const auto now = all.find(key);
+      if (now == all.end()) {
+        waiting.set(key, std::nullopt);
+      } else if (now->second == said.wire) {
+        all.erase(now);
+      }
+    }
+    for (auto& [key, wire] : all) waiting.set(key, std::move(wire));
+    look();
+  }
+
+  // False: nothing is due now; `next` is when something is.
+  bool step(const std::string& cluster, Queue& waiting, TimePoint now, TimePoint& next) {
+    if (waiting.announcement) {
+      if (now >= waiting.next_announcement) {
+        auto said = *std::exchange(waiting.announcement, std::nullopt);
+        const auto cost = static_cast<int>(1 + said.cidrs.size() / kCidrsPerTurn);
+        waiting.next_announcement = now + config.between_announcements * cost;
+        intake.announce(cluster, std::move(said));
+        return true;
+      }
+      next = std::min(next, waiting.next_announcement);
+    }
+    if (waiting.changes.empty()) {
+      if (std::exchange(waiting.completes, false)) intake.complete(cluster);
+      return false;
+    }
+    const auto wait = waiting.tokens.wait(now);
+    if (wait > Duration::zero()) {
+      next = std::min(next, now + wait);
+      return false;
+    }
+    waiting.tokens.take(1, now);
+    auto change = waiting.take_first();
+    if (change.mapped()) {
+      intake.put(cluster, change.key(), std::move(*change.mapped()));
+    } else {
+      intake.drop(cluster, change.key());
+    }
+    return true;
+  }
+
+  void change(const std::string& cluster, const api::ObjectKey& service,
+              std::optional<std::string> wire) {
+    auto& waiting = queue(cluster);
+    waiting.set(service, std::move(wire));
+    look();
+    if (!waiting.too_much()) return;
+    waiting.clear();
+    overflow = loop.after(Duration::zero(), [this, cluster] {
+      if (resync) resync(cluster);
+    });
+  }
+
+  void look() {
+    if (std::exchange(due, true)) return;
+    timer = loop.after(Duration::zero(), [this] { work(); });
+  }
+
+  // One slice of everything that is due, every cluster in its turn.
+  void work() {
+    due = false;
+    const auto now = loop.now();
+    auto next = TimePoint::max();
+    std::size_t left = config.slice;
+    bool more = true;
+    while (more && left > 0) {
+      more = false;
+      for (auto& [cluster, waiting] : queues) {
+        if (left == 0 || !step(cluster, waiting, now, next)) continue;
+        more = true;
+        --left;
+      }
+    }
+    if (intake.recheck(config.slice) || more) return look();
+    if (due || next == TimePoint::max()) return;
+    timer = loop.after(next - now, [this] { work(); });
+  }
+
+  Loop& loop;
+  Intake& intake;
+  const std::function<void(const std::string&)> resync;
+  const InflowConfig config;
+  std::map<std::string, Queue> queues;
+  bool due = false;  // the timer's next call is in the next turn
+  Handle timer;
+  Handle overflow;
+};
+
+Inflow::Inflow(Loop& loop, Intake& intake, std::function<void(const std::string&)> resync,
+               const InflowConfig& config)
+    : state_(std::make_unique<State>(loop, intake, std::move(resync), config)) {}
+Inflow::~Inflow() = default;
+
+void Inflow::look() { state_->look(); }
+
+std::size_t Inflow::waiting(const std::string& cluster) const {
+  const auto found = state_->queues.find(cluster);
+  return found == state_->queues.end() ? 0 : found->second.changes.size();
+}
+
+FeedCallbacks Inflow::callbacks() {
+  FeedCallbacks on;
+  auto* s = state_.get();
+  on.on_state = [s](const std::string& cluster, bool connected) {
+    s->intake.set_connected(cluster, connected);
+  };
+  on.on_announcement = [s](const std::string& cluster, Announcement announcement) {
+    s->queue(cluster).announcement = std::move(announcement);
+    s->look();
+  };
+  on.on_snapshot = [s](const std::string& cluster, ExportMap all) {
+    s->snapshot(cluster, std::move(all));
+  };
+  on.on_export = [s](const std::string& cluster, const api::ObjectKey& service, std::string wire) {
+    s->change(cluster, service, std::move(wire));
+  };
+  on.on_withdrawn = [s](const std::string& cluster, const api::ObjectKey& service) {
+    s->change(cluster, service, std::nullopt);
+  };
+  on.on_refused = [s](const std::string& cluster, const FeedFault& fault) {
+    s->intake.refuse(cluster, fault);
+  };
+  return on;
+}
+
+}  // namespace cw::gateway

@@ -1,0 +1,33 @@
+// The tag at the end of every feed message: 16 bytes of HMAC-SHA256, keyed by the handshake, over
+// the message's number in its direction and the message. A segment that was forged into the
+// connection, a message that was left out, repeated or moved, does not have the right one. Pure.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace cw::gateway {
+
+inline constexpr std::size_t kMessageTag = 16;
+
+class MessageTags {
+ public:
+  explicit MessageTags(const std::array<std::uint8_t, 32>& key) : key_(key) {}
+
+  // The message with its tag.
+  [[nodiscard]] std::string seal(std::string_view message);
+  // The message without it, a part of `sealed`. kInvalid: the tag is not the next message's.
+  [[nodiscard]] Result<std::string_view> open(std::string_view sealed);
+
+ private:
+  [[nodiscard]] std::array<std::uint8_t, 32> next(std::string_view message);
+
+  std::array<std::uint8_t, 32> key_;
+  std::uint64_t number_ = 0;
+};
+
+}  // namespace cw::gateway

@@ -1,0 +1,34 @@
+// Which refusals to log: one line for each cluster whose refusals changed, at most one a minute,
+// with their number. ClusterPeer's condition ClaimsAccepted has them in full. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gateway/feed/intake.h"
+
+namespace cw::gateway {
+
+class RefusalLog {
+ public:
+  struct Line {
+    std::string cluster;
+    std::size_t count = 0;
+    RefusalReason reason{};  // of the first
+    std::string first;
+    friend bool operator==(const Line&, const Line&) = default;
+  };
+  // The lines to write now.
+  [[nodiscard]] std::vector<Line> changed(const std::map<std::string, AcceptedCluster>& clusters,
+                                          TimePoint now);
+
+ private:
+  struct Said {
+    std::vector<Refusal> refusals;
+    TimePoint when{};
+  };
+  std::map<std::string, Said> said_;
+};
+
+}  // namespace cw::gateway

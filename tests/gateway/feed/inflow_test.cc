@@ -1,0 +1,262 @@
+// How fast a peer's words take effect, in virtual time.
+#include "gateway/feed/inflow.h"
+
+#include <gtest/gtest.h>
+
+#include "base/fake/sim_loop.h"
+#include "gateway/feed/messages.h"
+#include "gateway/feed/refusal_log.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kKey = "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=";
+
+Prefix p(std::string_view text) { return *Prefix::parse(text); }
+
+api::ObjectKey key(std::size_t n) { return {"shop", fmt::format("s{:05}", n)}; }
+
+std::string wire(std::size_t n, std::uint16_t port = 80, const std::string& at = "10.1.0.1") {
+  api::ExportRecord record;
+  record.cluster = "east";
+  record.service = key(n);
+  record.ports = {{"", "TCP", "", port, ""}};
+  record.endpoints = {{{*IpAddress::parse(at)}, "h", "", true}};
+  return encode_record(record);
+}
+
+struct World {
+  SimLoop loop;
+  Intake intake;
+  int resyncs = 0;
+  Inflow inflow{loop, intake, [this](const std::string&) { ++resyncs; }};
+  FeedCallbacks feed = inflow.callbacks();
+  std::size_t told = 0;  // exports that changed
+  std::size_t clusters = 0;
+  std::size_t refusals = 0;
+
+  World() {
+    Intake::Listener listener;
+    listener.on_export = [this](const std::string&, const api::ObjectKey* service) {
+      told += service != nullptr ? 1 : 0;
+    };
+    listener.on_clusters = [this] { ++clusters; };
+    listener.on_refusals = [this] { ++refusals; };
+    intake.set_listener(listener);
+    Intake::Peers peers;
+    for (const auto* name : {"east", "north"}) {
+      auto peer = std::make_shared<api::ClusterPeer>();
+      peer->meta.key.name = name;
+      peer->spec.cluster_id = name;
+      peer->spec.gateways = {{0, kKey, {}}};
+      peer->spec.allowed_cidrs = {p(std::string(name) == "east" ? "10.1.0.0/16" : "10.2.0.0/16")};
+      peers[{"", name}] = peer;
+    }
+    intake.set_peers(peers);
+    announce({p("10.1.0.0/16")});
+    run(milliseconds(1));
+  }
+  void announce(std::vector<Prefix> cidrs) {
+    feed.on_announcement("east", {"east", std::move(cidrs), {{0, kKey, {}, false, {}, {}}}});
+  }
+  void snapshot(std::size_t size, std::uint16_t port = 80) {
+    ExportMap all;
+    for (std::size_t n = 0; n < size; ++n) all[key(n)] = wire(n, port);
+    feed.on_snapshot("east", std::move(all));
+  }
+  void run(Duration span) { loop.advance(span); }
+  std::size_t known() { return intake.exports("east").size(); }
+  bool refused(const std::string& part) {
+    for (const auto& refusal : intake.clusters().at("east").refusals) {
+      if (refusal.message.find(part) != std::string::npos) return true;
+    }
+    return false;
+  }
+  void refuse(const std::string& subject, const std::string& why) {
+    feed.on_refused("east", {subject, {Errc::kInvalid, why}});
+  }
+};
+
+TEST(Inflow, AFirstSyncOfEverythingGoesThroughAtOnce) {
+  World world;
+  world.snapshot(kMaxExports);
+  EXPECT_FALSE(world.intake.clusters().at("east").complete);
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.known(), kMaxExports);
+  EXPECT_TRUE(world.intake.clusters().at("east").complete);
+}
+
+TEST(Inflow, AResyncWithoutChangesCostsNothing) {
+  World world;
+  world.snapshot(2000);
+  world.run(milliseconds(50));
+  const auto told = world.told;
+  for (int n = 0; n < 100; ++n) {
+    world.snapshot(2000);
+    world.run(milliseconds(1));
+  }
+  EXPECT_EQ(world.told, told);
+  // The budget is as it was: another 10,000 changes go through.
+  world.snapshot(kMaxExports - 1, 81);
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.told, told + kMaxExports - 1);
+}
+
+TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
+  World world;
+  std::uint16_t port = 1;
+  for (int n = 0; n < 4; ++n, ++port) {
+    world.snapshot(5000, port);
+    world.run(milliseconds(100));
+  }
+  const auto burst = world.told;
+  EXPECT_LE(burst, 12'050U);
+  for (int n = 0; n < 100; ++n) {
+    for (std::size_t m = 0; m < 1000; ++m) world.feed.on_export("east", key(m), wire(m, port));
+    ++port;
+    world.run(milliseconds(100));
+  }
+  EXPECT_LE(world.told - burst, 50U * 10 + 10);
+  EXPECT_GE(world.told - burst, 50U * 10 - 60);
+  // Of each the newest version came to wait, and it arrives.
+  world.run(seconds(200));
+  EXPECT_EQ(world.inflow.waiting("east"), 0U);
+  for (std::size_t m = 0; m < 1000; ++m) {
+    EXPECT_EQ(world.intake.exports("east").at(key(m)).wire,
+              wire(m, static_cast<std::uint16_t>(port - 1)));
+  }
+}
+
+TEST(Inflow, OnePeersFloodDoesNotDelayAnothers) {
+  World world;
+  std::uint16_t port = 1;
+  for (int n = 0; n < 6; ++n, ++port) {
+    world.snapshot(9000, port);
+    world.run(milliseconds(10));
+  }
+  EXPECT_GT(world.inflow.waiting("east"), 1000U);
+  world.feed.on_export("north", key(1), wire(1));
+  world.run(milliseconds(1));
+  EXPECT_EQ(world.intake.exports("north").size(), 1U);
+}
+
+TEST(Inflow, WhatWaitsIsBounded) {
+  World world;
+  world.snapshot(9000, 1);
+  world.snapshot(9000, 2);
+  world.run(milliseconds(10));
+  for (std::size_t n = 0; n < 100'000; ++n) {
+    world.feed.on_export("east", key(n), wire(n));
+    EXPECT_LE(world.inflow.waiting("east"), 2 * kMaxExports + 1);
+  }
+  world.run(milliseconds(1));
+  EXPECT_GE(world.resyncs, 1);
+}
+
+TEST(Inflow, OneAnnouncementASecondTakesEffectTheNewestOne) {
+  World world;
+  world.run(seconds(2));
+  const auto before = world.clusters;
+  for (int n = 0; n < 1000; ++n) {
+    world.announce({p(n % 2 == 0 ? "10.1.0.0/17" : "10.1.0.0/16")});
+    world.run(milliseconds(10));
+  }
+  EXPECT_LE(world.clusters - before, 11U);
+  world.announce({p("10.1.128.0/17")});
+  world.run(seconds(1));
+  EXPECT_EQ(world.intake.clusters().at("east").cidrs, std::vector{p("10.1.128.0/17")});
+}
+
+TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
+  World world;
+  world.snapshot(3000);
+  world.run(milliseconds(50));
+  world.run(seconds(1));
+  const auto told = world.told;
+  world.announce({p("10.1.128.0/17")});  // their endpoints are outside now
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.told, told + 3000);
+  EXPECT_TRUE(world.intake.record("east", key(1))->endpoints.empty());
+  EXPECT_TRUE(world.refused("10.1.0.1"));
+  // Refusals of 3,000 exports are no more than can be read.
+  EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
+}
+
+TEST(Inflow, RefusedCidrsAreCountedNotListed) {
+  World world;
+  world.run(seconds(2));
+  std::vector<Prefix> many;
+  for (unsigned n = 0; n < 9000; ++n) {
+    many.push_back(p(fmt::format("10.99.{}.{}/32", n / 250, n % 250)));
+  }
+  world.announce(many);
+  world.run(seconds(1));
+  const auto& refusals = world.intake.clusters().at("east").refusals;
+  EXPECT_LE(refusals.size(), 101U);
+  EXPECT_TRUE(world.refused("more are refused"));
+}
+
+TEST(Inflow, WhatASnapshotHasAtFaultIsSaidAfterItsEnd) {
+  World world;
+  // As the stream delivers it: the snapshot, then what was at fault inside.
+  world.snapshot(3);
+  world.refuse("export shop/s00001", "export: endpoints: 169.254.169.254 cannot be an endpoint");
+  world.run(seconds(1));
+  EXPECT_TRUE(world.refused("169.254.169.254"));
+  // Other changes do not take it away.
+  world.feed.on_export("east", key(2), wire(2, 99));
+  world.announce({p("10.1.0.0/17")});
+  world.run(seconds(2));
+  EXPECT_TRUE(world.refused("169.254.169.254"));
+  // A good version does; so does its withdrawal, and a snapshot without it.
+  world.feed.on_export("east", key(1), wire(1, 99));
+  world.run(seconds(1));
+  EXPECT_FALSE(world.refused("169.254.169.254"));
+  world.refuse("export shop/gone", "bad export");
+  EXPECT_TRUE(world.refused("bad export"));
+  world.feed.on_withdrawn("east", {"shop", "gone"});
+  world.run(seconds(1));
+  EXPECT_FALSE(world.refused("bad export"));
+  world.refuse("message", "bad message");
+  world.snapshot(3);
+  EXPECT_FALSE(world.refused("bad message"));
+}
+
+TEST(Inflow, ABadAnnouncementIsSaidUntilAGoodOneComes) {
+  World world;
+  world.refuse("announcement", "cidrs: has host bits set");
+  world.snapshot(3);
+  world.run(seconds(1));
+  EXPECT_TRUE(world.refused("host bits"));
+  world.announce({p("10.1.0.0/16")});  // the same as before
+  world.run(seconds(2));
+  EXPECT_FALSE(world.refused("host bits"));
+}
+
+TEST(RefusalLog, SaysOneLineAMinuteAndCluster) {
+  RefusalLog log;
+  TimePoint now{seconds(100)};
+  std::map<std::string, AcceptedCluster> clusters;
+  EXPECT_TRUE(log.changed(clusters, now).empty());
+  clusters["east"].refusals = {{RefusalReason::kInvalid, "one"}, {RefusalReason::kInvalid, "two"}};
+  EXPECT_EQ(log.changed(clusters, now),
+            (std::vector<RefusalLog::Line>{{"east", 2, RefusalReason::kInvalid, "one"}}));
+  std::size_t lines = 0;
+  for (int n = 0; n < 6000; ++n) {  // flapping for ten minutes
+    now += milliseconds(100);
+    clusters["east"].refusals.front().message = fmt::format("one {}", n);
+    lines += log.changed(clusters, now).size();
+  }
+  EXPECT_LE(lines, 10U);
+  // Unchanged: nothing more to say.
+  now += seconds(120);
+  (void)log.changed(clusters, now);
+  now += seconds(120);
+  EXPECT_TRUE(log.changed(clusters, now).empty());
+}
+
+}  // namespace
+}  // namespace cw::gateway
