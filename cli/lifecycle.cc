@@ -191,7 +191,7 @@ Result<> remove_objects(ClusterApi& cluster, const Release& release) {
   for (const auto kind : {Kind::kEndpointSlice, Kind::kService}) {
     if (auto gone = remove_all(cluster, kind, imported); !gone) return gone;
   }
-  for (const auto* name : {"causeway-gateway-keys", "causeway-probe-key"}) {
+  for (const auto* name : {"causeway-gateway-keys", "causeway-overlay-key"}) {
     auto gone = cluster.remove(api::kube::object_path(Kind::kSecret, {release.ns, name}));
     if (!gone) return gone;
   }

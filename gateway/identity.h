@@ -1,6 +1,6 @@
 // Who this gateway is: its WireGuard key, from a file or from the Secret causeway-gateway-keys
-// (entry "privateKey-<ordinal>", base64), and the key that authenticates probes of the cluster's
-// own nodes (Secret causeway-probe-key, entry "key", 32 bytes).
+// (entry "privateKey-<ordinal>", base64). And the secret of the cluster's own overlay, which the
+// gateways make (Secret causeway-overlay-key, entry "key", 32 bytes).
 #pragma once
 
 #include <optional>
@@ -13,8 +13,8 @@
 namespace cw::gateway {
 
 inline constexpr std::string_view kKeysSecret = "causeway-gateway-keys";
-inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
-inline constexpr std::string_view kProbeKeyEntry = "key";
+inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
+inline constexpr std::string_view kOverlayEntry = "key";
 inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 
 [[nodiscard]] std::string private_key_entry(std::uint32_t ordinal);
@@ -28,6 +28,6 @@ inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 [[nodiscard]] Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret);
 
 [[nodiscard]] std::string fresh_private_key(Random& random);  // base64
-[[nodiscard]] std::string fresh_probe_key(Random& random);    // 32 bytes
+[[nodiscard]] std::string fresh_overlay_key(Random& random);  // 32 bytes
 
 }  // namespace cw::gateway
