@@ -44,7 +44,7 @@ std::vector<KeySecret> key_secrets(std::uint32_t gateways) {
   for (std::uint32_t ordinal = 0; ordinal < gateways; ++ordinal) {
     all.push_back({fmt::format("causeway-gateway-{}", ordinal), std::string(kPrivateKey)});
   }
-  all.push_back({"causeway-probe-key", "key"});
+  all.push_back({"causeway-overlay-key", "key"});
   return all;
 }
 

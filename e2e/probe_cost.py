@@ -79,8 +79,8 @@ def main():
         routes = node.machine.out("ip", "-4", "route", "show", "table", "7487").splitlines()
         target, source = next((line.split()[0], line.split("src")[1].split()[0])
                               for line in routes if "nhid" not in line and "src" in line)
-        key = wait_until(lambda: east.store.get("Secret", "causeway-probe-key", "causeway-system"),
-                         5, "the probes' key")["data"]["key"]
+        key = wait_until(lambda: east.store.get("Secret", "causeway-overlay-key", "causeway-system"),
+                         5, "the overlay's key")["data"]["key"]
         costs = Costs(east.causeway.gateways + west.causeway.gateways, options.seconds)
         time.sleep(2)
         idle, _ = costs.of(node.machine, "sleep", options.seconds)

@@ -37,9 +37,9 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
       private_key_(around.loop, around.store, around.random,
                    {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
                    [this] { return fresh_private_key(around_.random); }),
-      probe_secret_(around.loop, around.store, around.random,
-                    {config.ns, std::string(kProbeKeySecret)}, std::string(kProbeKeyEntry),
-                    [this] { return fresh_probe_key(around_.random); }),
+      overlay_secret_(around.loop, around.store, around.random,
+                      {config.ns, std::string(kOverlaySecret)}, std::string(kOverlayEntry),
+                      [this] { return fresh_overlay_key(around_.random); }),
       writer_(around.loop, around.store, around.random),
       conditions_(around.loop, around.store),
       events_(around.loop, around.store, around.random, "causeway-gateway", config.node),
@@ -99,7 +99,7 @@ Result<> Daemon::make_core() {
   world_->keep_preshared();
   if (auto synced = world_->synced(); !synced) return synced;
   if (around_.make_secrets) {
-    probe_secret_.look(world_->probe_key.find({config_.ns, std::string(kProbeKeySecret)}));
+    overlay_secret_.look(world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)}));
   }
   auto cluster = world_->cluster_id();
   if (!cluster) return fail(cluster.error());
@@ -217,7 +217,7 @@ void Daemon::keep_probes() {
       wanted.nodes = {index_of(address.link), address.address};
     }
   }
-  if (const auto secret = world_->probe_key.find({config_.ns, std::string(kProbeKeySecret)})) {
+  if (const auto secret = world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)})) {
     if (auto key = probe_key_from_secret(*secret)) probe_key_ = *key;
   }
   if (!settled()) wanted.nodes.reset();

@@ -106,7 +106,7 @@ class Daemon {
 
   PathReconciler reconciler_;
   SecretEntry private_key_;
-  SecretEntry probe_secret_;
+  SecretEntry overlay_secret_;
   GatewayWriter writer_;
   PeerConditions conditions_;
   api::EventRecorder events_;

@@ -59,15 +59,15 @@ Result<tunnel::Key> key_from_secret(const api::Secret& secret, const std::string
 }
 
 Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret) {
-  const auto found = secret.data.find(std::string(kProbeKeyEntry));
+  const auto found = secret.data.find(std::string(kOverlayEntry));
   if (found == secret.data.end()) {
     return fail(Errc::kNotFound, fmt::format("Secret {} has no entry {}",
-                                             secret.meta.key.to_string(), kProbeKeyEntry));
+                                             secret.meta.key.to_string(), kOverlayEntry));
   }
   tunnel::ProbeKey key{};
   if (found->second.size() != key.size()) {
     return fail(Errc::kInvalid, fmt::format("Secret {}: entry {} is not 32 bytes",
-                                            secret.meta.key.to_string(), kProbeKeyEntry));
+                                            secret.meta.key.to_string(), kOverlayEntry));
   }
   std::copy(found->second.begin(), found->second.end(), key.begin());
   return key;
@@ -77,7 +77,7 @@ std::string fresh_private_key(Random& random) {
   return tunnel::Key::generate_private(random).base64();
 }
 
-std::string fresh_probe_key(Random& random) {
+std::string fresh_overlay_key(Random& random) {
   std::array<std::byte, 32> bytes{};
   random.fill(bytes);
   std::string key(bytes.size(), '\0');

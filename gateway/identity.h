@@ -1,6 +1,6 @@
 // Who this gateway is: its WireGuard key, from a file or from the Secret
-// causeway-gateway-<ordinal> (entry "privateKey", base64), and the key that authenticates probes of
-// the cluster's own nodes (Secret causeway-probe-key, entry "key", 32 bytes).
+// causeway-gateway-<ordinal> (entry "privateKey", base64), and the secret of the cluster's own overlay
+// (Secret causeway-overlay-key, entry "key", 32 bytes).
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@
 
 namespace cw::gateway {
 
-inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
-inline constexpr std::string_view kProbeKeyEntry = "key";
+inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
+inline constexpr std::string_view kOverlayEntry = "key";
 inline constexpr std::string_view kPrivateKeyEntry = "privateKey";
 inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 
@@ -32,6 +32,6 @@ inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 [[nodiscard]] Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret);
 
 [[nodiscard]] std::string fresh_private_key(Random& random);  // base64
-[[nodiscard]] std::string fresh_probe_key(Random& random);    // 32 bytes
+[[nodiscard]] std::string fresh_overlay_key(Random& random);  // 32 bytes
 
 }  // namespace cw::gateway

@@ -28,7 +28,7 @@ World::World(Loop& loop, api::Store& store, Random& random, std::string ns,
       gateways(loop, store, random, on_change),
       agents(loop, store, random, [this] { take_agents(); }),
       peers(loop, store, random, on_change),
-      probe_key(loop, store, random, on_change, ns, std::string(kProbeKeySecret)),
+      overlay_key(loop, store, random, on_change, ns, std::string(kOverlaySecret)),
       exports(loop, store, random, on_change),
       services(loop, store, random, on_change),
       slices(loop, store, random, on_change),
@@ -88,7 +88,7 @@ Result<> World::synced() const {
   check(gateways, "Gateway");
   check(agents, "RouteAgent");
   check(peers, "ClusterPeer");
-  check(probe_key, "Secret");
+  check(overlay_key, "Secret");
   if (private_key) check(*private_key, "Secret");
   for (const auto& [name, secret] : preshared_) {
     // A Secret that cannot be read costs its own cluster the tunnels and no other.

@@ -29,7 +29,7 @@ class World {
   api::Informer<api::Gateway> gateways;
   api::Informer<api::RouteAgent> agents;  // without status: 1,000 of them change at a failover
   api::Informer<api::ClusterPeer> peers;
-  api::Informer<api::Secret> probe_key;
+  api::Informer<api::Secret> overlay_key;
   std::optional<api::Informer<api::Secret>> private_key;
   api::Informer<api::ServiceExport> exports;
   api::Informer<api::Service> services;

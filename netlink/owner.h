@@ -13,7 +13,6 @@ inline constexpr std::uint8_t kProtocol = 87;  // rtm_protocol of our routes, ru
 inline constexpr std::string_view kVxlanLink = "cw-vx";   // node <-> gateways, inside one cluster
 inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote gateways
 
-inline constexpr std::uint32_t kVxlanId = 17239;   // 0x4357, "CW"
 inline constexpr std::uint16_t kVxlanPort = 4799;  // UDP, between nodes of one cluster
 // UDP: probes through a gateway, from a node to a remote gateway's address inside the tunnels.
 inline constexpr std::uint16_t kThroughPort = 4795;

@@ -97,12 +97,13 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       gateways_(loop, store, random, [this] { look_again(); }),
       peers_(loop, store, random, [this] { look_again(); }),
       secrets_(
-          loop, store, random, [this] { look_again(); }, config.ns, std::string(kProbeKeySecret)) {}
+          loop, store, random, [this] { look_again(); }, config.ns, std::string(kOverlaySecret)) {}
 
 std::vector<std::string> Agent::not_ready() const {
   std::vector<std::string> reasons;
   if (!waiting_.empty()) reasons.push_back(waiting_);
   if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
+  if (!overlay_trouble_.empty()) reasons.push_back(overlay_trouble_);
   if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());
@@ -182,23 +183,34 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   return {};
 }
 
+// A Secret that went away or went bad takes nothing away: the last good key stays in use.
+void Agent::keep_overlay_key(const NodeInputs& inputs) {
+  const auto secret = secrets_.find({config_.ns, std::string(kOverlaySecret)});
+  OverlayKey key{};
+  std::string trouble;
+  const auto field = secret == nullptr ? std::map<std::string, std::string>::const_iterator{}
+                                       : secret->data.find(std::string(kOverlayField));
+  if (secret != nullptr && field != secret->data.end() && field->second.size() == key.size()) {
+    std::copy(field->second.begin(), field->second.end(), key.begin());
+    if (overlay_key_ && *overlay_key_ != key) log_info("overlay key changed: cw-vx is made again");
+    overlay_key_ = key;
+  } else if (overlay_key_) {
+    trouble =
+        fmt::format("Secret {}/{} does not hold 32 bytes in \"{}\": the last good key is used",
+                    config_.ns, kOverlaySecret, kOverlayField);
+  } else if (!inputs.gateways.empty() || inputs.host.vxlan_index != 0) {
+    // Without gateways cw-vx serves nothing.
+    trouble = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
+                          kOverlaySecret, kOverlayField);
+  }
+  if (!trouble.empty() && trouble != overlay_trouble_) log_warn(trouble);
+  overlay_trouble_ = trouble;
+}
+
 void Agent::keep_probing(const NodeInputs& inputs) {
   probe_trouble_.clear();
-  const auto secret = secrets_.find({config_.ns, std::string(kProbeKeySecret)});
-  const auto field = secret == nullptr ? std::map<std::string, std::string>::const_iterator{}
-                                       : secret->data.find(std::string(kProbeKeyField));
-  const bool good = secret != nullptr && field != secret->data.end() &&
-                    field->second.size() == std::tuple_size_v<tunnel::ProbeKey>;
-  if (!good) {
-    // A prober that runs keeps its key; without gateways there is nothing to probe.
-    if (prober_ == nullptr && !inputs.gateways.empty()) {
-      probe_trouble_ = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
-                                   kProbeKeySecret, kProbeKeyField);
-    }
-    if (prober_ == nullptr) return;
-  }
-  tunnel::ProbeKey key = prober_key_;
-  if (good) std::copy(field->second.begin(), field->second.end(), key.begin());
+  if (!inputs.overlay) return;
+  const tunnel::ProbeKey& key = *inputs.overlay;
   if (inputs.host.vxlan_index != prober_link_) {
     prober_.reset();  // its socket is bound to a device that is gone
     prober_link_ = 0;
@@ -236,7 +248,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
   prober_->set_interval(interval);
   std::map<std::string, Endpoint> targets;
   for (const auto& gateway : inputs.gateways) {
-    targets[target_name(gateway.ordinal)] = {vtep_address(gateway.node_ip),
+    targets[target_name(gateway.ordinal)] = {vtep_address(*inputs.overlay, gateway.node_ip),
                                              netlink::kNodeProbePort};
   }
   prober_->set_targets(targets);
@@ -427,6 +439,10 @@ void Agent::pass() {
   if (auto read = read_host(*fresh); !read) {
     return note({0, routes_, {read.error().text}}, {});
   }
+  keep_overlay_key(*fresh);
+  fresh->overlay = overlay_key_;
+  // The device of an earlier run goes on; without the key nothing right can be said about it.
+  if (!fresh->overlay && fresh->host.vxlan_index != 0) return;
   keep_probing(*fresh);
   last_ = std::move(*fresh);
   judge(*last_);

@@ -25,9 +25,9 @@
 
 namespace cw::routeagent {
 
-// The Secret in Config::ns that authenticates probes between nodes and gateways.
-inline constexpr std::string_view kProbeKeySecret = "causeway-probe-key";
-inline constexpr std::string_view kProbeKeyField = "key";  // 32 bytes
+// The Secret in Config::ns from which cw-vx gets its VNI and MACs (node/vtep.h).
+inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
+inline constexpr std::string_view kOverlayField = "key";  // 32 bytes
 
 class Agent {
  public:
@@ -55,6 +55,7 @@ class Agent {
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
                                                      const IpAddress& otherwise) const;
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
+  void keep_overlay_key(const NodeInputs& inputs);
   void keep_probing(const NodeInputs& inputs);
   void judge(NodeInputs& inputs);  // choices from probes, once they mean something
   [[nodiscard]] bool probes_mean_something();
@@ -77,8 +78,10 @@ class Agent {
   Reconciler reconciler_;
   StatusWriter status_;
   api::SwitchEvents switches_;
-  std::optional<NodeInputs> last_;  // inputs of the last pass, for the fast path
-  bool decided_ = false;            // the choices have meant something once
+  std::optional<NodeInputs> last_;         // inputs of the last pass, for the fast path
+  bool decided_ = false;                   // the choices have meant something once
+  std::optional<OverlayKey> overlay_key_;  // the last good one
+  std::string overlay_trouble_;
   std::string waiting_ = "starting";
   std::string probe_trouble_;
   std::vector<std::string> errors_;

@@ -52,10 +52,10 @@ std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::st
   return found;
 }
 
-// The gateway's address on cw-vx; none if it is on this very node.
+// The gateway's address on cw-vx; none if it is on this very node or the secret is not known.
 std::optional<IpAddress> gateway_address(const NodeInputs& in, const LocalGateway& gateway) {
-  if (gateway.node == in.self.name) return std::nullopt;
-  return vtep_address(gateway.node_ip);
+  if (gateway.node == in.self.name || !in.overlay) return std::nullopt;
+  return vtep_address(*in.overlay, gateway.node_ip);
 }
 
 // The nexthop object for one choice; none: nobody can carry it now.
@@ -70,7 +70,7 @@ std::optional<Nexthop> nexthop_of(const NodeInputs& in, const ChoiceKey& key, st
   if (const auto via = gateway_address(in, *gateway)) {
     return Nexthop{id, std::string(kVxlanLink), via, Family::kV6, false};
   }
-  if (!in.host.tunnel_up) return std::nullopt;
+  if (gateway->node != in.self.name || !in.host.tunnel_up) return std::nullopt;
   return Nexthop{id, std::string(kTunnelLink), std::nullopt, key.family, false};
 }
 
@@ -99,17 +99,19 @@ class Builder {
                           in_.self.underlay.to_string()));
     }
     mtu_ = node_mtu(in_);
-    const auto mac = vtep_mac(in_.self.underlay);
-    const std::string name(kVxlanLink);
-    state_.vxlan = {name, kVxlanId, kVxlanPort, in_.self.underlay, mtu_, mac};
-    state_.link_local = {name, link_local_of(mac), 64};
     state_.sysctls["ipv4/ip_forward"] = "1";
+    vteps_ = vteps(in_, state_.mistakes);
+    if (!in_.overlay) return;
+    const auto& key = *in_.overlay;
+    const auto mac = vtep_mac(key, in_.self.underlay);
+    const std::string name(kVxlanLink);
+    state_.vxlan = {name, overlay_vni(key), kVxlanPort, in_.self.underlay, mtu_, mac};
+    state_.link_local = {name, link_local_of(mac), 64};
     state_.link_sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
     state_.link_sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
     state_.link_sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
-    vteps_ = vteps(in_, state_.mistakes);
     for (const auto& [underlay, node] : vteps_) {
-      const auto other = vtep_mac(underlay);
+      const auto other = vtep_mac(key, underlay);
       state_.fdb[other] = underlay;
       state_.neighbours[link_local_of(other)] = other;
     }
@@ -186,10 +188,10 @@ class Builder {
         route.link.clear();
         route.gateway.reset();
       } else {
-        if (vteps_.count(node->underlay) == 0) continue;
+        if (!in_.overlay || vteps_.count(node->underlay) == 0) continue;
         route.type = RouteType::kUnicast;
         route.link = kVxlanLink;
-        route.gateway = vtep_address(node->underlay);
+        route.gateway = vtep_address(*in_.overlay, node->underlay);
       }
       put(route);
     }
@@ -244,6 +246,36 @@ class Builder {
     }
   }
 
+  // Workers send to gateways only, so a worker accepts gateways only. What a sender may have as
+  // inner source: its address on cw-vx (probes); its pods, where it sends to a gateway; and the
+  // addresses that stand for remote gateways in the answers to this node's probes through it.
+  [[nodiscard]] OverlayGuard overlay_guard() const {
+    OverlayGuard guard{
+        in_.self.underlay, in_.host.underlay_link, in_.host.shares_link, is_gateway(), {}};
+    if (!in_.overlay) return guard;
+    std::map<IpAddress, std::vector<Prefix>> pods;  // by the underlay address of their node
+    if (guard.gateway) {
+      for (const auto& [prefix, node] : local_) pods[node->underlay].push_back(prefix);
+    }
+    std::map<IpAddress, std::vector<Prefix>> answers;  // by the gateway's address on cw-vx
+    for (const auto& target : through_targets(in_)) {
+      answers[target.via].push_back(Prefix::host(target.address));
+    }
+    for (const auto& [underlay, name] : vteps_) {
+      OverlaySender sender{underlay, vtep_mac(*in_.overlay, underlay), pods[underlay], false};
+      const auto link_local = link_local_of(sender.mac);
+      sender.gateway =
+          std::any_of(in_.gateways.begin(), in_.gateways.end(),
+                      [&, at = underlay](const auto& one) { return one.node_ip == at; });
+      if (!sender.gateway && !guard.gateway) continue;
+      sender.sources.push_back(Prefix::host(link_local));
+      const auto& through = answers[link_local];
+      sender.sources.insert(sender.sources.end(), through.begin(), through.end());
+      guard.senders.push_back(std::move(sender));
+    }
+    return guard;
+  }
+
   void nft() {
     NftInputs inputs;
     inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
@@ -256,6 +288,7 @@ class Builder {
     }
     inputs.nodes.push_back(in_.self.underlay);
     for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
+    inputs.overlay = overlay_guard();
     state_.nft = nft_table(inputs);
     // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
@@ -277,6 +310,7 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
                      const NodeView& self) {
   HostFacts facts;
   std::map<std::string_view, const Link*> by_name;
+  std::set<std::string_view> pod_links;
   for (const auto& link : links) by_name.emplace(link.name, &link);
   if (const auto at = by_name.find(kTunnelLink); at != by_name.end()) {
     facts.tunnel_up = at->second->up;
@@ -289,15 +323,19 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
     const auto link = by_name.find(address.link);
     if (address.address == self.underlay && link != by_name.end()) {
       facts.underlay_mtu = link->second->mtu;
+      const bool apart = link->first == "lo" || link->second->kind == "dummy";
+      facts.underlay_link = apart ? "" : address.link;
     }
     if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
     const bool in_own =
         std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
                     [&](const Prefix& own) { return own.contains(address.address); });
     if (!in_own) continue;
+    pod_links.insert(address.link);
     const auto [at, fresh] = facts.prefer_src.emplace(address.address.family(), address.address);
     if (!fresh) at->second = std::min(at->second, address.address);
   }
+  facts.shares_link = pod_links.count(facts.underlay_link) != 0;
   return facts;
 }
 

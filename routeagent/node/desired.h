@@ -11,6 +11,7 @@
 
 #include "routeagent/choose/choose.h"
 #include "routeagent/node/state.h"
+#include "routeagent/node/vtep.h"
 #include "tunnel/key.h"
 
 namespace cw::routeagent {
@@ -38,9 +39,12 @@ struct RemoteCluster {
 // What this host's own links and addresses tell.
 struct HostFacts {
   std::uint32_t underlay_mtu = 0;  // of the link that has the node's underlay IP; 0: no link has it
-  bool tunnel_up = false;          // cw-wg is there and up
-  std::uint32_t tunnel_mtu = 0;    // of cw-wg; 0: it is not there
-  std::uint32_t vxlan_index = 0;   // of cw-vx; 0: it is not there
+  // That link, if packets arrive by it: not lo or a dummy device.
+  std::string underlay_link = {};
+  bool shares_link = false;       // it has an address inside the own pod prefixes, too
+  bool tunnel_up = false;         // cw-wg is there and up
+  std::uint32_t tunnel_mtu = 0;   // of cw-wg; 0: it is not there
+  std::uint32_t vxlan_index = 0;  // of cw-vx; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
@@ -54,6 +58,7 @@ struct NodeInputs {
   std::vector<NodeView> others;
   std::vector<LocalGateway> gateways;
   std::vector<RemoteCluster> remotes;
+  std::optional<OverlayKey> overlay;  // none: not known yet
   HostFacts host;
   bool decided = false;  // `choices` mean something
   std::map<ChoiceKey, Choice> choices;

@@ -79,14 +79,14 @@ std::string clamp(const NftInputs& inputs) {
   return text + "\t}\n";
 }
 
-// What reaches this host's own stack: VXLAN from nodes only; from cw-vx probes, neighbour discovery
-// and answers to what the host itself asked (its source is an address inside its pod prefix).
+// What reaches this host's own stack. VXLAN packets: those of the cluster's nodes. From cw-vx:
+// probes, neighbour discovery, and answers to what the host itself asked from an address inside its
+// pod prefix.
 std::string guard() {
   return fmt::format(
       "\tchain guard {{\n"
       "\t\ttype filter hook input priority filter - 10; policy accept;\n"
-      "\t\tudp dport {} ip saddr != @nodes4 drop\n"
-      "\t\tudp dport {} ip6 saddr != @nodes6 drop\n"
+      "\t\tudp dport {} jump vxlan\n"
       "\t\tiifname != \"{}\" accept\n"
       "\t\ticmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n"
       "\t\tip6 saddr fe80::/64 udp dport {{ {}, {} }} accept\n"
@@ -96,7 +96,7 @@ std::string guard() {
       "\t\tip6 daddr @own6 ct state established,related accept\n"
       "\t\tdrop\n"
       "\t}}\n",
-      kVxlanPort, kVxlanPort, kVxlanLink, kNodeAskPort, kNodeProbePort);
+      kVxlanPort, kVxlanLink, kNodeAskPort, kNodeProbePort);
 }
 
 // A gateway may see only one direction of a connection in transit; tracked, its packets would be
@@ -120,8 +120,9 @@ std::string nft_table(const NftInputs& inputs) {
   return fmt::format("table inet {0} {{}}\ndelete table inet {0}\ntable inet {0} {{\n",
                      kNodeNftTable) +
          both_sets("local", inputs.local) + both_sets("own", inputs.own) +
-         both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) + exemption() +
-         clamp(inputs) + guard() + untracked() + "}\n";
+         both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) +
+         overlay_sets(inputs.overlay) + exemption() + clamp(inputs) +
+         overlay_chains(inputs.overlay) + guard() + untracked() + "}\n";
 }
 
 }  // namespace cw::routeagent

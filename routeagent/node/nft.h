@@ -1,5 +1,5 @@
-// The text of nft table `causeway`: SNAT exemption, MSS clamping, the VXLAN guard and notrack for
-// transit (docs/protocol/datapath.md, "nft"). Pure: equal inputs give equal text.
+// The text of nft table `causeway`: SNAT exemption, MSS clamping, the guard of cw-vx and notrack
+// for transit (docs/protocol/datapath.md, "nft"). Pure: equal inputs give equal text.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/prefix.h"
+#include "routeagent/node/overlay_nft.h"
 
 namespace cw::routeagent {
 
@@ -19,6 +20,7 @@ struct NftInputs {
   std::uint32_t mtu = 0;         // of the path to remote pods
   // Remote prefixes that smaller packets only get to, and how large they may be.
   std::map<Prefix, std::uint32_t> narrow = {};
+  OverlayGuard overlay = {};
 };
 
 // A whole transaction: it replaces the table atomically.

@@ -57,27 +57,30 @@ class Pass {
     }
   }
 
-  void device(const NodeState& desired) {
-    const auto now = kernel_.dump_vxlan(desired.vxlan.name);
-    if (!dumped(now, "dump " + desired.vxlan.name)) return;
+  void device(const VxlanSpec& wanted, const Address& link_local) {
+    const auto now = kernel_.dump_vxlan(wanted.name);
+    if (!dumped(now, "dump " + wanted.name)) return;
     const auto links = kernel_.all_links();
     if (!dumped(links, "dump links")) return;
     const auto link = std::find_if(links->begin(), links->end(), [&](const auto& candidate) {
-      return candidate.name == desired.vxlan.name;
+      return candidate.name == wanted.name;
     });
     const bool up = link != links->end() && link->up;
-    if (*now != desired.vxlan || !up) {
-      step(kernel_.replace_vxlan(desired.vxlan), "make " + desired.vxlan.name);
-    }
+    if (*now != wanted || !up) step(kernel_.replace_vxlan(wanted), "make " + wanted.name);
     const auto addresses = kernel_.all_addresses();
     if (!dumped(addresses, "dump addresses")) return;
-    if (std::find(addresses->begin(), addresses->end(), desired.link_local) == addresses->end()) {
-      step(kernel_.replace_address(desired.link_local), "address of " + desired.vxlan.name);
+    if (std::find(addresses->begin(), addresses->end(), link_local) == addresses->end()) {
+      step(kernel_.replace_address(link_local), "address of " + wanted.name);
+    }
+    // A device that got another MAC in place keeps the address of the old one.
+    for (const auto& address : *addresses) {
+      if (address.link != wanted.name || address == link_local) continue;
+      step(kernel_.remove_address(address), "remove an address of " + wanted.name);
     }
   }
 
   Diff<IpAddress, Mac> neighbours(const NodeState& desired) {
-    const auto& link = desired.vxlan.name;
+    const std::string link(kVxlanLink);
     const auto now = kernel_.dump_neighbours(link);
     if (!dumped(now, "dump neighbours")) return {};
     std::map<IpAddress, Mac> actual;
@@ -92,7 +95,7 @@ class Pass {
   }
 
   Diff<Mac, IpAddress> fdb(const NodeState& desired) {
-    const auto& link = desired.vxlan.name;
+    const std::string link(kVxlanLink);
     const auto now = kernel_.dump_fdb(link);
     if (!dumped(now, "dump FDB")) return {};
     std::map<Mac, IpAddress> actual;
@@ -219,14 +222,8 @@ PassReport Reconciler::apply(const NodeState& desired) {
   PassReport report;
   Pass pass(kernel_, report);
   pass.sysctls(desired.sysctls);
-  pass.device(desired);
-  pass.sysctls(desired.link_sysctls);
-  const auto neighbours = pass.neighbours(desired);
-  vxlan_ = desired.vxlan.name;
-  neighbours_ = desired.neighbours;
-  const auto fdb = pass.fdb(desired);
 
-  // Before any route: a packet must never leave masqueraded, and the guard stands first.
+  // Before the device and any route: the guard stands first, and no packet leaves masqueraded.
   const auto listing = kernel_.dump_nft(std::string(kNodeNftTable));
   if (pass.dumped(listing, "list nft table") &&
       (desired.nft != nft_text_ || *listing != nft_listing_ || listing->empty())) {
@@ -241,6 +238,16 @@ PassReport Reconciler::apply(const NodeState& desired) {
     }
     nft_text_ = good && after ? desired.nft : std::string();
     nft_listing_ = good && after ? *after : std::string();
+  }
+
+  Diff<IpAddress, Mac> neighbours;
+  Diff<Mac, IpAddress> fdb;
+  if (desired.vxlan) {
+    pass.device(*desired.vxlan, desired.link_local);
+    pass.sysctls(desired.link_sysctls);
+    neighbours = pass.neighbours(desired);
+    neighbours_ = desired.neighbours;
+    fdb = pass.fdb(desired);
   }
 
   Diff<std::uint32_t, Nexthop> nexthops;
@@ -259,11 +266,11 @@ PassReport Reconciler::apply(const NodeState& desired) {
   pass.remove(surplus);
   pass.remove(nexthops);
   for (const auto& [mac, remote] : fdb.remove) {
-    pass.step(kernel_.remove_fdb(desired.vxlan.name, {mac, remote}),
+    pass.step(kernel_.remove_fdb(std::string(kVxlanLink), {mac, remote}),
               "remove FDB entry of " + remote.to_string());
   }
   for (const auto& [address, mac] : neighbours.remove) {
-    pass.step(kernel_.remove_neighbour(desired.vxlan.name, {address, mac}),
+    pass.step(kernel_.remove_neighbour(std::string(kVxlanLink), {address, mac}),
               "remove neighbour " + address.to_string());
   }
   report.routes = static_cast<std::size_t>(
@@ -283,7 +290,8 @@ void Reconciler::release(const Nexthop& next) {
   const auto behind = behind_hold(next.id);
   const bool two = kernel_.replace_nexthop(behind).has_value();
   const auto let_go = [&](const IpAddress& queue) {
-    if (auto done = kernel_.replace_neighbour(vxlan_, {queue, mac->second}); !done) {
+    if (auto done = kernel_.replace_neighbour(std::string(kVxlanLink), {queue, mac->second});
+        !done) {
       log_warn("held packets are lost", {{"error", done.error().text}});
     }
   };
@@ -302,8 +310,8 @@ PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& d
     auto done = kernel_.replace_nexthop(next->second);
     if (done) current = next->second;
     if (held) {  // not there if nothing was held
-      (void)kernel_.remove_neighbour(vxlan_, {hold_address(id), Mac{}});
-      (void)kernel_.remove_neighbour(vxlan_, {*behind_hold(id).gateway, Mac{}});
+      (void)kernel_.remove_neighbour(std::string(kVxlanLink), {hold_address(id), Mac{}});
+      (void)kernel_.remove_neighbour(std::string(kVxlanLink), {*behind_hold(id).gateway, Mac{}});
     }
     pass.step(std::move(done), fmt::format("nexthop {:#x}", id));
   }

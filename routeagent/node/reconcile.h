@@ -35,7 +35,6 @@ class Reconciler {
   void release(const netlink::Nexthop& next);
 
   netlink::Kernel& kernel_;
-  std::string vxlan_;
   std::map<IpAddress, netlink::Mac> neighbours_;        // as last applied
   std::map<std::uint32_t, netlink::Nexthop> nexthops_;  // as last applied
   // nft prints a table otherwise than it was written: the listing that our text led to, to see

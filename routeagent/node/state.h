@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -17,8 +18,10 @@ using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
 struct NodeState {
   // Both families' forwarding, written first; they are never set back.
   std::map<std::string, std::string> sysctls;
-  netlink::VxlanSpec vxlan;
-  netlink::Address link_local;                      // of the VXLAN device
+  // The VXLAN device. None: the overlay secret is not known, so nothing of the overlay is made; a
+  // device that is there stays as it is.
+  std::optional<netlink::VxlanSpec> vxlan;
+  netlink::Address link_local;                      // its only address
   std::map<std::string, std::string> link_sysctls;  // of the VXLAN device, once it is there
   std::map<IpAddress, netlink::Mac> neighbours;
   std::map<netlink::Mac, IpAddress> fdb;

@@ -1,23 +1,45 @@
 #include "routeagent/node/vtep.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace cw::routeagent {
 
-netlink::Mac vtep_mac(const IpAddress& underlay) {
-  constexpr std::string_view kDomain = "causeway vxlan";
-  std::vector<std::uint8_t> input(kDomain.begin(), kDomain.end());
-  const auto bytes = underlay.bytes();
+namespace {
+
+std::array<std::uint8_t, 32> hmac(const OverlayKey& key, std::string_view domain,
+                                  std::span<const std::uint8_t> bytes) {
+  std::vector<std::uint8_t> input(domain.begin(), domain.end());
   input.insert(input.end(), bytes.begin(), bytes.end());
-  std::array<std::uint8_t, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(input.data(), input.size(), digest.data());
+  std::array<std::uint8_t, 32> out{};
+  unsigned size = 0;
+  CW_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), input.data(), input.size(),
+                out.data(), &size) != nullptr);
+  CW_CHECK(size == out.size());
+  return out;
+}
+
+}  // namespace
+
+netlink::Mac vtep_mac(const OverlayKey& key, const IpAddress& underlay) {
+  const auto secret = hmac(key, "causeway overlay mac v1", underlay.bytes());
   netlink::Mac mac{0x02};  // locally administered, unicast
-  std::copy_n(digest.begin(), 5, mac.begin() + 1);
+  std::copy_n(secret.begin(), 5, mac.begin() + 1);
   return mac;
+}
+
+std::uint32_t overlay_vni(const OverlayKey& key) {
+  const auto secret = hmac(key, "causeway overlay vni v1", {});
+  std::uint32_t number = 0;
+  for (unsigned i = 0; i < 4; ++i) number = number << 8U | secret[i];
+  return 1 + number % 0xffffffU;
 }
 
 IpAddress link_local_of(const netlink::Mac& mac) {

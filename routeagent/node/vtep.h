@@ -1,18 +1,27 @@
-// A node's identity on cw-vx, derived from its underlay IP so that every node knows every other's
-// without asking (docs/protocol/datapath.md, "cw-vx"). Pure.
+// Who is who on cw-vx (docs/protocol/datapath.md, "cw-vx"). Every node derives every other node's
+// MAC from that node's underlay address and the cluster's overlay secret, so no node has to ask.
+// Without the secret a sender can guess neither the MAC that a node listens to nor the VNI. Pure.
 #pragma once
+
+#include <array>
+#include <cstdint>
 
 #include "base/prefix.h"
 #include "netlink/kernel.h"
 
 namespace cw::routeagent {
 
-// 02 + the first five bytes of SHA-256("causeway vxlan" || the address's 4 or 16 bytes).
-[[nodiscard]] netlink::Mac vtep_mac(const IpAddress& underlay);
+// The overlay secret: the entry `key` of Secret causeway-overlay-key.
+using OverlayKey = std::array<std::uint8_t, 32>;
+
+// 02 and the first five bytes of HMAC-SHA256(key, "causeway overlay mac v1" || the address).
+[[nodiscard]] netlink::Mac vtep_mac(const OverlayKey& key, const IpAddress& underlay);
+// 1 + (the first four bytes of HMAC-SHA256(key, "causeway overlay vni v1") modulo 2^24 - 1).
+[[nodiscard]] std::uint32_t overlay_vni(const OverlayKey& key);
 // fe80::/64 with the modified EUI-64 of `mac` (RFC 4291, appendix A).
 [[nodiscard]] IpAddress link_local_of(const netlink::Mac& mac);
-[[nodiscard]] inline IpAddress vtep_address(const IpAddress& underlay) {
-  return link_local_of(vtep_mac(underlay));
+[[nodiscard]] inline IpAddress vtep_address(const OverlayKey& key, const IpAddress& underlay) {
+  return link_local_of(vtep_mac(key, underlay));
 }
 
 }  // namespace cw::routeagent

@@ -16,7 +16,7 @@ TEST(KeySecrets, AreOnePerGatewayAndTheClustersOwn) {
   for (const auto& secret : key_secrets(3)) names.push_back(secret.name + "/" + secret.entry);
   EXPECT_EQ(names, (std::vector<std::string>{
                        "causeway-gateway-0/privateKey", "causeway-gateway-1/privateKey",
-                       "causeway-gateway-2/privateKey", "causeway-probe-key/key"}));
+                       "causeway-gateway-2/privateKey", "causeway-overlay-key/key"}));
 }
 
 TEST(KeySecrets, HoldFreshKeysInTheFormThatDaemonsRead) {

@@ -170,7 +170,7 @@ TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
   EXPECT_EQ(gateway.spec.endpoints, std::vector<Endpoint>{at("192.0.2.1:4500")});
   EXPECT_EQ(gateway.spec.control_address, tunnel::control_address(public_key(1)));
   EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only one
-  EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"}));
+  EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"}));
 }
 
 TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
@@ -184,7 +184,7 @@ TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
 TEST_F(GatewayStory, MakesNoSecretWhereAnInstallerDoesAndSaysWhichIsMissing) {
   start(std::nullopt, false, seconds(10));
   EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-gateway-0"}));
-  EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"}));
+  EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"}));
   EXPECT_NE(reasons().find("Secret causeway-system/causeway-gateway-0 is missing"),
             std::string::npos);
   EXPECT_NE(reasons().find("causewayctl lifecycle keys"), std::string::npos);

@@ -47,9 +47,9 @@ TEST(ProbeKey, IsThirtyTwoBytes) {
   SeededRandom random(1);
   api::Secret secret;
   EXPECT_EQ(probe_key_from_secret(secret).error().code, Errc::kNotFound);
-  secret.data[std::string(kProbeKeyEntry)] = fresh_probe_key(random);
+  secret.data[std::string(kOverlayEntry)] = fresh_overlay_key(random);
   EXPECT_TRUE(probe_key_from_secret(secret));
-  secret.data[std::string(kProbeKeyEntry)] = "short";
+  secret.data[std::string(kOverlayEntry)] = "short";
   EXPECT_EQ(probe_key_from_secret(secret).error().code, Errc::kInvalid);
 }
 

@@ -75,7 +75,7 @@ using Worlds = testing::Types<FakeWorld, LinuxWorld>;
 TYPED_TEST_SUITE(KernelContract, Worlds);
 
 VxlanSpec vxlan() {
-  return {"cw-vx", kVxlanId, kVxlanPort, ip("192.0.2.1"), 1420, {2, 0, 0, 0, 0, 1}};
+  return {"cw-vx", 17239, kVxlanPort, ip("192.0.2.1"), 1420, {2, 0, 0, 0, 0, 1}};
 }
 
 TYPED_TEST(KernelContract, VxlanIsMadeChangedInPlaceAndRemoved) {

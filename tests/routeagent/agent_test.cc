@@ -20,6 +20,12 @@ using std::chrono::seconds;
 IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
 Prefix net(std::string_view text) { return *Prefix::parse(text); }
 
+const OverlayKey kOverlayKey = [] {
+  OverlayKey key{};
+  key.fill('k');
+  return key;
+}();
+
 // What the test says that probes see; shared with the prober the agent opened.
 struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
@@ -59,9 +65,13 @@ class AgentStory : public ::testing::Test {
     put_gateway(0, 1);
     put_gateway(1, 2);
     put_peer("west", {net("10.2.0.0/16")});
+    put_overlay_key('k');
+  }
+
+  void put_overlay_key(char letter) {
     api::Secret key;
-    key.meta.key = {"causeway-system", "causeway-probe-key"};
-    key.data["key"] = std::string(32, 'k');
+    key.meta.key = {"causeway-system", "causeway-overlay-key"};
+    key.data["key"] = std::string(32, letter);
     store_.put(key);
   }
 
@@ -150,7 +160,7 @@ class AgentStory : public ::testing::Test {
     sight_->hooks.on_reply("gateway-" + std::to_string(ordinal), reply);
   }
   static IpAddress gateway_address(std::uint32_t ordinal) {
-    return vtep_address(ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
+    return vtep_address(kOverlayKey, ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
   }
   std::optional<IpAddress> carrier() {
     for (const auto& [id, nexthop] : kernel_.nexthops) return nexthop.gateway;
@@ -411,27 +421,65 @@ TEST_F(AgentStory, WaitsForWhatIsMissingAndSaysSo) {
 TEST_F(AgentStory, WithoutAnyGatewayItIsReady) {
   store_.drop(api::Kind::kGateway, {"", "gateway-0"});
   store_.drop(api::Kind::kGateway, {"", "gateway-1"});
-  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
   EXPECT_TRUE(agent_->not_ready().empty());
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
 }
 
 TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
-  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
-  EXPECT_NE(agent_->not_ready().at(0).find("causeway-probe-key"), std::string::npos);
+  EXPECT_NE(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
+  EXPECT_FALSE(kernel_.vxlan) << "no device with addresses that anybody can compute";
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaves meanwhile";
   EXPECT_EQ(sight_->opened, 0);
-  api::Secret key;
-  key.meta.key = {"causeway-system", "causeway-probe-key"};
-  key.data["key"] = std::string(32, 'k');
-  store_.put(key);
+  put_overlay_key('k');
   loop_.advance(seconds(1));
+  ASSERT_TRUE(kernel_.vxlan);
+  EXPECT_EQ(kernel_.vxlan->vni, overlay_vni(kOverlayKey));
+  kernel_event();
   EXPECT_EQ(sight_->opened, 1);
-  key.data["key"] = std::string(32, 'n');
-  store_.put(key);
+  EXPECT_EQ(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
+}
+
+TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
+  start();
+  all_up();
+  ASSERT_EQ(route_type(), netlink::RouteType::kUnicast);
+  const auto before = *kernel_.vxlan;
+  put_overlay_key('n');
   loop_.advance(seconds(1));
-  EXPECT_EQ(sight_->opened, 2) << "a new key opens anew";
+  EXPECT_NE(kernel_.vxlan->vni, before.vni);
+  EXPECT_NE(kernel_.vxlan->mac, before.mac);
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnicast) << "the choice stays";
+  kernel_event();
+  EXPECT_GE(sight_->opened, 2) << "the old prober is bound to the device that is gone";
+  EXPECT_NE(sight_->targets.at("gateway-0").address, gateway_address(0));
+}
+
+TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
+  start();
+  all_up();
+  const auto before = *kernel_.vxlan;
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.vxlan, before);
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
+  EXPECT_NE(agent_->not_ready().at(0).find("the last good key is used"), std::string::npos);
+}
+
+TEST_F(AgentStory, WithoutAKeyTheDeviceOfAnEarlierRunIsLeftAlone) {
+  start();
+  all_up();
+  const auto nft = kernel_.nft;
+  const auto routes = kernel_.routes;
+  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
+  start();
+  EXPECT_NE(agent_->not_ready().at(0).find("waiting for Secret"), std::string::npos);
+  EXPECT_TRUE(kernel_.vxlan);
+  EXPECT_EQ(kernel_.nft, nft);
+  EXPECT_EQ(kernel_.routes, routes);
 }
 
 TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesItAway) {

@@ -12,6 +12,8 @@ namespace cw::routeagent {
 inline IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
 inline Prefix net(std::string_view text) { return *Prefix::parse(text); }
 
+inline constexpr OverlayKey kOverlayKey{'k', 'e', 'y'};
+
 // Worker 3 of a cluster with gateways 1 and 2 and another worker 4; on a gateway node with
 // `gateway`. West is carried by gateway 0, north by gateway 1 in IPv4 and by nobody in IPv6.
 inline NodeInputs inputs(bool gateway = false) {
@@ -28,7 +30,9 @@ inline NodeInputs inputs(bool gateway = false) {
                  {1, "n2", ip("10.0.0.2")}};
   in.remotes = {{"west", {net("10.2.0.0/16"), net("fd02::/32")}},
                 {"north", {net("10.3.1.0/24"), net("10.3.2.0/24"), net("fd03::/32")}}};
+  in.overlay = kOverlayKey;
   in.host.underlay_mtu = 1500;
+  in.host.underlay_link = "eth0";
   in.host.tunnel_up = gateway;
   in.host.tunnel_mtu = gateway ? 1420 : 0;
   in.decided = true;
@@ -64,6 +68,10 @@ inline std::vector<NodeState> lives() {
   undecided.decided = false;
   undecided.choices.clear();
   all.push_back(desired_state(undecided));
+  auto rekeyed = inputs(true);
+  rekeyed.overlay = OverlayKey{'n', 'e', 'w'};
+  rekeyed.host.underlay_link.clear();
+  all.push_back(desired_state(rekeyed));
   return all;
 }
 

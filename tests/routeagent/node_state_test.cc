@@ -22,6 +22,8 @@ using netlink::RouteType;
 IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
 Prefix net(std::string_view text) { return *Prefix::parse(text); }
 
+constexpr OverlayKey kKey{'k', 'e', 'y'};
+
 NodeView node(const std::string& name, int number) {
   const auto n = std::to_string(number);
   return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
@@ -39,10 +41,26 @@ NodeInputs cluster_seen_from(const std::string& self) {
   }
   in.gateways = {{0, "g0", ip("10.0.0.1")}, {1, "g1", ip("10.0.0.2")}};
   in.remotes = {{"west", {net("10.2.0.0/16"), net("fd02::/32")}}};
+  in.overlay = kKey;
   in.host.underlay_mtu = 1500;
+  in.host.underlay_link = "eth0";
   in.decided = true;
   for (const auto family : {Family::kV4, Family::kV6})
     in.choices[{"west", family}] = {0, "home", {}};
+  return in;
+}
+
+NodeInputs with_keys(NodeInputs in) {
+  std::array<std::uint8_t, 32> bytes{};
+  for (auto& gateway : in.gateways) {
+    bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
+    gateway.key = tunnel::Key(bytes);
+  }
+  for (const std::uint8_t n : {std::uint8_t{7}, std::uint8_t{8}}) {
+    bytes[0] = n;
+    in.remotes.front().gateways.insert(tunnel::Key(bytes));
+  }
+  in.host.prefer_src = {{Family::kV4, ip("10.1.3.1")}, {Family::kV6, ip("fd01:3::1")}};
   return in;
 }
 
@@ -54,13 +72,25 @@ const Route& route(const NodeState& state, std::uint32_t table, std::string_view
   return state.routes.at({table, net(dst)});
 }
 
-TEST(Vtep, IsDerivedFromTheUnderlayAddress) {
-  // printf 'causeway vxlan\x0a\x00\x00\x01' | sha256sum
-  const auto mac = vtep_mac(ip("10.0.0.1"));
-  EXPECT_EQ(mac, (netlink::Mac{0x02, 0x5d, 0x64, 0xd9, 0x6c, 0xd3}));
-  const auto mac6 = vtep_mac(ip("fd00::1"));
-  EXPECT_EQ(mac6, (netlink::Mac{0x02, 0x22, 0x96, 0x23, 0x00, 0x9c}));
+TEST(Vtep, IsDerivedFromTheUnderlayAddressAndTheSecret) {
+  // HMAC-SHA256, computed with Python.
+  EXPECT_EQ(vtep_mac(kKey, ip("10.0.0.1")), (netlink::Mac{0x02, 0xc4, 0x81, 0xa6, 0x6d, 0x2d}));
+  EXPECT_EQ(vtep_mac(kKey, ip("fd00::1")), (netlink::Mac{0x02, 0x7d, 0x30, 0xc8, 0x29, 0xf2}));
+  EXPECT_EQ(overlay_vni(kKey), 10307000U);
   EXPECT_EQ(link_local_of({0x02, 0x11, 0x22, 0x33, 0x44, 0x55}), ip("fe80::11:22ff:fe33:4455"));
+  const OverlayKey other{'o'};
+  EXPECT_NE(vtep_mac(other, ip("10.0.0.1")), vtep_mac(kKey, ip("10.0.0.1")));
+  EXPECT_NE(overlay_vni(other), overlay_vni(kKey));
+}
+
+TEST(Vtep, TheVniHasItsRangeAndIsNeverZero) {
+  OverlayKey key{};
+  for (int n = 0; n < 1000; ++n) {
+    key[0] = static_cast<std::uint8_t>(n);
+    key[1] = static_cast<std::uint8_t>(n >> 8);
+    EXPECT_GE(overlay_vni(key), 1U);
+    EXPECT_LE(overlay_vni(key), 0xffffffU);
+  }
 }
 
 TEST(VxlanMtu, LeavesRoomForItselfAndForTheTunnel) {
@@ -75,17 +105,17 @@ TEST(VxlanMtu, LeavesRoomForItselfAndForTheTunnel) {
 
 TEST(NodeState, EveryOtherNodeIsANeighbourAndAForwardingEntry) {
   const auto state = desired_state(cluster_seen_from("w0"));
-  EXPECT_EQ(state.vxlan.name, "cw-vx");
-  EXPECT_EQ(state.vxlan.vni, 17239U);
-  EXPECT_EQ(state.vxlan.port, 4799);
-  EXPECT_EQ(state.vxlan.local, ip("10.0.0.3"));
-  EXPECT_EQ(state.vxlan.mac, vtep_mac(ip("10.0.0.3")));
-  EXPECT_EQ(state.vxlan.mtu, 1420U);
-  EXPECT_EQ(state.link_local.address, vtep_address(ip("10.0.0.3")));
+  EXPECT_EQ(state.vxlan->name, "cw-vx");
+  EXPECT_EQ(state.vxlan->vni, overlay_vni(kKey));
+  EXPECT_EQ(state.vxlan->port, 4799);
+  EXPECT_EQ(state.vxlan->local, ip("10.0.0.3"));
+  EXPECT_EQ(state.vxlan->mac, vtep_mac(kKey, ip("10.0.0.3")));
+  EXPECT_EQ(state.vxlan->mtu, 1420U);
+  EXPECT_EQ(state.link_local.address, vtep_address(kKey, ip("10.0.0.3")));
   EXPECT_EQ(state.fdb.size(), 3U);
   EXPECT_EQ(state.neighbours.size(), 3U);
   for (const auto* other : {"10.0.0.1", "10.0.0.2", "10.0.0.4"}) {
-    const auto mac = vtep_mac(ip(other));
+    const auto mac = vtep_mac(kKey, ip(other));
     EXPECT_EQ(state.fdb.at(mac), ip(other));
     EXPECT_EQ(state.neighbours.at(link_local_of(mac)), mac);
   }
@@ -98,7 +128,7 @@ TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
   for (const auto family : {Family::kV4, Family::kV6}) {
     const auto id = id_of(in, "west", family);
     EXPECT_EQ(state.nexthops.at(id),
-              (Nexthop{id, "cw-vx", vtep_address(ip("10.0.0.1")), Family::kV6, false}));
+              (Nexthop{id, "cw-vx", vtep_address(kKey, ip("10.0.0.1")), Family::kV6, false}));
     const auto& to = route(state, 7487, family == Family::kV4 ? "10.2.0.0/16" : "fd02::/32");
     EXPECT_EQ(to.type, RouteType::kUnicast);
     EXPECT_EQ(to.nexthop_id, id);
@@ -107,6 +137,21 @@ TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
   EXPECT_EQ(state.routes.size(), 2U) << "a worker has no table 7485";
   EXPECT_EQ(state.rules, (std::set<netlink::Rule>{{Family::kV4, 7487, 7487, ""},
                                                   {Family::kV6, 7487, 7487, ""}}));
+}
+
+TEST(NodeState, WithoutTheSecretNothingOfTheOverlayIsMade) {
+  auto in = cluster_seen_from("g0");
+  in.overlay.reset();
+  in.decided = false;
+  in.choices.clear();
+  const auto state = desired_state(in);
+  EXPECT_EQ(state.vxlan, std::nullopt);
+  EXPECT_TRUE(state.fdb.empty());
+  EXPECT_TRUE(state.neighbours.empty());
+  EXPECT_TRUE(through_targets(with_keys(in)).empty());
+  for (const auto& [key, way] : state.routes) EXPECT_NE(way.link, "cw-vx");
+  EXPECT_EQ(route(state, 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
+  EXPECT_NE(state.nft.find("chain overlay-source"), std::string::npos) << "the guard stands";
 }
 
 TEST(NodeState, TheHomeGatewayItselfUsesItsTunnel) {
@@ -132,7 +177,7 @@ TEST(NodeState, AGatewayNodeDeliversWhatComesFromTheTunnelToPodsAndNothingElse) 
     const auto& to = route(state, 7485, dst);
     EXPECT_EQ(to.type, RouteType::kUnicast);
     EXPECT_EQ(to.link, "cw-vx");
-    EXPECT_EQ(to.gateway, vtep_address(ip("10.0.0.3")));
+    EXPECT_EQ(to.gateway, vtep_address(kKey, ip("10.0.0.3")));
   }
   EXPECT_EQ(state.routes.size(), 2U + 2 + 8);
   EXPECT_EQ(state.rules.count({Family::kV4, 7485, 7485, "cw-wg"}), 1U);
@@ -179,7 +224,7 @@ TEST(NodeState, SeveralPodPrefixesOfOneNodeAreAllDelivered) {
   in.others[1].pod_cidrs.push_back(net("10.1.33.0/24"));
   in.self.pod_cidrs.push_back(net("10.1.11.0/24"));
   const auto state = desired_state(in);
-  EXPECT_EQ(route(state, 7485, "10.1.33.0/24").gateway, vtep_address(ip("10.0.0.3")));
+  EXPECT_EQ(route(state, 7485, "10.1.33.0/24").gateway, vtep_address(kKey, ip("10.0.0.3")));
   EXPECT_EQ(route(state, 7485, "10.1.11.0/24").type, RouteType::kThrow);
   EXPECT_EQ(homed_prefixes(in.self).at(Family::kV4), net("10.1.1.0/24"));
   EXPECT_EQ(homed_prefixes(in.self).at(Family::kV6), net("fd01:1::/64"));
@@ -218,7 +263,7 @@ TEST(NodeState, MistakesInNodesAreToldAndTheRestHolds) {
   in.others.push_back({"w3", ip("fd00::9"), {net("10.1.9.0/24")}});
   const auto state = desired_state(in);
   EXPECT_EQ(state.mistakes.size(), 4U);
-  EXPECT_EQ(state.vxlan.mtu, 1420U);
+  EXPECT_EQ(state.vxlan->mtu, 1420U);
   EXPECT_EQ(state.fdb.size(), 3U);
 }
 
@@ -254,24 +299,30 @@ TEST(HostFacts, AreReadFromLinksAndAddresses) {
   EXPECT_TRUE(facts.tunnel_up);
   EXPECT_EQ(facts.tunnel_mtu, 1420U);
   EXPECT_EQ(facts.vxlan_index, 3U);
+  EXPECT_EQ(facts.underlay_link, "eth0");
+  EXPECT_FALSE(facts.shares_link);
   EXPECT_EQ(facts.prefer_src, (std::map<Family, IpAddress>{{Family::kV4, ip("10.1.3.1")},
                                                            {Family::kV6, ip("fd01:3::1")}}));
   EXPECT_EQ(host_facts({}, {}, self), HostFacts{});
 }
 
-// The nft text is held whole. UPDATE_GOLDEN=1 rewrites the file; review the difference.
-NodeInputs with_keys(NodeInputs in) {
-  std::array<std::uint8_t, 32> bytes{};
-  for (auto& gateway : in.gateways) {
-    bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
-    gateway.key = tunnel::Key(bytes);
+TEST(HostFacts, AnUnderlayAddressOnALoopbackDeviceNamesNoLink) {
+  const auto self = node("w0", 3);
+  for (const netlink::Link& link : {netlink::Link{1, "lo", "", 65536, true, {}},
+                                    netlink::Link{4, "bgp0", "dummy", 1500, true, {}}}) {
+    const auto facts = host_facts(
+        std::vector{link}, std::vector<netlink::Address>{{link.name, self.underlay, 32}}, self);
+    EXPECT_EQ(facts.underlay_link, "");
+    EXPECT_EQ(facts.underlay_mtu, link.mtu);
   }
-  for (const std::uint8_t n : {std::uint8_t{7}, std::uint8_t{8}}) {
-    bytes[0] = n;
-    in.remotes.front().gateways.insert(tunnel::Key(bytes));
-  }
-  in.host.prefer_src = {{Family::kV4, ip("10.1.3.1")}, {Family::kV6, ip("fd01:3::1")}};
-  return in;
+}
+
+TEST(HostFacts, APodAddressOnTheUnderlaysLinkIsSeen) {
+  const auto self = node("w0", 3);
+  const std::vector<netlink::Link> links{{1, "br0", "bridge", 1500, true, {}}};
+  const std::vector<netlink::Address> addresses{{"br0", ip("10.0.0.3"), 24},
+                                                {"br0", ip("10.1.3.1"), 24}};
+  EXPECT_TRUE(host_facts(links, addresses, self).shares_link);
 }
 
 TEST(Through, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
@@ -281,7 +332,7 @@ TEST(Through, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
   const auto state = desired_state(in);
   for (const auto& target : targets) {
     const auto& way = state.routes.at({7487, Prefix::host(target.address)});
-    EXPECT_EQ(way.gateway, vtep_address(ip(target.gateway == 0 ? "10.0.0.1" : "10.0.0.2")));
+    EXPECT_EQ(way.gateway, vtep_address(kKey, ip(target.gateway == 0 ? "10.0.0.1" : "10.0.0.2")));
     EXPECT_EQ(way.prefer_src, in.host.prefer_src.at(target.family));
   }
 }
@@ -319,6 +370,7 @@ TEST(PathMtu, AFloorIsPutOnTheRoutesAndClamped) {
   }
 }
 
+// The nft text is held whole. UPDATE_GOLDEN=1 rewrites the file; review the difference.
 TEST(Nft, TableIsAsReviewed) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_up = true;
@@ -340,8 +392,9 @@ TEST(Nft, ClampsToTheSmallerOfBothDevices) {
 }
 
 TEST(Nft, EqualInputsInAnyOrderGiveEqualText) {
-  NftInputs a{{net("10.1.1.0/24"), net("10.1.2.0/24")}, {}, {net("10.2.0.0/16")}, {}, 1420};
-  NftInputs b{{net("10.1.2.0/24"), net("10.1.1.0/24"), net("10.1.1.0/24")}, {}, a.remote, {}, 1420};
+  NftInputs a{{net("10.1.1.0/24"), net("10.1.2.0/24")}, {}, {net("10.2.0.0/16")}, {}, 1420, {}, {}};
+  NftInputs b{
+      {net("10.1.2.0/24"), net("10.1.1.0/24"), net("10.1.1.0/24")}, {}, a.remote, {}, 1420, {}, {}};
   EXPECT_EQ(nft_table(a), nft_table(b));
 }
 

@@ -45,6 +45,7 @@ class ThroughStory : public ::testing::Test {
     inputs_.gateways = {{0, "g0", *IpAddress::parse("10.0.0.1"), tunnel::Key(bytes)}};
     bytes[0] = 2;
     inputs_.remotes = {{"west", {*Prefix::parse("10.2.0.0/16")}, {tunnel::Key(bytes)}}};
+    inputs_.overlay = OverlayKey{1};
     inputs_.host.underlay_mtu = 1500;
     inputs_.host.prefer_src = {{Family::kV4, *IpAddress::parse("10.1.3.1")}};
   }

@@ -166,7 +166,7 @@ stringData: {{presharedKey: "{KEY}"}}
 ---
 apiVersion: v1
 kind: Secret
-metadata: {{name: causeway-probe-key, namespace: {NAMESPACE}}}
+metadata: {{name: causeway-overlay-key, namespace: {NAMESPACE}}}
 data: {{key: {base64.b64encode(b"k" * 32).decode()}}}
 ---
 apiVersion: causeway.dev/v1alpha1
@@ -271,8 +271,8 @@ OF_ANYBODY = {
     "read the key of gateway 0": lambda t: t.get(f"{SECRETS}/causeway-gateway-0"),
     "list the key of gateway 1 by its name": lambda t: t.get(
         f"{SECRETS}?fieldSelector=metadata.name%3Dcauseway-gateway-1"),
-    "change the cluster's secret": lambda t: t.patch(f"{SECRETS}/causeway-probe-key", {"data": {}}),
-    "delete a Secret": lambda t: t.delete(f"{SECRETS}/causeway-probe-key"),
+    "change the cluster's secret": lambda t: t.patch(f"{SECRETS}/causeway-overlay-key", {"data": {}}),
+    "delete a Secret": lambda t: t.delete(f"{SECRETS}/causeway-overlay-key"),
     "create a Pod": lambda t: t.create(POD),
     "enter a Pod": lambda t: t.ask("POST", f"{NS}/pods/causeway-gateway-0/exec?command=sh"),
     "change a Pod": lambda t: t.patch(f"{NS}/pods/causeway-gateway-0", {"metadata": {"labels": {"a": "b"}}}),
@@ -415,7 +415,7 @@ def test_a_gateway_does_its_work(tokens):
              lambda one: one["spec"].update(holderIdentity="you"))
     token.create(event("causeway-gateway", "Gateway", "gateway-0"))
     token.create(event("causeway-gateway", "ClusterPeer", "west"))
-    for name in ("causeway-probe-key", "psk-west"):
+    for name in ("causeway-overlay-key", "psk-west"):
         selector = f"fieldSelector=metadata.name%3D{name}"
         assert name in token.get(f"{SECRETS}/{name}")
         assert name in token.get(f"{SECRETS}?{selector}")
@@ -462,7 +462,7 @@ def test_a_route_agent_does_its_work(tokens):
                "status": {"routes": 3}}, "application/apply-patch+yaml")
     replaced(token, path, lambda a: a["spec"].update(publicKey=OTHER_KEY))
     token.create(event("causeway-routeagent", "RouteAgent", "n1"))
-    assert "causeway-probe-key" in token.get(f"{SECRETS}?fieldSelector=metadata.name%3Dcauseway-probe-key")
+    assert "causeway-overlay-key" in token.get(f"{SECRETS}?fieldSelector=metadata.name%3Dcauseway-overlay-key")
 
 
 def test_discovery_does_its_work(tokens):
@@ -514,7 +514,7 @@ def hook_objects(*kinds):
 
 
 def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
-    plane.kubectl("-n", NAMESPACE, "delete", "secret", "causeway-gateway-1", "causeway-probe-key")
+    plane.kubectl("-n", NAMESPACE, "delete", "secret", "causeway-gateway-1", "causeway-overlay-key")
     kept = plane.get("-n", NAMESPACE, "secret", "causeway-gateway-0")["data"]
     plane.apply("\n---\n".join(yaml.safe_dump({**body, "metadata": {
         **body["metadata"], "namespace": NAMESPACE}})
@@ -526,7 +526,7 @@ def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
         made = plane.get("-n", NAMESPACE, "secret", "causeway-gateway-1")
         assert len(base64.b64decode(base64.b64decode(made["data"]["privateKey"]))) == 32
         assert made["immutable"] and made["type"] == "Opaque"
-        probe = plane.get("-n", NAMESPACE, "secret", "causeway-probe-key")["data"]["key"]
+        probe = plane.get("-n", NAMESPACE, "secret", "causeway-overlay-key")["data"]["key"]
         assert len(base64.b64decode(probe)) == 32
     assert plane.get("-n", NAMESPACE, "secret", "causeway-gateway-0")["data"] == kept
     for body in (token_secret("causeway-discovery"),

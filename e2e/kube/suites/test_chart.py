@@ -119,12 +119,12 @@ RIGHTS = {
         "clusterpeers": "list watch get", "clusterpeers/status": "update",
         "gateways": "list watch create update", "gateways/status": "update",
         "remoteexports": f"{READ} get {WRITE}", "events": "create",
-        "ns/secrets[causeway-probe-key psk-west]": "list watch get",
+        "ns/secrets[causeway-overlay-key psk-west]": "list watch get",
         "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
     "routeagent": {
         "nodes": READ, "clusterproperties": READ, "gateways": READ, "clusterpeers": READ,
         "routeagents": "get create update", "routeagents/status": "update patch",
-        "events": "create", "ns/secrets[causeway-probe-key]": "list watch get"},
+        "events": "create", "ns/secrets[causeway-overlay-key]": "list watch get"},
     "discovery": {
         "nodes": READ, "namespaces": READ, "clusterproperties": READ, "clusterpeers": READ,
         "remoteexports": READ, "serviceexports": "list watch get", "serviceexports/status": "update",

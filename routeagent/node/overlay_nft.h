@@ -1,0 +1,38 @@
+// The part of nft table `causeway` that keeps strangers out of cw-vx (docs/protocol/datapath.md,
+// "Who may send on cw-vx"). Three questions, each in a chain of its own:
+//   vxlan           did another node send this VXLAN packet, and did it arrive from the underlay?
+//   overlay-source  does the inner source belong to the node whose MAC the frame carries?
+//   overlay-forward does this host forward only what belongs into and out of the overlay?
+// Pure: equal inputs give equal text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/prefix.h"
+#include "netlink/kernel.h"
+
+namespace cw::routeagent {
+
+// A node whose frames this node accepts.
+struct OverlaySender {
+  IpAddress underlay;
+  netlink::Mac mac{};
+  std::vector<Prefix> sources;  // inner sources that are its own
+  bool gateway = false;         // remote prefixes are sources of its frames, too
+};
+
+struct OverlayGuard {
+  IpAddress underlay;         // of this node
+  std::string underlay_link;  // where VXLAN packets arrive; empty: not one device
+  bool shares_link = false;   // the pods' packets arrive by underlay_link, too
+  bool gateway = false;       // this node is a gateway node
+  std::vector<OverlaySender> senders;
+};
+
+[[nodiscard]] std::string overlay_sets(const OverlayGuard& guard);
+// They use the sets local, own, remote and nodes of the table. The chain of the input hook jumps to
+// `vxlan` with packets to the VXLAN port.
+[[nodiscard]] std::string overlay_chains(const OverlayGuard& guard);
+
+}  // namespace cw::routeagent
