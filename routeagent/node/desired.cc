@@ -257,6 +257,7 @@ class Builder {
     inputs.nodes.push_back(in_.self.underlay);
     for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
     state_.nft = nft_table(inputs);
+    if (in_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
     // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
                                 [](const auto& entry) { return !entry.first.is_v4(); });

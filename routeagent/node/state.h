@@ -3,12 +3,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "routeagent/node/forward_policy.h"
 
 namespace cw::routeagent {
 
@@ -17,6 +19,9 @@ using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
 struct NodeState {
   // Both families' forwarding, written first; they are never set back.
   std::map<std::string, std::string> sysctls;
+  // Others' packets that this host must not forward only because we need forwarding; none: it is
+  // not our matter (a CNI's node).
+  std::optional<ForwardInputs> forward;
   netlink::VxlanSpec vxlan;
   netlink::Address link_local;                      // of the VXLAN device
   std::map<std::string, std::string> link_sysctls;  // of the VXLAN device, once it is there
