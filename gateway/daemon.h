@@ -13,6 +13,7 @@
 
 #include "api/store/switch_events.h"
 #include "base/metrics.h"
+#include "base/worker.h"
 #include "gateway/comeback.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
@@ -36,6 +37,9 @@ struct Surroundings {
   Metrics& metrics;
   Probes::Open open_prober;
   Probes::OpenEcho open_echo = {};
+  // Where passes over the kernel run, which may take long, and the Kernel for that thread alone.
+  Background background = no_background();
+  netlink::Kernel* slow_kernel = nullptr;  // none: `kernel`
 };
 
 class Daemon {
@@ -76,6 +80,7 @@ class Daemon {
   void watch_comeback();
   [[nodiscard]] bool settled();
   void keep_path();
+  void note_path(PassReport report);
   void keep_probes();
   void keep_feed();
   void keep_object(bool urgent);
@@ -102,7 +107,9 @@ class Daemon {
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;
 
-  PathReconciler reconciler_;
+  std::shared_ptr<PathReconciler> reconciler_;  // a pass may outlive us by a moment
+  bool programming_ = false;                    // a pass runs
+  bool programmed_ = false;                     // once
   SecretEntry private_key_;
   SecretEntry probe_secret_;
   GatewayWriter writer_;

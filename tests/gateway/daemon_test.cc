@@ -100,7 +100,12 @@ class GatewayStory : public ::testing::Test {
     config.ordinal = 0;
     config.node = "n0";
     daemon_ = std::make_unique<Daemon>(
-        Surroundings{loop_, random_, store_, kernel_, driver_, metrics_,
+        Surroundings{loop_,
+                     random_,
+                     store_,
+                     kernel_,
+                     driver_,
+                     metrics_,
                      [this](tunnel::ProberConfig prober,
                             tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
                        const bool in_tunnel = prober.device == "cw-wg";
@@ -108,7 +113,18 @@ class GatewayStory : public ::testing::Test {
                        sight->opened.push_back(std::move(prober));
                        sight->hooks = std::move(hooks);
                        return std::make_unique<HandProber>(sight);
-                     }},
+                     },
+                     {},
+                     {[this](const Worker::Job& job) {
+                        if (late_passes_) {
+                          late_.push_back(job);
+                        } else {
+                          job()();
+                        }
+                        return true;
+                      },
+                      {}},
+                     &kernel_},
         config, private_key(1));
     loop_.advance(run);
   }
@@ -129,6 +145,8 @@ class GatewayStory : public ::testing::Test {
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
   api::Gateway object() { return store_.must_get<api::Gateway>(gateway_key(0)); }
 
+  bool late_passes_ = false;  // passes over the kernel wait in late_
+  std::vector<Worker::Job> late_;
   SimLoop loop_;
   SeededRandom random_{1};
   api::MemoryStore store_{loop_, random_};
@@ -456,6 +474,40 @@ TEST_F(GatewayStory, RepairsTheDeviceAndThePath) {
   loop_.advance(seconds(2));
   EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
   EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
+}
+
+// The nft program may take ten seconds: tunnels and probes do not wait for it.
+TEST_F(GatewayStory, APassThatTakesLongDelaysNoMove) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(1));
+  late_passes_ = true;
+  kernel_.notify();
+  loop_.advance(seconds(1));
+  ASSERT_EQ(late_.size(), 1U);
+  see(0, false);
+  EXPECT_EQ(carried(22).size(), 4U);
+  ASSERT_TRUE(kernel_.remove_rule(kernel_.dump_rules()->front()));
+  kernel_.notify();
+  loop_.advance(seconds(10));
+  EXPECT_EQ(late_.size(), 1U) << "one at a time";
+  late_passes_ = false;
+  for (const auto& job : std::exchange(late_, {})) job()();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
+}
+
+TEST_F(GatewayStory, IsNotReadyBeforeItsFirstPassIsOver) {
+  put_west();
+  late_passes_ = true;
+  start();
+  EXPECT_NE(reasons().find("the kernel is being programmed"), std::string::npos);
+  late_passes_ = false;
+  for (const auto& job : std::exchange(late_, {})) job()();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(reasons().find("the kernel is being programmed"), std::string::npos);
 }
 
 TEST_F(GatewayStory, IsQuietWhenNothingHappens) {
