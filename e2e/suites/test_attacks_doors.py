@@ -26,7 +26,7 @@ def open_sites(world, tell):
     tell("raising two clusters, east and west")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # as systemd gives it
-    sites = [Site(world, name, {"status": f"0.0.0.0:{STATUS}"}) for name in ("east", "west")]
+    sites = [Site(world, name, {"status": f"[::]:{STATUS}"}) for name in ("east", "west")]
     join(*sites)
     east = sites[0]
     make_service(east.cluster, "shop", "web", {"echo": TCP_PORT}, {"web-0": east.pod})
@@ -56,14 +56,14 @@ def descriptors(daemon):
     return len(list(pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
 
 
-@pytest.mark.parametrize("count", [1100, 12000])
-def test_idle_connections_to_the_status_port(open_sites, count):
+@pytest.mark.parametrize("count, family", [(1100, 4), (1100, 6), (12000, 4)])
+def test_idle_connections_to_the_status_port(open_sites, count, family):
     """A stranger opens connections to the port that scrapers use and says nothing on them."""
     east, west = open_sites
     streams = streams_of(east, west)
-    attackers = [east.world.wan.spawn(f"idle-{count}-{address}", "setpriv", "--pdeathsig", "KILL",
+    attackers = [east.world.wan.spawn(f"idle-{count}-{n}-{family}", "setpriv", "--pdeathsig", "KILL",
                                       PYTHON, WIRE / "idle.py", address, STATUS, count, 10)
-                 for address in gateway_addresses(east, 4)]
+                 for n, address in enumerate(gateway_addresses(east, family))]
     for attacker in attackers:
         wait_until(lambda a=attacker: "holding" in a.output(), 30, "the connections are tried")
     for gateway in east.causeway.gateways:
@@ -76,13 +76,14 @@ def test_idle_connections_to_the_status_port(open_sites, count):
         assert "Too many open files" not in gateway.process.output()
 
 
-def test_a_flood_of_requests(open_sites):
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_flood_of_requests(open_sites, family):
     """A stranger asks for metrics as fast as it can."""
     east, west = open_sites
     streams = streams_of(east, west)
-    attackers = [east.world.wan.spawn(f"flood-{address}", "setpriv", "--pdeathsig", "KILL", PYTHON,
+    attackers = [east.world.wan.spawn(f"flood-{n}-{family}", "setpriv", "--pdeathsig", "KILL", PYTHON,
                                       WIRE / "get_flood.py", address, STATUS, "/metrics", 50, 4)
-                 for address in gateway_addresses(east, 4)]
+                 for n, address in enumerate(gateway_addresses(east, family))]
     for attacker in attackers:
         attacker.wait(30)
     assert lost(streams) == [0, 0]
