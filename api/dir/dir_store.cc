@@ -75,6 +75,7 @@ class DirStore final : public Store {
     bool asked_for = false;  // a route agent reads no EndpointSlices
     bool read = false;       // since the folder is available
     Reading reading = Reading::kNo;
+    Handle again;  // something may be readable by then
     std::vector<std::weak_ptr<Waiting>> waiting;
   };
 
@@ -130,15 +131,14 @@ class DirStore final : public Store {
     if (taken) {
       state.reading = Reading::kRuns;
     } else {
-      read_again();  // the disk is far behind
+      read_again(kind);  // the disk is far behind
     }
   }
 
-  void read_again() {
-    if (again_.active()) return;
-    again_ = loop_.after(kReadAgain, [this] {
-      again_.reset();
-      scan_all();
+  void read_again(Kind kind) {
+    kinds_[kind].again = loop_.after(kReadAgain, [this, kind] {
+      kinds_[kind].again.reset();
+      scan(kind);
     });
   }
 
@@ -161,7 +161,7 @@ class DirStore final : public Store {
       }
     }
     report(kind, std::move(found->bad));
-    if (found->again) read_again();
+    if (found->again) read_again(kind);
     state.read = true;
     if (again) scan(kind);
     let_go(state);
@@ -268,7 +268,6 @@ class DirStore final : public Store {
   WatchedFolders folders_;
   Handle readable_;
   Handle retry_;
-  Handle again_;
   std::optional<Worker> worker_;  // goes first: it uses the others
 };
 

@@ -89,12 +89,14 @@ def delay_wan(site, milliseconds):
 
 
 @pytest.fixture
-def far(east, west):
+def far(east, west, tell):
+    """The clusters are 200 ms apart, where this kernel can do that (netem). The unit tests in
+    tests/tunnel/pause_test.cc cover every distance."""
     try:
         delay_wan(east, 100)
         delay_wan(west, 100)
     except AssertionError:
-        pytest.skip("this kernel has no netem")
+        tell("this kernel has no netem: the clusters are near each other")
     yield
     delay_wan(east, 0)
     delay_wan(west, 0)
