@@ -3,9 +3,11 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 
+#include <algorithm>
 #include <ctime>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -31,15 +33,52 @@ timeval timeval_of(Duration duration) {
   return tv;
 }
 
+// The longest stall of this minute and of the one before, and the sum.
+class StallMeter {
+ public:
+  void note(Duration stall, TimePoint now) {
+    turn_page(now);
+    longest_ = std::max(longest_, stall);
+    if (stall >= EventLoop::kStall) total_ += stall;
+  }
+  [[nodiscard]] EventLoop::Stalls read(TimePoint now) {
+    turn_page(now);
+    return {total_, std::max(longest_, before_)};
+  }
+
+ private:
+  void turn_page(TimePoint now) {
+    if (now - since_ < std::chrono::minutes(1)) return;
+    before_ = now - since_ < std::chrono::minutes(2) ? longest_ : Duration::zero();
+    longest_ = Duration::zero();
+    since_ = now;
+  }
+
+  Duration total_{};
+  Duration longest_{};
+  Duration before_{};
+  TimePoint since_ = clock_now(CLOCK_BOOTTIME);
+};
+
 struct Entry {
   Loop::Callback callback;
+  StallMeter* stalls = nullptr;
   event* raw = nullptr;
+  std::optional<TimePoint> due{};  // of timers
+  Duration period{};
 };
 
 // The entry is kept alive by the copy during its own callback: the callback may drop its handle.
 void fire(evutil_socket_t /*fd*/, short /*what*/, void* argument) {
   const auto entry = *static_cast<std::shared_ptr<Entry>*>(argument);
-  if (entry->raw != nullptr) entry->callback();
+  if (entry->raw == nullptr) return;
+  const auto begun = clock_now(CLOCK_BOOTTIME);
+  const auto late = entry->due ? begun - *entry->due : Duration::zero();
+  if (entry->due) entry->due = std::max(*entry->due + entry->period, begun);
+  auto& stalls = *entry->stalls;
+  entry->callback();
+  const auto ended = clock_now(CLOCK_BOOTTIME);
+  stalls.note(std::max(late, ended - begun), ended);
 }
 
 }  // namespace
@@ -50,14 +89,22 @@ struct EventLoop::State {
   std::mutex mutex;
   std::deque<Callback> posted;
   event* wake = nullptr;
+  StallMeter stalls;
 
-  Handle add(int fd, short what, const timeval* timeout, Callback callback) {
+  Handle add(int fd, short what, std::optional<Duration> timeout, Callback callback) {
     auto* holder = new std::shared_ptr<Entry>(std::make_shared<Entry>());
     auto entry = *holder;
     entry->callback = std::move(callback);
+    entry->stalls = &stalls;
+    timeval tv{};
+    if (timeout) {
+      tv = timeval_of(*timeout);
+      entry->due = clock_now(CLOCK_BOOTTIME) + *timeout;
+      entry->period = *timeout;
+    }
     entry->raw = event_new(base, fd, what, fire, holder);
     CW_CHECK(entry->raw != nullptr);
-    CW_CHECK(event_add(entry->raw, timeout) == 0);
+    CW_CHECK(event_add(entry->raw, timeout ? &tv : nullptr) == 0);
     return Handle([entry, holder] {
       event_free(entry->raw);
       entry->raw = nullptr;
@@ -71,7 +118,10 @@ struct EventLoop::State {
       const std::lock_guard lock(mutex);
       batch.swap(posted);
     }
+    const auto begun = clock_now(CLOCK_BOOTTIME);
     for (auto& callback : batch) callback();
+    const auto ended = clock_now(CLOCK_BOOTTIME);
+    stalls.note(ended - begun, ended);
   }
 };
 
@@ -101,18 +151,16 @@ WallTime EventLoop::wall_now() const {
 }
 
 Handle EventLoop::after(Duration delay, Callback callback) {
-  const auto tv = timeval_of(delay);
-  return state_->add(-1, 0, &tv, std::move(callback));
+  return state_->add(-1, 0, std::max(delay, Duration::zero()), std::move(callback));
 }
 
 Handle EventLoop::every(Duration period, Callback callback) {
-  const auto tv = timeval_of(period);
-  return state_->add(-1, EV_PERSIST, &tv, std::move(callback));
+  return state_->add(-1, EV_PERSIST, period, std::move(callback));
 }
 
 Handle EventLoop::watch(int fd, FdEvent event, Callback callback) {
   const auto what = event == FdEvent::kRead ? EV_READ : EV_WRITE;
-  return state_->add(fd, static_cast<short>(what | EV_PERSIST), nullptr, std::move(callback));
+  return state_->add(fd, static_cast<short>(what | EV_PERSIST), std::nullopt, std::move(callback));
 }
 
 void EventLoop::post(Callback callback) {
@@ -126,13 +174,13 @@ void EventLoop::post(Callback callback) {
 bool EventLoop::in_loop_thread() const { return std::this_thread::get_id() == state_->thread; }
 
 Handle EventLoop::on_signal(int signal, Callback callback) {
-  return state_->add(signal, EV_SIGNAL | EV_PERSIST, nullptr, std::move(callback));
+  return state_->add(signal, EV_SIGNAL | EV_PERSIST, std::nullopt, std::move(callback));
 }
 
 void EventLoop::run() { event_base_loop(state_->base, EVLOOP_NO_EXIT_ON_EMPTY); }
 
 void EventLoop::stop() { event_base_loopbreak(state_->base); }
 
-event_base* EventLoop::raw() const { return state_->base; }
+EventLoop::Stalls EventLoop::stalls() const { return state_->stalls.read(now()); }
 
 }  // namespace cw

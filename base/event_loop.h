@@ -28,7 +28,15 @@ class EventLoop final : public Loop {
   [[nodiscard]] Handle on_signal(int signal, Callback callback);
   void run();   // until stop()
   void stop();  // from the loop thread; run() returns after the current callback
-  [[nodiscard]] event_base* raw() const;  // for adapters that bring their own events (evhttp)
+
+  // How long callbacks had to wait because the loop did not turn: a callback took long, or the
+  // process did not run. Loop thread only.
+  struct Stalls {
+    Duration total{};    // since the start, of stalls over kStall
+    Duration longest{};  // of the last one to two minutes
+  };
+  static constexpr Duration kStall = std::chrono::milliseconds(20);
+  [[nodiscard]] Stalls stalls() const;
 
  private:
   struct State;

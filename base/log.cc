@@ -1,11 +1,16 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <memory>
+#include <mutex>
+
+#include "base/line_writer.h"
 
 namespace cw {
 
@@ -13,12 +18,33 @@ namespace {
 
 bool json_lines = false;  // set once, before threads start
 
+constexpr std::size_t kMostBytes = std::size_t{1} << 20U;  // of lines that wait for their reader
+
+// Never destroyed: threads of libraries may log while the process ends.
+LineWriter& writer() {
+  static auto* const kToStderr = [] {
+    auto* made = new LineWriter(STDERR_FILENO, kMostBytes);
+    (void)std::atexit([] { (void)flush_log(); });
+    return made;
+  }();
+  return *kToStderr;
+}
+
+// Formats on the thread that logs; LineWriter's thread writes.
+class Sink final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    writer().write({line.data(), line.size()});
+  }
+  void flush_() override {}
+};
+
 spdlog::logger& logger() {
-  static const auto kLogger = [] {
-    auto made =
-        std::make_shared<spdlog::logger>("cw", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  static auto* const kLogger = [] {
+    auto* made = new spdlog::logger("cw", std::make_shared<Sink>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %L %v");
-    made->flush_on(spdlog::level::trace);
     return made;
   }();
   return *kLogger;
@@ -81,6 +107,10 @@ void set_up_logging(LogLevel level, bool json) {
     logger().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})");
   }
 }
+
+bool flush_log() { return writer().flush(std::chrono::seconds(1)); }
+
+std::uint64_t log_lines_dropped() { return writer().dropped(); }
 
 void log_event(LogLevel level, std::string_view event, LogFields fields) {
   const auto spd_level = level_of(level);

@@ -1,10 +1,12 @@
 // Logging: one line per event, the event first, then key=value fields, to standard error.
 //   log_info("peer connected", {{"cluster", "east"}, {"gateway", 0}});
-// Text by default, JSON objects with set_up(level, true). Thread-safe.
+// Text by default, JSON objects with set_up(level, true). Thread-safe. Never blocks: a thread of
+// its own writes the lines (line_writer.h).
 #pragma once
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -27,6 +29,10 @@ using LogFields = std::initializer_list<LogField>;
 [[nodiscard]] Result<LogLevel> parse_log_level(std::string_view text);
 void set_up_logging(LogLevel level, bool json);
 void log_event(LogLevel level, std::string_view event, LogFields fields);
+// Waits until what was logged is written; false after a second.
+bool flush_log();
+// Lines that found no room, because nobody reads standard error.
+[[nodiscard]] std::uint64_t log_lines_dropped();
 
 inline void log_debug(std::string_view event, LogFields fields = {}) {
   log_event(LogLevel::kDebug, event, fields);

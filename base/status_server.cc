@@ -1,70 +1,383 @@
 #include "base/status_server.h"
 
-#include <event2/buffer.h>
-#include <event2/http.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <csignal>
+#include <list>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
+
+#include "base/http_request.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/unique_fd.h"
 
 namespace cw {
 
-struct StatusServer::State {
-  evhttp* http = nullptr;
-  Metrics* metrics = nullptr;
-  Readiness readiness;
-};
-
 namespace {
 
-void reply(evhttp_request* request, int code, const std::string& body, const char* type) {
-  evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", type);
-  auto* buffer = evhttp_request_get_output_buffer(request);
-  evbuffer_add(buffer, body.data(), body.size());
-  evhttp_send_reply(request, code, nullptr, nullptr);
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kPages = 3;
+constexpr std::array<std::string_view, kPages> kPaths{"/metrics", "/healthz", "/readyz"};
+constexpr Duration kAcceptPause = std::chrono::seconds(1);  // after an error that stays for a while
+
+struct Page {
+  int code = 200;
+  std::string body;
+};
+
+std::string answer(const Page& page, bool head) {
+  const auto* reason = page.code == 200   ? "OK"
+                       : page.code == 400 ? "Bad Request"
+                       : page.code == 404 ? "Not Found"
+                                          : "Service Unavailable";
+  auto text = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n"
+      "Connection: close\r\n\r\n",
+      page.code, reason, page.body.size());
+  if (!head) text += page.body;
+  return text;
+}
+
+struct Connection {
+  enum class State { kReading, kWaiting, kWriting, kClosing };
+
+  UniqueFd fd;
+  IpAddress client;
+  Clock::time_point since = Clock::now();
+  State state = State::kReading;
+  std::string in;
+  std::string out;
+  std::size_t sent = 0;
+  bool head = false;
+  std::size_t page = 0;
+  bool asked = false;  // the loop renders the page for it now
+  Clock::time_point waiting_since{};
+};
+
+// What the loop and the thread share.
+struct Pages {
+  std::mutex mutex;
+  std::array<std::optional<Page>, kPages> rendered;  // taken by the thread
+  UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  bool stop = false;
+
+  void poke() const {
+    const std::uint64_t one = 1;
+    (void)!::write(wake.get(), &one, sizeof one);  // an eventfd takes it, or is readable already
+  }
+};
+
+// The thread's side.
+class Serving {
+ public:
+  Serving(int listener, Pages& pages, Mailbox<std::size_t>::Sender ask, const StatusLimits& limits,
+          Counter& refused)
+      : listener_(listener),
+        pages_(pages),
+        ask_(std::move(ask)),
+        limits_(limits),
+        refused_(refused),
+        tokens_(limits.accepts) {}
+
+  void run() {
+    while (wait()) {
+      std::uint64_t count = 0;
+      (void)!::read(pages_.wake.get(), &count, sizeof count);
+      {
+        const std::lock_guard lock(pages_.mutex);
+        if (pages_.stop) return;
+      }
+      take_pages();
+      auto fd = fds_.begin() + 2;
+      for (auto at = connections_.begin(); at != connections_.end(); ++fd) {
+        at = keep(*at, fd->revents) ? std::next(at) : connections_.erase(at);
+      }
+      if (fds_[1].revents != 0) accept_some();
+      ask_for_pages();
+    }
+  }
+
+ private:
+  using State = Connection::State;
+
+  bool wait() {
+    const auto now = Clock::now();
+    const bool accepts = now >= accept_again_;
+    fds_.assign({{pages_.wake.get(), POLLIN, 0}, {accepts ? listener_ : -1, POLLIN, 0}});
+    bool waits = !accepts;
+    for (const auto& c : connections_) {
+      const short want = c.state == State::kWriting   ? POLLOUT
+                         : c.state == State::kWaiting ? short{0}
+                                                      : POLLIN;
+      fds_.push_back({c.fd.get(), want, 0});
+      waits = waits || c.state == State::kWaiting;
+    }
+    const int pause = waits ? 10 : connections_.empty() ? -1 : 500;
+    return ::poll(fds_.data(), fds_.size(), pause) >= 0 || errno == EINTR;
+  }
+
+  void take_pages() {
+    std::array<std::optional<Page>, kPages> fresh;
+    {
+      const std::lock_guard lock(pages_.mutex);
+      fresh.swap(pages_.rendered);
+    }
+    for (std::size_t page = 0; page < kPages; ++page) {
+      if (!fresh[page]) continue;
+      outstanding_[page] = false;
+      for (auto& c : connections_) {
+        if (c.state == State::kWaiting && c.page == page && c.asked) reply(c, *fresh[page]);
+      }
+    }
+  }
+
+  // One rendering serves all that wait for the page by then.
+  void ask_for_pages() {
+    const auto now = Clock::now();
+    for (std::size_t page = 0; page < kPages; ++page) {
+      const auto waits = [page](const Connection& c) {
+        return c.state == State::kWaiting && c.page == page;
+      };
+      if (outstanding_[page] || now - asked_at_[page] < limits_.pause ||
+          std::none_of(connections_.begin(), connections_.end(), waits)) {
+        continue;
+      }
+      if (!ask_.push(page)) continue;
+      outstanding_[page] = true;
+      asked_at_[page] = now;
+      for (auto& c : connections_) {
+        if (waits(c)) c.asked = true;
+      }
+    }
+  }
+
+  // False: it is over.
+  bool keep(Connection& c, short events) {
+    const auto now = Clock::now();
+    if (now - c.since >= limits_.request || (events & (POLLERR | POLLNVAL)) != 0) return false;
+    if (c.state == State::kWaiting) {
+      if ((events & POLLHUP) != 0) return false;
+      if (now - c.waiting_since < limits_.loop) return true;
+      reply(c, {503, "the main loop does not answer\n"});
+    }
+    if (c.state == State::kWriting) return write(c);
+    return (events & (POLLIN | POLLHUP)) == 0 || receive(c);
+  }
+
+  bool receive(Connection& c) {
+    char buffer[4096];
+    const auto n = ::recv(c.fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    if (n == 0) return false;
+    if (c.state == State::kClosing) return true;  // what else it says is not read
+    c.in.append(buffer, static_cast<std::size_t>(n));
+    const auto request = parse_http_request(c.in);
+    if (request && !*request) return true;
+    if (!request) {
+      reply(c, {400, request.error().text + "\n"});
+      return write(c);
+    }
+    c.head = (*request)->head;
+    const auto known = std::find(kPaths.begin(), kPaths.end(), (*request)->path);
+    if (known == kPaths.end()) {
+      reply(c, {404, "want /metrics, /healthz or /readyz\n"});
+      return write(c);
+    }
+    c.page = static_cast<std::size_t>(known - kPaths.begin());
+    c.state = State::kWaiting;
+    c.waiting_since = Clock::now();
+    return true;
+  }
+
+  static void reply(Connection& c, const Page& page) {
+    c.out = answer(page, c.head);
+    c.state = State::kWriting;
+  }
+
+  static bool write(Connection& c) {
+    while (c.sent < c.out.size()) {
+      const auto n = ::send(c.fd.get(), c.out.data() + c.sent, c.out.size() - c.sent,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno == EAGAIN;
+      c.sent += static_cast<std::size_t>(n);
+    }
+    // Closing at once would cut the answer off where the client has sent more than was read.
+    (void)::shutdown(c.fd.get(), SHUT_WR);
+    c.state = State::kClosing;
+    c.out = {};
+    return true;
+  }
+
+  void accept_some() {
+    const auto now = Clock::now();
+    const std::chrono::duration<double> since = now - refilled_;
+    refilled_ = now;
+    tokens_ = std::min(limits_.accepts / 10, tokens_ + since.count() * limits_.accepts);
+    for (int i = 0; i < 16; ++i) {
+      if (tokens_ < 1) {
+        accept_again_ = now + std::chrono::milliseconds(10);
+        return;
+      }
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      UniqueFd fd(::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!fd) return accept_failed(errno);
+      trouble_ = false;
+      tokens_ -= 1;
+      const auto client = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
+      if (!client) continue;
+      if (connections_.size() >= limits_.connections) make_room();
+      auto& c = connections_.emplace_back();
+      c.fd = std::move(fd);
+      c.client = client->address;
+    }
+  }
+
+  void accept_failed(int why) {
+    if (why == EAGAIN || why == EINTR || why == ECONNABORTED) return;
+    accept_again_ = Clock::now() + kAcceptPause;
+    if (!std::exchange(trouble_, true)) {
+      log_warn("status endpoint accepts nobody for now",
+               {{"error", errno_error(why, "accept").text}});
+    }
+  }
+
+  // The oldest connection of the client that has the most.
+  void make_room() {
+    std::map<IpAddress, std::size_t> of;
+    for (const auto& c : connections_) ++of[c.client];
+    const auto busiest = std::max_element(
+        of.begin(), of.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    connections_.erase(
+        std::find_if(connections_.begin(), connections_.end(),
+                     [&](const Connection& c) { return c.client == busiest->first; }));
+    refused_.add();
+  }
+
+  int listener_;
+  Pages& pages_;
+  Mailbox<std::size_t>::Sender ask_;
+  StatusLimits limits_;
+  Counter& refused_;
+  std::list<Connection> connections_;  // oldest first
+  std::vector<pollfd> fds_;
+  std::array<bool, kPages> outstanding_{};
+  std::array<Clock::time_point, kPages> asked_at_{};
+  Clock::time_point accept_again_{};
+  Clock::time_point refilled_ = Clock::now();
+  double tokens_;
+  bool trouble_ = false;
+};
+
+Result<UniqueFd> listen_at(const Endpoint& at) {
+  const auto failed = [&] {
+    return fail(errno_error(errno, fmt::format("status endpoint {}", at.to_string())));
+  };
+  UniqueFd fd(::socket(at.address.is_v4() ? AF_INET : AF_INET6,
+                       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return failed();
+  const int one = 1;
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  sockaddr_storage address{};
+  const auto size = at.to_sockaddr(address);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0 ||
+      ::listen(fd.get(), 128) != 0) {
+    return failed();
+  }
+  return fd;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<StatusServer>> StatusServer::listen(EventLoop& loop, const Endpoint& at,
-                                                           Metrics& metrics, Readiness readiness) {
-  auto state = std::make_unique<State>();
-  state->metrics = &metrics;
-  state->readiness = std::move(readiness);
-  state->http = evhttp_new(loop.raw());
-  CW_CHECK(state->http != nullptr);
-  evhttp_set_max_headers_size(state->http, 8192);
-  evhttp_set_max_body_size(state->http, 1024);
-  evhttp_set_timeout(state->http, 10);
-  evhttp_set_allowed_methods(state->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-  evhttp_set_cb(
-      state->http, "/metrics",
-      [](evhttp_request* request, void* self) {
-        reply(request, 200, static_cast<State*>(self)->metrics->text(),
-              "text/plain; version=0.0.4");
-      },
-      state.get());
-  evhttp_set_cb(
-      state->http, "/healthz",
-      [](evhttp_request* request, void*) { reply(request, 200, "ok\n", "text/plain"); }, nullptr);
-  evhttp_set_cb(
-      state->http, "/readyz",
-      [](evhttp_request* request, void* self) {
-        const auto reasons = static_cast<State*>(self)->readiness();
-        std::string body = reasons.empty() ? "ok\n" : "";
-        for (const auto& reason : reasons) body += reason + "\n";
-        reply(request, reasons.empty() ? 200 : 503, body, "text/plain");
-      },
-      state.get());
-  if (evhttp_bind_socket(state->http, at.address.to_string().c_str(), at.port) != 0) {
-    const auto err = errno;
-    evhttp_free(state->http);
-    return fail(errno_error(err, fmt::format("status endpoint {}", at.to_string())));
+struct StatusServer::State {
+  State(Loop& loop, Metrics& m, Readiness ready, UniqueFd fd)
+      : metrics(m),
+        readiness(std::move(ready)),
+        listener(std::move(fd)),
+        asked(loop, 2 * kPages, [this](std::size_t page) { render(page); }) {}
+
+  void render(std::size_t page) {
+    Page made;
+    if (kPaths[page] == "/metrics") {
+      made.body = metrics.text();
+    } else if (kPaths[page] == "/healthz") {
+      made.body = "ok\n";
+    } else {
+      for (const auto& reason : readiness()) {
+        made.code = 503;
+        made.body += reason + "\n";
+      }
+      if (made.code == 200) made.body = "ok\n";
+    }
+    {
+      const std::lock_guard lock(pages.mutex);
+      pages.rendered[page] = std::move(made);
+    }
+    pages.poke();
   }
+
+  Metrics& metrics;
+  Readiness readiness;
+  UniqueFd listener;
+  Pages pages;
+  Mailbox<std::size_t> asked;
+  std::thread thread;
+};
+
+Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const Endpoint& at,
+                                                           Metrics& metrics, Readiness readiness,
+                                                           const StatusLimits& limits) {
+  auto listener = listen_at(at);
+  if (!listener) return fail(std::move(listener.error()));
+  auto state = std::make_unique<State>(loop, metrics, std::move(readiness), std::move(*listener));
+  if (!state->pages.wake) return fail(errno_error(errno, "status endpoint: eventfd"));
+  auto& refused = metrics.counter("causeway_status_connections_closed_total",
+                                  "Connections to the status endpoint that made room for others.");
+  // Signals belong to the loop thread.
+  sigset_t all{};
+  sigset_t before{};
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  state->thread = std::thread([raw = state.get(), limits, &refused] {
+    Serving(raw->listener.get(), raw->pages, raw->asked.sender(), limits, refused).run();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return std::unique_ptr<StatusServer>(new StatusServer(std::move(state)));
 }
 
 StatusServer::StatusServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
-StatusServer::~StatusServer() { evhttp_free(state_->http); }
+
+StatusServer::~StatusServer() {
+  {
+    const std::lock_guard lock(state_->pages.mutex);
+    state_->pages.stop = true;
+  }
+  state_->pages.poke();
+  state_->thread.join();
+}
+
+std::uint16_t StatusServer::port() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  (void)::getsockname(state_->listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
+  return at ? at->port : 0;
+}
 
 }  // namespace cw

@@ -1,16 +1,23 @@
 #include "discovery/app.h"
 
+#include "api/store/trouble.h"
+#include "base/process_metrics.h"
+
 namespace cw::discovery {
 
 Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& config) {
   std::unique_ptr<App> app(new App);
-  auto server = dns::Server::start(
-      {config.listen, config.workers, config.tcp, config.rate, app->random_.next()});
+  auto clients = dns::loopback();
+  clients.insert(clients.end(), config.allow_from.begin(), config.allow_from.end());
+  auto server = dns::Server::start({config.listen, config.workers, config.tcp, config.rate,
+                                    app->random_.next(), std::move(clients)});
   if (!server) return fail(Errc::kInvalid, server.error().text);
   app->server_ = std::move(*server);
   auto store = api::open_store(loop, app->random_, config.store);
   if (!store) return fail(store.error());
   app->store_ = std::move(*store);
+  add_process_metrics(loop, app->metrics_);
+  api::add_store_metrics(*app->store_, app->metrics_);
 
   ControllerConfig controller;
   controller.ns = config.ns;
@@ -25,16 +32,18 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   for (const auto& at : config.listen) {
     if (!at.address.is_unspecified()) controller.table.servers.push_back(at.address);
   }
-  app->controller_ =
-      std::make_unique<Controller>(loop, *app->store_, app->random_, std::move(controller),
-                                   [raw = app.get()](std::shared_ptr<const dns::Table> table) {
-                                     raw->server_->publish(std::move(table));
-                                   });
+  app->controller_ = std::make_unique<Controller>(
+      loop, *app->store_, app->random_, std::move(controller),
+      [raw = app.get()](std::shared_ptr<const dns::Table> table) {
+        raw->server_->publish(std::move(table));
+      },
+      [raw = app.get()](const std::vector<Prefix>& own) { raw->server_->allow(own); });
   app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(app->metrics_, *app->server_);
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
-    auto status = StatusServer::listen(loop, *config.status, app->metrics_,
-                                       [raw = app.get()] { return raw->controller_->not_ready(); });
+    auto status = StatusServer::listen(loop, *config.status, app->metrics_, [raw = app.get()] {
+      return api::with_store(raw->controller_->not_ready(), *raw->store_);
+    });
     if (!status) return fail(Errc::kInvalid, status.error().text);
     app->status_ = std::move(*status);
   }

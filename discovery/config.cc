@@ -69,6 +69,8 @@ Result<StartConfig> load_config(const std::string& path) {
   config.derive = vip == "clusterip";
   map->read("exportNamespaces", config.export_namespaces);
   map->read("staleDrop", config.stale_drop);
+  map->read("allowFrom", config.allow_from);
+  if (config.allow_from.size() > 1024) map->mistake("allowFrom", "want at most 1024 prefixes");
   read_limits(*map, config);
   if (map->has("status")) map->read("status", config.status.emplace());
   map->read_map("log", [&](ConfigMap& log) {

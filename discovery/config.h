@@ -26,6 +26,7 @@ struct StartConfig {
   std::chrono::nanoseconds stale_drop = std::chrono::hours(24);
   dns::TcpLimits tcp;
   dns::ResponseRateConfig rate;
+  std::vector<Prefix> allow_from;  // beside the cluster's own pods and nodes
   std::optional<Endpoint> status;
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;

@@ -5,10 +5,11 @@
 namespace cw::discovery {
 
 Controller::Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
-                       Publish publish)
+                       Publish publish, Allow allow)
     : loop_(loop),
       config_(std::move(config)),
       publish_(std::move(publish)),
+      allow_(std::move(allow)),
       debounce_(loop, kQuiet, [this] { look(); }),
       properties_(loop, store, random, [this] { debounce_.poke(); }),
       exports_(loop, store, random,
@@ -105,6 +106,7 @@ Controller::Keys Controller::take_changes() {
   Keys keys;
   if (!nodes_.take_changes().empty() || cidrs_.empty()) {
     cidrs_ = pod_cidrs(nodes_.items());
+    if (allow_) allow_(clients_of(nodes_.items()));
     if (auto families = families_of(cidrs_); families != families_) {
       families_ = std::move(families);
       all_services(keys);

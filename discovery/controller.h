@@ -30,8 +30,10 @@ struct ControllerConfig {
 class Controller {
  public:
   using Publish = std::function<void(std::shared_ptr<const dns::Table>)>;
+  // The cluster's own pods and nodes: who may ask the DNS server.
+  using Allow = std::function<void(const std::vector<Prefix>& clients)>;
   Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
-             Publish publish);
+             Publish publish, Allow allow = {});
 
   // Why not ready; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
@@ -69,6 +71,7 @@ class Controller {
   Loop& loop_;
   ControllerConfig config_;
   Publish publish_;
+  Allow allow_;
   Debounce debounce_;
   api::Informer<api::ClusterProperty> properties_;
   api::Informer<api::ServiceExport> exports_;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/memory.h"
+#include "base/process_metrics.h"
 #include "discovery/app.h"
 
 namespace {
@@ -51,6 +52,7 @@ int run(const cw::discovery::StartConfig& config) {
 
 int main(int argc, char** argv) {
   cw::share_heap();
+  cw::raise_open_files();
   CLI::App cli("Multi-cluster service discovery: MCS controllers and DNS for clusterset.local.");
   std::string path;
   cli.add_option("--config", path, "configuration file (YAML)")->required();

@@ -17,7 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from fabric.daemons import GATEWAY, Daemon  # noqa: E402
 from fabric.site import Site, join  # noqa: E402
-from fabric.traffic import Session, Stream, ping  # noqa: E402
+from fabric.slow_disk import SlowDisk  # noqa: E402
+from fabric.traffic import Session, Stream, ping, report_of  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
 
@@ -27,13 +28,16 @@ WIREGUARD, VXLAN = 4500, 4799
 class Fault:
     """What `put` does to the gateway that carries the traffic of `site`, and `heal` undoes.
     `settle`: seconds to go on measuring; `lasts`: seconds of them in which nothing can flow, which
-    are not counted; then `heal` comes before the end of the measurement. `prepare` and `restore`: before and after it all. `clusters`: how many it takes;
-    with three, the traffic is between the two others."""
+    are not counted; then `heal` comes before the end of the measurement. `prepare` and `restore`:
+    before and after it all. `clusters`: how many it takes; with three, the traffic is between the
+    two others. `burden(site, True)` begins something that must move nothing and lose nothing. It
+    stays for --minutes before the fault and ends with `burden(site, False)` after it."""
 
     def __init__(self, name, put, heal, settle=1.5, lasts=0, prepare=None, restore=None,
-                 clusters=2):
+                 clusters=2, burden=None):
         self.name, self.put, self.heal, self.settle, self.lasts = name, put, heal, settle, lasts
         self.prepare, self.restore, self.clusters = prepare, restore, clusters
+        self.burden = burden
 
 
 def gateway_node(site, ordinal):
@@ -173,6 +177,38 @@ def gateway_added(site, _):
     added.cleanup()
 
 
+def with_env(sites, env):
+    for site in sites:
+        for daemon in site.causeway.gateways + site.causeway.agents:
+            daemon.stop()
+            daemon.env = env
+            daemon.start()
+
+
+def all_sites(site):
+    return site.world.sites
+
+
+def on_slow_disks(site):
+    with_env(all_sites(site), SlowDisk(site.world).env)
+
+
+def stalling_disk(site, begins):
+    """Every fsync of every daemon takes 2 s, again and again."""
+    SlowDisk(site.world).stall(2000 if begins else 0)
+
+
+def busy_cores(site, begins):
+    """Two endless loops a core of this host, which all machines share."""
+    if begins:
+        site.world.busy = [site.world.wan.spawn(f"busy-{n}", "setpriv", "--pdeathsig", "KILL", "sh",
+                                                "-c", "while :; do :; done")
+                           for n in range(2 * os.cpu_count())]
+    else:
+        for loop in site.world.busy:
+            loop.kill()
+
+
 WAN = [("input", f"udp dport {WIREGUARD} drop"), ("output", f"udp dport {WIREGUARD} drop")]
 LOSSY = [("input", f"udp dport {WIREGUARD} numgen random mod 100 < 30 drop"),
          ("output", f"udp dport {WIREGUARD} numgen random mod 100 < 30 drop")]
@@ -207,6 +243,12 @@ FAULTS = [
           settle=62, lasts=60),
     Fault("one cluster of three lost: the others", lambda s, n: s.lose(),
           lambda s, n: s.recover(), settle=4, clusters=3),
+    Fault("disk stalls for 2 s, again and again; crash beside it",
+          lambda s, n: s.causeway.gateways[n].kill(), lambda s, n: s.causeway.gateways[n].start(),
+          prepare=on_slow_disks, restore=lambda site: with_env(all_sites(site), None),
+          burden=stalling_disk),
+    Fault("all cores busy; crash beside it", lambda s, n: s.causeway.gateways[n].kill(),
+          lambda s, n: s.causeway.gateways[n].start(), burden=busy_cores),
     Fault("planned stop", lambda s, n: s.causeway.gateways[n].stop(),
           lambda s, n: s.causeway.gateways[n].start()),
 ]
@@ -234,7 +276,26 @@ def fresh(meter):
     return meter.records()[-1][0] > before
 
 
-def one_run(fault, sites):
+def carriers(sites):
+    return [one.carrier_to(other) for one in sites for other in sites if one is not other]
+
+
+def carry_burden(fault, sites, meters, seconds):
+    """How many carriers changed and how many packets were lost under it, before any fault."""
+    before = carriers(sites)
+    fault.burden(sites[0], True)
+    moves, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(min(1, max(0, end - time.monotonic())))
+        now = carriers(sites)
+        moves += sum(a != b for a, b in zip(before, now))
+        before = now
+    time.sleep(1)
+    return {"burden_s": seconds, "burden_moves": moves,
+            "burden_lost": sum(report_of(meter.records()).lost for meter in meters)}
+
+
+def one_run(fault, sites, minutes):
     """The outages in ms (there, back), packets lost, the longest waits of TCP, and the arrivals
     around the fault in bins of 10 ms. The first site has the fault; it is an end of the traffic
     unless the fault needs three."""
@@ -247,6 +308,7 @@ def one_run(fault, sites):
     sessions = [Session(a.pod.machine, b.pod.ip, 30 + 2 * fault.lasts) for a, b in ways]
     meters = [Stream(a.pod.machine, b.pod.machine, b.pod.ip, a.world.folder) for a, b in ways]
     time.sleep(0.5)
+    carried = carry_burden(fault, sites, meters, 60 * minutes) if fault.burden else {}
     carrier = wait_until(lambda: (site.carrier_to(sites[1]),), 10, "a gateway carries")[0]
     site.fault_began = time.monotonic_ns()
     fault.put(site, carrier)
@@ -260,10 +322,12 @@ def one_run(fault, sites):
     reports = [meter.stop() for meter in meters]
     if not fault.lasts:
         fault.heal(site, carrier)
+    if fault.burden:
+        fault.burden(site, False)
     waits = [max(0, s.finish()[1] - fault.lasts * 1000) for s in sessions]
     if fault.restore:
         fault.restore(site)
-    return {"site": site.id,
+    return {"site": site.id, **carried,
             "outage_ms": [max(0, r.outage_ms - fault.lasts * 1000) for r in reports],
             "lost": [max(0, r.lost - fault.lasts * 1000) for r in reports],
             "reordered": [r.reordered for r in reports], "tcp_wait_ms": waits,
@@ -327,6 +391,8 @@ def main():
     options.add_argument("--build", default="build/release")
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--clusters", type=int, choices=(2, 3), default=2)
+    options.add_argument("--minutes", type=float, default=0.5,
+                         help="how long a burden stays before the crash beside it (default 0.5)")
     options.add_argument("-k", metavar="WORD", default="",
                          help="only the fault of that name, or those with WORD in it")
     options.add_argument("--json", metavar="FILE")
@@ -344,17 +410,21 @@ def main():
         print(f"raising {options.clusters} clusters", flush=True)
         sites = [Site(world, name, {"log.level": "info"}, {"log.level": "info"})
                  for name in ("east", "west", "north")[:options.clusters]]
+        world.sites = sites
         join(*sites)
         for fault in faults:
             for number in range(options.runs):
                 turn = number % len(sites)
                 try:
-                    run = one_run(fault, sites[turn:] + sites[:turn])
+                    run = one_run(fault, sites[turn:] + sites[:turn], options.minutes)
                 except AssertionError as error:
                     failed.append(f"{fault.name}, run {number + 1}: {error}")
                     print(f"  FAILED {failed[-1]}", flush=True)
                     break  # what it left behind would spoil the next
                 rows.setdefault(fault.name, []).append(run)
+                if fault.burden:
+                    print(f"  {fault.name}: {run['burden_s']:.0f} s without a fault: "
+                          f"{run['burden_moves']} moves, {run['burden_lost']} lost", flush=True)
                 print(f"  {fault.name} {number + 1}/{options.runs}: "
                       f"{'/'.join(f'{ms:.0f}' for ms in run['outage_ms'])} ms, "
                       f"{'/'.join(map(str, run['lost']))} lost, "

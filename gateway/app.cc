@@ -10,7 +10,9 @@
 #include <cstdlib>
 
 #include "api/store/open.h"
+#include "api/store/trouble.h"
 #include "base/memory.h"
+#include "base/process_metrics.h"
 #include "base/unique_fd.h"
 #include "gateway/identity.h"
 #include "gateway/path/reconcile.h"
@@ -69,9 +71,15 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   auto store = api::open_store(app->loop_, app->random_, config.store);
   if (!store) return fail(mistake(std::move(store.error()), "store"));
   app->store_ = std::move(*store);
+  add_process_metrics(app->loop_, app->metrics_);
+  api::add_store_metrics(*app->store_, app->metrics_);
   auto kernel = netlink::RtnlKernel::open(app->loop_);
   if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
   app->kernel_ = std::move(*kernel);
+  auto slow = netlink::RtnlKernel::open(app->loop_);
+  if (!slow) return fail(std::move(slow.error()).context("netlink"));
+  app->slow_kernel_ = std::move(*slow);
+  app->worker_ = std::make_unique<Worker>(app->loop_, 4);
   // A device that is there has the port itself: an earlier run of ours left it.
   if (!has_link(*app->kernel_, config.tunnel.interface)) {
     if (auto free = udp_port_is_free(config.listen_port); !free) return fail(free.error());
@@ -83,7 +91,7 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
     auto status =
         StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
           return raw->daemon_ == nullptr ? std::vector<std::string>{"starting"}
-                                         : raw->daemon_->not_ready();
+                                         : api::with_store(raw->daemon_->not_ready(), *raw->store_);
         });
     if (!status) return fail(mistake(std::move(status.error()), "status"));
     app->status_ = std::move(*status);
@@ -97,7 +105,8 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   };
   app->daemon_ = std::make_unique<Daemon>(
       Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_,
-                   app->metrics_, open_prober, open_echo, api::daemons_make_secrets(config.store)},
+                   app->metrics_, open_prober, open_echo, api::daemons_make_secrets(config.store),
+                   background_of(*app->worker_), app->slow_kernel_.get()},
       config, *key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/status_server.h"
+#include "base/worker.h"
 #include "gateway/config.h"
 #include "gateway/daemon.h"
 #include "netlink/kernel.h"
@@ -33,6 +34,8 @@ class App {
   Metrics metrics_;
   std::unique_ptr<api::Store> store_;
   std::unique_ptr<netlink::Kernel> kernel_;
+  std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
+  std::unique_ptr<Worker> worker_;
   std::unique_ptr<tunnel::Driver> driver_;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<StatusServer> status_;

@@ -33,7 +33,8 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
     : around_(around),
       config_(config),
       file_key_(std::move(file_key)),
-      reconciler_(around.kernel),
+      reconciler_(std::make_shared<PathReconciler>(
+          around.slow_kernel == nullptr ? around.kernel : *around.slow_kernel)),
       private_key_(around.loop, around.store, around.random,
                    {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
                    [this] { return fresh_private_key(around_.random); }),
@@ -76,6 +77,7 @@ std::vector<std::string> Daemon::not_ready() const {
   if (draining_) reasons.emplace_back("draining");
   if (core_ == nullptr) return reasons;
   if (!core_->tunnels.error().empty()) reasons.push_back(core_->tunnels.error());
+  if (!programmed_) reasons.emplace_back("the kernel is being programmed");
   reasons.insert(reasons.end(), path_errors_.begin(), path_errors_.end());
   const auto probes = core_->probes.troubles();
   reasons.insert(reasons.end(), probes.begin(), probes.end());
@@ -140,6 +142,7 @@ void Daemon::pass() {
   core_->claims.set_world(world_->cidrs(), core_->tunnels.clusters());
   core_->tunnels.set_claims(core_->claims.remote());
   keep_path();
+  if (!programmed_) return;  // sockets need the addresses; the end of the pass looks again
   keep_probes();
   core_->tunnels.set_views(core_->probes.views());
   keep_feed();
@@ -177,13 +180,25 @@ void Daemon::keep_path() {
   }
   auto desired = desired_path(input);
   if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
-  auto report = reconciler_.apply(desired);
-  kernel_dirty_ = report.more;
-  if (report.more)
-    next_slice_ = around_.loop.after(Duration::zero(), [this] {
-      if (core_ != nullptr) keep_path();
-    });
-  path_ = std::move(desired);
+  if (programming_) {
+    kernel_dirty_ = true;  // its end looks again
+    return;
+  }
+  kernel_dirty_ = false;
+  path_ = desired;
+  programming_ = true;
+  const bool taken =
+      around_.background.run([this, desired = std::move(desired), reconciler = reconciler_] {
+        auto report = reconciler->apply(desired);
+        return [this, report = std::move(report)] { note_path(report); };
+      });
+  CW_CHECK(taken);  // there is one at a time
+}
+
+void Daemon::note_path(PassReport report) {
+  programming_ = false;
+  const bool first = !std::exchange(programmed_, true);
+  kernel_dirty_ = kernel_dirty_ || report.more;
   for (const auto& error : report.errors) {
     if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {
       log_warn("path incomplete", {{"error", error}});
@@ -192,6 +207,8 @@ void Daemon::keep_path() {
   if (report.errors.empty() && !path_errors_.empty()) log_info("path complete again");
   path_errors_ = std::move(report.errors);
   if (report.steps > 0) log_debug("path changed", {{"steps", report.steps}});
+  // What was wanted meanwhile, and probes on addresses that are there now.
+  if (first || report.steps > 0 || kernel_dirty_) look_again();
 }
 
 void Daemon::keep_probes() {

@@ -13,6 +13,7 @@
 
 #include "api/store/switch_events.h"
 #include "base/metrics.h"
+#include "base/worker.h"
 #include "gateway/comeback.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
@@ -37,6 +38,9 @@ struct Surroundings {
   Probes::Open open_prober;
   Probes::OpenEcho open_echo = {};
   bool make_secrets = true;  // those that are missing; false: an installer makes them
+  // Where passes over the kernel run, which may take long, and the Kernel for that thread alone.
+  Background background = no_background();
+  netlink::Kernel* slow_kernel = nullptr;  // none: `kernel`
 };
 
 class Daemon {
@@ -78,6 +82,7 @@ class Daemon {
   void watch_comeback();
   [[nodiscard]] bool settled();
   void keep_path();
+  void note_path(PassReport report);
   void keep_probes();
   void keep_feed();
   void keep_object(bool urgent);
@@ -104,7 +109,9 @@ class Daemon {
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;
 
-  PathReconciler reconciler_;
+  std::shared_ptr<PathReconciler> reconciler_;  // a pass may outlive us by a moment
+  bool programming_ = false;                    // a pass runs
+  bool programmed_ = false;                     // once
   SecretEntry private_key_;
   SecretEntry overlay_secret_;
   GatewayWriter writer_;
@@ -116,7 +123,6 @@ class Daemon {
   Debounce look_;
   Debounce kernel_look_;
   Handle at_once_;
-  Handle next_slice_;  // of keep_path()
   Handle hold_timer_;
   Handle tick_timer_;
   Handle resync_timer_;

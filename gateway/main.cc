@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process_metrics.h"
 #include "gateway/app.h"
 
 namespace {
@@ -32,6 +33,7 @@ int run(const cw::gateway::StartConfig& config) {
 
 int main(int argc, char** argv) {
   cw::share_heap();
+  cw::raise_open_files();
   CLI::App flags("One end of every tunnel to remote clusters.", "causeway-gateway");
   std::string path;
   flags.add_option("--config", path, "configuration file (docs/configuration.md)")->required();

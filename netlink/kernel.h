@@ -1,8 +1,10 @@
 // The kernel's network state as the daemons use it: links, addresses, neighbours, FDB entries,
 // routes, rules, nexthop objects, sysctls, and nftables as declarative text. Below the diff, so:
 // dump, replace, remove; replace is idempotent, remove of what is not there succeeds.
-// Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with a text log). Loop thread
-// only.
+// Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with a text log). One thread at a
+// time: each thread opens its own. What may take long (nft, connection tracking, large dumps) is
+// for a thread that may block (docs/adr/0014-loop-never-blocks.md); on_change() is for the loop
+// thread.
 //
 // Dumps show only what netlink/owner.h marks as ours, except where the name says otherwise.
 #pragma once

@@ -40,6 +40,7 @@ inline constexpr std::uint32_t kNexthopBase = 0x43570000;
 
 // nftables tables (family inet): one an owner, so that neither daemon needs the other's.
 inline constexpr std::string_view kNodeNftTable = "causeway";             // route agent
+inline constexpr std::string_view kForwardNftTable = "causeway-forward";  // route agent
 inline constexpr std::string_view kGatewayNftTable = "causeway-gateway";  // gateway
 
 }  // namespace cw::netlink

@@ -77,7 +77,7 @@ struct Agent::Numbers {
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key,
-             OpenProber open_prober, Through::Open open_through)
+             OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow)
     : loop_(loop),
       kernel_(kernel),
       config_(config),
@@ -85,7 +85,9 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
-      reconciler_(kernel),
+      background_(slow ? slow->background : no_background()),
+      reconciler_(
+          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask)),
       status_(loop, store, random, {config.node, node_key.public_key().base64()}),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
@@ -105,6 +107,7 @@ std::vector<std::string> Agent::not_ready() const {
   if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
   if (!overlay_trouble_.empty()) reasons.push_back(overlay_trouble_);
   if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
+  if (waiting_.empty() && !programmed_) reasons.emplace_back("the kernel is being programmed");
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());
   return reasons;
@@ -144,6 +147,7 @@ Result<NodeInputs> Agent::inputs() const {
                                              api::kClusterIdProperty));
   }
   NodeInputs in;
+  in.forward_ours_only = config_.forward_ours_only;
   for (const auto& [key, node] : nodes_.items()) {
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
@@ -415,7 +419,7 @@ void Agent::on_probe() {
     return publish(*last_);
   }
   if (was_decided) {
-    const auto report = reconciler_.switch_nexthops(desired_nexthops(*last_));
+    const auto report = reconciler_->switch_nexthops(desired_nexthops(*last_));
     numbers_->steps.add(static_cast<double>(report.steps));
   }
   spread();  // after the switch: a hold stands before its carrier is told
@@ -446,16 +450,40 @@ void Agent::pass() {
   keep_probing(*fresh);
   last_ = std::move(*fresh);
   judge(*last_);
-  const auto desired = desired_state(*last_);
-  auto report = reconciler_.apply(desired);
-  numbers_->passes.add();
-  numbers_->steps.add(static_cast<double>(report.steps));
-  if (report.steps > 0) {
-    log_debug("kernel state changed", {{"steps", report.steps}, {"errors", report.errors.size()}});
-  }
+  program();
   spread();
-  note(report, desired.mistakes);
   publish(*last_);
+}
+
+void Agent::program() {
+  auto desired = std::make_shared<NodeState>(desired_state(*last_));
+  if (desired->decided && programmed_) {
+    // At once, however long the pass takes, and also while another one runs.
+    numbers_->steps.add(static_cast<double>(reconciler_->switch_nexthops(desired->nexthops).steps));
+  }
+  if (programming_) {
+    program_again_ = true;
+    return;
+  }
+  reconciler_->want(*desired);
+  programming_ = true;
+  const bool taken = background_.run([this, desired, reconciler = reconciler_] {
+    auto report = reconciler->pass(*desired);
+    return [this, desired, report = std::move(report)] {
+      programming_ = false;
+      programmed_ = true;
+      numbers_->passes.add();
+      numbers_->steps.add(static_cast<double>(report.steps));
+      if (report.steps > 0) {
+        log_debug("kernel state changed",
+                  {{"steps", report.steps}, {"errors", report.errors.size()}});
+      }
+      note(report, desired->mistakes);
+      if (std::exchange(program_again_, false)) look_again();
+      publish(*last_);
+    };
+  });
+  CW_CHECK(taken);  // there is one at a time
 }
 
 void Agent::note(const PassReport& report, const std::vector<std::string>& mistakes) {

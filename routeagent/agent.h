@@ -13,6 +13,7 @@
 #include "api/store/informer.h"
 #include "api/store/switch_events.h"
 #include "base/metrics.h"
+#include "base/worker.h"
 #include "netlink/kernel.h"
 #include "routeagent/choose/choose.h"
 #include "routeagent/choose/mover.h"
@@ -29,6 +30,12 @@ namespace cw::routeagent {
 inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
 inline constexpr std::string_view kOverlayField = "key";  // 32 bytes
 
+// Where passes over the kernel run: they may take long. `kernel` is for that thread alone.
+struct SlowKernel {
+  netlink::Kernel& kernel;
+  Background background;
+};
+
 class Agent {
  public:
   // Opens a Prober; the sockets are the caller's seam.
@@ -38,7 +45,7 @@ class Agent {
   // `node_key`: the private key that gateways know this node by.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, OpenProber open_prober,
-        Through::Open open_through = {});
+        Through::Open open_through = {}, std::optional<SlowKernel> slow = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
@@ -50,6 +57,7 @@ class Agent {
 
   void look_again();  // a pass soon; bursts become one
   void pass();
+  void program();  // the kernel, as of last_; in the background
   // What the store says of this cluster, or why it is not enough to act on.
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
@@ -75,7 +83,11 @@ class Agent {
   Chooser chooser_;
   Mover mover_;
   Through through_;
-  Reconciler reconciler_;
+  Background background_;
+  std::shared_ptr<Reconciler> reconciler_;  // a pass may outlive us by a moment
+  bool programming_ = false;                // a pass runs
+  bool program_again_ = false;              // its state is old by now
+  bool programmed_ = false;                 // once
   StatusWriter status_;
   api::SwitchEvents switches_;
   std::optional<NodeInputs> last_;         // inputs of the last pass, for the fast path

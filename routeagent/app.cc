@@ -6,7 +6,9 @@
 #include <cstdlib>
 
 #include "api/store/open.h"
+#include "api/store/trouble.h"
 #include "base/memory.h"
+#include "base/process_metrics.h"
 #include "netlink/rtnl/rtnl_kernel.h"
 #include "routeagent/node_key.h"
 
@@ -19,14 +21,20 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   auto store = api::open_store(app->loop_, app->random_, config.store);
   if (!store) return fail(std::move(store.error()));
   app->store_ = std::move(*store);
+  add_process_metrics(app->loop_, app->metrics_);
+  api::add_store_metrics(*app->store_, app->metrics_);
   auto kernel = netlink::RtnlKernel::open(app->loop_);
   if (!kernel) return fail(std::move(kernel.error()));
   app->kernel_ = std::move(*kernel);
+  auto slow = netlink::RtnlKernel::open(app->loop_);
+  if (!slow) return fail(std::move(slow.error()));
+  app->slow_kernel_ = std::move(*slow);
+  app->worker_ = std::make_unique<Worker>(app->loop_, 4);
   if (config.status) {
     auto status =
         StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
           return raw->agent_ == nullptr ? std::vector<std::string>{"starting"}
-                                        : raw->agent_->not_ready();
+                                        : api::with_store(raw->agent_->not_ready(), *raw->store_);
         });
     if (!status) return fail(std::move(status.error()).context("status"));
     app->status_ = std::move(*status);
@@ -41,7 +49,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       },
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
-      });
+      },
+      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)});
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
 }

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/status_server.h"
+#include "base/worker.h"
 #include "netlink/kernel.h"
 #include "routeagent/agent.h"
 #include "routeagent/config.h"
@@ -30,6 +31,8 @@ class App {
   Metrics metrics_;
   std::unique_ptr<api::Store> store_;
   std::unique_ptr<netlink::Kernel> kernel_;
+  std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
+  std::unique_ptr<Worker> worker_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<StatusServer> status_;
 };

@@ -46,6 +46,11 @@ Result<Config> read(ConfigMap map) {
     map.mistake("stateDir", "must be an absolute path");
   }
   read_duration(map, "resync", config.resync, std::chrono::seconds(1), "1s");
+  // On Kubernetes a node forwards for its CNI, whoever of us comes first.
+  std::string forwarding = config.store.rfind("dir:", 0) == 0 ? "own" : "all";
+  map.read("forwarding", forwarding);
+  if (forwarding != "own" && forwarding != "all") map.mistake("forwarding", "want own or all");
+  config.forward_ours_only = forwarding == "own";
   if (auto good = map.finish(); !good) return fail(std::move(good.error()));
   return config;
 }

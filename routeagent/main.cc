@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process_metrics.h"
 #include "routeagent/app.h"
 
 namespace {
@@ -30,6 +31,7 @@ int run(const cw::routeagent::Config& config) {
 
 int main(int argc, char** argv) {
   cw::share_heap();
+  cw::raise_open_files();
   CLI::App flags("Programs one node's routes to remote clusters.", "causeway-routeagent");
   std::string path;
   flags.add_option("--config", path, "configuration file (docs/configuration.md)");

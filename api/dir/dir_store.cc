@@ -3,88 +3,187 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <set>
 
-#include "api/dir/files.h"
+#include "api/dir/folder_reader.h"
 #include "base/log.h"
-#include "base/unique_fd.h"
+#include "base/worker.h"
 
 namespace cw::api {
 
 namespace {
 
+constexpr std::size_t kMostWaiting = 4096;  // reads and writes for the disk
+constexpr Duration kRetry = std::chrono::milliseconds(500);
+constexpr Duration kReadAgain = std::chrono::seconds(5);
+
 // One process's view of the folder. Any event means: look at the folder it happened in again; the
-// files decide, so lost or merged events do no harm.
+// files decide, so lost or merged events do no harm. Everything that touches the disk runs on the
+// worker, in the order of the calls; the table and the watches are the loop's.
 class DirStore final : public Store {
  public:
   DirStore(Loop& loop, Random& random, const std::string& root)
-      : loop_(loop), files_(root), store_(loop, random, files_) {}
+      : loop_(loop),
+        files_(root),
+        reader_(files_),
+        store_(loop, random, files_, [this](Work work) { return run(std::move(work)); }) {}
 
   Result<> start() {
-    if (auto ok = files_.set_up(); !ok) return ok;
-    if (auto ok = begin(); !ok) return ok;
+    auto begun = reader_.begin();  // on this thread: there is no worker yet
+    if (!begun) return fail(begun.error());
+    worker_.emplace(loop_, kMostWaiting);
+    take(std::move(*begun));
     return {};
   }
 
+  StoreTrouble trouble() const override {
+    StoreTrouble trouble{blocked_, 0};
+    for (const auto& [kind, bad] : bad_) trouble.unreadable += bad.size();
+    return trouble;
+  }
   Handle list(const Selector& s, ListDone done) override {
-    return with(s.kind).list(s, std::move(done));
+    return when_read(s.kind, [this, s, done] { return store_.list(s, done); });
   }
   Handle watch(const Selector& s, const std::string& v, WatchHandler handler) override {
-    return with(s.kind).watch(s, v, std::move(handler));
+    return when_read(s.kind, [this, s, v, handler] { return store_.watch(s, v, handler); });
   }
   Handle get(Kind kind, const ObjectKey& key, WriteDone done) override {
-    return with(kind).get(kind, key, std::move(done));
+    return store_.get(kind, key, std::move(done));
   }
   Handle create(Object object, WriteDone done) override {
-    auto& store = with(object.kind);
-    return store.create(std::move(object), std::move(done));
+    return store_.create(std::move(object), std::move(done));
   }
   Handle update(Object object, WriteDone done) override {
-    auto& store = with(object.kind);
-    return store.update(std::move(object), std::move(done));
+    return store_.update(std::move(object), std::move(done));
   }
   Handle update_status(Object object, WriteDone done) override {
-    auto& store = with(object.kind);
-    return store.update_status(std::move(object), std::move(done));
+    return store_.update_status(std::move(object), std::move(done));
   }
   Handle remove(Kind kind, const ObjectKey& key, const std::string& version,
                 RemoveDone done) override {
-    return with(kind).remove(kind, key, version, std::move(done));
+    return store_.remove(kind, key, version, std::move(done));
   }
 
  private:
-  static constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
-                                           IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
-                                           IN_ATTRIB | IN_ONLYDIR;
+  // A list or watch that waits for the first reading of its kind.
+  struct Waiting {
+    std::function<Handle()> call;
+    Handle handle;
+  };
+  enum class Reading { kNo, kRuns, kRunsAndAgain };
+  struct KindState {
+    bool asked_for = false;  // a route agent reads no EndpointSlices
+    bool read = false;       // since the folder is available
+    Reading reading = Reading::kNo;
+    Handle again;  // something may be readable by then
+    std::vector<std::weak_ptr<Waiting>> waiting;
+  };
 
-  // The store, after the files of that kind were read: a route agent reads no EndpointSlices.
-  LocalStore& with(Kind kind) {
-    if (asked_for_.insert(kind).second && readable_.active()) scan(kind);
-    return store_;
+  bool run(Work work) {
+    return worker_->run([this, work = std::move(work)] {
+      auto finish = work();
+      return [this, finish = std::move(finish), blocked = files_.blocked()] {
+        note_blocked(blocked);
+        finish();
+      };
+    });
   }
 
-  // A fresh inotify instance over all folders, then a scan: what happens in between is seen twice.
-  Result<> begin() {
-    readable_.reset();
-    folders_.clear();
-    seen_.clear();
-    inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!inotify_) return fail(errno_error(errno, "inotify"));
-    readable_ = loop_.watch(inotify_.get(), FdEvent::kRead, [this] { drain(); });
-    if (auto ok = watch_folder(files_.root(), Kind{}, true); !ok) return ok;
-    for (const auto& kind : all_kinds()) {
-      if (auto ok = watch_folder(files_.folder(kind.kind), kind.kind, false); !ok) return ok;
-      if (asked_for_.count(kind.kind) != 0) scan(kind.kind);
+  void note_blocked(const std::string& blocked) {
+    if (blocked.empty() != blocked_.empty()) {
+      if (blocked.empty()) {
+        log_info("store can be written again");
+      } else {
+        log_warn("store cannot be written", {{"error", blocked}});
+      }
     }
-    return {};
+    blocked_ = blocked;
   }
 
-  Result<> watch_folder(const std::filesystem::path& folder, Kind kind, bool root) {
-    const int wd = inotify_add_watch(inotify_.get(), folder.c_str(), kEvents);
-    if (wd < 0) return fail(errno_error(errno, "store folder " + folder.string()));
-    folders_[wd] = {kind, root};
-    return {};
+  Handle when_read(Kind kind, std::function<Handle()> call) {
+    auto& state = kinds_[kind];
+    const bool first = !std::exchange(state.asked_for, true);
+    if (state.read || away_) return call();
+    const auto waiting = std::make_shared<Waiting>(Waiting{std::move(call), {}});
+    state.waiting.push_back(waiting);
+    if (first) scan(kind);
+    return Handle([waiting] { waiting->handle.reset(); });
+  }
+
+  void let_go(KindState& state) {
+    for (const auto& one : std::exchange(state.waiting, {})) {
+      if (const auto waiting = one.lock()) waiting->handle = waiting->call();
+    }
+  }
+
+  // Reads the kind's files on the worker; once more afterwards, if asked again meanwhile.
+  void scan(Kind kind) {
+    auto& state = kinds_[kind];
+    if (away_) return;
+    if (state.reading != Reading::kNo) {
+      state.reading = Reading::kRunsAndAgain;
+      return;
+    }
+    const bool taken = worker_->run([this, kind] {
+      auto found = std::make_shared<Result<FolderReader::Scan>>(reader_.scan(kind));
+      return [this, kind, found] { take(kind, std::move(*found)); };
+    });
+    if (taken) {
+      state.reading = Reading::kRuns;
+    } else {
+      read_again(kind);  // the disk is far behind
+    }
+  }
+
+  void read_again(Kind kind) {
+    kinds_[kind].again = loop_.after(kReadAgain, [this, kind] {
+      kinds_[kind].again.reset();
+      scan(kind);
+    });
+  }
+
+  void scan_all() {
+    for (const auto& kind : all_kinds()) {
+      if (kinds_[kind.kind].asked_for) scan(kind.kind);
+    }
+  }
+
+  void take(Kind kind, Result<FolderReader::Scan> found) {
+    auto& state = kinds_[kind];
+    const bool again = std::exchange(state.reading, Reading::kNo) == Reading::kRunsAndAgain;
+    if (away_) return;
+    if (!found) return lose(found.error());
+    folders_.insert(found->folders.begin(), found->folders.end());
+    for (auto& object : found->changed) store_.observe(std::move(object));
+    for (const auto& key : store_.keys(kind)) {
+      if (found->present.count(key) == 0 && found->unreadable.count(key.ns) == 0) {
+        store_.observe(kind, key, std::nullopt);
+      }
+    }
+    report(kind, std::move(found->bad));
+    if (found->again) read_again(kind);
+    state.read = true;
+    if (again) scan(kind);
+    let_go(state);
+  }
+
+  // Each entry once, and again when the reason changes.
+  void report(Kind kind, std::map<std::string, std::string> bad) {
+    auto& before = bad_[kind];
+    for (const auto& [entry, why] : bad) {
+      const auto known = before.find(entry);
+      if (known != before.end() && known->second == why) continue;
+      log_warn("broken file; the last good state is kept", {{"error", why}});
+    }
+    before = std::move(bad);
+  }
+
+  void take(FolderReader::Begun begun) {
+    inotify_ = std::move(begun.inotify);
+    folders_ = std::move(begun.folders);
+    readable_ = loop_.watch(inotify_->get(), FdEvent::kRead, [this] { drain(); });
+    // What happened before the watches stood is found by reading.
+    scan_all();
   }
 
   void drain() {
@@ -93,14 +192,16 @@ class DirStore final : public Store {
     bool everything = false;
     bool gone = false;
     for (int rounds = 0; rounds < 64; ++rounds) {
-      const auto n = ::read(inotify_.get(), buffer, sizeof buffer);
+      const auto n = ::read(inotify_->get(), buffer, sizeof buffer);
       if (n <= 0) break;
       for (ssize_t at = 0; at < n;) {
         const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
-        if ((event->mask & IN_Q_OVERFLOW) != 0) everything = true;
         const auto found = folders_.find(event->wd);
-        if (found == folders_.end()) continue;
+        if ((event->mask & IN_Q_OVERFLOW) != 0 || found == folders_.end()) {
+          everything = true;  // lost, or of a folder whose reading is still on its way to us
+          continue;
+        }
         if ((event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0) {
           gone = gone || found->second.root;  // a namespace's folder may come and go
         }
@@ -111,91 +212,63 @@ class DirStore final : public Store {
         }
       }
     }
-    if (gone)
+    if (gone) {
       return lose({Errc::kUnavailable, "store folder " + files_.root().string() + " is gone"});
-    for (const auto& kind : all_kinds()) {
-      if (asked_for_.count(kind.kind) == 0) continue;
-      if (everything || touched.count(kind.kind) != 0) scan(kind.kind);
     }
-  }
-
-  struct Folder {
-    Kind kind{};
-    bool root = false;
-  };
-  // Reads the files that are other than when they were last read.
-  void scan(Kind kind) {
-    // Watched first, listed then: a file that appears in between is seen by one or both.
-    if (info(kind).namespaced) watch_namespaces(kind);
-    const auto keys = files_.list(kind);
-    if (!keys) return lose({Errc::kUnavailable, keys.error().text});
-    std::set<ObjectKey> present(keys->begin(), keys->end());
-    auto& seen = seen_[kind];
-    std::erase_if(seen, [&](const auto& file) { return present.count(file.first) == 0; });
-    for (const auto& key : present) {
-      const auto stamp = files_.stamp(kind, key);
-      const auto known = seen.find(key);
-      if (stamp && known != seen.end() && known->second == *stamp) continue;
-      seen.erase(key);
-      auto body = files_.read(kind, key);
-      // One that was changed this very moment may change again without looking different.
-      if (stamp && stamp->settled()) seen.emplace(key, *stamp);
-      if (body) {
-        broken_.erase({kind, key});
-        store_.observe(kind, key, *body);
-      } else if (body.error().code == Errc::kInvalid || body.error().code == Errc::kTooLarge) {
-        auto& reported = broken_[{kind, key}];
-        if (reported != body.error().text) {
-          log_warn("broken file; the last good state is kept", {{"error", body.error().text}});
-          reported = body.error().text;
-        }
-      } else {
-        return lose({Errc::kUnavailable, body.error().text});
-      }
-    }
-    for (const auto& key : store_.keys(kind)) {
-      if (present.count(key) == 0) store_.observe(kind, key, std::nullopt);
-    }
-  }
-
-  void watch_namespaces(Kind kind) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(files_.folder(kind), error)) {
-      std::error_code status;
-      // Adding a folder that is watched already changes nothing.
-      if (entry.is_directory(status)) (void)watch_folder(entry.path(), kind, false);
+    if (everything) return scan_all();
+    for (const auto kind : touched) {
+      if (kinds_[kind].asked_for) scan(kind);
     }
   }
 
   void lose(const Error& why) {
-    if (retry_.active()) return;
+    if (away_) return;
+    away_ = true;
     log_warn("store is unavailable", {{"error", why.text}});
     store_.unavailable(why);
     readable_.reset();
-    retry_ = loop_.every(std::chrono::milliseconds(500), [this] {
+    for (auto& [kind, state] : kinds_) {
+      state.read = false;
+      let_go(state);
+    }
+    retry_ = loop_.every(kRetry, [this] { try_again(); });
+  }
+
+  void try_again() {
+    if (std::exchange(trying_, true)) return;
+    const bool taken = worker_->run([this] {
       std::error_code error;
-      if (!std::filesystem::is_directory(files_.root(), error) || !files_.set_up()) return;
-      auto retry = std::move(retry_);  // kept until this callback is over
-      store_.available();
-      if (auto ok = begin(); !ok) {
-        retry_ = std::move(retry);
-        store_.unavailable(ok.error());
-      } else {
+      // set_up() would make it anew, empty.
+      auto begun = std::filesystem::is_directory(files_.root(), error)
+                       ? reader_.begin()
+                       : Result<FolderReader::Begun>(fail(Errc::kUnavailable, "is gone"));
+      return [this, begun = std::move(begun)] {
+        trying_ = false;
+        if (!begun || !away_) return;
+        retry_.reset();
+        away_ = false;
+        store_.available();
         log_info("store is available", {{"folder", files_.root().string()}});
-      }
+        take(*begun);
+      };
     });
+    if (!taken) trying_ = false;
   }
 
   Loop& loop_;
-  Files files_;
+  Files files_;          // the worker's, once it runs
+  FolderReader reader_;  // the worker's
   LocalStore store_;
-  UniqueFd inotify_;
-  std::map<int, Folder> folders_;
-  std::set<Kind> asked_for_;
-  std::map<Kind, std::map<ObjectKey, FileStamp>> seen_;  // the files as last read
-  std::map<std::pair<Kind, ObjectKey>, std::string> broken_;
+  std::map<Kind, KindState> kinds_;
+  std::map<Kind, std::map<std::string, std::string>> bad_;
+  std::string blocked_;
+  bool away_ = false;
+  bool trying_ = false;
+  std::shared_ptr<UniqueFd> inotify_;
+  WatchedFolders folders_;
   Handle readable_;
   Handle retry_;
+  std::optional<Worker> worker_;  // goes first: it uses the others
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // The directory store: resources as YAML files of a folder (files.h), watched by inotify. Several
-// processes share one folder; people edit its files by hand. A broken file is reported once and the
-// last good state kept. A folder that goes away makes the store unavailable until it is back.
+// processes share one folder, and people edit its files by hand. A broken or unreadable entry is
+// reported once and its last good state kept; nothing else suffers. A folder that goes away makes
+// the store unavailable until it is back. Files are read and written by a thread of its own: a disk
+// that stalls delays answers, never the loop.
 #pragma once
 
 #include <memory>

@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
 
+#include "api/dir/file_lock.h"
 #include "api/dir/yaml.h"
 #include "base/unique_fd.h"
 
@@ -20,9 +20,25 @@ namespace {
 
 constexpr std::string_view kSuffix = ".yaml";
 constexpr std::string_view kTemporary = ".tmp-";  // .tmp-<pid>-<n>
+// A slow disk may keep another process in its fsync for some seconds.
+constexpr std::chrono::milliseconds kLockPatience{10'000};
+constexpr std::chrono::milliseconds kLockRetry{100};
 
 bool is_temporary(const fs::path& path) {
   return path.filename().string().rfind(kTemporary, 0) == 0;
+}
+
+// As mkdir -p, for the owner and its group only. A folder that is there keeps its mode.
+Result<> make_folders(const fs::path& folder) {
+  if (::mkdir(folder.c_str(), 0750) == 0) return {};
+  if (errno == ENOENT && folder.has_relative_path()) {
+    if (auto ok = make_folders(folder.parent_path()); !ok) return ok;
+    if (::mkdir(folder.c_str(), 0750) == 0) return {};
+  }
+  const int why = errno;
+  std::error_code error;
+  if (why == EEXIST && fs::is_directory(folder, error)) return {};
+  return fail(errno_error(why == EEXIST ? ENOTDIR : why, folder.string()));
 }
 
 Result<> fsync_folder(const fs::path& folder) {
@@ -115,15 +131,14 @@ fs::path Files::path_of(Kind kind, const ObjectKey& key) const {
 }
 
 Result<> Files::set_up() {
-  std::error_code error;
   for (const auto& kind : all_kinds()) {
-    fs::create_directories(folder(kind.kind), error);
-    if (error) {
-      return fail(errno_error(error.value(), "store folder " + folder(kind.kind).string()));
-    }
+    const auto path = folder(kind.kind);
+    if (auto ok = make_folders(path); !ok)
+      return fail(std::move(ok.error()).context("store folder"));
   }
-  const auto guard = lock();  // nobody is in the middle of a write now
-  if (!guard) return fail(guard.error());
+  const auto guard = lock();  // no process is in the middle of a write now
+  if (!guard) return {};      // the leftovers stay until the next start
+  std::error_code error;
   for (fs::recursive_directory_iterator at(root_, error), end; !error && at != end;
        at.increment(error)) {
     if (is_temporary(at->path())) {
@@ -135,13 +150,12 @@ Result<> Files::set_up() {
 }
 
 Result<std::shared_ptr<void>> Files::lock() {
-  const auto path = root_ / ".lock";
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd) return fail(errno_error(errno, path.string()));
-  while (::flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return fail(errno_error(errno, path.string()));
-  }
-  return std::make_shared<UniqueFd>(std::move(fd));  // closing it unlocks
+  // Once it is known that the lock does not come, reads must not wait behind every write.
+  const auto patience = blocked_.empty() ? kLockPatience : kLockRetry;
+  auto held = lock_file(root_ / ".lock", patience);
+  blocked_ = held ? std::string() : held.error().text;
+  if (!held) return fail(std::move(held.error()));
+  return std::move(*held);
 }
 
 Result<std::optional<json>> Files::read(Kind kind, const ObjectKey& key) {
@@ -168,9 +182,8 @@ Result<std::optional<json>> Files::read(Kind kind, const ObjectKey& key) {
 
 Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
   const auto path = path_of(kind, key);
+  if (auto ok = make_folders(path.parent_path()); !ok) return ok;
   std::error_code error;
-  fs::create_directories(path.parent_path(), error);
-  if (error) return fail(errno_error(error.value(), path.parent_path().string()));
   const auto temporary =
       path.parent_path() / fmt::format("{}{}-{}", kTemporary, ::getpid(), ++temporary_);
   const mode_t mode = kind == Kind::kSecret ? 0600 : 0644;
@@ -211,28 +224,36 @@ Result<> Files::as_read(Kind kind, const ObjectKey& key) const {
   return fail(Errc::kConflict, path_of(kind, key).string() + ": changed since it was read");
 }
 
-Result<std::vector<ObjectKey>> Files::list(Kind kind) const {
-  std::vector<ObjectKey> keys;
+Result<Files::Listing> Files::list(Kind kind) const {
+  Listing listing;
   std::error_code error;
-  const auto take = [&](const fs::directory_entry& entry, const std::string& ns) {
-    const auto name = entry.path().filename().string();
+  const auto take = [&](const fs::path& path, const std::string& ns) {
+    const auto name = path.filename().string();
     if (name.size() <= kSuffix.size() || name.front() == '.' || !name.ends_with(kSuffix)) return;
     ObjectKey key{ns, name.substr(0, name.size() - kSuffix.size())};
-    if (check_key(kind, key)) keys.push_back(std::move(key));
+    if (check_key(kind, key)) listing.keys.push_back(std::move(key));
   };
-  for (const auto& entry : fs::directory_iterator(folder(kind), error)) {
-    std::error_code status;
-    if (!info(kind).namespaced) {
-      take(entry, "");
-    } else if (entry.is_directory(status)) {
-      std::error_code inner;
-      for (const auto& file : fs::directory_iterator(entry.path(), inner)) {
-        take(file, entry.path().filename().string());
-      }
+  const auto take_namespace = [&](const fs::path& path) {
+    const auto ns = path.filename().string();
+    std::error_code inner;
+    for (fs::directory_iterator at(path, inner), end; !inner && at != end; at.increment(inner)) {
+      take(at->path(), ns);
     }
+    if (inner) {
+      listing.unreadable[ns] = errno_error(inner.value(), path.string()).text;
+    }
+  };
+  for (fs::directory_iterator at(folder(kind), error), end; !error && at != end;
+       at.increment(error)) {
+    if (!info(kind).namespaced) {
+      take(at->path(), "");
+      continue;
+    }
+    std::error_code status;
+    if (at->is_directory(status)) take_namespace(at->path());
   }
   if (error) return fail(errno_error(error.value(), "store folder " + folder(kind).string()));
-  return keys;
+  return listing;
 }
 
 }  // namespace cw::api

@@ -1,8 +1,8 @@
 // Resources as files of one folder: ROOT/<plural>/<name>.yaml,
-// ROOT/<plural>/<namespace>/<name>.yaml. Reading, atomic writing (temporary file, fsync, rename,
-// fsync of the folder) and locking between processes (flock on ROOT/.lock). People and their tools
-// edit without that lock: nothing is put in the place of a file that changed since it was last
-// read. No watching: dir_store.h.
+// ROOT/<plural>/<namespace>/<name>.yaml. Reads, writes atomically (temporary file, fsync, rename,
+// fsync of the folder) and locks against other processes (file_lock.h on ROOT/.lock). People and
+// their tools edit without that lock: no write replaces a file that changed since it was last read.
+// All of it may block; one thread at a time. No watching: dir_store.h.
 #pragma once
 
 #include <filesystem>
@@ -46,7 +46,13 @@ class Files final : public Backend {
   // None: there is no such file now.
   [[nodiscard]] std::optional<FileStamp> stamp(Kind kind, const ObjectKey& key) const;
   // All objects of a kind that have a file, broken or not.
-  [[nodiscard]] Result<std::vector<ObjectKey>> list(Kind kind) const;
+  struct Listing {
+    std::vector<ObjectKey> keys;
+    std::map<std::string, std::string> unreadable;  // folders of namespaces, and why
+  };
+  [[nodiscard]] Result<Listing> list(Kind kind) const;
+  // Why the last lock() failed; empty: it did not.
+  [[nodiscard]] const std::string& blocked() const { return blocked_; }
   [[nodiscard]] std::filesystem::path folder(Kind kind) const;
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
 
@@ -62,6 +68,7 @@ class Files final : public Backend {
     std::optional<FileStamp> stamp;
   };
   std::optional<Seen> last_read_;
+  std::string blocked_;
 };
 
 }  // namespace cw::api

@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMaxDepth = 64;
+// Brackets that are open at once, wherever they stand. yaml-cpp's scanner queues all of a line's
+// before the first event, at some 200 bytes each, so the depth is limited before it sees them.
+constexpr std::size_t kMaxOpen = 512;
 
 // A plain (unquoted) scalar's JSON value, YAML 1.2 core schema.
 json plain_value(const std::string& text) {
@@ -62,6 +65,18 @@ std::optional<std::size_t> invalid_utf8(std::string_view text) {
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);
     ++line;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::size_t> too_many_open(std::string_view text) {
+  std::size_t line = 1;
+  std::size_t open = 0;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    if (c == '[' || c == '{') ++open;
+    if ((c == ']' || c == '}') && open > 0) --open;
+    if (open > kMaxOpen) return line;
   }
   return std::nullopt;
 }
@@ -212,6 +227,9 @@ Result<json> parse_yaml(std::string_view text, const std::string& name) {
   }
   if (const auto line = invalid_utf8(text)) {
     return fail(Errc::kInvalid, fmt::format("{}:{}: not UTF-8", name, *line));
+  }
+  if (const auto line = too_many_open(text)) {
+    return fail(Errc::kInvalid, fmt::format("{}:{}: nested too deep", name, *line));
   }
   try {
     std::istringstream stream{std::string(text)};

@@ -7,6 +7,12 @@
 
 namespace cw::api {
 
+namespace {
+
+constexpr Duration kPause = std::chrono::seconds(1);  // a timer that is later tells of a pause
+
+}  // namespace
+
 struct LeaseElector::State {
   State(Loop& l, Store& s, Random& r, LeaseConfig c, std::function<void(bool)> callback)
       : loop(l), store(s), random(r), config(std::move(c)), on_change(std::move(callback)) {}
@@ -30,7 +36,12 @@ struct LeaseElector::State {
   void start() { look(); }
 
   void again(Duration delay) {
-    timer = loop.after(delay, [this] { look(); });
+    timer = loop.after(delay, [this, due = loop.now() + delay] {
+      // While this process was paused it saw no renewals: that time proves nothing.
+      const auto late = loop.now() - due;
+      if (late > kPause) seen_at += late;
+      look();
+    });
   }
   Duration retry_delay() {
     const auto fifth = static_cast<std::uint64_t>(config.retry.count()) / 5 + 1;

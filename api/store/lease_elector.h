@@ -1,7 +1,8 @@
 // Leader election on a Lease (coordination.k8s.io semantics, as client-go's leaderelection): for
 // single-writer roles only, never for anything on a packet's path. A holder that cannot renew
 // within `renew` of its last success steps down before the lease expires. Time of other holders'
-// renewals is judged by when *we* saw them change, so clocks need not agree.
+// renewals is judged by when *we* saw them change, so clocks need not agree; time in which this
+// process was paused does not count.
 #pragma once
 
 #include <functional>

@@ -3,7 +3,8 @@
 //
 // The table is what watchers have been told; the backend is the truth. A write checks against a
 // fresh read under the backend's lock, so several processes may share one backend; what others
-// changed comes in through observe().
+// changed comes in through observe(). The backend may be slow: all its work goes through RunWork,
+// which may use another thread. Everything else here is for the loop thread.
 #pragma once
 
 #include <map>
@@ -28,9 +29,15 @@ class Backend {
   [[nodiscard]] virtual Result<> erase(Kind kind, const ObjectKey& key) = 0;
 };
 
+// Runs `work` once, perhaps on another thread, in the order of the calls. Runs what it returns on
+// the loop thread afterwards. False: too much waits already, `work` is dropped.
+using Work = std::function<std::function<void()>()>;
+using RunWork = std::function<bool(Work work)>;
+
 class LocalStore : public Store {
  public:
-  LocalStore(Loop& loop, Random& random, Backend& backend);
+  // Without `run` the backend is used at once, on the calling thread.
+  LocalStore(Loop& loop, Random& random, Backend& backend, RunWork run = {});
 
   [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
   [[nodiscard]] Handle watch(const Selector& selector, const std::string& resource_version,
@@ -44,6 +51,7 @@ class LocalStore : public Store {
 
   // The object is now `body` (nothing: gone); tells watchers if that is news.
   void observe(Kind kind, const ObjectKey& key, const std::optional<nlohmann::json>& body);
+  void observe(Object object);  // the same, of an object_of()
   // Everything answers `why` and all watches end with it, until available() is called.
   void unavailable(const Error& why);
   void available();
@@ -52,11 +60,19 @@ class LocalStore : public Store {
   [[nodiscard]] std::vector<ObjectKey> keys(Kind kind) const;
 
  private:
+  // What the backend's work came to, and what the object is then (none: as before).
+  template <typename T>
+  struct Outcome {
+    Result<T> result;
+    std::optional<Object> stored{};
+    bool gone = false;
+  };
   using Merge = nlohmann::json (*)(const nlohmann::json& stored, const nlohmann::json& next);
-  Result<Object> do_create(Object object);
-  Result<Object> do_update(const Object& object, Merge merge);
-  Result<Object> try_update(const Object& object, Merge merge);
-  Result<> do_remove(Kind kind, const ObjectKey& key, const std::string& resource_version);
+  struct Writes;
+  Handle change(Object object, WriteDone done, Merge merge);
+  template <typename T, typename Done>
+  Handle perform(Kind kind, const ObjectKey& key, std::function<Outcome<T>(Backend&)> work,
+                 Done done);
   // Calls `done(result)` in the next turn unless the handle goes first.
   template <typename T, typename Done>
   Handle later(T result, Done done);
@@ -64,6 +80,7 @@ class LocalStore : public Store {
   Loop& loop_;
   Random& random_;
   Backend& backend_;
+  RunWork run_;
   std::optional<Error> away_;
   std::map<Kind, std::map<ObjectKey, Object>> table_;
   std::map<Kind, std::unique_ptr<WatchLog>> logs_;
@@ -71,5 +88,7 @@ class LocalStore : public Store {
 
 // A content hash as resourceVersion; `body` without its own resourceVersion.
 [[nodiscard]] std::string version_of(nlohmann::json body);
+// `body` with its version. Any thread.
+[[nodiscard]] Object object_of(Kind kind, const ObjectKey& key, nlohmann::json body);
 
 }  // namespace cw::api

@@ -54,6 +54,12 @@ struct WatchHandler {
   std::function<void()> on_open{};
 };
 
+// What is wrong with the store itself now, beside the errors that calls return. For people.
+struct StoreTrouble {
+  std::string blocked;         // why nothing can be written, and who holds it; empty: it can
+  std::size_t unreadable = 0;  // entries that are skipped
+};
+
 class Store {
  public:
   using ListDone = std::function<void(Result<List>)>;
@@ -63,6 +69,7 @@ class Store {
   virtual ~Store() = default;
   // Whether Events are worth writing: something shows them and forgets old ones.
   [[nodiscard]] virtual bool keeps_events() const { return false; }
+  [[nodiscard]] virtual StoreTrouble trouble() const { return {}; }
   [[nodiscard]] virtual Handle list(const Selector& selector, ListDone done) = 0;
   // In pieces, for who need not hold everything as JSON at once. With `first`, what came before
   // does not count: it is the first page, or a version was lost on the way. `done` gets no items.

@@ -42,13 +42,17 @@ class SimLoop final : public Loop {
       timers_->erase(timers_->begin());
       now_ = std::max(now_, key.first);
       if (timer.period > Duration::zero()) {
-        timers_->emplace(Key{key.first + timer.period, key.second}, timer);
+        // As libevent: one that is far behind does not catch up.
+        const auto next = key.first + timer.period;
+        timers_->emplace(Key{next < now_ ? now_ + timer.period : next, key.second}, timer);
       }
       (*timer.callback)();
       run_posted();
     }
     now_ = std::max(now_, end);
   }
+  // As if the process did not run for `span`: timers that were due in it come late, with advance().
+  void pause(Duration span) { now_ += span; }
   void run_ready() { advance(Duration::zero()); }
 
   // As if the kernel reported `fd` ready.

@@ -58,10 +58,12 @@ struct alignas(64) Counters {
   // First index: 0 our zone, 1 everything else (also what could not be read).
   std::array<std::array<Count, kCountedTypes.size()>, 2> queries;
   std::array<std::array<Count, kRcodes>, 2> responses;
-  Count truncated;       // answers with the TC bit, without those of the rate limit
-  Count dropped;         // not even an error could be answered
-  Count rate_dropped;    // over the rate limit
-  Count rate_truncated;  // over the rate limit, told to use TCP
+  Count truncated;        // answers with the TC bit, without those of the rate limit
+  Count dropped;          // not even an error could be answered
+  Count rate_dropped;     // over the rate limit
+  Count rate_truncated;   // over the rate limit, told to use TCP
+  Count foreign_refused;  // of clients that are not ours
+  Count foreign_dropped;  // the same, without an answer
   // TCP
   Count open;            // connections now
   Count accepted;        // connections ever

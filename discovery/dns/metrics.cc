@@ -89,6 +89,10 @@ void ServerMetrics::refresh_connections() {
         total(&Counters::dropped));
   count("causeway_dns_dropped_total", "Messages that got no answer.", {{"reason", "rate"}},
         total(&Counters::rate_dropped));
+  count("causeway_dns_dropped_total", "Messages that got no answer.", {{"reason", "not_allowed"}},
+        total(&Counters::foreign_dropped));
+  count("causeway_dns_refused_clients_total", "Queries of clients that are not in allowFrom.", {},
+        total(&Counters::foreign_refused));
   count("causeway_dns_rate_truncated_total",
         "Responses over the rate limit that told the client to use TCP.", {},
         total(&Counters::rate_truncated));

@@ -28,6 +28,10 @@ std::size_t respond(const Table& table, std::span<const std::uint8_t> message, c
     auto query = parsed.query;
     query.question = {};
     size = write_response(query, {rcode, false, false, 0, 0}, {}, out);
+  } else if (asked.refuse) {
+    rcode = Rcode::kRefused;
+    size = write_response(parsed.query, {rcode, false, false, 0, 0}, {}, out);
+    if (size > message.size()) return 0;  // never more than was asked
   } else if (rcode != Rcode::kNoError) {
     size = write_response(parsed.query, {rcode, false, false, 0, 0}, {}, out);
   } else if (asked.truncate) {
@@ -42,6 +46,26 @@ std::size_t respond(const Table& table, std::span<const std::uint8_t> message, c
   }
   counters.responses[zone][std::min(static_cast<std::size_t>(rcode), kRcodes - 1)].add();
   return size;
+}
+
+namespace {
+
+std::shared_ptr<const PrefixSet> allowed_set(std::vector<Prefix> clients,
+                                             const std::vector<Prefix>& configured) {
+  clients.insert(clients.end(), configured.begin(), configured.end());
+  return std::make_shared<const PrefixSet>(clients);
+}
+
+}  // namespace
+
+Shared::Shared(const ServerConfig& config)
+    : allowed(allowed_set({}, config.allow_from)),
+      refusals(config.refusals),
+      rate(config.rate, config.seed),
+      tcp(config.tcp) {}
+
+void Server::allow(const std::vector<Prefix>& clients) {
+  shared_.allowed.publish(allowed_set(clients, allow_from_));
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/prefix.h"
+#include "base/prefix_set.h"
 #include "base/snapshot.h"
 #include "base/unique_fd.h"
 #include "discovery/dns/counters.h"
@@ -27,18 +28,27 @@ struct TcpLimits {
   std::size_t per_client = 64;                               // of them from one address
 };
 
+[[nodiscard]] inline std::vector<Prefix> loopback() {
+  return {*Prefix::parse("127.0.0.0/8"), *Prefix::parse("::1/128")};
+}
+
 struct ServerConfig {
   std::vector<Endpoint> listen;  // UDP and TCP
   unsigned workers = 1;          // UDP threads a listening address
   TcpLimits tcp;
   ResponseRateConfig rate;
   std::uint64_t seed = 0;  // of the rate limit's table
+  // Clients outside of these and of what allow() says get no answer but REFUSED, which is no larger
+  // than their query, and that at a bounded rate.
+  std::vector<Prefix> allow_from = loopback();
+  unsigned refusals = 50;  // a second and UDP worker; the others are dropped
 };
 
 struct Asked {
   bool tcp = false;
   bool truncate = false;  // over the rate limit: an empty answer with the TC bit
   unsigned rotate = 0;    // where address sets start
+  bool refuse = false;    // of a client that is not ours: REFUSED
 };
 // The answer to one message; 0: none. `out` has room for any answer over that transport: 65,535
 // bytes over TCP, kUdpEdns over UDP.
@@ -48,7 +58,9 @@ struct Asked {
 
 // What all threads share, read by any of them.
 struct Shared {
-  explicit Shared(const ServerConfig& config) : rate(config.rate, config.seed), tcp(config.tcp) {}
+  explicit Shared(const ServerConfig& config);
+  Snapshot<PrefixSet> allowed;
+  unsigned refusals;
   Snapshot<Table> table{std::make_shared<Table>()};
   ResponseRate rate;
   TcpLimits tcp;
@@ -65,6 +77,8 @@ class Server {
 
   // Frees, here and not in a thread that answers, the tables that no thread reads any more.
   void publish(std::shared_ptr<const Table> table);
+  // The clients that are answered, beside those of the configuration.
+  void allow(const std::vector<Prefix>& clients);
   // Where it listens (ports chosen by the kernel where the configuration says 0).
   [[nodiscard]] const std::vector<Endpoint>& bound() const { return bound_; }
 
@@ -78,8 +92,9 @@ class Server {
   [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
 
  private:
-  explicit Server(const ServerConfig& config) : shared_(config) {}
+  explicit Server(const ServerConfig& config) : shared_(config), allow_from_(config.allow_from) {}
   Shared shared_;
+  std::vector<Prefix> allow_from_;
   std::vector<std::shared_ptr<const Table>> held_;  // the newest, and what threads still read
   std::vector<Endpoint> bound_;
   UniqueFd stop_;  // eventfd: readable when it is time to go

@@ -18,7 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxMessage = 65535;
 constexpr std::size_t kMaxPending = 64 << 10;  // unsent answers: more, and we stop reading
-constexpr std::size_t kKept = 4 << 10;         // what an empty buffer may keep allocated
+constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::size_t kKept = 4 << 10;  // what an empty buffer may keep allocated
 
 struct Connection {
   UniqueFd fd;
@@ -45,6 +46,7 @@ class Serving {
         limits_(shared.tcp),
         counters_(counters),
         table_(shared.table),
+        allowed_(shared.allowed),
         answer_(kMaxMessage) {}
 
   void run() {
@@ -61,7 +63,8 @@ class Serving {
 
  private:
   bool wait() {
-    fds_.assign({{stop_, POLLIN, 0}, {listener_, POLLIN, 0}});
+    const bool accepts = Clock::now() >= accept_again_;
+    fds_.assign({{stop_, POLLIN, 0}, {accepts ? listener_ : -1, POLLIN, 0}});
     for (const auto& c : connections_) {
       const auto want = (c.closing || c.full() ? 0 : POLLIN) | (c.out.empty() ? 0 : POLLOUT);
       fds_.push_back({c.fd.get(), static_cast<short>(want), 0});
@@ -69,8 +72,8 @@ class Serving {
     // Nobody connected: sleep until somebody is. Otherwise look for idle ones now and then.
     const auto pause =
         std::clamp<std::int64_t>(limits_.idle / std::chrono::milliseconds(4), 10, 1000);
-    return ::poll(fds_.data(), fds_.size(), connections_.empty() ? -1 : static_cast<int>(pause)) >=
-               0 ||
+    return ::poll(fds_.data(), fds_.size(),
+                  connections_.empty() && accepts ? -1 : static_cast<int>(pause)) >= 0 ||
            errno == EINTR;
   }
 
@@ -158,12 +161,19 @@ class Serving {
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
         // No descriptor is left for it, and it waits: one of ours must go.
-        if ((errno == EMFILE || errno == ENFILE) && !connections_.empty()) evict();
+        if (errno == EMFILE || errno == ENFILE) {
+          if (!connections_.empty()) evict();
+          accept_again_ = Clock::now() + kAcceptPause;
+        }
         return;
       }
       counters_.accepted.add();
       const auto client = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
       if (!client) continue;
+      if (!allowed_.get().contains(client->address)) {
+        counters_.foreign_dropped.add();
+        continue;  // closes it
+      }
       const auto same =
           std::count_if(connections_.begin(), connections_.end(),
                         [&](const Connection& c) { return c.client == client->address; });
@@ -191,6 +201,8 @@ class Serving {
   TcpLimits limits_;
   Counters& counters_;
   Snapshot<Table>::Reader table_;
+  Snapshot<PrefixSet>::Reader allowed_;
+  Clock::time_point accept_again_{};  // after a lack of descriptors
   std::list<Connection> connections_;
   std::vector<pollfd> fds_;
   std::vector<std::uint8_t> answer_;

@@ -88,7 +88,11 @@ struct Batch {
 class Worker {
  public:
   Worker(int socket, Shared& shared, Counters& counters)
-      : socket_(socket), shared_(shared), counters_(counters), table_(shared.table) {}
+      : socket_(socket),
+        shared_(shared),
+        counters_(counters),
+        table_(shared.table),
+        allowed_(shared.allowed) {}
 
   void run() {
     while (!shared_.stopping.load(std::memory_order_relaxed)) {
@@ -106,18 +110,46 @@ class Worker {
  private:
   using Clock = std::chrono::steady_clock;
 
-  Verdict verdict(const msghdr& in, Clock::time_point now) {
-    if (!shared_.rate.limits()) return Verdict::kAnswer;
+  enum class What { kAnswer, kTruncate, kRefuse, kDrop };
+
+  What verdict(const msghdr& in, const PrefixSet& allowed, Clock::time_point now) {
     const auto from =
         Endpoint::from_sockaddr(static_cast<const sockaddr*>(in.msg_name), in.msg_namelen);
-    if (!from) return Verdict::kDrop;
-    return shared_.rate.take(from->address, now.time_since_epoch());
+    if (!from) return What::kDrop;
+    if (!allowed.contains(from->address)) return stranger(now);
+    if (!shared_.rate.limits()) return What::kAnswer;
+    switch (shared_.rate.take(from->address, now.time_since_epoch())) {
+      case Verdict::kAnswer:
+        return What::kAnswer;
+      case Verdict::kTruncate:
+        return What::kTruncate;
+      case Verdict::kDrop:
+        break;
+    }
+    counters_.rate_dropped.add();
+    return What::kDrop;
+  }
+
+  // So many refusals a second, whoever asks: the sender may be forged.
+  What stranger(Clock::time_point now) {
+    if (now - refusing_since_ >= std::chrono::seconds(1)) {
+      refusing_since_ = now;
+      refused_ = 0;
+    }
+    if (refused_ >= shared_.refusals) {
+      counters_.foreign_dropped.add();
+      return What::kDrop;
+    }
+    ++refused_;
+    counters_.foreign_refused.add();
+    return What::kRefuse;
   }
 
   // Fills batch_->out; returns with how many.
   std::size_t answer(std::size_t got, Clock::time_point now) {
     std::size_t answers = 0;
     const auto& table = table_.get();
+    const auto& clients = allowed_.get();
     for (std::size_t i = 0; i < got; ++i) {
       auto& slot = batch_->slots[i];
       const auto& in = batch_->in[i];
@@ -125,14 +157,12 @@ class Worker {
         counters_.dropped.add();
         continue;
       }
-      const auto allowed = verdict(in.msg_hdr, now);
-      if (allowed == Verdict::kDrop) {
-        counters_.rate_dropped.add();
-        continue;
-      }
-      const bool truncate = allowed == Verdict::kTruncate;
-      const auto size = respond(table, {slot.query.data(), in.msg_len},
-                                {false, truncate, rotate_++}, slot.reply, counters_);
+      const auto what = verdict(in.msg_hdr, clients, now);
+      if (what == What::kDrop) continue;
+      const bool truncate = what == What::kTruncate;
+      const auto size =
+          respond(table, {slot.query.data(), in.msg_len},
+                  {false, truncate, rotate_++, what == What::kRefuse}, slot.reply, counters_);
       if (size == 0) continue;
       if (truncate) counters_.rate_truncated.add();
       slot.out = {slot.reply.data(), size};
@@ -163,6 +193,9 @@ class Worker {
   Shared& shared_;
   Counters& counters_;
   Snapshot<Table>::Reader table_;
+  Snapshot<PrefixSet>::Reader allowed_;
+  Clock::time_point refusing_since_{};
+  unsigned refused_ = 0;  // since then
   std::unique_ptr<Batch> batch_ = std::make_unique<Batch>();
   unsigned rotate_ = 0;
 };

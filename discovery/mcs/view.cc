@@ -157,6 +157,14 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
   return changed;
 }
 
+std::vector<Prefix> clients_of(const Items<api::Node>& nodes) {
+  auto clients = pod_cidrs(nodes);
+  for (const auto& [key, node] : nodes) {
+    for (const auto& address : node->internal_ips) clients.push_back(Prefix::host(address));
+  }
+  return clients;
+}
+
 std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {
   std::set<Prefix> out;
   for (const auto& [key, node] : nodes) out.insert(node->pod_cidrs.begin(), node->pod_cidrs.end());

@@ -78,6 +78,8 @@ class ViewBook {
 
 // Our own pod prefixes: what our exports' endpoints lie in.
 [[nodiscard]] std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes);
+// And the nodes' own addresses: who may ask the DNS server.
+[[nodiscard]] std::vector<Prefix> clients_of(const Items<api::Node>& nodes);
 
 // The Valid, Ready and Conflict conditions of one of our ServiceExports.
 [[nodiscard]] std::vector<api::Condition> export_conditions(const api::ServiceExport& object,

@@ -56,8 +56,8 @@ struct Follow {
   std::optional<Handshake> handshake;
   Handle timer;  // give up connecting, look for silence, or try again
   std::unique_ptr<FeedStream> stream;
-  TimePoint heard{};  // the last message
-  TimePoint since{};  // connected
+  unsigned silent = 0;  // heartbeats without a message, in turns of our own loop
+  TimePoint since{};    // connected
   bool connected = false;
   std::string last_error;
   std::string resume_token;
@@ -165,9 +165,10 @@ struct FeedClient::State {
   void follow_stream(const std::string& cluster) {
     auto& follow = follows.at(cluster);
     follow.ready.reset();
-    follow.heard = loop.now();
+    follow.silent = 0;
+    // Counted, not timed: a pause of our own is one heartbeat, however long it was.
     follow.timer = loop.every(config.heartbeat, [this, cluster] {
-      if (loop.now() - follows.at(cluster).heard > config.heartbeat * 3) {
+      if (++follows.at(cluster).silent > 3) {
         lost(cluster, {Errc::kUnavailable, "feed: silent for three heartbeats"});
       }
     });
@@ -207,7 +208,7 @@ struct FeedClient::State {
   // State first, callbacks last: one of them may forget the cluster.
   void take(std::string cluster, FeedBatch batch) {
     auto& follow = follows.at(cluster);
-    follow.heard = loop.now();
+    follow.silent = 0;
     if (!batch.resume_token.empty()) follow.resume_token = batch.resume_token;
     const bool came = batch.live && !follow.connected;
     if (came) {

@@ -38,14 +38,9 @@ PathState desired_path(const PathInput& input) {
     state.rules.insert({family, netlink::kTransitPriority, netlink::kTransitTable,
                         std::string(netlink::kVxlanLink)});
   }
-  state.sysctls["ipv4/ip_forward"] = "1";
-  // Forwarding makes a host ignore router advertisements: only where there is IPv6 to forward.
-  if (std::any_of(input.remotes.begin(), input.remotes.end(),
-                  [](const Prefix& prefix) { return !prefix.is_v4(); })) {
-    state.sysctls["ipv6/conf/all/forwarding"] = "1";
-  }
+  // Forwarding is turned on by the node's route agent, which limits it to what is ours.
   // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
-  state.sysctls[fmt::format("ipv4/conf/{}/rp_filter", input.link)] = "2";
+  state.sysctls.emplace(fmt::format("ipv4/conf/{}/rp_filter", input.link), "2");
   state.nft = nft_table(input);
   return state;
 }

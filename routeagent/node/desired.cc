@@ -290,6 +290,7 @@ class Builder {
     for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
     inputs.overlay = overlay_guard();
     state_.nft = nft_table(inputs);
+    if (in_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
     // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
                                 [](const auto& entry) { return !entry.first.is_v4(); });

@@ -64,7 +64,8 @@ struct NodeInputs {
   std::map<ChoiceKey, Choice> choices;
   // Path MTU where it was found to be less than node_mtu().
   std::map<ChoiceKey, std::uint32_t> path_mtu = {};
-  std::set<ChoiceKey> held;  // packets of these wait on this node (node/hold.h)
+  std::set<ChoiceKey> held;        // packets of these wait on this node (node/hold.h)
+  bool forward_ours_only = false;  // node/forward_policy.h
 };
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);

@@ -33,6 +33,17 @@ namespace cw::routeagent {
   address[11] = 0xfe;
   return {nexthop_id, std::string(netlink::kVxlanLink), IpAddress::v6(address), Family::kV6, false};
 }
+// Whether it is the neighbour of a hold or of the queue behind one.
+[[nodiscard]] inline bool is_hold_address(const IpAddress& address) {
+  if (address.is_v4()) return false;
+  auto start_of = [](IpAddress whole) {
+    std::array<std::uint8_t, 12> start{};
+    std::copy_n(whole.bytes().begin(), start.size(), start.begin());
+    return start;
+  };
+  const auto start = start_of(address);
+  return start == start_of(hold_address(0)) || start == start_of(*behind_hold(0).gateway);
+}
 [[nodiscard]] inline bool is_hold(const netlink::Nexthop& nexthop) {
   return nexthop.gateway == hold_address(nexthop.id);
 }

@@ -219,20 +219,32 @@ std::vector<Prefix> remotes_of(const NodeState& desired) {
 }  // namespace
 
 PassReport Reconciler::apply(const NodeState& desired) {
+  want(desired);
+  return pass(desired);
+}
+
+bool Reconciler::forward_policy(const NodeState& desired, PassReport& report) {
+  if (!desired.forward) return true;
+  std::set<Family> families{Family::kV4};
+  if (desired.sysctls.count("ipv6/conf/all/forwarding") != 0) families.insert(Family::kV6);
+  return forward_.apply(slow_, *desired.forward, families, report);
+}
+
+PassReport Reconciler::pass(const NodeState& desired) {
   PassReport report;
-  Pass pass(kernel_, report);
-  pass.sysctls(desired.sysctls);
+  Pass pass(slow_, report);
+  if (forward_policy(desired, report)) pass.sysctls(desired.sysctls);
 
   // Before the device and any route: the guard stands first, and no packet leaves masqueraded.
-  const auto listing = kernel_.dump_nft(std::string(kNodeNftTable));
+  const auto listing = slow_.dump_nft(std::string(kNodeNftTable));
   if (pass.dumped(listing, "list nft table") &&
       (desired.nft != nft_text_ || *listing != nft_listing_ || listing->empty())) {
-    auto applied = kernel_.apply_nft(desired.nft);
+    auto applied = slow_.apply_nft(desired.nft);
     const bool good = applied.has_value();
     pass.step(std::move(applied), "apply nft table");
-    const auto after = kernel_.dump_nft(std::string(kNodeNftTable));
+    const auto after = slow_.dump_nft(std::string(kNodeNftTable));
     if (good) {
-      if (auto done = kernel_.forget_translated_flows(remotes_of(desired)); !done) {
+      if (auto done = slow_.forget_translated_flows(remotes_of(desired)); !done) {
         report.errors.push_back(done.error().context("flows from before the exemption").text);
       }
     }
@@ -246,15 +258,17 @@ PassReport Reconciler::apply(const NodeState& desired) {
     pass.device(*desired.vxlan, desired.link_local);
     pass.sysctls(desired.link_sysctls);
     neighbours = pass.neighbours(desired);
-    neighbours_ = desired.neighbours;
     fdb = pass.fdb(desired);
   }
 
   Diff<std::uint32_t, Nexthop> nexthops;
-  if (desired.decided) {
-    nexthops = pass.nexthops(desired.nexthops);
-    nexthops_ = desired.nexthops;
-  }
+  const bool answered = on_loop_([&] {
+    if (desired.vxlan) neighbours_ = desired.neighbours;
+    if (!desired.decided) return;
+    nexthops = Pass(kernel_, report).nexthops(wanted_);
+    nexthops_ = wanted_;
+  });
+  if (!answered) return report;
   const auto surplus =
       pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable), !desired.decided);
   const auto from_tunnel = pass.routes(kFromTunnelTable, of_table(desired, kFromTunnelTable));
@@ -264,15 +278,25 @@ PassReport Reconciler::apply(const NodeState& desired) {
   pass.remove(rules);
   pass.remove(from_tunnel);
   pass.remove(surplus);
-  pass.remove(nexthops);
+  if (!nexthops.remove.empty() && !on_loop_([&] {
+        std::erase_if(nexthops.remove,
+                      [&](const auto& one) { return wanted_.count(one.first) != 0; });
+        Pass(kernel_, report).remove(nexthops);
+      })) {
+    return report;
+  }
   for (const auto& [mac, remote] : fdb.remove) {
-    pass.step(kernel_.remove_fdb(std::string(kVxlanLink), {mac, remote}),
+    pass.step(slow_.remove_fdb(std::string(kVxlanLink), {mac, remote}),
               "remove FDB entry of " + remote.to_string());
   }
   for (const auto& [address, mac] : neighbours.remove) {
-    pass.step(kernel_.remove_neighbour(std::string(kVxlanLink), {address, mac}),
+    // The fast path removes those of holds itself; one that is there again may hold packets. Those
+    // of a process that died are nobody's.
+    if (is_hold_address(address) && !first_) continue;
+    pass.step(slow_.remove_neighbour(std::string(kVxlanLink), {address, mac}),
               "remove neighbour " + address.to_string());
   }
+  first_ = false;
   report.routes = static_cast<std::size_t>(
       std::count_if(desired.routes.begin(), desired.routes.end(), [](const auto& entry) {
         // Without those of probes.
@@ -302,6 +326,7 @@ void Reconciler::release(const Nexthop& next) {
 PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& desired) {
   PassReport report;
   Pass pass(kernel_, report);
+  wanted_ = desired;
   for (auto& [id, current] : nexthops_) {
     const auto next = desired.find(id);
     if (next == desired.end() || next->second == current) continue;
@@ -328,6 +353,7 @@ PassReport remove_all(Kernel& kernel) {
   if (pass.dumped(listing, "list nft table") && !listing->empty()) {
     pass.step(kernel.remove_nft(std::string(kNodeNftTable)), "remove nft table");
   }
+  remove_forward_policy(kernel, report);
   const std::string name(kVxlanLink);
   const auto links = kernel.all_links();
   if (pass.dumped(links, "dump links") &&

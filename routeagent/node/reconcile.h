@@ -4,39 +4,59 @@
 // repaired by the next pass; remove_all() leaves nothing of ours.
 #pragma once
 
-#include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "routeagent/node/forward_policy.h"
+#include "routeagent/node/pass_report.h"
 #include "routeagent/node/state.h"
 
 namespace cw::routeagent {
 
-struct PassReport {
-  std::size_t steps = 0;            // changes made or tried
-  std::size_t routes = 0;           // to remote clusters, wanted
-  std::vector<std::string> errors;  // of the steps that failed, in order
-  friend bool operator==(const PassReport&, const PassReport&) = default;
-};
-
+// A pass may take long (the nft program, a large dump, connection tracking), the fast path must not
+// wait for it. So pass() may run on another thread with a Kernel of its own; it asks the loop
+// thread to replace nexthop objects, which always get their newest wanted value.
 class Reconciler {
  public:
-  explicit Reconciler(netlink::Kernel& kernel) : kernel_(kernel) {}
+  using OnLoop = std::function<bool(const std::function<void()>&)>;  // Worker::ask()
 
+  explicit Reconciler(netlink::Kernel& kernel)
+      : Reconciler(kernel, kernel, [](const std::function<void()>& call) {
+          call();
+          return true;
+        }) {}
+  // `kernel` is for the loop thread, `slow` for the one that runs pass().
+  Reconciler(netlink::Kernel& kernel, netlink::Kernel& slow, OnLoop on_loop)
+      : kernel_(kernel), slow_(slow), on_loop_(std::move(on_loop)) {}
+
+  // want() and pass(), on one thread.
   PassReport apply(const NodeState& desired);
+  // Loop thread, before a pass() to the same state.
+  void want(const NodeState& desired) { wanted_ = desired.nexthops; }
+  // Any one thread. Ends early if the loop does not answer any more.
+  PassReport pass(const NodeState& desired);
   // The fast path: replaces the nexthop objects that differ from the last ones applied, and nothing
   // else. Objects that do not exist yet, or go, are apply()'s. What a hold (node/hold.h) has queued
-  // goes to its new gateway first.
+  // goes to its new gateway first. Loop thread.
   PassReport switch_nexthops(const std::map<std::uint32_t, netlink::Nexthop>& desired);
 
  private:
   void release(const netlink::Nexthop& next);
+  [[nodiscard]] bool forward_policy(const NodeState& desired, PassReport& report);
 
+  // The loop thread's:
   netlink::Kernel& kernel_;
+  std::map<std::uint32_t, netlink::Nexthop> wanted_;    // newest
   std::map<IpAddress, netlink::Mac> neighbours_;        // as last applied
   std::map<std::uint32_t, netlink::Nexthop> nexthops_;  // as last applied
+  // Of the thread that runs pass():
+  netlink::Kernel& slow_;
+  OnLoop on_loop_;
+  bool first_ = true;
+  ForwardPolicy forward_;
   // nft prints a table otherwise than it was written: the listing that our text led to, to see
   // whether somebody changed it since.
   std::string nft_text_;

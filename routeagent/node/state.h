@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "routeagent/node/forward_policy.h"
 
 namespace cw::routeagent {
 
@@ -22,6 +23,9 @@ struct NodeState {
   // device that is there stays as it is.
   std::optional<netlink::VxlanSpec> vxlan;
   netlink::Address link_local;                      // its only address
+  // Others' packets that this host must not forward only because we need forwarding; none: it is
+  // not our matter (a CNI's node).
+  std::optional<ForwardInputs> forward;
   std::map<std::string, std::string> link_sysctls;  // of the VXLAN device, once it is there
   std::map<IpAddress, netlink::Mac> neighbours;
   std::map<netlink::Mac, IpAddress> fdb;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -12,6 +13,7 @@
 #include "api/types/gateway.h"
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
+#include "base/log.h"
 #include "tests/api/store_contract.h"
 
 namespace cw::api {
@@ -140,6 +142,7 @@ TEST_F(DirStoreTest, ABrokenFileKeepsTheLastGoodStateUntilItIsMended) {
   write("clusterpeers/east.yaml", "spec: {{{\n");
   settle();
   EXPECT_EQ(informer.items().size(), 1U);
+  flush_log();
   const auto log = testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("clusterpeers/east.yaml:"), std::string::npos) << log;
   write("clusterpeers/east.yaml", std::string(kPeerYaml) + "  allowedCidrs: [10.0.0.0/8]\n");
@@ -154,10 +157,12 @@ TEST_F(DirStoreTest, OnlyKindsThatSomebodyAsksForAreRead) {
   turn([&] { return peers.synced(); });
   write("gateways/h.yaml", "spec: {{{\n");
   settle();
+  flush_log();
   EXPECT_EQ(testing::internal::GetCapturedStderr().find("gateways/"), std::string::npos);
   testing::internal::CaptureStderr();
   Informer<Gateway> gateways(loop_, store(), random, [] {});
   turn([&] { return gateways.synced(); });
+  flush_log();
   EXPECT_NE(testing::internal::GetCapturedStderr().find("gateways/g.yaml:"), std::string::npos);
 }
 
@@ -320,6 +325,38 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   EXPECT_FALSE(b->leader());
   loop_.advance(seconds(8));
   EXPECT_TRUE(b->leader());
+}
+
+// A host that was frozen as a whole: nobody renewed, and nobody may conclude anything from that.
+TEST_F(LeaseTest, APauseOfAllIsNoReasonToTakeOver) {
+  std::vector<std::string> changes;
+  const auto tell = [&](const std::string& name) {
+    return std::make_unique<LeaseElector>(
+        loop_, store_, random_, LeaseConfig{{"causeway-system", "x"}, name},
+        [&changes, name](bool leads) {
+          changes.push_back(name + (leads ? " leads" : " does not"));
+        });
+  };
+  for (int phase = 0; phase < 40; ++phase) {
+    auto a = tell("a");
+    loop_.advance(milliseconds(10));
+    auto b = tell("b");
+    loop_.advance(seconds(20) + milliseconds(100) * phase);
+    ASSERT_TRUE(a->leader());
+    changes.clear();
+    loop_.pause(seconds(20));
+    for (int i = 0; i < 500; ++i) {
+      loop_.advance(milliseconds(10));
+      EXPECT_FALSE(a->leader() && b->leader());
+    }
+    EXPECT_TRUE(a->leader());
+    EXPECT_EQ(std::count(changes.begin(), changes.end(), "b leads"), 0);
+    bool done = false;
+    a->release([&] { done = true; });
+    b.reset();
+    loop_.advance(seconds(1));
+    ASSERT_TRUE(done);
+  }
 }
 
 TEST_F(LeaseTest, AHolderWhoseLeaseWasTakenFromItSeesThat) {

@@ -2,6 +2,7 @@
 #include "api/dir/yaml.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <nlohmann/json.hpp>
 
@@ -32,6 +33,23 @@ TEST(Yaml, RefusesWhatIsNotUtf8AndSaysWhere) {
   EXPECT_EQ((*parse_yaml("a: \xc3\xa9\xf0\x9f\x98\x80\n", "f"))["a"], "\xc3\xa9\xf0\x9f\x98\x80");
   EXPECT_EQ((*parse_yaml("a: \xef\xbf\xbd", "f"))["a"],
             "\xef\xbf\xbd");  // U+FFFD itself is a character
+}
+
+// L4: 500 KB of brackets took 90 MiB before they were refused.
+TEST(Yaml, DeepNestingIsRefusedBeforeItCostsMemory) {
+  rusage before{};
+  rusage after{};
+  ASSERT_EQ(::getrusage(RUSAGE_SELF, &before), 0);
+  for (const auto* piece : {"[", "{", "- [", "[\n", "{a: ["}) {
+    std::string text;
+    while (text.size() < 500'000) text += piece;
+    const auto parsed = parse_yaml(text, "deep.yaml");
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().code, Errc::kInvalid);
+  }
+  ASSERT_EQ(::getrusage(RUSAGE_SELF, &after), 0);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 16 * 1024) << "KiB";
+  EXPECT_TRUE(parse_yaml("a: \"" + std::string(400, '[') + "\"\n", "text.yaml"));
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(Endpoint, RoundTripsThroughTextAndSockaddr) {
     EXPECT_EQ(endpoint->to_string(), text);
   }
   for (const auto* text :
-       {"192.0.2.1", "2001:db8::1:4500", "[192.0.2.1]:1", ":1", "1.2.3.4:65536"}) {
+       {"192.0.2.1", "2001:db8::1:4500", "[192.0.2.1:1", ":1", "1.2.3.4:65536"}) {
     EXPECT_FALSE(Endpoint::parse(text)) << text;
   }
 }

@@ -53,6 +53,7 @@ TEST(Log, OneLinePerEventAndOutsideTextCannotForgeAnother) {
   testing::internal::CaptureStderr();
   log_info("peer connected", {{"cluster", "east"}, {"note", "a \"b\"\nERROR x=y"}});
   log_debug("not shown");
+  flush_log();
   const auto text = testing::internal::GetCapturedStderr();
   EXPECT_NE(text.find("I peer connected cluster=east note=\"a \\\"b\\\"\\nERROR x=y\"\n"),
             std::string::npos)

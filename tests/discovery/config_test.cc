@@ -54,6 +54,14 @@ TEST(DiscoveryConfig, LimitsAreRead) {
   EXPECT_EQ(config->tcp.per_client, 5U);
 }
 
+TEST(DiscoveryConfig, FurtherClientsOfTheDnsServerAreRead) {
+  EXPECT_TRUE(parse("")->allow_from.empty());
+  const auto config = parse("allowFrom: ['10.0.0.0/8', 'fd00::/8']\n");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->allow_from.size(), 2U);
+  EXPECT_NE(mistake_in("allowFrom: [x]\n").find("allowFrom"), std::string::npos);
+}
+
 TEST(DiscoveryConfig, MistakesInLimitsNameTheirKeyAndLine) {
   EXPECT_NE(mistake_in("rateLimit: {v4Length: 33}\n").find(":3: "), std::string::npos);
   for (const auto* bad : {"v4Length: 33", "v6Length: 129", "responses: 10000001", "slip: -1",

@@ -242,13 +242,14 @@ class Serving : public Zone {
  protected:
   Serving() { start({std::chrono::seconds(1), 8, 4}, {}); }
   void start(const dns::TcpLimits& tcp, const dns::ResponseRateConfig& rate,
-             const char* listen = "127.0.0.1") {
+             const char* listen = "127.0.0.1",
+             const std::vector<Prefix>& allow_from = dns::loopback(), unsigned refusals = 50) {
     server.reset();
     // The kernel picks a free UDP port; its TCP twin may be some client's own: pick again.
-    auto started = dns::Server::start({{{*IpAddress::parse(listen), 0}}, 2, tcp, rate, 1});
-    for (int i = 0; i < 50 && !started; ++i) {
-      started = dns::Server::start({{{*IpAddress::parse(listen), 0}}, 2, tcp, rate, 1});
-    }
+    const dns::ServerConfig config{
+        {{*IpAddress::parse(listen), 0}}, 2, tcp, rate, 1, allow_from, refusals};
+    auto started = dns::Server::start(config);
+    for (int i = 0; i < 50 && !started; ++i) started = dns::Server::start(config);
     CW_CHECK(started);
     server = std::move(*started);
     server->publish(std::make_shared<dns::Table>(table));

@@ -116,7 +116,17 @@ class GatewayStory : public ::testing::Test {
                        return std::make_unique<HandProber>(sight);
                      },
                      {},
-                     make_secrets},
+                     make_secrets,
+                     {[this](const Worker::Job& job) {
+                        if (late_passes_) {
+                          late_.push_back(job);
+                        } else {
+                          job()();
+                        }
+                        return true;
+                      },
+                      {}},
+                     &kernel_},
         config, file_key);
     loop_.advance(run);
   }
@@ -137,6 +147,8 @@ class GatewayStory : public ::testing::Test {
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
   api::Gateway object() { return store_.must_get<api::Gateway>(gateway_key(0)); }
 
+  bool late_passes_ = false;  // passes over the kernel wait in late_
+  std::vector<Worker::Job> late_;
   SimLoop loop_;
   SeededRandom random_{1};
   api::MemoryStore store_{loop_, random_};
@@ -503,6 +515,40 @@ TEST_F(GatewayStory, RepairsTheDeviceAndThePath) {
   loop_.advance(seconds(2));
   EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
   EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
+}
+
+// The nft program may take ten seconds: tunnels and probes do not wait for it.
+TEST_F(GatewayStory, APassThatTakesLongDelaysNoMove) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  loop_.advance(seconds(1));
+  late_passes_ = true;
+  kernel_.notify();
+  loop_.advance(seconds(1));
+  ASSERT_EQ(late_.size(), 1U);
+  see(0, false);
+  EXPECT_EQ(carried(22).size(), 4U);
+  ASSERT_TRUE(kernel_.remove_rule(kernel_.dump_rules()->front()));
+  kernel_.notify();
+  loop_.advance(seconds(10));
+  EXPECT_EQ(late_.size(), 1U) << "one at a time";
+  late_passes_ = false;
+  for (const auto& job : std::exchange(late_, {})) job()();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
+}
+
+TEST_F(GatewayStory, IsNotReadyBeforeItsFirstPassIsOver) {
+  put_west();
+  late_passes_ = true;
+  start();
+  EXPECT_NE(reasons().find("the kernel is being programmed"), std::string::npos);
+  late_passes_ = false;
+  for (const auto& job : std::exchange(late_, {})) job()();
+  loop_.advance(seconds(1));
+  EXPECT_EQ(reasons().find("the kernel is being programmed"), std::string::npos);
 }
 
 TEST_F(GatewayStory, IsQuietWhenNothingHappens) {

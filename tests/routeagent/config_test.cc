@@ -43,6 +43,15 @@ TEST(AgentConfig, ReadsEveryKey) {
   EXPECT_EQ(config->state_dir, "/state");
 }
 
+TEST(AgentConfig, RestrictsForwardingWhereNoCniNeedsIt) {
+  EXPECT_TRUE(parse_config("store: dir:/s\nnode: w0\n", "f")->forward_ours_only);
+  EXPECT_FALSE(parse_config("store: 'kube:'\nnode: w0\n", "f")->forward_ours_only);
+  EXPECT_FALSE(parse_config("store: dir:/s\nnode: w0\nforwarding: all\n", "f")->forward_ours_only);
+  EXPECT_TRUE(parse_config("store: 'kube:'\nnode: w0\nforwarding: own\n", "f")->forward_ours_only);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nforwarding: some\n").find("agent.yaml:3: forwarding"),
+            std::string::npos);
+}
+
 TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_NE(mistake("node: w0\n").find("store"), std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\n").find("node"), std::string::npos);

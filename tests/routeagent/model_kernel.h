@@ -219,10 +219,15 @@ class ModelKernel final : public netlink::Kernel {
   // Its listing differs from what was written, as nft's does.
   Result<> apply_nft(const std::string& text) override {
     if (auto good = change(); !good) return good;
-    nft["causeway"] = "listing of\n" + text;
+    constexpr std::string_view kStart = "table inet ";
+    const auto name = text.substr(kStart.size(), text.find(' ', kStart.size()) - kStart.size());
+    nft[name] = "listing of\n" + text;
     return {};
   }
-  Result<std::string> dump_nft(const std::string& table) override { return nft[table]; }
+  Result<std::string> dump_nft(const std::string& table) override {
+    const auto found = nft.find(table);
+    return found == nft.end() ? std::string() : found->second;
+  }
   Result<> remove_nft(const std::string& table) override {
     if (auto good = change(); !good) return good;
     nft.erase(table);

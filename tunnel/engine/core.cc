@@ -76,11 +76,15 @@ void Core::on_caller(const Caller& caller, Bytes message, const Path& from, Time
     drop_index(unused);
     return;
   }
+  // An initiation may be a recorded one: after a restart nothing tells. The response goes to where
+  // it came from, but the peer is not there before it has confirmed the session from there.
+  const auto known = peer->path;
   received_authenticated(*peer, from, now);
   peer->handshake_sent = now;
   peer->macs.sign(*response, now);
   begin_session(*peer, now);
   emit(*peer, *response, out, kHandshakeTos);
+  if (known) peer->path = known;
   sent_authenticated(*peer, now);
 }
 
@@ -297,6 +301,7 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
   }
   if (!authenticated) return;
 
+  received_authenticated(*peer, from, now);
   if (keypair == peer->next) {  // the initiator has confirmed the session
     drop_keypair(peer->previous);
     peer->previous = std::move(peer->current);
@@ -308,7 +313,6 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
     peer->last_handshake = wall;
     flush_staged(*peer, now, wall, out);
   }
-  received_authenticated(*peer, from, now);
   if (data) {
     if (!peer->timers.keepalive) {
       arm(peer->timers.keepalive, now + kKeepaliveTimeout);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/awake_time.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "tunnel/probe/batch.h"
@@ -17,6 +18,7 @@ namespace cw::tunnel {
 namespace {
 
 constexpr int kMaxTurns = 8;  // batches read before other events get their turn
+constexpr int kTicks = 8;     // an interval; no less than its hurried requests
 
 class UdpProber final : public Prober {
  public:
@@ -64,7 +66,7 @@ class UdpProber final : public Prober {
       const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
       if (added) {
         at->second.next_send =
-            loop_.now() + Duration(static_cast<Duration::rep>(random_.next() % spread));
+            time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
       }
     }
     if (targets_.empty()) {
@@ -83,7 +85,7 @@ class UdpProber final : public Prober {
 
   void ask_now(const std::string& name) override {
     const auto target = targets_.find(name);
-    if (target != targets_.end()) send_request(name, target->second, loop_.now());
+    if (target != targets_.end()) send_request(name, target->second, time());
   }
 
   std::map<std::string, ProbeView> views() override {
@@ -101,7 +103,7 @@ class UdpProber final : public Prober {
   };
 
   ProbeView view_of(Target& target) const {
-    const auto now = loop_.now();
+    const auto now = time();
     ProbeView view = target.last;
     view.state = target.detector.state(now);
     view.usable = target.detector.usable(now);
@@ -113,12 +115,17 @@ class UdpProber final : public Prober {
   }
 
   void start_ticking() {
-    constexpr int kTicks = 8;  // no less than the hurried requests of an interval
+    awake_.set_pace(config_.detector.interval / kTicks, config_.detector.interval);
     ticker_ = loop_.every(config_.detector.interval / kTicks, [this] { tick(); });
   }
 
+  // What silence and round trips are measured with.
+  [[nodiscard]] TimePoint time() const { return awake_.at(loop_.now()); }
+
   void tick() {
-    const auto now = loop_.now();
+    // After a pause of our own: the replies that wait are read before anything is judged.
+    if (awake_.look(loop_.now())) receive();
+    const auto now = time();
     for (auto& [name, target] : targets_) {
       if (now < target.next_send) continue;
       send_request(name, target, now);
@@ -144,7 +151,7 @@ class UdpProber final : public Prober {
 
   // Whether it is another than when it was last told.
   bool judge(Target& target) {
-    const auto now = loop_.now();
+    const auto now = time();
     const auto state = target.detector.state(now);
     const bool answering = target.detector.answering(now);
     if (state == target.last.state && answering == target.last.answering) return false;
@@ -167,6 +174,7 @@ class UdpProber final : public Prober {
   }
 
   void receive() {
+    (void)awake_.look(loop_.now());
     auto& batch = *batch_;
     unsigned requests = 0;
     for (int i = 0; i < kMaxTurns; ++i) {
@@ -216,7 +224,7 @@ class UdpProber final : public Prober {
     if (!source || reply.session != session_) return;
     for (auto& [key, target] : targets_) {
       if (target.to != *source) continue;
-      if (!target.detector.on_reply(reply.sequence, loop_.now())) return;
+      if (!target.detector.on_reply(reply.sequence, time())) return;
       const auto name = key;  // the callbacks may change the targets
       if (hooks_.on_reply) {
         hooks_.on_reply(name, reply);
@@ -242,6 +250,7 @@ class UdpProber final : public Prober {
   std::uint32_t scope_ = 0;
   UniqueFd fd_;
   std::map<std::string, Target> targets_;
+  AwakeTime awake_{config_.detector.interval / kTicks, config_.detector.interval};
   std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
   Gathering gathering_;
   Handle readable_;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <set>
 
+#include "base/awake_time.h"
 #include "base/unique_fd.h"
 
 namespace cw::tunnel {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kMaxPerTurn = 256;  // datagrams read before other events get their turn
 constexpr Duration kTick = std::chrono::milliseconds(20);
+constexpr Duration kPause = 5 * kTick;  // a gap that is longer is a pause of our own
 
 // IP and UDP headers.
 std::size_t overhead(Family family) { return family == Family::kV4 ? 28 : 48; }
@@ -83,8 +85,7 @@ class UdpThroughProber final : public ThroughProber {
       // Spread over the first interval, but for the first seconds, in which verdicts are awaited.
       const auto spread =
           static_cast<std::uint64_t>(std::min<Duration>(interval, std::chrono::seconds(1)).count());
-      const auto first =
-          loop_.now() + Duration(static_cast<Duration::rep>(random_.next() % spread));
+      const auto first = time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
       const auto [at, added] = paths_.try_emplace(key, Path{{}, PathDetector(config, first), {}});
       at->second.detector.set_interval(interval);
       at->second.targets = addresses;
@@ -118,8 +119,15 @@ class UdpThroughProber final : public ThroughProber {
     return {path.detector.verdict(), path.detector.floor(), path.detector.rtt()};
   }
 
+  // What silence and round trips are measured with.
+  [[nodiscard]] TimePoint time() const { return awake_.at(loop_.now()); }
+
   void tick() {
-    const auto now = loop_.now();
+    if (awake_.look(loop_.now())) {
+      // After a pause of our own: the replies that wait are read before anything is judged.
+      for (const auto& [family, socket] : sockets_) read_replies(socket.fd.get());
+    }
+    const auto now = time();
     std::set<std::uint32_t> suspects;
     for (auto& [key, path] : paths_) {
       const bool late = path.detector.late();
@@ -145,6 +153,12 @@ class UdpThroughProber final : public ThroughProber {
   }
 
   void receive(int fd) {
+    (void)awake_.look(loop_.now());
+    read_replies(fd);
+    tell();
+  }
+
+  void read_replies(int fd) {
     std::array<std::byte, kMaxEcho> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     for (int i = 0; i < kMaxPerTurn; ++i) {
       sockaddr_storage from{};
@@ -157,9 +171,8 @@ class UdpThroughProber final : public ThroughProber {
       if (!source || source->port != config_.port || !echo || echo->session != session_) continue;
       const auto key = by_address_.find(source->address);
       const auto path = key == by_address_.end() ? paths_.end() : paths_.find(key->second);
-      if (path != paths_.end()) (void)path->second.detector.on_reply(echo->sequence, loop_.now());
+      if (path != paths_.end()) (void)path->second.detector.on_reply(echo->sequence, time());
     }
-    tell();
   }
 
   // After the paths were walked: the callback may call set_paths().
@@ -181,6 +194,7 @@ class UdpThroughProber final : public ThroughProber {
   std::map<Family, Socket> sockets_;
   std::map<PathKey, Path> paths_;
   std::map<IpAddress, PathKey> by_address_;
+  AwakeTime awake_{kTick, kPause};
   Handle ticker_;
 };
 

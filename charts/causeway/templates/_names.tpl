@@ -21,13 +21,13 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The common top of a daemon's configuration: (list . statusAddress) */}}
+{{/* The common top of a daemon's configuration: (list . statusPort) */}}
 {{- define "causeway.config" -}}
 {{- $ := index . 0 -}}
 store: "kube:"
 namespace: {{ $.Release.Namespace }}
 log: {level: {{ $.Values.log.level }}, json: {{ $.Values.log.json }}}
-status: {{ index . 1 }}
+status: "[${POD_IP}]:{{ index . 1 }}"
 {{- end }}
 
 {{/* Probes over the daemon's own endpoint: (list port host) */}}

@@ -101,15 +101,12 @@ TEST(Path, MakesWhatTheDocumentSays) {
                                             "fd34::1/128", "fd34::2/128"}));
   EXPECT_EQ(kernel.dump_routes(kMainTable)->size(), 3U);
   EXPECT_EQ(kernel.dump_rules()->size(), 2U);
-  EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
   EXPECT_EQ(*kernel.sysctl("ipv4/conf/cw-wg/rp_filter"), "2");
 }
 
-TEST(Path, ForwardsIpv6OnlyWhereThereIsSome) {
-  auto only_v4 = input(1);
-  std::erase_if(only_v4.remotes, [](const Prefix& prefix) { return !prefix.is_v4(); });
-  EXPECT_EQ(desired_path(only_v4).sysctls.count("ipv6/conf/all/forwarding"), 0U);
-  EXPECT_EQ(desired_path(input(1)).sysctls.count("ipv6/conf/all/forwarding"), 1U);
+TEST(Path, LeavesForwardingToTheRouteAgent) {
+  EXPECT_EQ(desired_path(input(1)).sysctls.count("ipv4/ip_forward"), 0U);
+  EXPECT_EQ(desired_path(input(1)).sysctls.count("ipv6/conf/all/forwarding"), 0U);
 }
 
 TEST(Path, RepairsWhateverWasChanged) {
@@ -136,7 +133,7 @@ TEST(Path, RepairsWhateverWasChanged) {
       [&] {
         (void)kernel.replace_address({kLink, ip("fd99::9"), 128});
       },
-      [&] { (void)kernel.set_sysctl("ipv4/ip_forward", "0"); },
+      [&] { (void)kernel.set_sysctl("ipv4/conf/cw-wg/rp_filter", "1"); },
       [&] {
         netlink::Route stray;
         stray.table = netlink::kTransitTable;
@@ -151,7 +148,7 @@ TEST(Path, RepairsWhateverWasChanged) {
     EXPECT_GE(report.steps, 1U) << n;
     EXPECT_TRUE(report.errors.empty()) << n;
     EXPECT_EQ(state_of(kernel), wanted) << n;
-    EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
+    EXPECT_EQ(*kernel.sysctl("ipv4/conf/cw-wg/rp_filter"), "2");
   }
 }
 

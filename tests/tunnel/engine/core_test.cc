@@ -440,6 +440,31 @@ TEST_F(World, Item59_TheNewestAuthenticatedSourceIsThePeer) {
   EXPECT_TRUE(out.datagrams.empty());
 }
 
+// L3: who recorded an initiation may send it again after a restart, from anywhere.
+TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
+  (void)a_to_b();
+  run(seconds(1));
+  const auto recorded =
+      std::find_if(seen.begin(), seen.end(), [&](const auto& s) {
+        return s.from == &a && s.bytes[0] == static_cast<std::uint8_t>(MessageType::kInitiation);
+      })->bytes;
+  // The restart: nothing is known of earlier timestamps.
+  b.core.remove_peer(a.private_key.public_key());
+  pb = b.core.add_peer(a.private_key.public_key());
+  b.core.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
+  b.core.set_endpoint(*pb, a.at.remote);
+  const Path stranger{*Endpoint::parse("198.51.100.66:666"), std::nullopt, 0};
+  Output out;
+  b.core.on_datagram(recorded, stranger, now, wall(), 0, out);
+  for (const auto& datagram : out.datagrams) EXPECT_EQ(datagram.bytes.size(), 92U);
+  EXPECT_EQ(pb->path->remote, a.at.remote);
+  a.packets.clear();
+  (void)b_to_a(7);
+  run(seconds(11));
+  ASSERT_FALSE(a.packets.empty());
+  EXPECT_EQ(a.packets.back().back(), 7);
+}
+
 TEST_F(World, Items28And35_UnderLoadStrangersGetACookieAndNothingElse) {
   Output first;
   (void)a.core.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), first);

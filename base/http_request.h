@@ -1,0 +1,22 @@
+// The head of an HTTP/1 request, as far as the status endpoint needs it. Input is from strangers.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace cw {
+
+inline constexpr std::size_t kMaxRequestHead = 8192;
+
+struct HttpRequest {
+  bool head = false;      // HEAD: the answer has no body
+  std::string_view path;  // of the input; without its query
+};
+
+// Nothing: the head is not complete yet. kInvalid: it never will be a GET or HEAD request.
+// kTooLarge: over kMaxRequestHead.
+[[nodiscard]] Result<std::optional<HttpRequest>> parse_http_request(std::string_view input);
+
+}  // namespace cw

@@ -1,0 +1,31 @@
+#!/usr/bin/python3
+"""Holds TCP connections and says nothing on them: idle.py HOST PORT COUNT SECONDS.
+Those that the other side closes are opened again. Says "holding" when it has tried COUNT times."""
+
+import resource
+import select
+import socket
+import sys
+import time
+
+host, port, count, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+poll = select.poll()
+held = {}
+end = time.monotonic() + seconds
+tried = 0
+while time.monotonic() < end:
+    for _ in range(min(200, count - len(held))):
+        one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        one.setblocking(False)
+        one.connect_ex((host, port))
+        held[one.fileno()] = one
+        poll.register(one, select.POLLIN)
+        tried += 1
+    if count <= tried < count + 200:
+        print("holding", flush=True)
+        tried += 200
+    for number, _ in poll.poll(20):
+        poll.unregister(number)
+        held.pop(number).close()

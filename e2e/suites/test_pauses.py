@@ -1,0 +1,150 @@
+"""Daemons whose disk stalls, and daemons that did not run for a while: no traffic moves for that."""
+
+import time
+
+import pytest
+
+from fabric.services import export, make_service
+from fabric.slow_disk import SlowDisk
+from fabric.traffic import TCP_PORT, Stream
+from fabric.wait import stays_true, wait_until
+
+
+def daemons(*sites):
+    return [d for site in sites for d in site.causeway.gateways + site.causeway.agents]
+
+
+def said(daemon, words, since):
+    return [line for line in daemon.process.output()[since:].splitlines() if words in line]
+
+
+def calm(*sites):
+    """All tunnels are trusted, no gateway is on its way back, and carriers are known."""
+    for site in sites:
+        wait_until(lambda site=site: len(site.causeway.tunnels()) == 4 and all(
+            t["state"] == "up" for _, t in site.causeway.tunnels()) and all(
+                not g["status"].get("draining") for g in site.store.list("Gateway")), 60,
+                   f"{site.id} is calm")
+    time.sleep(11)  # gateways that came back answer as draining ones for 10 s
+
+
+def carriers(east, west):
+    return [site.carrier_to(other, family, node) for site, other in ((east, west), (west, east))
+            for node in site.cluster.nodes for family in (4, 6)]
+
+
+@pytest.fixture(scope="module")
+def slow(sites):
+    """All gateways and agents of both sites again, on a disk that can be made to stall."""
+    disk = SlowDisk(sites[0].world)
+    for daemon in daemons(*sites):
+        daemon.stop()
+        daemon.env = disk.env
+        daemon.start()
+    yield disk
+    disk.stall(0)
+
+
+@pytest.mark.parametrize("milliseconds", [700, 2000])
+def test_a_disk_that_stalls_moves_nothing(east, west, slow, milliseconds, tell):
+    """Every fsync of every daemon takes that long, while there is much to write."""
+    calm(east, west)
+    before = carriers(east, west)
+    marks = {d.name: len(d.process.output()) for d in daemons(east, west)}
+    streams = [Stream(a.pod.machine, b.pod.machine, b.pod.ip, a.world.folder)
+               for a, b in ((east, west), (west, east))]
+    slow.stall(milliseconds)
+    try:
+        end = time.monotonic() + 14
+        turn = 0
+        while time.monotonic() < end:
+            for site in (east, west):
+                make_service(site.cluster, "shop", f"slow-{turn % 4}", {"echo": TCP_PORT},
+                             {f"slow-{turn % 4}-0": site.pod})
+                export(site.cluster, "shop", f"slow-{turn % 4}")
+            turn += 1
+            time.sleep(0.2)
+    finally:
+        slow.stall(0)
+    tell("longest stall of a loop: %.3f s" % max(stall_of(d) for d in daemons(east, west)))
+    reports = [stream.stop() for stream in streams]
+    assert [r.lost for r in reports] == [0, 0], [str(r) for r in reports]
+    assert carriers(east, west) == before
+    for daemon in daemons(east, west):
+        for words in ("tunnel lost", "prefixes move", "gateway chosen"):
+            assert said(daemon, words, marks[daemon.name]) == [], daemon.name
+
+
+def stall_of(daemon):
+    """The longest time of the last minute or two in which the daemon's loop did not turn."""
+    text = daemon.machine.out("curl", "-s", f"http://{daemon.config['status']}/metrics")
+    return next(float(line.split()[1]) for line in text.splitlines()
+                if line.startswith("causeway_loop_stall_seconds"))
+
+
+def delay_wan(site, milliseconds):
+    """A long way: a pause then finds several requests without an answer."""
+    site.cluster.edge.sh(f"tc qdisc replace dev wan root netem delay {milliseconds}ms limit 20000"
+                         if milliseconds else "tc qdisc del dev wan root || true")
+
+
+@pytest.fixture
+def far(east, west, tell):
+    """The clusters are 200 ms apart, where this kernel can do that (netem). The unit tests in
+    tests/tunnel/pause_test.cc cover every distance."""
+    try:
+        delay_wan(east, 100)
+        delay_wan(west, 100)
+    except AssertionError:
+        tell("this kernel has no netem: the clusters are near each other")
+    yield
+    delay_wan(east, 0)
+    delay_wan(west, 0)
+
+
+@pytest.mark.parametrize("seconds", [0.35, 2])
+def test_a_gateway_that_was_paused_blames_nobody(east, west, far, seconds):
+    """Others may leave it meanwhile, rightly; its own word must not be that they are gone."""
+    calm(east, west)
+    for ordinal, gateway in enumerate(east.causeway.gateways):
+        mark = len(gateway.process.output())
+        gateway.process.pause()
+        time.sleep(seconds)
+        gateway.process.resume()
+        stays_true(lambda: said(gateway, "tunnel lost", mark) == [], 2,
+                   f"gateway {ordinal} loses no tunnel")
+        assert said(gateway, "prefixes move", mark) == []
+
+
+def test_an_agent_that_was_paused_moves_nothing(east, west, far):
+    calm(east, west)
+    before = carriers(east, west)
+    for agent in east.causeway.agents:
+        mark = len(agent.process.output())
+        agent.process.pause()
+        time.sleep(2)
+        agent.process.resume()
+        stays_true(lambda: said(agent, "gateway chosen", mark) == [], 2, f"{agent.name} moves nothing")
+    assert carriers(east, west) == before
+
+
+def test_a_crash_beside_a_pause_is_found(east, west):
+    """A gateway dies while an agent is paused: the agent finds out within its usual time."""
+    calm(east, west)
+    carrier = east.carrier_to(west)
+    agent = east.causeway.agent_of(east.pod.node)
+    agent.process.pause()
+    time.sleep(0.5)
+    east.causeway.gateways[carrier].kill()
+    time.sleep(1)
+    agent.process.resume()
+    try:
+        wait_until(lambda: east.carrier_to(west) not in (carrier, None), 1.5,
+                   "the agent takes the other gateway")
+    finally:
+        east.causeway.gateways[carrier].start()
+
+
+def test_the_loops_say_that_they_turn(east, west):
+    for daemon in daemons(east, west):
+        assert stall_of(daemon) < 60

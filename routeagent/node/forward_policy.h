@@ -1,0 +1,52 @@
+// What a host forwards because of us. The data path needs forwarding, and a host that forwards is a
+// router for everybody on its links. So where forwarding was off and we turned it on, an nft table
+// of its own drops whatever is not ours: only packets between local and remote pods, and transit
+// between our devices, pass. Where forwarding was on before (a Kubernetes node), others decided
+// that, and nothing is restricted.
+//
+// The table itself is the memory of who turned forwarding on: it stays when the agent stops, and
+// goes at a reboot together with the setting.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/prefix.h"
+#include "netlink/kernel.h"
+#include "routeagent/node/pass_report.h"
+
+namespace cw::routeagent {
+
+struct ForwardInputs {
+  std::vector<Prefix> local;   // pod prefixes of this cluster
+  std::vector<Prefix> remote;  // of remote clusters
+  friend bool operator==(const ForwardInputs&, const ForwardInputs&) = default;
+};
+
+// The table for the families whose forwarding is ours; empty if none is. Pure.
+[[nodiscard]] std::string forward_table(const ForwardInputs& inputs,
+                                        const std::set<Family>& families);
+
+// One a process. Of the thread that makes passes over the kernel.
+class ForwardPolicy {
+ public:
+  // Before forwarding is turned on. `families`: those that need forwarding. False: it must not be
+  // turned on yet.
+  [[nodiscard]] bool apply(netlink::Kernel& kernel, const ForwardInputs& inputs,
+                           const std::set<Family>& families, PassReport& report);
+
+ private:
+  [[nodiscard]] bool recall(netlink::Kernel& kernel, const std::set<Family>& families,
+                            PassReport& report);
+
+  std::set<Family> recalled_;  // whose forwarding was looked at
+  std::set<Family> ours_;
+  std::string text_;
+  std::string listing_;  // that our text led to
+};
+
+// Takes the table away, and turns forwarding off where it was ours.
+void remove_forward_policy(netlink::Kernel& kernel, PassReport& report);
+
+}  // namespace cw::routeagent

@@ -1,0 +1,186 @@
+// The status endpoint and its strangers.
+#include "base/status_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/event_loop.h"
+#include "base/http_request.h"
+#include "base/unique_fd.h"
+
+namespace cw {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(HttpRequest, WhatACommonClientSendsIsUnderstood) {
+  const auto curl = parse_http_request("GET /readyz HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n");
+  ASSERT_TRUE(curl && *curl);
+  EXPECT_EQ((*curl)->path, "/readyz");
+  EXPECT_FALSE((*curl)->head);
+  EXPECT_TRUE((*parse_http_request("HEAD / HTTP/1.0\r\n\r\n"))->head);
+  EXPECT_EQ((*parse_http_request("GET /metrics?x=1 HTTP/1.1\r\n\r\n"))->path, "/metrics");
+}
+
+TEST(HttpRequest, PartsAreWaitedForAndTheRestIsRefused) {
+  EXPECT_FALSE(*parse_http_request("GET / HTTP/1.1\r\nHost: x\r\n"));
+  EXPECT_FALSE(*parse_http_request(""));
+  EXPECT_FALSE(parse_http_request("POST / HTTP/1.1\r\n\r\n"));
+  EXPECT_FALSE(parse_http_request("GET /\r\n\r\n"));
+  EXPECT_FALSE(parse_http_request("\r\n\r\n"));
+  EXPECT_EQ(parse_http_request(std::string(8192, 'a')).error().code, Errc::kTooLarge);
+}
+
+class StatusTest : public testing::Test {
+ protected:
+  void start(const StatusLimits& limits = {}) {
+    auto made = StatusServer::listen(
+        loop_, {*IpAddress::parse("127.0.0.1"), 0}, metrics_,
+        [this] {
+          ++rendered_;
+          return reasons_;
+        },
+        limits);
+    ASSERT_TRUE(made) << made.error().text;
+    server_ = std::move(*made);
+  }
+  [[nodiscard]] UniqueFd connect() const {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage at{};
+    const auto size = Endpoint{*IpAddress::parse("127.0.0.1"), server_->port()}.to_sockaddr(at);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
+              0);
+    return fd;
+  }
+  static void say(int fd, const std::string& text) {
+    (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+  }
+  // All until the server closes; the loop does not turn here.
+  static std::string hear(int fd, milliseconds limit) {
+    std::string text;
+    const auto end = std::chrono::steady_clock::now() + limit;
+    for (;;) {
+      const auto left =
+          std::chrono::duration_cast<milliseconds>(end - std::chrono::steady_clock::now()).count();
+      pollfd p{fd, POLLIN, 0};
+      if (left <= 0 || ::poll(&p, 1, static_cast<int>(left)) <= 0) return text + "(timed out)";
+      char buffer[4096];
+      const auto n = ::recv(fd, buffer, sizeof buffer, 0);
+      if (n <= 0) return text;
+      text.append(buffer, static_cast<std::size_t>(n));
+    }
+  }
+  // Another thread asks while the loop turns.
+  std::string get(const std::string& path, const std::string& method = "GET") {
+    std::string text;
+    std::thread client([&] {
+      const auto fd = connect();
+      say(fd.get(), method + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+      text = hear(fd.get(), milliseconds(4000));
+      loop_.post([this] { loop_.stop(); });
+    });
+    loop_.run();
+    client.join();
+    return text;
+  }
+
+  EventLoop loop_;
+  Metrics metrics_;
+  std::vector<std::string> reasons_;
+  int rendered_ = 0;
+  std::unique_ptr<StatusServer> server_;
+};
+
+TEST_F(StatusTest, AnswersItsThreePages) {
+  start();
+  metrics_.counter("causeway_things_total", "Things.").add(3);
+  EXPECT_NE(get("/metrics").find("causeway_things_total 3"), std::string::npos);
+  EXPECT_NE(get("/healthz").find("200 OK"), std::string::npos);
+  EXPECT_NE(get("/readyz").find("\r\n\r\nok\n"), std::string::npos);
+  reasons_ = {"the first", "the second"};
+  const auto not_ready = get("/readyz");
+  EXPECT_NE(not_ready.find("503"), std::string::npos);
+  EXPECT_NE(not_ready.find("the first\nthe second\n"), std::string::npos);
+  EXPECT_NE(get("/other").find("404"), std::string::npos);
+  EXPECT_NE(get("/metrics", "POST").find("400"), std::string::npos);
+  EXPECT_EQ(get("/readyz", "HEAD").find("the first"), std::string::npos);
+}
+
+TEST_F(StatusTest, ATakenPortIsSaid) {
+  start();
+  const auto again = StatusServer::listen(loop_, {*IpAddress::parse("127.0.0.1"), server_->port()},
+                                          metrics_, [] { return std::vector<std::string>(); });
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Errc::kUnavailable);
+}
+
+// H5: idle connections of strangers took all descriptors.
+TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNobodyOut) {
+  start();
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 900; ++i) idle.push_back(connect());
+  EXPECT_NE(get("/readyz").find("200 OK"), std::string::npos);
+  int open = 0;
+  for (const auto& fd : idle) {
+    pollfd p{fd.get(), POLLIN, 0};
+    open += ::poll(&p, 1, 0) == 0 ? 1 : 0;
+  }
+  EXPECT_LE(open, 160) << "those accepted, and those that still wait in the kernel's queue";
+}
+
+TEST_F(StatusTest, AFloodOfRequestsRendersAPageAFewTimesOnly) {
+  start();
+  std::thread flood([&] {
+    for (int i = 0; i < 400; ++i) {
+      const auto fd = connect();
+      say(fd.get(), "GET /readyz HTTP/1.1\r\n\r\n");
+      if (i % 20 == 0) (void)hear(fd.get(), milliseconds(1000));
+    }
+    loop_.post([this] { loop_.stop(); });
+  });
+  const auto begun = loop_.now();
+  loop_.run();
+  flood.join();
+  const auto most = (loop_.now() - begun) / milliseconds(50) + 2;
+  EXPECT_LE(rendered_, most);
+}
+
+TEST_F(StatusTest, SlowAndLargeRequestsAreCutOff) {
+  StatusLimits limits;
+  limits.request = milliseconds(300);
+  start(limits);
+  const auto slow = connect();
+  say(slow.get(), "GET / HT");
+  EXPECT_EQ(hear(slow.get(), milliseconds(3000)), "");
+  const auto large = connect();
+  say(large.get(), std::string(20'000, 'x'));
+  EXPECT_EQ(hear(large.get(), milliseconds(3000)).find("HTTP/1.1 400"), 0U);
+}
+
+TEST_F(StatusTest, ALoopThatStandsIsSaidToStand) {
+  StatusLimits limits;
+  limits.loop = milliseconds(100);
+  start(limits);
+  const auto fd = connect();
+  say(fd.get(), "GET /healthz HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(hear(fd.get(), milliseconds(3000)).find("HTTP/1.1 503"), 0U);
+}
+
+TEST_F(StatusTest, EndsWhileClientsWait) {
+  start();
+  const auto idle = connect();
+  const auto asks = connect();
+  say(asks.get(), "GET /healthz HTTP/1.1\r\n\r\n");
+  server_.reset();
+  SUCCEED();
+}
+
+}  // namespace
+}  // namespace cw
