@@ -87,7 +87,9 @@ void ImportWriter::pass() {
   if (!ready()) return;
   looked_ = true;
   paired_.clear();
-  for (const auto& [key, peer] : peers_.items()) paired_.insert(peer->spec.cluster_id);
+  for (const auto& [key, peer] : peers_.items()) {
+    if (!peer->spec.unpaired) paired_.insert(peer->spec.cluster_id);
+  }
   for (const auto& [key, imported] : imports_.items()) {
     if (step_of(key) != ImportStep::kNone) todo_.insert(key);
   }
