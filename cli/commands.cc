@@ -73,6 +73,11 @@ Result<> accept_into(Session& session, const api::ClusterPeer& peer) {
   auto own = own_cluster(session);
   if (!own) return fail(std::move(own.error()));
   if (auto good = acceptable(peer, *own); !good) return good;
+  if (peer.spec.unpaired) {
+    return fail(Errc::kInvalid,
+                fmt::format("the ClusterPeer says that the pairing with {} has ended",
+                            peer.spec.cluster_id));
+  }
   api::ClusterPeer fresh;  // only what pairing is about
   fresh.meta.key.name = peer.meta.key.name;
   fresh.spec = peer.spec;
@@ -243,45 +248,6 @@ int pair_stores(const std::string& one, const std::string& other) {
     if (!done) return tell(done.error().context(addresses[side]));
   }
   return kFine;
-}
-
-int unpair(const Options& options, const std::string& cluster) {
-  auto session = Session::open(options.store);
-  if (!session) return tell(session.error());
-  const auto peers = (*session)->list<api::ClusterPeer>();
-  if (!peers) return tell(peers.error());
-  for (const auto& peer : *peers) {
-    if (peer.spec.cluster_id != cluster) continue;
-    const auto done = (*session)->remove(api::Kind::kClusterPeer, peer.meta.key);
-    if (!done) return tell(done.error());
-    fmt::print("cluster {} is no longer a peer\n", cluster);
-    return kFine;
-  }
-  return tell({Errc::kNotFound, fmt::format("there is no peer {}", cluster)});
-}
-
-int unpair_stores(const std::string& one, const std::string& other) {
-  std::vector<std::unique_ptr<Session>> sessions;
-  std::vector<std::string> ids;
-  for (const auto& address : {one, other}) {
-    auto session = Session::open(address);
-    if (!session) return tell(session.error());
-    auto id = cluster_id(**session);
-    if (!id) return tell(id.error().context(address));
-    sessions.push_back(std::move(*session));
-    ids.push_back(std::move(*id));
-  }
-  int code = kFine;
-  for (std::size_t side = 0; side < 2; ++side) {
-    const auto done = sessions[side]->remove(api::Kind::kClusterPeer, {"", ids[1 - side]});
-    if (!done && done.error().code != Errc::kNotFound) {
-      code = tell(done.error());
-    } else {
-      fmt::print("cluster {} is {} a peer of {}\n", ids[1 - side], done ? "no longer" : "not",
-                 ids[side]);
-    }
-  }
-  return code;
 }
 
 int export_service(const Options& options, const std::string& name) {

@@ -29,6 +29,8 @@ struct Options {
 [[nodiscard]] int pair_accept(const Options& options, const std::string& file);  // "-": stdin
 // Each becomes a peer of the other.
 [[nodiscard]] int pair_stores(const std::string& one, const std::string& other);
+// Ends the pairing: returns when no node holds back the cluster's prefixes any more, or names those
+// that did not answer in time (kFailed; run it again).
 [[nodiscard]] int unpair(const Options& options, const std::string& cluster);
 // Neither is a peer of the other any more.
 [[nodiscard]] int unpair_stores(const std::string& one, const std::string& other);

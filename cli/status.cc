@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/closed.h"
 #include "cli/output/table.h"
 #include "cli/output/units.h"
 
@@ -148,6 +149,8 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
       take("node " + agent.meta.key.name, complaints(agent.status.conditions));
     }
   }
+  const auto closed = closed_without_peer(holders_of(in.agents), in.peers);
+  problems.insert(problems.end(), closed.begin(), closed.end());
   problems.insert(problems.end(), in.problems.begin(), in.problems.end());
   return problems;
 }
@@ -202,6 +205,7 @@ nlohmann::ordered_json agent_tree(const api::RouteAgent& agent) {
                                 {"loss", probe.loss}});
   }
   tree["errors"] = agent.status.errors;
+  tree["closed"] = agent.status.closed;
   return tree;
 }
 

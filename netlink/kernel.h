@@ -99,12 +99,15 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
-// A policy rule with protocol kProtocol.
+// A policy rule with protocol kProtocol. It matches the packets that go to `to` and came in by
+// `iif`. The kernel looks them up in `table`, or refuses them as unreachable.
 struct Rule {
   Family family = Family::kV4;
   std::uint32_t priority = 0;
   std::uint32_t table = 0;
-  std::string iif;  // empty: any
+  std::string iif;                // empty: any
+  std::optional<Prefix> to = {};  // of `family`; none: any destination
+  bool unreachable = false;       // refuses; `table` is 0 then
   friend auto operator<=>(const Rule&, const Rule&) = default;
 };
 

@@ -28,12 +28,14 @@ inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on contro
 //   kFromTunnel  iif cw-wg -> local pod prefixes over cw-vx; everything else unreachable
 //   kTransit     iif cw-vx -> remote prefixes through cw-wg
 //   kToRemote    everyone  -> remote prefixes by one nexthop object per remote cluster
+//   kClosed      everyone  -> remote prefixes: unreachable (a rule per prefix, no table)
 inline constexpr std::uint32_t kFromTunnelTable = 7485;
 inline constexpr std::uint32_t kTransitTable = 7486;
 inline constexpr std::uint32_t kToRemoteTable = 7487;
 inline constexpr std::uint32_t kFromTunnelPriority = 7485;
 inline constexpr std::uint32_t kTransitPriority = 7486;
 inline constexpr std::uint32_t kToRemotePriority = 7487;
+inline constexpr std::uint32_t kClosedPriority = 7488;
 
 // Nexthop ids of ours are kNexthopBase + n, n < 65536.
 inline constexpr std::uint32_t kNexthopBase = 0x43570000;
@@ -42,5 +44,7 @@ inline constexpr std::uint32_t kNexthopBase = 0x43570000;
 inline constexpr std::string_view kNodeNftTable = "causeway";             // route agent
 inline constexpr std::string_view kForwardNftTable = "causeway-forward";  // route agent
 inline constexpr std::string_view kGatewayNftTable = "causeway-gateway";  // gateway
+// Route agent; it outlives the agent and its `cleanup` (docs/operations/fail-closed.md).
+inline constexpr std::string_view kClosedNftTable = "causeway-closed";
 
 }  // namespace cw::netlink

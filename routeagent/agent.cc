@@ -76,7 +76,7 @@ struct Agent::Numbers {
 };
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
-             Metrics& metrics, const Config& config, const tunnel::Key& node_key,
+             Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
              OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow)
     : loop_(loop),
       kernel_(kernel),
@@ -92,8 +92,16 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
       random_(random),
-      resync_timer_(loop.every(config.resync, [this] { look_again(); })),
-      kernel_events_(kernel.on_change([this] { look_again(); })),
+      resync_timer_(loop.every(config.resync,
+                               [this] {
+                                 closed_.look_again();
+                                 look_again();
+                               })),
+      closed_(loop, random, kernel, metrics, std::move(closed), [this] { look_again(); }),
+      kernel_events_(kernel.on_change([this] {
+        closed_.look_again();
+        look_again();
+      })),
       properties_(loop, store, random, [this] { look_again(); }),
       nodes_(loop, store, random, [this] { look_again(); }),
       gateways_(loop, store, random, [this] { look_again(); }),
@@ -111,6 +119,33 @@ std::vector<std::string> Agent::not_ready() const {
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());
   return reasons;
+}
+
+void Agent::close_remotes() {
+  // Without any of these it is unknown what belongs to this cluster itself.
+  const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
+  if (!properties_.synced() || !nodes_.synced() || !gateways_.synced() || !peers_.synced() ||
+      id == nullptr || id->value.empty()) {
+    return;
+  }
+  std::vector<Prefix> own;
+  for (const auto& [key, node] : nodes_.items()) {
+    own.insert(own.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
+    for (const auto& ip : node->internal_ips) own.push_back(Prefix::host(ip));
+  }
+  for (const auto& [key, gateway] : gateways_.items()) {
+    if (!gateway->spec.node_ip.is_unspecified()) own.push_back(Prefix::host(gateway->spec.node_ip));
+  }
+  std::vector<PeerPrefixes> peers;
+  for (const auto& [key, peer] : peers_.items()) {
+    const auto& spec = peer->spec;
+    if (spec.cluster_id == id->value) continue;
+    peers.push_back({spec.cluster_id, spec.unpaired, spec.allowed_cidrs, peer->status.cidrs});
+    for (const auto& gateway : spec.gateways) {  // the tunnel's own packets are in the clear
+      for (const auto& to : gateway.endpoints) own.push_back(Prefix::host(to.address));
+    }
+  }
+  closed_.learn(peers, own);
 }
 
 void Agent::look_again() {
@@ -172,7 +207,7 @@ Result<NodeInputs> Agent::inputs() const {
     }
   }
   for (const auto& [key, peer] : peers_.items()) {
-    if (peer->spec.cluster_id == id->value) continue;  // not a remote one
+    if (peer->spec.cluster_id == id->value || peer->spec.unpaired) continue;
     in.remotes.push_back(remote_cluster(*peer));
   }
   return in;
@@ -433,6 +468,7 @@ void Agent::on_probe() {
 
 void Agent::pass() {
   last_pass_ = loop_.now();
+  close_remotes();
   auto fresh = inputs();
   if (!fresh) {
     if (waiting_ != fresh.error().text) log_info(fresh.error().text);
@@ -472,13 +508,17 @@ void Agent::program() {
     return [this, desired, report = std::move(report)] {
       programming_ = false;
       programmed_ = true;
+      closed_.let_go();  // the routes of unpaired clusters are gone
       numbers_->passes.add();
       numbers_->steps.add(static_cast<double>(report.steps));
       if (report.steps > 0) {
         log_debug("kernel state changed",
                   {{"steps", report.steps}, {"errors", report.errors.size()}});
       }
-      note(report, desired->mistakes);
+      auto mistakes = desired->mistakes;
+      const auto open = closed_.troubles();
+      mistakes.insert(mistakes.end(), open.begin(), open.end());
+      note(report, mistakes);
       if (std::exchange(program_again_, false)) look_again();
       publish(*last_);
     };
@@ -545,6 +585,7 @@ void Agent::publish(const NodeInputs& inputs) {
   }
   status.routes = routes_;
   status.errors = errors_;
+  status.closed = closed_.clusters();
   const auto reasons = not_ready();
   api::set_condition(
       conditions_,

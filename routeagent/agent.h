@@ -17,6 +17,7 @@
 #include "netlink/kernel.h"
 #include "routeagent/choose/choose.h"
 #include "routeagent/choose/mover.h"
+#include "routeagent/closed/closed.h"
 #include "routeagent/config.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
@@ -44,13 +45,16 @@ class Agent {
 
   // `node_key`: the private key that gateways know this node by.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
-        const Config& config, const tunnel::Key& node_key, OpenProber open_prober,
-        Through::Open open_through = {}, std::optional<SlowKernel> slow = {});
+        const Config& config, const tunnel::Key& node_key, LedgerFile closed,
+        OpenProber open_prober, Through::Open open_through = {},
+        std::optional<SlowKernel> slow = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
   // Why the node is not (fully) served; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
+  // How the last write of the closed prefixes' file ended.
+  void ledger_written(const Result<>& done) { closed_.written(done); }
 
  private:
   struct Numbers;  // metrics
@@ -58,6 +62,7 @@ class Agent {
   void look_again();  // a pass soon; bursts become one
   void pass();
   void program();  // the kernel, as of last_; in the background
+  void close_remotes();  // first of all: what peers may claim leaves through our devices only
   // What the store says of this cluster, or why it is not enough to act on.
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
@@ -115,6 +120,7 @@ class Agent {
   Handle warm_timer_;
   Handle handover_timer_;
   Handle resync_timer_;
+  Closed closed_;
   Handle kernel_events_;
   api::Informer<api::ClusterProperty> properties_;
   api::Informer<api::Node> nodes_;

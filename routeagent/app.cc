@@ -15,6 +15,10 @@
 namespace cw::routeagent {
 
 Result<std::unique_ptr<App>> App::start(const Config& config) {
+  // Before anything that can fail: a node whose agent cannot start is closed, too.
+  if (auto closed = close_once(config); !closed) {
+    log_error("not closed at start", {{"error", closed.error().text}});
+  }
   std::unique_ptr<App> app(new App);
   const auto key = node_key(config.state_dir, app->random_);
   if (!key) return fail(key.error());
@@ -41,8 +45,16 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   }
   auto& loop = app->loop_;
   auto& random = app->random_;
+  app->ledger_ = std::make_unique<LedgerWriter>(loop, config.state_dir,
+                                                [raw = app.get()](const Result<>& done) {
+                                                  if (raw->agent_ != nullptr)
+                                                    raw->agent_->ledger_written(done);
+                                                });
+  LedgerFile closed{read_ledger(config.state_dir), [writer = app->ledger_.get()](std::string text) {
+                      writer->write(std::move(text));
+                    }};
   app->agent_ = std::make_unique<Agent>(
-      loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key,
+      loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key, std::move(closed),
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // Nobody has a reason to probe a node; whoever does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
@@ -69,14 +81,45 @@ void App::run() {
   loop_.run();
 }
 
-Result<> clean_up() {
+namespace {
+
+Result<> result_of(const PassReport& report) {
+  if (report.errors.empty()) return {};
+  return fail(Errc::kInternal, fmt::format("{}", fmt::join(report.errors, "; ")));
+}
+
+}  // namespace
+
+Result<> clean_up(const Config& config, bool open) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  const auto report = remove_all(**kernel);
-  log_info("cleaned up", {{"removed", report.steps}, {"errors", report.errors.size()}});
-  if (report.errors.empty()) return {};
-  return fail(Errc::kInternal, fmt::format("{}", fmt::join(report.errors, "; ")));
+  auto report = remove_all(**kernel);
+  if (open) {
+    // The file first: what is left of the guard after an error closes nothing at the next boot.
+    if (auto gone = remove_ledger(config.state_dir); !gone) {
+      report.errors.push_back(gone.error().text);
+    }
+    const auto opened = Guard(**kernel).apply({});
+    report.steps += opened.steps;
+    report.errors.insert(report.errors.end(), opened.errors.begin(), opened.errors.end());
+  }
+  log_info("cleaned up", {{"removed", report.steps},
+                          {"errors", report.errors.size()},
+                          {"guard", open ? "removed" : "kept"}});
+  return result_of(report);
+}
+
+Result<> close_once(const Config& config) {
+  const auto ledger = read_ledger(config.state_dir);
+  if (!ledger) return fail(ledger.error());
+  if (ledger->empty()) return {};
+  EventLoop loop;
+  auto kernel = netlink::RtnlKernel::open(loop);
+  if (!kernel) return fail(std::move(kernel.error()));
+  const auto report = Guard(**kernel).apply(guard_state(closed_prefixes(*ledger)));
+  log_info("closed", {{"clusters", ledger->size()}, {"steps", report.steps}});
+  return result_of(report);
 }
 
 }  // namespace cw::routeagent

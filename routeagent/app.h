@@ -12,6 +12,7 @@
 #include "base/worker.h"
 #include "netlink/kernel.h"
 #include "routeagent/agent.h"
+#include "routeagent/closed/ledger_file.h"
 #include "routeagent/config.h"
 
 namespace cw::routeagent {
@@ -33,11 +34,15 @@ class App {
   std::unique_ptr<netlink::Kernel> kernel_;
   std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
   std::unique_ptr<Worker> worker_;
+  std::unique_ptr<LedgerWriter> ledger_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<StatusServer> status_;
 };
 
-// The `cleanup` command: removes everything the agent made in the kernel.
-[[nodiscard]] Result<> clean_up();
+// The `cleanup` command: removes what the agent made in the kernel. `open`: also the guard of
+// closed prefixes and its file; without it remote clusters' traffic stays off the wire.
+[[nodiscard]] Result<> clean_up(const Config& config, bool open);
+// The `close` command: puts up the guard that the file names, and nothing else.
+[[nodiscard]] Result<> close_once(const Config& config);
 
 }  // namespace cw::routeagent

@@ -39,7 +39,12 @@ int main(int argc, char** argv) {
   flags.fallthrough();
   flags.require_subcommand(0, 1);
   flags.add_subcommand("run", "keep the node's state current until stopped (the default)");
-  const auto* cleanup = flags.add_subcommand("cleanup", "remove all that the agent made, and end");
+  bool open = false;
+  auto* cleanup = flags.add_subcommand(
+      "cleanup", "remove all that the agent made but the guard of remote prefixes, and end");
+  cleanup->add_flag("--open", open, "the guard too: traffic to remote pods may leave in the clear");
+  const auto* close = flags.add_subcommand(
+      "close", "put up the guard of remote prefixes as this host remembers it, and end");
   try {
     flags.parse(argc, argv);
   } catch (const CLI::Success& asked) {
@@ -52,8 +57,12 @@ int main(int argc, char** argv) {
   if (!config) return tell(config.error().text, kMistaken);
   cw::set_up_logging(config->log_level, config->log_json);
   if (cleanup->parsed()) {
-    const auto clean = cw::routeagent::clean_up();
+    const auto clean = cw::routeagent::clean_up(*config, open);
     return clean ? 0 : tell(clean.error().text, kFailed);
+  }
+  if (close->parsed()) {
+    const auto closed = cw::routeagent::close_once(*config);
+    return closed ? 0 : tell(closed.error().text, kFailed);
   }
   return run(*config);
 }

@@ -37,7 +37,10 @@ Result<ClusterPeer> decode(const json& body) {
       spec.wrong("clusterId", "want a DNS label: 1 to 63 of a-z, 0-9 and -");
     }
     spec.list("gateways", peer.spec.gateways, read_gateway);
-    if (peer.spec.gateways.empty()) spec.wrong("gateways", "want at least one");
+    spec.read("unpaired", peer.spec.unpaired);
+    if (peer.spec.gateways.empty() && !peer.spec.unpaired) {
+      spec.wrong("gateways", "want at least one");
+    }
     spec.read("allowedCidrs", peer.spec.allowed_cidrs);
     spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
   });
@@ -67,6 +70,7 @@ json encode(const ClusterPeer& peer) {
   for (const auto& gateway : peer.spec.gateways) spec["gateways"].push_back(to_json(gateway));
   spec["allowedCidrs"] = texts(peer.spec.allowed_cidrs);
   put_unless_empty(spec, "presharedKeySecret", peer.spec.preshared_key_secret);
+  if (peer.spec.unpaired) spec["unpaired"] = true;
   if (peer.status == ClusterPeer::Status{}) return out;
   auto& status = out["status"];
   status["connected"] = peer.status.connected;

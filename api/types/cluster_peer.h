@@ -29,9 +29,11 @@ struct ClusterPeer {
   static constexpr Kind kKind = Kind::kClusterPeer;
   struct Spec {
     std::string cluster_id;             // RFC 1123 label
-    std::vector<PeerGateway> gateways;  // at least one
+    std::vector<PeerGateway> gateways;  // at least one, unless it is unpaired
     std::vector<Prefix> allowed_cidrs;  // all that the cluster may ever claim
     std::string preshared_key_secret;   // name of a Secret with key "presharedKey"; may be empty
+    // Set by `causewayctl unpair`: gateways have no such peer, agents open its prefixes again.
+    bool unpaired = false;
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {

@@ -34,6 +34,7 @@ Result<RouteAgent> decode(const json& body) {
     });
     status.read("routes", agent.status.routes);
     status.read("errors", agent.status.errors);
+    status.read("closed", agent.status.closed);
     read_conditions(status, agent.status.conditions);
   });
   if (mistake) return fail(*mistake);
@@ -59,6 +60,7 @@ json encode(const RouteAgent& agent) {
                                   {"loss", probe.loss}});
   }
   put_unless_empty(status, "errors", agent.status.errors);
+  put_unless_empty(status, "closed", agent.status.closed);
   put_unless_empty(status, "conditions", to_json(agent.status.conditions));
   return out;
 }

@@ -37,6 +37,8 @@ struct RouteAgent {
     std::uint32_t routes = 0;           // programmed now
     std::vector<std::string> errors;    // failed steps of the last pass
     std::vector<Condition> conditions;  // Ready
+    // Clusters whose prefixes this node holds back from every device but ours, until unpaired.
+    std::vector<std::string> closed = {};
     friend bool operator==(const Status&, const Status&) = default;
   };
   ObjectMeta meta;

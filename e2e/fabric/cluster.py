@@ -121,7 +121,7 @@ class Cluster:
             node.host_routes()
             node.cni_rules(iptables)
         world.clusters[cluster_id] = self
-        self._write_objects()
+        self.write_objects()
 
     @property
     def pod_cidrs(self):
@@ -154,7 +154,7 @@ class Cluster:
                   }
                 }""")
 
-    def _write_objects(self):
+    def write_objects(self):
         self.store.put(objects.cluster_property("cluster.clusterset.k8s.io", self.id))
         # Namespace sameness (KEP-1645): a cluster imports only into namespaces that it has.
         for name in ("default", "causeway-system", "shop", "data", "bench"):

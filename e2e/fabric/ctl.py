@@ -1,8 +1,8 @@
 """causewayctl, run on a cluster's first gateway node."""
 
 
-def ctl(site, *arguments, check=True, stdin=None):
+def ctl(site, *arguments, check=True, stdin=None, timeout=30):
     """CompletedProcess; the store of the site's cluster is named by a flag."""
     return site.cluster.nodes[0].machine.run(
         site.world.program("causewayctl"), "--store", f"dir:{site.store.folder}", *arguments,
-        check=check, stdin=stdin)
+        check=check, stdin=stdin, timeout=timeout)

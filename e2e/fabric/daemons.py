@@ -44,8 +44,8 @@ class Daemon:
             assert self.stop() == 0, f"{self.name} did not end well"
         self.start()
 
-    def cleanup(self):
-        self.machine.run(self.world.program(self.program), "cleanup", "--config",
+    def cleanup(self, *flags):
+        self.machine.run(self.world.program(self.program), "cleanup", *flags, "--config",
                          self.config_file)
 
     def why_not_ready(self):
@@ -123,6 +123,12 @@ class Causeway:
         peer = self.cluster.store.get("ClusterPeer", cluster_id) or {}
         return peer.get("status", {}).get("connected", False)
 
+    def keeps_closed(self, cluster_id):
+        """Whether every running agent says that it holds back the cluster's prefixes."""
+        names = [node.name for node in self.cluster.nodes if self.agent_of(node).running()]
+        return all(cluster_id in (self.cluster.store.get("RouteAgent", name) or {})
+                   .get("status", {}).get("closed", []) for name in names)
+
     def carrier_of(self, node, cluster_id):
         """The ordinal of the local gateway that carries the node's traffic to a cluster, or None."""
         agent = self.cluster.store.get("RouteAgent", node.name) or {}
@@ -155,3 +161,6 @@ def pair(*sides):
             if one is not other:
                 wait_until(lambda one=one, other=other: one.connected_to(other.cluster.id), 30,
                            f"{one.cluster.id} is connected to {other.cluster.id}")
+                wait_until(lambda one=one, other=other: one.keeps_closed(other.cluster.id), 30,
+                           f"{one.cluster.id}'s nodes hold back what goes to {other.cluster.id}")
+                one.cluster.world.watch.begin(one.cluster, other.cluster)

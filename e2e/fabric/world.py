@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from fabric.machine import Machine
+from fabric.watch import Watch
 
 JANITOR = 'cat > /dev/null; rm -rf -- "$0"'
 
@@ -26,6 +27,7 @@ class World:
         self.clusters = {}
         self.wan = self.machine("wan")
         self.wan.sysctl(net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
+        self.watch = Watch(self)
 
     def __enter__(self):
         return self

@@ -1,5 +1,6 @@
 """Fixtures of the scenarios. Run as root: CAUSEWAY_BUILD=build/release python3 -m pytest e2e/suites"""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -11,10 +12,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "e2e"))
 
 from fabric.site import Site, join  # noqa: E402
+from fabric.watch import told  # noqa: E402
 from fabric.world import World  # noqa: E402
 
 SCENARIO_SECONDS = 150  # a scenario that takes longer hangs
 WORLDS = []
+SNIFFED = {"packets": 0, "clear": 0}
 
 
 def build_folder():
@@ -34,22 +37,30 @@ def tell(request):
     return line
 
 
-@pytest.fixture(scope="module")
-def world():
-    """An empty world with a WAN router; gone after the module."""
+@contextlib.contextmanager
+def watched_world():
     with World(build_folder()) as made:
         WORLDS.append(made)
         yield made
         WORLDS.remove(made)
+        SNIFFED["packets"] += made.watch.packets()
+        late = made.watch.finish()
+        SNIFFED["clear"] += made.watch.clear
+        assert not late, told(late)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """An empty world with a WAN router; gone after the module."""
+    with watched_world() as made:
+        yield made
 
 
 @pytest.fixture
 def own_world():
     """The same for one scenario alone."""
-    with World(build_folder()) as made:
-        WORLDS.append(made)
+    with watched_world() as made:
         yield made
-        WORLDS.remove(made)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +97,21 @@ def pytest_runtest_protocol(item, nextitem):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Adds the daemons' logs to the report of a failure."""
+    """Fails a scenario during which a pod's packet was in the clear on the WAN. Adds the daemons'
+    logs to the report of a failure."""
     outcome = yield
     report = outcome.get_result()
+    if call.when == "call":
+        clear = [line for made in WORLDS for line in made.watch.take_clear()]
+        if clear and report.passed:
+            report.outcome, report.longrepr = "failed", told(clear)
+        elif clear:
+            report.sections.append(("the WAN", told(clear)))
     if report.failed:
         for made in WORLDS:
             report.sections.append(("logs of the machines", made.logs()))
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"WAN sniffer: {SNIFFED['packets']} packets seen, "
+                                f"{SNIFFED['clear']} clear packets of pods")

@@ -35,6 +35,18 @@ def test_pods_need_causeway_to_reach_another_cluster(own_world):
     near = east.gateway_nodes[0].pod("near")
     assert ping(a.machine, near.ip) and ping(a.machine, near.ip6)
     assert not ping(a.machine, b.ip) and not ping(a.machine, b.ip6)
+    # The sniffer saw both. They are no fault: the clusters are not paired.
+    wait_until(lambda: {b.ip, b.ip6} <= {line.split()[3] for line in own_world.watch.seen()}, 5,
+               "the sniffer sees clear packets")
+    assert own_world.watch.take_clear() == []
+    own_world.watch.begin(east, west)
+    ping(a.machine, b.ip)
+    ping(b.machine, a.ip)
+    wait_until(lambda: own_world.watch.seen()[-1].split()[1] == "west", 5, "it sees them again")
+    clear = own_world.watch.take_clear()
+    assert clear and {(line.split()[1], line.split()[3]) for line in clear} == {("east", b.ip)}
+    own_world.watch.end(east, west)
+    own_world.watch.clear = 0  # they were on purpose
     # Nodes reach each other over the WAN; a pod's packets to it are masqueraded.
     serve_tcp(west.workers[0].machine)
     assert transfer(a.machine, west.workers[0].ip, 5000).source == a.node.ip

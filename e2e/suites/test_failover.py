@@ -5,11 +5,30 @@ import time
 import pytest
 
 from fabric.ctl import ctl
+from fabric.forger import Forger
 from fabric.site import Site, join
 from fabric.traffic import Session, Stream, largest_ping, ping, transfer
 from fabric.wait import stays_true, wait_until
 
 HARD_CAP_MS = 1500  # the design's: detect and switch in 800 ms at p99, never over this
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgers(sites):
+    """Strangers who claim to be the other side's pods, beside every scenario."""
+    east, west = sites
+    with Forger(east, west) as at_east, Forger(west, east) as at_west:
+        for forger, site in ((at_east, east), (at_west, west)):
+            wait_until(lambda forger=forger, site=site: all(
+                forger.arrived(node) > 0 for node in site.cluster.nodes), 15,
+                f"the forged packets reach {site.id}'s nodes")
+        yield at_east, at_west
+
+
+@pytest.fixture(autouse=True)
+def nothing_forged_is_delivered(forgers):
+    yield
+    assert [forger.delivered() for forger in forgers] == [[], []]
 
 
 @pytest.fixture(autouse=True)

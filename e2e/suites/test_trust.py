@@ -4,10 +4,12 @@ import base64
 import copy
 import ipaddress
 import os
+import pathlib
 
 import pytest
 
 from fabric import objects
+from fabric.ctl import ctl
 from fabric.daemons import pair
 from fabric.site import Site, join, wait_until_reached
 from fabric.traffic import ping
@@ -53,15 +55,52 @@ def test_a_peer_with_another_key_gets_nothing(strangers):
 
 
 def test_removing_a_peer_closes_the_tunnel(strangers):
+    """And nothing else: what went through the tunnel is held back, until an unpair on purpose."""
     east, west = strangers
     join(east, west)
     east.store.remove("ClusterPeer", "west")
     wait_until(lambda: not ping(west.pod.machine, east.pod.ip), 10, "east is closed to west")
-    wait_until(lambda: "10.42" not in east.pod.node.machine.out("ip", "route", "show", "table",
-                                                                "all"), 10,
-               "east has no route to west")
+    wait_until(lambda: "10.42" not in routes(east), 10, "east has no route to west")
+    for family in (4, 6):  # the WAN's sniffer watches
+        assert not ping(east.pod.machine, west.pod.address(family))
+    assert east.causeway.keeps_closed("west")
+    wait_until(lambda: "causewayctl unpair west" in ctl(east, "status").stdout, 10,
+               "status tells how to open it")
     pair(east.causeway, west.causeway)
     wait_until_reached(east, west)
+
+
+@pytest.mark.parametrize("peer", ("there", "removed before"))
+def test_unpairing_lets_go_of_a_clusters_prefixes(strangers, peer):
+    east, west = strangers
+    join(east, west)
+    if peer == "removed before":
+        east.store.remove("ClusterPeer", "west")
+        wait_until(lambda: not ping(west.pod.machine, east.pod.ip), 10, "east is closed to west")
+    worker = east.causeway.agent_of(east.pod.node)
+    worker.stop()
+    east.world.watch.end(east.cluster, west.cluster)
+    done = ctl(east, "unpair", "west", check=False, timeout=60)
+    assert done.returncode == 1 and east.pod.node.name in done.stderr, done.stderr
+    assert east.store.get("ClusterPeer", "west")["spec"]["unpaired"] is True
+    assert "10.42" in guard(east.pod.node), "its agent is away"
+    worker.start()
+    done = ctl(east, "unpair", "west", timeout=60)
+    assert east.store.get("ClusterPeer", "west") is None
+    for node in east.cluster.nodes:
+        assert "10.42" not in guard(node) + routes(east)
+        state = east.causeway.agent_of(node).config["stateDir"]
+        assert "west" not in pathlib.Path(state, "closed.json").read_text()
+    assert not ping(west.pod.machine, east.pod.ip), "the tunnel is closed"
+    done = ctl(east, "unpair", "west", check=False)
+    assert done.returncode == 1 and "no peer west" in done.stderr
+    pair(east.causeway, west.causeway)
+    wait_until_reached(east, west)
+
+
+def guard(node):
+    return node.machine.sh("ip rule show; ip -6 rule show; "
+                           "nft list table inet causeway-closed 2>/dev/null || true")
 
 
 def claim(site, cidr):

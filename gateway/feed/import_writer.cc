@@ -108,7 +108,9 @@ ImportStep ImportWriter::step_of(const api::ObjectKey& key) {
 void ImportWriter::pass() {
   if (!ready()) return;
   paired_.clear();
-  for (const auto& [key, peer] : peers_.items()) paired_.insert(peer->spec.cluster_id);
+  for (const auto& [key, peer] : peers_.items()) {
+    if (!peer->spec.unpaired) paired_.insert(peer->spec.cluster_id);
+  }
   write_peers();
   sweeps_again_ = stored_from_ || said_from_;
   if (sweeps_again_) return;

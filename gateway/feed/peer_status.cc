@@ -50,10 +50,12 @@ void ImportWriter::write_peers() {
   if (!ready()) return;
   std::map<std::string, std::shared_ptr<const api::ClusterPeer>> first;
   for (const auto& [key, peer] : peers_.items()) {
+    if (peer->spec.unpaired) continue;
     auto& slot = first[peer->spec.cluster_id];
     if (slot == nullptr || peer->meta.created < slot->meta.created) slot = peer;
   }
   for (const auto& [key, peer] : peers_.items()) {
+    if (peer->spec.unpaired) continue;
     write_peer(peer, first.at(peer->spec.cluster_id) == peer);
   }
 }

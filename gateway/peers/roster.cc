@@ -78,6 +78,8 @@ Paired paired_clusters(const std::string& own_cluster, const Intake::Peers& all)
     const auto& key = peer->meta.key;
     if (id == own_cluster) {
       paired.troubles[key] = {"OwnCluster", fmt::format("cluster id {} is this cluster's own", id)};
+    } else if (peer->spec.unpaired) {
+      paired.troubles[key] = {"Unpaired", fmt::format("the pairing with cluster {} has ended", id)};
     } else if (!api::is_dns_label(id)) {
       paired.troubles[key] = {"InvalidClusterId", "the cluster id is no RFC 1123 label"};
     } else if (const auto [at, fresh] = first.emplace(id, key.name); !fresh) {

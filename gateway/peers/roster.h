@@ -40,8 +40,8 @@ struct Paired {
   std::map<api::ObjectKey, Trouble> troubles;  // ClusterPeers that do not count at all
 };
 
-// Leaves out our own cluster, ids that are no labels, and all but the oldest ClusterPeer of a
-// cluster (equally old: the lower name).
+// Leaves out our own cluster, unpaired ones, ids that are no labels, and all but the oldest
+// ClusterPeer of a cluster (equally old: the lower name).
 [[nodiscard]] Paired paired_clusters(const std::string& own_cluster, const Intake::Peers& all);
 
 struct Roster {

@@ -261,9 +261,10 @@ Result<std::vector<Rule>> FakeKernel::dump_rules() {
 
 Result<> FakeKernel::add_rule(const Rule& rule) {
   if (rules_.count(rule) != 0) return {};
-  if (auto ok = write(fmt::format("rule{} {} {}table {}", rule.family == Family::kV4 ? "" : " v6",
+  const auto action = rule.unreachable ? "unreachable" : fmt::format("table {}", rule.table);
+  if (auto ok = write(fmt::format("rule{} {} {}{}{}", rule.family == Family::kV4 ? "" : " v6",
                                   rule.priority, rule.iif.empty() ? "" : "iif " + rule.iif + " ",
-                                  rule.table));
+                                  rule.to ? "to " + rule.to->to_string() + " " : "", action));
       !ok) {
     return ok;
   }

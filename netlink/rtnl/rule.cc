@@ -13,14 +13,25 @@ namespace {
 Message rule_message(int type, int flags, const Rule& rule) {
   fib_rule_hdr header{};
   header.family = af(rule.family);
-  header.action = FR_ACT_TO_TBL;
+  header.action = rule.unreachable ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
   header.table = RT_TABLE_UNSPEC;
+  if (rule.to) header.dst_len = static_cast<std::uint8_t>(rule.to->length());
   Message message(type, flags, header);
   message.put_u32(FRA_PRIORITY, rule.priority);
-  message.put_u32(FRA_TABLE, rule.table);
+  if (!rule.unreachable) message.put_u32(FRA_TABLE, rule.table);
   message.put_u8(FRA_PROTOCOL, kProtocol);
   if (!rule.iif.empty()) message.put(FRA_IIFNAME, rule.iif);
+  if (rule.to && rule.to->length() != 0) message.put(FRA_DST, rule.to->address().bytes());
   return message;
+}
+
+// The destination that a rule in a dump names; none if it has none.
+std::optional<Prefix> destination_of(const fib_rule_hdr& header, const Attributes& attributes) {
+  if (header.dst_len == 0) return std::nullopt;
+  const auto address = IpAddress::from_bytes(attributes.bytes(FRA_DST));
+  if (!address) return std::nullopt;
+  const auto prefix = Prefix::of(*address, header.dst_len);
+  return prefix ? std::optional(*prefix) : std::nullopt;
 }
 
 }  // namespace
@@ -36,9 +47,11 @@ Result<std::vector<Rule>> RtnlKernel::dump_rules() {
           const auto* header = static_cast<const fib_rule_hdr*>(NLMSG_DATA(m));
           const Attributes attributes(m, sizeof *header);
           if (attributes.u8(FRA_PROTOCOL) != kProtocol) return;
+          const bool unreachable = header->action == FR_ACT_UNREACHABLE;
           out.push_back({family == AF_INET ? Family::kV4 : Family::kV6,
-                         attributes.u32(FRA_PRIORITY), attributes.u32(FRA_TABLE),
-                         attributes.text(FRA_IIFNAME)});
+                         attributes.u32(FRA_PRIORITY), unreachable ? 0U : attributes.u32(FRA_TABLE),
+                         attributes.text(FRA_IIFNAME), destination_of(*header, attributes),
+                         unreachable});
         },
         "rules");
     if (!ok) return fail(ok.error());

@@ -48,6 +48,9 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
                  true,
                  {kCondition}};
   expect_round_trip(peer);
+  peer.spec.unpaired = true;
+  peer.spec.gateways.clear();
+  expect_round_trip(peer);
 
   Gateway gateway;
   gateway.spec = {
@@ -73,7 +76,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
                   {{1, "up", 0.5, 0}},
                   7,
                   {"route: EPERM"},
-                  {kCondition}};
+                  {kCondition},
+                  {"west"}};
   expect_round_trip(agent);
 
   RemoteExport remote;

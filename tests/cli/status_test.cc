@@ -77,6 +77,7 @@ StatusInputs two_clusters() {
   worker.status.gateways = {{0, "up", 0.3, 0}, {1, "draining", 0.4, 0}};
   worker.status.routes = 2;
   worker.status.errors = {"nexthop 0x43570001: netlink: EPERM"};
+  worker.status.closed = {"north", "south", "west"};
   api::RouteAgent idle;
   idle.meta.key.name = "east-gateway-0";
   in.agents = {worker, idle};

@@ -220,6 +220,30 @@ TYPED_TEST(KernelContract, RulesOfBothFamilies) {
   EXPECT_TRUE(kernel.dump_rules()->empty());
 }
 
+TYPED_TEST(KernelContract, RulesThatRefuseADestination) {
+  auto& kernel = this->kernel();
+  this->foreign();
+  const Rule whole{Family::kV4, kClosedPriority, 0, "", p("10.9.0.0/16"), true};
+  const Rule half{Family::kV4, kClosedPriority, 0, "", p("10.9.0.0/17"), true};
+  const Rule v6{Family::kV6, kClosedPriority, 0, "", p("fd09::/48"), true};
+  const Rule to_table{Family::kV6, kToRemotePriority, kToRemoteTable, "", p("fd09::/48"), false};
+  std::vector<Rule> rules{whole, half, v6, to_table};
+  for (const auto& rule : rules) {
+    ASSERT_TRUE(kernel.add_rule(rule));
+    ASSERT_TRUE(kernel.add_rule(rule)) << "twice";
+  }
+  auto have = *kernel.dump_rules();
+  std::sort(have.begin(), have.end());
+  std::sort(rules.begin(), rules.end());
+  EXPECT_EQ(have, rules);
+  ASSERT_TRUE(kernel.remove_rule(half));
+  ASSERT_TRUE(kernel.remove_rule(half)) << "twice";
+  have = *kernel.dump_rules();
+  EXPECT_EQ(std::count(have.begin(), have.end(), whole), 1) << "the longer one went, this did not";
+  for (const auto& rule : rules) ASSERT_TRUE(kernel.remove_rule(rule));
+  EXPECT_TRUE(kernel.dump_rules()->empty());
+}
+
 TYPED_TEST(KernelContract, AddressesOfALink) {
   auto& kernel = this->kernel();
   const Address address{"veth0", ip("fd00::7"), 128};

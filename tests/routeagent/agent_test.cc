@@ -105,6 +105,11 @@ class AgentStory : public ::testing::Test {
     config_.store = "dir:/none";
     agent_ = std::make_unique<Agent>(
         loop_, random_, store_, kernel_, metrics_, config_, node_key_,
+        LedgerFile{remembered_,
+                   [this](std::string text) {
+                     file_ = std::move(text);
+                     loop_.post([this] { agent_->ledger_written(disk_); });
+                   }},
         [this](tunnel::ProberConfig config,
                tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
           if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
@@ -198,9 +203,53 @@ class AgentStory : public ::testing::Test {
   ModelKernel kernel_;
   Metrics metrics_;
   Config config_;
+  Result<Ledger> remembered_;  // what the host's file says at start
+  std::string file_;           // as written last
+  Result<> disk_;              // how writing it ends
   std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
   std::unique_ptr<Agent> agent_;
 };
+
+TEST_F(AgentStory, ClosesRemotePrefixesBeforeAnythingElse) {
+  remembered_ = Ledger{{"north", {{net("10.3.0.0/16")}, {}}}};
+  const auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  store_.drop(api::Kind::kClusterProperty, id.meta.key);  // the store is not enough to act on
+  start();
+  const auto rule = [](const char* to) {
+    return netlink::Rule{Family::kV4, netlink::kClosedPriority, 0, {}, net(to), true};
+  };
+  EXPECT_EQ(kernel_.rules.count(rule("10.3.0.0/16")), 1U) << "from the file, without the store";
+  EXPECT_FALSE(kernel_.vxlan);
+  kernel_.rules.clear();
+  kernel_event(milliseconds(500));
+  EXPECT_EQ(kernel_.rules.count(rule("10.3.0.0/16")), 1U) << "repaired without the store";
+  store_.put(id);
+  loop_.advance(seconds(3));
+  EXPECT_EQ(kernel_.rules.count(rule("10.2.0.0/16")), 1U);
+  EXPECT_EQ(kernel_.rules.count(rule("10.3.0.0/16")), 1U);
+  EXPECT_EQ(status().closed, (std::vector<std::string>{"north", "west"}));
+  EXPECT_EQ(parse_ledger(file_)->size(), 2U);
+}
+
+TEST_F(AgentStory, OpensAClusterOnlyWhenItIsUnpaired) {
+  start();
+  all_up();
+  const netlink::Rule rule{Family::kV4, netlink::kClosedPriority, 0, {}, net("10.2.0.0/16"), true};
+  auto peer = store_.must_get<api::ClusterPeer>({"", "west"});
+  store_.drop(api::Kind::kClusterPeer, {"", "west"});
+  loop_.advance(seconds(2));
+  EXPECT_TRUE(kernel_.routes.count({7487, net("10.2.0.0/16"), 0}) == 0);
+  EXPECT_EQ(kernel_.rules.count(rule), 1U);
+  EXPECT_EQ(status().closed, std::vector<std::string>{"west"});
+  peer.spec.unpaired = true;
+  peer.spec.gateways.clear();
+  store_.put(peer);
+  loop_.advance(seconds(3));
+  EXPECT_EQ(kernel_.rules.count(rule), 0U);
+  EXPECT_EQ(kernel_.nft.count("causeway-closed"), 0U);
+  EXPECT_TRUE(status().closed.empty());
+  EXPECT_TRUE(parse_ledger(file_)->empty());
+}
 
 TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   start();

@@ -219,9 +219,9 @@ class ModelKernel final : public netlink::Kernel {
   // Its listing differs from what was written, as nft's does.
   Result<> apply_nft(const std::string& text) override {
     if (auto good = change(); !good) return good;
-    constexpr std::string_view kStart = "table inet ";
-    const auto name = text.substr(kStart.size(), text.find(' ', kStart.size()) - kStart.size());
-    nft[name] = "listing of\n" + text;
+    // The table that the text ends with is what it defines.
+    const auto at = text.rfind("table inet ") + 11;
+    nft[text.substr(at, text.find_first_of(" {\n", at) - at)] = "listing of\n" + text;
     return {};
   }
   Result<std::string> dump_nft(const std::string& table) override {

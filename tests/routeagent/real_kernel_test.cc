@@ -9,6 +9,7 @@
 #include "base/fake/sim_loop.h"
 #include "netlink/owner.h"
 #include "netlink/rtnl/rtnl_kernel.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/reconcile.h"
 #include "tests/routeagent/lives.h"
 
@@ -90,6 +91,44 @@ TEST(RealKernel, TheFastPathReplacesNexthopsAndNothingElse) {
       EXPECT_TRUE(report.errors.empty()) << all(report);
       EXPECT_EQ(reconciler.apply(desired_state(in)).steps, 0U);
     }
+  });
+}
+
+TEST(RealKernel, TheGuardOfRemotePrefixesIsRepairedAndQuiet) {
+  in_own_namespace([](netlink::Kernel& kernel) {
+    sh("ip address add fd01:3::1/64 dev cni0 nodad");
+    sh("ip route add default dev eth0; ip -6 route add default dev eth0");
+    const std::vector<std::vector<Prefix>> states = {
+        {net("10.2.0.0/16"), net("fd02::/32")}, {net("10.3.0.0/24")}, {}, {net("fd02::/48")}};
+    for (const auto& from : states) {
+      for (const auto& to : states) {
+        Guard(kernel).apply(guard_state(from));
+        Guard guard(kernel);
+        const auto report = guard.apply(guard_state(to));
+        EXPECT_TRUE(report.errors.empty()) << all(report);
+        EXPECT_EQ(guard.apply(guard_state(to)).steps, 0U);
+      }
+    }
+    const auto wanted = guard_state(states[0]);
+    Guard guard(kernel);
+    guard.apply(wanted);
+    // Counted packets are no drift.
+    sh("ip rule del priority 7488; ip -6 rule del priority 7488");
+    sh("ping -c1 -W0.1 10.2.0.1 >/dev/null 2>&1; ping -c1 -W0.1 fd02::1 >/dev/null 2>&1; true");
+    sh("nft list counter inet causeway-closed leaving | grep -q 'packets [1-9]'");
+    EXPECT_EQ(guard.apply(wanted).steps, 2U) << "the two rules";
+    for (const auto* harm :
+         {"ip rule del priority 7488", "ip -6 rule del priority 7488", "nft flush ruleset",
+          "nft delete table inet causeway-closed", "nft flush chain inet causeway-closed to-remote",
+          "nft delete element inet causeway-closed remote4 '{ 10.2.0.0/16 }'",
+          "ip rule flush && ip rule add priority 32766 lookup main"}) {
+      sh(harm);
+      EXPECT_GT(guard.apply(wanted).steps, 0U) << harm;
+      EXPECT_EQ(guard.apply(wanted).steps, 0U) << harm;
+    }
+    guard.apply({});
+    EXPECT_TRUE(kernel.dump_rules()->empty());
+    EXPECT_EQ(*kernel.dump_nft("causeway-closed"), "");
   });
 }
 

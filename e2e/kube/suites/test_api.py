@@ -53,13 +53,18 @@ def test_good_peers_are_accepted_and_shown_at_a_glance(plane):
     plane.kubectl("delete", "cpeer", "east")
 
 
+def test_a_mark_that_a_pairing_has_ended_needs_no_gateway(plane):
+    plane.apply(peer("gone", gateways=[], unpaired=True))
+    plane.kubectl("delete", "cpeer", "gone")
+
+
 @pytest.mark.parametrize("spec, says", [
     ({"allowedCidrs": ["10.0.0.0/99"]}, "want a prefix"),
     ({"allowedCidrs": ["10.0.0.0"]}, "want a prefix"),
     ({"allowedCidrs": ["10.0.0.1/8"]}, "bits beyond the prefix length"),
     ({"clusterId": "Not A Label"}, "clusterId"),
     ({"clusterId": "west"}, "the name must be the cluster's id"),
-    ({"gateways": []}, "at least 1 items"),
+    ({"gateways": []}, "at least one gateway"),
     ({"gateways": [{"ordinal": 0, "publicKey": "short"}]}, "publicKey"),
     ({"gateways": [{"ordinal": 0, "publicKey": KEY}, {"ordinal": 0, "publicKey": KEY}]},
      "Duplicate value"),

@@ -22,6 +22,15 @@ TEST(PairedClusters, LeaveOutOurOwnCluster) {
   EXPECT_EQ(paired.troubles.at({"", "east"}).reason, "OwnCluster");
 }
 
+TEST(PairedClusters, LeaveOutAClusterThatIsUnpaired) {
+  auto gone = peer("west", {1});
+  gone->spec.unpaired = true;
+  const auto paired = paired_clusters("east", named({gone, peer("north", {2})}));
+  ASSERT_EQ(paired.peers.size(), 1U);
+  EXPECT_EQ(paired.peers.begin()->second->spec.cluster_id, "north");
+  EXPECT_EQ(paired.troubles.at({"", "west"}).reason, "Unpaired");
+}
+
 TEST(PairedClusters, KeepTheOldestOfSeveralForOneCluster) {
   auto young = peer("west", {1}, std::chrono::seconds(20));
   young->meta.key.name = "a-young-one";

@@ -1,0 +1,144 @@
+// causewayctl unpair: ends a pairing. It marks the ClusterPeer, waits until every node has opened
+// the cluster's prefixes, and only then deletes the object: a node that never saw the mark would
+// keep them closed for ever.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <thread>
+
+#include "cli/closed.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+
+namespace cw::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kPoll = milliseconds(200);
+// An agent writes its status once a second: before that, silence means nothing.
+constexpr auto kLeast = seconds(2);
+constexpr auto kPatience = seconds(30);
+
+int tell(const Error& error) {
+  fmt::print(stderr, "causewayctl: {}\n", error.text);
+  return error.code == Errc::kInvalid ? kMistaken : kFailed;
+}
+
+Result<std::string> own_id(Session& session) {
+  auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  if (!found) return fail(std::move(found.error()));
+  return *found ? (*found)->value : std::string();
+}
+
+// The nodes that hold back the cluster's prefixes. A RouteAgent whose Node is gone is not counted:
+// its machine is no part of the cluster any more.
+Result<std::set<std::string>> holders(Session& session, const std::string& cluster) {
+  const auto agents = session.list<api::RouteAgent>();
+  if (!agents) return fail(agents.error());
+  const auto nodes = session.list<api::Node>();
+  if (!nodes) return fail(nodes.error());
+  std::set<std::string> there;
+  for (const auto& node : *nodes) there.insert(node.meta.key.name);
+  auto found = holders_of(*agents)[cluster];
+  std::erase_if(found, [&](const auto& name) { return there.count(name) == 0; });
+  return found;
+}
+
+// Marks the cluster's ClusterPeers; makes a marked one if nodes hold back its prefixes and nothing
+// names it. The objects' names.
+Result<std::vector<api::ObjectKey>> mark(Session& session, const std::string& cluster) {
+  auto peers = session.list<api::ClusterPeer>();
+  if (!peers) return fail(std::move(peers.error()));
+  std::vector<api::ObjectKey> marked;
+  for (auto& peer : *peers) {
+    if (peer.spec.cluster_id != cluster) continue;
+    if (!peer.spec.unpaired) {
+      peer.spec.unpaired = true;
+      if (const auto done = session.put(peer); !done) return fail(done.error());
+    }
+    marked.push_back(peer.meta.key);
+  }
+  if (!marked.empty()) return marked;
+  const auto closed = holders(session, cluster);
+  if (!closed) return fail(closed.error());
+  if (closed->empty()) return fail(Errc::kNotFound, fmt::format("there is no peer {}", cluster));
+  if (!api::is_dns_label(cluster)) {
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is no cluster id", cluster));
+  }
+  api::ClusterPeer tombstone;
+  tombstone.meta.key.name = tombstone.spec.cluster_id = cluster;
+  tombstone.spec.unpaired = true;
+  if (const auto done = session.put(tombstone); !done) return fail(done.error());
+  marked.push_back(tombstone.meta.key);
+  return marked;
+}
+
+Result<> wait_until_open(Session& session, const std::string& cluster) {
+  const auto began = Clock::now();
+  for (;;) {
+    const auto closed = holders(session, cluster);
+    if (!closed) return fail(closed.error());
+    const auto waited = Clock::now() - began;
+    if (closed->empty() && waited >= kLeast) return {};
+    if (waited > kPatience) {
+      return fail(Errc::kUnavailable,
+                  fmt::format("cluster {} is unpaired, but after {} s these nodes still hold back "
+                              "its prefixes: {}; see to their route agents, then run `causewayctl "
+                              "unpair {}` again",
+                              cluster, kPatience.count(), fmt::join(*closed, ", "), cluster));
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+Result<> unpair_one(Session& session, const std::string& cluster) {
+  const auto marked = mark(session, cluster);
+  if (!marked) return fail(marked.error());
+  if (auto open = wait_until_open(session, cluster); !open) return open;
+  for (const auto& key : *marked) {
+    const auto done = session.remove(api::Kind::kClusterPeer, key);
+    if (!done && done.error().code != Errc::kNotFound) return done;
+  }
+  return {};
+}
+
+}  // namespace
+
+int unpair(const Options& options, const std::string& cluster) {
+  auto session = Session::open(options.store);
+  if (!session) return tell(session.error());
+  const auto done = unpair_one(**session, cluster);
+  if (!done) return tell(done.error());
+  fmt::print("cluster {} is no longer a peer; no node holds back its prefixes\n", cluster);
+  return kFine;
+}
+
+int unpair_stores(const std::string& one, const std::string& other) {
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<std::string> ids;
+  for (const auto& address : {one, other}) {
+    auto session = Session::open(address);
+    if (!session) return tell(session.error());
+    auto id = own_id(**session);
+    if (!id) return tell(id.error().context(address));
+    sessions.push_back(std::move(*session));
+    ids.push_back(std::move(*id));
+  }
+  int code = kFine;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const auto done = unpair_one(*sessions[side], ids[1 - side]);
+    if (!done && done.error().code != Errc::kNotFound) {
+      code = tell(done.error().context(ids[side]));
+    } else {
+      fmt::print("cluster {} is {} a peer of {}\n", ids[1 - side], done ? "no longer" : "not",
+                 ids[side]);
+    }
+  }
+  return code;
+}
+
+}  // namespace cw::cli

@@ -1,0 +1,86 @@
+"""Watches the WAN of a world: no clear packet of a pod may come out of a cluster that is paired with
+the pod's cluster.
+
+The fabric says which cluster keeps which other one's packets off the wire: from the moment when
+they are paired (`pair` waits until every node is closed) until a deliberate unpair.
+"""
+
+import ipaddress
+import time
+
+from fabric.traffic import PYTHON, WIRE
+from fabric.wait import wait_until
+
+
+class Watch:
+    def __init__(self, world):
+        self._world = world
+        self._process = world.wan.spawn("sniff", PYTHON, WIRE / "sniff.py")
+        self._kept = {}  # (keeper's id, other's id) -> [[from ns, until ns or None], ...]
+        self._judged = 0  # lines of the sniffer's log
+        self._forged = set()
+        self.clear = 0
+
+    def begin(self, keeper, other):
+        """From now on nothing of a pod of `other` leaves `keeper` in the clear."""
+        wait_until(lambda: "listening" in self._process.output(), 10, "the sniffer listens")
+        spans = self._kept.setdefault((keeper.id, other.id), [])
+        if not spans or spans[-1][1] is not None:
+            spans.append([time.time_ns(), None])
+
+    def end(self, keeper, other):
+        """`keeper` is about to unpair `other`: its packets may leave as they like."""
+        for span in self._kept.get((keeper.id, other.id), []):
+            span[1] = span[1] or time.time_ns()
+
+    def forged(self, address):
+        """An attacker on the WAN uses this address of no pod: answers to it are not pods'."""
+        self._forged.add(ipaddress.ip_address(address))
+
+    def packets(self):
+        """All that reached the WAN machine."""
+        return sum(map(int, self._world.wan.sh(
+            "cat /sys/class/net/*/statistics/rx_packets").split()))
+
+    def seen(self):
+        """Every clear packet of any pod so far, as the sniffer's lines."""
+        return [line for line in self._process.output().splitlines() if line[:1].isdigit()]
+
+    def take_clear(self):
+        """Those since the last call that should not have been there."""
+        assert self._process.alive(), f"the WAN sniffer ended: {self._process.output()[-2000:]}"
+        return self._take()
+
+    def finish(self):
+        """Ends the sniffer; the last of take_clear()."""
+        if self._process.alive():
+            self._process.stop()
+        return self._take()
+
+    def _take(self):
+        lines = self.seen()
+        fresh, self._judged = lines[self._judged:], len(lines)
+        found = [line for line in fresh if self._is_clear(line)]
+        self.clear += len(found)
+        return found
+
+    def _is_clear(self, line):
+        at, link, source, target, _ = line.split()
+        keeper = next((c for c in self._world.clusters.values() if c.id[:12] == link), None)
+        ends = [ipaddress.ip_address(source), ipaddress.ip_address(target)]
+        if keeper is None or self._forged.intersection(ends):
+            return False
+        for other in self._world.clusters.values():
+            if other is keeper or not any(
+                    end in ipaddress.ip_network(cidr) for end in ends for cidr in other.pod_cidrs):
+                continue
+            if any(since <= int(at) and (until is None or int(at) <= until)
+                   for since, until in self._kept.get((keeper.id, other.id), [])):
+                return True
+        return False
+
+
+def told(lines):
+    """A failure's text."""
+    return (f"{len(lines)} clear packets of pods on the WAN (time, link, source, target, length):\n"
+            + "\n".join(lines[:20]))

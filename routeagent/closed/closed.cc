@@ -1,0 +1,165 @@
+#include "routeagent/closed/closed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+constexpr Duration kDebounce = std::chrono::milliseconds(20);
+// Each look starts the nft program; other programs' changes come with every pod.
+constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
+
+// Everything that either state holds back.
+GuardState both(const Ledger& a, const Ledger& b) {
+  Ledger all = a;
+  for (const auto& [id, cluster] : b) {
+    all[id].closed.insert(cluster.closed.begin(), cluster.closed.end());
+  }
+  return guard_state(closed_prefixes(all));
+}
+
+}  // namespace
+
+Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Metrics& metrics,
+               LedgerFile file, std::function<void()> on_change)
+    : loop_(loop),
+      random_(random),
+      file_(std::move(file)),
+      on_change_(std::move(on_change)),
+      guard_(kernel),
+      prefixes_(metrics.gauge("causeway_routeagent_closed_prefixes",
+                              "Prefixes whose traffic leaves through our devices or not at all.")),
+      repairs_(metrics.counter("causeway_routeagent_closed_steps_total",
+                               "Changes made in the guard of closed prefixes.")) {
+  if (!file_.before) {
+    // The guard in the kernel stays as it is until the store is reached.
+    file_trouble_ = file_.before.error().text;
+    log_error("closed prefixes are not known until the store answers", {{"error", file_trouble_}});
+    return;
+  }
+  known_ = true;
+  ledger_ = *file_.before;
+  file_text_ = ledger_text(ledger_);
+  in_file_ = in_kernel_ = in_ledger();
+  if (ledger_.empty()) return;
+  enforce(guard_state(closed_prefixes(ledger_)));
+  log_info("closed before the store answers",
+           {{"clusters", ledger_.size()}, {"prefixes", wanted_.rules.size()}});
+}
+
+std::set<std::string> Closed::in_ledger() const {
+  std::set<std::string> ids;
+  for (const auto& [id, cluster] : ledger_) ids.insert(id);
+  return ids;
+}
+
+void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const Prefix> own) {
+  auto next = learned(ledger_, peers, own);
+  open_ = left_open(next, own);
+  const auto before = std::exchange(ledger_, std::move(next));
+  if (ledger_ != before || !known_) {
+    known_ = true;
+    // What goes stays closed until let_go().
+    for (const auto& [id, cluster] : ledger_) in_kernel_.insert(id);
+    if (const auto wanted = both(ledger_, before); wanted != wanted_) enforce(wanted);
+  }
+  keep();
+}
+
+void Closed::let_go() {
+  const auto wanted = guard_state(closed_prefixes(ledger_));
+  if (wanted != wanted_) enforce(wanted);
+  if (errors_.empty() && in_kernel_ != in_ledger()) {
+    in_kernel_ = in_ledger();
+    on_change_();
+  }
+}
+
+void Closed::look_again() {
+  if (look_timer_.active() || !known_) return;
+  const auto earliest = last_look_ + kBetweenLooks - loop_.now();
+  look_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
+    look_timer_.reset();
+    enforce(wanted_);
+  });
+}
+
+void Closed::enforce(const GuardState& wanted) {
+  last_look_ = loop_.now();
+  wanted_ = wanted;
+  auto report = guard_.apply(wanted_);
+  prefixes_.set(static_cast<double>(wanted_.rules.size()));
+  repairs_.add(static_cast<double>(report.steps));
+  if (report.errors != errors_) {
+    for (const auto& error : report.errors) {
+      log_error("a remote cluster's prefixes are not closed", {{"error", error}});
+    }
+    if (report.errors.empty()) log_info("remote clusters' prefixes are closed again");
+    errors_ = std::move(report.errors);
+    on_change_();
+  }
+  if (errors_.empty()) {
+    retry_.reset();
+  } else {
+    look_timer_ = loop_.after(retry_.next(random_), [this] {
+      look_timer_.reset();
+      enforce(wanted_);
+    });
+  }
+}
+
+void Closed::keep() {
+  if (!writing_.empty() || write_timer_.active()) return;
+  auto text = ledger_text(ledger_);
+  if (text == file_text_) return;
+  writing_ = std::move(text);
+  for (const auto& id : in_ledger()) in_file_.insert(id);
+  file_.write(writing_);
+}
+
+void Closed::written(const Result<>& done) {
+  const auto text = std::exchange(writing_, {});
+  if (!done) {
+    if (file_trouble_ != done.error().text) {
+      log_error("closed prefixes are not remembered", {{"error", done.error().text}});
+    }
+    file_trouble_ = done.error().text;
+    write_timer_ = loop_.after(write_retry_.next(random_), [this] {
+      write_timer_.reset();
+      keep();
+    });
+    return on_change_();
+  }
+  write_retry_.reset();
+  file_trouble_.clear();
+  file_text_ = text;
+  in_file_.clear();
+  if (const auto ledger = parse_ledger(text)) {
+    for (const auto& [id, cluster] : *ledger) in_file_.insert(id);
+  }
+  keep();  // what changed meanwhile
+  on_change_();
+}
+
+std::vector<std::string> Closed::clusters() const {
+  auto all = in_ledger();
+  all.insert(in_kernel_.begin(), in_kernel_.end());
+  all.insert(in_file_.begin(), in_file_.end());
+  return {all.begin(), all.end()};
+}
+
+std::vector<std::string> Closed::troubles() const {
+  auto all = errors_;
+  all.insert(all.end(), open_.begin(), open_.end());
+  if (!file_trouble_.empty()) {
+    all.push_back(fmt::format("closed prefixes are not remembered: {}", file_trouble_));
+  }
+  return all;
+}
+
+}  // namespace cw::routeagent

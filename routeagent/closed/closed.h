@@ -1,0 +1,81 @@
+// Keeps the prefixes of remote clusters closed on this node: the ledger, its file and the guard in
+// the kernel together. It closes what the file says before the store was ever reached, what the
+// store says before any route is made, and opens only what was unpaired. It repairs the guard by
+// itself. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "routeagent/closed/guard.h"
+#include "routeagent/closed/ledger.h"
+
+namespace cw::routeagent {
+
+// The file, as the caller's seam: what it said at start, and how to write it anew. `write` answers
+// later, by Closed::written().
+struct LedgerFile {
+  Result<Ledger> before;
+  std::function<void(std::string text)> write;
+};
+
+class Closed {
+ public:
+  // `on_change`: clusters() or troubles() may have changed.
+  Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Metrics& metrics, LedgerFile file,
+         std::function<void()> on_change);
+  Closed(const Closed&) = delete;
+  Closed& operator=(const Closed&) = delete;
+
+  // What the store says now. What is new is closed when this returns.
+  void learn(std::span<const PeerPrefixes> peers, std::span<const Prefix> own);
+  // Opens what learn() let go of; called when its routes are gone.
+  void let_go();
+  // The kernel changed: looks soon whether the guard still stands.
+  void look_again();
+  // The last write ended so.
+  void written(const Result<>& done);
+
+  // Clusters that this node still holds anything for: in the ledger, in the kernel or in the file.
+  [[nodiscard]] std::vector<std::string> clusters() const;
+  [[nodiscard]] std::vector<std::string> troubles() const;
+
+ private:
+  void enforce(const GuardState& wanted);
+  void keep();  // brings the file up to date
+  [[nodiscard]] std::set<std::string> in_ledger() const;
+
+  Loop& loop_;
+  Random& random_;
+  LedgerFile file_;
+  std::function<void()> on_change_;
+  Guard guard_;
+  Gauge& prefixes_;
+  Counter& repairs_;
+
+  Ledger ledger_;
+  std::string file_text_;  // as the disk has it
+  std::string writing_;    // empty: no write is under way
+  std::set<std::string> in_file_;
+  std::set<std::string> in_kernel_;
+  GuardState wanted_;
+  bool known_ = false;               // wanted_ means something: the file or the store has been read
+  std::vector<std::string> errors_;  // of the guard
+  std::vector<std::string> open_;    // prefixes that are not held back, and why
+  std::string file_trouble_;
+
+  TimePoint last_look_{};
+  Backoff retry_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
+  Backoff write_retry_{std::chrono::seconds(1), std::chrono::seconds(30)};
+  Handle look_timer_;
+  Handle write_timer_;
+};
+
+}  // namespace cw::routeagent

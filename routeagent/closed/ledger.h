@@ -1,0 +1,51 @@
+// Which prefixes of which remote clusters this node holds back: their traffic leaves through our
+// devices or not at all. A prefix stays in the ledger until the cluster is unpaired, whatever
+// becomes of its ClusterPeer. Pure; docs/operations/fail-closed.md is the specification.
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/prefix.h"
+
+namespace cw::routeagent {
+
+struct ClosedCluster {
+  std::set<Prefix> closed;
+  // Known, but not held back: they overlap what is this cluster's own, or what no peer may have.
+  std::set<Prefix> open;
+  friend bool operator==(const ClosedCluster&, const ClosedCluster&) = default;
+};
+using Ledger = std::map<std::string, ClosedCluster>;  // by cluster id
+
+// What a ClusterPeer says.
+struct PeerPrefixes {
+  std::string cluster;
+  bool unpaired = false;
+  std::vector<Prefix> allowed;
+  std::vector<Prefix> claimed;
+};
+
+// The ledger after the store has said this. It forgets the clusters that are marked as unpaired,
+// and nothing else. A claim counts only within what the ClusterPeer allows. `own` is what belongs
+// to this cluster: pod prefixes, addresses of nodes, endpoints that gateways call.
+[[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
+                             std::span<const Prefix> own);
+
+// One sentence for each prefix that is not held back.
+[[nodiscard]] std::vector<std::string> left_open(const Ledger& ledger, std::span<const Prefix> own);
+
+// All that is held back, as few prefixes: none contains another, and two halves are one.
+[[nodiscard]] std::vector<Prefix> closed_prefixes(const Ledger& ledger);
+
+// The file that keeps the ledger over a reboot: JSON, one line. kInvalid names what is wrong.
+inline constexpr std::size_t kMostLedgerBytes = std::size_t{16} << 20U;
+[[nodiscard]] std::string ledger_text(const Ledger& ledger);
+[[nodiscard]] Result<Ledger> parse_ledger(std::string_view text);
+
+}  // namespace cw::routeagent

@@ -1,0 +1,180 @@
+// The guard of remote prefixes: its two layers in the kernel, and when they come and go.
+#include "routeagent/closed/closed.h"
+
+#include <gtest/gtest.h>
+
+#include "base/fake/sim_loop.h"
+#include "tests/routeagent/model_kernel.h"
+
+namespace cw::routeagent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+const std::vector<Prefix> kOwn{net("10.1.0.0/16")};
+
+PeerPrefixes peer(const std::string& id, const char* allowed, bool unpaired = false) {
+  return {id, unpaired, {net(allowed)}, {}};
+}
+netlink::Rule rule(const char* to) {
+  return {net(to).family(), netlink::kClosedPriority, 0, {}, net(to), true};
+}
+
+class ClosedStory : public ::testing::Test {
+ protected:
+  void start() {
+    file_ = {};
+    closed_ = std::make_unique<Closed>(
+        loop_, random_, kernel_, metrics_,
+        LedgerFile{remembered_, [this](std::string text) { file_ = std::move(text); }},
+        [this] { ++changes_; });
+  }
+  void learn(const std::vector<PeerPrefixes>& peers) { closed_->learn(peers, kOwn); }
+  [[nodiscard]] bool stands(const char* to) const {
+    const auto table = kernel_.nft.find("causeway-closed");
+    return kernel_.rules.count(rule(to)) != 0 && table != kernel_.nft.end() &&
+           table->second.find(to) != std::string::npos;
+  }
+  using Ids = std::vector<std::string>;
+
+  SimLoop loop_;
+  SeededRandom random_{7};
+  ModelKernel kernel_;
+  Metrics metrics_;
+  Result<Ledger> remembered_;
+  std::string file_;
+  int changes_ = 0;
+  std::unique_ptr<Closed> closed_;
+};
+
+TEST_F(ClosedStory, ClosesWhatTheFileSaysBeforeTheStoreAnswers) {
+  remembered_ = Ledger{{"west", {{net("10.2.0.0/16"), net("fd02::/32")}, {net("10.1.0.0/16")}}}};
+  start();
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  EXPECT_TRUE(stands("fd02::/32"));
+  EXPECT_FALSE(stands("10.1.0.0/16")) << "it was this cluster's own";
+  EXPECT_EQ(closed_->clusters(), Ids{"west"});
+  learn({});
+  closed_->let_go();
+  EXPECT_TRUE(stands("10.2.0.0/16")) << "no ClusterPeer names it, and nobody unpaired it";
+}
+
+TEST_F(ClosedStory, ClosesAPairedClusterAtOnceAndRemembersIt) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  EXPECT_EQ(parse_ledger(file_)->count("west"), 1U);
+  closed_->written({});
+  const auto steps = kernel_.changes;
+  learn({peer("west", "10.2.0.0/16")});
+  closed_->let_go();
+  EXPECT_EQ(kernel_.changes, steps) << "nothing new";
+}
+
+TEST_F(ClosedStory, OpensAnUnpairedClusterWhenItsRoutesAreGone) {
+  start();
+  learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
+  closed_->written({});
+  learn({peer("west", "10.2.0.0/16", true), peer("north", "10.3.0.0/16")});
+  EXPECT_TRUE(stands("10.2.0.0/16")) << "its routes may still be there";
+  EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"}));
+  closed_->let_go();
+  EXPECT_FALSE(stands("10.2.0.0/16"));
+  EXPECT_TRUE(stands("10.3.0.0/16"));
+  EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"})) << "the file still has it";
+  EXPECT_EQ(parse_ledger(file_)->count("west"), 0U);
+  closed_->written({});
+  EXPECT_EQ(closed_->clusters(), Ids{"north"});
+  learn({peer("north", "10.3.0.0/16", true)});
+  closed_->let_go();
+  EXPECT_TRUE(kernel_.rules.empty());
+  EXPECT_TRUE(kernel_.nft.empty());
+}
+
+TEST_F(ClosedStory, ChangesWhileAWriteIsUnderWayAreWrittenAfterIt) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  const auto first = file_;
+  learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
+  EXPECT_EQ(file_, first);
+  closed_->written({});
+  EXPECT_EQ(parse_ledger(file_)->count("north"), 1U);
+}
+
+TEST_F(ClosedStory, AFileThatCannotBeWrittenIsSaidAndTriedAgain) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  file_.clear();
+  closed_->written(fail(Errc::kInternal, "No space left on device"));
+  ASSERT_EQ(closed_->troubles().size(), 1U);
+  EXPECT_NE(closed_->troubles()[0].find("No space left"), std::string::npos);
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  loop_.advance(seconds(5));
+  EXPECT_FALSE(file_.empty());
+  closed_->written({});
+  EXPECT_TRUE(closed_->troubles().empty());
+}
+
+TEST_F(ClosedStory, AFileThatCannotBeReadOpensNothing) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  closed_.reset();
+  remembered_ = fail(Errc::kInvalid, "closed.json: not a JSON object");
+  start();
+  closed_->look_again();
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(stands("10.2.0.0/16")) << "the store has not been read";
+  EXPECT_EQ(closed_->troubles().size(), 1U);
+  learn({peer("west", "10.2.0.0/16")});
+  closed_->written({});
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  EXPECT_TRUE(closed_->troubles().empty());
+}
+
+TEST_F(ClosedStory, RepairsEitherLayerWithinASecond) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  const std::vector<std::function<void()>> harm = {
+      [this] { kernel_.rules.clear(); },
+      [this] { kernel_.nft.clear(); },
+      [this] { kernel_.nft["causeway-closed"] += "somebody's rule"; },
+      [this] { kernel_.rules.insert(rule("10.77.0.0/16")); },
+  };
+  for (const auto& hurt : harm) {
+    const auto rules = kernel_.rules;
+    const auto nft = kernel_.nft;
+    hurt();
+    closed_->look_again();
+    loop_.advance(milliseconds(300));
+    EXPECT_EQ(kernel_.rules, rules);
+    EXPECT_EQ(kernel_.nft, nft);
+  }
+}
+
+TEST_F(ClosedStory, AStepThatFailsIsSaidAndTriedAgain) {
+  for (int step = 0; step < 2; ++step) {  // the rule, the table
+    kernel_ = {};
+    kernel_.fail_at = step;
+    start();
+    learn({peer("west", "10.2.0.0/16")});
+    EXPECT_EQ(closed_->troubles().size(), 1U) << step;
+    loop_.advance(seconds(2));
+    EXPECT_TRUE(stands("10.2.0.0/16")) << step;
+    EXPECT_TRUE(closed_->troubles().empty()) << step;
+  }
+}
+
+TEST_F(ClosedStory, OtherRulesAreNotItsBusiness) {
+  const netlink::Rule ours{Family::kV4, netlink::kToRemotePriority, netlink::kToRemoteTable, {}};
+  kernel_.rules.insert(ours);
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  learn({peer("west", "10.2.0.0/16", true)});
+  closed_->let_go();
+  EXPECT_EQ(kernel_.rules, std::set<netlink::Rule>{ours});
+}
+
+}  // namespace
+}  // namespace cw::routeagent

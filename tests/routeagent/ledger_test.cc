@@ -1,0 +1,174 @@
+// What stays closed, and the file that keeps it over a reboot.
+#include "routeagent/closed/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/event_loop.h"
+#include "routeagent/closed/ledger_file.h"
+
+namespace cw::routeagent {
+namespace {
+
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+std::vector<Prefix> nets(std::initializer_list<const char*> texts) {
+  std::vector<Prefix> all;
+  for (const auto* text : texts) all.push_back(net(text));
+  return all;
+}
+const std::vector<Prefix> kOwn = nets({"10.1.0.0/16", "192.0.2.1/32"});
+
+TEST(Ledger, HoldsWhatAPeerMayClaimUntilItIsUnpaired) {
+  PeerPrefixes west{"west", false, nets({"10.2.0.0/16", "fd02::/32"}), nets({"10.2.3.0/24"})};
+  auto ledger = learned({}, std::vector{west}, kOwn);
+  EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.0.0/16", "fd02::/32"}));
+
+  west.claimed.clear();
+  west.allowed = nets({"10.9.0.0/16"});
+  ledger = learned(ledger, std::vector{west}, kOwn);
+  EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.0.0/16", "10.9.0.0/16", "fd02::/32"}))
+      << "what it may not claim any more stays closed";
+
+  ledger = learned(ledger, {}, kOwn);
+  EXPECT_EQ(ledger.count("west"), 1U) << "the ClusterPeer is gone";
+
+  west.unpaired = true;
+  EXPECT_TRUE(learned(ledger, std::vector{west}, kOwn).empty());
+}
+
+TEST(Ledger, UnpairingOneClusterLeavesAnothersPrefixes) {
+  PeerPrefixes west{"west", false, nets({"10.2.0.0/16"}), {}};
+  const PeerPrefixes north{"north", false, nets({"10.2.8.0/24"}), {}};
+  auto ledger = learned({}, std::vector{west, north}, kOwn);
+  EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.0.0/16"}));
+  west.unpaired = true;
+  ledger = learned(ledger, std::vector{west, north}, kOwn);
+  EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.8.0/24"}));
+}
+
+TEST(Ledger, AStatusClosesNothingThatTheAdministratorDidNotAllow) {
+  const PeerPrefixes west{"west", false, nets({"10.2.0.0/16"}), nets({"8.8.8.8/32", "::/0"})};
+  EXPECT_EQ(closed_prefixes(learned({}, std::vector{west}, kOwn)), nets({"10.2.0.0/16"}));
+}
+
+TEST(Ledger, WhatIsThisClustersOwnIsLeftOutAndSaid) {
+  const PeerPrefixes west{"west", false, nets({"10.0.0.0/8", "192.0.2.0/24", "10.0.0.0/9"}),
+                          nets({"10.2.3.0/24", "10.1.7.0/24"})};
+  const auto ledger = learned({}, std::vector{west}, kOwn);
+  EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.3.0/24"})) << "a claim beside our own is closed";
+  const auto said = left_open(ledger, kOwn);
+  ASSERT_EQ(said.size(), 4U);
+  EXPECT_NE(said[0].find("cluster west: 10.0.0.0/8 overlaps 10.1.0.0/16"), std::string::npos)
+      << said[0];
+  // What was left out is closed as soon as it is nobody's own.
+  EXPECT_EQ(closed_prefixes(learned(ledger, std::vector{west}, {})),
+            nets({"10.0.0.0/8", "192.0.2.0/24"}));
+}
+
+TEST(Ledger, NoPeerHasWhatAHostNeedsToWork) {
+  for (const auto* text : {"::/0", "fe80::/64", "127.0.0.0/8", "169.254.169.254/32", "224.0.0.0/4",
+                           "240.0.0.0/4", "ff02::/16", "128.0.0.0/1", "0.0.0.0/0"}) {
+    const PeerPrefixes west{"west", false, {net(text)}, {net(text)}};
+    EXPECT_TRUE(closed_prefixes(learned({}, std::vector{west}, {})).empty()) << text;
+  }
+}
+
+TEST(Ledger, HalvesBecomeOnePrefix) {
+  const PeerPrefixes west{"west",
+                          false,
+                          nets({"10.2.0.0/24", "10.2.1.0/24", "10.2.2.0/24", "10.2.3.0/24",
+                                "10.2.5.0/24", "10.2.6.0/24", "fd02::/64", "fd02:0:0:1::/64"}),
+                          {}};
+  EXPECT_EQ(closed_prefixes(learned({}, std::vector{west}, kOwn)),
+            nets({"10.2.0.0/22", "10.2.5.0/24", "10.2.6.0/24", "fd02::/63"}));
+}
+
+TEST(LedgerText, ReadsBackWhatItWrites) {
+  const PeerPrefixes west{"west", false, nets({"10.2.0.0/16", "10.1.2.0/24", "fd02::/32"}), {}};
+  const auto ledger = learned({}, std::vector{west}, kOwn);
+  const auto read = parse_ledger(ledger_text(ledger));
+  ASSERT_TRUE(read) << read.error().text;
+  EXPECT_EQ(*read, ledger);
+  EXPECT_EQ(*parse_ledger(ledger_text({})), Ledger{});
+}
+
+TEST(LedgerText, AFileNeverClosesWhatAHostNeeds) {
+  const auto read = parse_ledger(
+      R"({"version":1,"clusters":{"w":{"closed":["fe80::/10","8000::/1","10.2.0.0/16"]}}})");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(closed_prefixes(*read), nets({"10.2.0.0/16"}));
+}
+
+TEST(LedgerText, RefusesEverythingElse) {
+  for (const auto* text : {"", "[]", "{}", R"({"version":2,"clusters":{}})", R"({"version":1})",
+                           R"({"version":1,"clusters":[]})", R"({"version":1,"clusters":{"w":[]}})",
+                           R"({"version":1,"clusters":{"w":{"closed":"10.0.0.0/8"}}})",
+                           R"({"version":1,"clusters":{"w":{"closed":[1]}}})",
+                           R"({"version":1,"clusters":{"w":{"closed":["10.0.0.1/8"]}}})",
+                           R"({"version":1,"clusters":{"w":{"closed":["0.0.0.0/0"]}}})",
+                           R"({"version":1,"clusters":{"":{"closed":[]}}})"}) {
+    EXPECT_FALSE(parse_ledger(text)) << text;
+  }
+  EXPECT_EQ(parse_ledger(std::string(kMostLedgerBytes + 1, ' ')).error().code, Errc::kTooLarge);
+}
+
+class LedgerOnDisk : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "cw-ledger-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+    folder_ = name + "/state";
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  std::string root_;
+  std::string folder_;
+};
+
+TEST_F(LedgerOnDisk, IsWrittenReadAndRemoved) {
+  EXPECT_EQ(*read_ledger(folder_), Ledger{}) << "no file is an empty ledger";
+  Ledger ledger{{"west", {{net("10.2.0.0/16")}, {}}}};
+  ASSERT_TRUE(write_ledger(folder_, ledger_text(ledger)));
+  EXPECT_EQ(*read_ledger(folder_), ledger);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1)
+      << "no temporary file is left";
+  ASSERT_TRUE(remove_ledger(folder_));
+  ASSERT_TRUE(remove_ledger(folder_));
+  EXPECT_EQ(*read_ledger(folder_), Ledger{});
+}
+
+TEST_F(LedgerOnDisk, AFileThatCannotBeReadIsSaid) {
+  ASSERT_TRUE(write_ledger(folder_, "garbage"));
+  const auto read = read_ledger(folder_);
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().text.find(ledger_path(folder_)), std::string::npos);
+  std::filesystem::remove(ledger_path(folder_));
+  std::filesystem::create_directory(ledger_path(folder_));
+  EXPECT_FALSE(read_ledger(folder_));
+  EXPECT_FALSE(write_ledger(folder_, "x"));
+}
+
+TEST_F(LedgerOnDisk, TheWriterKeepsTheNewestText) {
+  EventLoop loop;
+  int answers = 0;
+  const Ledger last{{"west", {{net("10.2.0.0/16")}, {}}}};
+  {
+    LedgerWriter writer(loop, folder_, [&](const Result<>& done) {
+      EXPECT_TRUE(done);
+      ++answers;
+      loop.stop();
+    });
+    writer.write(ledger_text({}));
+    loop.run();
+    EXPECT_EQ(answers, 1);
+    writer.write(ledger_text({}));
+    writer.write(ledger_text(last));
+  }
+  EXPECT_EQ(*read_ledger(folder_), last) << "the destructor does not lose the last one";
+}
+
+}  // namespace
+}  // namespace cw::routeagent
