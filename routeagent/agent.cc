@@ -80,7 +80,9 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
     : loop_(loop),
       kernel_(kernel),
       config_(config),
+      node_key_(node_key),
       open_prober_(std::move(open_prober)),
+      refused_(loop, metrics, "gateways"),
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
@@ -189,62 +191,56 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   return {};
 }
 
+tunnel::ProberHooks Agent::prober_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.on_change = [this](const std::string&) { on_probe(); };
+  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
+    if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
+  };
+  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
+    on_reply(target, reply);
+  };
+  hooks.on_stranger = [this](const std::string& target) {
+    if (const auto ordinal = ordinal_of(target)) mover_.forget(*ordinal);
+  };
+  hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
+                            const std::string& words) { refused_.add(refusal, from, words); };
+  return hooks;
+}
+
 void Agent::keep_probing(const NodeInputs& inputs) {
   probe_trouble_.clear();
-  const auto secret = secrets_.find({config_.ns, std::string(kProbeKeySecret)});
-  const auto field = secret == nullptr ? std::map<std::string, std::string>::const_iterator{}
-                                       : secret->data.find(std::string(kProbeKeyField));
-  const bool good = secret != nullptr && field != secret->data.end() &&
-                    field->second.size() == std::tuple_size_v<tunnel::ProbeKey>;
-  if (!good) {
-    // A prober that runs keeps its key; without gateways there is nothing to probe.
-    if (prober_ == nullptr && !inputs.gateways.empty()) {
-      probe_trouble_ = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
-                                   kProbeKeySecret, kProbeKeyField);
-    }
-    if (prober_ == nullptr) return;
-  }
-  tunnel::ProbeKey key = prober_key_;
-  if (good) std::copy(field->second.begin(), field->second.end(), key.begin());
   if (inputs.host.vxlan_index != prober_link_) {
     prober_.reset();  // its socket is bound to a device that is gone
     prober_link_ = 0;
   }
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
-  through_.keep(inputs, key);
+  through_.keep(inputs);
 
   const auto interval = tunnel::shared_interval(config_.probe_interval, inputs.others.size() + 1);
-  if (prober_ == nullptr || prober_key_ != key) {
-    prober_.reset();
+  if (prober_ == nullptr) {
     tunnel::ProberConfig config;
     config.detector.interval = interval;
     config.detector.lost = config_.probe_lost;
     config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
     config.device = netlink::kVxlanLink;
-    config.key = key;
-    tunnel::ProberHooks hooks;
-    hooks.on_change = [this](const std::string&) { on_probe(); };
-    hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
-      if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
-    };
-    hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-      on_reply(target, reply);
-    };
-    auto opened = open_prober_(std::move(config), std::move(hooks));
+    config.private_key = node_key_;
+    config.name = config_.node;
+    auto opened = open_prober_(std::move(config), prober_hooks());
     if (!opened) {
       probe_trouble_ = opened.error().context("probe").text;
       return;
     }
     prober_ = std::move(*opened);
     prober_link_ = inputs.host.vxlan_index;
-    prober_key_ = key;
     probing_since_ = loop_.now();
   }
   prober_->set_interval(interval);
-  std::map<std::string, Endpoint> targets;
+  std::map<std::string, tunnel::ProbeTarget> targets;
   for (const auto& gateway : inputs.gateways) {
-    targets[target_name(gateway.ordinal)] = {vtep_address(gateway.node_ip),
-                                             netlink::kNodeProbePort};
+    if (!gateway.key) continue;
+    targets[target_name(gateway.ordinal)] = {
+        {vtep_address(gateway.node_ip), netlink::kNodeProbePort}, *gateway.key};
   }
   prober_->set_targets(targets);
 }
@@ -293,6 +289,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       if (view->second.state == tunnel::LinkState::kConnecting) {
         input.trouble = "has not answered yet";
       }
+      if (!view->second.trouble.empty()) input.trouble = view->second.trouble;
       numbers_->gateway(gateway.ordinal, view->second);
     }
     if (gateway.node == inputs.self.name) {
@@ -370,7 +367,7 @@ void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
   const auto ordinal = ordinal_of(target);
   if (!ordinal) return;
   const bool held = !mover_.held().empty();
-  mover_.hear(*ordinal, reply);
+  mover_.hear(*ordinal, reply, loop_.now());
   if (held) return on_probe();
   spread();
 }

@@ -23,7 +23,7 @@ Prefix net(std::string_view text) { return *Prefix::parse(text); }
 // What the test says that probes see; shared with the prober the agent opened.
 struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
-  std::map<std::string, Endpoint> targets;
+  std::map<std::string, tunnel::ProbeTarget> targets;
   tunnel::ProberConfig config;
   tunnel::ProberHooks hooks;
   std::vector<std::string> asked;
@@ -34,7 +34,7 @@ struct Sight {
 class HandProber final : public tunnel::Prober {
  public:
   explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
-  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
     sight_->targets = targets;
   }
   void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
@@ -59,10 +59,6 @@ class AgentStory : public ::testing::Test {
     put_gateway(0, 1);
     put_gateway(1, 2);
     put_peer("west", {net("10.2.0.0/16")});
-    api::Secret key;
-    key.meta.key = {"causeway-system", "causeway-probe-key"};
-    key.data["key"] = std::string(32, 'k');
-    store_.put(key);
   }
 
   void put_node(int n) {
@@ -179,7 +175,7 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_TRUE(kernel_.vxlan) << "before any probe";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
   EXPECT_FALSE(agent_->not_ready().empty());
-  EXPECT_EQ(sight_->targets.at("gateway-1"), (Endpoint{gateway_address(1), 4797}));
+  EXPECT_EQ(sight_->targets.at("gateway-1").to, (Endpoint{gateway_address(1), 4797}));
   EXPECT_EQ(sight_->config.local.port, 4796);
   EXPECT_EQ(sight_->config.device, "cw-vx");
   all_up();
@@ -411,27 +407,9 @@ TEST_F(AgentStory, WaitsForWhatIsMissingAndSaysSo) {
 TEST_F(AgentStory, WithoutAnyGatewayItIsReady) {
   store_.drop(api::Kind::kGateway, {"", "gateway-0"});
   store_.drop(api::Kind::kGateway, {"", "gateway-1"});
-  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
   start();
   EXPECT_TRUE(agent_->not_ready().empty());
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
-}
-
-TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
-  store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-probe-key"});
-  start();
-  EXPECT_NE(agent_->not_ready().at(0).find("causeway-probe-key"), std::string::npos);
-  EXPECT_EQ(sight_->opened, 0);
-  api::Secret key;
-  key.meta.key = {"causeway-system", "causeway-probe-key"};
-  key.data["key"] = std::string(32, 'k');
-  store_.put(key);
-  loop_.advance(seconds(1));
-  EXPECT_EQ(sight_->opened, 1);
-  key.data["key"] = std::string(32, 'n');
-  store_.put(key);
-  loop_.advance(seconds(1));
-  EXPECT_EQ(sight_->opened, 2) << "a new key opens anew";
 }
 
 TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesItAway) {
