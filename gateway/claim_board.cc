@@ -44,6 +44,16 @@ void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nod
   forget_departed(now);
 }
 
+// Whether anybody may still say something of the prefix, and did.
+bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
+  const auto cluster = clusters_.find(key.cluster);
+  if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
+  const bool any = remote.words.keep(
+      [&](std::uint32_t ordinal) { return cluster->second.gateways.count(ordinal) != 0; });
+  if (any) remote.held = remote.words.held(now);
+  return any;
+}
+
 void ClaimBoard::forget_departed(TimePoint now) {
   own_version_ +=
       std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
@@ -51,20 +61,9 @@ void ClaimBoard::forget_departed(TimePoint now) {
     const auto claims = own_.find(one.first.cluster);
     return claims == own_.end() || claims->second.count(one.first) == 0;
   });
-  std::erase_if(remote_, [&](auto& one) {
-    const auto cluster = clusters_.find(one.first.cluster);
-    if (cluster == clusters_.end() ||
-        cidrs_.at(cluster->first).count(one.first.prefix) == 0) {
-      return true;
-    }
-    const auto stays = [&](std::uint32_t ordinal) {
-      return cluster->second.gateways.count(ordinal) != 0;
-    };
-    auto& [words, held] = one.second;
-    if (!words.keep(stays)) return true;
-    held = words.held(now);
-    return false;
-  });
+  for (auto at = remote_.begin(); at != remote_.end();) {
+    at = still_told(at->first, at->second, now) ? std::next(at) : remote_.erase(at);
+  }
   std::set<std::string> targets;
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
@@ -175,8 +174,8 @@ void ClaimBoard::hear(const GatewayId& from, const tunnel::Probe& reply) {
     if (mine->second == claim) {
       sender_.heard(target_name(from), key, claim);
     } else if (stands_above(claim, mine->second)) {
-      // Another gateway of ours has told a higher claim, of before the node's restart or of a moment
-      // ago. Only the node changes its word; it hears of this in our next answer.
+      // Another gateway of ours has told a higher claim, of before the node's restart or of a
+      // moment ago. Only the node changes its word; it hears of this in our next answer.
       auto& higher = contested_[key];
       if (claim.epoch >= higher.epoch) higher = claim;
     }

@@ -1,9 +1,9 @@
 // The claims that pass through a gateway (tunnel/claims/claims.h): those of its own nodes, which it
 // tells to the remote gateways, and those of remote clusters, which it obeys. Each speaker was
-// proven by its key (tunnel/probe/prober.h) and speaks for itself only: a node for its own prefixes,
-// a gateway for those of its cluster. The answer to a request echoes what is held, so an echo is the
-// confirmation; a node's claim is "settled" when every remote gateway that works has confirmed it.
-// Pure.
+// proven by its key (tunnel/probe/prober.h) and speaks for itself only: a node for its own
+// prefixes, a gateway for those of its cluster. The answer to a request echoes what is held, so an
+// echo is the confirmation; a node's claim is "settled" when every remote gateway that works has
+// confirmed it. Pure.
 #pragma once
 
 #include <map>
@@ -56,6 +56,7 @@ class ClaimBoard {
   // A claim that stands above `ours` somewhere: the node has to outbid it.
   [[nodiscard]] const tunnel::Claim* above(const tunnel::ClaimKey& key,
                                            const tunnel::Claim& ours) const;
+  [[nodiscard]] bool still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const;
   void forget_departed(TimePoint now);
 
   std::map<std::string, std::set<Prefix>> nodes_;
