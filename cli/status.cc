@@ -172,6 +172,7 @@ nlohmann::ordered_json tunnel_tree(const api::Gateway& gateway, const api::Tunne
   tree["cluster"] = tunnel.cluster;
   tree["peer"] = tunnel.ordinal;
   tree["state"] = tunnel.state;
+  if (!tunnel.trouble.empty()) tree["trouble"] = tunnel.trouble;
   tree["endpoint"] = tunnel.endpoint;
   tree["rttMs"] = tunnel.rtt_ms;
   tree["jitterMs"] = tunnel.jitter_ms;

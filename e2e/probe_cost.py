@@ -11,8 +11,12 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "fabric/wire"))
+
+import probe  # noqa: E402
 
 from fabric.site import Site, join, link_local  # noqa: E402
+from fabric import objects  # noqa: E402
 from fabric.traffic import PYTHON, WIRE  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
@@ -23,7 +27,7 @@ source, target, hertz, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), flo
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out.bind((source, 4790))
 out.setblocking(False)
-packet = b"CWE1" + bytes([1]) + bytes(1387)
+packet = b"CWE3" + bytes([1]) + bytes(1387)
 began, came = time.monotonic(), 0
 for n in range(int(hertz * seconds)):
     time.sleep(max(0, began + n / hertz - time.monotonic()))
@@ -42,20 +46,42 @@ def seconds_of(daemon):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def make_nodes(site, others, count):
+    """Nodes that exist in the store only, each with a key and prefixes of its own; what the flood
+    needs of them. The other clusters accept their prefixes."""
+    lines, known = [], set()
+    for n in range(count):
+        name, private = f"asks-{n}", probe.new_private()
+        prefixes = [f"10.{64 + n // 256}.{n % 256}.0/24", f"fd00:64:{n:x}::/64"]
+        site.store.put(objects.node(name, [f"172.21.{n // 250}.{n % 250 + 1}"], prefixes))
+        site.store.put({"apiVersion": "causeway.dev/v1alpha1", "kind": "RouteAgent",
+                        "metadata": {"name": name},
+                        "spec": {"node": name, "publicKey": probe.public_of(private)}})
+        lines.append(" ".join([name, private, *prefixes]))
+        known.update(prefixes)
+    allowed = [*site.cluster.pod_cidrs, "10.64.0.0/12", "fd00:64::/32"]
+    for other in others:
+        other.store.put(site.causeway.as_peer(allowed))
+        wait_until(lambda other=other: known <= set(
+            other.store.get("ClusterPeer", site.id)["status"]["cidrs"]), 60,
+            f"{other.id} accepts the prefixes of {count} nodes", every=1)
+    return "\n".join(lines)
+
+
 class Costs:
     def __init__(self, gateways, seconds):
         self.gateways, self.seconds = gateways, seconds
 
-    def of(self, machine, *command):
+    def of(self, machine, *command, stdin=None):
         """Percent of a core for each gateway while the command runs, and what it says."""
         before, began = [seconds_of(g) for g in self.gateways], time.monotonic()
-        said = machine.out(*command, timeout=self.seconds + 30).strip()
+        said = machine.out(*command, timeout=self.seconds + 60, stdin=stdin).strip().splitlines()[-1:]
         lasted = time.monotonic() - began
         return [(seconds_of(g) - b) / lasted * 100 for g, b in zip(self.gateways, before)], said
 
     def show(self, what, idle, measured):
         busy, said = measured
-        print(f"{what}: {said} came back; percent of a core:")
+        print(f"{what}: {' '.join(said)} came back; percent of a core:")
         for gateway, before, during in zip(self.gateways, idle, busy):
             print(f"  {gateway.name:36} idle {before:5.1f}  during {during:5.1f}", flush=True)
 
@@ -79,18 +105,19 @@ def main():
         routes = node.machine.out("ip", "-4", "route", "show", "table", "7487").splitlines()
         target, source = next((line.split()[0], line.split("src")[1].split()[0])
                               for line in routes if "nhid" not in line and "src" in line)
-        key = wait_until(lambda: east.store.get("Secret", "causeway-overlay-key", "causeway-system"),
-                         5, "the overlay's key")["data"]["key"]
         costs = Costs(east.causeway.gateways + west.causeway.gateways, options.seconds)
         time.sleep(2)
         idle, _ = costs.of(node.machine, "sleep", options.seconds)
         costs.show(f"{options.hertz}/s through one gateway", idle, costs.of(
             node.machine, PYTHON, "-c", THROUGH, source, target, options.hertz, options.seconds))
+        nodes = make_nodes(east, [west], options.nodes)
+        time.sleep(10)
+        idle, _ = costs.of(node.machine, "sleep", options.seconds)
         east.causeway.agent_of(node).stop()  # its port is ours then; what it made stays
         costs.show(f"{options.nodes} nodes ask one gateway", idle, costs.of(
             node.machine, PYTHON, WIRE / "probe_flood.py", link_local(east.cluster.gateway_nodes[0]),
-            key, "west", options.nodes, options.interval, options.seconds, node.pod_cidr,
-            *([node.pod_cidr6] if node.pod_cidr6 else [])))
+            east.store.get("Gateway", "gateway-0")["spec"]["publicKey"], "west", options.interval,
+            options.seconds, stdin=nodes))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,69 @@
 #include "gateway/claim_board.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "gateway/tunnels.h"
 
 namespace cw::gateway {
 
-void ClaimBoard::set_world(const std::vector<Prefix>& own,
-                           const std::map<std::string, RemoteCluster>& clusters) {
-  own_prefixes_ = {own.begin(), own.end()};
-  if (clusters_ != clusters) clusters_ = clusters;
-  auto gone = std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
-  for (auto& [cluster, claims] : own_) {
-    gone += std::erase_if(
-        claims, [&](const auto& one) { return own_prefixes_.count(one.first.prefix) == 0; });
+namespace {
+
+// Whether `theirs` must be outbid before `ours` counts everywhere. What cannot be outbid is no
+// honest claim; it goes away when the one that says it does not say it any more.
+bool stands_above(const tunnel::Claim& theirs, const tunnel::Claim& ours) {
+  return theirs != ours && theirs.epoch >= ours.epoch && theirs.epoch < tunnel::kMaxEpoch;
+}
+
+}  // namespace
+
+void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
+                           const std::map<std::string, RemoteCluster>& clusters, TimePoint now) {
+  nodes_.clear();
+  std::map<Prefix, std::string> owners;
+  for (const auto& [node, prefixes] : nodes) {
+    nodes_[node] = {prefixes.begin(), prefixes.end()};
+    for (const auto& prefix : prefixes) owners.emplace(prefix, node);
   }
-  if (gone > 0) ++own_version_;
-  std::erase_if(remote_, [&](const auto& one) {
-    const auto cluster = clusters_.find(one.first.cluster);
-    if (cluster == clusters_.end()) return true;
-    const auto& cidrs = cluster->second.cidrs;
-    return std::find(cidrs.begin(), cidrs.end(), one.first.prefix) == cidrs.end();
+  const auto before = std::exchange(owners_, std::move(owners));
+  for (auto& [cluster, claims] : own_) {
+    // The word of a node that has lost the prefix does not bind the one that has it now.
+    own_version_ += std::erase_if(claims, [&](const auto& one) {
+      const auto old = before.find(one.first.prefix);
+      const auto owner = owners_.find(one.first.prefix);
+      return owner == owners_.end() || (old != before.end() && old->second != owner->second);
+    });
+  }
+  if (clusters_ != clusters) {
+    clusters_ = clusters;
+    cidrs_.clear();
+    for (const auto& [id, cluster] : clusters_) {
+      cidrs_[id] = {cluster.cidrs.begin(), cluster.cidrs.end()};
+    }
+  }
+  forget_departed(now);
+}
+
+// Whether anybody may still say something of the prefix, and did.
+bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
+  const auto cluster = clusters_.find(key.cluster);
+  if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
+  const bool any = remote.words.keep(
+      [&](std::uint32_t ordinal) { return cluster->second.gateways.count(ordinal) != 0; });
+  if (any) remote.held = remote.words.held(now);
+  return any;
+}
+
+void ClaimBoard::forget_departed(TimePoint now) {
+  own_version_ +=
+      std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
+  std::erase_if(contested_, [&](const auto& one) {
+    const auto claims = own_.find(one.first.cluster);
+    return claims == own_.end() || claims->second.count(one.first) == 0;
   });
+  for (auto at = remote_.begin(); at != remote_.end();) {
+    at = still_told(at->first, at->second, now) ? std::next(at) : remote_.erase(at);
+  }
   std::set<std::string> targets;
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
@@ -40,19 +82,43 @@ bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim
   return true;
 }
 
-std::set<GatewayId> ClaimBoard::from_node(const tunnel::Probe& request,
+const tunnel::Claim* ClaimBoard::above(const tunnel::ClaimKey& key,
+                                       const tunnel::Claim& ours) const {
+  const auto at = contested_.find(key);
+  return at != contested_.end() && stands_above(at->second, ours) ? &at->second : nullptr;
+}
+
+std::set<GatewayId> ClaimBoard::from_node(const std::string& node, bool fresh,
+                                          const tunnel::Probe& request,
                                           const std::set<GatewayId>& working,
                                           tunnel::Probe& reply) {
   std::set<GatewayId> tell;
+  const auto prefixes = nodes_.find(node);
+  if (prefixes == nodes_.end()) return tell;
   for (const auto& [key, claim, unused] : request.claims) {
     const auto cluster = clusters_.find(key.cluster);
-    if (cluster == clusters_.end() || own_prefixes_.count(key.prefix) == 0) continue;
+    if (cluster == clusters_.end() || prefixes->second.count(key.prefix) == 0 ||
+        claim.epoch > tunnel::kMaxEpoch) {
+      continue;
+    }
     auto& claims = own_[key.cluster];
-    if (tunnel::take_claim(claims, key, claim)) ++own_version_;
-    const auto& held = claims.at(key);
-    const bool done = settled(key, held, working);
-    reply.claims.push_back({key, held, done});
-    if (done) continue;
+    auto at = claims.find(key);
+    if (!fresh && at == claims.end()) continue;
+    if (fresh && (at == claims.end() || at->second != claim)) {
+      // The node's newest word counts here, whatever we held. That it may count everywhere the node
+      // hears once of the higher claim that it had before a restart, or that stood in its way.
+      if (at != claims.end() && stands_above(at->second, claim)) contested_[key] = at->second;
+      at = claims.insert_or_assign(key, claim).first;
+      ++own_version_;
+    }
+    const auto& held = at->second;
+    if (const auto* higher = above(key, held)) {
+      reply.claims.push_back({key, *higher, false});
+      if (fresh) contested_.erase(key);  // who holds it will say so again
+    } else {
+      reply.claims.push_back({key, held, settled(key, held, working)});
+    }
+    if (reply.claims.back().settled) continue;
     for (const auto& [ordinal, gateway] : cluster->second.gateways) {
       const GatewayId id{key.cluster, ordinal};
       if (!sender_.holds(target_name(id), key, held)) tell.insert(id);
@@ -61,22 +127,30 @@ std::set<GatewayId> ClaimBoard::from_node(const tunnel::Probe& request,
   return tell;
 }
 
-bool ClaimBoard::from_remote(const std::string& cluster, const tunnel::Probe& request,
-                             tunnel::Probe& reply) {
-  const auto known = clusters_.find(cluster);
-  if (known == clusters_.end()) return false;
-  const auto& cidrs = known->second.cidrs;
+bool ClaimBoard::from_remote(const GatewayId& from, bool fresh, const tunnel::Probe& request,
+                             TimePoint now, tunnel::Probe& reply) {
+  const auto cluster = clusters_.find(from.cluster);
+  if (cluster == clusters_.end() || cluster->second.gateways.count(from.ordinal) == 0) return false;
+  const auto& cidrs = cidrs_.at(from.cluster);
   bool changed = false;
   for (const auto& [wire_key, claim, unused] : request.claims) {
-    if (!wire_key.cluster.empty() || known->second.gateways.count(claim.ordinal) == 0 ||
-        std::find(cidrs.begin(), cidrs.end(), wire_key.prefix) == cidrs.end()) {
+    if (!wire_key.cluster.empty() || cluster->second.gateways.count(claim.ordinal) == 0 ||
+        cidrs.count(wire_key.prefix) == 0 || claim.epoch > tunnel::kMaxEpoch) {
       continue;  // not accepted of that cluster (yet): not confirmed
     }
-    const tunnel::ClaimKey key{cluster, wire_key.prefix};
-    const auto before = remote_.find(key);
-    const bool moves = before == remote_.end() || before->second.ordinal != claim.ordinal;
-    if (tunnel::take_claim(remote_, key, claim) && moves) changed = true;
-    reply.claims.push_back({wire_key, remote_.at(key), false});
+    const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
+    auto at = remote_.find(key);
+    if (!fresh && at == remote_.end()) continue;
+    if (fresh) {
+      const bool first = at == remote_.end();
+      if (first) at = remote_.emplace(key, Remote{}).first;
+      auto& [words, held] = at->second;
+      words.say(from.ordinal, claim, now);
+      const auto next = words.held(now);
+      changed = changed || first || next.ordinal != held.ordinal;
+      held = next;
+    }
+    reply.claims.push_back({wire_key, at->second.held, false});
   }
   return changed;
 }
@@ -97,17 +171,23 @@ void ClaimBoard::hear(const GatewayId& from, const tunnel::Probe& reply) {
     const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
     const auto mine = told->second.find(key);
     if (mine == told->second.end()) continue;
-    // A higher epoch is what was claimed before a restart of ours; the node learns it from our
-    // answer and outbids it.
-    if (tunnel::take_claim(told->second, key, claim)) ++own_version_;
-    if (mine->second == claim) sender_.heard(target_name(from), key, claim);
+    if (mine->second == claim) {
+      sender_.heard(target_name(from), key, claim);
+    } else if (stands_above(claim, mine->second)) {
+      // Another gateway of ours has told a higher claim, of before the node's restart or of a
+      // moment ago. Only the node changes its word; it hears of this in our next answer.
+      auto& higher = contested_[key];
+      if (claim.epoch >= higher.epoch) higher = claim;
+    }
   }
 }
 
+void ClaimBoard::forget(const GatewayId& id) { sender_.forget(target_name(id)); }
+
 std::map<Prefix, GatewayId> ClaimBoard::remote() const {
   std::map<Prefix, GatewayId> claimed;
-  for (const auto& [key, claim] : remote_) {
-    claimed.emplace(key.prefix, GatewayId{key.cluster, claim.ordinal});
+  for (const auto& [key, remote] : remote_) {
+    claimed.emplace(key.prefix, GatewayId{key.cluster, remote.held.ordinal});
   }
   return claimed;
 }
@@ -116,7 +196,8 @@ std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
   std::set<Prefix> prefixes;
   for (const auto& [cluster, claims] : own_) {
     for (const auto& [key, claim] : claims) {
-      if (claim.ordinal == ordinal) prefixes.insert(key.prefix);
+      const auto* higher = above(key, claim);
+      if ((higher == nullptr ? claim : *higher).ordinal == ordinal) prefixes.insert(key.prefix);
     }
   }
   return prefixes;

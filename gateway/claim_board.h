@@ -1,7 +1,9 @@
 // The claims that pass through a gateway (tunnel/claims/claims.h): those of its own nodes, which it
-// tells to the remote gateways, and those of remote clusters, which it obeys. Who answers a request
-// holds what he echoes, so an echo is the confirmation; a node's claim is "settled" when every
-// remote gateway that works has confirmed it. Pure.
+// tells to the remote gateways, and those of remote clusters, which it obeys. Each speaker was
+// proven by its key (tunnel/probe/prober.h) and speaks for itself only: a node for its own
+// prefixes, a gateway for those of its cluster. The answer to a request echoes what is held, so an
+// echo is the confirmation; a node's claim is "settled" when every remote gateway that works has
+// confirmed it. Pure.
 #pragma once
 
 #include <map>
@@ -9,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/loop.h"
 #include "gateway/peers/roster.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/probe/packet.h"
@@ -17,19 +20,23 @@ namespace cw::gateway {
 
 class ClaimBoard {
  public:
-  // What may be claimed: our cluster's prefixes by our nodes; theirs by remote clusters, each for
-  // gateways that it has. Claims of others are forgotten.
-  void set_world(const std::vector<Prefix>& own,
-                 const std::map<std::string, RemoteCluster>& clusters);
+  // What may be claimed: each node's prefixes by it; theirs by the gateways of each remote cluster,
+  // for gateways that it has. Claims of others are forgotten.
+  void set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
+                 const std::map<std::string, RemoteCluster>& clusters, TimePoint now);
 
-  // A node's request; fills the reply. The remote gateways that must hear of it now.
-  std::set<GatewayId> from_node(const tunnel::Probe& request, const std::set<GatewayId>& working,
-                                tunnel::Probe& reply);
-  // A request of a gateway of `cluster`; fills the reply. Whether remote() changed.
-  bool from_remote(const std::string& cluster, const tunnel::Probe& request, tunnel::Probe& reply);
+  // A request of `node`; fills the reply. Only a `fresh` one changes what is held. The remote
+  // gateways that must hear of it now.
+  std::set<GatewayId> from_node(const std::string& node, bool fresh, const tunnel::Probe& request,
+                                const std::set<GatewayId>& working, tunnel::Probe& reply);
+  // A request of a remote gateway; fills the reply. Whether remote() changed.
+  bool from_remote(const GatewayId& from, bool fresh, const tunnel::Probe& request, TimePoint now,
+                   tunnel::Probe& reply);
   // Our request to a remote gateway, and its answer.
   void fill(const GatewayId& to, tunnel::Probe& request);
   void hear(const GatewayId& from, const tunnel::Probe& reply);
+  // The remote gateway started anew, or does not know that it is us: it holds nothing of ours.
+  void forget(const GatewayId& id);
 
   // Remote prefixes and the gateway that each is claimed for.
   [[nodiscard]] std::map<Prefix, GatewayId> remote() const;
@@ -39,14 +46,27 @@ class ClaimBoard {
   [[nodiscard]] std::set<Prefix> claimed() const;
 
  private:
+  struct Remote {
+    tunnel::Words words;  // of the gateways of that cluster
+    tunnel::Claim held;   // what follows from them
+  };
+
   [[nodiscard]] bool settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
                              const std::set<GatewayId>& working) const;
+  // A claim that stands above `ours` somewhere: the node has to outbid it.
+  [[nodiscard]] const tunnel::Claim* above(const tunnel::ClaimKey& key,
+                                           const tunnel::Claim& ours) const;
+  [[nodiscard]] bool still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const;
+  void forget_departed(TimePoint now);
 
-  std::set<Prefix> own_prefixes_;
+  std::map<std::string, std::set<Prefix>> nodes_;
+  std::map<Prefix, std::string> owners_;
   std::map<std::string, RemoteCluster> clusters_;
-  std::map<std::string, tunnel::Claims> own_;  // by remote cluster: each has thousands
-  std::uint64_t own_version_ = 1;              // another one after each change
-  tunnel::Claims remote_;
+  std::map<std::string, std::set<Prefix>> cidrs_;  // of clusters_
+  std::map<std::string, tunnel::Claims> own_;      // by remote cluster: each has thousands
+  std::uint64_t own_version_ = 1;                  // another one after each change
+  tunnel::Claims contested_;  // by remote gateways: higher claims than our nodes' own
+  std::map<tunnel::ClaimKey, Remote> remote_;
   tunnel::ClaimSender sender_;
 };
 

@@ -33,6 +33,8 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
     : around_(around),
       config_(config),
       file_key_(std::move(file_key)),
+      refused_in_tunnel_(around.loop, around.metrics, "tunnel"),
+      refused_of_nodes_(around.loop, around.metrics, "nodes"),
       reconciler_(std::make_shared<PathReconciler>(
           around.slow_kernel == nullptr ? around.kernel : *around.slow_kernel)),
       private_key_(around.loop, around.store, around.random,
@@ -139,7 +141,7 @@ void Daemon::pass() {
   auto now = roster();
   core_->troubles = std::move(now.troubles);
   core_->tunnels.set_clusters(std::move(now.clusters));
-  core_->claims.set_world(world_->cidrs(), core_->tunnels.clusters());
+  core_->claims.set_world(world_->prefixes(), core_->tunnels.clusters(), around_.loop.now());
   core_->tunnels.set_claims(core_->claims.remote());
   keep_path();
   if (!programmed_) return;  // sockets need the addresses; the end of the pass looks again
@@ -234,15 +236,12 @@ void Daemon::keep_probes() {
       wanted.nodes = {index_of(address.link), address.address};
     }
   }
-  if (const auto secret = world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)})) {
-    if (auto key = probe_key_from_secret(*secret)) probe_key_ = *key;
-  }
   if (!settled()) wanted.nodes.reset();
-  wanted.key = probe_key_;
+  wanted.askers = world_->node_keys();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
-      wanted.targets[target_name({cluster, ordinal})] = {gateway.control_address,
-                                                         netlink::kTunnelProbePort};
+      wanted.targets[target_name({cluster, ordinal})] = {
+          {gateway.control_address, netlink::kTunnelProbePort}, gateway.key};
     }
   }
   core_->probes.keep(wanted);
@@ -295,66 +294,6 @@ bool Daemon::drains() const {
   const auto stored = world_->gateways.find(gateway_key(config_.ordinal));
   return stored != nullptr &&
          stored->meta.annotations.count(std::string(api::kDrainAnnotation)) != 0;
-}
-
-void Daemon::answer(tunnel::Probe& reply) const {
-  reply.draining = drains() || comeback_.waits(around_.loop.now());
-  if (core_ == nullptr) return;
-  const auto& tunnels = core_->tunnels;
-  for (const auto& [cluster, remote] : tunnels.clusters()) {
-    reply.clusters.push_back(
-        {cluster, tunnels.reached().count(cluster) != 0, tunnels.degraded().count(cluster) != 0});
-  }
-}
-
-tunnel::ProberHooks Daemon::tunnel_hooks() {
-  tunnel::ProberHooks hooks;
-  hooks.answer = [this](const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply) {
-    answer(reply);
-    answer_gateway(request, from, reply);
-  };
-  hooks.on_change = [this](const std::string&) { on_probe(); };
-  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.fill(*id, request);
-  };
-  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.hear(*id, reply);
-  };
-  return hooks;
-}
-
-tunnel::ProberHooks Daemon::node_hooks() {
-  tunnel::ProberHooks hooks;
-  hooks.answer = [this](const tunnel::Probe& request, const IpAddress&, tunnel::Probe& reply) {
-    answer(reply);
-    answer_node(request, reply);
-  };
-  return hooks;
-}
-
-// The device changes before the answer goes out: an echo says "done", not "heard".
-void Daemon::answer_gateway(const tunnel::Probe& request, const IpAddress& from,
-                            tunnel::Probe& reply) {
-  if (core_ == nullptr || request.claims.empty()) return;
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
-    const bool theirs =
-        std::any_of(remote.gateways.begin(), remote.gateways.end(),
-                    [&](const auto& gateway) { return gateway.second.control_address == from; });
-    if (!theirs) continue;
-    if (core_->claims.from_remote(cluster, request, reply)) {
-      core_->tunnels.set_claims(core_->claims.remote());
-    }
-    if (!core_->tunnels.applied()) reply.claims.clear();
-    return;
-  }
-}
-
-void Daemon::answer_node(const tunnel::Probe& request, tunnel::Probe& reply) {
-  if (core_ == nullptr) return;
-  for (const auto& id : core_->claims.from_node(request, core_->tunnels.working(), reply)) {
-    core_->probes.ask_now(target_name(id));
-  }
 }
 
 void Daemon::on_probe() {

@@ -73,8 +73,10 @@ class Daemon {
   [[nodiscard]] TunnelsTell tell();  // Events on our Gateway object
   [[nodiscard]] std::optional<api::ObjectMeta> stored_meta() const;
   void answer(tunnel::Probe& reply) const;
-  void answer_gateway(const tunnel::Probe& request, const IpAddress& from, tunnel::Probe& reply);
-  void answer_node(const tunnel::Probe& request, tunnel::Probe& reply);
+  void answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                      tunnel::Probe& reply);
+  void answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                   tunnel::Probe& reply);
   void watch_drain();
   [[nodiscard]] bool drains() const;  // we stop, or were asked to (causewayctl drain)
   void on_probe();
@@ -97,7 +99,6 @@ class Daemon {
   StartConfig config_;
   std::optional<tunnel::Key> file_key_;
   std::string waiting_ = "starting";
-  std::optional<tunnel::ProbeKey> probe_key_;
   bool draining_ = false;
   Comeback comeback_;
   TimePoint core_started_{};
@@ -109,6 +110,8 @@ class Daemon {
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;
 
+  tunnel::Refusals refused_in_tunnel_;
+  tunnel::Refusals refused_of_nodes_;
   std::shared_ptr<PathReconciler> reconciler_;  // a pass may outlive us by a moment
   bool programming_ = false;                    // a pass runs
   bool programmed_ = false;                     // once

@@ -20,7 +20,7 @@ struct Daemon::Core {
         tunnels(around.loop, around.driver, around.metrics,
                 {key, config.listen_port, config.keepalive, config.hold_down}, std::move(tell)),
         probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
-                control_address},
+                private_key, target_name(self)},
                around.open_prober, around.open_echo, std::move(in_tunnel), std::move(of_nodes)),
         feed(around.loop, around.store, around.random, around.metrics,
              {self, config.ns, control_address, key, config.heartbeat, config.export_namespaces},

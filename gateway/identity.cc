@@ -58,21 +58,6 @@ Result<tunnel::Key> key_from_secret(const api::Secret& secret, const std::string
   return key;
 }
 
-Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret) {
-  const auto found = secret.data.find(std::string(kOverlayEntry));
-  if (found == secret.data.end()) {
-    return fail(Errc::kNotFound, fmt::format("Secret {} has no entry {}",
-                                             secret.meta.key.to_string(), kOverlayEntry));
-  }
-  tunnel::ProbeKey key{};
-  if (found->second.size() != key.size()) {
-    return fail(Errc::kInvalid, fmt::format("Secret {}: entry {} is not 32 bytes",
-                                            secret.meta.key.to_string(), kOverlayEntry));
-  }
-  std::copy(found->second.begin(), found->second.end(), key.begin());
-  return key;
-}
-
 std::string fresh_private_key(Random& random) {
   return tunnel::Key::generate_private(random).base64();
 }

@@ -8,7 +8,6 @@
 
 #include "api/types/secret.h"
 #include "tunnel/key.h"
-#include "tunnel/probe/packet.h"
 
 namespace cw::gateway {
 
@@ -28,9 +27,6 @@ inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 // A base64 key in a Secret; surrounding white space is ignored. kNotFound: no such entry.
 [[nodiscard]] Result<tunnel::Key> key_from_secret(const api::Secret& secret,
                                                   const std::string& entry);
-// kNotFound or kInvalid as above, for raw bytes.
-[[nodiscard]] Result<tunnel::ProbeKey> probe_key_from_secret(const api::Secret& secret);
-
 [[nodiscard]] std::string fresh_private_key(Random& random);  // base64
 [[nodiscard]] std::string fresh_overlay_key(Random& random);  // 32 bytes
 

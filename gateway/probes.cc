@@ -21,6 +21,12 @@ Probes::Probes(ProbesConfig config, Open open, OpenEcho open_echo, tunnel::Probe
       in_tunnel_(std::move(in_tunnel)),
       of_nodes_(std::move(of_nodes)) {}
 
+void Probes::identify(tunnel::ProberConfig& config) const {
+  config.private_key = config_.private_key;
+  config.name = config_.name;
+  config.sender = config_.ordinal;
+}
+
 void Probes::ask_now(const std::string& target) {
   if (tunnel_ != nullptr) tunnel_->ask_now(target);
 }
@@ -56,7 +62,7 @@ void Probes::keep_tunnel(const Wanted& wanted) {
     config.detector.hurry = 8;  // there are few tunnels, and wide-area links lose more than a LAN
     config.local = {wanted.tunnel->address, netlink::kTunnelProbePort};
     config.device = config_.tunnel_link;
-    config.sender = config_.ordinal;
+    identify(config);
     auto opened = open_(std::move(config), in_tunnel_);
     if (!opened) return note(tunnel_trouble_, opened.error().context("probes in tunnels").text);
     tunnel_ = std::move(*opened);
@@ -64,25 +70,24 @@ void Probes::keep_tunnel(const Wanted& wanted) {
     note(tunnel_trouble_, {});
   }
   tunnel_->set_targets(wanted.targets);
+  std::map<std::string, tunnel::Key> askers;
+  for (const auto& [name, target] : wanted.targets) askers.emplace(name, target.key);
+  tunnel_->set_askers(askers);
 }
 
 void Probes::keep_nodes(const Wanted& wanted) {
-  if (nodes_ != nullptr && (nodes_place_ != wanted.nodes || nodes_key_ != wanted.key)) {
-    nodes_.reset();
-  }
+  if (nodes_ != nullptr && nodes_place_ != wanted.nodes) nodes_.reset();
   if (!wanted.nodes) return note(nodes_trouble_, {});  // the route agent makes it
-  if (!wanted.key) return note(nodes_trouble_, "waiting for the key of the nodes' probes");
-  if (nodes_ != nullptr) return;
+  if (nodes_ != nullptr) return nodes_->set_askers(wanted.askers);
   tunnel::ProberConfig config;
   config.local = {wanted.nodes->address, netlink::kNodeProbePort};
   config.device = std::string(netlink::kVxlanLink);
-  config.key = wanted.key;
-  config.sender = config_.ordinal;
+  identify(config);
   auto opened = open_(std::move(config), of_nodes_);
   if (!opened) return note(nodes_trouble_, opened.error().context("probes of nodes").text);
   nodes_ = std::move(*opened);
   nodes_place_ = wanted.nodes;
-  nodes_key_ = wanted.key;
+  nodes_->set_askers(wanted.askers);
   note(nodes_trouble_, {});
 }
 

@@ -22,7 +22,8 @@ struct ProbesConfig {
   unsigned lost = 3;
   std::uint32_t ordinal = 0;
   std::string tunnel_link;
-  IpAddress control_address;
+  tunnel::Key private_key;
+  std::string name;  // "<cluster>/<ordinal>": how others call us
 };
 
 // Where a socket can be: the device (by index: a device made anew is another one) and its address.
@@ -49,8 +50,8 @@ class Probes {
     std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
     std::optional<ProbePlace> nodes;   // none: there is no VXLAN device
     std::set<ProbePlace> echo;         // where remote nodes' probes through their gateways arrive
-    std::optional<tunnel::ProbeKey> key;
-    std::map<std::string, Endpoint> targets;
+    std::map<std::string, tunnel::ProbeTarget> targets;  // remote gateways; they may ask, too
+    std::map<std::string, tunnel::Key> askers;           // the cluster's nodes, by name
   };
   void keep(const Wanted& wanted);
 
@@ -60,6 +61,7 @@ class Probes {
   [[nodiscard]] std::vector<std::string> troubles() const;
 
  private:
+  void identify(tunnel::ProberConfig& config) const;
   void keep_tunnel(const Wanted& wanted);
   void keep_nodes(const Wanted& wanted);
   void keep_echo(const Wanted& wanted);
@@ -73,7 +75,6 @@ class Probes {
   std::optional<ProbePlace> tunnel_place_;
   std::unique_ptr<tunnel::Prober> nodes_;
   std::optional<ProbePlace> nodes_place_;
-  std::optional<tunnel::ProbeKey> nodes_key_;
   std::string tunnel_trouble_;
   std::string nodes_trouble_;
   std::map<ProbePlace, std::unique_ptr<tunnel::EchoServer>> echo_;

@@ -55,6 +55,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
       if (const auto at = tunnels.views().find(target_name(id)); at != tunnels.views().end()) {
         const auto& view = at->second;
         status.state = tunnels.stuck(id) ? "stuck" : tunnel::to_string(view.state);
+        status.trouble = view.trouble;
         // Microseconds are enough, and the same after a round trip through text.
         status.rtt_ms = std::round(Milliseconds(view.rtt).count() * 1000) / 1000;
         status.jitter_ms = std::round(Milliseconds(view.jitter).count() * 1000) / 1000;

@@ -116,6 +116,12 @@ std::vector<Prefix> World::own_prefixes(const std::string& node) const {
   return found == nullptr ? std::vector<Prefix>{} : found->pod_cidrs;
 }
 
+std::map<std::string, std::vector<Prefix>> World::prefixes() const {
+  std::map<std::string, std::vector<Prefix>> all;
+  for (const auto& [key, node] : nodes.items()) all.emplace(key.name, node->pod_cidrs);
+  return all;
+}
+
 std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {
   std::vector<GatewayStatement> all;
   for (const auto& [key, gateway] : gateways.items()) {

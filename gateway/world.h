@@ -43,6 +43,8 @@ class World {
   // All pod prefixes of the cluster, sorted.
   [[nodiscard]] std::vector<Prefix> cidrs() const;
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
+  // The pod prefixes of every node.
+  [[nodiscard]] std::map<std::string, std::vector<Prefix>> prefixes() const;
   // The other gateways of this cluster as the announcement tells them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
   // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key

@@ -81,7 +81,9 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
     : loop_(loop),
       kernel_(kernel),
       config_(config),
+      node_key_(node_key),
       open_prober_(std::move(open_prober)),
+      refused_(loop, metrics, "gateways"),
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
@@ -246,49 +248,57 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
   overlay_trouble_ = trouble;
 }
 
+tunnel::ProberHooks Agent::prober_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.on_change = [this](const std::string&) { on_probe(); };
+  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
+    if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
+  };
+  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
+    on_reply(target, reply);
+  };
+  hooks.on_stranger = [this](const std::string& target) {
+    if (const auto ordinal = ordinal_of(target)) mover_.forget(*ordinal);
+  };
+  hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
+                            const std::string& words) { refused_.add(refusal, from, words); };
+  return hooks;
+}
+
 void Agent::keep_probing(const NodeInputs& inputs) {
   probe_trouble_.clear();
   if (!inputs.overlay) return;
-  const tunnel::ProbeKey& key = *inputs.overlay;
   if (inputs.host.vxlan_index != prober_link_) {
     prober_.reset();  // its socket is bound to a device that is gone
     prober_link_ = 0;
   }
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
-  through_.keep(inputs, key);
+  through_.keep(inputs);
 
   const auto interval = tunnel::shared_interval(config_.probe_interval, inputs.others.size() + 1);
-  if (prober_ == nullptr || prober_key_ != key) {
-    prober_.reset();
+  if (prober_ == nullptr) {
     tunnel::ProberConfig config;
     config.detector.interval = interval;
     config.detector.lost = config_.probe_lost;
     config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
     config.device = netlink::kVxlanLink;
-    config.key = key;
-    tunnel::ProberHooks hooks;
-    hooks.on_change = [this](const std::string&) { on_probe(); };
-    hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
-      if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
-    };
-    hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-      on_reply(target, reply);
-    };
-    auto opened = open_prober_(std::move(config), std::move(hooks));
+    config.private_key = node_key_;
+    config.name = config_.node;
+    auto opened = open_prober_(std::move(config), prober_hooks());
     if (!opened) {
       probe_trouble_ = opened.error().context("probe").text;
       return;
     }
     prober_ = std::move(*opened);
     prober_link_ = inputs.host.vxlan_index;
-    prober_key_ = key;
     probing_since_ = loop_.now();
   }
   prober_->set_interval(interval);
-  std::map<std::string, Endpoint> targets;
+  std::map<std::string, tunnel::ProbeTarget> targets;
   for (const auto& gateway : inputs.gateways) {
-    targets[target_name(gateway.ordinal)] = {vtep_address(*inputs.overlay, gateway.node_ip),
-                                             netlink::kNodeProbePort};
+    if (!gateway.key) continue;
+    targets[target_name(gateway.ordinal)] = {
+        {vtep_address(*inputs.overlay, gateway.node_ip), netlink::kNodeProbePort}, *gateway.key};
   }
   prober_->set_targets(targets);
 }
@@ -337,6 +347,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       if (view->second.state == tunnel::LinkState::kConnecting) {
         input.trouble = "has not answered yet";
       }
+      if (!view->second.trouble.empty()) input.trouble = view->second.trouble;
       numbers_->gateway(gateway.ordinal, view->second);
     }
     if (gateway.node == inputs.self.name) {
@@ -414,7 +425,7 @@ void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
   const auto ordinal = ordinal_of(target);
   if (!ordinal) return;
   const bool held = !mover_.held().empty();
-  mover_.hear(*ordinal, reply);
+  mover_.hear(*ordinal, reply, loop_.now());
   if (held) return on_probe();
   spread();
 }

@@ -70,6 +70,7 @@ class Agent {
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
   void keep_overlay_key(const NodeInputs& inputs);
   void keep_probing(const NodeInputs& inputs);
+  [[nodiscard]] tunnel::ProberHooks prober_hooks();
   void judge(NodeInputs& inputs);  // choices from probes, once they mean something
   [[nodiscard]] bool probes_mean_something();
   [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
@@ -82,7 +83,9 @@ class Agent {
   Loop& loop_;
   netlink::Kernel& kernel_;
   Config config_;
+  tunnel::Key node_key_;
   OpenProber open_prober_;
+  tunnel::Refusals refused_;
   std::shared_ptr<Numbers> numbers_;
 
   Chooser chooser_;
@@ -111,7 +114,6 @@ class Agent {
 
   std::unique_ptr<tunnel::Prober> prober_;
   std::uint32_t prober_link_ = 0;
-  tunnel::ProbeKey prober_key_{};
   TimePoint probing_since_{};
 
   Handle pass_timer_;

@@ -20,7 +20,7 @@ MetricLabels labels_of(const tunnel::PathKey& key) {
 
 }  // namespace
 
-void Through::keep(const NodeInputs& inputs, const std::optional<tunnel::ProbeKey>& key) {
+void Through::keep(const NodeInputs& inputs) {
   tunnel::ThroughProber::Paths paths;
   std::map<std::uint32_t, std::size_t> each;
   std::set<Family> families;
@@ -34,8 +34,7 @@ void Through::keep(const NodeInputs& inputs, const std::optional<tunnel::ProbeKe
   for (const auto family : families) config.local[family] = inputs.host.prefer_src.at(family);
   config.port = netlink::kThroughPort;
   config.path.full = node_mtu(inputs);
-  if (key) config.key = *key;
-  if (!open_ || !key || paths.empty()) {
+  if (!open_ || paths.empty()) {
     prober_.reset();
     seen_.clear();
     trouble_.clear();

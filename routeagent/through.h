@@ -25,8 +25,8 @@ class Through {
   Through(Open open, Metrics& metrics, std::function<void()> on_change)
       : open_(std::move(open)), metrics_(metrics), on_change_(std::move(on_change)) {}
 
-  // What is there now. Without a key, or an address to ask from, nothing is probed.
-  void keep(const NodeInputs& inputs, const std::optional<tunnel::ProbeKey>& key);
+  // What is there now. Without an address to ask from nothing is probed.
+  void keep(const NodeInputs& inputs);
   // Adds what is known of it to the gateway's input.
   void add_to(GatewayInput& gateway) const;
   // Where smaller packets only get through: the least of all gateways' paths, so that a switch of

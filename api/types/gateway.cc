@@ -12,6 +12,7 @@ TunnelStatus read_tunnel(Fields& f) {
   f.require("cluster", tunnel.cluster);
   f.read("ordinal", tunnel.ordinal);
   f.read("state", tunnel.state);
+  f.read("trouble", tunnel.trouble);
   f.read("endpoint", tunnel.endpoint);
   f.read("rttMs", tunnel.rtt_ms);
   f.read("jitterMs", tunnel.jitter_ms);
@@ -27,6 +28,7 @@ json to_json(const TunnelStatus& tunnel) {
   json out{{"cluster", tunnel.cluster},  {"ordinal", tunnel.ordinal},    {"state", tunnel.state},
            {"rttMs", tunnel.rtt_ms},     {"jitterMs", tunnel.jitter_ms}, {"loss", tunnel.loss},
            {"rxBytes", tunnel.rx_bytes}, {"txBytes", tunnel.tx_bytes}};
+  put_unless_empty(out, "trouble", tunnel.trouble);
   put_unless_empty(out, "endpoint", tunnel.endpoint);
   if (tunnel.last_handshake != WallTime{})
     out["lastHandshake"] = format_time(tunnel.last_handshake);

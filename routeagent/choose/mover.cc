@@ -7,6 +7,13 @@ namespace cw::routeagent {
 
 namespace {
 
+// A remote side that goes on claiming more costs one round of requests in so long, and no storm.
+constexpr Duration kBetweenBids = std::chrono::milliseconds(100);
+
+// No count wraps. One that is full begins again: gateways take the newest word of this node
+// whatever its epoch (docs/protocol/homing.md, "Claims").
+std::uint64_t next_epoch(std::uint64_t epoch) { return epoch >= tunnel::kMaxEpoch ? 1 : epoch + 1; }
+
 std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
 
 // The gateway still forwards to the cluster: it can carry while remote gateways change over.
@@ -24,7 +31,7 @@ void Mover::claim(const ChoiceKey& choice, std::uint32_t ordinal,
                   const std::vector<Prefix>& prefixes) {
   for (const auto& prefix : prefixes) {
     auto& claim = claims_[{choice.cluster, prefix}];
-    claim = {ordinal, claim.epoch + 1};
+    claim = {ordinal, next_epoch(claim.epoch)};
   }
 }
 
@@ -84,6 +91,7 @@ void Mover::want(const Wanted& wanted, TimePoint now) {
     urgent_.insert(*old);
   }
   std::erase_if(claims_, [&](const auto& one) { return keys.count(one.first) == 0; });
+  std::erase_if(outbid_, [&](const auto& one) { return keys.count(one.first) == 0; });
 }
 
 bool Mover::withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const {
@@ -102,19 +110,28 @@ void Mover::fill(std::uint32_t to, tunnel::Probe& request) {
   }
 }
 
-void Mover::hear(std::uint32_t from, const tunnel::Probe& reply) {
+// `theirs` is ours of before a restart, or somebody's who had our prefix.
+void Mover::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now) {
+  // Nothing can be above a full count, and no honest one is full.
+  if (theirs.epoch >= tunnel::kMaxEpoch) return;
+  const auto [last, first] = outbid_.emplace(key, now);
+  if (!first && now - last->second < kBetweenBids) return;
+  last->second = now;
+  auto& mine = claims_.at(key);
+  mine.epoch = theirs.ordinal == mine.ordinal ? theirs.epoch : theirs.epoch + 1;
+  urgent_.insert(gateways_.begin(), gateways_.end());
+}
+
+void Mover::forget(std::uint32_t from) { sender_.forget(name_of(from)); }
+
+void Mover::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) {
   for (const auto& entry : reply.claims) {
     const auto mine = claims_.find(entry.key);
     if (mine == claims_.end()) continue;
-    if (entry.claim.epoch > mine->second.epoch) {
-      // Ours of before a restart, or somebody's who had our prefix: outbid it unless it says the
-      // same.
-      const bool same = entry.claim.ordinal == mine->second.ordinal;
-      mine->second.epoch = same ? entry.claim.epoch : entry.claim.epoch + 1;
-      urgent_.insert(gateways_.begin(), gateways_.end());
+    if (entry.claim != mine->second) {
+      if (entry.claim.epoch >= mine->second.epoch) outbid(entry.key, entry.claim, now);
       continue;
     }
-    if (entry.claim != mine->second) continue;
     sender_.heard(name_of(from), entry.key, entry.claim);
     if (!entry.settled) continue;
     for (auto& [choice, handover] : handovers_) {

@@ -36,7 +36,9 @@ class Mover {
   // The claims that a request to gateway `to` carries.
   void fill(std::uint32_t to, tunnel::Probe& request);
   // What gateway `from` holds.
-  void hear(std::uint32_t from, const tunnel::Probe& reply);
+  void hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now);
+  // Gateway `from` started anew, or does not know that it is us: it holds nothing of ours.
+  void forget(std::uint32_t from);
   // Ends handovers whose patience is over.
   void tick(TimePoint now);
 
@@ -57,6 +59,7 @@ class Mover {
     std::set<tunnel::ClaimKey> open;  // not settled yet
   };
   void claim(const ChoiceKey& choice, std::uint32_t ordinal, const std::vector<Prefix>& prefixes);
+  void outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now);
   void finish(const ChoiceKey& choice);
   [[nodiscard]] bool withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const;
 
@@ -65,6 +68,7 @@ class Mover {
   std::map<ChoiceKey, Handover> handovers_;
   std::set<std::uint32_t> gateways_;
   tunnel::Claims claims_;
+  std::map<tunnel::ClaimKey, TimePoint> outbid_;  // when last
   tunnel::ClaimSender sender_;
   std::set<std::uint32_t> urgent_;
   unsigned unconfirmed_ = 0;

@@ -59,6 +59,7 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   gateway.status.tunnels.push_back({"west",
                                     0,
                                     "up",
+                                    "speaks probe version 4; this side speaks 3",
                                     "192.0.2.9:4500",
                                     1.5,
                                     0.25,

@@ -1,17 +1,29 @@
-// A probe datagram: any bytes give a probe or a mistake; what parses serializes to the same bytes.
+// A probe datagram: any bytes give a probe or a mistake; what parses serializes to a datagram that
+// parses to the same. The bytes are read as they are and once more with a good tag, since nothing
+// behind the tag would be tried otherwise.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "tunnel/probe/packet.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT
   using namespace cw::tunnel;
-  const auto bytes = std::as_bytes(std::span(data, size));
-  const auto probe = parse_probe(bytes, {});
+  const auto given = std::as_bytes(std::span(data, size));
+  std::vector<std::byte> bytes(given.begin(), given.end());
+  const ProbeKey key{};
+  const auto foreign = foreign_version(bytes);
+  const auto envelope = parse_envelope(bytes);
+  CW_CHECK(!foreign || !envelope);
+  (void)parse_probe(bytes, key);
+  if (bytes.size() < kMinProbe) return 0;
+  seal_probe(bytes, key);
+  const auto probe = parse_probe(bytes, key);
   if (!probe) return 0;
-  const auto again = parse_probe(serialize(*probe, {}), {});
+  CW_CHECK(envelope && envelope->asker == probe->asker && envelope->reply == probe->reply);
+  const auto again = parse_probe(serialize(*probe, key), key);
   CW_CHECK(again.has_value() && *again == *probe);
   return 0;
 }

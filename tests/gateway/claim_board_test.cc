@@ -9,6 +9,7 @@ namespace cw::gateway {
 namespace {
 
 const Prefix kPods = *Prefix::parse("10.1.0.0/24");
+const Prefix kOthers = *Prefix::parse("10.1.1.0/24");
 const Prefix kTheirs = *Prefix::parse("10.2.0.0/24");
 const GatewayId kWest0{"west", 0};
 const GatewayId kWest1{"west", 1};
@@ -22,15 +23,20 @@ tunnel::Probe says(const std::string& cluster, const Prefix& prefix, std::uint32
 
 class Board : public testing::Test {
  protected:
-  Board() { board_.set_world({kPods}, {{"west", remote_cluster(2, 2, 4)}}); }
-  tunnel::Probe node(const tunnel::Probe& request) {
+  Board() { see({{"n1", {kPods}}, {"n2", {kOthers}}}); }
+  void see(const std::map<std::string, std::vector<Prefix>>& nodes) {
+    board_.set_world(nodes, {{"west", remote_cluster(2, 2, 4)}}, now_);
+  }
+  tunnel::Probe node(const tunnel::Probe& request, bool fresh = true,
+                     const std::string& name = "n1") {
     tunnel::Probe reply;
-    told_ = board_.from_node(request, working_, reply);
+    told_ = board_.from_node(name, fresh, request, working_, reply);
     return reply;
   }
-  tunnel::Probe remote(const tunnel::Probe& request, const std::string& cluster = "west") {
+  tunnel::Probe remote(const tunnel::Probe& request, const GatewayId& from = kWest0,
+                       bool fresh = true) {
     tunnel::Probe reply;
-    changed_ = board_.from_remote(cluster, request, reply);
+    changed_ = board_.from_remote(from, fresh, request, now_, reply);
     return reply;
   }
   // The remote gateway gets our claims and echoes them.
@@ -40,6 +46,7 @@ class Board : public testing::Test {
     board_.hear(id, request);
   }
 
+  TimePoint now_{std::chrono::hours(1)};
   ClaimBoard board_;
   std::set<GatewayId> working_{kWest0, kWest1};
   std::set<GatewayId> told_;
@@ -87,7 +94,8 @@ TEST_F(Board, WhatIsNotTheClustersIsNotClaimed) {
   EXPECT_TRUE(remote(says("", kPods, 0, 1)).claims.empty());
   EXPECT_TRUE(remote(says("", kTheirs, 7, 1)).claims.empty()) << "no such gateway";
   EXPECT_TRUE(remote(says("west", kTheirs, 0, 1)).claims.empty());
-  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), "north").claims.empty());
+  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), {"north", 0}).claims.empty());
+  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), {"west", 7}).claims.empty()) << "no such gateway";
   EXPECT_TRUE(board_.remote().empty());
 }
 
@@ -95,26 +103,105 @@ TEST_F(Board, RemoteClaimsAreObeyedByEpoch) {
   EXPECT_EQ(remote(says("", kTheirs, 1, 3)).claims.at(0).claim, (tunnel::Claim{1, 3}));
   EXPECT_TRUE(changed_);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
-  EXPECT_EQ(remote(says("", kTheirs, 0, 2)).claims.at(0).claim, (tunnel::Claim{1, 3}));
+  EXPECT_EQ(remote(says("", kTheirs, 0, 2), kWest1).claims.at(0).claim, (tunnel::Claim{1, 3}));
   EXPECT_FALSE(changed_);
-  (void)remote(says("", kTheirs, 1, 4));
+  (void)remote(says("", kTheirs, 1, 4), kWest1);
   EXPECT_FALSE(changed_) << "the same gateway";
-  (void)remote(says("", kTheirs, 0, 5));
+  (void)remote(says("", kTheirs, 0, 5), kWest1);
   EXPECT_TRUE(changed_);
+  (void)remote(says("", kTheirs, 0, 1));
+  EXPECT_FALSE(changed_) << "the other gateway's word stands";
 }
 
 TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
   (void)node(says("west", kPods, 0, 1));
   board_.hear(kWest0, says("", kPods, 1, 40));
+  EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods}) << "until the node outbids it";
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
+  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{0, 1}))
+      << "told once; who holds it says so again";
   board_.hear(kWest0, says("", kTheirs, 1, 40));  // never ours
-  EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods});
+  EXPECT_EQ(board_.claimed(), std::set<Prefix>{kPods});
+}
+
+TEST_F(Board, ANodeSpeaksForItsOwnPrefixesOnly) {
+  EXPECT_TRUE(node(says("west", kOthers, 0, 9)).claims.empty());
+  EXPECT_TRUE(node(says("west", kPods, 0, 9), true, "n2").claims.empty());
+  EXPECT_TRUE(node(says("west", kPods, 0, 9), true, "n3").claims.empty()) << "no such node";
+  EXPECT_TRUE(board_.claimed().empty());
+  (void)node(says("west", kOthers, 0, 9), true, "n2");
+  EXPECT_EQ(board_.claimed(), std::set<Prefix>{kOthers});
+}
+
+TEST_F(Board, OnlyTheNewestWordOfASpeakerIsTaken) {
+  EXPECT_TRUE(node(says("west", kPods, 0, 9), false).claims.empty());
+  EXPECT_TRUE(remote(says("", kTheirs, 0, 9), kWest0, false).claims.empty());
+  EXPECT_TRUE(board_.claimed().empty());
+  EXPECT_TRUE(board_.remote().empty());
+  (void)node(says("west", kPods, 1, 3));
+  (void)remote(says("", kTheirs, 1, 3));
+  EXPECT_EQ(node(says("west", kPods, 0, 9), false).claims.at(0).claim, (tunnel::Claim{1, 3}))
+      << "a replay hears what is held";
+  EXPECT_EQ(remote(says("", kTheirs, 0, 9), kWest0, false).claims.at(0).claim,
+            (tunnel::Claim{1, 3}));
+}
+
+TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEverybody) {
+  for (const auto epoch : {tunnel::kMaxEpoch + 1, ~std::uint64_t{0}}) {
+    EXPECT_TRUE(node(says("west", kPods, 0, epoch)).claims.empty());
+    EXPECT_TRUE(remote(says("", kTheirs, 0, epoch)).claims.empty());
+    (void)node(says("west", kPods, 0, 1));
+    board_.hear(kWest0, says("", kPods, 1, epoch));
+    EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}));
+  }
+  EXPECT_TRUE(board_.remote().empty());
+}
+
+TEST_F(Board, ANodeThatStartedAnewIsHeardWhateverWasHeldAndLearnsItOnce) {
+  (void)node(says("west", kPods, 1, tunnel::kMaxEpoch));
+  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}))
+      << "a full count cannot be outbid";
+  EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
+  (void)node(says("west", kPods, 1, 40));
+  EXPECT_EQ(node(says("west", kPods, 0, 2)).claims.at(0).claim, (tunnel::Claim{1, 40}));
+  EXPECT_EQ(node(says("west", kPods, 0, 41)).claims.at(0).claim, (tunnel::Claim{0, 41}));
+}
+
+TEST_F(Board, TheWordOfANodeThatLostThePrefixDoesNotBindTheNextOne) {
+  (void)node(says("west", kPods, 1, tunnel::kMaxEpoch));
+  see({{"n1", {}}, {"n2", {kOthers, kPods}}});
+  EXPECT_TRUE(board_.claimed().empty());
+  EXPECT_EQ(node(says("west", kPods, 0, 1), true, "n2").claims.at(0).claim, (tunnel::Claim{0, 1}));
+  EXPECT_TRUE(node(says("west", kPods, 1, 99)).claims.empty());
+}
+
+// Gateway west/0 was taken over, said what it liked, and is cured or gone.
+TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
+  (void)remote(says("", kTheirs, 0, 7), kWest1);
+  (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+  (void)remote(says("", kTheirs, 0, 7), kWest0);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "its next word replaces it";
+  (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
+  now_ += tunnel::Words::kLife;
+  (void)remote(says("", kTheirs, 0, 7), kWest1);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "or its silence";
+}
+
+TEST_F(Board, ARemoteGatewayThatStartedAnewIsToldAgain) {
+  (void)node(says("west", kPods, 0, 1));
+  confirm(kWest0);
+  confirm(kWest1);
+  EXPECT_TRUE(node(says("west", kPods, 0, 1)).claims.at(0).settled);
+  board_.forget(kWest1);
+  EXPECT_FALSE(node(says("west", kPods, 0, 1)).claims.at(0).settled);
+  EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
 }
 
 TEST_F(Board, ForgetsWhoIsUnpairedAndWhatIsGone) {
   (void)node(says("west", kPods, 0, 1));
   (void)remote(says("", kTheirs, 0, 1));
-  board_.set_world({kPods}, {});
+  board_.set_world({{"n1", {kPods}}}, {}, now_);
   EXPECT_TRUE(board_.carried_by(0).empty());
   EXPECT_TRUE(board_.remote().empty());
 }

@@ -21,7 +21,8 @@ using std::chrono::seconds;
 // What the probes see, shared with the probers that the daemon opened.
 struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
-  std::map<std::string, Endpoint> targets;
+  std::map<std::string, tunnel::ProbeTarget> targets;
+  std::map<std::string, tunnel::Key> askers;
   tunnel::ProberHooks hooks;
   std::vector<std::string> asked;
   std::vector<tunnel::ProberConfig> opened;
@@ -30,8 +31,11 @@ struct Sight {
 class HandProber final : public tunnel::Prober {
  public:
   explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
-  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
     sight_->targets = targets;
+  }
+  void set_askers(const std::map<std::string, tunnel::Key>& askers) override {
+    sight_->askers = askers;
   }
   void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
   std::map<std::string, tunnel::ProbeView> views() override { return sight_->views; }
@@ -237,7 +241,61 @@ TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   loop_.advance(seconds(1));
   ASSERT_EQ(node_sight_->opened.size(), 1U);
   EXPECT_EQ(node_sight_->opened[0].local.address, ip("fe80::5"));
-  EXPECT_TRUE(node_sight_->opened[0].key.has_value());
+  EXPECT_EQ(node_sight_->opened[0].private_key, private_key(1));
+  EXPECT_EQ(tunnel_sight_->opened[0].name, "east/0");
+  EXPECT_EQ(tunnel_sight_->targets.at("west/0").key, public_key(21));
+  EXPECT_EQ(tunnel_sight_->askers.at("west/1"), public_key(22));
+}
+
+TEST_F(GatewayStory, KnowsNodesByTheKeyInTheirObjects) {
+  const auto put_agent = [this](const std::string& node, const std::string& says,
+                                const std::string& key) {
+    api::RouteAgent agent;
+    agent.meta.key.name = node;
+    agent.spec = {says, key};
+    agent.status.routes = 7;
+    store_.put(agent);
+  };
+  put_agent("n0", "n0", public_key(50).base64());
+  put_agent("n1", "n0", public_key(51).base64());
+  put_agent("n2", "n2", "no key");
+  put_agent("gone", "gone", public_key(52).base64());
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  start();
+  using Keys = std::map<std::string, tunnel::Key>;
+  EXPECT_EQ(node_sight_->askers, (Keys{{"n0", public_key(50)}}))
+      << "an object speaks for its own node, and a Node must be there";
+  put_agent("n2", "n2", public_key(53).base64());
+  loop_.advance(seconds(1));
+  EXPECT_EQ(node_sight_->askers.at("n2"), public_key(53));
+  store_.drop(api::Kind::kRouteAgent, {"", "n2"});
+  loop_.advance(seconds(1));
+  EXPECT_EQ(node_sight_->askers.count("n2"), 1U) << "no traffic stops because an object went";
+  put_agent("n2", "n2", public_key(54).base64());
+  loop_.advance(seconds(1));
+  EXPECT_EQ(node_sight_->askers.at("n2"), public_key(54));
+  store_.drop(api::Kind::kNode, {"", "n2"});
+  loop_.advance(seconds(1));
+  EXPECT_EQ(node_sight_->askers.count("n2"), 0U);
+}
+
+TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  const auto before = carried(21);
+  for (const auto& prefix : {net("10.1.2.0/24"), net("10.3.0.0/24")}) {
+    for (const auto* asker : {"west/0", "north/0", "n2", "east/0", "west"}) {
+      tunnel::Probe request;
+      request.claims = {{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}};
+      tunnel::Probe reply;
+      tunnel_sight_->hooks.answer(request, {asker, true}, reply);
+      EXPECT_TRUE(reply.claims.empty()) << asker;
+    }
+  }
+  EXPECT_EQ(carried(21), before);
 }
 
 TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown) {
@@ -303,7 +361,7 @@ TEST_F(GatewayStory, ADampedTunnelCountsWhereThereIsNoBetterOne) {
   tunnel_sight_->hooks.on_change("west/1");
   EXPECT_EQ(carried(22).size(), 4U);
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
   EXPECT_TRUE(reply.clusters.at(0).reachable);
   see(0, true);
   EXPECT_EQ(carried(21).size(), 4U) << "a tunnel that is up is better";
@@ -333,11 +391,11 @@ TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
   put_west();
   start();
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", false}}));
   see(1, true);
   reply = {};
-  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", true}}));
   EXPECT_FALSE(reply.draining);
 }
@@ -353,7 +411,7 @@ TEST_F(GatewayStory, TellsItsNodesWhereItLosesMuch) {
   };
   const auto told = [this] {
     tunnel::Probe reply;
-    tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+    tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
     return reply.clusters.at(0);
   };
   lose(0);
@@ -414,7 +472,7 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   tunnel::Probe request;
   request.claims = {{{"", prefix}, {1, 1}, false}};
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer(request, tunnel::control_address(public_key(21)), reply);
+  tunnel_sight_->hooks.answer(request, {"west/0", true}, reply);
   EXPECT_EQ(carried(22).count(prefix), 1U) << "whoever brings it: it says where the node sends";
   ASSERT_EQ(reply.claims.size(), 1U);
   EXPECT_EQ(reply.claims[0].claim, request.claims[0].claim);
@@ -436,7 +494,7 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   request.claims = {{{"west", net("10.1.2.0/24")}, {0, 1}, false}};
   tunnel::Probe reply;
   tunnel_sight_->asked.clear();
-  node_sight_->hooks.answer(request, ip("fe80::9"), reply);
+  node_sight_->hooks.answer(request, {"n2", true}, reply);
   EXPECT_EQ(tunnel_sight_->asked, (std::vector<std::string>{"west/0", "west/1"}));
   for (const auto* target : {"west/0", "west/1"}) {
     ASSERT_FALSE(reply.claims.at(0).settled);
@@ -444,7 +502,7 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
     tunnel_sight_->hooks.ask(target, out);
     tunnel_sight_->hooks.on_reply(target, out);
     reply = {};
-    node_sight_->hooks.answer(request, ip("fe80::9"), reply);
+    node_sight_->hooks.answer(request, {"n2", true}, reply);
   }
   EXPECT_TRUE(reply.claims.at(0).settled);
 }
@@ -457,8 +515,8 @@ TEST_F(GatewayStory, DrainsWhenItsObjectSaysSoAndServesAgainWhenItDoesNot) {
   store_.put(mine);
   loop_.advance(seconds(3));
   tunnel::Probe reply;
-  node_sight_->hooks.answer ? node_sight_->hooks.answer({}, ip("fe80::9"), reply)
-                            : tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  node_sight_->hooks.answer ? node_sight_->hooks.answer({}, {"n2", true}, reply)
+                            : tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
   EXPECT_TRUE(reply.draining);
   EXPECT_TRUE(object().status.draining);
   mine = object();
@@ -601,7 +659,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   bool done = false;
   daemon_->drain([&done] { done = true; });
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, ip("fd00::1"), reply);
+  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
   EXPECT_TRUE(reply.draining);
   loop_.advance(milliseconds(900));
   EXPECT_FALSE(done);

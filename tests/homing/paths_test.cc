@@ -100,9 +100,9 @@ class World {
       now_ += seconds(1);
       for (unsigned s = 0; s < 2; ++s) {
         for (auto& gate : sides_[s].gates) {
-          std::vector<Prefix> own;
-          for (const auto& node : sides_[s].nodes) own.push_back(node.prefix);
-          gate.board.set_world(own, {{sides_[1 - s].id, sides_[1 - s].as_remote()}});
+          std::map<std::string, std::vector<Prefix>> own;
+          for (const auto& node : sides_[s].nodes) own[name_of(node)] = {node.prefix};
+          gate.board.set_world(own, {{sides_[1 - s].id, sides_[1 - s].as_remote()}}, now_);
         }
         for (auto& node : sides_[s].nodes) look(s, node);
         for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) tell(s, g);
@@ -130,7 +130,44 @@ class World {
     return Hop{g, r};
   }
 
+  // Gateway `g` of side `s` is not ours for a moment: it claims what it likes, for the remote
+  // gateways, and answers nodes and remote gateways what it likes.
+  void poison(unsigned s, std::uint32_t g) {
+    auto& side = sides_[s];
+    auto& far = sides_[1 - s];
+    const auto& victim = side.nodes[dice_() % side.nodes.size()];
+    const auto lie = [&](const std::string& cluster) {
+      constexpr std::array kEpochs{std::uint64_t{3}, std::uint64_t{1000}, tunnel::kMaxEpoch - 1,
+                                   tunnel::kMaxEpoch, ~std::uint64_t{0}};
+      tunnel::Probe probe;
+      probe.claims = {{{cluster, victim.prefix},
+                       {static_cast<std::uint32_t>(dice_() % side.gates.size()),
+                        kEpochs[dice_() % kEpochs.size()]},
+                       false}};
+      return probe;
+    };
+    tunnel::Probe unused;
+    for (auto& gate : far.gates) {
+      (void)gate.board.from_remote({side.id, g}, true, lie({}), now_, unused);
+    }
+    for (auto& node : side.nodes) node.mover.hear(g, lie(far.id), now_);
+    for (auto& gate : side.gates) {
+      gate.board.hear({far.id, static_cast<std::uint32_t>(dice_() % far.gates.size())}, lie({}));
+    }
+  }
+  // What was in their memory is gone.
+  void restart_gateway(unsigned s, std::uint32_t g) {
+    sides_[s].gates[g].board = {};
+    for (auto& gate : sides_[1 - s].gates) gate.board.forget({sides_[s].id, g});
+    for (auto& node : sides_[s].nodes) node.mover.forget(g);
+  }
+  static void restart_agent(Node& node) {
+    node.mover = routeagent::Mover{};
+    node.chooser = routeagent::Chooser{minutes(2)};
+  }
+
  private:
+  static std::string name_of(const Node& node) { return node.prefix.to_string(); }
   void look(unsigned s, Node& node) {
     const auto& far = sides_[1 - s];
     routeagent::ChooseInput input;
@@ -162,8 +199,8 @@ class World {
       tunnel::Probe request;
       tunnel::Probe reply;
       node.mover.fill(g, request);
-      (void)gate.board.from_node(request, {}, reply);
-      node.mover.hear(g, reply);
+      (void)gate.board.from_node(name_of(node), true, request, {}, reply);
+      node.mover.hear(g, reply, now_);
     }
   }
   void tell(unsigned s, std::uint32_t g) {
@@ -173,7 +210,7 @@ class World {
       tunnel::Probe reply;
       const gateway::GatewayId to{sides_[1 - s].id, r};
       sides_[s].gates[g].board.fill(to, request);
-      (void)sides_[1 - s].gates[r].board.from_remote(sides_[s].id, request, reply);
+      (void)sides_[1 - s].gates[r].board.from_remote({sides_[s].id, g}, true, request, now_, reply);
       sides_[s].gates[g].board.hear(to, reply);
     }
   }
@@ -284,6 +321,44 @@ TEST(Homing, OnlyWhatTheLostGatewayCarriedMovesAndItComesBack) {
       EXPECT_EQ(side.nodes[n].carrier, before[n]) << seed;
     }
   }
+}
+
+// Lies of gateways that were taken over, restarts of agents and gateways, and losses, in any order:
+// once the liars are honest again every pair is joined, whatever was believed meanwhile.
+TEST(Homing, PoisonedClaimsHealByThemselvesAlsoAcrossRestarts) {
+  unsigned pairs = 0;
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    World world(seed);
+    world.converge();
+    for (int change = 0; change < 6; ++change) {
+      const unsigned s = world.dice()() % 2;
+      auto& side = world.side(s);
+      const auto g = static_cast<std::uint32_t>(world.dice()() % side.gates.size());
+      switch (world.dice()() % 4) {
+        case 0:
+          world.restart_gateway(s, g);
+          break;
+        case 1:
+          World::restart_agent(side.nodes[world.dice()() % side.nodes.size()]);
+          break;
+        case 2:
+          break_something(world);
+          break;
+        default:
+          break;
+      }
+      world.poison(s, g);
+      world.converge();
+      each_pair(world, [&](const auto& there, const auto& back) {
+        ++pairs;
+        ASSERT_TRUE(there && back) << "seed " << seed << " change " << change;
+        ASSERT_EQ(there->out, back->in) << "seed " << seed;
+        ASSERT_EQ(there->in, back->out) << "seed " << seed;
+      });
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(pairs, 5000U);
 }
 
 }  // namespace

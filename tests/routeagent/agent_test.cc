@@ -29,7 +29,7 @@ const OverlayKey kOverlayKey = [] {
 // What the test says that probes see; shared with the prober the agent opened.
 struct Sight {
   std::map<std::string, tunnel::ProbeView> views;
-  std::map<std::string, Endpoint> targets;
+  std::map<std::string, tunnel::ProbeTarget> targets;
   tunnel::ProberConfig config;
   tunnel::ProberHooks hooks;
   std::vector<std::string> asked;
@@ -40,7 +40,7 @@ struct Sight {
 class HandProber final : public tunnel::Prober {
  public:
   explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
-  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
     sight_->targets = targets;
   }
   void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
@@ -256,7 +256,7 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_TRUE(kernel_.vxlan) << "before any probe";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
   EXPECT_FALSE(agent_->not_ready().empty());
-  EXPECT_EQ(sight_->targets.at("gateway-1"), (Endpoint{gateway_address(1), 4797}));
+  EXPECT_EQ(sight_->targets.at("gateway-1").to, (Endpoint{gateway_address(1), 4797}));
   EXPECT_EQ(sight_->config.local.port, 4796);
   EXPECT_EQ(sight_->config.device, "cw-vx");
   all_up();

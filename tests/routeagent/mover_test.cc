@@ -37,7 +37,7 @@ class MoverStory : public testing::Test {
     tunnel::Probe reply;
     reply.claims = told(from);
     for (auto& entry : reply.claims) entry.settled = settled;
-    mover_.hear(from, reply);
+    mover_.hear(from, reply, now_);
   }
 
   std::map<ChoiceKey, Choice> choices_;
@@ -68,9 +68,9 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   EXPECT_FALSE(mover_.held().empty());
   tunnel::Probe half;
   half.claims = {{{"west", kPods}, {1, 2}, true}};
-  mover_.hear(0, half);
+  mover_.hear(0, half, now_);
   EXPECT_FALSE(mover_.held().empty());
-  mover_.hear(1, half);  // not the one that is left
+  mover_.hear(1, half, now_);  // not the one that is left
   answer(0, true);
   EXPECT_TRUE(mover_.held().empty());
   EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
@@ -93,7 +93,7 @@ TEST_F(MoverStory, AnOldAnswerConfirmsNothing) {
   tunnel::Probe old;
   old.claims = {{{"west", kPods}, {0, 1}, true}, {{"west", kMore}, {0, 1}, true}};
   choose(1);
-  mover_.hear(0, old);
+  mover_.hear(0, old, now_);
   EXPECT_FALSE(mover_.held().empty());
 }
 
@@ -144,10 +144,63 @@ TEST_F(MoverStory, AHigherEpochOfTheSameGatewayIsAdopted) {
   (void)mover_.take_urgent();
   tunnel::Probe reply;
   reply.claims = {{{"west", kPods}, {0, 77}, false}, {{"west", kMore}, {1, 80}, false}};
-  mover_.hear(1, reply);
+  mover_.hear(1, reply, now_);
   EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 77}));
   EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{0, 81}));
   EXPECT_EQ(mover_.take_urgent().size(), 2U);
+}
+
+TEST_F(MoverStory, AnEqualEpochForAnotherGatewayIsOutbid) {
+  choose(0);
+  tunnel::Probe reply;
+  reply.claims = {{{"west", kPods}, {1, 1}, false}};
+  mover_.hear(1, reply, now_);
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 2}));
+}
+
+TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
+  choose(0);
+  (void)mover_.take_urgent();
+  for (const auto epoch : {tunnel::kMaxEpoch, tunnel::kMaxEpoch + 1, ~std::uint64_t{0}}) {
+    tunnel::Probe reply;
+    reply.claims = {{{"west", kPods}, {1, epoch}, false}};
+    mover_.hear(1, reply, now_);
+    EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 1}));
+  }
+  EXPECT_TRUE(mover_.take_urgent().empty());
+}
+
+TEST_F(MoverStory, CountsNeverWrapAndAFullOneBeginsAgain) {
+  choose(0);
+  tunnel::Probe reply;
+  reply.claims = {{{"west", kPods}, {1, tunnel::kMaxEpoch - 1}, false}};
+  mover_.hear(1, reply, now_);
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, tunnel::kMaxEpoch}));
+  choose(1);
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{1, 1}));
+  EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{1, 2})) << "each has its own count";
+}
+
+TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesASecondAtMost) {
+  choose(0);
+  unsigned rounds = 0;
+  for (int ms = 0; ms < 1000; ++ms) {
+    now_ += milliseconds(1);
+    tunnel::Probe reply;
+    const auto mine = mover_.claims().at({"west", kPods});
+    reply.claims = {{{"west", kPods}, {1, mine.epoch + 1}, false}};
+    mover_.hear(1, reply, now_);
+    rounds += mover_.take_urgent().empty() ? 0 : 1;
+  }
+  EXPECT_LE(rounds, 12U);
+  EXPECT_GE(rounds, 9U);
+}
+
+TEST_F(MoverStory, AGatewayThatStartedAnewIsToldEverythingAtOnce) {
+  choose(0);
+  answer(0, true);
+  mover_.forget(0);
+  EXPECT_EQ(told(0).size(), 2U);
 }
 
 }  // namespace

@@ -60,7 +60,6 @@ class ThroughStory : public ::testing::Test {
   }
 
   NodeInputs inputs_;
-  tunnel::ProbeKey key_{9};
   std::shared_ptr<Hand> hand_ = std::make_shared<Hand>();
   int changes_ = 0;
   Metrics metrics_;
@@ -76,28 +75,27 @@ class ThroughStory : public ::testing::Test {
 };
 
 TEST_F(ThroughStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_EQ(hand_->config.local, inputs_.host.prefer_src);
   EXPECT_EQ(hand_->config.path.full, 1420U);
-  EXPECT_EQ(hand_->config.key, key_);
   EXPECT_EQ(hand_->paths.size(), 1U);
   EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
   EXPECT_EQ(hand_->interval, milliseconds(200));
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_EQ(hand_->opened, 1) << "what did not change goes on";
   inputs_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_EQ(hand_->opened, 2);
 }
 
 TEST_F(ThroughStory, ManyNodesAskSeldom) {
   for (int n = 0; n < 999; ++n) inputs_.others.push_back({std::to_string(n), {}, {}});
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_EQ(hand_->interval, milliseconds(2500));
 }
 
 TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_TRUE(judged().forwards.empty());
   see(PathVerdict::kForwards);
   EXPECT_EQ(judged().forwards, std::set<ChoiceKey>{kWest});
@@ -109,13 +107,13 @@ TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
   EXPECT_NE(metrics_.text().find(series + "0"), std::string::npos);
   EXPECT_EQ(changes_, 2);
   inputs_.gateways.clear();
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_TRUE(judged().silent.empty());
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
 }
 
 TEST_F(ThroughStory, TheLeastFloorOfAllGatewaysCounts) {
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_TRUE(through_.path_mtu().empty());
   hand_->views[{0, "west", Family::kV4}] = {PathVerdict::kForwards, 1364, {}};
   hand_->views[{1, "west", Family::kV4}] = {PathVerdict::kForwards, 1300, {}};
@@ -127,15 +125,12 @@ TEST_F(ThroughStory, TheLeastFloorOfAllGatewaysCounts) {
             std::string::npos);
 }
 
-TEST_F(ThroughStory, WithoutAKeyOrASocketNothingIsKnown) {
-  through_.keep(inputs_, std::nullopt);
-  EXPECT_EQ(hand_->opened, 0);
-  EXPECT_EQ(through_.trouble(), "");
+TEST_F(ThroughStory, WithoutASocketNothingIsKnown) {
   hand_->refuse = true;
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_NE(through_.trouble(), "");
   hand_->refuse = false;
-  through_.keep(inputs_, key_);
+  through_.keep(inputs_);
   EXPECT_EQ(through_.trouble(), "");
   EXPECT_EQ(hand_->opened, 1);
 }

@@ -14,14 +14,48 @@ Claims many(int count) {
   return claims;
 }
 
-TEST(Claims, OnlyANewerEpochReplaces) {
-  Claims held;
-  EXPECT_TRUE(take_claim(held, key(1), {0, 5}));
-  EXPECT_FALSE(take_claim(held, key(1), {1, 5}));
-  EXPECT_FALSE(take_claim(held, key(1), {1, 4}));
-  EXPECT_EQ(held[key(1)].ordinal, 0U);
-  EXPECT_TRUE(take_claim(held, key(1), {1, 6}));
-  EXPECT_EQ(held[key(1)].ordinal, 1U);
+constexpr TimePoint kNow{std::chrono::hours(1)};
+
+TEST(Words, TheHighestEpochOfTheLastWordsIsHeld) {
+  Words words;
+  words.say(1, {0, 5}, kNow);
+  words.say(0, {1, 6}, kNow);
+  EXPECT_EQ(words.held(kNow), (Claim{1, 6}));
+  words.say(1, {2, 7}, kNow);
+  EXPECT_EQ(words.held(kNow), (Claim{2, 7}));
+  words.say(1, {3, 1}, kNow);
+  EXPECT_EQ(words.held(kNow), (Claim{1, 6})) << "its last word replaces its earlier one";
+  words.say(0, {0, 1}, kNow);
+  EXPECT_EQ(words.held(kNow), (Claim{0, 1})) << "equal ones: the lowest speaker";
+}
+
+TEST(Words, WhatIsNotRepeatedDoesNotOutweighWhatIs) {
+  Words words;
+  words.say(0, {0, 900}, kNow);
+  words.say(1, {1, 2}, kNow + Words::kLife / 2);
+  EXPECT_EQ(words.held(kNow + Words::kLife / 2), (Claim{0, 900}));
+  EXPECT_EQ(words.held(kNow + Words::kLife), (Claim{1, 2}));
+  EXPECT_EQ(words.held(kNow + 10 * Words::kLife), (Claim{0, 900}))
+      << "where nobody speaks all stand";
+}
+
+TEST(Words, SpeakersThatAreGoneAreForgotten) {
+  Words words;
+  words.say(0, {0, 900}, kNow);
+  words.say(1, {1, 2}, kNow);
+  EXPECT_TRUE(words.keep([](std::uint32_t speaker) { return speaker == 1; }));
+  EXPECT_EQ(words.held(kNow), (Claim{1, 2}));
+  EXPECT_FALSE(words.keep([](std::uint32_t) { return false; }));
+}
+
+TEST(ClaimSender, WhoIsKnownToHaveForgottenHearsEverythingAsNews) {
+  ClaimSender sender;
+  const auto claims = many(3);
+  for (const auto& [key, claim] : claims) sender.heard("a", key, claim);
+  (void)sender.pick("a", claims, 1, 5);
+  sender.forget("a");
+  EXPECT_FALSE(sender.holds("a", key(0), {0, 1}));
+  EXPECT_EQ(sender.pick("a", claims, 8, 5).size(), 3U);
 }
 
 TEST(ClaimSender, SaysNewsFirstAndEverythingInTurns) {

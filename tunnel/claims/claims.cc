@@ -4,12 +4,29 @@
 
 namespace cw::tunnel {
 
-bool take_claim(Claims& held, const ClaimKey& key, const Claim& claim) {
-  const auto [at, fresh] = held.try_emplace(key, claim);
-  if (fresh) return true;
-  if (claim.epoch <= at->second.epoch) return false;
-  at->second = claim;
-  return true;
+void Words::say(std::uint32_t speaker, const Claim& claim, TimePoint now) {
+  const auto at = std::lower_bound(
+      words_.begin(), words_.end(), speaker,
+      [](const Word& word, std::uint32_t number) { return word.speaker < number; });
+  if (at != words_.end() && at->speaker == speaker) {
+    *at = {speaker, claim, now};
+  } else {
+    words_.insert(at, {speaker, claim, now});
+  }
+}
+
+Claim Words::held(TimePoint now) const {
+  const Word* best = nullptr;
+  bool best_lives = false;
+  for (const auto& word : words_) {
+    const bool lives = now - word.said < kLife;
+    const bool better = best == nullptr || (lives && !best_lives) ||
+                        (lives == best_lives && word.claim.epoch > best->claim.epoch);
+    if (!better) continue;
+    best = &word;
+    best_lives = lives;
+  }
+  return best == nullptr ? Claim{} : best->claim;
 }
 
 std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims& claims,

@@ -1,8 +1,9 @@
 // Who carries a prefix, by the word of the node that has it: "my traffic to that cluster goes
 // through local gateway N". Local gateways pass it on inside the tunnels, so that remote gateways
-// accept and return exactly there, whatever their own probes make of it. A claim with a higher
-// epoch replaces one with a lower; claims travel in probes (docs/protocol/probe.md) and need no
-// acknowledgement of their own: whoever answers a probe echoes what he holds. Pure.
+// accept and return exactly there, whatever their own probes make of it. The newest word of each
+// speaker counts; where several speak of one prefix the highest epoch does (docs/protocol/
+// homing.md, "Claims"). Claims travel in probes and need no acknowledgement of their own: the
+// answer to a probe echoes what the answerer holds. Pure.
 #pragma once
 
 #include <compare>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/loop.h"
 #include "base/prefix.h"
 
 namespace cw::tunnel {
@@ -31,8 +33,37 @@ struct Claim {
 
 using Claims = std::map<ClaimKey, Claim>;
 
-// Takes `claim` if it is newer than what is held; whether it was.
-bool take_claim(Claims& held, const ClaimKey& key, const Claim& claim);
+// No epoch is higher: a node counts its own switches, from 1 on. What is higher is no honest word
+// and is refused, so nobody can take all the room and no count wraps.
+inline constexpr std::uint64_t kMaxEpoch = 1ULL << 32U;
+
+// What several gateways of a cluster say of one prefix of theirs: the last word of each.
+class Words {
+ public:
+  // Gateways repeat their words within seconds. One that was not repeated for so long does not
+  // outweigh one that was: its speaker is gone, started anew, or does not say it any more.
+  static constexpr Duration kLife = std::chrono::minutes(1);
+
+  // `claim` replaces what `speaker` said before, whatever its epoch.
+  void say(std::uint32_t speaker, const Claim& claim, TimePoint now);
+  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are repeated,
+  // if any is. There is one once somebody said something.
+  [[nodiscard]] Claim held(TimePoint now) const;
+  // Forgets all words of speakers that `stays` denies; whether any word is left.
+  template <typename Stays>
+  bool keep(const Stays& stays) {
+    std::erase_if(words_, [&](const Word& word) { return !stays(word.speaker); });
+    return !words_.empty();
+  }
+
+ private:
+  struct Word {
+    std::uint32_t speaker = 0;
+    Claim claim;
+    TimePoint said{};
+  };
+  std::vector<Word> words_;  // by speaker; there are few
+};
 
 // What to tell whom: to each target first what it is not known to hold, then the rest in turns, so
 // that one who forgot everything (a restart) knows all again after a few probes.
@@ -47,6 +78,8 @@ class ClaimSender {
   void heard(const std::string& target, const ClaimKey& key, const Claim& claim);
   [[nodiscard]] bool holds(const std::string& target, const ClaimKey& key,
                            const Claim& claim) const;
+  // `target` is known to have forgotten everything.
+  void forget(const std::string& target) { targets_.erase(target); }
   // Targets not named are forgotten.
   void keep_only(const std::set<std::string>& targets);
 

@@ -1,19 +1,17 @@
 #include "tunnel/probe/echo.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <sodium.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace cw::tunnel {
 
 namespace {
 
-// 0 magic "CWE1" | 4 type | 5 zero 3 | 8 session 8 | 16 sequence 8 | 24 tag 16 | 40 zeros
+// 0 "CWE" | 3 major version, a digit | 4 type | 5 minor version | 6 zero 2 | 8 session 8 |
+// 16 sequence 8 | 24 tag 16 | 40 zeros
 constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'E'},
-                                             std::byte{'1'}};
+                                             std::byte{'0' + kProbeMajor}};
 constexpr std::byte kRequest{1};
 constexpr std::byte kReply{2};
 constexpr std::size_t kTagAt = 24;
@@ -30,23 +28,19 @@ std::uint64_t get(std::span<const std::byte> in, std::size_t at) {
 }
 
 // Over the packet as a request, without its tag.
-std::array<std::byte, kTag> tag_of(std::vector<std::byte> packet, const ProbeKey& key) {
+std::array<std::uint8_t, kTag> tag_of(std::vector<std::byte> packet, const ProbeKey& key) {
   packet[4] = kRequest;
   std::fill_n(packet.begin() + kTagAt, kTag, std::byte{0});
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  CW_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-                reinterpret_cast<const unsigned char*>(packet.data()), packet.size(), digest.data(),
-                &size) != nullptr);
-  std::array<std::byte, kTag> tag{};
-  std::memcpy(tag.data(), digest.data(), tag.size());
+  std::array<std::uint8_t, kTag> tag{};
+  CW_CHECK(crypto_generichash(tag.data(), tag.size(),
+                              reinterpret_cast<const unsigned char*>(packet.data()), packet.size(),
+                              key.data(), key.size()) == 0);
   return tag;
 }
 
 bool is_echo(std::span<const std::byte> packet, std::byte type) {
   return packet.size() >= kEchoHeader && packet.size() <= kMaxEcho &&
-         std::equal(kMagic.begin(), kMagic.end(), packet.begin()) && packet[4] == type &&
-         packet[5] == std::byte{0} && packet[6] == std::byte{0} && packet[7] == std::byte{0};
+         std::equal(kMagic.begin(), kMagic.end(), packet.begin()) && packet[4] == type;
 }
 
 }  // namespace
@@ -55,10 +49,12 @@ std::vector<std::byte> echo_request(const Echo& echo, std::size_t size, const Pr
   std::vector<std::byte> out(std::clamp(size, kEchoHeader, kMaxEcho));
   std::copy(kMagic.begin(), kMagic.end(), out.begin());
   out[4] = kRequest;
+  out[5] = static_cast<std::byte>(kProbeMinor);
   put(out, 8, echo.session);
   put(out, 16, echo.sequence);
   const auto tag = tag_of(out, key);
-  std::copy(tag.begin(), tag.end(), out.begin() + kTagAt);
+  std::transform(tag.begin(), tag.end(), out.begin() + kTagAt,
+                 [](std::uint8_t b) { return std::byte{b}; });
   return out;
 }
 
@@ -71,7 +67,7 @@ bool turn_into_reply(std::span<std::byte> packet) {
 Result<Echo> parse_echo_reply(std::span<const std::byte> packet, const ProbeKey& key) {
   if (!is_echo(packet, kReply)) return fail(Errc::kInvalid, "echo: not a reply");
   const auto want = tag_of({packet.begin(), packet.end()}, key);
-  if (CRYPTO_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
+  if (sodium_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
     return fail(Errc::kDenied, "echo: wrong key");
   }
   return Echo{get(packet, 8), get(packet, 16)};

@@ -1,6 +1,7 @@
 // The datagram of probes through a gateway (docs/protocol/probe.md): the node's own words, padded
-// to the size that is to be tried; a remote gateway sends them back with another type. The tag is
-// the asking node's and covers the request; who sends it back needs no key. Pure.
+// to the size that is to be tried; a remote gateway sends them back with another type. The tag
+// covers the request. Its key is random, of the asking process: nobody else needs to know it. The
+// remote gateway reads the version and the type only, so every minor version works. Pure.
 #pragma once
 
 #include <cstddef>

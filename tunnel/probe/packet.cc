@@ -1,30 +1,34 @@
 #include "tunnel/probe/packet.h"
 
 #include <fmt/format.h>
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <sodium.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace cw::tunnel {
 
 namespace {
 
 // Layout (docs/protocol/probe.md), all numbers big endian:
-//   0 magic "CWP2" | 4 type | 5 flags | 6 count of clusters | 7 count of claims | 8 session 8 |
-//   16 sequence 8 | 24 sent 8 | 32 sender 4 | 36 tag 16 | 52 clusters: (flags 1, length 1, id)... |
-//   claims: (flags 1, prefix length 1, id length 1, id, address 4 or 16, ordinal 4, epoch 8)...
-// The tag is over everything with the tag's own bytes zero.
-constexpr std::size_t kHeader = 52;
-constexpr std::size_t kTagAt = 36;
+//   0 "CWP" | 3 major version, a digit | 4 minor version | 5 type | 6 flags | 7 zero | 8 asker 16 |
+//   24 session 8 | 32 sequence 8 | 40 sent 8 | 48 challenge 8 | 56 sender 4 | 60 count of clusters |
+//   61 count of claims | 62 zero 2 | 64 clusters: (flags 1, length 1, id)... |
+//   claims: (flags 1, prefix length 1, id length 1, id, address 4 or 16, ordinal 4, epoch 8)... |
+//   extensions: (type 2, length 2, value)... | tag 16, over all before it
+constexpr std::size_t kHeader = 64;
 constexpr std::size_t kTag = 16;
+static_assert(kHeader + kTag == kMinProbe);
 constexpr std::size_t kMaxClusters = 64;
 constexpr std::size_t kMaxId = 63;
-constexpr std::array<std::byte, 4> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'P'},
-                                             std::byte{'2'}};
+constexpr std::array<std::byte, 3> kMagic = {std::byte{'C'}, std::byte{'W'}, std::byte{'P'}};
+constexpr std::byte kMajor{'0' + kProbeMajor};
+constexpr unsigned kRequest = 1;  // types
+constexpr unsigned kReply = 2;
+constexpr unsigned kNotice = 3;
+constexpr unsigned kDraining = 1;  // flags
+constexpr unsigned kReachable = 1;  // cluster flags
+constexpr unsigned kDegraded = 2;
 constexpr unsigned kSettled = 1;  // claim flags
 constexpr unsigned kV6 = 2;
 
@@ -70,7 +74,7 @@ std::optional<ProbeClaim> cut_claim(std::span<const std::byte>& rest) {
   const auto id = std::to_integer<std::size_t>(rest[2]);
   const std::size_t width = (flags & kV6) != 0 ? 16 : 4;
   const auto size = 3 + id + width + 12;
-  if (flags > (kSettled | kV6) || id > kMaxId || rest.size() < size) return std::nullopt;
+  if (id > kMaxId || rest.size() < size) return std::nullopt;
   ProbeClaim entry;
   entry.settled = (flags & kSettled) != 0;
   for (const auto c : rest.subspan(3, id)) entry.key.cluster += static_cast<char>(c);
@@ -89,155 +93,178 @@ std::optional<ProbeClaim> cut_claim(std::span<const std::byte>& rest) {
   return entry;
 }
 
-// HMAC-SHA256 with the key of the last call: setting it up costs several times what a datagram
-// does.
-class Mac {
- public:
-  Mac() : mac_(EVP_MAC_fetch(nullptr, "HMAC", nullptr)), context_(EVP_MAC_CTX_new(mac_)) {
-    CW_CHECK(context_ != nullptr);
-  }
-  ~Mac() {
-    EVP_MAC_CTX_free(context_);
-    EVP_MAC_free(mac_);
-    OPENSSL_cleanse(key_.data(), key_.size());
-  }
-  Mac(const Mac&) = delete;
-  Mac& operator=(const Mac&) = delete;
+// Cuts one cluster off `rest`.
+std::optional<ProbeCluster> cut_cluster(std::span<const std::byte>& rest) {
+  if (rest.size() < 2) return std::nullopt;
+  const auto flags = std::to_integer<unsigned>(rest[0]);
+  const auto length = std::to_integer<std::size_t>(rest[1]);
+  if (length == 0 || length > kMaxId || rest.size() < 2 + length) return std::nullopt;
+  ProbeCluster cluster;
+  cluster.reachable = (flags & kReachable) != 0;
+  cluster.degraded = (flags & kDegraded) != 0;
+  for (const auto c : rest.subspan(2, length)) cluster.id += static_cast<char>(c);
+  rest = rest.subspan(2 + length);
+  return cluster;
+}
 
-  void start(const ProbeKey& key) {
-    if (ready_ && key == key_) {
-      CW_CHECK(EVP_MAC_init(context_, nullptr, 0, nullptr) == 1);
-      return;
-    }
-    std::array<char, 7> digest{"SHA256"};
-    const std::array<OSSL_PARAM, 2> parameters{
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
-        OSSL_PARAM_construct_end()};
-    CW_CHECK(EVP_MAC_init(context_, key.data(), key.size(), parameters.data()) == 1);
-    key_ = key;
-    ready_ = true;
-  }
-  void add(std::span<const std::byte> bytes) {
-    CW_CHECK(EVP_MAC_update(context_, reinterpret_cast<const unsigned char*>(bytes.data()),
-                            bytes.size()) == 1);
-  }
-  [[nodiscard]] std::array<unsigned char, EVP_MAX_MD_SIZE> end() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    std::size_t size = 0;
-    CW_CHECK(EVP_MAC_final(context_, digest.data(), &size, digest.size()) == 1);
-    return digest;
-  }
+// Skips one extension; we know none yet.
+bool cut_extension(std::span<const std::byte>& rest) {
+  if (rest.size() < 4) return false;
+  const auto size = std::size_t{4} + get<std::uint16_t>(rest, 2);
+  if (rest.size() < size) return false;
+  rest = rest.subspan(size);
+  return true;
+}
 
- private:
-  EVP_MAC* mac_;
-  EVP_MAC_CTX* context_;
-  ProbeKey key_{};
-  bool ready_ = false;
-};
+bool is_probe(std::span<const std::byte> packet) {
+  return packet.size() >= kMagic.size() + 1 &&
+         std::equal(kMagic.begin(), kMagic.end(), packet.begin());
+}
 
-std::array<std::byte, kTag> tag_of(std::span<const std::byte> packet, const ProbeKey& key) {
-  thread_local Mac mac;
-  constexpr std::array<std::byte, kTag> kNone{};
-  mac.start(key);
-  mac.add(packet.first(kTagAt));
-  mac.add(kNone);
-  mac.add(packet.subspan(kTagAt + kTag));
-  const auto digest = mac.end();
-  std::array<std::byte, kTag> tag{};
-  std::memcpy(tag.data(), digest.data(), tag.size());
+// One call and no set-up for each key: a gateway has a thousand of them.
+std::array<std::uint8_t, kTag> tag_of(std::span<const std::byte> covered, const ProbeKey& key) {
+  static const bool ready = sodium_init() >= 0;  // picks the implementation for this processor
+  CW_CHECK(ready);
+  std::array<std::uint8_t, kTag> tag{};
+  CW_CHECK(crypto_generichash(tag.data(), tag.size(),
+                              reinterpret_cast<const unsigned char*>(covered.data()),
+                              covered.size(), key.data(), key.size()) == 0);
   return tag;
 }
 
 }  // namespace
 
-std::vector<std::byte> serialize(const Probe& probe, const std::optional<ProbeKey>& key) {
+PartyId party_id(const Key& public_key, std::string_view name) {
+  std::string input("causeway party id");
+  input.append(reinterpret_cast<const char*>(public_key.bytes().data()), 32);
+  input.append(name);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  CW_CHECK(EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
+           1);
+  PartyId id{};
+  std::copy_n(digest.begin(), id.size(), id.begin());
+  return id;
+}
+
+std::optional<unsigned> foreign_version(std::span<const std::byte> packet) {
+  if (!is_probe(packet) || packet[3] == kMajor) return std::nullopt;
+  const auto digit = std::to_integer<unsigned>(packet[3]);
+  if (digit < '0' || digit > '9') return std::nullopt;
+  return digit - '0';
+}
+
+Result<ProbeEnvelope> parse_envelope(std::span<const std::byte> packet) {
+  const auto bad = [](const char* what) {
+    return fail(Errc::kInvalid, fmt::format("probe: {}", what));
+  };
+  if (packet.size() < kMinProbe || packet.size() > kMaxProbe) return bad("size");
+  if (!is_probe(packet) || packet[3] != kMajor) return bad("magic or version");
+  const auto type = std::to_integer<unsigned>(packet[5]);
+  if (type != kRequest && type != kReply) return bad("type");
+  ProbeEnvelope envelope;
+  envelope.reply = type == kReply;
+  std::transform(packet.begin() + 8, packet.begin() + 24, envelope.asker.begin(),
+                 [](std::byte b) { return std::to_integer<std::uint8_t>(b); });
+  return envelope;
+}
+
+void seal_probe(std::span<std::byte> packet, const ProbeKey& key) {
+  const auto tag = tag_of(packet.first(packet.size() - kTag), key);
+  std::transform(tag.begin(), tag.end(), packet.end() - static_cast<std::ptrdiff_t>(kTag),
+                 [](std::uint8_t b) { return std::byte{b}; });
+}
+
+std::vector<std::byte> serialize(const Probe& probe, const ProbeKey& key) {
   std::vector<std::byte> out(kHeader);
   std::copy(kMagic.begin(), kMagic.end(), out.begin());
-  out[4] = static_cast<std::byte>(probe.reply ? 2 : 1);
-  out[5] = static_cast<std::byte>(probe.draining ? 1 : 0);
-  put(out, 8, probe.session);
-  put(out, 16, probe.sequence);
-  put(out, 24, probe.sent_ns);
-  put(out, 32, probe.sender);
+  out[3] = kMajor;
+  out[4] = static_cast<std::byte>(kProbeMinor);
+  out[5] = static_cast<std::byte>(probe.reply ? kReply : kRequest);
+  out[6] = static_cast<std::byte>(probe.draining ? kDraining : 0);
+  std::transform(probe.asker.begin(), probe.asker.end(), out.begin() + 8,
+                 [](std::uint8_t b) { return std::byte{b}; });
+  put(out, 24, probe.session);
+  put(out, 32, probe.sequence);
+  put(out, 40, probe.sent_ns);
+  put(out, 48, probe.challenge);
+  put(out, 56, probe.sender);
   std::size_t count = 0;
   for (const auto& cluster : probe.clusters) {
     if (count == kMaxClusters || cluster.id.empty() || cluster.id.size() > kMaxId ||
-        out.size() + 2 + cluster.id.size() > kMaxProbe) {
+        out.size() + 2 + cluster.id.size() + kTag > kMaxProbe) {
       continue;
     }
-    out.push_back(static_cast<std::byte>((cluster.reachable ? 1 : 0) | (cluster.degraded ? 2 : 0)));
+    out.push_back(static_cast<std::byte>((cluster.reachable ? kReachable : 0) |
+                                         (cluster.degraded ? kDegraded : 0)));
     out.push_back(static_cast<std::byte>(cluster.id.size()));
     for (const char c : cluster.id) out.push_back(static_cast<std::byte>(c));
     ++count;
   }
-  out[6] = static_cast<std::byte>(count);
+  out[60] = static_cast<std::byte>(count);
   std::size_t claims = 0;
   for (const auto& entry : probe.claims) {
     const auto size = 3 + entry.key.cluster.size() + (entry.key.prefix.is_v4() ? 4U : 16U) + 12;
     if (claims == kMaxClaims || entry.key.cluster.size() > kMaxId ||
-        out.size() + size > kMaxProbe) {
+        out.size() + size + kTag > kMaxProbe) {
       continue;
     }
     append_claim(out, entry);
     ++claims;
   }
-  out[7] = static_cast<std::byte>(claims);
-  if (key) {
-    const auto tag = tag_of(out, *key);
-    std::copy(tag.begin(), tag.end(), out.begin() + kTagAt);
-  }
+  out[61] = static_cast<std::byte>(claims);
+  out.resize(out.size() + kTag);
+  seal_probe(out, key);
   return out;
 }
 
-Result<Probe> parse_probe(std::span<const std::byte> packet, const std::optional<ProbeKey>& key) {
+Result<Probe> parse_probe(std::span<const std::byte> packet, const ProbeKey& key) {
   const auto bad = [](const char* what) {
     return fail(Errc::kInvalid, fmt::format("probe: {}", what));
   };
-  if (packet.size() < kHeader || packet.size() > kMaxProbe) return bad("size");
-  if (!std::equal(kMagic.begin(), kMagic.end(), packet.begin())) return bad("magic or version");
-  if (key) {
-    const auto want = tag_of(packet, *key);
-    if (CRYPTO_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
-      return fail(Errc::kDenied, "probe: wrong key");
-    }
+  const auto envelope = parse_envelope(packet);
+  if (!envelope) return fail(envelope.error());
+  const auto covered = packet.first(packet.size() - kTag);
+  const auto want = tag_of(covered, key);
+  if (sodium_memcmp(want.data(), packet.data() + covered.size(), kTag) != 0) {
+    return fail(Errc::kDenied, "probe: wrong key");
   }
-  const auto type = std::to_integer<unsigned>(packet[4]);
-  const auto flags = std::to_integer<unsigned>(packet[5]);
-  if (type != 1 && type != 2) return bad("type");
-  if (flags > 1) return bad("flags");
   Probe probe;
-  probe.reply = type == 2;
-  probe.draining = flags == 1;
-  const auto count = std::to_integer<unsigned>(packet[6]);
-  const auto claims = std::to_integer<unsigned>(packet[7]);
-  probe.session = get<std::uint64_t>(packet, 8);
-  probe.sequence = get<std::uint64_t>(packet, 16);
-  probe.sent_ns = get<std::uint64_t>(packet, 24);
-  probe.sender = get<std::uint32_t>(packet, 32);
-  if (count > kMaxClusters) return bad("too many clusters");
-  auto rest = packet.subspan(kHeader);
-  for (unsigned i = 0; i < count; ++i) {
-    if (rest.size() < 2) return bad("cut off");
-    const auto length = std::to_integer<std::size_t>(rest[1]);
-    const auto how = std::to_integer<unsigned>(rest[0]);
-    if (how > 3 || length == 0 || length > kMaxId || rest.size() < 2 + length) {
-      return bad("cluster entry");
-    }
-    ProbeCluster cluster;
-    cluster.reachable = (how & 1U) != 0;
-    cluster.degraded = (how & 2U) != 0;
-    for (const auto c : rest.subspan(2, length)) cluster.id += static_cast<char>(c);
-    probe.clusters.push_back(std::move(cluster));
-    rest = rest.subspan(2 + length);
-  }
+  probe.reply = envelope->reply;
+  probe.asker = envelope->asker;
+  probe.draining = (std::to_integer<unsigned>(packet[6]) & kDraining) != 0;
+  probe.session = get<std::uint64_t>(packet, 24);
+  probe.sequence = get<std::uint64_t>(packet, 32);
+  probe.sent_ns = get<std::uint64_t>(packet, 40);
+  probe.challenge = get<std::uint64_t>(packet, 48);
+  probe.sender = get<std::uint32_t>(packet, 56);
+  const auto clusters = std::to_integer<unsigned>(packet[60]);
+  const auto claims = std::to_integer<unsigned>(packet[61]);
+  if (clusters > kMaxClusters) return bad("too many clusters");
   if (claims > kMaxClaims) return bad("too many claims");
+  auto rest = covered.subspan(kHeader);
+  for (unsigned i = 0; i < clusters; ++i) {
+    auto cluster = cut_cluster(rest);
+    if (!cluster) return bad("cluster entry");
+    probe.clusters.push_back(std::move(*cluster));
+  }
   for (unsigned i = 0; i < claims; ++i) {
     auto entry = cut_claim(rest);
     if (!entry) return bad("claim entry");
     probe.claims.push_back(std::move(*entry));
   }
-  if (!rest.empty()) return bad("trailing bytes");
+  while (!rest.empty()) {
+    if (!cut_extension(rest)) return bad("extension");
+  }
   return probe;
+}
+
+std::vector<std::byte> version_notice() {
+  std::vector<std::byte> out(8);
+  std::copy(kMagic.begin(), kMagic.end(), out.begin());
+  out[3] = kMajor;
+  out[4] = static_cast<std::byte>(kProbeMinor);
+  out[5] = static_cast<std::byte>(kNotice);
+  return out;
 }
 
 }  // namespace cw::tunnel

@@ -11,6 +11,7 @@
 #include "base/awake_time.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "tunnel/probe/askers.h"
 #include "tunnel/probe/batch.h"
 
 namespace cw::tunnel {
@@ -19,6 +20,9 @@ namespace {
 
 constexpr int kMaxTurns = 8;  // batches read before other events get their turn
 constexpr int kTicks = 8;     // an interval; no less than its hurried requests
+// No answer to what is no longer than our own notice: two sides would tell each other for ever.
+constexpr std::size_t kLeastForeign = 52;  // bytes: the header of version 2
+constexpr Duration kNoticeGap = std::chrono::milliseconds(100);
 
 class UdpProber final : public Prober {
  public:
@@ -27,7 +31,8 @@ class UdpProber final : public Prober {
         random_(random),
         config_(std::move(config)),
         hooks_(std::move(hooks)),
-        session_(random.next()) {}
+        self_(party_id(config_.private_key.public_key(), config_.name)),
+        askers_(config_.private_key, random) {}
 
   Result<> start() {
     const auto family = config_.local.address.is_v4() ? AF_INET : AF_INET6;
@@ -54,20 +59,13 @@ class UdpProber final : public Prober {
     return {};
   }
 
-  void set_targets(const std::map<std::string, Endpoint>& targets) override {
+  void set_targets(const std::map<std::string, ProbeTarget>& targets) override {
     std::erase_if(targets_, [&](const auto& entry) {
       const auto found = targets.find(entry.first);
-      return found == targets.end() || found->second != entry.second.to;
+      return found == targets.end() || found->second != entry.second.is;
     });
-    for (const auto& [name, to] : targets) {
-      const auto [at, added] =
-          targets_.try_emplace(name, Target{to, Detector(config_.detector), {}, {}});
-      // Spread over the first interval, so that not all go out in one burst for ever.
-      const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
-      if (added) {
-        at->second.next_send =
-            time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
-      }
+    for (const auto& [name, target] : targets) {
+      if (targets_.count(name) == 0) add_target(name, target);
     }
     if (targets_.empty()) {
       ticker_.reset();
@@ -75,6 +73,8 @@ class UdpProber final : public Prober {
       start_ticking();
     }
   }
+
+  void set_askers(const std::map<std::string, Key>& askers) override { askers_.set(askers); }
 
   void set_interval(Duration interval) override {
     if (interval == config_.detector.interval) return;
@@ -96,11 +96,28 @@ class UdpProber final : public Prober {
 
  private:
   struct Target {
-    Endpoint to;
+    ProbeTarget is;
     Detector detector;
+    std::optional<ProbeKey> key;  // none: there is none with that public key
+    std::uint64_t session = 0;    // a target that is new has new sequence numbers
     TimePoint next_send{};
-    ProbeView last;  // as last told: only state, answering, draining and clusters matter
+    std::uint64_t challenge = 0;  // of the newest reply
+    std::uint64_t newest = 0;     // the highest sequence that was answered
+    ProbeView last;  // as last told: only state, answering, draining, clusters and trouble matter
   };
+
+  void add_target(const std::string& name, const ProbeTarget& is) {
+    Target target{is, Detector(config_.detector), {}, random_.next(), {}, 0, 0, {}};
+    if (const auto key = pair_key(config_.private_key, is.key, kProbeLabel)) {
+      target.key = *key;
+    } else {
+      target.last.trouble = key.error().text;
+    }
+    // Spread over the first interval, so that not all go out in one burst for ever.
+    const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
+    target.next_send = time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
+    targets_.emplace(name, std::move(target));
+  }
 
   ProbeView view_of(Target& target) const {
     const auto now = time();
@@ -111,6 +128,7 @@ class UdpProber final : public Prober {
     view.rtt = target.detector.rtt();
     view.jitter = target.detector.jitter();
     view.loss = target.detector.loss(now);
+    if (view.answering) view.trouble.clear();
     return view;
   }
 
@@ -135,15 +153,19 @@ class UdpProber final : public Prober {
   }
 
   void send_request(const std::string& name, Target& target, TimePoint now) {
+    if (!target.key) return;
     Probe probe;
-    probe.session = session_;
+    probe.asker = self_;
+    probe.session = target.session;
+    probe.challenge = target.challenge;
     probe.sequence = target.detector.next_sequence(now);
     probe.sent_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     probe.sender = config_.sender;
     if (hooks_.ask) hooks_.ask(name, probe);
-    const auto bytes = serialize(probe, config_.key);
+    const auto bytes = serialize(probe, *target.key);
     sockaddr_storage to{};
-    const auto size = target.to.to_sockaddr(to, target.to.address.is_link_local() ? scope_ : 0);
+    const auto& at = target.is.to;
+    const auto size = at.to_sockaddr(to, at.address.is_link_local() ? scope_ : 0);
     // A send that fails is a probe that is lost: the detector draws the conclusion.
     (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to),
                    static_cast<socklen_t>(size));
@@ -180,14 +202,7 @@ class UdpProber final : public Prober {
     for (int i = 0; i < kMaxTurns; ++i) {
       const auto count = batch.receive(fd_.get());
       for (unsigned n = 0; n < count; ++n) {
-        const auto probe = parse_probe(batch.datagram(n), config_.key);
-        if (!probe) continue;  // not ours, or not from who it should be
-        if (probe->reply) {
-          take_reply(*probe, batch.from(n), batch.from_size(n));
-        } else {
-          ++requests;
-          send_reply(*probe, batch.from(n), batch.from_size(n));
-        }
+        if (take(batch.datagram(n), batch.from(n), batch.from_size(n))) ++requests;
       }
       batch.send_replies(fd_.get());
       if (count < DatagramBatch::kMost) break;
@@ -206,47 +221,134 @@ class UdpProber final : public Prober {
     readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
   }
 
-  void send_reply(const Probe& request, const sockaddr_storage& to, socklen_t size) {
-    Probe reply;
-    reply.reply = true;
-    reply.session = request.session;
-    reply.sequence = request.sequence;
-    reply.sent_ns = request.sent_ns;
-    reply.sender = config_.sender;
-    const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&to), size);
-    if (!from) return;
-    if (hooks_.answer) hooks_.answer(request, from->address, reply);
-    batch_->reply(serialize(reply, config_.key), to, size);
+  // Whether it was a request that gets an answer.
+  bool take(std::span<const std::byte> datagram, const sockaddr_storage& from, socklen_t size) {
+    const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
+    if (!source) return false;
+    const auto envelope = parse_envelope(datagram);
+    if (envelope && envelope->reply) {
+      take_reply(datagram, *source);
+      return false;
+    }
+    if (envelope) return take_request(*envelope, datagram, *source, from, size);
+    const auto version = foreign_version(datagram);
+    if (!version) {
+      refuse(Refusal::kMalformed, *source, envelope.error().text);
+      return false;
+    }
+    take_foreign(*version, datagram.size(), *source, from, size);
+    return false;
   }
 
-  void take_reply(const Probe& reply, const sockaddr_storage& from, socklen_t size) {
-    const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
-    if (!source || reply.session != session_) return;
-    for (auto& [key, target] : targets_) {
-      if (target.to != *source) continue;
-      if (!target.detector.on_reply(reply.sequence, time())) return;
-      const auto name = key;  // the callbacks may change the targets
-      if (hooks_.on_reply) {
-        hooks_.on_reply(name, reply);
-        if (targets_.count(name) == 0) return;
-      }
-      const bool judged = judge(target);
-      if (!judged && reply.draining == target.last.draining &&
-          reply.clusters == target.last.clusters) {
-        return;
-      }
-      target.last.draining = reply.draining;
-      target.last.clusters = reply.clusters;
-      changed_now(name);
+  bool take_request(const ProbeEnvelope& envelope, std::span<const std::byte> datagram,
+                    const Endpoint& source, const sockaddr_storage& from, socklen_t size) {
+    auto* asker = askers_.find(envelope.asker);
+    if (asker == nullptr) {
+      refuse(Refusal::kUnknownAsker, source, "no public key is known for the party that asks");
+      return false;
+    }
+    const auto request = parse_probe(datagram, *asker->key);
+    if (!request) {
+      refuse(request.error().code == Errc::kDenied ? Refusal::kWrongKey : Refusal::kMalformed,
+             source, request.error().text);
+      return false;
+    }
+    const auto verdict = askers_.judge(*asker, *request);
+    Probe reply;
+    reply.reply = true;
+    reply.asker = request->asker;
+    reply.session = request->session;
+    reply.sequence = request->sequence;
+    reply.sent_ns = request->sent_ns;
+    reply.challenge = verdict.challenge;
+    reply.sender = config_.sender;
+    if (hooks_.answer) hooks_.answer(*request, {asker->name, verdict.fresh}, reply);
+    batch_->reply(serialize(reply, *asker->key), from, size);
+    return true;
+  }
+
+  // Said in words on both sides: in our view of a target, and to the sender.
+  void take_foreign(unsigned version, std::size_t bytes, const Endpoint& source,
+                    const sockaddr_storage& from, socklen_t size) {
+    const auto words =
+        fmt::format("speaks probe version {}; this side speaks {}", version, kProbeMajor);
+    refuse(Refusal::kVersion, source, words);
+    blame(source, words);
+    const auto now = loop_.now();
+    if (bytes < kLeastForeign || now - last_notice_ < kNoticeGap) return;
+    last_notice_ = now;
+    batch_->reply(version_notice(), from, size);
+  }
+
+  void refuse(Refusal refusal, const Endpoint& source, const std::string& words) {
+    if (hooks_.on_refused) hooks_.on_refused(refusal, source.address, words);
+  }
+
+  // Why a target seems not to answer. Anybody can make us say so of a target that does not.
+  void blame(const Endpoint& source, const std::string& words) {
+    const auto at = std::find_if(targets_.begin(), targets_.end(), [&](const auto& one) {
+      return one.second.is.to == source;
+    });
+    if (at == targets_.end() || at->second.last.trouble == words ||
+        at->second.detector.answering(time())) {
       return;
     }
+    at->second.last.trouble = words;
+    changed_now(std::string(at->first));
+  }
+
+  void take_reply(std::span<const std::byte> datagram, const Endpoint& source) {
+    const auto at = std::find_if(targets_.begin(), targets_.end(), [&](const auto& one) {
+      return one.second.is.to == source;
+    });
+    if (at == targets_.end() || !at->second.key) return;
+    const auto reply = parse_probe(datagram, *at->second.key);
+    if (!reply) {
+      const bool denied = reply.error().code == Errc::kDenied;
+      refuse(denied ? Refusal::kWrongKey : Refusal::kMalformed, source, reply.error().text);
+      if (denied) blame(source, "answers with another key than the one that we know");
+      return;
+    }
+    auto& target = at->second;
+    if (reply->asker != self_ || reply->session != target.session ||
+        !target.detector.on_reply(reply->sequence, time())) {
+      return;
+    }
+    const auto name = at->first;  // the callbacks may change the targets
+    const bool stranger = take_challenge(target, *reply);
+    if (stranger && hooks_.on_stranger) hooks_.on_stranger(name);
+    if (hooks_.on_reply) hooks_.on_reply(name, *reply);
+    const auto still = targets_.find(name);
+    if (still == targets_.end()) return;
+    if (stranger) send_request(name, still->second, time());
+    auto& last = still->second.last;
+    const bool judged = judge(still->second);
+    if (!judged && reply->draining == last.draining && reply->clusters == last.clusters &&
+        last.trouble.empty()) {
+      return;
+    }
+    last.draining = reply->draining;
+    last.clusters = reply->clusters;
+    last.trouble.clear();
+    changed_now(name);
+  }
+
+  // Whether the target asks to prove that our session is of now, for the first time.
+  static bool take_challenge(Target& target, const Probe& reply) {
+    if (reply.sequence < target.newest) return false;  // late
+    target.newest = reply.sequence;
+    const bool news = reply.challenge != 0 && reply.challenge != target.challenge;
+    target.challenge = reply.challenge;
+    return news;
   }
 
   Loop& loop_;
   Random& random_;
   ProberConfig config_;
   ProberHooks hooks_;
-  std::uint64_t session_;
+  PartyId self_;
+  Askers askers_;
+  TimePoint last_notice_{};
   std::uint32_t scope_ = 0;
   UniqueFd fd_;
   std::map<std::string, Target> targets_;

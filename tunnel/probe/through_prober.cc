@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <set>
+#include <span>
 
 #include "base/awake_time.h"
 #include "base/unique_fd.h"
@@ -59,7 +60,9 @@ class UdpThroughProber final : public ThroughProber {
         random_(random),
         config_(std::move(config)),
         on_change_(std::move(on_change)),
-        session_(random.next()) {}
+        session_(random.next()) {
+    random.fill(std::as_writable_bytes(std::span(key_)));
+  }
 
   Result<> start() {
     for (const auto& [family, address] : config_.local) {
@@ -144,7 +147,7 @@ class UdpThroughProber final : public ThroughProber {
 
   void ask(const PathKey& key, const Path& path, const PathDetector::Send& send) {
     const auto size = send.size - std::min(send.size, overhead(key.family));
-    const auto bytes = echo_request({session_, send.sequence}, size, config_.key);
+    const auto bytes = echo_request({session_, send.sequence}, size, key_);
     sockaddr_storage to{};
     const auto length = Endpoint{path.targets[send.target], config_.port}.to_sockaddr(to);
     // A send that fails is a probe that is lost: the detector draws the conclusion.
@@ -167,7 +170,7 @@ class UdpThroughProber final : public ThroughProber {
                                 reinterpret_cast<sockaddr*>(&from), &size);
       if (n < 0) break;
       const auto source = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
-      const auto echo = parse_echo_reply({buffer.data(), static_cast<std::size_t>(n)}, config_.key);
+      const auto echo = parse_echo_reply({buffer.data(), static_cast<std::size_t>(n)}, key_);
       if (!source || source->port != config_.port || !echo || echo->session != session_) continue;
       const auto key = by_address_.find(source->address);
       const auto path = key == by_address_.end() ? paths_.end() : paths_.find(key->second);
@@ -191,6 +194,7 @@ class UdpThroughProber final : public ThroughProber {
   ThroughConfig config_;
   OnChange on_change_;
   std::uint64_t session_;
+  ProbeKey key_{};  // of this process only: what comes back is what went out
   std::map<Family, Socket> sockets_;
   std::map<PathKey, Path> paths_;
   std::map<IpAddress, PathKey> by_address_;

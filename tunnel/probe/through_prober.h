@@ -38,10 +38,9 @@ struct PathView {
 struct ThroughConfig {
   std::map<Family, IpAddress> local;  // asks from these; a family without one is not probed
   std::uint16_t port = 0;             // ours and theirs
-  ProbeKey key{};
   PathConfig path;  // the interval is set_paths()'s
   friend bool operator==(const ThroughConfig& a, const ThroughConfig& b) {
-    return a.local == b.local && a.port == b.port && a.key == b.key && a.path.full == b.path.full;
+    return a.local == b.local && a.port == b.port && a.path.full == b.path.full;
   }
 };
 

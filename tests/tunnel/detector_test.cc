@@ -1,11 +1,11 @@
+#include "tunnel/probe/detector.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "tunnel/probe/batch.h"
-#include "tunnel/probe/prober.h"
 
 namespace cw::tunnel {
 namespace {
@@ -14,79 +14,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-Probe sample() {
-  Probe probe;
-  probe.reply = true;
-  probe.session = 0x0102030405060708;
-  probe.sequence = 9;
-  probe.sent_ns = 10;
-  probe.sender = 3;
-  probe.draining = true;
-  probe.clusters = {{"east", true}, {"north", true, true}, {"west-2", false}};
-  probe.claims = {{{"west", *Prefix::parse("10.1.2.0/24")}, {1, 1ULL << 40U}, true},
-                  {{"", *Prefix::parse("fd00:1::/64")}, {0, 3}, false}};
-  return probe;
-}
-
-TEST(ProbePacket, RoundTripsWithAndWithoutAKey) {
-  ProbeKey key{};
-  key.fill(5);
-  for (const auto& k : {std::optional<ProbeKey>{}, std::optional<ProbeKey>{key}}) {
-    const auto back = parse_probe(serialize(sample(), k), k);
-    ASSERT_TRUE(back) << back.error().text;
-    EXPECT_EQ(*back, sample());
-  }
-}
-
-TEST(ProbePacket, EveryFlippedBitIsDeniedUnderAKey) {
-  ProbeKey key{};
-  const auto good = serialize(sample(), key);
-  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
-    auto bad = good;
-    bad[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
-    EXPECT_FALSE(parse_probe(bad, key)) << bit;
-  }
-  key[0] = 1;
-  EXPECT_EQ(parse_probe(good, key).error().code, Errc::kDenied);
-}
-
-TEST(ProbePacket, CutOffOrExtendedIsRefused) {
-  const auto good = serialize(sample(), {});
-  for (std::size_t size = 0; size < good.size(); ++size) {
-    EXPECT_FALSE(parse_probe(std::span(good).first(size), {})) << size;
-  }
-  auto longer = good;
-  longer.push_back(std::byte{0});
-  EXPECT_FALSE(parse_probe(longer, {}));
-}
-
-TEST(ProbePacket, AllClaimsFitWithTheLongestNames) {
-  Probe probe;
-  for (std::size_t i = 0; i < kMaxClaims + 5; ++i) {
-    probe.claims.push_back({{std::string(48, 'c'), *Prefix::parse("fd00::/64")}, {0, i}, false});
-  }
-  const auto back = parse_probe(serialize(probe, {}), {});
-  ASSERT_TRUE(back);
-  EXPECT_GE(back->claims.size(), 16U);
-  probe.claims.resize(3);
-  auto bytes = serialize(probe, {});
-  bytes[52 + 1] = std::byte{129};  // a prefix longer than its address
-  EXPECT_FALSE(parse_probe(bytes, {}));
-  bytes[52 + 1] = std::byte{8};  // host bits
-  probe.claims = {{{"", *Prefix::parse("10.1.2.3/32")}, {}, false}};
-  bytes = serialize(probe, {});
-  bytes[52 + 1] = std::byte{24};
-  EXPECT_FALSE(parse_probe(bytes, {}));
-}
-
-TEST(ProbePacket, NeverExceedsItsSize) {
-  Probe probe;
-  for (int i = 0; i < 200; ++i) probe.clusters.push_back({std::string(63, 'a'), true});
-  const auto bytes = serialize(probe, {});
-  EXPECT_LE(bytes.size(), kMaxProbe);
-  EXPECT_TRUE(parse_probe(bytes, {}));
-}
 
 // A link of 10 ms round trip, driven as the prober drives it.
 struct Link {
@@ -362,116 +289,6 @@ TEST(Detector, DuplicateAndUnknownRepliesAreIgnored) {
   for (int i = 0; i < 10; ++i) (void)detector.next_sequence(later);
   detector.on_reply(sequence, later);  // a replay does not keep it up
   EXPECT_EQ(detector.state(later), LinkState::kDown);
-}
-
-struct Ends {
-  EventLoop loop;
-  SystemRandom random;
-  std::unique_ptr<Prober> node;
-  std::unique_ptr<Prober> gateway;
-  bool draining = false;
-  int changes = 0;
-  int replies = 0;
-  std::vector<ProbeClaim> claims;
-  std::vector<ProbeClaim> echoed;
-
-  void open(std::optional<ProbeKey> node_key, std::optional<ProbeKey> gateway_key) {
-    const auto at = [](std::uint16_t port) { return Endpoint{*IpAddress::parse("::1"), port}; };
-    for (std::uint16_t port = 42200; port < 42300; port = static_cast<std::uint16_t>(port + 2)) {
-      auto g = Prober::open(loop, random, {{}, at(port), "lo", gateway_key, 7},
-                            {[this](const Probe& request, const IpAddress& from, Probe& reply) {
-                               EXPECT_EQ(from, *IpAddress::parse("::1"));
-                               reply.draining = draining;
-                               reply.clusters = {{"west", true}};
-                               reply.claims = request.claims;
-                             },
-                             {},
-                             {},
-                             {}});
-      auto n =
-          Prober::open(loop, random,
-                       {{milliseconds(20), 3, 3, 0.2},
-                        at(static_cast<std::uint16_t>(port + 1)),
-                        "lo",
-                        node_key,
-                        0xffffffff},
-                       {{},
-                        [this](const std::string&) { ++changes; },
-                        [this](const std::string&, Probe& request) { request.claims = claims; },
-                        [this](const std::string&, const Probe& reply) {
-                          ++replies;
-                          echoed = reply.claims;
-                        }});
-      if (!g || !n) continue;
-      gateway = std::move(*g);
-      node = std::move(*n);
-      node->set_targets({{"gateway-0", at(port)}});
-      return;
-    }
-    FAIL() << "no free port";
-  }
-  bool wait(const std::function<bool()>& done, Duration limit = seconds(5)) {
-    const auto poll = loop.every(milliseconds(2), [&] {
-      if (done()) loop.stop();
-    });
-    const auto stop = loop.after(limit, [&] { loop.stop(); });
-    loop.run();
-    return done();
-  }
-};
-
-TEST(Prober, SeesTheOtherSideComeDrainAndGo) {
-  Ends ends;
-  ProbeKey key{};
-  key.fill(9);
-  ends.open(key, key);
-  const auto view = [&] { return ends.node->views().at("gateway-0"); };
-  ASSERT_TRUE(ends.wait([&] { return view().usable; }));
-  EXPECT_EQ(view().clusters, (std::vector<ProbeCluster>{{"west", true}}));
-  EXPECT_FALSE(view().draining);
-  ends.draining = true;
-  ASSERT_TRUE(ends.wait([&] { return view().draining; }));
-  const auto changes = ends.changes;
-  ends.gateway.reset();
-  ASSERT_TRUE(ends.wait([&] { return !view().usable; }));
-  EXPECT_GT(ends.changes, changes);
-}
-
-TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
-  Ends ends;
-  ends.open({}, {});
-  ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
-  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
-  const auto before = ends.replies;
-  for (int i = 0; i < 5; ++i) ends.node->ask_now("gateway-0");
-  ends.node->ask_now("nobody");
-  ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
-  EXPECT_EQ(ends.echoed, ends.claims);
-}
-
-TEST(Prober, AnswersThousandsASecondAllOfThem) {
-  Ends ends;
-  ProbeKey key{};
-  key.fill(9);
-  ends.open(key, key);
-  ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
-  for (int round = 0; round < 100; ++round) {
-    const auto before = ends.replies;
-    for (int i = 0; i < 20; ++i) ends.node->ask_now("gateway-0");
-    ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 20; })) << round;
-  }
-  ends.node->set_interval(milliseconds(20));
-  EXPECT_TRUE(ends.node->views().at("gateway-0").usable);
-}
-
-TEST(Prober, AWrongKeyIsNobody) {
-  Ends ends;
-  ProbeKey right{};
-  ProbeKey wrong{};
-  wrong.fill(1);
-  ends.open(wrong, right);
-  EXPECT_FALSE(
-      ends.wait([&] { return ends.node->views().at("gateway-0").usable; }, milliseconds(300)));
 }
 
 }  // namespace

@@ -1,0 +1,76 @@
+// What the daemon answers to probes, and what it takes from them. Who asks is proven by a key
+// (tunnel/probe/prober.h): a node speaks for its own prefixes only, a gateway for its cluster's.
+#include "gateway/daemon_core.h"
+
+namespace cw::gateway {
+
+void Daemon::answer(tunnel::Probe& reply) const {
+  reply.draining = drains() || comeback_.waits(around_.loop.now());
+  if (core_ == nullptr) return;
+  const auto& tunnels = core_->tunnels;
+  for (const auto& [cluster, remote] : tunnels.clusters()) {
+    reply.clusters.push_back(
+        {cluster, tunnels.reached().count(cluster) != 0, tunnels.degraded().count(cluster) != 0});
+  }
+}
+
+tunnel::ProberHooks Daemon::tunnel_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.answer = [this](const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                        tunnel::Probe& reply) {
+    answer(reply);
+    answer_gateway(request, asker, reply);
+  };
+  hooks.on_change = [this](const std::string&) { on_probe(); };
+  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
+    if (const auto id = gateway_of(target); core_ != nullptr && id)
+      core_->claims.fill(*id, request);
+  };
+  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
+    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.hear(*id, reply);
+  };
+  hooks.on_stranger = [this](const std::string& target) {
+    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.forget(*id);
+  };
+  hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
+                            const std::string& words) {
+    refused_in_tunnel_.add(refusal, from, words);
+  };
+  return hooks;
+}
+
+tunnel::ProberHooks Daemon::node_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.answer = [this](const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                        tunnel::Probe& reply) {
+    answer(reply);
+    answer_node(request, asker, reply);
+  };
+  hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
+                            const std::string& words) {
+    refused_of_nodes_.add(refusal, from, words);
+  };
+  return hooks;
+}
+
+// The device changes before the answer goes out: an echo says "done", not "heard".
+void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                            tunnel::Probe& reply) {
+  const auto id = gateway_of(asker.name);
+  if (core_ == nullptr || !id || request.claims.empty()) return;
+  if (core_->claims.from_remote(*id, asker.fresh, request, around_.loop.now(), reply)) {
+    core_->tunnels.set_claims(core_->claims.remote());
+  }
+  if (!core_->tunnels.applied()) reply.claims.clear();
+}
+
+void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
+                         tunnel::Probe& reply) {
+  if (core_ == nullptr) return;
+  for (const auto& id :
+       core_->claims.from_node(asker.name, asker.fresh, request, core_->tunnels.working(), reply)) {
+    core_->probes.ask_now(target_name(id));
+  }
+}
+
+}  // namespace cw::gateway

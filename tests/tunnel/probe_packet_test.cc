@@ -1,0 +1,246 @@
+// The probe datagram: what is written and read, who is believed, and what a newer minor version may
+// add.
+#include <gtest/gtest.h>
+
+#include "base/fake/sim_loop.h"
+#include "tunnel/probe/freshness.h"
+#include "tunnel/probe/packet.h"
+
+namespace cw::tunnel {
+namespace {
+
+Probe sample() {
+  Probe probe;
+  probe.reply = true;
+  probe.asker = {1, 2, 3};
+  probe.session = 0x0102030405060708;
+  probe.sequence = 9;
+  probe.sent_ns = 10;
+  probe.challenge = 0xfedcba9876543210;
+  probe.sender = 3;
+  probe.draining = true;
+  probe.clusters = {{"east", true}, {"north", true, true}, {"west-2", false}};
+  probe.claims = {{{"west", *Prefix::parse("10.1.2.0/24")}, {1, 1ULL << 40U}, true},
+                  {{"", *Prefix::parse("fd00:1::/64")}, {0, 3}, false}};
+  return probe;
+}
+
+ProbeKey key_of(std::uint8_t byte) {
+  ProbeKey key{};
+  key.fill(byte);
+  return key;
+}
+
+std::vector<std::byte> bytes_of(std::string_view hex) {
+  const auto digit = [](char c) {
+    return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10);
+  };
+  std::vector<std::byte> out;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    out.push_back(static_cast<std::byte>(digit(hex[i]) * 16 + digit(hex[i + 1])));
+  }
+  return out;
+}
+
+TEST(ProbePacket, RoundTrips) {
+  const auto back = parse_probe(serialize(sample(), key_of(5)), key_of(5));
+  ASSERT_TRUE(back) << back.error().text;
+  EXPECT_EQ(*back, sample());
+}
+
+TEST(ProbePacket, EveryFlippedBitIsRefused) {
+  const auto good = serialize(sample(), key_of(0));
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    auto bad = good;
+    bad[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    EXPECT_FALSE(parse_probe(bad, key_of(0))) << bit;
+  }
+  EXPECT_EQ(parse_probe(good, key_of(1)).error().code, Errc::kDenied);
+}
+
+TEST(ProbePacket, TheEnvelopeTellsWhoAsksBeforeAnythingIsProven) {
+  auto probe = sample();
+  auto envelope = parse_envelope(serialize(probe, key_of(5)));
+  ASSERT_TRUE(envelope);
+  EXPECT_TRUE(envelope->reply);
+  EXPECT_EQ(envelope->asker, probe.asker);
+  probe.reply = false;
+  EXPECT_FALSE(parse_envelope(serialize(probe, key_of(5)))->reply);
+}
+
+TEST(ProbePacket, CutOffOrExtendedIsRefused) {
+  const auto good = serialize(sample(), key_of(1));
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    auto cut = std::vector<std::byte>(good.begin(), good.begin() + static_cast<long>(size));
+    EXPECT_FALSE(parse_probe(cut, key_of(1))) << size;
+    if (size < kMinProbe) continue;
+    seal_probe(cut, key_of(1));  // with a good tag, too
+    EXPECT_FALSE(parse_probe(cut, key_of(1))) << size;
+  }
+  for (std::size_t more = 1; more < 4; ++more) {
+    auto longer = good;
+    longer.resize(good.size() + more);
+    seal_probe(longer, key_of(1));
+    EXPECT_FALSE(parse_probe(longer, key_of(1))) << more << " bytes are no extension";
+  }
+}
+
+TEST(ProbePacket, AllClaimsFitWithTheLongestNames) {
+  Probe probe;
+  for (std::size_t i = 0; i < kMaxClaims + 5; ++i) {
+    probe.claims.push_back({{std::string(48, 'c'), *Prefix::parse("fd00::/64")}, {0, i}, false});
+  }
+  const auto back = parse_probe(serialize(probe, key_of(1)), key_of(1));
+  ASSERT_TRUE(back);
+  EXPECT_GE(back->claims.size(), 16U);
+}
+
+TEST(ProbePacket, APrefixThatIsNoneIsRefused) {
+  Probe probe;
+  probe.claims = {{{"", *Prefix::parse("10.1.2.3/32")}, {}, false}};
+  const auto with_length = [&](unsigned length) {
+    auto bytes = serialize(probe, key_of(1));
+    bytes[64 + 1] = static_cast<std::byte>(length);
+    seal_probe(bytes, key_of(1));
+    return parse_probe(bytes, key_of(1)).has_value();
+  };
+  EXPECT_TRUE(with_length(32));
+  EXPECT_FALSE(with_length(33)) << "longer than its address";
+  EXPECT_FALSE(with_length(24)) << "host bits";
+}
+
+TEST(ProbePacket, NeverExceedsItsSize) {
+  Probe probe;
+  for (int i = 0; i < 200; ++i) probe.clusters.push_back({std::string(63, 'a'), true});
+  const auto bytes = serialize(probe, key_of(1));
+  EXPECT_LE(bytes.size(), kMaxProbe);
+  EXPECT_TRUE(parse_probe(bytes, key_of(1)));
+}
+
+TEST(PartyId, EachKeyAndNameIsAPartyOfItsOwn) {
+  const Key a(key_of(1));
+  const Key b(key_of(2));
+  EXPECT_EQ(party_id(a, "n1"), party_id(a, "n1"));
+  EXPECT_NE(party_id(a, "n1"), party_id(a, "n2"));
+  EXPECT_NE(party_id(a, "n1"), party_id(b, "n1"));
+}
+
+// Bytes on the wire, committed: what an earlier release of this major version sent must be read for
+// ever, and what a later one sends, too.
+constexpr std::string_view kMinor0 =
+    "4357503300020100010203000000000000000000000000000102030405060708000000000000000900000000"
+    "0000000afedcba9876543210000000030302000001046561737403056e6f7274680006776573742d32011804"
+    "776573740a010200000000010000010000000000024000fd0000010000000000000000000000000000000000"
+    "0000000000000365e759544ddfb0bf56696058aeeceed7";
+constexpr std::string_view kMinor1 =
+    "435750330102855a010203000000000000000000000000000102030405060708000000000000000900000000"
+    "0000000afedcba9876543210000000030302112211046561737413056e6f7274681006776573742d32211804"
+    "776573740a010200000000010000010000000000824000fd0000010000000000000000000000000000000000"
+    "000000000000030007000568656c6c6f9c40000020915200961ee4a6cc92d34d3dbee112";
+
+TEST(ProbeVersions, MinorVersionZeroIsWrittenAndReadAsCommitted) {
+  EXPECT_EQ(serialize(sample(), key_of(5)), bytes_of(kMinor0));
+  const auto probe = parse_probe(bytes_of(kMinor0), key_of(5));
+  ASSERT_TRUE(probe) << probe.error().text;
+  EXPECT_EQ(*probe, sample());
+}
+
+// It has unknown flags of the datagram, of clusters and of claims, bytes where minor version 0 has
+// zeros, and two extensions.
+TEST(ProbeVersions, ANewerMinorVersionIsReadWithoutWhatItAdds) {
+  const auto bytes = bytes_of(kMinor1);
+  ASSERT_EQ(bytes[4], std::byte{1});
+  const auto probe = parse_probe(bytes, key_of(5));
+  ASSERT_TRUE(probe) << probe.error().text;
+  EXPECT_EQ(*probe, sample());
+  EXPECT_FALSE(parse_probe(bytes, key_of(6))) << "what is added is authenticated, too";
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    auto bad = bytes;
+    bad[at] ^= std::byte{0x40};
+    EXPECT_FALSE(parse_probe(bad, key_of(5))) << at;
+  }
+}
+
+TEST(ProbeVersions, AnotherMajorVersionIsNamedAndNotRead) {
+  auto other = serialize(sample(), key_of(5));
+  EXPECT_FALSE(foreign_version(other));
+  other[3] = std::byte{'2'};
+  seal_probe(other, key_of(5));
+  EXPECT_EQ(foreign_version(other), 2U);
+  EXPECT_FALSE(parse_envelope(other));
+  EXPECT_FALSE(parse_probe(other, key_of(5)));
+  other[3] = std::byte{'x'};
+  EXPECT_FALSE(foreign_version(other));
+  EXPECT_FALSE(foreign_version({}));
+  EXPECT_FALSE(foreign_version(version_notice())) << "it is of our own version";
+  EXPECT_FALSE(parse_envelope(version_notice()));
+}
+
+class FreshnessStory : public testing::Test {
+ protected:
+  Freshness::Verdict asks(std::uint64_t session, std::uint64_t sequence,
+                          std::uint64_t challenge = 0) {
+    Probe request;
+    request.session = session;
+    request.sequence = sequence;
+    request.challenge = challenge;
+    return freshness_.take(secret_, request);
+  }
+  // The two requests with which a session becomes the current one.
+  std::uint64_t begin(std::uint64_t session) {
+    const auto challenge = asks(session, 0).challenge;
+    EXPECT_TRUE(asks(session, 1, challenge).fresh);
+    return challenge;
+  }
+  FreshnessSecret secret_ = key_of(7);
+  Freshness freshness_;
+};
+
+TEST_F(FreshnessStory, ASessionCountsOnceItRepeatedItsChallenge) {
+  const auto first = asks(10, 0);
+  EXPECT_FALSE(first.fresh);
+  EXPECT_NE(first.challenge, 0U);
+  EXPECT_FALSE(asks(10, 1).fresh) << "without it";
+  EXPECT_FALSE(asks(10, 2, first.challenge + 1).fresh) << "with another one";
+  const auto proven = asks(10, 3, first.challenge);
+  EXPECT_TRUE(proven.fresh);
+  EXPECT_EQ(proven.challenge, 0U);
+  EXPECT_TRUE(asks(10, 4).fresh);
+}
+
+TEST_F(FreshnessStory, WithinASessionOnlyTheNewestCounts) {
+  begin(10);
+  EXPECT_TRUE(asks(10, 9).fresh);
+  EXPECT_FALSE(asks(10, 9).fresh) << "a replay";
+  EXPECT_FALSE(asks(10, 8).fresh) << "late";
+  EXPECT_TRUE(asks(10, 10).fresh);
+}
+
+TEST_F(FreshnessStory, AReplayOfAnEarlierSessionNeverCountsAgain) {
+  const auto old = begin(10);
+  begin(11);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_FALSE(asks(10, 1, old).fresh) << "as recorded";
+    const auto asked = asks(10, 2);
+    EXPECT_FALSE(asked.fresh);
+    EXPECT_NE(asked.challenge, old);
+  }
+  EXPECT_TRUE(asks(11, 2).fresh) << "the session of now goes on";
+}
+
+TEST_F(FreshnessStory, ReplaysDoNotKeepARestartedAskerOut) {
+  begin(10);
+  const auto asked = asks(12, 0);
+  for (std::uint64_t n = 0; n < 100; ++n) (void)asks(1000 + n, n);
+  EXPECT_TRUE(asks(12, 1, asked.challenge).fresh);
+}
+
+TEST_F(FreshnessStory, AChallengeIsOfOneReplierAndOneSession) {
+  const auto here = asks(10, 0).challenge;
+  EXPECT_FALSE(asks(11, 0, here).fresh);
+  secret_ = key_of(8);
+  EXPECT_FALSE(asks(10, 1, here).fresh) << "the replier started anew";
+}
+
+}  // namespace
+}  // namespace cw::tunnel

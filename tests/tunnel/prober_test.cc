@@ -1,0 +1,271 @@
+// Probers on real sockets: who is answered, what is taken, and what is said of those who are not.
+#include "tunnel/probe/prober.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/event_loop.h"
+#include "base/fake/sim_loop.h"
+#include "base/unique_fd.h"
+
+namespace cw::tunnel {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Key private_key(std::uint64_t seed) {
+  SeededRandom random(seed);
+  return Key::generate_private(random);
+}
+
+// A node and a gateway on the loopback device.
+struct Ends {
+  EventLoop loop;
+  SystemRandom random;
+  Key node_key = private_key(1);
+  Key gateway_key = private_key(2);
+  std::map<std::string, Key> askers{{"n1", node_key.public_key()}};
+  Endpoint node_at;
+  Endpoint gateway_at;
+  std::unique_ptr<Prober> node;
+  std::unique_ptr<Prober> gateway;
+  bool draining = false;
+  int changes = 0;
+  int replies = 0;
+  int strangers = 0;
+  std::vector<ProbeClaim> claims;
+  std::vector<ProbeClaim> echoed;
+  std::vector<std::pair<std::string, bool>> asked;  // who, and whether it was fresh
+  std::map<Refusal, int> refused;                   // by the gateway
+  std::map<Refusal, int> node_refused;
+
+  ProberHooks gateway_hooks() {
+    ProberHooks hooks;
+    hooks.answer = [this](const Probe& request, const ProbeAsker& asker, Probe& reply) {
+      asked.emplace_back(asker.name, asker.fresh);
+      reply.draining = draining;
+      reply.clusters = {{"west", true}};
+      if (asker.fresh) reply.claims = request.claims;
+    };
+    hooks.on_refused = [this](Refusal refusal, const IpAddress& from, const std::string&) {
+      EXPECT_EQ(from, *IpAddress::parse("::1"));
+      ++refused[refusal];
+    };
+    return hooks;
+  }
+  ProberHooks node_hooks() {
+    ProberHooks hooks;
+    hooks.on_change = [this](const std::string&) { ++changes; };
+    hooks.ask = [this](const std::string&, Probe& request) { request.claims = claims; };
+    hooks.on_reply = [this](const std::string&, const Probe& reply) {
+      ++replies;
+      echoed = reply.claims;
+    };
+    hooks.on_stranger = [this](const std::string&) { ++strangers; };
+    hooks.on_refused = [this](Refusal refusal, const IpAddress&, const std::string&) {
+      ++node_refused[refusal];
+    };
+    return hooks;
+  }
+  Result<> open_gateway() {
+    auto opened = Prober::open(loop, random, {{}, gateway_at, "lo", gateway_key, "east/0", 7},
+                               gateway_hooks());
+    if (!opened) return fail(opened.error());
+    gateway = std::move(*opened);
+    gateway->set_askers(askers);
+    return {};
+  }
+  void open() {
+    for (std::uint16_t port = 42200; port < 42300; port = static_cast<std::uint16_t>(port + 2)) {
+      gateway_at = {*IpAddress::parse("::1"), port};
+      node_at = {*IpAddress::parse("::1"), static_cast<std::uint16_t>(port + 1)};
+      auto n =
+          Prober::open(loop, random, {{milliseconds(20), 3, 3, 0.2}, node_at, "lo", node_key, "n1"},
+                       node_hooks());
+      if (!open_gateway() || !n) continue;
+      node = std::move(*n);
+      node->set_targets({{"gateway-0", {gateway_at, gateway_key.public_key()}}});
+      return;
+    }
+    FAIL() << "no free port";
+  }
+  bool wait(const std::function<bool()>& done, Duration limit = seconds(5)) {
+    const auto poll = loop.every(milliseconds(2), [&] {
+      if (done()) loop.stop();
+    });
+    const auto stop = loop.after(limit, [&] { loop.stop(); });
+    loop.run();
+    return done();
+  }
+  ProbeView view() { return node->views().at("gateway-0"); }
+};
+
+// Somebody else on the same host, who sends what he likes.
+struct Stranger {
+  UniqueFd fd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  void send(std::span<const std::byte> bytes, const Endpoint& to) const {
+    sockaddr_storage at{};
+    const auto size = to.to_sockaddr(at);
+    EXPECT_EQ(::sendto(fd.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&at),
+                       static_cast<socklen_t>(size)),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  std::vector<std::byte> receive() const {
+    std::vector<std::byte> bytes(2000);
+    const auto n = ::recv(fd.get(), bytes.data(), bytes.size(), 0);
+    bytes.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+    return bytes;
+  }
+};
+
+TEST(Prober, SeesTheOtherSideComeDrainAndGo) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
+  EXPECT_EQ(ends.view().clusters, (std::vector<ProbeCluster>{{"west", true}}));
+  EXPECT_FALSE(ends.view().draining);
+  ends.draining = true;
+  ASSERT_TRUE(ends.wait([&] { return ends.view().draining; }));
+  const auto changes = ends.changes;
+  ends.gateway.reset();
+  ASSERT_TRUE(ends.wait([&] { return !ends.view().usable; }));
+  EXPECT_GT(ends.changes, changes);
+}
+
+TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.replies > 1; }));
+  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
+  const auto before = ends.replies;
+  for (int i = 0; i < 5; ++i) ends.node->ask_now("gateway-0");
+  ends.node->ask_now("nobody");
+  ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
+  EXPECT_EQ(ends.echoed, ends.claims);
+}
+
+TEST(Prober, AnswersThousandsASecondAllOfThem) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
+  for (int round = 0; round < 100; ++round) {
+    const auto before = ends.replies;
+    for (int i = 0; i < 20; ++i) ends.node->ask_now("gateway-0");
+    ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 20; })) << round;
+  }
+  ends.node->set_interval(milliseconds(20));
+  EXPECT_TRUE(ends.view().usable);
+}
+
+TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
+  Ends ends;
+  ends.open();
+  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
+  ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 4; }));
+  EXPECT_EQ(ends.asked[0], std::pair(std::string("n1"), false));
+  for (std::size_t n = 1; n < 4; ++n) EXPECT_TRUE(ends.asked[n].second) << n;
+  EXPECT_EQ(ends.strangers, 1);
+  ends.asked.clear();
+  ends.gateway.reset();
+  ASSERT_TRUE(ends.open_gateway());
+  ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 2; }));
+  EXPECT_FALSE(ends.asked[0].second) << "the gateway started anew";
+  EXPECT_TRUE(ends.asked[1].second);
+  EXPECT_EQ(ends.strangers, 2) << "so that what it was told is told again";
+}
+
+TEST(Prober, APartyWithoutAKnownKeyGetsNoAnswer) {
+  Ends ends;
+  ends.askers.clear();
+  ends.open();
+  EXPECT_FALSE(ends.wait([&] { return ends.replies > 0; }, milliseconds(300)));
+  EXPECT_TRUE(ends.asked.empty());
+  EXPECT_GT(ends.refused[Refusal::kUnknownAsker], 0);
+  ends.gateway->set_askers({{"n1", ends.node_key.public_key()}});
+  EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }));
+}
+
+TEST(Prober, NobodySpeaksUnderAnothersName) {
+  Ends ends;
+  ends.askers = {{"n2", ends.node_key.public_key()}, {"n1", private_key(3).public_key()}};
+  ends.open();  // a node whose key is known, under another name
+  EXPECT_FALSE(ends.wait([&] { return ends.replies > 0; }, milliseconds(300)));
+  EXPECT_TRUE(ends.asked.empty());
+}
+
+TEST(Prober, AGatewayWithAnotherKeyIsNotBelieved) {
+  Ends ends;
+  ends.open();
+  ends.node->set_targets({{"gateway-0", {ends.gateway_at, private_key(4).public_key()}}});
+  EXPECT_FALSE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
+  EXPECT_GT(ends.refused[Refusal::kWrongKey], 0);
+}
+
+TEST(Prober, APublicKeyThatIsWorthNothingIsSaid) {
+  Ends ends;
+  ends.open();
+  ends.node->set_targets({{"gateway-0", {ends.gateway_at, Key{}}}});
+  EXPECT_EQ(ends.view().trouble, "the other party's public key is a point of low order");
+}
+
+TEST(Prober, AForgedOrReplayedRequestIsNeverFresh) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 3; }));
+  const auto key = *pair_key(ends.node_key, ends.gateway_key.public_key(), kProbeLabel);
+  Probe old;  // as recorded long ago: authentic
+  old.asker = party_id(ends.node_key.public_key(), "n1");
+  old.session = 77;
+  old.sequence = 1'000'000;
+  old.challenge = 12345;
+  const auto recorded = serialize(old, key);
+  auto forged = recorded;
+  forged[70] ^= std::byte{1};
+  const Stranger stranger;
+  ends.asked.clear();
+  for (int n = 0; n < 20; ++n) {
+    stranger.send(recorded, ends.gateway_at);
+    stranger.send(forged, ends.gateway_at);
+  }
+  ASSERT_TRUE(ends.wait([&] { return ends.refused[Refusal::kWrongKey] >= 20; }));
+  EXPECT_TRUE(ends.wait([&] { return ends.asked.size() >= 25; }));
+  const auto stale = std::count_if(ends.asked.begin(), ends.asked.end(),
+                                   [](const auto& one) { return !one.second; });
+  EXPECT_EQ(stale, 20) << "all replays, and none of the node's own";
+}
+
+TEST(Prober, AnotherVersionIsToldToBothSidesInWordsAndOnce) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
+  std::vector<std::byte> of_four(100);
+  for (std::size_t n = 0; n < 4; ++n) of_four[n] = static_cast<std::byte>("CWP4"[n]);
+  const Stranger stranger;
+  for (int n = 0; n < 10; ++n) stranger.send(of_four, ends.gateway_at);
+  ASSERT_TRUE(ends.wait([&] { return ends.refused[Refusal::kVersion] >= 10; }));
+  const auto notice = stranger.receive();
+  ASSERT_EQ(notice.size(), 8U);
+  EXPECT_EQ(notice[3], std::byte{'3'});
+  EXPECT_TRUE(stranger.receive().empty()) << "one answer, not one for each datagram";
+  EXPECT_TRUE(ends.view().trouble.empty());
+
+  // A gateway of that version in the place of ours.
+  ends.gateway.reset();
+  sockaddr_storage at{};
+  const auto size = ends.gateway_at.to_sockaddr(at);
+  const Stranger four;
+  ASSERT_EQ(::bind(four.fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
+            0);
+  ASSERT_TRUE(ends.wait([&] { return !ends.view().usable; }));
+  const auto before = ends.changes;
+  for (int n = 0; n < 10; ++n) four.send(std::span(of_four).first(8), ends.node_at);
+  ASSERT_TRUE(ends.wait([&] { return ends.node_refused[Refusal::kVersion] >= 10; }));
+  EXPECT_EQ(ends.view().trouble, "speaks probe version 4; this side speaks 3");
+  EXPECT_LE(ends.changes, before + 2) << "told once";
+}
+
+}  // namespace
+}  // namespace cw::tunnel

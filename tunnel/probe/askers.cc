@@ -1,0 +1,50 @@
+#include "tunnel/probe/askers.h"
+
+#include <cstring>
+#include <span>
+
+namespace cw::tunnel {
+
+// Ids are hashes, and only ids of our own set are ever kept.
+std::size_t Askers::First8::operator()(const PartyId& id) const {
+  std::size_t hash = 0;
+  std::memcpy(&hash, id.data(), sizeof hash);
+  return hash;
+}
+
+Askers::Askers(const Key& own_private, Random& random) : own_private_(own_private) {
+  random.fill(std::as_writable_bytes(std::span(secret_)));
+}
+
+void Askers::set(const std::map<std::string, Key>& wanted) {
+  if (wanted == wanted_) return;
+  wanted_ = wanted;
+  std::unordered_map<PartyId, Asker, First8> next;
+  for (const auto& [name, public_key] : wanted) {
+    const auto id = party_id(public_key, name);
+    const auto known = askers_.find(id);
+    if (known == askers_.end()) {
+      next.emplace(id, Asker{name, public_key, {}, false, {}});
+    } else {
+      next.emplace(id, std::move(known->second));
+    }
+  }
+  askers_ = std::move(next);
+}
+
+Askers::Asker* Askers::find(const PartyId& id) {
+  const auto found = askers_.find(id);
+  if (found == askers_.end()) return nullptr;
+  auto& asker = found->second;
+  if (!asker.key && !asker.useless) {
+    const auto key = pair_key(own_private_, asker.public_key, kProbeLabel);
+    if (key) {
+      asker.key = *key;
+    } else {
+      asker.useless = true;
+    }
+  }
+  return asker.useless ? nullptr : &asker;
+}
+
+}  // namespace cw::tunnel
