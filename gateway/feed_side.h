@@ -35,7 +35,9 @@ class FeedSide {
   FeedSide(const FeedSide&) = delete;
   FeedSide& operator=(const FeedSide&) = delete;
 
-  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs);
+  // `own`: networks of this cluster besides its pods, which no peer may claim.
+  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs,
+                 std::vector<OwnPrefixes> own);
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const {
     return intake_.clusters();
   }

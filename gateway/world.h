@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/store/informer.h"
+#include "base/never_a_peers.h"
 #include "gateway/feed/statement.h"
 #include "tunnel/key.h"
 #include "tunnel/probe/packet.h"
@@ -40,6 +41,8 @@ class World {
   // All pod prefixes of the cluster, sorted.
   [[nodiscard]] std::vector<Prefix> cidrs() const;
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
+  // Networks of the cluster besides its pods: no remote cluster may claim a part of them.
+  [[nodiscard]] std::vector<OwnPrefixes> networks() const;
   // The other gateways of this cluster as the announcement tells them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
   // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key
@@ -54,6 +57,9 @@ class World {
   std::function<void()> on_change_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
+  [[nodiscard]] PrefixSet cluster_ips() const;
+  // Read again only after a Service changed: there may be 10,000.
+  mutable std::optional<PrefixSet> cluster_ips_;
 };
 
 [[nodiscard]] GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own);

@@ -167,7 +167,7 @@ Result<NodeInputs> Agent::inputs() const {
   }
   for (const auto& [key, peer] : peers_.items()) {
     if (peer->spec.cluster_id == id->value) continue;  // not a remote one
-    RemoteCluster remote{peer->spec.cluster_id, peer->status.cidrs, {}};
+    RemoteCluster remote{peer->spec.cluster_id, api::trusted_cidrs(*peer), {}};
     const auto take = [&](const api::PeerGateway& gateway) {
       if (const auto parsed = tunnel::Key::from_base64(gateway.public_key)) {
         remote.gateways.insert(*parsed);
@@ -185,7 +185,10 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   if (!links) return fail(links.error().context("read links"));
   const auto addresses = kernel_.all_addresses();
   if (!addresses) return fail(addresses.error().context("read addresses"));
+  const auto connected = kernel_.all_connected();
+  if (!connected) return fail(connected.error().context("read connected routes"));
   inputs.host = host_facts(*links, *addresses, inputs.self);
+  inputs.host.networks = host_networks(*addresses, *connected);
   return {};
 }
 

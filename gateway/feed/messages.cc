@@ -17,7 +17,6 @@ namespace {
 namespace pb = causeway::feed::v1;
 
 constexpr std::size_t kMaxEndpointAddresses = 8;
-constexpr std::size_t kMaxLabels = 1024;
 constexpr std::int64_t kLastSecond = 9'000'000'000;  // year 2255: nanoseconds fit 64 bits
 
 void put(const Prefix& prefix, pb::Prefix& out) {
@@ -148,11 +147,11 @@ std::map<std::string, std::string> take(
     Fields& fields, const google::protobuf::Map<std::string, std::string>& from) {
   std::map<std::string, std::string> entries;
   std::size_t bytes = 0;
-  fields.count("labels or annotations", static_cast<int>(from.size()), kMaxLabels);
+  fields.count("labels or annotations", static_cast<int>(from.size()), api::kMaxExportLabels);
   for (const auto& [key, value] : from) {
     bytes += key.size() + value.size();
     if (bytes > api::kMaxExportMetadata) {
-      fields.too_large("labels or annotations", "more than 256 KiB");
+      fields.too_large("labels or annotations", "more than 16 KiB");
     }
     if (!fields.good()) break;
     entries.emplace(fields.text("label", key, 317), value);
