@@ -52,12 +52,12 @@ class World {
   [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys(const std::string& ns) const;
 
  private:
+  [[nodiscard]] PrefixSet cluster_ips() const;
   void take_agents();  // most changes of a RouteAgent are of its status, and no news here
 
   std::function<void()> on_change_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
-  [[nodiscard]] PrefixSet cluster_ips() const;
   // Read again only after a Service changed: there may be 10,000.
   mutable std::optional<PrefixSet> cluster_ips_;
 };
