@@ -26,6 +26,7 @@ class PrefixSet {
   [[nodiscard]] bool empty() const { return outermost_.empty(); }
   // The members that no other member contains, sorted.
   [[nodiscard]] const std::vector<Prefix>& outermost() const { return outermost_; }
+  friend bool operator==(const PrefixSet&, const PrefixSet&) = default;
 
  private:
   std::vector<Prefix> outermost_;

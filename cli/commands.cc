@@ -50,8 +50,39 @@ Result<OwnCluster> own_cluster(Session& session) {
   gather(session, own.gateways, good);
   gather(session, own.nodes, good);
   gather(session, own.peers, good);
+  std::vector<api::Service> services;
+  gather(session, services, good);
+  std::vector<api::EndpointSlice> slices;
+  gather(session, slices, good);
   if (!good) return fail(std::move(good.error()));
+  const auto ranges = session.list<api::ServiceCidr>();
+  // Kubernetes before 1.33 has none.
+  if (!ranges && ranges.error().code != Errc::kNotFound) return fail(ranges.error());
+  if (ranges) {
+    for (const auto& range : *ranges) {
+      own.services.insert(own.services.end(), range.cidrs.begin(), range.cidrs.end());
+    }
+  }
+  for (const auto& service : services) {
+    for (const auto& text : service.spec.cluster_ips) {
+      if (const auto ip = IpAddress::parse(text)) own.services.push_back(Prefix::host(*ip));
+    }
+  }
+  for (const auto& slice : slices) {
+    if (!api::of_api_server(slice)) continue;
+    for (const auto& endpoint : slice.endpoints) {
+      own.api_servers.insert(own.api_servers.end(), endpoint.addresses.begin(),
+                             endpoint.addresses.end());
+    }
+  }
   return own;
+}
+
+const api::ClusterPeer* known_peer(const OwnCluster& own, const std::string& cluster) {
+  for (const auto& peer : own.peers) {
+    if (peer.spec.cluster_id == cluster) return &peer;
+  }
+  return nullptr;
 }
 
 // The whole of a file or of standard input, at most 1 MiB.
@@ -69,33 +100,6 @@ Result<std::string> contents(const std::string& path) {
   return text;
 }
 
-Result<> accept_into(Session& session, const api::ClusterPeer& peer) {
-  auto own = own_cluster(session);
-  if (!own) return fail(std::move(own.error()));
-  if (auto good = acceptable(peer, *own); !good) return good;
-  if (peer.spec.unpaired) {
-    return fail(Errc::kInvalid,
-                fmt::format("the ClusterPeer says that the pairing with {} has ended",
-                            peer.spec.cluster_id));
-  }
-  api::ClusterPeer fresh;  // only what pairing is about
-  fresh.meta.key.name = peer.meta.key.name;
-  fresh.spec = peer.spec;
-  for (const auto& before : own->peers) {  // what this side added stays
-    if (before.meta.key != fresh.meta.key) continue;
-    fresh.meta.labels = before.meta.labels;
-    fresh.meta.annotations = before.meta.annotations;
-    if (fresh.spec.preshared_key_secret.empty()) {
-      fresh.spec.preshared_key_secret = before.spec.preshared_key_secret;
-    }
-  }
-  const auto created = session.put(fresh);
-  if (!created) return fail(created.error());
-  fmt::print("cluster {} {} a peer of {}\n", peer.spec.cluster_id, *created ? "is now" : "is still",
-             own->id);
-  return {};
-}
-
 // "NAMESPACE/SERVICE".
 Result<api::ObjectKey> service_key(const std::string& name) {
   const auto slash = name.find('/');
@@ -105,6 +109,60 @@ Result<api::ObjectKey> service_key(const std::string& name) {
     return fail(Errc::kInvalid, fmt::format("\"{}\" is not NAMESPACE/SERVICE", name));
   }
   return key;
+}
+
+Result<Sharing> sharing_of(const PairChoice& choice) {
+  Sharing sharing;
+  sharing.all = choice.share_all;
+  for (const auto& name : choice.shares) {
+    auto key = service_key(name);
+    if (!key) return fail(std::move(key.error()).context("--share"));
+    sharing.names.push_back(std::move(*key));
+  }
+  return sharing;
+}
+
+// Whether `own` may take `peer`: its content, and its keys if the cluster is a peer already.
+Result<> may_accept(const OwnCluster& own, const api::ClusterPeer& peer, const PairChoice& choice) {
+  if (auto sharing = sharing_of(choice); !sharing) return fail(std::move(sharing.error()));
+  if (auto good = acceptable(peer, own); !good) return good;
+  const auto* known = known_peer(own, peer.spec.cluster_id);
+  if (known == nullptr || choice.replace || new_keys(*known, peer).empty()) return {};
+  fmt::print(stderr, "fingerprints of cluster {}:\n{}", peer.spec.cluster_id,
+             fingerprints_text(peer, known));
+  return fail(Errc::kInvalid,
+              fmt::format("cluster {} is a peer with other keys: compare the fingerprints with its "
+                          "administrator, then repeat the command with --replace",
+                          peer.spec.cluster_id));
+}
+
+Result<> accept_into(Session& session, const api::ClusterPeer& peer, const PairChoice& choice) {
+  auto own = own_cluster(session);
+  if (!own) return fail(std::move(own.error()));
+  if (auto good = may_accept(*own, peer, choice); !good) return good;
+  api::ClusterPeer fresh;  // only what pairing is about
+  fresh.meta.key.name = peer.meta.key.name;
+  fresh.spec = peer.spec;
+  fresh.spec.imports.reset();  // what is imported is this cluster's decision, not the file's
+  for (const auto& before : own->peers) {  // what this side added stays
+    if (before.meta.key != fresh.meta.key) continue;
+    fresh.meta.labels = before.meta.labels;
+    fresh.meta.annotations = before.meta.annotations;
+    fresh.spec.imports = before.spec.imports;
+    if (fresh.spec.preshared_key_secret.empty()) {
+      fresh.spec.preshared_key_secret = before.spec.preshared_key_secret;
+    }
+  }
+  auto sharing = sharing_of(choice);
+  if (!sharing) return fail(std::move(sharing.error()));
+  fresh.spec.imports = imports_with(std::move(fresh.spec.imports), *sharing);
+  const auto created = session.put(fresh);
+  if (!created) return fail(created.error());
+  fmt::print("cluster {} {} a peer of {}\n{}{}", peer.spec.cluster_id,
+             *created ? "is now" : "is still", own->id,
+             fingerprints_text(peer, known_peer(*own, peer.spec.cluster_id)),
+             imports_text(fresh.spec));
+  return {};
 }
 
 void print_tree(const nlohmann::ordered_json& tree, Format format) {
@@ -149,6 +207,7 @@ Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& 
   auto wanted = session.get<api::ServiceExport>(key);
   if (!wanted) return fail(std::move(wanted.error()));
   if (!*wanted) return {};
+  in.exported = true;
   auto service = session.get<api::Service>(key);
   if (!service) return fail(std::move(service.error()));
   auto slices = session.list<api::EndpointSlice>();
@@ -208,21 +267,24 @@ int pair_export(const Options& options, const std::vector<std::string>& cidrs,
   const auto peer = peer_of(*own, choice);
   if (!peer) return tell(peer.error());
   fmt::print("{}", peer_yaml(*peer));
+  (void)std::fflush(stdout);  // before the fingerprints, where both are one terminal
+  fmt::print(stderr, "fingerprints, for the administrator of the other cluster to compare:\n{}",
+             fingerprints_text(*peer));
   return kFine;
 }
 
-int pair_accept(const Options& options, const std::string& file) {
+int pair_accept(const Options& options, const std::string& file, const PairChoice& choice) {
   const auto text = contents(file);
   if (!text) return tell(text.error());
   const auto peer = parse_peer(*text, file == "-" ? "standard input" : file);
   if (!peer) return tell(peer.error());
   auto session = Session::open(options.store);
   if (!session) return tell(session.error());
-  const auto accepted = accept_into(**session, *peer);
+  const auto accepted = accept_into(**session, *peer, choice);
   return accepted ? kFine : tell(accepted.error());
 }
 
-int pair_stores(const std::string& one, const std::string& other) {
+int pair_stores(const std::string& one, const std::string& other, const PairChoice& choice) {
   // Both sides are read and checked before either is written.
   const std::string addresses[] = {one, other};
   std::vector<std::unique_ptr<Session>> sessions;
@@ -240,11 +302,11 @@ int pair_stores(const std::string& one, const std::string& other) {
     peers.push_back(std::move(*peer));
   }
   for (std::size_t side = 0; side < 2; ++side) {
-    const auto good = acceptable(peers[1 - side], clusters[side]);
+    const auto good = may_accept(clusters[side], peers[1 - side], choice);
     if (!good) return tell(good.error().context(addresses[side]));
   }
   for (std::size_t side = 0; side < 2; ++side) {
-    const auto done = accept_into(*sessions[side], peers[1 - side]);
+    const auto done = accept_into(*sessions[side], peers[1 - side], choice);
     if (!done) return tell(done.error().context(addresses[side]));
   }
   return kFine;

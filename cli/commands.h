@@ -26,9 +26,18 @@ struct Options {
 
 [[nodiscard]] int pair_export(const Options& options, const std::vector<std::string>& cidrs,
                               bool without_endpoints);
-[[nodiscard]] int pair_accept(const Options& options, const std::string& file);  // "-": stdin
+// How a remote cluster becomes a peer.
+struct PairChoice {
+  bool replace = false;             // take keys that the known ClusterPeer does not list
+  std::vector<std::string> shares;  // "NAMESPACE/SERVICE": imported over an export of this cluster
+  bool share_all = false;           // every name is
+};
+// `file` "-": stdin.
+[[nodiscard]] int pair_accept(const Options& options, const std::string& file,
+                              const PairChoice& choice);
 // Each becomes a peer of the other.
-[[nodiscard]] int pair_stores(const std::string& one, const std::string& other);
+[[nodiscard]] int pair_stores(const std::string& one, const std::string& other,
+                              const PairChoice& choice);
 // Ends the pairing: returns when no node holds back the cluster's prefixes any more, or names those
 // that did not answer in time (kFailed; run it again).
 [[nodiscard]] int unpair(const Options& options, const std::string& cluster);

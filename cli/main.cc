@@ -35,22 +35,37 @@ struct Flags {
   std::vector<std::string> stores;
   std::string argument;
   cw::cli::Release release;
+  cw::cli::PairChoice pair;
   bool without_endpoints = false;
   bool watch = false;
   std::function<int()> command;
 };
+
+void add_pair_choice(CLI::App& command, Flags& flags) {
+  command.add_flag("--replace", flags.pair.replace,
+                   "take other keys of a cluster that is a peer already (compare fingerprints)");
+  command
+      .add_option("--share", flags.pair.shares,
+                  "NAMESPACE/SERVICE that both clusters export as one Service; may be repeated")
+      ->allow_extra_args(false);
+  command.add_flag("--share-all", flags.pair.share_all,
+                   "share every name that both clusters export (the MCS API's own behaviour)");
+}
 
 void add_pair(CLI::App& app, Flags& flags) {
   auto* pair = app.add_subcommand("pair", "join two clusters: `pair STORE STORE`, or by files");
   pair->require_subcommand(0, 1);
   pair->add_option("stores", flags.stores, "the two clusters: kubeconfig contexts or stores")
       ->expected(2);
+  add_pair_choice(*pair, flags);
   pair->callback([&flags, pair] {
     if (!pair->get_subcommands().empty()) return;
     if (flags.stores.size() != 2) {
       throw CLI::ValidationError("pair", "wants `export`, `accept FILE` or two stores");
     }
-    flags.command = [&flags] { return cw::cli::pair_stores(flags.stores[0], flags.stores[1]); };
+    flags.command = [&flags] {
+      return cw::cli::pair_stores(flags.stores[0], flags.stores[1], flags.pair);
+    };
   });
   auto* out = pair->add_subcommand("export", "print this cluster as a ClusterPeer for others");
   out->add_option("--cidr", flags.cidrs, "prefix to claim instead of the nodes' pod prefixes");
@@ -64,8 +79,11 @@ void add_pair(CLI::App& app, Flags& flags) {
   auto* in =
       pair->add_subcommand("accept", "make another cluster's ClusterPeer a peer of this one");
   in->add_option("file", flags.argument, "YAML or JSON file; - is standard input")->required();
+  add_pair_choice(*in, flags);
   in->callback([&flags] {
-    flags.command = [&flags] { return cw::cli::pair_accept(flags.options, flags.argument); };
+    flags.command = [&flags] {
+      return cw::cli::pair_accept(flags.options, flags.argument, flags.pair);
+    };
   });
 }
 

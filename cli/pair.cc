@@ -8,9 +8,11 @@
 #include <set>
 
 #include "api/dir/yaml.h"
+#include "api/mcs/imports.h"
 #include "api/types/codec.h"
 #include "base/prefix_set.h"
 #include "cli/output/yaml.h"
+#include "tunnel/fingerprint.h"
 #include "tunnel/key.h"
 
 namespace cw::cli {
@@ -56,29 +58,58 @@ Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   return {};
 }
 
+OwnPrefixes own_nodes(const OwnCluster& own) {
+  std::vector<Prefix> addresses;
+  for (const auto& node : own.nodes) {
+    for (const auto& ip : node.internal_ips) addresses.push_back(Prefix::host(ip));
+    for (const auto& ip : node.external_ips) addresses.push_back(Prefix::host(ip));
+  }
+  return {"the address of a node of this cluster", PrefixSet(addresses)};
+}
+
+// Every network of this cluster that a peer's prefix would take away from it.
+std::vector<OwnPrefixes> own_prefixes(const OwnCluster& own) {
+  std::vector<Prefix> servers;
+  for (const auto& ip : own.api_servers) servers.push_back(Prefix::host(ip));
+  std::vector<Prefix> controls;
+  for (const auto& gateway : own.gateways) {
+    if (const auto key = tunnel::Key::from_base64(gateway.spec.public_key)) {
+      controls.push_back(Prefix::host(tunnel::control_address(*key)));
+    }
+  }
+  return {{"pods of this cluster", PrefixSet(pod_prefixes(own.nodes))},
+          own_nodes(own),
+          {"the API server of this cluster", PrefixSet(servers)},
+          {"Services of this cluster", PrefixSet(own.services)},
+          {"the control address of a gateway of this cluster", PrefixSet(controls)}};
+}
+
+Result<> endpoints_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
+  const std::vector<OwnPrefixes> nodes{own_nodes(own)};
+  for (const auto& gateway : peer.spec.gateways) {
+    for (const auto& endpoint : gateway.endpoints) {
+      if (const auto why = never_an_endpoint(endpoint.address, nodes)) {
+        return fail(Errc::kInvalid,
+                    fmt::format("gateway {}/{}: its endpoint {} cannot be called: {} {}",
+                                peer.spec.cluster_id, gateway.ordinal, endpoint.to_string(),
+                                endpoint.address.to_string(), *why));
+      }
+    }
+  }
+  return {};
+}
+
 Result<> prefixes_are_free(const api::ClusterPeer& peer, const OwnCluster& own) {
   if (peer.spec.allowed_cidrs.empty()) {
     return fail(Errc::kInvalid,
                 fmt::format("cluster {} may claim no prefix (allowedCidrs is empty)",
                             peer.spec.cluster_id));
   }
-  const PrefixSet local(pod_prefixes(own.nodes));
-  std::vector<Prefix> addresses;
-  for (const auto& node : own.nodes) {
-    for (const auto& ip : node.internal_ips) addresses.push_back(Prefix::host(ip));
-  }
-  const PrefixSet underlay(addresses);
+  const auto ours = own_prefixes(own);
   for (const auto& prefix : peer.spec.allowed_cidrs) {
-    if (const auto hit = local.overlapping(prefix)) {
-      return fail(Errc::kInvalid,
-                  fmt::format("{} of cluster {} overlaps this cluster's pods ({})",
-                              prefix.to_string(), peer.spec.cluster_id, hit->to_string()));
-    }
-    if (const auto hit = underlay.overlapping(prefix)) {
-      return fail(
-          Errc::kInvalid,
-          fmt::format("{} of cluster {} contains the address of a node here ({})",
-                      prefix.to_string(), peer.spec.cluster_id, hit->address().to_string()));
+    if (const auto why = never_a_peers(prefix, ours)) {
+      return fail(Errc::kInvalid, fmt::format("cluster {} cannot have {}: it {}",
+                                              peer.spec.cluster_id, prefix.to_string(), *why));
     }
     for (const auto& other : own.peers) {
       if (other.spec.cluster_id == peer.spec.cluster_id) continue;
@@ -90,6 +121,12 @@ Result<> prefixes_are_free(const api::ClusterPeer& peer, const OwnCluster& own) 
     }
   }
   return {};
+}
+
+// "(unreadable)" for what is no key: acceptable() refuses it by name.
+std::string fingerprint_of(const api::PeerGateway& gateway) {
+  const auto key = tunnel::Key::from_base64(gateway.public_key);
+  return key ? tunnel::fingerprint(*key) : "(unreadable)";
 }
 
 }  // namespace
@@ -151,6 +188,11 @@ Result<> acceptable(const api::ClusterPeer& peer, const OwnCluster& own) {
   if (peer.spec.cluster_id == own.id) {
     return fail(Errc::kInvalid, fmt::format("{} is this cluster itself", own.id));
   }
+  if (peer.spec.unpaired) {
+    return fail(Errc::kInvalid,
+                fmt::format("the ClusterPeer says that the pairing with {} has ended",
+                            peer.spec.cluster_id));
+  }
   if (!api::is_dns_label(peer.spec.cluster_id)) {
     return fail(Errc::kInvalid,
                 fmt::format("\"{}\" is not a cluster id (a DNS label)", peer.spec.cluster_id));
@@ -167,7 +209,71 @@ Result<> acceptable(const api::ClusterPeer& peer, const OwnCluster& own) {
     return fail(Errc::kInvalid, fmt::format("cluster {} has no gateway", peer.spec.cluster_id));
   }
   if (auto good = keys_are_good(peer, own); !good) return good;
+  if (auto good = endpoints_are_good(peer, own); !good) return good;
   return prefixes_are_free(peer, own);
+}
+
+std::optional<std::vector<api::ImportRule>> imports_with(
+    std::optional<std::vector<api::ImportRule>> before, const Sharing& sharing) {
+  std::vector<api::ImportRule> wanted;
+  if (sharing.all) wanted.push_back(api::import_everything());
+  for (const auto& name : sharing.names) wanted.push_back({name.ns, name.name, true, false});
+  if (wanted.empty()) return before;
+  if (!before) before.emplace().push_back({"*", "*", false, false});
+  for (auto& rule : wanted) {
+    if (std::find(before->begin(), before->end(), rule) == before->end()) {
+      before->push_back(std::move(rule));
+    }
+  }
+  return before;
+}
+
+std::string imports_text(const api::ClusterPeer::Spec& peer) {
+  if (!peer.imports) return "  imports: every name that this cluster does not export itself\n";
+  if (peer.imports->empty()) return "  imports: nothing\n";
+  std::string text;
+  for (const auto& rule : *peer.imports) {
+    text += fmt::format("  imports: {}/{}{}{}\n", rule.ns, rule.service,
+                        rule.over_local
+                            ? fmt::format(", also where this cluster exports the name itself: {} "
+                                          "serves a share of its clients",
+                                          peer.cluster_id)
+                            : "",
+                        rule.follow_policy ? ", and follows its causeway.dev/ annotations" : "");
+  }
+  return text;
+}
+
+std::vector<api::PeerGateway> new_keys(const api::ClusterPeer& known,
+                                       const api::ClusterPeer& peer) {
+  std::set<std::string> trusted;
+  for (const auto& gateway : known.spec.gateways) trusted.insert(gateway.public_key);
+  std::vector<api::PeerGateway> fresh;
+  for (const auto& gateway : peer.spec.gateways) {
+    if (trusted.count(gateway.public_key) == 0) fresh.push_back(gateway);
+  }
+  return fresh;
+}
+
+std::string fingerprints_text(const api::ClusterPeer& peer, const api::ClusterPeer* known) {
+  std::string text;
+  for (const auto& gateway : peer.spec.gateways) {
+    text += fmt::format("  gateway {}/{}: ", peer.spec.cluster_id, gateway.ordinal);
+    const api::PeerGateway* before = nullptr;
+    if (known != nullptr) {
+      for (const auto& old : known->spec.gateways) {
+        if (old.ordinal == gateway.ordinal) before = &old;
+      }
+    }
+    if (known == nullptr || (before != nullptr && before->public_key == gateway.public_key)) {
+      text += fingerprint_of(gateway) + "\n";
+    } else if (before == nullptr) {
+      text += fmt::format("{} (new)\n", fingerprint_of(gateway));
+    } else {
+      text += fmt::format("was {}, is now {}\n", fingerprint_of(*before), fingerprint_of(gateway));
+    }
+  }
+  return text;
 }
 
 }  // namespace cw::cli

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "api/mcs/imports.h"
 #include "cli/output/table.h"
 
 namespace cw::cli {
@@ -51,6 +52,26 @@ std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) 
   return "not connected since " + api::format_time(said->last_transition);
 }
 
+// Why a remote cluster's exports of the name are not imported; empty if they are.
+std::string refusal(const ResolveInputs& in, const std::string& cluster,
+                    const api::ObjectKey& service) {
+  const auto* peer = find_peer(in, cluster);
+  if (peer == nullptr) return {};
+  const auto& name = peer->meta.key.name;
+  switch (api::import_verdict(peer->spec, service, in.exported)) {
+    case api::ImportVerdict::kNotListed:
+      return fmt::format("spec.imports of ClusterPeer {} does not list it", name);
+    case api::ImportVerdict::kOverLocal:
+      return fmt::format(
+          "this cluster exports it, and spec.imports of ClusterPeer {} has no rule for it with "
+          "overLocal",
+          name);
+    case api::ImportVerdict::kImported:
+      break;
+  }
+  return {};
+}
+
 bool wanted(const Name& name, const api::ExportEndpoint& endpoint) {
   return name.hostname.empty() || endpoint.hostname == name.hostname;
 }
@@ -59,18 +80,22 @@ struct Source {
   const api::ExportRecord* record = nullptr;
   std::string stale;  // why; empty: fresh
   bool own = false;
+  std::string refused = {};  // why it is not imported; empty: it is
 };
 
 ClusterAnswer answer_of(const Name& name, const Source& source, bool fresh_elsewhere) {
   ClusterAnswer answer{source.record->cluster,
-                       source.own             ? "this cluster"
-                       : source.stale.empty() ? "connected"
-                                              : "stale: " + source.stale,
+                       !source.refused.empty() ? "not imported: " + source.refused
+                       : source.own            ? "this cluster"
+                       : source.stale.empty()  ? "connected"
+                                               : "stale: " + source.stale,
                        {}};
   for (const auto& endpoint : source.record->endpoints) {
     if (!wanted(name, endpoint)) continue;
     EndpointAnswer line{endpoint.hostname, endpoint.addresses, false, {}};
-    if (!endpoint.ready) {
+    if (!source.refused.empty()) {
+      line.why_not = "not imported";
+    } else if (!endpoint.ready) {
       line.why_not = "not ready";
     } else if (!source.stale.empty() && fresh_elsewhere) {
       line.why_not = "its cluster is stale and others are not";
@@ -136,7 +161,8 @@ Resolution resolve(const Name& name, const ResolveInputs& in) {
   std::vector<Source> sources;
   if (in.own) sources.push_back({&*in.own, {}, true});
   for (const auto& remote : in.remote) {
-    sources.push_back({&remote.spec, staleness(in, remote), false});
+    sources.push_back({&remote.spec, staleness(in, remote), false,
+                       refusal(in, remote.spec.cluster, name.service)});
   }
   std::erase_if(sources, [&](const Source& source) {
     return !name.cluster.empty() && source.record->cluster != name.cluster;
@@ -145,12 +171,24 @@ Resolution resolve(const Name& name, const ResolveInputs& in) {
             [](const Source& a, const Source& b) { return a.record->cluster < b.record->cluster; });
   // Stale endpoints answer only when there is nothing better: a degraded answer beats none.
   const bool fresh = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
-    return source.stale.empty() &&
+    return source.stale.empty() && source.refused.empty() &&
            std::any_of(source.record->endpoints.begin(), source.record->endpoints.end(),
                        [&](const auto& e) { return e.ready && wanted(name, e); });
   });
   for (const auto& source : sources) found.clusters.push_back(answer_of(name, source, fresh));
 
+  for (const auto& peer : in.peers) {
+    const auto& cluster = peer.spec.cluster_id;
+    const bool told = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
+      return source.record->cluster == cluster;
+    });
+    const bool listed =
+        api::import_verdict(peer.spec, name.service, false) == api::ImportVerdict::kImported;
+    if (told || listed || find_peer(in, cluster) != &peer) continue;
+    if (!name.cluster.empty() && name.cluster != cluster) continue;
+    found.notes.push_back(fmt::format("exports of cluster {} are not imported: {}", cluster,
+                                      refusal(in, cluster, name.service)));
+  }
   if (!in.own_problem.empty()) found.notes.push_back("export of this cluster: " + in.own_problem);
   if (in.import) {
     found.type = in.import->spec.type;
@@ -189,7 +227,9 @@ std::string resolution_text(const Resolution& found, bool colours) {
   }
   Table table({"CLUSTER", "STATE", "ENDPOINT", "ADDRESSES", "ANSWERS"});
   for (const auto& cluster : found.clusters) {
-    const auto tone = cluster.state.rfind("stale", 0) == 0 ? Tone::kWarn : Tone::kGood;
+    const auto tone = cluster.state.rfind("stale", 0) == 0 || cluster.state.rfind("not", 0) == 0
+                          ? Tone::kWarn
+                          : Tone::kGood;
     if (cluster.endpoints.empty()) {
       table.add({cluster.cluster, Cell(cluster.state, tone), "-", "-", Cell("no", Tone::kWarn)});
     }

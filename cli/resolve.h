@@ -29,6 +29,7 @@ struct ResolveInputs {
   std::string cluster;                       // this one's id
   std::optional<api::ExportRecord> own;      // its own export of the Service, if valid
   std::string own_problem;                   // why its own export is not valid; may be empty
+  bool exported = false;                     // it has a ServiceExport of the name, valid or not
   std::vector<api::RemoteExport> remote;     // others' exports of the Service
   std::optional<api::ServiceImport> import;  // what discovery made of them
   std::vector<api::ClusterPeer> peers;
@@ -43,7 +44,7 @@ struct EndpointAnswer {
 };
 struct ClusterAnswer {
   std::string cluster;
-  std::string state;  // "this cluster", "connected", "stale: ...", "not valid: ..."
+  std::string state;  // "this cluster", "connected", "stale: ...", "not imported: ..."
   std::vector<EndpointAnswer> endpoints;
   friend bool operator==(const ClusterAnswer&, const ClusterAnswer&) = default;
 };

@@ -114,6 +114,7 @@ Controller::Keys Controller::take_changes() {
   }
   for (const auto& key : exports_.take_changes()) {
     book_.note(key, exports_.find(key));
+    view_.exported(key, exports_.find(key) != nullptr);
     writer_.look(api::Kind::kServiceExport, key);
   }
   for (const auto& key : services_.take_changes()) {
@@ -131,6 +132,7 @@ Controller::Keys Controller::take_changes() {
   const auto remote = remote_.take_changes();
   meeting_.add(remote.size(), loop_.now());
   for (const auto& key : remote) view_.remote(key, remote_.find(key));
+  view_.set_peers(peers_.items());
   view_.set_away(disconnected(peers_.items()));
   for (const auto& change : book_.settle(cluster_, cidrs_)) {
     view_.local(change.service, change.record);

@@ -137,7 +137,7 @@ void Daemon::pass() {
   waiting_ = waiting;
   if (core_ == nullptr) return;
   core_->paired = paired_clusters(core_->self.cluster, world_->peers.items());
-  core_->feed.set_peers(core_->paired.peers, world_->cidrs());
+  core_->feed.set_peers(core_->paired.peers, world_->cidrs(), world_->networks());
   auto now = roster();
   core_->troubles = std::move(now.troubles);
   core_->tunnels.set_clusters(std::move(now.clusters));

@@ -95,13 +95,26 @@ FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
   return outer;
 }
 
-void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs) {
-  intake_.set_local(std::move(local_cidrs));
-  if (peers != peers_) {
-    peers_ = peers;
-    intake_.set_peers(peers_);
-  }
+void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs,
+                         std::vector<OwnPrefixes> own) {
+  intake_.set_local(std::move(local_cidrs), std::move(own));
+  take_peers(peers);
   inflow_.look();
+}
+
+void FeedSide::take_peers(const Intake::Peers& peers) {
+  if (peers == peers_) return;
+  // What no rule named was not kept. If the rules change, all of it is asked for again: a stream
+  // without a resume token begins with a snapshot.
+  const auto before = api::peers_by_cluster(peers_);
+  for (const auto& [cluster, peer] : api::peers_by_cluster(peers)) {
+    const auto known = before.find(cluster);
+    if (known == before.end() || known->second->spec.imports == peer->spec.imports) continue;
+    client_.set_targets(cluster, {});
+    followed_.erase(cluster);
+  }
+  peers_ = peers;
+  intake_.set_peers(peers_);
 }
 
 void FeedSide::set_remotes(const std::map<std::string, RemoteCluster>& clusters,
@@ -143,14 +156,15 @@ void FeedSide::announce(const Announcement& announcement) {
 
 void FeedSide::publish_exports(const World& world, const std::vector<Prefix>& cidrs) {
   if (!world.exports_synced()) return;
+  intake_.set_exported(world.exports.items());
   const auto changes = book_.update(config_.self.cluster, world.exports.items(),
                                     world.services.items(), world.slices.items(), cidrs);
+  // Withdrawals first: they make room, here and in the receivers' limits.
   for (const auto& [service, record] : changes) {
-    if (record == nullptr) {
-      server_.withdraw(service);
-    } else {
-      note(server_.publish(*record), "export of " + service.to_string());
-    }
+    if (record == nullptr) server_.withdraw(service);
+  }
+  for (const auto& [service, record] : changes) {
+    if (record != nullptr) note(server_.publish(*record), "export of " + service.to_string());
   }
   if (!complete_) server_.complete();
   complete_ = true;

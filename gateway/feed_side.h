@@ -38,7 +38,9 @@ class FeedSide {
   FeedSide(const FeedSide&) = delete;
   FeedSide& operator=(const FeedSide&) = delete;
 
-  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs);
+  // `own`: networks of this cluster besides its pods, which no peer may claim.
+  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs,
+                 std::vector<OwnPrefixes> own);
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const {
     return intake_.clusters();
   }
@@ -60,6 +62,7 @@ class FeedSide {
   void release(std::function<void()> done) { importer_.release(std::move(done)); }
 
  private:
+  void take_peers(const Intake::Peers& peers);
   [[nodiscard]] FeedCallbacks counted(const FeedCallbacks& inner);
   void say_refusals();
   void note(const Result<>& done, const std::string& what);

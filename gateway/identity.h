@@ -1,6 +1,6 @@
 // Who this gateway is: its WireGuard key, from a file or from the Secret
-// causeway-gateway-<ordinal> (entry "privateKey", base64), and the secret of the cluster's own overlay
-// (Secret causeway-overlay-key, entry "key", 32 bytes).
+// causeway-gateway-<ordinal> (entry "privateKey", base64), and the secret of the cluster's own
+// overlay (Secret causeway-overlay-key, entry "key", 32 bytes).
 #pragma once
 
 #include <optional>

@@ -30,7 +30,11 @@ World::World(Loop& loop, api::Store& store, Random& random, std::string ns,
       peers(loop, store, random, on_change),
       overlay_key(loop, store, random, on_change, ns, std::string(kOverlaySecret)),
       exports(loop, store, random, on_change),
-      services(loop, store, random, on_change),
+      services(loop, store, random,
+               [this, on_change] {
+                 cluster_ips_.reset();
+                 on_change();
+               }),
       slices(loop, store, random, on_change),
       loop_(loop),
       store_(store),
@@ -120,6 +124,44 @@ std::map<std::string, std::vector<Prefix>> World::prefixes() const {
   std::map<std::string, std::vector<Prefix>> all;
   for (const auto& [key, node] : nodes.items()) all.emplace(key.name, node->pod_cidrs);
   return all;
+}
+
+PrefixSet World::cluster_ips() const {
+  std::vector<Prefix> found;
+  for (const auto& [key, service] : services.items()) {
+    for (const auto& text : service->spec.cluster_ips) {
+      if (const auto ip = IpAddress::parse(text)) found.push_back(Prefix::host(*ip));
+    }
+  }
+  return PrefixSet(found);
+}
+
+std::vector<OwnPrefixes> World::networks() const {
+  std::vector<Prefix> addresses;
+  for (const auto& [key, node] : nodes.items()) {
+    for (const auto& ip : node->internal_ips) addresses.push_back(Prefix::host(ip));
+    for (const auto& ip : node->external_ips) addresses.push_back(Prefix::host(ip));
+  }
+  std::vector<Prefix> controls;
+  for (const auto& [key, gateway] : gateways.items()) {
+    if (const auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) {
+      controls.push_back(Prefix::host(tunnel::control_address(*parsed)));
+    }
+  }
+  std::vector<Prefix> servers;
+  const auto& all = slices.items();
+  for (auto at = all.lower_bound({"default", ""}); at != all.end(); ++at) {
+    if (at->first.ns != "default") break;
+    if (!api::of_api_server(*at->second)) continue;
+    for (const auto& endpoint : at->second->endpoints) {
+      for (const auto& ip : endpoint.addresses) servers.push_back(Prefix::host(ip));
+    }
+  }
+  if (!cluster_ips_) cluster_ips_ = cluster_ips();
+  return {{"the address of a node of this cluster", PrefixSet(addresses)},
+          {"the control address of a gateway of this cluster", PrefixSet(controls)},
+          {"the API server of this cluster", PrefixSet(servers)},
+          {"Services of this cluster", *cluster_ips_}};
 }
 
 std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {

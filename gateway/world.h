@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/store/informer.h"
+#include "base/never_a_peers.h"
 #include "gateway/feed/statement.h"
 #include "tunnel/key.h"
 #include "tunnel/probe/packet.h"
@@ -45,6 +46,8 @@ class World {
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
   // The pod prefixes of every node.
   [[nodiscard]] std::map<std::string, std::vector<Prefix>> prefixes() const;
+  // Networks of the cluster besides its pods: no remote cluster may claim a part of them.
+  [[nodiscard]] std::vector<OwnPrefixes> networks() const;
   // The other gateways of this cluster as the announcement tells them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
   // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key
@@ -56,6 +59,7 @@ class World {
   [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys() const;
 
  private:
+  [[nodiscard]] PrefixSet cluster_ips() const;
   void take_agents();  // most changes of a RouteAgent are of its status, and no news here
 
   Loop& loop_;
@@ -66,6 +70,8 @@ class World {
   std::map<std::string, std::unique_ptr<api::Informer<api::Secret>>> preshared_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
+  // Read again only after a Service changed: there may be 10,000.
+  mutable std::optional<PrefixSet> cluster_ips_;
 };
 
 [[nodiscard]] GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own);

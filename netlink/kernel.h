@@ -111,6 +111,13 @@ struct Rule {
   friend auto operator<=>(const Rule&, const Rule&) = default;
 };
 
+// What this host reaches without us.
+struct Connected {
+  std::vector<Prefix> networks;  // connected routes of the main table, those of our links excepted
+  std::vector<IpAddress> routers;  // of the main table's default routes
+  friend bool operator==(const Connected&, const Connected&) = default;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -118,6 +125,8 @@ class Kernel {
   // All links / all addresses of the namespace, not only ours.
   [[nodiscard]] virtual Result<std::vector<Link>> all_links() = 0;
   [[nodiscard]] virtual Result<std::vector<Address>> all_addresses() = 0;
+  // Connected networks and default routers, sorted, whoever made them.
+  [[nodiscard]] virtual Result<Connected> all_connected() = 0;
 
   // Makes the VXLAN device (static FDB, no learning) and sets it up; changes MTU and MAC in place,
   // makes it anew only if vni, port or local differ. kExists if the name belongs to another kind.

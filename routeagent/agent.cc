@@ -220,7 +220,10 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   if (!links) return fail(links.error().context("read links"));
   const auto addresses = kernel_.all_addresses();
   if (!addresses) return fail(addresses.error().context("read addresses"));
+  const auto connected = kernel_.all_connected();
+  if (!connected) return fail(connected.error().context("read connected routes"));
   inputs.host = host_facts(*links, *addresses, inputs.self);
+  inputs.host.networks = host_networks(*addresses, *connected);
   return {};
 }
 

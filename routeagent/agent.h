@@ -61,7 +61,7 @@ class Agent {
 
   void look_again();  // a pass soon; bursts become one
   void pass();
-  void program();  // the kernel, as of last_; in the background
+  void program();        // the kernel, as of last_; in the background
   void close_remotes();  // first of all: what peers may claim leaves through our devices only
   // What the store says of this cluster, or why it is not enough to act on.
   [[nodiscard]] Result<NodeInputs> inputs() const;

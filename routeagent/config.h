@@ -23,7 +23,7 @@ struct Config {
   Duration hold_down = std::chrono::minutes(2);
   Duration resync = std::chrono::seconds(60);
   std::string state_dir = "/var/lib/causeway";  // on the host; outlives the agent
-  bool forward_ours_only = false;  // node/forward_policy.h
+  bool forward_ours_only = false;               // node/forward_policy.h
 };
 
 // kInvalid with "FILE:LINE: key: what" for the first mistake.

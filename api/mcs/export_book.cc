@@ -1,5 +1,9 @@
 #include "api/mcs/export_book.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace cw::api {
@@ -87,38 +91,92 @@ void ExportBook::note_slices(const Items<EndpointSlice>& now) {
   }
 }
 
-void ExportBook::judge(const ObjectKey& key, std::vector<Change>& changes) {
-  const auto known = entries_.find(key);
-  const auto had = known == entries_.end() ? nullptr : known->second.record;
+std::optional<ExportVerdict> ExportBook::judge(const ObjectKey& key) const {
   const auto wanted = exports_.find(key);
-  if (wanted == exports_.end()) {
-    if (!keeps_) changes.push_back({key, nullptr});
-    if (known != entries_.end()) entries_.erase(known);
-    if (had != nullptr) changes.push_back({key, nullptr});
-    return;
-  }
+  if (wanted == exports_.end()) return std::nullopt;
   std::vector<std::shared_ptr<const EndpointSlice>> slices;
   if (const auto group = by_service_.find(key); group != by_service_.end()) {
     for (const auto& [name, slice] : group->second) slices.push_back(slice);
   }
   const auto service = services_.find(key);
-  auto verdict = judge_export({cluster_, *wanted->second,
-                               service == services_.end() ? nullptr : service->second.get(), slices,
-                               cidr_set_, open(key.ns)});
+  return judge_export({cluster_, *wanted->second,
+                       service == services_.end() ? nullptr : service->second.get(), slices,
+                       cidr_set_, open(key.ns)});
+}
+
+void ExportBook::weigh(const ObjectKey& key, const std::optional<ExportVerdict>& verdict) {
+  if (const auto known = weights_.find(key); known != weights_.end()) {
+    weight_ -= known->second.bytes;
+    weights_.erase(known);
+  }
+  if (!verdict || !verdict->record) return;
+  const ExportWeight weight{record_bytes(*verdict->record), verdict->record->exported_at};
+  weight_ += weight.bytes;
+  weights_.emplace(key, weight);
+}
+
+void ExportBook::share(std::map<ObjectKey, std::optional<ExportVerdict>>& verdicts) {
+  const bool fits = weights_.size() <= limits_.exports && weight_ <= limits_.bytes;
+  if (verdicts.empty() || (fits && crowded_out_.empty())) return;
+  auto next = crowded_out(weights_, limits_);
+  usage_.clear();
+  for (const auto& [key, weight] : weights_) {
+    auto& used = usage_[key.ns];
+    ++used.exports;
+    used.bytes += weight.bytes;
+  }
+  std::vector<ObjectKey> moved;
+  std::set_symmetric_difference(next.begin(), next.end(), crowded_out_.begin(), crowded_out_.end(),
+                                std::back_inserter(moved));
+  crowded_out_ = std::move(next);
+  for (const auto& key : moved) {
+    judged_.insert(key);
+    if (verdicts.count(key) == 0) verdicts.emplace(key, judge(key));
+  }
+}
+
+Condition ExportBook::over_share(const ServiceExport& object) const {
+  const auto& ns = object.meta.key.ns;
+  const auto& [exports, bytes] = usage_.at(ns);
+  return {"Valid",
+          ConditionStatus::kFalse,
+          "OverShare",
+          fmt::format("not announced: namespace {} exports {} Services of {} KiB, and its share of "
+                      "what this cluster announces is {} Services and {} KiB; remove exports of "
+                      "the namespace, or exported labels and annotations",
+                      ns, exports, bytes >> 10U, limits_.exports / usage_.size(),
+                      (limits_.bytes / usage_.size()) >> 10U),
+          object.meta.generation,
+          {}};
+}
+
+void ExportBook::note_verdict(const ObjectKey& key, std::optional<ExportVerdict> verdict,
+                              std::vector<Change>& changes) {
+  const auto known = entries_.find(key);
+  const auto had = known == entries_.end() ? nullptr : known->second.record;
+  if (verdict && verdict->record && crowded_out_.count(key) != 0) {
+    verdict->valid = over_share(*exports_.at(key));
+    verdict->record.reset();
+  }
   if (!keeps_) {
     changes.push_back({key, nullptr});
-    if (verdict.record.has_value()) {
-      changes.back().record = std::make_shared<const ExportRecord>(std::move(*verdict.record));
+    if (verdict && verdict->record) {
+      changes.back().record = std::make_shared<const ExportRecord>(std::move(*verdict->record));
     }
     return;
   }
+  if (!verdict) {
+    if (known != entries_.end()) entries_.erase(known);
+    if (had != nullptr) changes.push_back({key, nullptr});
+    return;
+  }
   auto& entry = entries_[key];
-  entry.valid = std::move(verdict.valid);
-  if (!verdict.record.has_value()) {
+  entry.valid = std::move(verdict->valid);
+  if (!verdict->record) {
     entry.record = nullptr;
     if (had != nullptr) changes.push_back({key, nullptr});
-  } else if (had == nullptr || !(*had == *verdict.record)) {
-    entry.record = std::make_shared<const ExportRecord>(std::move(*verdict.record));
+  } else if (had == nullptr || !(*had == *verdict->record)) {
+    entry.record = std::make_shared<const ExportRecord>(std::move(*verdict->record));
     changes.push_back({key, entry.record});
   }
 }
@@ -142,9 +200,16 @@ std::vector<ExportBook::Change> ExportBook::settle(std::string_view cluster,
     cidr_set_ = PrefixSet(cidrs_);
     for (const auto& [key, object] : exports_) dirty_.insert(key);
   }
-  std::vector<Change> changes;
+  std::map<ObjectKey, std::optional<ExportVerdict>> verdicts;
   judged_ = std::exchange(dirty_, {});
-  for (const auto& key : judged_) judge(key, changes);
+  for (const auto& key : judged_) {
+    auto verdict = judge(key);
+    weigh(key, verdict);
+    verdicts.emplace(key, std::move(verdict));
+  }
+  share(verdicts);
+  std::vector<Change> changes;
+  for (auto& [key, verdict] : verdicts) note_verdict(key, std::move(verdict), changes);
   return changes;
 }
 

@@ -1,20 +1,22 @@
 // All exports of one cluster, kept up to date from whole informer snapshots. Objects are immutable,
 // so an object is unchanged if its pointer is: update() walks the snapshots once (about 2 ms for
-// 10,000 Services) and judges again only the exports that something changed for.
+// 10,000 Services) and judges again only the exports that something changed for. What does not fit
+// into the limits of api/mcs/shares.h is not valid, and says so.
 #pragma once
 
 #include <map>
 #include <set>
 
 #include "api/mcs/export_record.h"
+#include "api/mcs/shares.h"
 
 namespace cw::api {
 
 class ExportBook {
  public:
   // `namespaces`: those that an administrator opened for export; empty: all.
-  explicit ExportBook(std::vector<std::string> namespaces = {})
-      : open_(namespaces.begin(), namespaces.end()) {}
+  explicit ExportBook(std::vector<std::string> namespaces = {}, const ShareLimits& limits = {})
+      : open_(namespaces.begin(), namespaces.end()), limits_(limits) {}
   // For who keeps the records itself: entries() stay empty, and an export that something changed
   // for is among the changes even where its record is the same as before.
   void keep_nothing() { keeps_ = false; }
@@ -62,13 +64,24 @@ class ExportBook {
   void note_one(Items<T>& seen, const ObjectKey& key, std::shared_ptr<const T> object);
   void note_slices(const Items<EndpointSlice>& now);
   void forget_slice(const ObjectKey& key);
-  void judge(const ObjectKey& key, std::vector<Change>& changes);
+  [[nodiscard]] std::optional<ExportVerdict> judge(const ObjectKey& key) const;
+  void weigh(const ObjectKey& key, const std::optional<ExportVerdict>& verdict);
+  // Finds what fits; the exports for which that changed are judged, too.
+  void share(std::map<ObjectKey, std::optional<ExportVerdict>>& verdicts);
+  [[nodiscard]] Condition over_share(const ServiceExport& object) const;
+  void note_verdict(const ObjectKey& key, std::optional<ExportVerdict> verdict,
+                    std::vector<Change>& changes);
 
   [[nodiscard]] bool open(const std::string& ns) const {
     return open_.empty() || open_.count(ns) != 0;
   }
 
   std::set<std::string> open_;
+  ShareLimits limits_;
+  ExportWeights weights_;                     // of all valid exports
+  std::size_t weight_ = 0;                    // bytes of them
+  std::set<ObjectKey> crowded_out_;           // of them, those that do not fit
+  std::map<std::string, ShareLimits> usage_;  // by namespace, as of the last crowded_out()
   bool keeps_ = true;
   std::string cluster_;
   std::vector<Prefix> cidrs_;

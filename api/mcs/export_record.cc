@@ -211,7 +211,11 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
   if (metadata_bytes(wanted.spec.exported_labels) +
           metadata_bytes(wanted.spec.exported_annotations) >
       kMaxExportMetadata) {
-    return refused(wanted, "TooLarge", "more than 256 KiB of exported labels and annotations");
+    return refused(wanted, "TooLarge", "more than 16 KiB of exported labels and annotations");
+  }
+  if (wanted.spec.exported_labels.size() > kMaxExportLabels ||
+      wanted.spec.exported_annotations.size() > kMaxExportLabels) {
+    return refused(wanted, "TooLarge", "more than 1024 exported labels or annotations");
   }
   if (spec.ports.size() > kMaxExportPorts) {
     return refused(wanted, "TooLarge", "more than 256 ports");

@@ -19,13 +19,14 @@
 namespace cw::api {
 
 inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
-inline constexpr std::size_t kMaxExportEndpoints = 5000;      // of one record; ready ones first
-inline constexpr std::size_t kMaxExportPorts = 256;           // of one record
-inline constexpr std::size_t kMaxExportMetadata = 256 << 10;  // bytes of labels plus annotations
+inline constexpr std::size_t kMaxExportEndpoints = 5000;     // of one record; ready ones first
+inline constexpr std::size_t kMaxExportPorts = 256;          // of one record
+inline constexpr std::size_t kMaxExportMetadata = 16 << 10;  // bytes of labels plus annotations
+inline constexpr std::size_t kMaxExportLabels = 1024;        // labels, and as many annotations
 
 struct ExportVerdict {
   // Type "Valid". True: Valid. False: NoService, InvalidServiceType, InvalidName, TooLarge,
-  // NamespaceNotOpen.
+  // NamespaceNotOpen; OverShare (of a book only, by api/mcs/shares.h).
   // last_transition is left to who writes it (set_condition); observed_generation is the export's.
   Condition valid;
   std::optional<ExportRecord> record;  // present exactly if valid is true

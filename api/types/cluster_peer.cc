@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "api/types/codec.h"
 #include "api/types/fields.h"
+#include "base/prefix_set.h"
 
 namespace cw::api {
 
@@ -14,6 +17,27 @@ PeerGateway read_gateway(Fields& f) {
   f.require("publicKey", gateway.public_key);
   f.read("endpoints", gateway.endpoints);
   return gateway;
+}
+
+// A namespace or Service of a rule: a DNS label or "*".
+bool names_or_all(const std::string& text) { return text == "*" || is_dns_label(text); }
+
+ImportRule read_rule(Fields& f) {
+  ImportRule rule;
+  f.require("namespace", rule.ns);
+  f.read("service", rule.service);
+  if (!names_or_all(rule.ns)) f.wrong("namespace", "want a namespace or \"*\"");
+  if (!names_or_all(rule.service)) f.wrong("service", "want a Service's name or \"*\"");
+  f.read("overLocal", rule.over_local);
+  f.read("followPolicy", rule.follow_policy);
+  return rule;
+}
+
+json to_json(const ImportRule& rule) {
+  json out{{"namespace", rule.ns}, {"service", rule.service}};
+  if (rule.over_local) out["overLocal"] = true;
+  if (rule.follow_policy) out["followPolicy"] = true;
+  return out;
 }
 
 json to_json(const PeerGateway& gateway) {
@@ -43,6 +67,7 @@ Result<ClusterPeer> decode(const json& body) {
     }
     spec.read("allowedCidrs", peer.spec.allowed_cidrs);
     spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
+    if (spec.has("imports")) spec.list("imports", peer.spec.imports.emplace(), read_rule);
   });
   fields.object("status", [&](Fields& status) {
     status.read("cidrs", peer.status.cidrs);
@@ -71,6 +96,10 @@ json encode(const ClusterPeer& peer) {
   spec["allowedCidrs"] = texts(peer.spec.allowed_cidrs);
   put_unless_empty(spec, "presharedKeySecret", peer.spec.preshared_key_secret);
   if (peer.spec.unpaired) spec["unpaired"] = true;
+  if (peer.spec.imports) {
+    spec["imports"] = json::array();
+    for (const auto& rule : *peer.spec.imports) spec["imports"].push_back(to_json(rule));
+  }
   if (peer.status == ClusterPeer::Status{}) return out;
   auto& status = out["status"];
   status["connected"] = peer.status.connected;
@@ -84,6 +113,13 @@ json encode(const ClusterPeer& peer) {
   }
   put_unless_empty(status, "conditions", to_json(peer.status.conditions));
   return out;
+}
+
+std::vector<Prefix> trusted_cidrs(const ClusterPeer& peer) {
+  const PrefixSet allowed(peer.spec.allowed_cidrs);
+  auto cidrs = peer.status.cidrs;
+  std::erase_if(cidrs, [&](const Prefix& prefix) { return !allowed.covering(prefix); });
+  return cidrs;
 }
 
 }  // namespace cw::api

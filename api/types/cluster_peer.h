@@ -25,6 +25,17 @@ struct LearnedGateway {
   friend bool operator==(const LearnedGateway&, const LearnedGateway&) = default;
 };
 
+// Exports of a remote cluster that this cluster imports (api/mcs/imports.h says how rules count).
+struct ImportRule {
+  std::string ns;             // "*": every namespace
+  std::string service = "*";  // "*": every Service
+  // Import it also where this cluster exports the name itself: both exports are one Service then.
+  bool over_local = false;
+  // The cluster's annotations causeway.dev/* decide who serves where this cluster exports nothing.
+  bool follow_policy = false;
+  friend bool operator==(const ImportRule&, const ImportRule&) = default;
+};
+
 struct ClusterPeer {
   static constexpr Kind kKind = Kind::kClusterPeer;
   struct Spec {
@@ -34,13 +45,15 @@ struct ClusterPeer {
     std::string preshared_key_secret;   // name of a Secret with key "presharedKey"; may be empty
     // Set by `causewayctl unpair`: gateways have no such peer, agents open its prefixes again.
     bool unpaired = false;
+    // None: every name that this cluster does not export itself. Empty: nothing.
+    std::optional<std::vector<ImportRule>> imports = {};
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {
     std::vector<Prefix> cidrs;             // claimed by the cluster and accepted
     std::vector<LearnedGateway> gateways;  // accepted announcements
     bool connected = false;                // at least one tunnel carries traffic
-    std::vector<Condition> conditions;     // Accepted, Connected, ClaimsAccepted
+    std::vector<Condition> conditions;     // Accepted, Connected, ClaimsAccepted, ...
     friend bool operator==(const Status&, const Status&) = default;
   };
   ObjectMeta meta;
@@ -48,5 +61,9 @@ struct ClusterPeer {
   Status status;
   friend bool operator==(const ClusterPeer&, const ClusterPeer&) = default;
 };
+
+// Those of status.cidrs that lie within spec.allowedCidrs. A gateway writes the status, the
+// administrator writes the spec: the spec decides what is routed.
+[[nodiscard]] std::vector<Prefix> trusted_cidrs(const ClusterPeer& peer);
 
 }  // namespace cw::api

@@ -17,6 +17,7 @@
 #include "api/types/route_agent.h"
 #include "api/types/secret.h"
 #include "api/types/service.h"
+#include "api/types/service_cidr.h"
 #include "api/types/service_export.h"
 #include "api/types/service_import.h"
 

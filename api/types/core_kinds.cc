@@ -1,4 +1,5 @@
-// The small kinds of Kubernetes itself: ClusterProperty, Node, Namespace, Secret, Lease.
+// The small kinds of Kubernetes itself: ClusterProperty, Node, Namespace, ServiceCIDR, Secret,
+// Lease.
 #include <fmt/format.h>
 
 #include "api/types/base64.h"
@@ -98,6 +99,24 @@ Result<Namespace> decode(const json& body) {
 template <>
 json encode(const Namespace& object) {
   return envelope(Kind::kNamespace, object.meta);
+}
+
+template <>
+Result<ServiceCidr> decode(const json& body) {
+  std::optional<Error> mistake;
+  ServiceCidr object;
+  object.meta = decode_meta(body, mistake);
+  Fields fields(body, "", mistake);
+  fields.object("spec", [&](Fields& spec) { spec.read("cidrs", object.cidrs); });
+  if (mistake) return fail(*mistake);
+  return object;
+}
+
+template <>
+json encode(const ServiceCidr& object) {
+  auto out = envelope(Kind::kServiceCidr, object.meta);
+  put_unless_empty(out["spec"], "cidrs", texts(object.cidrs));
+  return out;
 }
 
 template <>

@@ -48,4 +48,10 @@ json encode(const EndpointSlice& slice) {
   return out;
 }
 
+bool of_api_server(const EndpointSlice& slice) {
+  const auto label = slice.meta.labels.find("kubernetes.io/service-name");
+  return slice.meta.key.ns == "default" && label != slice.meta.labels.end() &&
+         label->second == "kubernetes";
+}
+
 }  // namespace cw::api

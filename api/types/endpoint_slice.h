@@ -36,4 +36,8 @@ struct EndpointSlice {
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
+// Whether it holds the addresses of the cluster's own API server: those behind the Service
+// default/kubernetes.
+[[nodiscard]] bool of_api_server(const EndpointSlice& slice);
+
 }  // namespace cw::api

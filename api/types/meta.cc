@@ -14,7 +14,7 @@ namespace cw::api {
 namespace {
 
 constexpr std::string_view kOurs = "causeway.dev/v1alpha1";
-constexpr std::array<KindInfo, 14> kKinds = {{
+constexpr std::array<KindInfo, 15> kKinds = {{
     {Kind::kClusterPeer, "ClusterPeer", "clusterpeers", kOurs, false},
     {Kind::kGateway, "Gateway", "gateways", kOurs, false},
     {Kind::kRouteAgent, "RouteAgent", "routeagents", kOurs, false},
@@ -25,6 +25,7 @@ constexpr std::array<KindInfo, 14> kKinds = {{
      true},
     {Kind::kClusterProperty, "ClusterProperty", "clusterproperties", "about.k8s.io/v1beta1", false},
     {Kind::kService, "Service", "services", "v1", true},
+    {Kind::kServiceCidr, "ServiceCIDR", "servicecidrs", "networking.k8s.io/v1", false},
     {Kind::kEndpointSlice, "EndpointSlice", "endpointslices", "discovery.k8s.io/v1", true},
     {Kind::kNode, "Node", "nodes", "v1", false},
     {Kind::kNamespace, "Namespace", "namespaces", "v1", false},

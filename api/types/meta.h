@@ -24,6 +24,7 @@ enum class Kind {
   kServiceImport,
   kClusterProperty,
   kService,
+  kServiceCidr,
   kEndpointSlice,
   kNode,
   kNamespace,

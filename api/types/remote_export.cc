@@ -70,7 +70,10 @@ Result<RemoteExport> decode(const json& body) {
   remote.meta = decode_meta(body, mistake);
   Fields fields(body, "", mistake);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& f) { read_record(f, remote.spec); });
+  fields.object("spec", [&](Fields& f) {
+    read_record(f, remote.spec);
+    f.read("keptOut", remote.kept_out);
+  });
   remote.spec.service.ns = remote.meta.key.ns;
   if (mistake) return fail(*mistake);
   return remote;
@@ -80,6 +83,7 @@ template <>
 json encode(const RemoteExport& remote) {
   auto out = envelope(Kind::kRemoteExport, remote.meta);
   out["spec"] = to_json(remote.spec);
+  if (remote.kept_out) out["spec"]["keptOut"] = true;
   return out;
 }
 

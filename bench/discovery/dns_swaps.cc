@@ -37,7 +37,7 @@ dns::TableService service(unsigned number, unsigned version) {
          "",
          true});
   }
-  return {std::make_shared<MergedService>(merge({record})), {}, {}};
+  return {std::make_shared<MergedService>(merge({Claimant{record}})), {}, {}};
 }
 
 using TablePtr = std::shared_ptr<const dns::Table>;

@@ -61,6 +61,11 @@ def fill(store, services, endpoints):
         "ClusterProperty", "about.k8s.io/v1beta1", "cluster.clusterset.k8s.io", spec={"value": "east"}))
     (store / "clusterproperties/id.yaml").rename(
         store / "clusterproperties/cluster.clusterset.k8s.io.yaml")
+    # Nothing is imported from a cluster that is no peer.
+    write(store / "clusterpeers/west.yaml", plain(
+        "ClusterPeer", "causeway.dev/v1alpha1", "west",
+        spec={"clusterId": "west", "gateways": [{"ordinal": 0, "publicKey": "A" * 43 + "="}]},
+        status={"connected": True}))
     for s in range(services):
         write(store / f"remoteexports/bench/s{s}.west.yaml",
               remote_export(s, [address(s * endpoints + e) for e in range(endpoints)]))

@@ -50,17 +50,40 @@ def objects_of(number, endpoints, byte, prefix, remote):
                                 "ready": True} for e in range(endpoints)]}}
 
 
-def work(pki, numbers, shape, problems):
+def connection(pki):
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-    server = http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=60)
+    return http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=60)
+
+
+def send(server, method, path, body, problems):
+    """The object as stored, or None and an entry in `problems`."""
+    server.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+    answer = server.getresponse()
+    text = answer.read()
+    if answer.status in (200, 201):
+        return json.loads(text)
+    problems.append(f"{path}: {answer.status} {text[:300]!r}")
+    return None
+
+
+def make_peer(server, problems):
+    """The connected cluster "west", whose exports are one Service with ours of the same names."""
+    path = "/apis/causeway.dev/v1alpha1/clusterpeers"
+    made = send(server, "POST", path, {
+        "apiVersion": "causeway.dev/v1alpha1", "kind": "ClusterPeer", "metadata": {"name": "west"},
+        "spec": {"clusterId": "west", "gateways": [{"ordinal": 0, "publicKey": "A" * 43 + "="}],
+                 "allowedCidrs": ["11.0.0.0/8"],
+                 "imports": [{"namespace": "*", "overLocal": True}]}}, problems)
+    if made:
+        send(server, "PUT", f"{path}/west/status", {**made, "status": {"connected": True}}, problems)
+
+
+def work(pki, numbers, shape, problems):
+    server = connection(pki)
     for number in numbers:
         for path, body in objects_of(number, *shape):
-            server.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-            answer = server.getresponse()
-            text = answer.read()
-            if answer.status != 201:
-                problems.append(f"{path}: {answer.status} {text[:300]!r}")
+            if send(server, "POST", path, body, problems) is None:
                 return
 
 
@@ -68,6 +91,8 @@ def main():
     pki, count, endpoints = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     shape = (endpoints, int(sys.argv[4]), sys.argv[5], False) if len(sys.argv) > 4 else (endpoints, 10, "s", True)
     problems = []
+    if len(sys.argv) <= 4:
+        make_peer(connection(pki), problems)
     threads = [threading.Thread(target=work, args=(pki, range(t, count, THREADS), shape, problems))
                for t in range(THREADS)]
     for thread in threads:

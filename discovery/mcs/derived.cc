@@ -168,7 +168,9 @@ std::set<std::string> serving_clusters(const ClustersetService& service, const s
       able.insert(record->cluster);
     }
   }
-  const auto& wishes = service.merged->winner().annotations;
+  static const std::map<std::string, std::string> kNoWishes;
+  const auto& policy = service.merged->policy;
+  const auto& wishes = policy == nullptr ? kNoWishes : policy->annotations;
   std::vector<std::string> order;
   if (const auto at = wishes.find(std::string(kPrefer));
       at != wishes.end() && at->second == "local")
@@ -190,8 +192,13 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
   const auto& merged = *service.merged;
   auto& object = out.import.emplace();
   object.meta.key = key;
-  object.meta.labels = merged.winner().labels;
-  object.meta.annotations = merged.winner().annotations;
+  object.meta.labels = merged.metadata->labels;
+  object.meta.annotations = merged.metadata->annotations;
+  // The import says what counts here, not what a remote cluster wishes.
+  if (merged.metadata != merged.policy) {
+    std::erase_if(object.meta.annotations,
+                  [](const auto& entry) { return entry.first.rfind(kPolicyPrefix, 0) == 0; });
+  }
   object.spec = merged.spec;
   object.status.clusters = merged.clusters();
   object.status.endpoint_slice_objects = inputs.derive ? "Present" : "Absent";

@@ -13,7 +13,8 @@ inline constexpr std::string_view kManagedByLabel = "endpointslice.kubernetes.io
 inline constexpr std::string_view kManagedBy = "discovery.causeway.dev";  // no /: a label's value
 inline constexpr std::string_view kServiceLabel = "multicluster.kubernetes.io/service-name";
 inline constexpr std::string_view kSourceLabel = "multicluster.kubernetes.io/source-cluster";
-// Annotations among an export's exportedAnnotations; the winner's count.
+// Annotations among an export's exportedAnnotations. Those of MergedService::policy count.
+inline constexpr std::string_view kPolicyPrefix = "causeway.dev/";
 inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "local"
 inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order
 inline constexpr std::size_t kMaxSliceEndpoints = 1000;                 // the API server's limit

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <functional>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 
@@ -89,6 +91,29 @@ std::optional<Conflict> conflict_of(const std::vector<RecordPtr>& records) {
                               fmt::join(d.clauses, "; "), records.front()->cluster)};
 }
 
+struct Ranked {
+  std::vector<RecordPtr> records;
+  RecordPtr metadata;
+  RecordPtr policy;
+};
+
+Ranked ranked(std::vector<Claimant> claimants) {
+  CW_CHECK(!claimants.empty());
+  std::sort(claimants.begin(), claimants.end(), [](const Claimant& a, const Claimant& b) {
+    return std::tie(a.since, a.record->cluster) < std::tie(b.since, b.record->cluster);
+  });
+  Ranked out;
+  for (auto& claimant : claimants) {
+    if (claimant.own) out.metadata = out.policy = claimant.record;
+    out.records.push_back(claimant.record);
+  }
+  if (out.metadata == nullptr) out.metadata = out.records.front();
+  for (const auto& claimant : claimants) {
+    if (out.policy == nullptr && claimant.steers) out.policy = claimant.record;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> MergedService::clusters() const {
@@ -116,15 +141,8 @@ std::optional<std::uint16_t> endpoint_port(const ExportRecord& record, const Ser
   return own->port;
 }
 
-void by_precedence(std::vector<RecordPtr>& records) {
-  std::sort(records.begin(), records.end(), [](const RecordPtr& a, const RecordPtr& b) {
-    return std::tie(a->exported_at, a->cluster) < std::tie(b->exported_at, b->cluster);
-  });
-}
-
-MergedService merge(std::vector<RecordPtr> records) {
-  CW_CHECK(!records.empty());
-  by_precedence(records);
+MergedService merge(std::vector<Claimant> claimants) {
+  auto [records, metadata, policy] = ranked(std::move(claimants));
   MergedService out;
   const auto& winner = *records.front();
   out.service = winner.service;
@@ -137,7 +155,14 @@ MergedService merge(std::vector<RecordPtr> records) {
   out.spec.traffic_distribution = winner.traffic_distribution;
   out.conflict = conflict_of(records);
   out.records = std::move(records);
+  out.metadata = std::move(metadata);
+  out.policy = std::move(policy);
   return out;
+}
+
+bool merges_to(const MergedService& service, std::vector<Claimant> claimants) {
+  const auto [records, metadata, policy] = ranked(std::move(claimants));
+  return records == service.records && metadata == service.metadata && policy == service.policy;
 }
 
 }  // namespace cw::discovery

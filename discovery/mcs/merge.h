@@ -1,6 +1,7 @@
-// One clusterset service out of all clusters' exports of it, by the rules of KEP-1645 ("Constraints
-// and Conflict Resolution"). Pure: every cluster computes the same from the same records, in any
-// order of arrival. Precedence: oldest export first, ties by cluster id.
+// One clusterset service out of the exports of it that this cluster imports, by the rules of
+// KEP-1645 ("Constraints and Conflict Resolution"). Pure: the same claimants in any order of
+// arrival give the same. Precedence: oldest export first, ties by cluster id; docs/protocol/dns.md
+// says when clusters see different ages.
 #pragma once
 
 #include <map>
@@ -23,6 +24,14 @@ struct Conflict {
   friend bool operator==(const Conflict&, const Conflict&) = default;
 };
 
+// An export that takes part.
+struct Claimant {
+  RecordPtr record;
+  WallTime since{};     // its age for precedence: api::precedence_of()
+  bool own = false;     // this cluster's own export
+  bool steers = false;  // its annotations causeway.dev/* may decide who serves
+};
+
 struct MergedService {
   api::ObjectKey service;
   api::ServiceImport::Spec spec;     // ips are left to who allocates them
@@ -30,7 +39,10 @@ struct MergedService {
   std::optional<Conflict> conflict;  // the same for all exporters
   [[nodiscard]] bool headless() const { return spec.type == "Headless"; }
   [[nodiscard]] std::vector<std::string> clusters() const;  // sorted
-  [[nodiscard]] const api::ExportRecord& winner() const { return *records.front(); }
+  // Whose exported labels and annotations the import has: the own export's, else the winner's.
+  RecordPtr metadata;
+  // Whose annotations decide who serves: the own export's, else the first that steers. Null: none.
+  RecordPtr policy;
 };
 
 // The number that endpoints of `record` listen on for a port of the merged service; nothing if that
@@ -41,10 +53,9 @@ struct MergedService {
 [[nodiscard]] std::optional<std::uint16_t> endpoint_port(const api::ExportRecord& record,
                                                          const api::ServicePort& merged);
 
-// Oldest export first, ties by cluster id.
-void by_precedence(std::vector<RecordPtr>& records);
-
-// `records` are of one service, at most one a cluster, at least one.
-[[nodiscard]] MergedService merge(std::vector<RecordPtr> records);
+// `claimants` are of one service, at most one a cluster, at least one.
+[[nodiscard]] MergedService merge(std::vector<Claimant> claimants);
+// Whether merge() would give this very service again.
+[[nodiscard]] bool merges_to(const MergedService& service, std::vector<Claimant> claimants);
 
 }  // namespace cw::discovery

@@ -1,6 +1,7 @@
 #include "discovery/mcs/view.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -38,6 +39,31 @@ void ViewBook::set_cluster(const std::string& cluster) {
 void ViewBook::local(const api::ObjectKey& service, RecordPtr record) {
   sources_[service].local = std::move(record);
   dirty_.insert(service);
+}
+
+void ViewBook::exported(const api::ObjectKey& service, bool is) {
+  const auto known = sources_.find(service);
+  if ((known != sources_.end() && known->second.exported) == is) return;
+  sources_[service].exported = is;
+  dirty_.insert(service);
+}
+
+void ViewBook::set_peers(const Items<api::ClusterPeer>& peers) {
+  auto next = api::peers_by_cluster(peers);
+  const auto same = [](const auto& map, const std::string& cluster, const api::ClusterPeer& peer) {
+    const auto at = map.find(cluster);
+    return at != map.end() && at->second->spec.imports == peer.spec.imports &&
+           at->second->meta.created == peer.meta.created;
+  };
+  std::set<std::string> other;
+  for (const auto& [cluster, peer] : next) {
+    if (!same(peers_, cluster, *peer)) other.insert(cluster);
+  }
+  for (const auto& [cluster, peer] : peers_) {
+    if (!same(next, cluster, *peer)) other.insert(cluster);
+  }
+  peers_ = std::move(next);
+  dirty_all_of(other);
 }
 
 void ViewBook::forget(const api::ObjectKey& key) {
@@ -107,27 +133,71 @@ void ViewBook::drop(WallTime now) {
   }
 }
 
+// Asked again here though the gateway asked before it wrote: an older gateway, or one that was
+// stopped before its ClusterPeer changed, may have left the object.
+std::optional<Claimant> ViewBook::claimant_of(
+    const std::shared_ptr<const api::RemoteExport>& remote, bool exported,
+    std::set<std::string>& kept_out) const {
+  const auto& record = remote->spec;
+  const auto peer = peers_.find(record.cluster);
+  if (record.cluster == cluster_ || peer == peers_.end()) return std::nullopt;
+  const auto& spec = peer->second->spec;
+  switch (api::import_verdict(spec, record.service, exported)) {
+    case api::ImportVerdict::kNotListed:
+      return std::nullopt;
+    case api::ImportVerdict::kOverLocal:
+      kept_out.insert(record.cluster);
+      return std::nullopt;
+    case api::ImportVerdict::kImported:
+      break;
+  }
+  if (remote->kept_out) return std::nullopt;  // the gateway will write the export itself soon
+  Claimant claimant;
+  claimant.record = RecordPtr(remote, &record);
+  claimant.since =
+      api::precedence_of(record.exported_at, remote->meta.created, peer->second->meta.created);
+  claimant.steers = api::follows_policy(spec, record.service);
+  return claimant;
+}
+
 std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
-                                                      const ClustersetService* before) const {
-  std::vector<RecordPtr> records;
+                                                      const ClustersetService* before,
+                                                      std::set<std::string>& kept_out) const {
+  std::vector<Claimant> claimants;
   ClustersetService out;
-  if (sources.local != nullptr) records.push_back(sources.local);
+  if (sources.local != nullptr) {
+    claimants.push_back({sources.local, sources.local->exported_at, true, true});
+  }
+  const bool exported = sources.exported || sources.local != nullptr;
   for (const auto& [key, remote] : sources.remote) {
+    auto claimant = claimant_of(remote, exported, kept_out);
+    if (!claimant) continue;
     const auto& cluster = remote->spec.cluster;
-    if (cluster == cluster_) continue;
     if (gone_.count(cluster) != 0) {
       out.dropped.insert(cluster);
       continue;
     }
-    records.push_back(RecordPtr(remote, &remote->spec));
+    claimants.push_back(std::move(*claimant));
     if (away_.count(cluster) != 0) out.stale.insert(cluster);
   }
-  if (records.empty()) return std::nullopt;
-  by_precedence(records);
-  const bool same = before != nullptr && before->merged->records == records;
-  out.merged =
-      same ? before->merged : std::make_shared<const MergedService>(merge(std::move(records)));
+  if (claimants.empty()) return std::nullopt;
+  out.merged = before != nullptr && merges_to(*before->merged, claimants)
+                   ? before->merged
+                   : std::make_shared<const MergedService>(merge(std::move(claimants)));
   return out;
+}
+
+// Whether that is other than before.
+bool ViewBook::note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters) {
+  const auto known = view_.kept_out.find(service);
+  if (clusters.empty()) {
+    if (known == view_.kept_out.end()) return false;
+    view_.kept_out.erase(known);
+    return true;
+  }
+  if (known != view_.kept_out.end() && known->second == clusters) return false;
+  view_.kept_out.insert_or_assign(service, std::move(clusters));
+  return true;
 }
 
 std::set<api::ObjectKey> ViewBook::update(WallTime now) {
@@ -138,9 +208,11 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
     const auto known = view_.services.find(service);
     const auto* before = known == view_.services.end() ? nullptr : &known->second;
     std::optional<ClustersetService> next;
-    if (sources != sources_.end()) next = service_of(sources->second, before);
+    std::set<std::string> kept_out;
+    if (sources != sources_.end()) next = service_of(sources->second, before, kept_out);
+    if (note_kept_out(service, std::move(kept_out))) changed.insert(service);
     if (sources != sources_.end() && sources->second.local == nullptr &&
-        sources->second.remote.empty()) {
+        !sources->second.exported && sources->second.remote.empty()) {
       sources_.erase(sources);
     }
     if (!next) {
@@ -171,6 +243,33 @@ std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {
   return {out.begin(), out.end()};
 }
 
+namespace {
+
+// Whether peers' exports of the name are one Service with ours. Said once some were kept out.
+std::optional<Condition> shared_condition(const api::ServiceExport& object, const View& view) {
+  const auto kept_out = view.kept_out.find(object.meta.key);
+  Condition shared{"Shared",
+                   ConditionStatus::kTrue,
+                   "NothingKeptOut",
+                   "no peer's export of this name is kept out",
+                   object.meta.generation,
+                   {}};
+  if (kept_out != view.kept_out.end()) {
+    shared.status = ConditionStatus::kFalse;
+    shared.reason = "KeptOut";
+    shared.message = fmt::format(
+        "exports of the same name by {} are not used, because this cluster exports it; to share "
+        "the name, add {{namespace: {}, service: {}, overLocal: true}} to spec.imports of the "
+        "ClusterPeer",
+        fmt::join(kept_out->second, ", "), object.meta.key.ns, object.meta.key.name);
+  } else if (api::find_condition(object.status.conditions, "Shared") == nullptr) {
+    return std::nullopt;
+  }
+  return shared;
+}
+
+}  // namespace
+
 std::vector<Condition> export_conditions(const api::ServiceExport& object,
                                          const api::ExportBook::Entry& entry, const View& view) {
   const auto generation = object.meta.generation;
@@ -192,7 +291,9 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
     conflict.reason = found->second.merged->conflict->reasons;
     conflict.message = found->second.merged->conflict->message;
   }
-  return {std::move(valid), std::move(ready), std::move(conflict)};
+  std::vector<Condition> all{std::move(valid), std::move(ready), std::move(conflict)};
+  if (auto shared = shared_condition(object, view)) all.push_back(std::move(*shared));
+  return all;
 }
 
 }  // namespace cw::discovery

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/mcs/export_book.h"
+#include "api/mcs/imports.h"
 #include "api/types/cluster_peer.h"
 #include "api/types/namespace.h"
 #include "api/types/node.h"
@@ -33,6 +34,9 @@ struct View {
   std::optional<WallTime> next_drop;
   // Clusters whose records were dropped.
   std::set<std::string> dropped;
+  // Names that this cluster exports itself, with the clusters whose exports of the same name are
+  // therefore not used.
+  std::map<api::ObjectKey, std::set<std::string>> kept_out;
 };
 // The clusters that we are paired with and no gateway of ours reaches, with the time since when, as
 // far as it is known (else the epoch).
@@ -47,7 +51,11 @@ class ViewBook {
 
   // Our id. Records that claim it from outside are a misconfiguration somewhere: our word counts.
   void set_cluster(const std::string& cluster);
-  void local(const api::ObjectKey& service, RecordPtr record);  // null: not exported by us
+  void local(const api::ObjectKey& service, RecordPtr record);  // null: no valid export of ours
+  // Whether there is a ServiceExport of ours, valid or not.
+  void exported(const api::ObjectKey& service, bool is);
+  // What is imported from whom. A cluster without a ClusterPeer is imported from no longer.
+  void set_peers(const Items<api::ClusterPeer>& peers);
   void remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
   void set_away(Away clusters);
   // Brings the View up to date; returns the services that are other than before.
@@ -57,16 +65,24 @@ class ViewBook {
  private:
   struct Sources {
     RecordPtr local;
+    bool exported = false;            // we have a ServiceExport
     Items<api::RemoteExport> remote;  // by the RemoteExport's key
   };
   void forget(const api::ObjectKey& key);
   void dirty_all_of(const std::set<std::string>& clusters);
   void drop(WallTime now);
+  bool note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters);
+  // The service, and in `kept_out` the clusters that are left out for our own export's sake.
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
-                                                            const ClustersetService* before) const;
+                                                            const ClustersetService* before,
+                                                            std::set<std::string>& kept_out) const;
+  [[nodiscard]] std::optional<Claimant> claimant_of(
+      const std::shared_ptr<const api::RemoteExport>& remote, bool exported,
+      std::set<std::string>& kept_out) const;
 
   Duration stale_drop_;
   std::string cluster_;
+  api::PeersByCluster peers_;
   Away away_;
   std::set<std::string> gone_;                      // away for longer than stale_drop_
   std::map<api::ObjectKey, Sources> sources_;       // by service
@@ -81,7 +97,8 @@ class ViewBook {
 // And the nodes' own addresses: who may ask the DNS server.
 [[nodiscard]] std::vector<Prefix> clients_of(const Items<api::Node>& nodes);
 
-// The Valid, Ready and Conflict conditions of one of our ServiceExports.
+// The Valid, Ready and Conflict conditions of one of our ServiceExports, and Shared where peers'
+// exports of its name are or were kept out.
 [[nodiscard]] std::vector<api::Condition> export_conditions(const api::ServiceExport& object,
                                                             const api::ExportBook::Entry& entry,
                                                             const View& view);

@@ -2,7 +2,7 @@
 
 import shutil
 
-from fabric.services import export, make_service
+from fabric.services import export, make_service, share
 from fabric.wait import wait_until
 
 PEER, CLIENT = 2380, 2379
@@ -22,6 +22,7 @@ class Member:
         make_service(site.cluster, "data", "etcd", {"peer": PEER, "client": CLIENT},
                      {"etcd-0": self.pod}, headless=True)
         export(site.cluster, "data", "etcd")
+        share("data", "etcd", *[other.cluster for other in sites])
 
     @property
     def url(self):

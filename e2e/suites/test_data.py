@@ -5,7 +5,7 @@ import time
 from fabric.etcd import Member
 from fabric.postgres import PASSWORD, Postgres
 from fabric.records import RecordingWriter
-from fabric.services import export, make_service
+from fabric.services import export, make_service, share
 from fabric.site import Site, join
 from fabric.wait import wait_until
 
@@ -24,6 +24,7 @@ def synchronous_pair(here, there):
         make_service(site.cluster, "data", "pg", {"postgres": 5432}, {"pg-0": site.pod},
                      headless=True)
         export(site.cluster, "data", "pg")
+    share("data", "pg", here.cluster, there.cluster)
     primary, standby = Postgres(here.pod, "primary"), Postgres(there.pod, "standby")
     primary.make_primary()
     primary.sql("CREATE TABLE acked(number bigint PRIMARY KEY)")

@@ -6,7 +6,7 @@ import pytest
 
 from fabric import objects
 from fabric.dns import ask
-from fabric.services import export, make_service, remove_service, unexport
+from fabric.services import export, make_service, remove_service, share, unexport
 from fabric.traffic import TCP_PORT, transfer
 from fabric.wait import wait_until
 
@@ -141,8 +141,9 @@ def test_tcp_and_queries_without_edns_are_answered(shop, west):
 
 
 def test_both_clusters_may_export_the_same_name(shop, east, west):
-    """MCS: one name, the endpoints of all clusters."""
+    """MCS: one name, the endpoints of all clusters, once each has opened the name to the other."""
     name, pods = shop
+    share("shop", "web", east.cluster, west.cluster)
     make_service(west.cluster, "shop", "web", PORTS, {"web-9": west.worker_pods[0]})
     export(west.cluster, "shop", "web")
     everyone = [p.ip for p in pods.values()] + [west.worker_pods[0].ip]

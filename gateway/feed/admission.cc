@@ -47,7 +47,8 @@ struct Candidate {
   AcceptedClaim result;
 };
 
-Candidate candidate_of(const Claim& claim, const PrefixSet& local) {
+Candidate candidate_of(const Claim& claim, const PrefixSet& local,
+                       std::span<const OwnPrefixes> own) {
   Candidate candidate{&claim, {}, {}};
   const PrefixSet allowed(claim.allowed);
   std::set<Prefix> claimed(claim.claimed.begin(), claim.claimed.end());
@@ -60,6 +61,9 @@ Candidate candidate_of(const Claim& claim, const PrefixSet& local) {
       candidate.result.refusals.push_back(
           {RefusalReason::kOverlapsLocal,
            fmt::format("{} overlaps {} of this cluster", prefix.to_string(), ours->to_string())});
+    } else if (const auto why = never_a_peers(prefix, own)) {
+      candidate.result.refusals.push_back(
+          {RefusalReason::kNeverAPeers, fmt::format("{} {}", prefix.to_string(), *why)});
     } else {
       candidate.fresh.push_back(prefix);
     }
@@ -99,6 +103,12 @@ std::vector<Prefix> within(const std::vector<Prefix>& prefixes, const PrefixSet&
   return inside;
 }
 
+std::string first_names(const ExportNames& names) {
+  std::string text;
+  for (const auto& key : names.first) text += (text.empty() ? "" : ", ") + key.to_string();
+  return names.count > names.first.size() ? text + ", ..." : text;
+}
+
 }  // namespace
 
 std::string_view reason_name(RefusalReason reason) {
@@ -107,6 +117,8 @@ std::string_view reason_name(RefusalReason reason) {
       return "OutsideAllowed";
     case RefusalReason::kOverlapsLocal:
       return "OverlapsLocal";
+    case RefusalReason::kNeverAPeers:
+      return "NeverAPeers";
     case RefusalReason::kOverlapsCluster:
       return "OverlapsCluster";
     case RefusalReason::kUnknownGateway:
@@ -122,11 +134,14 @@ std::string_view reason_name(RefusalReason reason) {
 }
 
 std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> claims,
-                                                     const std::vector<Prefix>& local) {
+                                                     const std::vector<Prefix>& local,
+                                                     std::span<const OwnPrefixes> own) {
   const PrefixSet local_set(local);
   std::vector<Candidate> candidates;
   candidates.reserve(claims.size());
-  for (const auto& claim : claims) candidates.push_back(candidate_of(claim, local_set));
+  for (const auto& claim : claims) {
+    candidates.push_back(candidate_of(claim, local_set, own));
+  }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return std::tie(a.claim->paired, a.claim->cluster) <
            std::tie(b.claim->paired, b.claim->cluster);
@@ -145,7 +160,8 @@ std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> clai
 }
 
 AcceptedGateways accepted_gateways(const Announcement& announcement,
-                                   const api::ClusterPeer::Spec& peer, const PrefixSet& cidrs) {
+                                   const api::ClusterPeer::Spec& peer, const PrefixSet& cidrs,
+                                   std::span<const OwnPrefixes> own) {
   AcceptedGateways accepted;
   if (announcement.cluster != peer.cluster_id) {
     accepted.refusals.push_back(
@@ -165,7 +181,17 @@ AcceptedGateways accepted_gateways(const Announcement& announcement,
                                                    : "has another key than the ClusterPeer says")});
       continue;
     }
-    accepted.gateways.push_back({{gateway.ordinal, gateway.public_key, gateway.endpoints},
+    std::vector<Endpoint> endpoints;
+    for (const auto& endpoint : gateway.endpoints) {
+      if (const auto why = never_an_endpoint(endpoint.address, own)) {
+        accepted.refusals.push_back({RefusalReason::kNeverAPeers,
+                                     fmt::format("endpoint {} of gateway {} {}",
+                                                 endpoint.to_string(), gateway.ordinal, *why)});
+      } else {
+        endpoints.push_back(endpoint);
+      }
+    }
+    accepted.gateways.push_back({{gateway.ordinal, gateway.public_key, std::move(endpoints)},
                                  gateway.draining,
                                  within(gateway.own, cidrs),
                                  within(gateway.homed, cidrs)});
@@ -197,6 +223,40 @@ AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs)
                             left_out, accepted.record.service.to_string(), first->to_string())};
   }
   return accepted;
+}
+
+ExportNames export_names(const std::set<api::ObjectKey>& names) {
+  ExportNames out{names.size(), {}};
+  for (const auto& name : names) {
+    if (out.first.size() == kMaxMessages) break;
+    out.first.push_back(name);
+  }
+  return out;
+}
+
+api::Condition imports_condition(const LeftOutExports& left_out) {
+  api::Condition condition;
+  condition.type = "ExportsImported";
+  condition.status = api::ConditionStatus::kTrue;
+  condition.reason = "AllImported";
+  condition.message = "all exports of the cluster are imported";
+  if (left_out == LeftOutExports{}) return condition;
+  std::vector<std::string> parts;
+  if (left_out.over_local.count != 0) {
+    condition.status = api::ConditionStatus::kFalse;
+    parts.push_back(
+        fmt::format("{} not used, because this cluster exports the same names and no "
+                    "import of them has overLocal: {}",
+                    left_out.over_local.count, first_names(left_out.over_local)));
+  }
+  if (left_out.not_listed.count != 0) {
+    parts.push_back(fmt::format("{}{} not listed in spec.imports: {}", left_out.not_listed.count,
+                                left_out.not_listed.count < kMaxExports ? "" : " or more",
+                                first_names(left_out.not_listed)));
+  }
+  condition.reason = left_out.over_local.count == 0 ? "AsListed" : "KeptOut";
+  condition.message = fmt::format("exports: {}", fmt::join(parts, "; "));
+  return condition;
 }
 
 api::Condition claims_condition(std::span<const Refusal> refusals) {

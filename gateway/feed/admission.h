@@ -6,11 +6,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "api/types/cluster_peer.h"
+#include "base/never_a_peers.h"
 #include "base/prefix_set.h"
 #include "gateway/feed/statement.h"
 
@@ -18,7 +20,8 @@ namespace cw::gateway {
 
 enum class RefusalReason {
   kOutsideAllowed,   // not within the ClusterPeer's allowedCIDRs
-  kOverlapsLocal,    // shares addresses with this cluster's own prefixes
+  kOverlapsLocal,    // shares addresses with this cluster's own pods
+  kNeverAPeers,      // base/never_a_peers.h: special addresses, other networks of this cluster
   kOverlapsCluster,  // shares addresses with what another cluster already has
   kUnknownGateway,   // ordinal or key that the ClusterPeer does not list
   kOtherCluster,     // speaks about a cluster that the sender is not
@@ -50,8 +53,10 @@ struct AcceptedClaim {
 
 // Judges all clusters' claims together; the order of `claims` does not matter. Where two overlap,
 // what was accepted before stays; else the ClusterPeer that is older wins, then the lower id.
+// `local`: the pods of this cluster; `own`: its other networks, which no peer may ever claim.
 [[nodiscard]] std::map<std::string, AcceptedClaim> accepted_claims(
-    std::span<const Claim> claims, const std::vector<Prefix>& local);
+    std::span<const Claim> claims, const std::vector<Prefix>& local,
+    std::span<const OwnPrefixes> own = {});
 
 struct AcceptedGateways {
   std::vector<api::LearnedGateway> gateways;  // by ordinal; own and homed within accepted CIDRs
@@ -60,10 +65,12 @@ struct AcceptedGateways {
 };
 
 // The gateways of `announcement` that `peer` lists with the same key. Prefixes outside `cidrs`
-// (accepted for the cluster) are left out without a word of their own: the CIDR was refused above.
+// (accepted for the cluster) are left out without a message: the CIDR was refused above. Endpoints
+// that can be no other host's are left out by name.
 [[nodiscard]] AcceptedGateways accepted_gateways(const Announcement& announcement,
                                                  const api::ClusterPeer::Spec& peer,
-                                                 const PrefixSet& cidrs);
+                                                 const PrefixSet& cidrs,
+                                                 std::span<const OwnPrefixes> own = {});
 
 struct AcceptedExport {
   api::ExportRecord record;        // without the endpoints that are outside
@@ -72,6 +79,23 @@ struct AcceptedExport {
 
 // Only endpoints whose every address is within `cidrs` (accepted for the record's cluster).
 [[nodiscard]] AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs);
+
+// Names of exports: how many, and the first ones.
+struct ExportNames {
+  std::size_t count = 0;
+  std::vector<api::ObjectKey> first;  // at most 20
+  friend bool operator==(const ExportNames&, const ExportNames&) = default;
+};
+[[nodiscard]] ExportNames export_names(const std::set<api::ObjectKey>& names);
+
+// Exports of one cluster that spec.imports of its ClusterPeer leaves out.
+struct LeftOutExports {
+  ExportNames over_local;  // this cluster exports the name itself
+  ExportNames not_listed;  // counted up to kMaxExports
+  friend bool operator==(const LeftOutExports&, const LeftOutExports&) = default;
+};
+// The condition ExportsImported of a ClusterPeer.
+[[nodiscard]] api::Condition imports_condition(const LeftOutExports& left_out);
 
 // The condition ClaimsAccepted of a ClusterPeer: True/Accepted, or False with the first refusal's
 // reason and at most 20 messages. Time and generation are the caller's.

@@ -198,7 +198,8 @@ void ImportWriter::put(const api::ObjectKey& key, bool create) {
   object.meta.labels = {{"multicluster.kubernetes.io/source-cluster", name.cluster},
                         {"multicluster.kubernetes.io/service-name", name.service.name}};
   if (!create) object.meta.resource_version = have->resource_version;
-  object.spec = std::move(*record);
+  object.spec = std::move(record->record);
+  object.kept_out = record->kept_out;
   api::Object body{api::RemoteExport::kKind, key, object.meta.resource_version,
                    api::encode(object)};
   // Whatever a store keeps of it (an older schema prunes what it does not know), it was written:

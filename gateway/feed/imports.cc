@@ -7,12 +7,24 @@
 
 namespace cw::gateway {
 
+std::uint64_t fingerprint_of(const api::ExportRecord& record, bool kept_out) {
+  constexpr std::uint64_t kKeptOut = 0x9e3779b97f4a7c15U;  // any constant
+  return std::hash<std::string>{}(encode_record(record)) ^ (kept_out ? kKeptOut : 0);
+}
+
+api::ExportRecord kept_out_record(const std::string& cluster, const api::ObjectKey& service) {
+  api::ExportRecord record;
+  record.cluster = cluster;
+  record.service = service;
+  return record;
+}
+
 ImportedExport imported_export(const nlohmann::json& body) {
   ImportedExport imported;
   const auto object = api::decode<api::RemoteExport>(body);
   if (object) {
     imported.resource_version = object->meta.resource_version;
-    imported.fingerprint = std::hash<std::string>{}(encode_record(object->spec));
+    imported.fingerprint = fingerprint_of(object->spec, object->kept_out);
     return imported;
   }
   // Somebody broke it: to be replaced.

@@ -19,6 +19,12 @@ struct ImportedExport {
 };
 [[nodiscard]] ImportedExport imported_export(const nlohmann::json& body);
 
+// Equal fingerprints mean equal RemoteExports.
+[[nodiscard]] std::uint64_t fingerprint_of(const api::ExportRecord& record, bool kept_out);
+// What is stored of an export that is not imported because this cluster exports the name itself.
+[[nodiscard]] api::ExportRecord kept_out_record(const std::string& cluster,
+                                                const api::ObjectKey& service);
+
 // "<service>.<cluster>" in the Service's namespace, and back; none: not such a name.
 [[nodiscard]] api::ObjectKey import_key(const std::string& cluster, const api::ObjectKey& service);
 struct ImportName {

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "gateway/feed/imports.h"
 #include "gateway/feed/messages.h"
+#include "gateway/feed/namespace_shares.h"
 
 namespace cw::gateway {
 namespace {
@@ -20,7 +23,10 @@ struct Remote {
   std::map<api::ObjectKey, Refusal> refused_exports;
   std::map<std::string, Refusal> faults;    // dropped messages, by subject
   std::optional<api::ObjectKey> recheck{};  // exports from here on are to be judged again
-  std::size_t bytes = 0;                    // of exports
+  NamespaceShares shares;                   // of exports, in wire form
+  bool heard_all = false;                   // a whole snapshot came
+  std::set<api::ObjectKey> over_local;      // of exports: those that are kept out
+  std::set<api::ObjectKey> not_listed;      // not among exports: no rule names them
   PrefixSet cidrs;                          // accepted
   AcceptedClaim claim;
   AcceptedCluster accepted;
@@ -51,23 +57,16 @@ Announcement words_of(const Remote& remote) {
   return last;
 }
 
-// The peers by cluster id; of two with the same id the older one.
-std::map<std::string, std::shared_ptr<const api::ClusterPeer>> by_cluster(
-    const Intake::Peers& peers) {
-  std::map<std::string, std::shared_ptr<const api::ClusterPeer>> clusters;
-  for (const auto& [key, peer] : peers) {
-    auto& slot = clusters[peer->spec.cluster_id];
-    if (slot == nullptr || peer->meta.created < slot->meta.created) slot = peer;
-  }
-  return clusters;
-}
-
 }  // namespace
 
 struct Intake::State {
   std::map<std::string, Remote> remotes;
   std::map<std::string, AcceptedCluster> clusters;
   std::vector<Prefix> local;
+  std::vector<OwnPrefixes> networks;  // of this cluster, besides `local`
+  std::set<api::ObjectKey> exported;  // our own ServiceExports
+  bool exported_known = false;
+  bool refusals_changed = false;  // of the cluster at hand, since its last publish()
   Listener listener;
 
   Remote* find(const std::string& cluster) {
@@ -79,64 +78,179 @@ struct Intake::State {
     if (listener.on_export) listener.on_export(cluster, service);
   }
 
-  // One export as said -> its fingerprint as accepted, and what was refused of it. True: what is
-  // refused changed.
-  static bool accept(Remote& remote, const api::ObjectKey& key, Export& said) {
-    auto record = parse_record(said.wire, remote.peer->spec.cluster_id);
+  void forgive(Remote& remote, const api::ObjectKey& key) {
+    if (remote.refused_exports.erase(key) != 0) refusals_changed = true;
+  }
+
+  void refuse(Remote& remote, const api::ObjectKey& key, Refusal refusal) {
+    if (remote.refused_exports.size() >= kMaxRefusals) return;
+    remote.refused_exports.insert_or_assign(key, std::move(refusal));
+    refusals_changed = true;
+  }
+
+  [[nodiscard]] api::ImportVerdict verdict_of(const Remote& remote,
+                                              const api::ObjectKey& key) const {
+    return api::import_verdict(remote.peer->spec, key, exported.count(key) != 0);
+  }
+
+  void note_kept_out(Remote& remote, const api::ObjectKey& key, bool is) {
+    auto& names = remote.over_local;
+    if (is ? names.insert(key).second : names.erase(key) != 0) refusals_changed = true;
+  }
+
+  void note_not_listed(Remote& remote, const api::ObjectKey& key, bool is) {
+    auto& names = remote.not_listed;
+    if (is && names.size() >= kMaxExports) return;
+    if (is ? names.insert(key).second : names.erase(key) != 0) refusals_changed = true;
+  }
+
+  // One export as said -> its fingerprint as accepted, and what was refused of it.
+  void accept(Remote& remote, const api::ObjectKey& key, Export& said) {
+    forgive(remote, key);
+    const auto& cluster = remote.peer->spec.cluster_id;
+    said.kept_out = verdict_of(remote, key) == api::ImportVerdict::kOverLocal;
+    note_kept_out(remote, key, said.kept_out);
+    if (said.kept_out) {
+      said.fingerprint = fingerprint_of(kept_out_record(cluster, key), true);
+      return;
+    }
+    auto record = parse_record(said.wire, cluster);
     CW_CHECK(record.has_value());  // we encoded it
     auto accepted = accepted_export(std::move(*record), remote.cidrs);
-    said.fingerprint = std::hash<std::string>{}(encode_record(accepted.record));
-    auto& refused = remote.refused_exports;
-    if (!accepted.refusal) return refused.erase(key) != 0;
-    const auto known = refused.find(key);
-    if (known != refused.end()) {
-      if (known->second == *accepted.refusal) return false;
-      known->second = std::move(*accepted.refusal);
-      return true;
+    said.fingerprint = fingerprint_of(accepted.record, false);
+    if (accepted.refusal) refuse(remote, key, std::move(*accepted.refusal));
+  }
+
+  // Whether there is room for `key`, which grows by `bytes`. What gives way for it is told.
+  bool make_room(Remote& remote, const api::ObjectKey& key, bool fresh, std::size_t bytes) {
+    const std::size_t more = fresh ? 1 : 0;
+    while (!remote.shares.fits(more, bytes)) {
+      const auto ns = remote.shares.gives_way_to(key.ns, more, bytes);
+      const auto over = [](const api::ObjectKey& export_key) {
+        return Refusal{RefusalReason::kTooLarge,
+                       fmt::format("export {} is not taken: its namespace is over its share of {} "
+                                   "exports or {} MiB",
+                                   export_key.to_string(), kMaxExports, kMaxExportBytes >> 20U)};
+      };
+      if (!ns) {
+        refuse(remote, key, over(key));
+        return false;
+      }
+      const auto last = std::prev(remote.exports.lower_bound({*ns + '\0', ""}));
+      const auto gone = last->first;
+      (void)forget(remote, gone);  // it is there
+      refuse(remote, gone, over(gone));
+      tell_export(remote.peer->spec.cluster_id, &gone);
     }
-    if (refused.size() >= kMaxRefusals) return false;
-    refused.emplace(key, std::move(*accepted.refusal));
     return true;
   }
 
-  static bool add_fault(Remote& remote, const std::string& subject, Refusal refusal) {
+  bool add_fault(Remote& remote, const std::string& subject, Refusal refusal) {
     auto& faults = remote.faults;
     if (faults.size() >= kMaxRefusals && faults.count(subject) == 0) return false;
     return std::exchange(faults[subject], refusal) != refusal;
   }
 
-  void put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
-           std::string wire) {
-    bool words = remote.faults.erase(export_subject(key)) != 0;
+  // Whether anything is to be stored, or no longer.
+  bool keep(Remote& remote, const api::ObjectKey& key, std::string wire) {
+    const bool not_listed = verdict_of(remote, key) == api::ImportVerdict::kNotListed;
+    note_not_listed(remote, key, not_listed);
+    if (not_listed) return forget(remote, key);
     const auto known = remote.exports.find(key);
     const bool fresh = known == remote.exports.end();
-    const auto bytes = remote.bytes + wire.size() - (fresh ? 0 : known->second.wire.size());
-    if ((fresh && remote.exports.size() >= kMaxExports) || bytes > kMaxExportBytes) {
-      (void)add_fault(remote, export_subject(key),
-                      {RefusalReason::kTooLarge,
-                       fmt::format("export {} is over {} exports or {} MiB of them",
-                                   key.to_string(), kMaxExports, kMaxExportBytes >> 20U)});
-      return publish(cluster, remote);
-    }
-    if (fresh || known->second.wire != wire) {
-      remote.bytes = bytes;
-      auto& said = fresh ? remote.exports[key] : known->second;
-      said.wire = std::move(wire);
-      words = accept(remote, key, said) || words;
-      tell_export(cluster, &key);
-    }
-    if (words) publish(cluster, remote);
+    if (!fresh && known->second.wire == wire) return false;
+    const auto before = fresh ? 0 : known->second.wire.size();
+    const auto grows = wire.size() > before ? wire.size() - before : 0;
+    if (!make_room(remote, key, fresh, grows)) return false;
+    if (!fresh) remote.shares.remove(key.ns, before);
+    remote.shares.add(key.ns, wire.size());
+    auto& said = remote.exports[key];
+    said.wire = std::move(wire);
+    accept(remote, key, said);
+    return true;
+  }
+
+  // Whether it was there.
+  bool forget(Remote& remote, const api::ObjectKey& key) {
+    forgive(remote, key);
+    const auto known = remote.exports.find(key);
+    if (known == remote.exports.end()) return false;
+    remote.shares.remove(key.ns, known->second.wire.size());
+    remote.exports.erase(known);
+    note_kept_out(remote, key, false);
+    return true;
+  }
+
+  void put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
+           std::string wire) {
+    if (remote.faults.erase(export_subject(key)) != 0) refusals_changed = true;
+    if (keep(remote, key, std::move(wire))) tell_export(cluster, &key);
+    if (refusals_changed) publish(cluster, remote);
   }
 
   void drop(const std::string& cluster, Remote& remote, const api::ObjectKey& key) {
-    bool words = remote.faults.erase(export_subject(key)) != 0;
-    if (const auto known = remote.exports.find(key); known != remote.exports.end()) {
-      remote.bytes -= known->second.wire.size();
-      remote.exports.erase(known);
-      words = remote.refused_exports.erase(key) != 0 || words;
-      tell_export(cluster, &key);
+    if (remote.faults.erase(export_subject(key)) != 0) refusals_changed = true;
+    note_not_listed(remote, key, false);
+    if (forget(remote, key)) tell_export(cluster, &key);
+    if (refusals_changed) publish(cluster, remote);
+  }
+
+  // After a change of its ClusterPeer's imports. What no rule named is not here; who follows the
+  // feed asks for it again.
+  void import_again(Remote& remote) {
+    if (!remote.not_listed.empty()) refusals_changed = true;
+    remote.not_listed.clear();
+    std::vector<api::ObjectKey> gone;
+    for (auto& [key, said] : remote.exports) {
+      if (verdict_of(remote, key) == api::ImportVerdict::kNotListed) {
+        gone.push_back(key);
+      } else {
+        accept(remote, key, said);
+      }
     }
-    if (words) publish(cluster, remote);
+    for (const auto& key : gone) {
+      (void)forget(remote, key);  // it is there
+      note_not_listed(remote, key, true);
+    }
+    tell_export(remote.peer->spec.cluster_id, nullptr);
+  }
+
+  // One of our own ServiceExports came or went.
+  void export_changed(const api::ObjectKey& key) {
+    for (auto& [cluster, remote] : remotes) {
+      const auto known = remote.exports.find(key);
+      if (known == remote.exports.end()) continue;
+      accept(remote, key, known->second);
+      tell_export(cluster, &key);
+      if (refusals_changed) publish(cluster, remote);
+    }
+  }
+
+  void set_exported(const OwnExports& now) {
+    std::vector<api::ObjectKey> changed;
+    auto old = exported.begin();
+    for (const auto& [key, object] : now) {
+      while (old != exported.end() && *old < key) changed.push_back(*old++);
+      if (old != exported.end() && *old == key) {
+        ++old;
+      } else {
+        changed.push_back(key);
+      }
+    }
+    changed.insert(changed.end(), old, exported.end());
+    for (const auto& key : changed) {
+      if (now.count(key) != 0) {
+        exported.insert(key);
+      } else {
+        exported.erase(key);
+      }
+    }
+    for (const auto& key : changed) export_changed(key);
+    if (std::exchange(exported_known, true)) return;
+    for (auto& [cluster, remote] : remotes) {
+      tell_export(cluster, nullptr);
+      publish(cluster, remote);
+    }
   }
 
   // All claims anew; exports only of clusters whose accepted prefixes changed, and these later.
@@ -149,7 +263,7 @@ struct Intake::State {
       claims.push_back({cluster, remote.peer->meta.created, remote.peer->spec.allowed_cidrs,
                         own ? said.cidrs : std::vector<Prefix>{}, remote.peer->status.cidrs});
     }
-    auto judged = accepted_claims(claims, local);
+    auto judged = accepted_claims(claims, local, networks);
     bool changed = false;
     for (auto& [cluster, remote] : remotes) {
       remote.claim = std::move(judged[cluster]);
@@ -157,7 +271,7 @@ struct Intake::State {
         remote.cidrs = PrefixSet(remote.claim.cidrs);
         remote.recheck = api::ObjectKey{};
       }
-      auto gateways = accepted_gateways(words[cluster], remote.peer->spec, remote.cidrs);
+      auto gateways = accepted_gateways(words[cluster], remote.peer->spec, remote.cidrs, networks);
       auto& refusals = remote.claim.refusals;
       refusals.insert(refusals.end(), gateways.refusals.begin(), gateways.refusals.end());
       shorten(refusals);
@@ -179,10 +293,14 @@ struct Intake::State {
       accepted.refusals.push_back(refusal);
     }
     accepted.announced = remote.said.has_value();
+    accepted.complete = remote.heard_all && exported_known;
+    accepted.left_out = {export_names(remote.over_local), export_names(remote.not_listed)};
+    refusals_changed = false;
     const auto [shown, fresh] = clusters.try_emplace(cluster);
     if (!fresh && shown->second == accepted) return Renewed::kNothing;
     auto& before = shown->second;
     before.refusals = accepted.refusals;
+    before.left_out = accepted.left_out;
     const bool words_only = !fresh && before == accepted;
     before = accepted;
     if (words_only && listener.on_refusals) listener.on_refusals();
@@ -194,7 +312,7 @@ struct Intake::State {
   }
 
   void set_peers(const Peers& peers) {
-    auto wanted = by_cluster(peers);
+    auto wanted = api::peers_by_cluster(peers);
     std::vector<std::string> gone;
     for (const auto& [cluster, remote] : remotes) {
       if (wanted.count(cluster) == 0) gone.push_back(cluster);
@@ -204,22 +322,26 @@ struct Intake::State {
       clusters.erase(cluster);
       tell_export(cluster, nullptr);
     }
-    for (auto& [cluster, peer] : wanted) remotes[cluster].peer = std::move(peer);
+    for (auto& [cluster, peer] : wanted) {
+      auto& remote = remotes[cluster];
+      const bool other = remote.peer != nullptr && remote.peer->spec.imports != peer->spec.imports;
+      remote.peer = std::move(peer);
+      if (other) import_again(remote);
+    }
     judge();
     if (!gone.empty() && listener.on_clusters) listener.on_clusters();
   }
 
   // True: more of this cluster is left.
   bool recheck(const std::string& cluster, Remote& remote, std::size_t& most) {
-    bool words = false;
     auto at = remote.exports.lower_bound(*remote.recheck);
     for (; at != remote.exports.end() && most > 0; ++at, --most) {
       const auto before = at->second.fingerprint;
-      words = accept(remote, at->first, at->second) || words;
+      accept(remote, at->first, at->second);
       if (at->second.fingerprint != before) tell_export(cluster, &at->first);
     }
     remote.recheck = at == remote.exports.end() ? std::nullopt : std::optional(at->first);
-    if (words) publish(cluster, remote);
+    if (refusals_changed) publish(cluster, remote);
     return remote.recheck.has_value();
   }
 };
@@ -258,7 +380,7 @@ void Intake::drop(const std::string& cluster, const api::ObjectKey& service) {
 
 void Intake::complete(const std::string& cluster) {
   auto* remote = state_->find(cluster);
-  if (remote == nullptr || std::exchange(remote->accepted.complete, true)) return;
+  if (remote == nullptr || std::exchange(remote->heard_all, true)) return;
   state_->publish(cluster, *remote);
   state_->tell_export(cluster, nullptr);
 }
@@ -266,7 +388,7 @@ void Intake::complete(const std::string& cluster) {
 void Intake::refuse(const std::string& cluster, const FeedFault& fault) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
-  if (State::add_fault(*remote, fault.subject, refusal_of(fault))) {
+  if (state_->add_fault(*remote, fault.subject, refusal_of(fault))) {
     state_->publish(cluster, *remote);
   }
 }
@@ -274,9 +396,15 @@ void Intake::refuse(const std::string& cluster, const FeedFault& fault) {
 void Intake::begin_snapshot(const std::string& cluster) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
-  const auto gone = std::erase_if(remote->faults, [](const auto& fault) {
+  // What was refused and is not kept is said again by the snapshot, or it is gone.
+  auto gone = std::erase_if(remote->faults, [](const auto& fault) {
     return fault.first != kAnnouncementSubject && fault.first != kVersionSubject;
   });
+  gone += std::erase_if(remote->refused_exports, [&](const auto& refused) {
+    return remote->exports.count(refused.first) == 0;
+  });
+  gone += remote->not_listed.size();
+  remote->not_listed.clear();
   if (gone != 0) state_->publish(cluster, *remote);
 }
 
@@ -289,11 +417,14 @@ bool Intake::recheck(std::size_t most) {
 
 void Intake::set_peers(const Peers& peers) { state_->set_peers(peers); }
 
-void Intake::set_local(std::vector<Prefix> local_cidrs) {
-  if (state_->local == local_cidrs) return;
+void Intake::set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own) {
+  if (state_->local == local_cidrs && state_->networks == own) return;
   state_->local = std::move(local_cidrs);
+  state_->networks = std::move(own);
   state_->judge();
 }
+
+void Intake::set_exported(const OwnExports& exports) { state_->set_exported(exports); }
 
 const std::map<std::string, AcceptedCluster>& Intake::clusters() const { return state_->clusters; }
 
@@ -303,15 +434,16 @@ const std::map<api::ObjectKey, Intake::Export>& Intake::exports(const std::strin
   return remote == nullptr ? kNone : remote->exports;
 }
 
-std::optional<api::ExportRecord> Intake::record(const std::string& cluster,
-                                                const api::ObjectKey& service) const {
+std::optional<Intake::Record> Intake::record(const std::string& cluster,
+                                             const api::ObjectKey& service) const {
   const auto* remote = state_->find(cluster);
   if (remote == nullptr) return std::nullopt;
   const auto said = remote->exports.find(service);
   if (said == remote->exports.end()) return std::nullopt;
+  if (said->second.kept_out) return Record{kept_out_record(cluster, service), true};
   auto record = parse_record(said->second.wire, cluster);
   CW_CHECK(record.has_value());  // we encoded it
-  return accepted_export(std::move(*record), remote->cidrs).record;
+  return Record{accepted_export(std::move(*record), remote->cidrs).record, false};
 }
 
 }  // namespace cw::gateway

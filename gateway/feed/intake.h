@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "api/mcs/imports.h"
 #include "api/types/cluster_peer.h"
+#include "api/types/service_export.h"
 #include "gateway/feed/admission.h"
 #include "gateway/feed/statement.h"
 
@@ -24,9 +26,10 @@ struct AcceptedCluster {
   std::vector<Prefix> cidrs;                  // sorted
   std::vector<api::LearnedGateway> gateways;  // by ordinal
   std::vector<Refusal> refusals;              // first those of the announcement; bounded
+  LeftOutExports left_out;                    // by spec.imports
   bool announced = false;  // false: nothing heard since we started; cidrs and gateways are the
                            // ClusterPeer's last known status
-  bool complete = false;   // all its exports are known
+  bool complete = false;   // all its exports are known, and all of ours
   bool feed_connected = false;
   friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
 };
@@ -66,16 +69,28 @@ class Intake {
 
   // The paired clusters now, and this cluster's own prefixes (its announcement's).
   void set_peers(const Peers& peers);
-  void set_local(std::vector<Prefix> local_cidrs);
+  // `own`: its other networks, which no cluster may claim.
+  void set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own = {});
+
+  // This cluster's own ServiceExports. Until the first call no cluster is complete: which of its
+  // names are ours is not known.
+  using OwnExports = std::map<api::ObjectKey, std::shared_ptr<const api::ServiceExport>>;
+  void set_exported(const OwnExports& exports);
 
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const;  // by cluster id
   struct Export {
     std::string wire;               // as the cluster said it
-    std::uint64_t fingerprint = 0;  // of the record as accepted: equal ones mean equal records
+    std::uint64_t fingerprint = 0;  // of what is to be stored: imports.h, fingerprint_of()
+    bool kept_out = false;          // this cluster exports the name itself
   };
   [[nodiscard]] const std::map<api::ObjectKey, Export>& exports(const std::string& cluster) const;
-  [[nodiscard]] std::optional<api::ExportRecord> record(const std::string& cluster,
-                                                        const api::ObjectKey& service) const;
+  // What is to be stored of an export: the record as accepted, or that it is kept out.
+  struct Record {
+    api::ExportRecord record;
+    bool kept_out = false;
+  };
+  [[nodiscard]] std::optional<Record> record(const std::string& cluster,
+                                             const api::ObjectKey& service) const;
 
  private:
   struct State;

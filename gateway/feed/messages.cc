@@ -17,7 +17,6 @@ namespace {
 namespace pb = causeway::feed::v1;
 
 constexpr std::size_t kMaxEndpointAddresses = 8;
-constexpr std::size_t kMaxLabels = 1024;
 constexpr std::int64_t kLastSecond = 9'000'000'000;  // year 2255: nanoseconds fit 64 bits
 
 void put(const Prefix& prefix, pb::Prefix& out) {
@@ -151,10 +150,10 @@ std::map<std::string, std::string> take(Fields& fields, std::string_view field,
                                         bool labels) {
   std::map<std::string, std::string> entries;
   std::size_t bytes = 0;
-  fields.count(field, static_cast<int>(from.size()), kMaxLabels);
+  fields.count(field, static_cast<int>(from.size()), api::kMaxExportLabels);
   for (const auto& [key, value] : from) {
     bytes += key.size() + value.size();
-    if (bytes > api::kMaxExportMetadata) fields.too_large(field, "more than 256 KiB");
+    if (bytes > api::kMaxExportMetadata) fields.too_large(field, "more than 16 KiB");
     if (!fields.good()) break;
     auto name = fields.qualified_name(field, key);
     entries.emplace(std::move(name), labels ? fields.label_value(field, key, value) : value);

@@ -41,6 +41,7 @@ api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const Accepte
                 connected ? "at least one tunnel carries traffic"
                           : "no tunnel to the cluster carries traffic"));
   set(claims_condition(accepted.refusals));
+  if (accepted.complete) set(imports_condition(accepted.left_out));
   return status;
 }
 

@@ -8,18 +8,19 @@
 #include <variant>
 #include <vector>
 
+#include "api/mcs/shares.h"
 #include "api/types/export_record.h"
 #include "base/prefix.h"
 
 namespace cw::gateway {
 
-inline constexpr std::size_t kMaxExports = 10'000;          // of one cluster
-inline constexpr std::size_t kMaxExportBytes = 32U << 20U;  // encoded, of one cluster
-inline constexpr std::size_t kMaxMessage = 4U << 20U;       // bytes of one event
-inline constexpr std::size_t kMaxAnnouncedGateways = 64;    // of one cluster
-inline constexpr std::size_t kMaxAnnouncedCidrs = 10'000;   // of one cluster
-inline constexpr std::size_t kMaxAnnouncedEndpoints = 16;   // candidates of one gateway
-inline constexpr std::size_t kMaxResumeToken = 64;          // bytes
+inline constexpr std::size_t kMaxExports = api::kMaxExports;          // of one cluster
+inline constexpr std::size_t kMaxExportBytes = api::kMaxExportBytes;  // encoded, of one cluster
+inline constexpr std::size_t kMaxMessage = 4U << 20U;                 // bytes of one event
+inline constexpr std::size_t kMaxAnnouncedGateways = 64;              // of one cluster
+inline constexpr std::size_t kMaxAnnouncedCidrs = 10'000;             // of one cluster
+inline constexpr std::size_t kMaxAnnouncedEndpoints = 16;             // candidates of one gateway
+inline constexpr std::size_t kMaxResumeToken = 64;                    // bytes
 
 // A gateway as its own cluster describes it.
 struct GatewayStatement {

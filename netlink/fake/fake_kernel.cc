@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "netlink/owner.h"
+
 namespace cw::netlink {
 
 namespace {
@@ -253,6 +255,20 @@ Result<> FakeKernel::remove_route(const Route& route) {
     return ok;
   routes_.erase({route.table, {route.dst, route.metric}});
   return {};
+}
+
+Result<Connected> FakeKernel::all_connected() {
+  std::set<Prefix> networks;
+  for (const auto& address : addresses_) {
+    if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
+    if (address.length == address.address.bits()) continue;
+    if (const auto network = Prefix::of(address.address, address.length)) {
+      networks.insert(*network);
+    }
+  }
+  Connected found{{networks.begin(), networks.end()}, routers};
+  std::sort(found.routers.begin(), found.routers.end());
+  return found;
 }
 
 Result<std::vector<Rule>> FakeKernel::dump_rules() {

@@ -27,6 +27,7 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Result<std::vector<Nexthop>> dump_nexthops() override;
   [[nodiscard]] Result<> replace_nexthop(const Nexthop& nexthop) override;
   [[nodiscard]] Result<> remove_nexthop(std::uint32_t id) override;
+  [[nodiscard]] Result<Connected> all_connected() override;
   [[nodiscard]] Result<std::vector<Route>> dump_routes(std::uint32_t table) override;
   [[nodiscard]] Result<> replace_route(const Route& route) override;
   [[nodiscard]] Result<> remove_route(const Route& route) override;
@@ -56,6 +57,8 @@ class FakeKernel final : public Kernel {
   void notify();
   // What forget_translated_flows() was asked, one entry a call.
   std::vector<std::vector<Prefix>> forgotten;
+  // Of default routes.
+  std::vector<IpAddress> routers;
   [[nodiscard]] bool has_link(const std::string& name) const { return links_.count(name) != 0; }
 
  private:

@@ -30,6 +30,7 @@ class RtnlKernel final : public Kernel {
   [[nodiscard]] Result<std::vector<Nexthop>> dump_nexthops() override;
   [[nodiscard]] Result<> replace_nexthop(const Nexthop& nexthop) override;
   [[nodiscard]] Result<> remove_nexthop(std::uint32_t id) override;
+  [[nodiscard]] Result<Connected> all_connected() override;
   [[nodiscard]] Result<std::vector<Route>> dump_routes(std::uint32_t table) override;
   [[nodiscard]] Result<> replace_route(const Route& route) override;
   [[nodiscard]] Result<> remove_route(const Route& route) override;

@@ -133,8 +133,8 @@ class Builder {
     }
   }
 
-  // A remote cluster's claim never takes local pods or the underlay away: VXLAN itself would be
-  // routed into the tunnel.
+  // A remote cluster's claim takes neither local pods nor the underlay away, because VXLAN itself
+  // would be routed into the tunnel. It takes no network of this host away either.
   void remote_prefixes() {
     std::vector<Prefix> ours;
     for (const auto& [prefix, node] : local_) ours.push_back(prefix);
@@ -148,6 +148,11 @@ class Builder {
         if (const auto local = taken.overlapping(prefix)) {
           mistake(fmt::format("cluster {}: {} overlaps {} of this cluster", remote.id,
                               prefix.to_string(), local->to_string()));
+          continue;
+        }
+        if (const auto why = never_a_peers(prefix, in_.host.networks)) {
+          mistake(fmt::format("cluster {}: {} is not routed: it {}", remote.id, prefix.to_string(),
+                              *why));
           continue;
         }
         const auto [at, fresh] = remote_.emplace(prefix, remote.id);
@@ -338,6 +343,20 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
   }
   facts.shares_link = pod_links.count(facts.underlay_link) != 0;
   return facts;
+}
+
+std::vector<OwnPrefixes> host_networks(std::span<const Address> addresses,
+                                       const Connected& connected) {
+  std::vector<Prefix> own;
+  for (const auto& address : addresses) {
+    if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
+    own.push_back(Prefix::host(address.address));
+  }
+  std::vector<Prefix> routers;
+  for (const auto& router : connected.routers) routers.push_back(Prefix::host(router));
+  return {{"an address of this host", PrefixSet(own)},
+          {"the default router of this host", PrefixSet(routers)},
+          {"a connected network of this host", PrefixSet(connected.networks)}};
 }
 
 std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32_t tunnel_mtu) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/never_a_peers.h"
 #include "routeagent/choose/choose.h"
 #include "routeagent/node/state.h"
 #include "routeagent/node/vtep.h"
@@ -47,11 +48,17 @@ struct HostFacts {
   std::uint32_t vxlan_index = 0;  // of cw-vx; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
+  // What the host reaches without us and must go on reaching: host_networks().
+  std::vector<OwnPrefixes> networks = {};
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
 };
 [[nodiscard]] HostFacts host_facts(std::span<const netlink::Link> links,
                                    std::span<const netlink::Address> addresses,
                                    const NodeView& self);
+// The host's addresses, connected networks and default routers. No remote cluster may claim a part
+// of them: packets to the host's own network would leave through the tunnel.
+[[nodiscard]] std::vector<OwnPrefixes> host_networks(std::span<const netlink::Address> addresses,
+                                                     const netlink::Connected& connected);
 
 struct NodeInputs {
   NodeView self;

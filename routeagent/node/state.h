@@ -22,7 +22,7 @@ struct NodeState {
   // The VXLAN device. None: the overlay secret is not known, so nothing of the overlay is made; a
   // device that is there stays as it is.
   std::optional<netlink::VxlanSpec> vxlan;
-  netlink::Address link_local;                      // its only address
+  netlink::Address link_local;  // its only address
   // Others' packets that this host must not forward only because we need forwarding; none: it is
   // not our matter (a CNI's node).
   std::optional<ForwardInputs> forward;

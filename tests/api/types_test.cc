@@ -47,6 +47,7 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
                  {{peer.spec.gateways[0], true, {p("10.1.1.0/24")}, {}}},
                  true,
                  {kCondition}};
+  peer.spec.imports = std::vector<ImportRule>{{"data", "pg", true, true}, {"*", "*", false, false}};
   expect_round_trip(peer);
   peer.spec.unpaired = true;
   peer.spec.gateways.clear();
@@ -98,6 +99,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   remote.spec.labels["a"] = "b";
   remote.spec.endpoints = {{{ip("10.1.0.1"), ip("fd00::1")}, "db-0", "z", false}};
   expect_round_trip(remote);
+  remote.kept_out = true;
+  expect_round_trip(remote);
 
   ServiceExport service_export;
   service_export.spec.exported_labels["x"] = "true";  // a string that looks like a boolean
@@ -136,6 +139,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   expect_round_trip(node);
 
   expect_round_trip(Namespace{});
+  expect_round_trip(
+      ServiceCidr{{}, {*Prefix::parse("10.96.0.0/16"), *Prefix::parse("fd00::/112")}});
   Secret secret;
   secret.data["k"] = std::string("\0\xff", 2);
   expect_round_trip(secret);

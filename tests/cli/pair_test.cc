@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "tunnel/fingerprint.h"
 #include "tunnel/key.h"
 
 namespace cw::cli {
@@ -105,14 +106,90 @@ TEST(PairAccept, RefusesItself) {
 TEST(PairAccept, RefusesOverlaps) {
   auto peer = *peer_of(kWest, {});
   peer.spec.allowed_cidrs = {*Prefix::parse("10.1.0.0/16")};
-  EXPECT_NE(refusal(peer).find("overlaps this cluster's pods (10.1.0.0/24)"), std::string::npos);
+  EXPECT_EQ(refusal(peer),
+            "cluster west cannot have 10.1.0.0/16: it overlaps 10.1.0.0/24 (pods of this cluster)");
   peer.spec.allowed_cidrs = {*Prefix::parse("172.16.0.0/12")};
-  EXPECT_NE(refusal(peer).find("contains the address of a node here"), std::string::npos);
+  EXPECT_NE(refusal(peer).find("(the address of a node of this cluster)"), std::string::npos);
   auto own = kEast;
   own.peers = {*peer_of(cluster("north", 3), {{*Prefix::parse("10.2.1.0/24")}, false})};
   EXPECT_NE(refusal(*peer_of(kWest, {}), own).find("of cluster north"), std::string::npos);
   peer.spec.allowed_cidrs.clear();
   EXPECT_NE(refusal(peer).find("allowedCidrs"), std::string::npos);
+}
+
+// Finding M1: the peer's own file names what it may claim.
+TEST(PairAccept, RefusesWhatIsNeverAPeers) {
+  auto own = kEast;
+  own.services = {*Prefix::parse("10.96.0.1/32")};
+  own.api_servers = {*IpAddress::parse("198.51.100.6")};
+  auto peer = *peer_of(kWest, {});
+  for (const auto* prefix :
+       {"10.96.0.0/12", "198.51.100.0/24", "169.254.169.254/32", "127.0.0.0/8", "224.0.0.0/4",
+        "240.0.0.0/4", "fe80::/64", "ff00::/8", "192.0.0.0/2", "0.0.0.0/0", "::/0"}) {
+    peer.spec.allowed_cidrs = {*Prefix::parse("10.2.0.0/16"), *Prefix::parse(prefix)};
+    EXPECT_NE(refusal(peer, own).find(std::string("cluster west cannot have ") + prefix),
+              std::string::npos)
+        << prefix << ": " << refusal(peer, own);
+  }
+  peer.spec.allowed_cidrs = {
+      Prefix::host(tunnel::control_address(*tunnel::Key::from_base64(key_number(10))))};
+  EXPECT_NE(refusal(peer, own).find("control address"), std::string::npos);
+}
+
+TEST(PairAccept, RefusesEndpointsThatAreNoHostsOfOthers) {
+  auto peer = *peer_of(kWest, {});
+  for (const auto* endpoint : {"127.0.0.1:53", "224.0.0.1:4500", "0.0.0.0:4500", "[::1]:4500",
+                               "[ff02::1]:4500", "172.16.1.1:4500"}) {
+    peer.spec.gateways[0].endpoints = {*Endpoint::parse("192.0.2.2:4500"),
+                                       *Endpoint::parse(endpoint)};
+    EXPECT_NE(refusal(peer).find(endpoint), std::string::npos) << endpoint;
+  }
+}
+
+TEST(PairAccept, NamesKeysThatAKnownClusterDidNotHave) {
+  const auto known = *peer_of(kWest, {});
+  EXPECT_TRUE(new_keys(known, known).empty());
+  auto other = known;
+  other.spec.gateways[1].public_key = key_number(99);
+  ASSERT_EQ(new_keys(known, other).size(), 1U);
+  EXPECT_EQ(new_keys(known, other)[0].ordinal, 1U);
+  auto more = known;
+  more.spec.gateways.push_back({2, key_number(98), {}});
+  EXPECT_EQ(new_keys(known, more).size(), 1U) << "a further gateway is trusted, too";
+  EXPECT_TRUE(new_keys(more, known).empty()) << "one less is no change of trust";
+  const auto old =
+      tunnel::fingerprint(*tunnel::Key::from_base64(known.spec.gateways[1].public_key));
+  const auto fresh = tunnel::fingerprint(*tunnel::Key::from_base64(key_number(99)));
+  const auto text = fingerprints_text(other, &known);
+  EXPECT_NE(text.find("gateway west/1: was " + old + ", is now " + fresh), std::string::npos)
+      << text;
+  EXPECT_NE(fingerprints_text(more, &known).find("(new)"), std::string::npos);
+  EXPECT_EQ(fingerprints_text(known).find("was"), std::string::npos);
+}
+
+TEST(Sharing, AddsRulesAndTakesNoneAway) {
+  using Rules = std::vector<api::ImportRule>;
+  EXPECT_EQ(imports_with(std::nullopt, {}), std::nullopt);
+  EXPECT_EQ(imports_with(std::nullopt, {{{"data", "pg"}}, false}),
+            (Rules{{"*", "*", false, false}, {"data", "pg", true, false}}));
+  EXPECT_EQ(imports_with(Rules{}, {{{"data", "pg"}}, false}), (Rules{{"data", "pg", true, false}}))
+      << "what was closed stays closed";
+  const Rules before{{"shop", "*", false, false}, {"data", "pg", true, false}};
+  EXPECT_EQ(imports_with(before, {{{"data", "pg"}}, false}), before) << "twice changes nothing";
+  EXPECT_EQ(imports_with(before, {{}, true})->size(), 3U);
+  EXPECT_TRUE(imports_with(std::nullopt, {{}, true})->back().over_local);
+}
+
+TEST(Sharing, IsSaidInWords) {
+  api::ClusterPeer::Spec spec;
+  spec.cluster_id = "west";
+  EXPECT_NE(imports_text(spec).find("does not export itself"), std::string::npos);
+  spec.imports.emplace();
+  EXPECT_EQ(imports_text(spec), "  imports: nothing\n");
+  spec.imports = std::vector<api::ImportRule>{{"data", "pg", true, true}};
+  EXPECT_EQ(imports_text(spec),
+            "  imports: data/pg, also where this cluster exports the name itself: west serves a "
+            "share of its clients, and follows its causeway.dev/ annotations\n");
 }
 
 TEST(PairAccept, TakesAnotherVersionOfTheSamePeer) {

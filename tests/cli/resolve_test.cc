@@ -99,6 +99,31 @@ TEST_F(Resolve, SaysSinceWhenAClusterIsAwayAndAsksThePeerThatCounts) {
   EXPECT_EQ(found().clusters[0].state, "connected");
 }
 
+TEST_F(Resolve, SaysWhyAnEndpointIsNotImported) {
+  in_.own = record("east", {{"db-0", true}}, 1);
+  in_.exported = true;
+  remote("west", {{"db-0", true}}, 2);
+  remote("north", {{"db-0", true}}, 3);
+  in_.peers[0].meta.key.name = "west";
+  in_.peers[1].spec.imports = std::vector<api::ImportRule>{{"data", "db", true, false}};
+  auto all = found();
+  ASSERT_EQ(all.clusters.size(), 3U);
+  EXPECT_TRUE(all.clusters[0].endpoints[0].answers);
+  EXPECT_TRUE(all.clusters[1].endpoints[0].answers) << "north: opened";
+  EXPECT_EQ(all.clusters[2].state,
+            "not imported: this cluster exports it, and spec.imports of ClusterPeer west has no "
+            "rule for it with overLocal");
+  EXPECT_EQ(all.clusters[2].endpoints[0].why_not, "not imported");
+  // What is not listed is not stored: the rules alone say why nothing is there.
+  in_.remote.clear();
+  in_.peers[0].spec.imports = std::vector<api::ImportRule>{};
+  all = found();
+  ASSERT_EQ(all.notes.size(), 1U);
+  EXPECT_EQ(all.notes[0],
+            "exports of cluster west are not imported: spec.imports of ClusterPeer west does not "
+            "list it");
+}
+
 TEST_F(Resolve, IfAllAreStaleTheyAnswer) {
   remote("west", {{"db-0", true}}, 2, false);
   EXPECT_TRUE(found().answers());

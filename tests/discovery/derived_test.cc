@@ -27,6 +27,8 @@ struct World {
   std::set<std::string> families = {"IPv4"};
   std::vector<std::shared_ptr<api::ExportRecord>> records;
   std::set<std::string> stale;
+  std::string own;     // the cluster whose export is this cluster's own
+  std::string steers;  // the one whose policy is followed
 
   World() {
     auto ns = std::make_shared<api::Namespace>();
@@ -58,7 +60,10 @@ struct World {
     services[service->meta.key] = service;
   }
   Desired desired(bool derive = true) {
-    std::vector<RecordPtr> list(records.begin(), records.end());
+    std::vector<Claimant> list;
+    for (const auto& one : records) {
+      list.push_back({one, one->exported_at, one->cluster == own, one->cluster == steers});
+    }
     view.services[{"db", "pg"}] = {std::make_shared<MergedService>(merge(list)), stale};
     Desired out;
     for (const auto& [key, service] : view.services) {
@@ -201,6 +206,7 @@ TEST(Derived, Item15_EndpointsOfAClusterThatIsAwayAreNotReady) {
 
 TEST(Derived, PreferLocalThenTheOrderThenAll) {
   World world;
+  world.steers = "north";
   auto& north = world.add("north", {"10.3.0.5"});
   north.annotations = {{std::string(kPrefer), "local"}, {std::string(kFailover), "west, north"}};
   auto& east = world.add("east", {"10.1.0.5"});
@@ -220,6 +226,38 @@ TEST(Derived, PreferLocalThenTheOrderThenAll) {
   north.annotations.clear();
   east.endpoints[0].ready = true;
   EXPECT_EQ(ready(), (std::set<std::string>{"10.1.0.5", "10.3.0.5"}));
+}
+
+// Finding H3: a peer that is the oldest, or says so, took all traffic by an annotation.
+TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
+  World world;
+  auto& west = world.add("west", {"10.2.0.5"});
+  west.annotations = {{std::string(kFailover), "west"}, {"note", "w"}};
+  west.labels = {{"from", "west"}};
+  auto& east = world.add("east", {"10.1.0.5"});
+  east.annotations = {{"note", "e"}};
+  const auto serving = [&] {
+    std::set<std::string> out;
+    for (const auto& [address, is] : ready_addresses(world.desired()))
+      if (is) out.insert(address);
+    return out;
+  };
+  const std::set<std::string> both{"10.1.0.5", "10.2.0.5"};
+  using Metadata = std::map<std::string, std::string>;
+  EXPECT_EQ(serving(), both) << "without an own export nobody is followed unasked";
+  auto meta = world.desired().imports.begin()->second.meta;
+  EXPECT_EQ(meta.annotations, (Metadata{{"note", "w"}})) << "and its wish is not shown as ours";
+  EXPECT_EQ(meta.labels, (Metadata{{"from", "west"}}));
+  world.steers = "west";
+  EXPECT_EQ(serving(), std::set<std::string>{"10.2.0.5"});
+  EXPECT_EQ(world.desired().imports.begin()->second.meta.annotations, west.annotations);
+  world.own = "east";
+  EXPECT_EQ(serving(), both) << "the own export decides, whoever is older or followed";
+  meta = world.desired().imports.begin()->second.meta;
+  EXPECT_EQ(meta.annotations, east.annotations);
+  EXPECT_TRUE(meta.labels.empty());
+  east.annotations = {{std::string(kFailover), "east,west"}};
+  EXPECT_EQ(serving(), std::set<std::string>{"10.1.0.5"});
 }
 
 TEST(Derived, WhatTheApiServerFillsInIsNoDifference) {

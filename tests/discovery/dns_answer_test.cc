@@ -78,7 +78,7 @@ TEST_F(Zone, Answer7_EdnsIsAnsweredWithEdnsAndItsMistakesAreTold) {
 TEST_F(Zone, Answer8_ManyAddressesGiveAPartThatFitsAndSrvGivesTc) {
   auto big = export_of("east", true, 1);
   many_endpoints(*big, 1, 500);
-  services[0] = merge({big});
+  services[0] = merge({Claimant{big}});
   build();
   const auto plain = ask("pg.db.svc", Type::kA);
   EXPECT_LE(plain.size, 512U);

@@ -205,13 +205,13 @@ class Zone : public testing::Test {
     endpoint(*east, "10.1.0.6", "pg-1", false);
     auto west = export_of("west", true, 2);
     endpoint(*west, "10.2.0.5", "10-2-0-5");
-    services.push_back(merge({east, west}));
+    services.push_back(merge({Claimant{east}, Claimant{west}}));
     auto web = export_of("east", false, 1);
     endpoint(*web, "10.1.0.9", "w");
-    services.push_back(merge({web}));
+    services.push_back(merge({Claimant{web}}));
     auto empty = export_of("east", true, 1);
     empty->service.name = "empty";
-    services.push_back(merge({empty}));
+    services.push_back(merge({Claimant{empty}}));
     build();
   }
   void build() {

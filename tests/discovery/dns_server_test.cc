@@ -49,7 +49,7 @@ TEST_F(Serving, Answer12_TheReplyComesFromTheAddressThatWasAsked) {
 TEST_F(Serving, Answer13_NothingOver1232BytesLeavesAndNoPathGuessesFragmentIt) {
   auto big = export_of("east", true, 1);
   many_endpoints(*big, 9, 5000);
-  services[0] = merge({big});
+  services[0] = merge({Claimant{big}});
   build();
   server->publish(std::make_shared<dns::Table>(table));
   const auto udp = connect(SOCK_DGRAM);

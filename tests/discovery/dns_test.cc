@@ -78,7 +78,7 @@ TEST_F(Zone, D9_TheBareNamesSrvSetIsTheDistinctTargetsAndPorts) {
     record->target_ports = {{"dns", "UDP", "", 53}, {"dns-tcp", "TCP", "", 53}, {"", "TCP", "", 9}};
     endpoint(*record, "10.1.0.20", "a");
     endpoint(*record, "10.1.0.21", "b");
-    return merge({record});
+    return merge({Claimant{record}});
   };
   services = {twice("one", false), twice("many", true)};
   build();

@@ -23,12 +23,19 @@ std::shared_ptr<api::ExportRecord> record(const std::string& cluster, int create
   return out;
 }
 
+// Exports whose dates are believed, none of them this cluster's own.
+std::vector<Claimant> believed(std::vector<RecordPtr> records) {
+  std::vector<Claimant> claimants;
+  for (auto& one : records) claimants.push_back({one, one->exported_at});
+  return claimants;
+}
+
 TEST(Merge, Item16_TheOldestExportWinsAndAllAreTold) {
   auto old = record("west", 1);
   auto young = record("east", 2);
   young->headless = true;
   young->session_affinity = "ClientIP";
-  const auto merged = merge({young, old});
+  const auto merged = merge(believed({young, old}));
   EXPECT_EQ(merged.spec.type, "ClusterSetIP");
   EXPECT_EQ(merged.clusters(), (std::vector<std::string>{"east", "west"}));
   ASSERT_TRUE(merged.conflict);
@@ -43,7 +50,7 @@ TEST(Merge, Item18_TiesGoToTheLowerClusterId) {
   auto a = record("alpha", 1);
   auto b = record("beta", 1);
   b->headless = true;
-  EXPECT_FALSE(merge({b, a}).headless());
+  EXPECT_FALSE(merge(believed({b, a})).headless());
 }
 
 TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
@@ -51,9 +58,9 @@ TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
   auto b = record("b", 2);
   a->ports = {{"x", "TCP", "", 1, "a"}, {"y", "TCP", "", 2, ""}};
   b->ports = {{"y", "TCP", "", 2, "b"}, {"x", "TCP", "", 1, ""}};
-  EXPECT_FALSE(merge({a, b}).conflict);
+  EXPECT_FALSE(merge(believed({a, b})).conflict);
   b->ports = {{"x", "TCP", "", 9, ""}, {"z", "TCP", "", 2, ""}, {"w", "UDP", "", 2, ""}};
-  const auto merged = merge({a, b});
+  const auto merged = merge(believed({a, b}));
   ASSERT_EQ(merged.spec.ports.size(), 3U);  // x and y of a; w; z has y's number
   EXPECT_EQ(merged.spec.ports[2].name, "w");
   EXPECT_EQ(merged.conflict->reasons, "PortConflict");
@@ -71,9 +78,9 @@ TEST(Merge, Item2_AnyOrderOfArrivalGivesTheSame) {
       if (random() % 3 == 0) r->labels["a"] = std::to_string(random() % 2);
       records.push_back(r);
     }
-    const auto first = merge(records);
+    const auto first = merge(believed(records));
     std::shuffle(records.begin(), records.end(), random);
-    const auto second = merge(records);
+    const auto second = merge(believed(records));
     EXPECT_EQ(first.spec, second.spec);
     EXPECT_EQ(first.conflict, second.conflict);
     EXPECT_EQ(first.records, second.records);
@@ -131,6 +138,7 @@ class ControllerTest : public testing::Test {
     peer.meta.key.name = name;
     peer.spec.cluster_id = "west";
     peer.spec.gateways = {{0, "k", {}}};
+    peer.spec.imports = imports;
     store.put(peer);
     put_connected(name, connected);
   }
@@ -157,6 +165,9 @@ class ControllerTest : public testing::Test {
     return api::find_condition(held.status.conditions, type);
   }
   bool derive = false;
+  // The behaviour of KEP-1645, which most tests are about.
+  std::optional<std::vector<api::ImportRule>> imports =
+      std::vector<api::ImportRule>{api::import_everything()};
   SimLoop loop;
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
@@ -204,6 +215,82 @@ TEST_F(ControllerTest, Item16_AConflictIsOnOurOwnExport) {
   run();
   EXPECT_EQ(condition("Conflict")->status, ConditionStatus::kTrue);
   EXPECT_NE(condition("Conflict")->reason.find("TypeConflict"), std::string::npos);
+}
+
+// Finding H3: by default a peer never takes part in a name that this cluster exports.
+TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
+  imports.reset();
+  put_service();
+  put_export();
+  put_remote();
+  run();
+  EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.clusters,
+            std::vector<std::string>{"east"});
+  EXPECT_EQ(condition("Conflict")->status, ConditionStatus::kFalse);
+  ASSERT_NE(condition("Shared"), nullptr);
+  EXPECT_EQ(condition("Shared")->status, ConditionStatus::kFalse);
+  EXPECT_EQ(condition("Shared")->reason, "KeptOut");
+  EXPECT_NE(condition("Shared")->message.find("by west are not used"), std::string::npos);
+  EXPECT_NE(condition("Shared")->message.find("{namespace: db, service: pg, overLocal: true}"),
+            std::string::npos);
+  // The administrator opens the name.
+  imports = std::vector<api::ImportRule>{{"db", "pg", true, false}};
+  put_west("west", true);
+  run();
+  EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.clusters,
+            (std::vector<std::string>{"east", "west"}));
+  EXPECT_EQ(condition("Shared")->status, ConditionStatus::kTrue);
+  // And closes the cluster altogether.
+  imports = std::vector<api::ImportRule>{};
+  put_west("west", true);
+  run();
+  EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.clusters,
+            std::vector<std::string>{"east"});
+}
+
+// A name does not change hands because the own Service is away for a moment.
+TEST_F(ControllerTest, AnExportWithoutItsServiceKeepsPeersOut) {
+  imports.reset();
+  put_export();
+  put_remote();
+  run();
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  EXPECT_EQ(condition("Shared")->reason, "KeptOut");
+  store.drop(api::Kind::kServiceExport, {"db", "pg"});
+  run();
+  EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.clusters,
+            std::vector<std::string>{"west"});
+}
+
+// Left by a gateway that is stopped: its cluster is no peer any more.
+TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
+  put_remote();
+  run();
+  EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+  store.drop(api::Kind::kClusterPeer, {"", "west"});
+  run();
+  EXPECT_TRUE(store.has(api::Kind::kRemoteExport, {"db", "pg.west"}));
+  EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
+}
+
+// Finding H3, with the name opened to the peer: a date buys nothing.
+TEST_F(ControllerTest, AnAncientDateDoesNotWinOverOurExport) {
+  put_service();
+  put_export();
+  run();
+  loop.advance(std::chrono::seconds(5));
+  put_remote(false);
+  auto remote = store.must_get<api::RemoteExport>({"db", "pg.west"});
+  remote.spec.exported_at = WallTime{};
+  remote.spec.annotations = {{"causeway.dev/failover", "west"}};
+  remote.spec.labels = {{"from", "west"}};
+  store.put(remote);
+  run();
+  const auto import = store.must_get<api::ServiceImport>({"db", "pg"});
+  EXPECT_EQ(import.spec.type, "Headless") << "as our export has it";
+  EXPECT_TRUE(import.meta.annotations.empty());
+  EXPECT_TRUE(import.meta.labels.empty());
+  EXPECT_NE(condition("Conflict")->message.find("of cluster east, wins"), std::string::npos);
 }
 
 TEST_F(ControllerTest, ASecondLookWritesNothing) {

@@ -23,7 +23,8 @@ const dns::Table& table() {
                                    "",
                                    true});
     }
-    return dns::Table({}, {{std::make_shared<MergedService>(merge({record})), {}, {}}}, 1);
+    return dns::Table({}, {{std::make_shared<MergedService>(merge({Claimant{record}})), {}, {}}},
+                      1);
   }();
   return kTable;
 }

@@ -15,6 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   own.nodes[0].pod_cidrs = {*cw::Prefix::parse("10.1.0.0/24")};
   if (const auto peer = cw::cli::parse_peer(text, "input")) {
     if (cw::cli::acceptable(*peer, own)) {
+      for (const auto& prefix : peer->spec.allowed_cidrs) {
+        CW_CHECK(!cw::never_a_peers(prefix));
+      }
+      (void)cw::cli::fingerprints_text(*peer, &*peer);  // total, as all of these
+      (void)cw::cli::imports_text(peer->spec);
       // What is accepted is written so that it reads the same.
       const auto again = cw::cli::parse_peer(cw::cli::peer_yaml(*peer), "again");
       CW_CHECK(again && again->spec == peer->spec);

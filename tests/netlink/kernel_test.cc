@@ -27,6 +27,7 @@ class FakeWorld : public testing::Test {
   }
   Kernel& kernel() { return kernel_; }
   void foreign() {}
+  void default_router() { kernel_.routers = {ip("198.51.100.1")}; }
   void wait(const std::function<bool()>& done) { EXPECT_TRUE(done()); }
   void poke() { kernel_.notify(); }
   FakeKernel kernel_;
@@ -47,6 +48,8 @@ class LinuxWorld : public testing::Test {
     kernel_ = std::move(*opened);
   }
   Kernel& kernel() { return *kernel_; }
+  // One that no connected route covers, as clouds have it.
+  void default_router() { run("ip route add default via 198.51.100.1 dev veth0 onlink"); }
   // State of somebody else, which must be neither seen nor touched.
   void foreign() {
     run("ip route add 203.0.113.0/24 dev veth0 table 7487");
@@ -101,6 +104,20 @@ TYPED_TEST(KernelContract, VxlanIsMadeChangedInPlaceAndRemoved) {
   ASSERT_TRUE(kernel.remove_link("cw-vx", "vxlan"));
   ASSERT_TRUE(kernel.remove_link("cw-vx", "vxlan"));
   EXPECT_FALSE(kernel.dump_vxlan("cw-vx")->has_value());
+}
+
+TYPED_TEST(KernelContract, ConnectedNetworksAndDefaultRoutersAreNamed) {
+  auto& kernel = this->kernel();
+  this->foreign();
+  ASSERT_TRUE(kernel.replace_vxlan(vxlan()));
+  ASSERT_TRUE(kernel.replace_address({"cw-vx", ip("fd00:77::1"), 64}));
+  auto connected = kernel.all_connected();
+  ASSERT_TRUE(connected);
+  std::erase_if(connected->networks,
+                [](const Prefix& one) { return one.address().is_link_local(); });
+  EXPECT_EQ(*connected, (Connected{{p("192.0.2.0/24")}, {}}));
+  this->default_router();
+  EXPECT_EQ(kernel.all_connected()->routers, std::vector<IpAddress>{ip("198.51.100.1")});
 }
 
 TYPED_TEST(KernelContract, ALinkOfAnotherKindIsLeftAlone) {
@@ -291,6 +308,16 @@ TYPED_TEST(KernelContract, ChangesAreTold) {
 }
 
 using LinuxKernel = LinuxWorld;
+
+TEST_F(LinuxKernel, EveryRouterOfADefaultRouteIsNamed) {
+  run("ip route add default nexthop via 192.0.2.7 nexthop via 192.0.2.8");
+  run("ip -6 addr add fd00:1::1/64 dev veth0 nodad");
+  run("ip -6 route add default via fd00:1::9");
+  const auto connected = kernel().all_connected();
+  ASSERT_TRUE(connected);
+  EXPECT_EQ(connected->routers,
+            (std::vector<IpAddress>{ip("192.0.2.7"), ip("192.0.2.8"), ip("fd00:1::9")}));
+}
 
 TEST_F(LinuxKernel, SysctlPathsStayInsideNet) {
   EXPECT_EQ(kernel().sysctl("../kernel/hostname").error().code, Errc::kInvalid);

@@ -679,6 +679,28 @@ TEST_F(AgentStory, AnUnpairedClusterLeavesTheKernel) {
   EXPECT_TRUE(kernel_.nexthops.empty());
 }
 
+// Finding C3: whoever has a gateway's token writes the status, and only the status.
+TEST_F(AgentStory, RoutesOnlyWhatTheAdministratorAllows) {
+  auto peer = store_.must_get<api::ClusterPeer>({"", "west"});
+  peer.status.cidrs = {net("10.2.0.0/16"), net("8.8.8.8/32"), net("10.0.0.0/8")};
+  store_.put(peer);
+  start();
+  std::set<Prefix> routed;
+  for (const auto& [id, route] : kernel_.routes) {
+    if (std::get<0>(id) == 7487) routed.insert(route.dst);
+  }
+  EXPECT_EQ(routed, std::set<Prefix>{net("10.2.0.0/16")});
+}
+
+TEST_F(AgentStory, RoutesNothingThatTheHostReachesWithoutUs) {
+  put_peer("west", {net("10.2.0.0/16"), net("203.0.113.0/24"), net("198.51.100.0/24")});
+  kernel_.connected = {{net("10.0.0.0/24"), net("203.0.113.0/25")}, {ip("198.51.100.1")}};
+  start();
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
+  EXPECT_EQ(kernel_.routes.count({7487, net("203.0.113.0/24"), 0}), 0U);
+  EXPECT_EQ(kernel_.routes.count({7487, net("198.51.100.0/24"), 0}), 0U);
+}
+
 TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   start();
   all_up();

@@ -27,6 +27,7 @@ class ModelKernel final : public netlink::Kernel {
 
   std::map<std::string, netlink::Link> links;
   std::vector<netlink::Address> addresses;
+  netlink::Connected connected;
   std::optional<netlink::VxlanSpec> vxlan;
   std::map<IpAddress, netlink::Mac> neighbours;
   std::map<netlink::Mac, IpAddress> fdb;
@@ -79,6 +80,7 @@ class ModelKernel final : public netlink::Kernel {
     return all;
   }
   Result<std::vector<netlink::Address>> all_addresses() override { return addresses; }
+  Result<netlink::Connected> all_connected() override { return connected; }
   Result<> replace_vxlan(const netlink::VxlanSpec& spec) override {
     if (auto good = change(); !good) return good;
     const auto link = links.find(spec.name);

@@ -256,6 +256,27 @@ TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
                                 "clusters evil and west both claim 10.2.0.0/16"}));
 }
 
+// Finding M1: the peer says what it claims; each node knows its own networks.
+TEST(NodeState, RemoteClaimsNeverTakeTheHostsOwnNetworks) {
+  auto in = cluster_seen_from("w0");
+  in.host.networks = host_networks(
+      std::vector<netlink::Address>{{"eth0", ip("203.0.113.5"), 24}, {"cw-vx", ip("10.3.0.1"), 32}},
+      {{net("203.0.113.0/24"), net("192.168.9.0/24")}, {ip("198.51.100.1")}});
+  in.remotes = {
+      {"west",
+       {net("10.2.0.0/16"), net("10.3.0.0/16"), net("203.0.113.5/32"), net("198.51.100.1/32"),
+        net("192.168.0.0/16"), net("127.0.0.0/8"), net("169.254.169.254/32"), net("224.0.0.0/4"),
+        net("240.0.0.0/4"), net("fe80::/64"), net("ff00::/8"), net("0.0.0.0/0")}}};
+  const auto state = desired_state(in);
+  EXPECT_EQ(state.routes.size(), 2U);
+  EXPECT_EQ(state.routes.count({7487, net("10.2.0.0/16")}), 1U);
+  EXPECT_EQ(state.routes.count({7487, net("10.3.0.0/16")}), 1U) << "our own device's address";
+  EXPECT_EQ(state.mistakes.size(), 10U);
+  EXPECT_EQ(state.mistakes.at(1),
+            "cluster west: 198.51.100.1/32 is not routed: it overlaps 198.51.100.1/32 (the default "
+            "router of this host)");
+}
+
 TEST(NodeState, MistakesInNodesAreToldAndTheRestHolds) {
   auto in = cluster_seen_from("w0");
   in.host.underlay_mtu = 0;

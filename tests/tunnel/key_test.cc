@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
+#include "tunnel/fingerprint.h"
 
 namespace cw::tunnel {
 namespace {
@@ -46,6 +47,15 @@ TEST(ControlAddress, IsAUniqueLocalAddressOfTheKey) {
   EXPECT_EQ(control_address(a), control_address(a));
   EXPECT_NE(control_address(a), control_address(b));
   EXPECT_TRUE(Prefix::parse("fd00::/8")->contains(control_address(a)));
+}
+
+// By sha256sum and base32 of coreutils.
+TEST(Fingerprint, IsTheBase32OfTheKeysDigest) {
+  std::array<std::uint8_t, 32> bytes{};
+  bytes.fill(1);
+  EXPECT_EQ(fingerprint(Key(bytes)), "OLGW5-BBCYQ-D7W3I-JQ2IP-CEYLP");
+  for (std::uint8_t i = 0; i < 32; ++i) bytes[i] = i;
+  EXPECT_EQ(fingerprint(Key(bytes)), "MMG42-KLGYQ-ZWNEI-SKREL-XMS3J");
 }
 
 }  // namespace

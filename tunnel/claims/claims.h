@@ -46,8 +46,8 @@ class Words {
 
   // `claim` replaces what `speaker` said before, whatever its epoch.
   void say(std::uint32_t speaker, const Claim& claim, TimePoint now);
-  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are repeated,
-  // if any is. There is one once somebody said something.
+  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are
+  // repeated, if any is. There is one once somebody said something.
   [[nodiscard]] Claim held(TimePoint now) const;
   // Forgets all words of speakers that `stays` denies; whether any word is left.
   template <typename Stays>

@@ -12,10 +12,10 @@ namespace {
 
 // Layout (docs/protocol/probe.md), all numbers big endian:
 //   0 "CWP" | 3 major version, a digit | 4 minor version | 5 type | 6 flags | 7 zero | 8 asker 16 |
-//   24 session 8 | 32 sequence 8 | 40 sent 8 | 48 challenge 8 | 56 sender 4 | 60 count of clusters |
-//   61 count of claims | 62 zero 2 | 64 clusters: (flags 1, length 1, id)... |
-//   claims: (flags 1, prefix length 1, id length 1, id, address 4 or 16, ordinal 4, epoch 8)... |
-//   extensions: (type 2, length 2, value)... | tag 16, over all before it
+//   24 session 8 | 32 sequence 8 | 40 sent 8 | 48 challenge 8 | 56 sender 4 | 60 count of clusters
+//   | 61 count of claims | 62 zero 2 | 64 clusters: (flags 1, length 1, id)... | claims: (flags 1,
+//   prefix length 1, id length 1, id, address 4 or 16, ordinal 4, epoch 8)... | extensions: (type
+//   2, length 2, value)... | tag 16, over all before it
 constexpr std::size_t kHeader = 64;
 constexpr std::size_t kTag = 16;
 static_assert(kHeader + kTag == kMinProbe);
@@ -26,7 +26,7 @@ constexpr std::byte kMajor{'0' + kProbeMajor};
 constexpr unsigned kRequest = 1;  // types
 constexpr unsigned kReply = 2;
 constexpr unsigned kNotice = 3;
-constexpr unsigned kDraining = 1;  // flags
+constexpr unsigned kDraining = 1;   // flags
 constexpr unsigned kReachable = 1;  // cluster flags
 constexpr unsigned kDegraded = 2;
 constexpr unsigned kSettled = 1;  // claim flags

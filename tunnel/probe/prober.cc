@@ -286,9 +286,8 @@ class UdpProber final : public Prober {
 
   // Why a target seems not to answer. Anybody can make us say so of a target that does not.
   void blame(const Endpoint& source, const std::string& words) {
-    const auto at = std::find_if(targets_.begin(), targets_.end(), [&](const auto& one) {
-      return one.second.is.to == source;
-    });
+    const auto at = std::find_if(targets_.begin(), targets_.end(),
+                                 [&](const auto& one) { return one.second.is.to == source; });
     if (at == targets_.end() || at->second.last.trouble == words ||
         at->second.detector.answering(time())) {
       return;
@@ -298,9 +297,8 @@ class UdpProber final : public Prober {
   }
 
   void take_reply(std::span<const std::byte> datagram, const Endpoint& source) {
-    const auto at = std::find_if(targets_.begin(), targets_.end(), [&](const auto& one) {
-      return one.second.is.to == source;
-    });
+    const auto at = std::find_if(targets_.begin(), targets_.end(),
+                                 [&](const auto& one) { return one.second.is.to == source; });
     if (at == targets_.end() || !at->second.key) return;
     const auto reply = parse_probe(datagram, *at->second.key);
     if (!reply) {

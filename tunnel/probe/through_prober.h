@@ -38,7 +38,7 @@ struct PathView {
 struct ThroughConfig {
   std::map<Family, IpAddress> local;  // asks from these; a family without one is not probed
   std::uint16_t port = 0;             // ours and theirs
-  PathConfig path;  // the interval is set_paths()'s
+  PathConfig path;                    // the interval is set_paths()'s
   friend bool operator==(const ThroughConfig& a, const ThroughConfig& b) {
     return a.local == b.local && a.port == b.port && a.path.full == b.path.full;
   }

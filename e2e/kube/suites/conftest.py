@@ -149,7 +149,7 @@ def joined(clusters, ctl, tell):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         list(pool.map(install, clusters))
     tell(f"Causeway is installed in both after {time.monotonic() - began:.0f} s")
-    ctl("pair", "east", "west")
+    ctl("pair", "east", "west", "--share", "demo/tools")
     for cluster in clusters:
         cluster.pods = pods_of(cluster, "app=tools")
     began = time.monotonic()

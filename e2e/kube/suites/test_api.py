@@ -74,10 +74,35 @@ def test_a_mark_that_a_pairing_has_ended_needs_no_gateway(plane):
      "want an IP address and a port"),
     ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["192.0.2.1:0"]}]},
      "port from 1 to 65535"),
+    ({"imports": [{"service": "pg"}]}, "namespace"),
+    ({"imports": [{"namespace": "Data"}]}, "imports"),
+    ({"imports": [{"namespace": "data", "service": "p*"}]}, "imports"),
+    ({"imports": [{"namespace": "data", "overLocal": "yes"}]}, "overLocal"),
+    *[({"allowedCidrs": [cidr]}, "never a cluster's") for cidr in (
+        "0.0.0.0/8", "127.0.0.0/8", "127.1.2.3/32", "169.254.169.254/32", "169.0.0.0/8",
+        "224.0.0.0/4", "240.0.0.0/4", "255.255.255.255/32", "::/128", "::1/128", "64:ff9b::/96",
+        "fe80::/64", "fe80::/16", "ff00::/16", "ff02::1/128")],
+    *[({"allowedCidrs": [cidr]}, "wider than") for cidr in ("0.0.0.0/0", "192.0.0.0/2", "::/0",
+                                                           "fd00::/8")],
+    *[({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": [endpoint]}]},
+       "unicast address of another host") for endpoint in (
+        "127.0.0.1:53", "0.0.0.0:4500", "224.0.0.1:4500", "169.254.169.254:80", "[::1]:4500",
+        "[::]:4500", "[ff02::1]:4500", "[fe80::1]:4500")],
 ])
 def test_bad_peers_are_refused_with_a_reason(plane, spec, says):
     with pytest.raises(Refused, match=says):
         plane.apply(peer(**spec))
+
+
+def test_imports_keep_what_they_say_and_name_all_services_by_default(plane):
+    plane.apply(peer("shared", imports=[{"namespace": "*", "overLocal": True},
+                                        {"namespace": "data", "service": "pg", "followPolicy": True}]))
+    seen = plane.get("cpeer", "shared")["spec"]["imports"]
+    assert seen == [{"namespace": "*", "service": "*", "overLocal": True},
+                    {"namespace": "data", "service": "pg", "followPolicy": True}]
+    plane.apply(peer("closed", imports=[]))
+    assert plane.get("cpeer", "closed")["spec"]["imports"] == [], "nothing is not everything"
+    plane.kubectl("delete", "cpeer", "shared", "closed")
 
 
 def test_what_identifies_cannot_change(plane):

@@ -494,7 +494,7 @@ def test_unpairing_ends_it_on_both_sides(joined, ctl):
     ctl("unpair", "east", "west")
     wait_until(lambda: not east.pods[0].sees_us_as(west.pods[0]), 20, "pods no longer talk",
                every=0.3)
-    ctl("pair", "east", "west")
+    ctl("pair", "east", "west", "--share", "demo/tools")
     wait_until_reached(east.pods, west.pods)
 
 

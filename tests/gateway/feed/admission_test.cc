@@ -63,6 +63,24 @@ TEST(Claims, OverlappingTheLocalClusterAreRefusedInBothDirections) {
             (Texts{{"east", "10.1.0.0/16 !OverlapsLocal !OverlapsLocal"}}));
 }
 
+// Finding M1. The administrator allowed it, because the peer's own file said so.
+TEST(Claims, WhatIsNeverAPeersIsRefusedThoughItIsAllowed) {
+  auto wide =
+      claim("east", 1,
+            {"10.1.0.0/16", "10.96.0.0/12", "169.254.169.254/32", "127.0.0.0/8", "224.0.0.0/4",
+             "240.0.0.0/4", "192.0.0.0/2", "192.0.2.10/32", "fe80::/64", "ff00::/8"});
+  wide.allowed = prefixes({"0.0.0.0/0", "::/0"});
+  const std::vector<OwnPrefixes> own = {{"nodes", PrefixSet(prefixes({"192.0.2.10/32"}))},
+                                        {"Services", PrefixSet(prefixes({"10.96.0.1/32"}))}};
+  const auto accepted = accepted_claims(std::vector{wide}, {}, own).at("east");
+  EXPECT_EQ(accepted.cidrs, prefixes({"10.1.0.0/16"}));
+  ASSERT_EQ(accepted.refusals.size(), 9U);
+  for (const auto& refusal : accepted.refusals) {
+    EXPECT_EQ(refusal.reason, RefusalReason::kNeverAPeers) << refusal.message;
+  }
+  EXPECT_EQ(accepted.refusals[0].message, "10.96.0.0/12 overlaps 10.96.0.1/32 (Services)");
+}
+
 TEST(Claims, OverlapIsWonByTheOlderPeerThenTheLowerId) {
   EXPECT_EQ(judged({claim("a", 2, {"10.1.0.0/16"}), claim("b", 1, {"10.1.2.0/24"})}),
             (Texts{{"a", "!OverlapsCluster"}, {"b", "10.1.2.0/24"}}));

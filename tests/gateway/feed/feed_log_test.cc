@@ -132,13 +132,19 @@ TEST(FeedLog, HoldsTheLimits) {
   EXPECT_TRUE(*log.put(record("more")));
   FeedLog large("i", 2);
   auto heavy = record("x");
-  heavy.annotations["a"] = std::string(200 << 10, 'x');
+  for (std::uint32_t i = 0; i < api::kMaxExportEndpoints; ++i) {
+    heavy.endpoints.push_back(
+        {{IpAddress::v4({10, 1, static_cast<std::uint8_t>(i >> 8U), static_cast<std::uint8_t>(i)})},
+         "host-" + std::string(40, 'x'),
+         "",
+         true});
+  }
   int taken = 0;
   for (; taken < 1000; ++taken) {
-    heavy.service.name = "x" + std::to_string(taken);
+    heavy.service.name = "x" + std::to_string(1000 + taken);
     if (!large.put(heavy)) break;
   }
-  EXPECT_EQ(taken, static_cast<int>(kMaxExportBytes / (200 << 10)));
+  EXPECT_EQ(taken, static_cast<int>(kMaxExportBytes / encode_statement(heavy).size()));
 }
 
 TEST(FeedLog, AnyStreamEndsUpWithWhatTheClusterSays) {

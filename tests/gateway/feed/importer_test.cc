@@ -7,6 +7,7 @@
 #include "api/types/namespace.h"
 #include "api/types/remote_export.h"
 #include "base/fake/sim_loop.h"
+#include "gateway/feed/imports.h"
 #include "gateway/feed/inflow.h"
 #include "gateway/feed/messages.h"
 
@@ -41,7 +42,24 @@ struct World {
   World() {
     put_peer("east");
     put_namespace("shop");
+    exports({});
     start();
+  }
+  // This cluster's own ServiceExports.
+  void exports(const std::set<std::string>& names) {
+    Intake::OwnExports own;
+    for (const auto& name : names) {
+      api::ServiceExport one;
+      one.meta.key = {"shop", name};
+      own[one.meta.key] = std::make_shared<const api::ServiceExport>(one);
+    }
+    intake.set_exported(own);
+  }
+  void import(std::optional<std::vector<api::ImportRule>> rules) {
+    auto wanted = peer();
+    wanted.spec.imports = std::move(rules);
+    store.put(wanted);
+    pair();
   }
   void start(const std::string& identity = "west-0") {
     ImporterConfig config;
@@ -107,6 +125,7 @@ struct World {
 struct Successor {
   explicit Successor(World& world)
       : importer(world.loop, world.store, world.random, config(), intake) {
+    intake.set_exported({});
     intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
   }
   static ImporterConfig config() {
@@ -316,6 +335,96 @@ TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
   world.run(seconds(1));
   EXPECT_EQ(api::find_condition(world.peer().status.conditions, "ClaimsAccepted")->reason,
             "Accepted");
+}
+
+const api::Condition& imported(const api::ClusterPeer& peer) {
+  return *api::find_condition(peer.status.conditions, "ExportsImported");
+}
+
+TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
+  World world;
+  world.exports({"db"});
+  world.announce();
+  world.snapshot({record("db"), record("web")});
+  world.run(seconds(1));
+  EXPECT_TRUE(world.stored("db.east").kept_out);
+  EXPECT_EQ(world.stored("db.east").spec, kept_out_record("east", {"shop", "db"}))
+      << "neither endpoints nor annotations of it";
+  EXPECT_FALSE(world.stored("web.east").kept_out);
+  EXPECT_EQ(imported(world.peer()).status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(imported(world.peer()).reason, "KeptOut");
+  EXPECT_NE(imported(world.peer()).message.find("1 not used"), std::string::npos);
+  EXPECT_NE(imported(world.peer()).message.find("shop/db"), std::string::npos);
+  (void)world.store.take_log();
+  world.run(seconds(300));
+  EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
+  world.exports({});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db")) << "without asking the peer again";
+  EXPECT_FALSE(world.stored("db.east").kept_out);
+  EXPECT_EQ(imported(world.peer()).reason, "AllImported");
+  world.exports({"db"});
+  world.run(seconds(1));
+  EXPECT_TRUE(world.stored("db.east").kept_out);
+  world.import(std::vector<api::ImportRule>{{"shop", "db", true, false}});
+  world.run(seconds(1));
+  EXPECT_EQ(world.stored("db.east").spec, record("db"));
+}
+
+TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
+  World world;
+  world.import(std::vector<api::ImportRule>{{"shop", "web", false, false}});
+  world.announce();
+  world.snapshot({record("db"), record("web")});
+  world.run(seconds(1));
+  EXPECT_FALSE(world.has("db.east"));
+  EXPECT_TRUE(world.has("web.east"));
+  EXPECT_EQ(world.intake.exports("east").size(), 1U);
+  EXPECT_EQ(imported(world.peer()).status, api::ConditionStatus::kTrue) << "it is as wished";
+  EXPECT_EQ(imported(world.peer()).reason, "AsListed");
+  EXPECT_NE(imported(world.peer()).message.find("1 not listed in spec.imports: shop/db"),
+            std::string::npos);
+  world.feed.on_export("east", record("more"));
+  world.run(seconds(1));
+  EXPECT_FALSE(world.has("more.east"));
+  EXPECT_NE(imported(world.peer()).message.find("2 not listed"), std::string::npos);
+  world.feed.on_withdrawn("east", {"shop", "more"});
+  world.run(seconds(1));
+  EXPECT_NE(imported(world.peer()).message.find("1 not listed"), std::string::npos);
+  world.import(std::vector<api::ImportRule>{});
+  world.run(seconds(1));
+  EXPECT_FALSE(world.has("web.east"));
+}
+
+TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
+  World world;
+  Intake fresh;
+  fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+  auto feed = fresh.callbacks();
+  feed.on_snapshot("east", {{{"shop", "db"}, encode_record(record("db"))}});
+  EXPECT_FALSE(fresh.clusters().at("east").complete);
+  fresh.set_exported({});
+  EXPECT_TRUE(fresh.clusters().at("east").complete);
+}
+
+// Finding M2, at the receiver: an honest sender shares already, a rogue does not.
+TEST(Importer, ANamespaceOfAPeerCannotCrowdOutAnother) {
+  World world;
+  world.announce();
+  ExportMap all;
+  auto crowd = record("x");
+  for (std::size_t i = 0; i < kMaxExports; ++i) {
+    crowd.service = {"crowd", "s" + std::to_string(i)};
+    all[crowd.service] = encode_record(crowd);
+  }
+  world.feed.on_snapshot("east", std::move(all));
+  world.feed.on_export("east", record("db"));
+  EXPECT_EQ(world.intake.exports("east").count({"shop", "db"}), 1U);
+  EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
+  crowd.service.name = "onemore";
+  world.feed.on_export("east", crowd);
+  EXPECT_EQ(world.intake.exports("east").count({"crowd", "onemore"}), 0U);
+  EXPECT_FALSE(world.intake.clusters().at("east").refusals.empty());
 }
 
 TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {

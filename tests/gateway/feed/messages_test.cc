@@ -117,7 +117,7 @@ TEST(Messages, EveryFieldOfAnExportIsChecked) {
       {[](E& e) { e.set_internal_traffic_policy("x"); }, "internal_traffic_policy: has an"},
       {[](E& e) { e.set_traffic_distribution("a\nb"); }, "traffic_distribution: has control"},
       {[](E& e) { (*e.mutable_labels())["x"] = std::string(api::kMaxExportMetadata, 'x'); },
-       "labels: more than 256 KiB"},
+       "labels: more than 16 KiB"},
       {[](E& e) {
          for (int i = 0; i < 1025; ++i) (*e.mutable_annotations())[std::to_string(i)] = "";
        },
