@@ -173,8 +173,9 @@ struct FeedClient::State {
       }
     });
     follow.stream = std::make_unique<FeedStream>(
-        loop, network, FeedStream::Wire{std::move(follow.fd), follow.handshake->session()}, cluster,
-        WatchQuery{config.self, follow.resume_token}, follow.budget,
+        loop, network,
+        FeedStream::Wire{std::move(follow.fd), follow.handshake->session(), follow.budget}, cluster,
+        WatchQuery{config.self, follow.resume_token},
         [this, cluster](FeedBatch batch) { take(cluster, std::move(batch)); });
     follow.handshake.reset();
   }

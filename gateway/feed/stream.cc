@@ -305,11 +305,10 @@ Duration ReadBudget::after(std::size_t bytes, TimePoint now) {
 }
 
 FeedStream::FeedStream(Loop& loop, FeedNetwork& network, Wire wire, const std::string& cluster,
-                       const WatchQuery& query, std::shared_ptr<ReadBudget> budget,
-                       OnBatch on_batch)
+                       const WatchQuery& query, OnBatch on_batch)
     : state_(std::make_unique<State>(loop, std::move(on_batch))) {
   state_->reader =
-      std::make_shared<Reader>(state_->inbox, cluster, wire.session, std::move(budget));
+      std::make_shared<Reader>(state_->inbox, cluster, wire.session, std::move(wire.budget));
   auto& net = *network.state_;
   const std::lock_guard lock(net.mutex);
   ++net.readers;

@@ -65,10 +65,11 @@ class FeedStream {
   struct Wire {
     UniqueFd connected;
     FeedSession session;  // of the handshake on it
+    std::shared_ptr<ReadBudget> budget;
   };
   // `cluster` is who is at the other end. on_batch may destroy the stream.
   FeedStream(Loop& loop, FeedNetwork& network, Wire wire, const std::string& cluster,
-             const WatchQuery& query, std::shared_ptr<ReadBudget> budget, OnBatch on_batch);
+             const WatchQuery& query, OnBatch on_batch);
   ~FeedStream();  // cancels; no callback afterwards
   FeedStream(const FeedStream&) = delete;
   FeedStream& operator=(const FeedStream&) = delete;
