@@ -104,14 +104,12 @@ void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_c
 
 void FeedSide::take_peers(const Intake::Peers& peers) {
   if (peers == peers_) return;
-  // What no rule named was not kept. If the rules change, all of it is asked for again: a stream
-  // without a resume token begins with a snapshot.
+  // What no rule named was not kept. If the rules change, all of it is asked for again.
   const auto before = api::peers_by_cluster(peers_);
   for (const auto& [cluster, peer] : api::peers_by_cluster(peers)) {
     const auto known = before.find(cluster);
     if (known == before.end() || known->second->spec.imports == peer->spec.imports) continue;
-    client_.set_targets(cluster, {});
-    followed_.erase(cluster);
+    client_.resync(cluster);
   }
   peers_ = peers;
   intake_.set_peers(peers_);

@@ -271,8 +271,10 @@ void FeedClient::set_targets(const std::string& cluster, std::vector<FeedTarget>
 
 void FeedClient::resync(const std::string& cluster) {
   const auto found = state_->follows.find(cluster);
-  if (found == state_->follows.end() || found->second.stream == nullptr) return;
-  state_->lost(cluster, {Errc::kTooLarge, "feed: more changes than are taken from one cluster"});
+  if (found == state_->follows.end()) return;
+  found->second.resume_token.clear();
+  if (found->second.stream == nullptr) return;
+  state_->lost(cluster, {Errc::kUnavailable, "feed: everything is asked for again"});
 }
 
 std::map<std::string, FeedClient::View> FeedClient::view() const {

@@ -63,7 +63,8 @@ class FeedClient {
   // in the list goes on. Empty: the stream ends, the cluster is known no more (no callbacks).
   void set_targets(const std::string& cluster, std::vector<FeedTarget> targets);
 
-  // Ends the cluster's stream; the next one begins with a snapshot. Not from within a callback.
+  // Ends the cluster's stream, if there is one; the next one begins with a snapshot. Not from
+  // within a callback.
   void resync(const std::string& cluster);
 
   struct View {

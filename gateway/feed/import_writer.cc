@@ -51,7 +51,9 @@ ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const 
 
 void ImportWriter::peers_changed() {
   std::set<std::string> ids;
-  for (const auto& [key, peer] : peers_.items()) ids.insert(peer->spec.cluster_id);
+  for (const auto& [key, peer] : peers_.items()) {
+    if (!peer->spec.unpaired) ids.insert(peer->spec.cluster_id);
+  }
   (looked_ && ids == paired_ ? look_at_peers_ : look_).poke();
 }
 

@@ -181,11 +181,13 @@ struct Intake::State {
     return true;
   }
 
-  void put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
+  bool put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
            std::string wire) {
     if (remote.faults.erase(export_subject(key)) != 0) refusals_changed = true;
-    if (keep(remote, key, std::move(wire))) tell_export(cluster, &key);
+    const bool kept = keep(remote, key, std::move(wire));
+    if (kept) tell_export(cluster, &key);
     if (refusals_changed) publish(cluster, remote);
+    return kept;
   }
 
   void drop(const std::string& cluster, Remote& remote, const api::ObjectKey& key) {
@@ -370,8 +372,9 @@ void Intake::announce(const std::string& cluster, Announcement announcement) {
   if (fault) state_->publish(cluster, *remote);
 }
 
-void Intake::put(const std::string& cluster, const api::ObjectKey& service, std::string wire) {
-  if (auto* remote = state_->find(cluster)) state_->put(cluster, *remote, service, std::move(wire));
+bool Intake::put(const std::string& cluster, const api::ObjectKey& service, std::string wire) {
+  auto* remote = state_->find(cluster);
+  return remote != nullptr && state_->put(cluster, *remote, service, std::move(wire));
 }
 
 void Intake::drop(const std::string& cluster, const api::ObjectKey& service) {

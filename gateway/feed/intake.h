@@ -56,7 +56,8 @@ class Intake {
   // What the feed brings. Clusters that are not paired are ignored.
   void set_connected(const std::string& cluster, bool connected);
   void announce(const std::string& cluster, Announcement announcement);
-  void put(const std::string& cluster, const api::ObjectKey& service, std::string wire);
+  // False: nothing is to be stored for it, now or no longer.
+  bool put(const std::string& cluster, const api::ObjectKey& service, std::string wire);
   void drop(const std::string& cluster, const api::ObjectKey& service);
   void complete(const std::string& cluster);  // exports() are all there are
   // A message was dropped. It stays refused until a good one comes about the same subject, or a

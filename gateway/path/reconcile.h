@@ -13,7 +13,7 @@
 
 namespace cw::gateway {
 
-inline constexpr std::size_t kRoutesAtOnce = 256;  // some milliseconds
+inline constexpr std::size_t kRoutesAtOnce = 1024;
 
 struct PassReport {
   std::size_t steps = 0;            // changes made or tried

@@ -384,7 +384,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   EXPECT_EQ(imported(world.peer()).reason, "AsListed");
   EXPECT_NE(imported(world.peer()).message.find("1 not listed in spec.imports: shop/db"),
             std::string::npos);
-  world.feed.on_export("east", record("more"));
+  world.put(record("more"));
   world.run(seconds(1));
   EXPECT_FALSE(world.has("more.east"));
   EXPECT_NE(imported(world.peer()).message.find("2 not listed"), std::string::npos);
@@ -400,8 +400,10 @@ TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
   World world;
   Intake fresh;
   fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  auto feed = fresh.callbacks();
-  feed.on_snapshot("east", {{{"shop", "db"}, encode_record(record("db"))}});
+  Inflow inflow(world.loop, fresh);
+  inflow.callbacks().on_snapshot("east", {{{"shop", "db"}, encode_record(record("db"))}});
+  world.run(seconds(1));
+  EXPECT_EQ(fresh.exports("east").size(), 1U);
   EXPECT_FALSE(fresh.clusters().at("east").complete);
   fresh.set_exported({});
   EXPECT_TRUE(fresh.clusters().at("east").complete);
@@ -418,11 +420,13 @@ TEST(Importer, ANamespaceOfAPeerCannotCrowdOutAnother) {
     all[crowd.service] = encode_record(crowd);
   }
   world.feed.on_snapshot("east", std::move(all));
-  world.feed.on_export("east", record("db"));
+  world.put(record("db"));
+  world.run(seconds(1));
   EXPECT_EQ(world.intake.exports("east").count({"shop", "db"}), 1U);
   EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
   crowd.service.name = "onemore";
-  world.feed.on_export("east", crowd);
+  world.put(crowd);
+  world.run(seconds(1));
   EXPECT_EQ(world.intake.exports("east").count({"crowd", "onemore"}), 0U);
   EXPECT_FALSE(world.intake.clusters().at("east").refusals.empty());
 }

@@ -56,6 +56,7 @@ struct World {
       peers[{"", name}] = peer;
     }
     intake.set_peers(peers);
+    intake.set_exported({});
     announce({p("10.1.0.0/16")});
     run(milliseconds(1));
   }
@@ -127,6 +128,24 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
   for (std::size_t m = 0; m < 1000; ++m) {
     EXPECT_EQ(world.intake.exports("east").at(key(m)).wire,
               wire(m, static_cast<std::uint16_t>(port - 1)));
+  }
+}
+
+// With spec.imports most of a large cluster may be nobody's business: it comes with every snapshot.
+TEST(Inflow, WhatNoRuleNamesIsNearlyFree) {
+  World world;
+  auto peer = std::make_shared<api::ClusterPeer>();
+  peer->meta.key.name = "east";
+  peer->spec.cluster_id = "east";
+  peer->spec.gateways = {{0, kKey, {}}};
+  peer->spec.allowed_cidrs = {p("10.1.0.0/16")};
+  peer->spec.imports = std::vector<api::ImportRule>{{"shop", "s00007", false, false}};
+  world.intake.set_peers({{{"", "east"}, peer}});
+  for (std::uint16_t port = 1; port <= 4; ++port) {
+    world.snapshot(9000, port);
+    world.run(milliseconds(50));
+    EXPECT_EQ(world.inflow.waiting("east"), 0U) << port;
+    EXPECT_EQ(world.known(), 1U);
   }
 }
 
