@@ -71,6 +71,7 @@ void ClaimBoard::forget_departed(TimePoint now) {
     }
   }
   sender_.keep_only(targets);
+  std::erase_if(heard_, [&](const auto& one) { return nodes_.count(one.first) == 0; });
 }
 
 bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
@@ -88,14 +89,16 @@ const tunnel::Claim* ClaimBoard::above(const tunnel::ClaimKey& key,
   return at != contested_.end() && stands_above(at->second, ours) ? &at->second : nullptr;
 }
 
-std::set<GatewayId> ClaimBoard::from_node(const std::string& node, bool fresh,
+std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& heard,
                                           const tunnel::Probe& request,
                                           const std::set<GatewayId>& working,
                                           tunnel::Probe& reply) {
   std::set<GatewayId> tell;
   const auto prefixes = nodes_.find(node);
   if (prefixes == nodes_.end()) return tell;
-  for (const auto& [key, claim, unused] : request.claims) {
+  const bool fresh = heard.fresh;
+  if (fresh) heard_[node] = heard.now;
+  for (const auto& [key, claim, unused, old] : request.claims) {
     const auto cluster = clusters_.find(key.cluster);
     if (cluster == clusters_.end() || prefixes->second.count(key.prefix) == 0 ||
         claim.epoch > tunnel::kMaxEpoch) {
@@ -127,13 +130,14 @@ std::set<GatewayId> ClaimBoard::from_node(const std::string& node, bool fresh,
   return tell;
 }
 
-bool ClaimBoard::from_remote(const GatewayId& from, bool fresh, const tunnel::Probe& request,
-                             TimePoint now, tunnel::Probe& reply) {
+bool ClaimBoard::from_remote(const GatewayId& from, const Heard& heard,
+                             const tunnel::Probe& request, tunnel::Probe& reply) {
+  const auto& [fresh, now] = heard;
   const auto cluster = clusters_.find(from.cluster);
   if (cluster == clusters_.end() || cluster->second.gateways.count(from.ordinal) == 0) return false;
   const auto& cidrs = cidrs_.at(from.cluster);
   bool changed = false;
-  for (const auto& [wire_key, claim, unused] : request.claims) {
+  for (const auto& [wire_key, claim, unused, old] : request.claims) {
     if (!wire_key.cluster.empty() || cluster->second.gateways.count(claim.ordinal) == 0 ||
         cidrs.count(wire_key.prefix) == 0 || claim.epoch > tunnel::kMaxEpoch) {
       continue;  // not accepted of that cluster (yet): not confirmed
@@ -145,7 +149,7 @@ bool ClaimBoard::from_remote(const GatewayId& from, bool fresh, const tunnel::Pr
       const bool first = at == remote_.end();
       if (first) at = remote_.emplace(key, Remote{}).first;
       auto& [words, held] = at->second;
-      words.say(from.ordinal, claim, now);
+      words.say(from.ordinal, claim, now, old);
       const auto next = words.held(now);
       changed = changed || first || next.ordinal != held.ordinal;
       held = next;
@@ -155,19 +159,27 @@ bool ClaimBoard::from_remote(const GatewayId& from, bool fresh, const tunnel::Pr
   return changed;
 }
 
-void ClaimBoard::fill(const GatewayId& to, tunnel::Probe& request) {
+// The node that has the prefix does not reach us: others may have a newer word of it.
+bool ClaimBoard::is_old(const Prefix& prefix, TimePoint now) const {
+  const auto owner = owners_.find(prefix);
+  const auto at = owner == owners_.end() ? heard_.end() : heard_.find(owner->second);
+  return at == heard_.end() || now - at->second >= tunnel::Words::kLife;
+}
+
+void ClaimBoard::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request) {
   const auto theirs = own_.find(to.cluster);
   if (theirs == own_.end()) return;
   for (const auto& key :
        sender_.pick(target_name(to), theirs->second, tunnel::kMaxClaims, own_version_)) {
-    request.claims.push_back({{{}, key.prefix}, theirs->second.at(key), false});
+    request.claims.push_back(
+        {{{}, key.prefix}, theirs->second.at(key), false, is_old(key.prefix, now)});
   }
 }
 
-void ClaimBoard::hear(const GatewayId& from, const tunnel::Probe& reply) {
+void ClaimBoard::hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply) {
   const auto told = own_.find(from.cluster);
   if (told == own_.end()) return;
-  for (const auto& [wire_key, claim, unused] : reply.claims) {
+  for (const auto& [wire_key, claim, unused, old] : reply.claims) {
     const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
     const auto mine = told->second.find(key);
     if (mine == told->second.end()) continue;
@@ -178,6 +190,9 @@ void ClaimBoard::hear(const GatewayId& from, const tunnel::Probe& reply) {
       // moment ago. Only the node changes its word; it hears of this in our next answer.
       auto& higher = contested_[key];
       if (claim.epoch >= higher.epoch) higher = claim;
+      sender_.overruled(target_name(from), key, mine->second);
+    } else if (is_old(key.prefix, now)) {
+      sender_.overruled(target_name(from), key, mine->second);
     }
   }
 }

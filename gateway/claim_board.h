@@ -20,21 +20,28 @@ namespace cw::gateway {
 
 class ClaimBoard {
  public:
+  // How a request came.
+  struct Heard {
+    bool fresh = false;  // the newest word of its speaker (tunnel/probe/freshness.h)
+    TimePoint now{};
+  };
+
   // What may be claimed: each node's prefixes by it; theirs by the gateways of each remote cluster,
   // for gateways that it has. Claims of others are forgotten.
   void set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
                  const std::map<std::string, RemoteCluster>& clusters, TimePoint now);
 
-  // A request of `node`; fills the reply. Only a `fresh` one changes what is held. The remote
+  // A request of `node`; fills the reply. Only a fresh one changes what is held. The remote
   // gateways that must hear of it now.
-  std::set<GatewayId> from_node(const std::string& node, bool fresh, const tunnel::Probe& request,
-                                const std::set<GatewayId>& working, tunnel::Probe& reply);
+  std::set<GatewayId> from_node(const std::string& node, const Heard& heard,
+                                const tunnel::Probe& request, const std::set<GatewayId>& working,
+                                tunnel::Probe& reply);
   // A request of a remote gateway; fills the reply. Whether remote() changed.
-  bool from_remote(const GatewayId& from, bool fresh, const tunnel::Probe& request, TimePoint now,
+  bool from_remote(const GatewayId& from, const Heard& heard, const tunnel::Probe& request,
                    tunnel::Probe& reply);
   // Our request to a remote gateway, and its answer.
-  void fill(const GatewayId& to, tunnel::Probe& request);
-  void hear(const GatewayId& from, const tunnel::Probe& reply);
+  void fill(const GatewayId& to, TimePoint now, tunnel::Probe& request);
+  void hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply);
   // The remote gateway started anew, or does not know that it is us: it holds nothing of ours.
   void forget(const GatewayId& id);
 
@@ -58,9 +65,11 @@ class ClaimBoard {
                                            const tunnel::Claim& ours) const;
   [[nodiscard]] bool still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const;
   void forget_departed(TimePoint now);
+  [[nodiscard]] bool is_old(const Prefix& prefix, TimePoint now) const;
 
   std::map<std::string, std::set<Prefix>> nodes_;
   std::map<Prefix, std::string> owners_;
+  std::map<std::string, TimePoint> heard_;  // when each node last asked
   std::map<std::string, RemoteCluster> clusters_;
   std::map<std::string, std::set<Prefix>> cidrs_;  // of clusters_
   std::map<std::string, tunnel::Claims> own_;      // by remote cluster: each has thousands

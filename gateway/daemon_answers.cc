@@ -24,10 +24,11 @@ tunnel::ProberHooks Daemon::tunnel_hooks() {
   hooks.on_change = [this](const std::string&) { on_probe(); };
   hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
     if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.fill(*id, request);
+      core_->claims.fill(*id, around_.loop.now(), request);
   };
   hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.hear(*id, reply);
+    if (const auto id = gateway_of(target); core_ != nullptr && id)
+      core_->claims.hear(*id, around_.loop.now(), reply);
   };
   hooks.on_stranger = [this](const std::string& target) {
     if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.forget(*id);
@@ -58,7 +59,7 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
                             tunnel::Probe& reply) {
   const auto id = gateway_of(asker.name);
   if (core_ == nullptr || !id || request.claims.empty()) return;
-  if (core_->claims.from_remote(*id, asker.fresh, request, around_.loop.now(), reply)) {
+  if (core_->claims.from_remote(*id, {asker.fresh, around_.loop.now()}, request, reply)) {
     core_->tunnels.set_claims(core_->claims.remote());
   }
   if (!core_->tunnels.applied()) reply.claims.clear();
@@ -67,8 +68,8 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                          tunnel::Probe& reply) {
   if (core_ == nullptr) return;
-  for (const auto& id :
-       core_->claims.from_node(asker.name, asker.fresh, request, core_->tunnels.working(), reply)) {
+  for (const auto& id : core_->claims.from_node(asker.name, {asker.fresh, around_.loop.now()},
+                                                request, core_->tunnels.working(), reply)) {
     core_->probes.ask_now(target_name(id));
   }
 }

@@ -30,20 +30,20 @@ class Board : public testing::Test {
   tunnel::Probe node(const tunnel::Probe& request, bool fresh = true,
                      const std::string& name = "n1") {
     tunnel::Probe reply;
-    told_ = board_.from_node(name, fresh, request, working_, reply);
+    told_ = board_.from_node(name, {fresh, now_}, request, working_, reply);
     return reply;
   }
   tunnel::Probe remote(const tunnel::Probe& request, const GatewayId& from = kWest0,
                        bool fresh = true) {
     tunnel::Probe reply;
-    changed_ = board_.from_remote(from, fresh, request, now_, reply);
+    changed_ = board_.from_remote(from, {fresh, now_}, request, reply);
     return reply;
   }
   // The remote gateway gets our claims and echoes them.
   void confirm(const GatewayId& id) {
     tunnel::Probe request;
-    board_.fill(id, request);
-    board_.hear(id, request);
+    board_.fill(id, now_, request);
+    board_.hear(id, now_, request);
   }
 
   TimePoint now_{std::chrono::hours(1)};
@@ -59,7 +59,7 @@ TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   ASSERT_EQ(reply.claims.size(), 1U);
   EXPECT_FALSE(reply.claims[0].settled);
   tunnel::Probe request;
-  board_.fill(kWest0, request);
+  board_.fill(kWest0, now_, request);
   ASSERT_EQ(request.claims.size(), 1U);
   EXPECT_TRUE(request.claims[0].key.cluster.empty()) << "it is theirs, they know who they are";
   confirm(kWest0);
@@ -115,12 +115,12 @@ TEST_F(Board, RemoteClaimsAreObeyedByEpoch) {
 
 TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
   (void)node(says("west", kPods, 0, 1));
-  board_.hear(kWest0, says("", kPods, 1, 40));
+  board_.hear(kWest0, now_, says("", kPods, 1, 40));
   EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods}) << "until the node outbids it";
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{0, 1}))
       << "told once; who holds it says so again";
-  board_.hear(kWest0, says("", kTheirs, 1, 40));  // never ours
+  board_.hear(kWest0, now_, says("", kTheirs, 1, 40));  // never ours
   EXPECT_EQ(board_.claimed(), std::set<Prefix>{kPods});
 }
 
@@ -151,7 +151,7 @@ TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEverybody) {
     EXPECT_TRUE(node(says("west", kPods, 0, epoch)).claims.empty());
     EXPECT_TRUE(remote(says("", kTheirs, 0, epoch)).claims.empty());
     (void)node(says("west", kPods, 0, 1));
-    board_.hear(kWest0, says("", kPods, 1, epoch));
+    board_.hear(kWest0, now_, says("", kPods, 1, epoch));
     EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}));
   }
   EXPECT_TRUE(board_.remote().empty());
@@ -186,6 +186,48 @@ TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   now_ += tunnel::Words::kLife;
   (void)remote(says("", kTheirs, 0, 7), kWest1);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "or its silence";
+}
+
+// Gateway west/0 has a full count from a node that does not reach it any more; the node's word of
+// now comes through west/1.
+TEST_F(Board, AWordThatTheNodeDoesNotRepeatDoesNotOutweighOneThatItDoes) {
+  auto old = says("", kTheirs, 0, tunnel::kMaxEpoch);
+  (void)remote(old, kWest0);
+  (void)remote(says("", kTheirs, 1, 1), kWest1);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest0);
+  old.claims[0].old = true;
+  (void)remote(old, kWest0);
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+}
+
+TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
+  (void)node(says("west", kPods, 0, 1));
+  const auto told_as_old = [&] {
+    tunnel::Probe request;
+    board_.fill(kWest0, now_, request);
+    return request.claims.at(0).old;
+  };
+  EXPECT_FALSE(told_as_old());
+  now_ += tunnel::Words::kLife;
+  EXPECT_TRUE(told_as_old());
+  (void)node({}, false);
+  EXPECT_TRUE(told_as_old()) << "a replay is no sign of the node";
+  (void)node({});
+  EXPECT_FALSE(told_as_old());
+}
+
+TEST_F(Board, WhatIsOverruledIsNoNewsForEver) {
+  std::vector<Prefix> many;
+  for (int n = 0; n < 100; ++n) many.push_back(net(fmt::format("10.0.{}.0/24", n)));
+  see({{"n1", many}, {"n2", {kPods}}});
+  for (const auto& prefix : many) {
+    (void)node(says("west", prefix, 0, 1));
+    board_.hear(kWest0, now_, says("", prefix, 1, 2));  // the node's next word, through another
+  }
+  (void)node(says("west", kPods, 0, 1), true, "n2");
+  tunnel::Probe request;
+  board_.fill(kWest0, now_, request);
+  EXPECT_EQ(request.claims.at(0).key.prefix, kPods) << "news go first";
 }
 
 TEST_F(Board, ARemoteGatewayThatStartedAnewIsToldAgain) {

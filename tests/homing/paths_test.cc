@@ -148,11 +148,12 @@ class World {
     };
     tunnel::Probe unused;
     for (auto& gate : far.gates) {
-      (void)gate.board.from_remote({side.id, g}, true, lie({}), now_, unused);
+      (void)gate.board.from_remote({side.id, g}, {true, now_}, lie({}), unused);
     }
     for (auto& node : side.nodes) node.mover.hear(g, lie(far.id), now_);
     for (auto& gate : side.gates) {
-      gate.board.hear({far.id, static_cast<std::uint32_t>(dice_() % far.gates.size())}, lie({}));
+      gate.board.hear({far.id, static_cast<std::uint32_t>(dice_() % far.gates.size())}, now_,
+                      lie({}));
     }
   }
   // What was in their memory is gone.
@@ -199,7 +200,7 @@ class World {
       tunnel::Probe request;
       tunnel::Probe reply;
       node.mover.fill(g, request);
-      (void)gate.board.from_node(name_of(node), true, request, {}, reply);
+      (void)gate.board.from_node(name_of(node), {true, now_}, request, {}, reply);
       node.mover.hear(g, reply, now_);
     }
   }
@@ -209,9 +210,10 @@ class World {
       tunnel::Probe request;
       tunnel::Probe reply;
       const gateway::GatewayId to{sides_[1 - s].id, r};
-      sides_[s].gates[g].board.fill(to, request);
-      (void)sides_[1 - s].gates[r].board.from_remote({sides_[s].id, g}, true, request, now_, reply);
-      sides_[s].gates[g].board.hear(to, reply);
+      sides_[s].gates[g].board.fill(to, now_, request);
+      (void)sides_[1 - s].gates[r].board.from_remote({sides_[s].id, g}, {true, now_}, request,
+                                                     reply);
+      sides_[s].gates[g].board.hear(to, now_, reply);
     }
   }
   void place(unsigned s, std::uint32_t g) {

@@ -4,14 +4,15 @@
 
 namespace cw::tunnel {
 
-void Words::say(std::uint32_t speaker, const Claim& claim, TimePoint now) {
+void Words::say(std::uint32_t speaker, const Claim& claim, TimePoint now, bool old) {
+  const auto said = old ? now - kLife : now;
   const auto at = std::lower_bound(
       words_.begin(), words_.end(), speaker,
       [](const Word& word, std::uint32_t number) { return word.speaker < number; });
   if (at != words_.end() && at->speaker == speaker) {
-    *at = {speaker, claim, now};
+    *at = {speaker, claim, said};
   } else {
-    words_.insert(at, {speaker, claim, now});
+    words_.insert(at, {speaker, claim, said});
   }
 }
 
@@ -34,10 +35,10 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
   auto& state = targets_[target];
   std::vector<ClaimKey> picked;
   if (version == 0 || state.no_news_of != version) {
-    std::erase_if(state.held, [&](const auto& entry) { return claims.count(entry.first) == 0; });
+    std::erase_if(state.answers, [&](const auto& entry) { return claims.count(entry.first) == 0; });
     for (const auto& [key, claim] : claims) {
       if (picked.size() == limit) return picked;
-      if (!holds(target, key, claim)) picked.push_back(key);
+      if (!knows(target, key, claim)) picked.push_back(key);
     }
     if (picked.empty()) state.no_news_of = version;
   }
@@ -47,7 +48,7 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
   std::size_t said = 0;
   for (std::size_t step = 0; step < claims.size() && said < unsaid; ++step, ++next) {
     if (next == claims.end()) next = claims.begin();
-    if (!holds(target, next->first, next->second)) continue;  // picked above
+    if (!knows(target, next->first, next->second)) continue;  // picked above
     picked.push_back(next->first);
     state.last = next->first;
     ++said;
@@ -56,14 +57,22 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
 }
 
 void ClaimSender::heard(const std::string& target, const ClaimKey& key, const Claim& claim) {
-  targets_[target].held[key] = claim;
+  targets_[target].answers[key] = {claim, true};
+}
+
+void ClaimSender::overruled(const std::string& target, const ClaimKey& key, const Claim& claim) {
+  targets_[target].answers[key] = {claim, false};
+}
+
+bool ClaimSender::knows(const std::string& target, const ClaimKey& key, const Claim& claim) const {
+  const auto state = targets_.find(target);
+  if (state == targets_.end()) return false;
+  const auto answer = state->second.answers.find(key);
+  return answer != state->second.answers.end() && answer->second.claim == claim;
 }
 
 bool ClaimSender::holds(const std::string& target, const ClaimKey& key, const Claim& claim) const {
-  const auto state = targets_.find(target);
-  if (state == targets_.end()) return false;
-  const auto held = state->second.held.find(key);
-  return held != state->second.held.end() && held->second == claim;
+  return knows(target, key, claim) && targets_.at(target).answers.at(key).holds;
 }
 
 void ClaimSender::keep_only(const std::set<std::string>& targets) {

@@ -40,14 +40,15 @@ inline constexpr std::uint64_t kMaxEpoch = 1ULL << 32U;
 // What several gateways of a cluster say of one prefix of theirs: the last word of each.
 class Words {
  public:
-  // Gateways repeat their words within seconds. One that was not repeated for so long does not
-  // outweigh one that was: its speaker is gone, started anew, or does not say it any more.
+  // Gateways repeat their words within seconds. One that was not repeated for so long is old and
+  // does not outweigh one that was: its speaker is gone, started anew, or does not say it any more.
   static constexpr Duration kLife = std::chrono::minutes(1);
 
-  // `claim` replaces what `speaker` said before, whatever its epoch.
-  void say(std::uint32_t speaker, const Claim& claim, TimePoint now);
-  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are
-  // repeated, if any is. There is one once somebody said something.
+  // `claim` replaces what `speaker` said before, whatever its epoch. `old`: the speaker has not
+  // heard it from the node for so long.
+  void say(std::uint32_t speaker, const Claim& claim, TimePoint now, bool old = false);
+  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are not old,
+  // if there is one. There is a word once somebody said something.
   [[nodiscard]] Claim held(TimePoint now) const;
   // Forgets all words of speakers that `stays` denies; whether any word is left.
   template <typename Stays>
@@ -76,6 +77,8 @@ class ClaimSender {
                                            std::size_t limit, std::uint64_t version = 0);
   // `target` answered that it holds `claim`.
   void heard(const std::string& target, const ClaimKey& key, const Claim& claim);
+  // `target` knows our `claim` and holds another one above it: ours is no news to it any more.
+  void overruled(const std::string& target, const ClaimKey& key, const Claim& claim);
   [[nodiscard]] bool holds(const std::string& target, const ClaimKey& key,
                            const Claim& claim) const;
   // `target` is known to have forgotten everything.
@@ -84,8 +87,15 @@ class ClaimSender {
   void keep_only(const std::set<std::string>& targets);
 
  private:
+  [[nodiscard]] bool knows(const std::string& target, const ClaimKey& key,
+                           const Claim& claim) const;
+
+  struct Answer {
+    Claim claim;  // ours
+    bool holds = false;
+  };
   struct Target {
-    Claims held;
+    std::map<ClaimKey, Answer> answers;
     ClaimKey last;                 // where the turns are
     std::uint64_t no_news_of = 0;  // the version of which it holds everything
   };

@@ -31,6 +31,7 @@ constexpr unsigned kReachable = 1;  // cluster flags
 constexpr unsigned kDegraded = 2;
 constexpr unsigned kSettled = 1;  // claim flags
 constexpr unsigned kV6 = 2;
+constexpr unsigned kOld = 4;
 
 template <typename T>
 void put(std::vector<std::byte>& out, std::size_t at, T value) {
@@ -57,7 +58,8 @@ void append(std::vector<std::byte>& out, T value) {
 void append_claim(std::vector<std::byte>& out, const ProbeClaim& entry) {
   const auto& [cluster, prefix] = entry.key;
   const bool v6 = !prefix.is_v4();
-  append(out, static_cast<std::uint8_t>((entry.settled ? kSettled : 0) | (v6 ? kV6 : 0)));
+  append(out, static_cast<std::uint8_t>((entry.settled ? kSettled : 0) | (v6 ? kV6 : 0) |
+                                        (entry.old ? kOld : 0)));
   append(out, static_cast<std::uint8_t>(prefix.length()));
   append(out, static_cast<std::uint8_t>(cluster.size()));
   for (const char c : cluster) out.push_back(static_cast<std::byte>(c));
@@ -77,6 +79,7 @@ std::optional<ProbeClaim> cut_claim(std::span<const std::byte>& rest) {
   if (id > kMaxId || rest.size() < size) return std::nullopt;
   ProbeClaim entry;
   entry.settled = (flags & kSettled) != 0;
+  entry.old = (flags & kOld) != 0;
   for (const auto c : rest.subspan(3, id)) entry.key.cluster += static_cast<char>(c);
   std::array<std::uint8_t, 16> bytes{};
   std::transform(rest.begin() + static_cast<std::ptrdiff_t>(3 + id),

@@ -44,6 +44,7 @@ struct ProbeClaim {
   ClaimKey key;
   Claim claim;
   bool settled = false;  // replies to nodes: every remote gateway that works holds it
+  bool old = false;      // requests inside tunnels: the node has not said it for a minute
   friend bool operator==(const ProbeClaim&, const ProbeClaim&) = default;
 };
 
