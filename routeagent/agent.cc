@@ -496,7 +496,7 @@ void Agent::pass() {
   keep_overlay_key(*fresh);
   fresh->overlay = overlay_key_;
   // The device of an earlier run goes on; without the key nothing right can be said about it.
-  if (!fresh->overlay && fresh->host.vxlan_index != 0) return;
+  if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
   keep_probing(*fresh);
   last_ = std::move(*fresh);
   judge(*last_);
