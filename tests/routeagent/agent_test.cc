@@ -556,7 +556,7 @@ TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast) << "the choice stays";
   kernel_event();
   EXPECT_GE(sight_->opened, 2) << "the old prober is bound to the device that is gone";
-  EXPECT_NE(sight_->targets.at("gateway-0").address, gateway_address(0));
+  EXPECT_NE(sight_->targets.at("gateway-0").to.address, gateway_address(0));
 }
 
 TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
