@@ -80,7 +80,7 @@ Result<OwnCluster> own_cluster(Session& session) {
 
 const api::ClusterPeer* known_peer(const OwnCluster& own, const std::string& cluster) {
   for (const auto& peer : own.peers) {
-    if (peer.spec.cluster_id == cluster) return &peer;
+    if (peer.spec.cluster_id == cluster && !peer.spec.unpaired) return &peer;
   }
   return nullptr;
 }

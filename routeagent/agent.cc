@@ -130,7 +130,15 @@ void Agent::close_remotes() {
       id == nullptr || id->value.empty()) {
     return;
   }
+  // What the host reaches without us is not held back: it could lose its own router.
+  const auto addresses = kernel_.all_addresses();
+  const auto connected = kernel_.all_connected();
+  if (!addresses || !connected) return;
   std::vector<Prefix> own;
+  for (const auto& networks : host_networks(*addresses, *connected)) {
+    const auto& prefixes = networks.prefixes.outermost();
+    own.insert(own.end(), prefixes.begin(), prefixes.end());
+  }
   for (const auto& [key, node] : nodes_.items()) {
     own.insert(own.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
     for (const auto& ip : node->internal_ips) own.push_back(Prefix::host(ip));

@@ -39,6 +39,7 @@ PeersByCluster peers_by_cluster(
     const std::map<ObjectKey, std::shared_ptr<const ClusterPeer>>& peers) {
   PeersByCluster clusters;
   for (const auto& [key, peer] : peers) {
+    if (peer->spec.unpaired) continue;
     auto& slot = clusters[peer->spec.cluster_id];
     if (slot == nullptr || peer->meta.created < slot->meta.created) slot = peer;
   }

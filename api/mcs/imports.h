@@ -31,8 +31,8 @@ enum class ImportVerdict {
 // cluster does not export it: a rule that names it has followPolicy.
 [[nodiscard]] bool follows_policy(const ClusterPeer::Spec& peer, const ObjectKey& service);
 
-// The ClusterPeers by cluster id. Of two with the same id the older one counts, then the lower
-// name.
+// The ClusterPeers by cluster id, without those that are unpaired. Of two with the same id the
+// older one counts, then the lower name.
 using PeersByCluster = std::map<std::string, std::shared_ptr<const ClusterPeer>>;
 [[nodiscard]] PeersByCluster peers_by_cluster(
     const std::map<ObjectKey, std::shared_ptr<const ClusterPeer>>& peers);

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/never_a_peers.h"
 #include "base/prefix_set.h"
 
 namespace cw::routeagent {
@@ -18,23 +18,12 @@ constexpr int kVersion = 1;
 // Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
 constexpr std::size_t kMostPrefixes = 16384;
 
-// No remote pod has such an address, and a host cannot work without them.
-const std::vector<Prefix>& never_remote() {
-  static const auto all = [] {
-    std::vector<Prefix> list;
-    for (const auto* text :
-         {"127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::1/128", "fe80::/10", "ff00::/8"}) {
-      list.push_back(*Prefix::parse(text));
-    }
-    return list;
-  }();
-  return all;
-}
-
-PrefixSet not_for_peers(std::span<const Prefix> own) {
-  std::vector<Prefix> all(own.begin(), own.end());
-  all.insert(all.end(), never_remote().begin(), never_remote().end());
-  return PrefixSet(all);
+// Why a prefix is not held back, as the end of a sentence; empty: it is. A host cannot work without
+// what is its cluster's or its own, and nothing remote has special addresses.
+std::string why_open(const Prefix& prefix, const PrefixSet& own) {
+  if (const auto why = never_a_peers(prefix)) return *why;
+  const auto hit = own.overlapping(prefix);
+  return hit ? fmt::format("overlaps {}", hit->to_string()) : "";
 }
 
 // The other half of the prefix one bit shorter.
@@ -48,13 +37,13 @@ void add(std::set<Prefix>& to, const Prefix& prefix) {
   if (to.size() < kMostPrefixes) to.insert(prefix);
 }
 
-void judge(ClosedCluster& cluster, const PrefixSet& taken) {
+void judge(ClosedCluster& cluster, const PrefixSet& own) {
   std::set<Prefix> all;
   all.merge(cluster.closed);
   all.merge(cluster.open);
   cluster = {};
   for (const auto& prefix : all) {
-    (taken.overlapping(prefix) ? cluster.open : cluster.closed).insert(prefix);
+    (why_open(prefix, own).empty() ? cluster.closed : cluster.open).insert(prefix);
   }
 }
 
@@ -86,7 +75,7 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers, std::span<con
   for (const auto& peer : peers) {
     if (peer.unpaired) ledger.erase(peer.cluster);
   }
-  const auto taken = not_for_peers(own);
+  const auto taken = PrefixSet(own);
   for (const auto& peer : peers) {
     if (peer.unpaired) continue;
     auto& cluster = ledger[peer.cluster];
@@ -111,16 +100,16 @@ std::vector<std::string> left_open(const Ledger& ledger, std::span<const Prefix>
                   [](const auto& entry) { return entry.second.open.empty(); })) {
     return {};
   }
-  const auto taken = not_for_peers(own);
+  const auto taken = PrefixSet(own);
   std::vector<std::string> sentences;
   for (const auto& [id, cluster] : ledger) {
     for (const auto& prefix : cluster.open) {
-      const auto other = taken.overlapping(prefix);
-      if (!other) continue;
+      const auto why = why_open(prefix, taken);
+      if (why.empty()) continue;
       sentences.push_back(fmt::format(
-          "cluster {}: {} overlaps {}, which no peer may have: its traffic may leave in "
-          "the clear; take it out of the ClusterPeer's allowedCidrs",
-          id, prefix.to_string(), other->to_string()));
+          "cluster {}: {} {}. No peer may have it, so its traffic may leave in the clear. Take it "
+          "out of the ClusterPeer's allowedCidrs",
+          id, prefix.to_string(), why));
     }
   }
   return sentences;

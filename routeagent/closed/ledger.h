@@ -33,7 +33,8 @@ struct PeerPrefixes {
 
 // The ledger after the store has said this. It forgets the clusters that are marked as unpaired,
 // and nothing else. A claim counts only within what the ClusterPeer allows. `own` is what belongs
-// to this cluster: pod prefixes, addresses of nodes, endpoints that gateways call.
+// to this cluster or this host: pod prefixes, addresses of nodes, connected networks and routers,
+// endpoints that gateways call.
 [[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
                              std::span<const Prefix> own);
 

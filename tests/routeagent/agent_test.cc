@@ -699,6 +699,11 @@ TEST_F(AgentStory, RoutesNothingThatTheHostReachesWithoutUs) {
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
   EXPECT_EQ(kernel_.routes.count({7487, net("203.0.113.0/24"), 0}), 0U);
   EXPECT_EQ(kernel_.routes.count({7487, net("198.51.100.0/24"), 0}), 0U);
+  for (const auto& rule : kernel_.rules) {
+    if (!rule.unreachable) continue;
+    EXPECT_FALSE(rule.to->contains(ip("198.51.100.1"))) << "its router is held back";
+    EXPECT_FALSE(rule.to->overlaps(net("203.0.113.0/25")));
+  }
 }
 
 TEST_F(AgentStory, AnIdleNodeWritesNothing) {

@@ -65,6 +65,12 @@ TEST(Imports, OfTwoPeersWithOneIdTheOlderCounts) {
   }
   ASSERT_EQ(peers_by_cluster(peers).size(), 1U);
   EXPECT_EQ(peers_by_cluster(peers).at("west")->meta.key.name, "b");
+  for (auto& [key, peer] : peers) {
+    auto unpaired = std::make_shared<ClusterPeer>(*peer);
+    unpaired->spec.unpaired = true;
+    peer = unpaired;
+  }
+  EXPECT_TRUE(peers_by_cluster(peers).empty());
 }
 
 // Finding H3: exported_at=0 made a rogue's export the oldest of all.

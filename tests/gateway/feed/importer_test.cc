@@ -346,7 +346,7 @@ TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
   world.exports({"db"});
   world.announce();
   world.snapshot({record("db"), record("web")});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_TRUE(world.stored("db.east").kept_out);
   EXPECT_EQ(world.stored("db.east").spec, kept_out_record("east", {"shop", "db"}))
       << "neither endpoints nor annotations of it";
@@ -359,15 +359,15 @@ TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
   world.run(seconds(300));
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
   world.exports({});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_EQ(world.stored("db.east").spec, record("db")) << "without asking the peer again";
   EXPECT_FALSE(world.stored("db.east").kept_out);
   EXPECT_EQ(imported(world.peer()).reason, "AllImported");
   world.exports({"db"});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_TRUE(world.stored("db.east").kept_out);
   world.import(std::vector<api::ImportRule>{{"shop", "db", true, false}});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
 }
 
@@ -376,7 +376,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   world.import(std::vector<api::ImportRule>{{"shop", "web", false, false}});
   world.announce();
   world.snapshot({record("db"), record("web")});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_FALSE(world.has("db.east"));
   EXPECT_TRUE(world.has("web.east"));
   EXPECT_EQ(world.intake.exports("east").size(), 1U);
@@ -385,14 +385,14 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   EXPECT_NE(imported(world.peer()).message.find("1 not listed in spec.imports: shop/db"),
             std::string::npos);
   world.put(record("more"));
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_FALSE(world.has("more.east"));
   EXPECT_NE(imported(world.peer()).message.find("2 not listed"), std::string::npos);
   world.feed.on_withdrawn("east", {"shop", "more"});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_NE(imported(world.peer()).message.find("1 not listed"), std::string::npos);
   world.import(std::vector<api::ImportRule>{});
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_FALSE(world.has("web.east"));
 }
 
@@ -400,10 +400,8 @@ TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
   World world;
   Intake fresh;
   fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  Inflow inflow(world.loop, fresh);
-  inflow.callbacks().on_snapshot("east", {{{"shop", "db"}, encode_record(record("db"))}});
-  world.run(seconds(1));
-  EXPECT_EQ(fresh.exports("east").size(), 1U);
+  fresh.put("east", {"shop", "db"}, encode_record(record("db")));
+  fresh.complete("east");
   EXPECT_FALSE(fresh.clusters().at("east").complete);
   fresh.set_exported({});
   EXPECT_TRUE(fresh.clusters().at("east").complete);
@@ -420,13 +418,15 @@ TEST(Importer, ANamespaceOfAPeerCannotCrowdOutAnother) {
     all[crowd.service] = encode_record(crowd);
   }
   world.feed.on_snapshot("east", std::move(all));
+  world.run(seconds(3));
+  EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
   world.put(record("db"));
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_EQ(world.intake.exports("east").count({"shop", "db"}), 1U);
   EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
   crowd.service.name = "onemore";
   world.put(crowd);
-  world.run(seconds(1));
+  world.run(seconds(3));
   EXPECT_EQ(world.intake.exports("east").count({"crowd", "onemore"}), 0U);
   EXPECT_FALSE(world.intake.clusters().at("east").refusals.empty());
 }

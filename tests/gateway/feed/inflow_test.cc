@@ -55,6 +55,7 @@ struct World {
       peer->spec.allowed_cidrs = {p(std::string(name) == "east" ? "10.1.0.0/16" : "10.2.0.0/16")};
       peers[{"", name}] = peer;
     }
+    intake.set_exported({});
     intake.set_peers(peers);
     intake.set_exported({});
     announce({p("10.1.0.0/16")});
@@ -198,7 +199,7 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
   world.announce({p("10.1.128.0/17")});  // their endpoints are outside now
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + 3000);
-  EXPECT_TRUE(world.intake.record("east", key(1))->endpoints.empty());
+  EXPECT_TRUE(world.intake.record("east", key(1))->record.endpoints.empty());
   EXPECT_TRUE(world.refused("10.1.0.1"));
   // Refusals of 3,000 exports are no more than can be read.
   EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
