@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/prefix_set.h"
@@ -18,25 +17,6 @@ constexpr int kVersion = 1;
 // Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
 constexpr std::size_t kMostPrefixes = 16384;
 
-// No remote pod has such an address, and a host cannot work without them.
-const std::vector<Prefix>& never_remote() {
-  static const auto all = [] {
-    std::vector<Prefix> list;
-    for (const auto* text :
-         {"127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::1/128", "fe80::/10", "ff00::/8"}) {
-      list.push_back(*Prefix::parse(text));
-    }
-    return list;
-  }();
-  return all;
-}
-
-PrefixSet not_for_peers(std::span<const Prefix> own) {
-  std::vector<Prefix> all(own.begin(), own.end());
-  all.insert(all.end(), never_remote().begin(), never_remote().end());
-  return PrefixSet(all);
-}
-
 // The other half of the prefix one bit shorter.
 bool are_halves(const Prefix& low, const Prefix& high) {
   if (low.length() <= 1 || low.length() != high.length()) return false;
@@ -48,13 +28,13 @@ void add(std::set<Prefix>& to, const Prefix& prefix) {
   if (to.size() < kMostPrefixes) to.insert(prefix);
 }
 
-void judge(ClosedCluster& cluster, const PrefixSet& taken) {
+void judge(ClosedCluster& cluster, std::span<const OwnPrefixes> own) {
   std::set<Prefix> all;
   all.merge(cluster.closed);
   all.merge(cluster.open);
   cluster = {};
   for (const auto& prefix : all) {
-    (taken.overlapping(prefix) ? cluster.open : cluster.closed).insert(prefix);
+    (never_a_peers(prefix, own) ? cluster.open : cluster.closed).insert(prefix);
   }
 }
 
@@ -72,9 +52,6 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
     if (!item.is_string()) return fail(Errc::kInvalid, fmt::format("{}: want texts", name));
     const auto prefix = Prefix::parse(item.get_ref<const std::string&>());
     if (!prefix) return fail(prefix.error().context(name));
-    if (prefix->length() == 0) {
-      return fail(Errc::kInvalid, fmt::format("{}: {} is everything", name, prefix->to_string()));
-    }
     add(to, *prefix);
   }
   return {};
@@ -82,16 +59,16 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
 
 }  // namespace
 
-Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers, std::span<const Prefix> own) {
+Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
+               std::span<const OwnPrefixes> own) {
   for (const auto& peer : peers) {
     if (peer.unpaired) ledger.erase(peer.cluster);
   }
-  const auto taken = not_for_peers(own);
   for (const auto& peer : peers) {
     if (peer.unpaired) continue;
     auto& cluster = ledger[peer.cluster];
     for (const auto& prefix : peer.allowed) add(cluster.closed, prefix);
-    judge(cluster, taken);
+    judge(cluster, own);
     // What is allowed and held back covers its claims.
     const PrefixSet allowed(peer.allowed);
     const PrefixSet closed(std::vector<Prefix>(cluster.closed.begin(), cluster.closed.end()));
@@ -99,28 +76,23 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers, std::span<con
       if (allowed.covering(prefix) && !closed.covering(prefix)) add(cluster.closed, prefix);
     }
   }
-  for (auto& [id, cluster] : ledger) judge(cluster, taken);
+  for (auto& [id, cluster] : ledger) judge(cluster, own);
   std::erase_if(ledger, [](const auto& entry) {
     return entry.second.closed.empty() && entry.second.open.empty();
   });
   return ledger;
 }
 
-std::vector<std::string> left_open(const Ledger& ledger, std::span<const Prefix> own) {
-  if (std::all_of(ledger.begin(), ledger.end(),
-                  [](const auto& entry) { return entry.second.open.empty(); })) {
-    return {};
-  }
-  const auto taken = not_for_peers(own);
+std::vector<std::string> left_open(const Ledger& ledger, std::span<const OwnPrefixes> own) {
   std::vector<std::string> sentences;
   for (const auto& [id, cluster] : ledger) {
     for (const auto& prefix : cluster.open) {
-      const auto other = taken.overlapping(prefix);
-      if (!other) continue;
-      sentences.push_back(fmt::format(
-          "cluster {}: {} overlaps {}, which no peer may have: its traffic may leave in "
-          "the clear; take it out of the ClusterPeer's allowedCidrs",
-          id, prefix.to_string(), other->to_string()));
+      const auto why = never_a_peers(prefix, own);
+      if (!why) continue;
+      sentences.push_back(
+          fmt::format("cluster {}: {} {}: its traffic may leave in the clear; take it out of the "
+                      "ClusterPeer's allowedCidrs",
+                      id, prefix.to_string(), *why));
     }
   }
   return sentences;
@@ -166,7 +138,6 @@ Result<Ledger> parse_ledger(std::string_view text) {
     return fail(Errc::kInvalid, "clusters: want an object");
   }
   Ledger ledger;
-  const PrefixSet never(never_remote());
   for (const auto& [id, cluster] : clusters->items()) {
     if (id.empty() || !cluster.is_object()) {
       return fail(Errc::kInvalid, "clusters: want objects with names");
@@ -176,7 +147,7 @@ Result<Ledger> parse_ledger(std::string_view text) {
     if (good) good = read_prefixes(cluster, "open", entry.open);
     if (!good) return fail(good.error().context("cluster " + id));
     for (const auto& prefix : entry.closed) {
-      if (never.overlapping(prefix)) entry.open.insert(prefix);
+      if (never_a_peers(prefix)) entry.open.insert(prefix);
     }
     for (const auto& prefix : entry.open) entry.closed.erase(prefix);
   }

@@ -106,9 +106,9 @@ class AgentStory : public ::testing::Test {
     agent_ = std::make_unique<Agent>(
         loop_, random_, store_, kernel_, metrics_, config_, node_key_,
         LedgerFile{remembered_,
-                   [this](std::string text) {
+                   [this](std::string text, LedgerFile::Done done) {
                      file_ = std::move(text);
-                     loop_.post([this] { agent_->ledger_written(disk_); });
+                     loop_.post([this, done] { done(disk_); });
                    }},
         [this](tunnel::ProberConfig config,
                tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
