@@ -99,7 +99,8 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
                                  closed_.look_again();
                                  look_again();
                                })),
-      closed_(loop, random, kernel, metrics, std::move(closed), [this] { look_again(); }),
+      closed_(loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
+              [this] { look_again(); }),
       kernel_events_(kernel.on_change([this] {
         closed_.look_again();
         look_again();
@@ -121,41 +122,6 @@ std::vector<std::string> Agent::not_ready() const {
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());
   return reasons;
-}
-
-void Agent::close_remotes() {
-  // Without any of these it is unknown what belongs to this cluster itself.
-  const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
-  if (!properties_.synced() || !nodes_.synced() || !gateways_.synced() || !peers_.synced() ||
-      id == nullptr || id->value.empty()) {
-    return;
-  }
-  // What the host reaches without us is not held back: it could lose its own router.
-  const auto addresses = kernel_.all_addresses();
-  const auto connected = kernel_.all_connected();
-  if (!addresses || !connected) return;
-  std::vector<Prefix> own;
-  for (const auto& networks : host_networks(*addresses, *connected)) {
-    const auto& prefixes = networks.prefixes.outermost();
-    own.insert(own.end(), prefixes.begin(), prefixes.end());
-  }
-  for (const auto& [key, node] : nodes_.items()) {
-    own.insert(own.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
-    for (const auto& ip : node->internal_ips) own.push_back(Prefix::host(ip));
-  }
-  for (const auto& [key, gateway] : gateways_.items()) {
-    if (!gateway->spec.node_ip.is_unspecified()) own.push_back(Prefix::host(gateway->spec.node_ip));
-  }
-  std::vector<PeerPrefixes> peers;
-  for (const auto& [key, peer] : peers_.items()) {
-    const auto& spec = peer->spec;
-    if (spec.cluster_id == id->value) continue;
-    peers.push_back({spec.cluster_id, spec.unpaired, spec.allowed_cidrs, peer->status.cidrs});
-    for (const auto& gateway : spec.gateways) {  // the tunnel's own packets are in the clear
-      for (const auto& to : gateway.endpoints) own.push_back(Prefix::host(to.address));
-    }
-  }
-  closed_.learn(peers, own);
 }
 
 void Agent::look_again() {
@@ -466,9 +432,10 @@ void Agent::on_probe() {
 
 void Agent::pass() {
   last_pass_ = loop_.now();
-  close_remotes();
   auto fresh = inputs();
   if (!fresh) {
+    NodeInputs host;  // what belongs to this host must be known before anything is closed
+    if (read_host(host)) close_remotes(host.host);
     if (waiting_ != fresh.error().text) log_info(fresh.error().text);
     waiting_ = fresh.error().text;
     return;
@@ -477,6 +444,7 @@ void Agent::pass() {
   if (auto read = read_host(*fresh); !read) {
     return note({0, routes_, {read.error().text}}, {});
   }
+  close_remotes(fresh->host);
   keep_overlay_key(*fresh);
   fresh->overlay = overlay_key_;
   // The device of an earlier run goes on; without the key nothing right can be said about it.
@@ -506,7 +474,7 @@ void Agent::program() {
     return [this, desired, report = std::move(report)] {
       programming_ = false;
       programmed_ = true;
-      closed_.let_go();  // the routes of unpaired clusters are gone
+      if (!program_again_) closed_.let_go();  // the routes of unpaired clusters are gone
       numbers_->passes.add();
       numbers_->steps.add(static_cast<double>(report.steps));
       if (report.steps > 0) {

@@ -53,16 +53,15 @@ class Agent {
 
   // Why the node is not (fully) served; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
-  // How the last write of the closed prefixes' file ended.
-  void ledger_written(const Result<>& done) { closed_.written(done); }
 
  private:
   struct Numbers;  // metrics
 
   void look_again();  // a pass soon; bursts become one
   void pass();
-  void program();        // the kernel, as of last_; in the background
-  void close_remotes();  // first of all: what peers may claim leaves through our devices only
+  void program();  // the kernel, as of last_; in the background
+  // Before any route: what peers may claim leaves through our devices only (agent_closed.cc).
+  void close_remotes(const HostFacts& host);
   // What the store says of this cluster, or why it is not enough to act on.
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,

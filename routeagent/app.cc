@@ -33,7 +33,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   auto slow = netlink::RtnlKernel::open(app->loop_);
   if (!slow) return fail(std::move(slow.error()));
   app->slow_kernel_ = std::move(*slow);
-  app->worker_ = std::make_unique<Worker>(app->loop_, 4);
+  app->worker_ = std::make_unique<Worker>(app->loop_, 16);
   if (config.status) {
     auto status =
         StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
@@ -45,13 +45,14 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   }
   auto& loop = app->loop_;
   auto& random = app->random_;
-  app->ledger_ = std::make_unique<LedgerWriter>(loop, config.state_dir,
-                                                [raw = app.get()](const Result<>& done) {
-                                                  if (raw->agent_ != nullptr)
-                                                    raw->agent_->ledger_written(done);
-                                                });
-  LedgerFile closed{read_ledger(config.state_dir), [writer = app->ledger_.get()](std::string text) {
-                      writer->write(std::move(text));
+  app->file_worker_ = std::make_unique<Worker>(loop, 2);
+  LedgerFile closed{read_ledger(config.state_dir),
+                    [worker = app->file_worker_.get(), folder = config.state_dir](
+                        std::string text, LedgerFile::Done done) {
+                      const bool taken = worker->run([folder, text = std::move(text), done] {
+                        return [done, result = write_ledger(folder, text)] { done(result); };
+                      });
+                      CW_CHECK(taken);  // there is one write at a time
                     }};
   app->agent_ = std::make_unique<Agent>(
       loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key, std::move(closed),

@@ -34,7 +34,7 @@ class App {
   std::unique_ptr<netlink::Kernel> kernel_;
   std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
   std::unique_ptr<Worker> worker_;
-  std::unique_ptr<LedgerWriter> ledger_;
+  std::unique_ptr<Worker> file_worker_;  // a disk that stalls must not delay a pass
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<StatusServer> status_;
 };

@@ -1,17 +1,22 @@
 """A stranger on the WAN who sends to one cluster's pods, all the time, as if he were pods of another.
 
-The cluster's edge knows which node has which pods, as a cloud's route table does, so nothing but the
-nodes themselves keeps his packets from the pods.
+He sends them as they are, and inside VXLAN packets from one node's address to another's, with the
+VNI and the MACs that one can compute without the cluster's secret. The cluster's edge knows which
+node has which pods, as a cloud's route table does, so nothing but the nodes themselves keeps his
+packets from the pods.
 """
 
+import hashlib
 import ipaddress
 
-from fabric.attack import token, udp
+from fabric.attack import token, udp, vxlan
 from fabric.traffic import PYTHON, WIRE
 from fabric.wait import wait_until
 
 PORT = 4999
 HERTZ = 200
+VXLAN_PORT, PUBLIC_VNI = 4799, 17239
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 MANY = 10_000_000  # until it is stopped
 
 
@@ -33,7 +38,9 @@ class Forger:
         for pod, family in pods:
             source = beside(other.pod.address(family))
             world.watch.forged(source)
-            packets.append(udp(source, pod.address(family), PORT, PORT, self._text))
+            packet = udp(source, pod.address(family), PORT, PORT, self._text)
+            packets.append(packet)
+            packets += wrapped(packet, victim.cluster, pod.node)
         file = victim.cluster.folder / f"{self._text}.hex"
         file.write_text("\n".join(packet.hex() for packet in packets))
         self._sender = world.wan.spawn(f"forge-{victim.id}", "sh", "-c",
@@ -71,6 +78,19 @@ class Forger:
         self._sender.kill()
         for receiver in self._receivers.values():
             receiver.kill()
+
+
+def wrapped(packet, cluster, node):
+    """The packet as another node of the cluster would send it to this one over cw-vx."""
+    other = next(one for one in cluster.nodes if one is not node)
+    return [udp(other.ip, node.ip, 40000, VXLAN_PORT,
+                vxlan(packet, public_mac(other), mac, PUBLIC_VNI))
+            for mac in (public_mac(node), BROADCAST)]
+
+
+def public_mac(node):
+    digest = hashlib.sha256(b"causeway vxlan" + ipaddress.ip_address(node.ip).packed).digest()
+    return "02:" + digest[:5].hex(":")
 
 
 def beside(address):

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/log.h"
 
@@ -25,13 +26,24 @@ GuardState both(const Ledger& a, const Ledger& b) {
 
 }  // namespace
 
-Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Metrics& metrics,
-               LedgerFile file, std::function<void()> on_change)
+struct Closed::Shared {
+  explicit Shared(netlink::Kernel& kernel) : guard(kernel) {}
+
+  Guard guard;  // of the thread that runs jobs
+  std::mutex mutex;
+  GuardState wanted;               // under mutex: the newest
+  std::set<std::string> clusters;  // under mutex
+  bool waiting = false;            // under mutex: a job that has not begun will take it
+};
+
+Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background background,
+               Metrics& metrics, LedgerFile file, std::function<void()> on_change)
     : loop_(loop),
       random_(random),
       file_(std::move(file)),
       on_change_(std::move(on_change)),
-      guard_(kernel),
+      background_(std::move(background)),
+      shared_(std::make_shared<Shared>(kernel)),
       prefixes_(metrics.gauge("causeway_routeagent_closed_prefixes",
                               "Prefixes whose traffic leaves through our devices or not at all.")),
       repairs_(metrics.counter("causeway_routeagent_closed_steps_total",
@@ -47,7 +59,10 @@ Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Metrics& met
   file_text_ = ledger_text(ledger_);
   in_file_ = in_kernel_ = in_ledger();
   if (ledger_.empty()) return;
-  enforce(guard_state(closed_prefixes(ledger_)));
+  wanted_ = guard_state(closed_prefixes(ledger_));
+  wanted_clusters_ = in_ledger();
+  // Here and now: no job runs yet, and nothing may leave before.
+  enforced(shared_->guard.apply(wanted_), wanted_clusters_);
   log_info("closed before the store answers",
            {{"clusters", ledger_.size()}, {"prefixes", wanted_.rules.size()}});
 }
@@ -58,25 +73,26 @@ std::set<std::string> Closed::in_ledger() const {
   return ids;
 }
 
-void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const Prefix> own) {
+void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefixes> own) {
   auto next = learned(ledger_, peers, own);
   open_ = left_open(next, own);
   const auto before = std::exchange(ledger_, std::move(next));
   if (ledger_ != before || !known_) {
     known_ = true;
     // What goes stays closed until let_go().
-    for (const auto& [id, cluster] : ledger_) in_kernel_.insert(id);
-    if (const auto wanted = both(ledger_, before); wanted != wanted_) enforce(wanted);
+    auto wanted = both(ledger_, before);
+    auto clusters = in_ledger();
+    clusters.insert(in_kernel_.begin(), in_kernel_.end());
+    in_kernel_ = clusters;
+    if (wanted != wanted_) enforce(std::move(wanted), std::move(clusters));
   }
   keep();
 }
 
 void Closed::let_go() {
-  const auto wanted = guard_state(closed_prefixes(ledger_));
-  if (wanted != wanted_) enforce(wanted);
-  if (errors_.empty() && in_kernel_ != in_ledger()) {
-    in_kernel_ = in_ledger();
-    on_change_();
+  auto wanted = guard_state(closed_prefixes(ledger_));
+  if (known_ && (wanted != wanted_ || wanted_clusters_ != in_ledger())) {
+    enforce(std::move(wanted), in_ledger());
   }
 }
 
@@ -85,32 +101,56 @@ void Closed::look_again() {
   const auto earliest = last_look_ + kBetweenLooks - loop_.now();
   look_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
     look_timer_.reset();
-    enforce(wanted_);
+    enforce(wanted_, wanted_clusters_);
   });
 }
 
-void Closed::enforce(const GuardState& wanted) {
+void Closed::enforce(GuardState wanted, std::set<std::string> clusters) {
   last_look_ = loop_.now();
-  wanted_ = wanted;
-  auto report = guard_.apply(wanted_);
+  wanted_ = std::move(wanted);
+  wanted_clusters_ = std::move(clusters);
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->wanted = wanted_;
+    shared_->clusters = wanted_clusters_;
+    if (std::exchange(shared_->waiting, true)) return;
+  }
+  const bool taken = background_.run([this, shared = shared_] {
+    GuardState now;
+    std::set<std::string> held;
+    {
+      const std::lock_guard lock(shared->mutex);
+      now = shared->wanted;
+      held = shared->clusters;
+      shared->waiting = false;
+    }
+    auto report = shared->guard.apply(now);
+    return [this, report = std::move(report), held = std::move(held)] { enforced(report, held); };
+  });
+  CW_CHECK(taken);  // one waits, one runs, and the loop hears soon of those before
+}
+
+void Closed::enforced(const PassReport& report, const std::set<std::string>& clusters) {
   prefixes_.set(static_cast<double>(wanted_.rules.size()));
   repairs_.add(static_cast<double>(report.steps));
-  if (report.errors != errors_) {
+  bool changed = report.errors != errors_;
+  if (changed) {
     for (const auto& error : report.errors) {
       log_error("a remote cluster's prefixes are not closed", {{"error", error}});
     }
     if (report.errors.empty()) log_info("remote clusters' prefixes are closed again");
-    errors_ = std::move(report.errors);
-    on_change_();
+    errors_ = report.errors;
   }
   if (errors_.empty()) {
     retry_.reset();
-  } else {
+    changed |= std::exchange(in_kernel_, clusters) != clusters;
+  } else if (!look_timer_.active()) {
     look_timer_ = loop_.after(retry_.next(random_), [this] {
       look_timer_.reset();
-      enforce(wanted_);
+      enforce(wanted_, wanted_clusters_);
     });
   }
+  if (changed) on_change_();
 }
 
 void Closed::keep() {
@@ -119,7 +159,7 @@ void Closed::keep() {
   if (text == file_text_) return;
   writing_ = std::move(text);
   for (const auto& id : in_ledger()) in_file_.insert(id);
-  file_.write(writing_);
+  file_.write(writing_, [this](const Result<>& done) { written(done); });
 }
 
 void Closed::written(const Result<>& done) {

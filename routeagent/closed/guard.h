@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "netlink/kernel.h"
-#include "routeagent/node/reconcile.h"
+#include "routeagent/node/pass_report.h"
 
 namespace cw::routeagent {
 

@@ -18,14 +18,6 @@ constexpr int kVersion = 1;
 // Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
 constexpr std::size_t kMostPrefixes = 16384;
 
-// Why a prefix is not held back, as the end of a sentence; empty: it is. A host cannot work without
-// what is its cluster's or its own, and nothing remote has special addresses.
-std::string why_open(const Prefix& prefix, const PrefixSet& own) {
-  if (const auto why = never_a_peers(prefix)) return *why;
-  const auto hit = own.overlapping(prefix);
-  return hit ? fmt::format("overlaps {}", hit->to_string()) : "";
-}
-
 // The other half of the prefix one bit shorter.
 bool are_halves(const Prefix& low, const Prefix& high) {
   if (low.length() <= 1 || low.length() != high.length()) return false;
@@ -37,13 +29,13 @@ void add(std::set<Prefix>& to, const Prefix& prefix) {
   if (to.size() < kMostPrefixes) to.insert(prefix);
 }
 
-void judge(ClosedCluster& cluster, const PrefixSet& own) {
+void judge(ClosedCluster& cluster, std::span<const OwnPrefixes> own) {
   std::set<Prefix> all;
   all.merge(cluster.closed);
   all.merge(cluster.open);
   cluster = {};
   for (const auto& prefix : all) {
-    (why_open(prefix, own).empty() ? cluster.closed : cluster.open).insert(prefix);
+    (never_a_peers(prefix, own) ? cluster.open : cluster.closed).insert(prefix);
   }
 }
 
@@ -61,9 +53,6 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
     if (!item.is_string()) return fail(Errc::kInvalid, fmt::format("{}: want texts", name));
     const auto prefix = Prefix::parse(item.get_ref<const std::string&>());
     if (!prefix) return fail(prefix.error().context(name));
-    if (prefix->length() == 0) {
-      return fail(Errc::kInvalid, fmt::format("{}: {} is everything", name, prefix->to_string()));
-    }
     add(to, *prefix);
   }
   return {};
@@ -71,16 +60,16 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
 
 }  // namespace
 
-Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers, std::span<const Prefix> own) {
+Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
+               std::span<const OwnPrefixes> own) {
   for (const auto& peer : peers) {
     if (peer.unpaired) ledger.erase(peer.cluster);
   }
-  const auto taken = PrefixSet(own);
   for (const auto& peer : peers) {
     if (peer.unpaired) continue;
     auto& cluster = ledger[peer.cluster];
     for (const auto& prefix : peer.allowed) add(cluster.closed, prefix);
-    judge(cluster, taken);
+    judge(cluster, own);
     // What is allowed and held back covers its claims.
     const PrefixSet allowed(peer.allowed);
     const PrefixSet closed(std::vector<Prefix>(cluster.closed.begin(), cluster.closed.end()));
@@ -88,28 +77,23 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers, std::span<con
       if (allowed.covering(prefix) && !closed.covering(prefix)) add(cluster.closed, prefix);
     }
   }
-  for (auto& [id, cluster] : ledger) judge(cluster, taken);
+  for (auto& [id, cluster] : ledger) judge(cluster, own);
   std::erase_if(ledger, [](const auto& entry) {
     return entry.second.closed.empty() && entry.second.open.empty();
   });
   return ledger;
 }
 
-std::vector<std::string> left_open(const Ledger& ledger, std::span<const Prefix> own) {
-  if (std::all_of(ledger.begin(), ledger.end(),
-                  [](const auto& entry) { return entry.second.open.empty(); })) {
-    return {};
-  }
-  const auto taken = PrefixSet(own);
+std::vector<std::string> left_open(const Ledger& ledger, std::span<const OwnPrefixes> own) {
   std::vector<std::string> sentences;
   for (const auto& [id, cluster] : ledger) {
     for (const auto& prefix : cluster.open) {
-      const auto why = why_open(prefix, taken);
-      if (why.empty()) continue;
-      sentences.push_back(fmt::format(
-          "cluster {}: {} {}. No peer may have it, so its traffic may leave in the clear. Take it "
-          "out of the ClusterPeer's allowedCidrs",
-          id, prefix.to_string(), why));
+      const auto why = never_a_peers(prefix, own);
+      if (!why) continue;
+      sentences.push_back(
+          fmt::format("cluster {}: {} {}: its traffic may leave in the clear; take it out of the "
+                      "ClusterPeer's allowedCidrs",
+                      id, prefix.to_string(), *why));
     }
   }
   return sentences;
@@ -155,7 +139,6 @@ Result<Ledger> parse_ledger(std::string_view text) {
     return fail(Errc::kInvalid, "clusters: want an object");
   }
   Ledger ledger;
-  const PrefixSet never(never_remote());
   for (const auto& [id, cluster] : clusters->items()) {
     if (id.empty() || !cluster.is_object()) {
       return fail(Errc::kInvalid, "clusters: want objects with names");
@@ -165,7 +148,7 @@ Result<Ledger> parse_ledger(std::string_view text) {
     if (good) good = read_prefixes(cluster, "open", entry.open);
     if (!good) return fail(good.error().context("cluster " + id));
     for (const auto& prefix : entry.closed) {
-      if (never.overlapping(prefix)) entry.open.insert(prefix);
+      if (never_a_peers(prefix)) entry.open.insert(prefix);
     }
     for (const auto& prefix : entry.open) entry.closed.erase(prefix);
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/never_a_peers.h"
 #include "base/prefix.h"
 
 namespace cw::routeagent {
@@ -33,13 +34,14 @@ struct PeerPrefixes {
 
 // The ledger after the store has said this. It forgets the clusters that are marked as unpaired,
 // and nothing else. A claim counts only within what the ClusterPeer allows. `own` is what belongs
-// to this cluster or this host: pod prefixes, addresses of nodes, connected networks and routers,
-// endpoints that gateways call.
+// to this cluster and this host: pod prefixes, addresses of nodes, endpoints that gateways call,
+// connected networks.
 [[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
-                             std::span<const Prefix> own);
+                             std::span<const OwnPrefixes> own);
 
 // One sentence for each prefix that is not held back.
-[[nodiscard]] std::vector<std::string> left_open(const Ledger& ledger, std::span<const Prefix> own);
+[[nodiscard]] std::vector<std::string> left_open(const Ledger& ledger,
+                                                 std::span<const OwnPrefixes> own);
 
 // All that is held back, as few prefixes: none contains another, and two halves are one.
 [[nodiscard]] std::vector<Prefix> closed_prefixes(const Ledger& ledger);

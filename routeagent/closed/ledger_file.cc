@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <filesystem>
 
 #include "base/unique_fd.h"
@@ -88,49 +87,6 @@ Result<> remove_ledger(const std::string& state_dir) {
   if (::unlink(path.c_str()) == 0) return sync_folder(state_dir);
   if (errno == ENOENT) return {};
   return fail(errno_error(errno, path));
-}
-
-LedgerWriter::LedgerWriter(Loop& loop, std::string state_dir, Done done)
-    : state_dir_(std::move(state_dir)), done_(loop, 16, std::move(done)), sender_(done_.sender()) {
-  // Signals are the loop's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { work(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
-LedgerWriter::~LedgerWriter() {
-  {
-    const std::lock_guard lock(mutex_);
-    over_ = true;
-  }
-  wake_.notify_one();
-  thread_.join();
-}
-
-void LedgerWriter::write(std::string text) {
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_ = std::move(text);
-  }
-  wake_.notify_one();
-}
-
-void LedgerWriter::work() {
-  for (;;) {
-    std::string text;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return over_ || waiting_.has_value(); });
-      if (!waiting_) return;  // over, and nothing is left to write
-      text = std::move(*waiting_);
-      waiting_.reset();
-    }
-    // Full only if the loop hangs; it writes again at its next pass then.
-    (void)sender_.push(write_ledger(state_dir_, text));
-  }
 }
 
 }  // namespace cw::routeagent

@@ -13,7 +13,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 Prefix net(std::string_view text) { return *Prefix::parse(text); }
-const std::vector<Prefix> kOwn{net("10.1.0.0/16")};
+const std::vector<OwnPrefixes> kOwn{
+    {"pods of this cluster", PrefixSet(std::vector<Prefix>{net("10.1.0.0/16")})}};
 
 PeerPrefixes peer(const std::string& id, const char* allowed, bool unpaired = false) {
   return {id, unpaired, {net(allowed)}, {}};
@@ -26,11 +27,15 @@ class ClosedStory : public ::testing::Test {
  protected:
   void start() {
     file_ = {};
-    closed_ = std::make_unique<Closed>(
-        loop_, random_, kernel_, metrics_,
-        LedgerFile{remembered_, [this](std::string text) { file_ = std::move(text); }},
-        [this] { ++changes_; });
+    closed_ = std::make_unique<Closed>(loop_, random_, kernel_, no_background(), metrics_,
+                                       LedgerFile{remembered_,
+                                                  [this](std::string text, LedgerFile::Done done) {
+                                                    file_ = std::move(text);
+                                                    done_ = std::move(done);
+                                                  }},
+                                       [this] { ++changes_; });
   }
+  void written(const Result<>& done) { std::exchange(done_, nullptr)(done); }
   void learn(const std::vector<PeerPrefixes>& peers) { closed_->learn(peers, kOwn); }
   [[nodiscard]] bool stands(const char* to) const {
     const auto table = kernel_.nft.find("causeway-closed");
@@ -45,6 +50,7 @@ class ClosedStory : public ::testing::Test {
   Metrics metrics_;
   Result<Ledger> remembered_;
   std::string file_;
+  LedgerFile::Done done_;
   int changes_ = 0;
   std::unique_ptr<Closed> closed_;
 };
@@ -66,7 +72,7 @@ TEST_F(ClosedStory, ClosesAPairedClusterAtOnceAndRemembersIt) {
   learn({peer("west", "10.2.0.0/16")});
   EXPECT_TRUE(stands("10.2.0.0/16"));
   EXPECT_EQ(parse_ledger(file_)->count("west"), 1U);
-  closed_->written({});
+  written({});
   const auto steps = kernel_.changes;
   learn({peer("west", "10.2.0.0/16")});
   closed_->let_go();
@@ -76,7 +82,7 @@ TEST_F(ClosedStory, ClosesAPairedClusterAtOnceAndRemembersIt) {
 TEST_F(ClosedStory, OpensAnUnpairedClusterWhenItsRoutesAreGone) {
   start();
   learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
-  closed_->written({});
+  written({});
   learn({peer("west", "10.2.0.0/16", true), peer("north", "10.3.0.0/16")});
   EXPECT_TRUE(stands("10.2.0.0/16")) << "its routes may still be there";
   EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"}));
@@ -85,7 +91,7 @@ TEST_F(ClosedStory, OpensAnUnpairedClusterWhenItsRoutesAreGone) {
   EXPECT_TRUE(stands("10.3.0.0/16"));
   EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"})) << "the file still has it";
   EXPECT_EQ(parse_ledger(file_)->count("west"), 0U);
-  closed_->written({});
+  written({});
   EXPECT_EQ(closed_->clusters(), Ids{"north"});
   learn({peer("north", "10.3.0.0/16", true)});
   closed_->let_go();
@@ -99,7 +105,7 @@ TEST_F(ClosedStory, ChangesWhileAWriteIsUnderWayAreWrittenAfterIt) {
   const auto first = file_;
   learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
   EXPECT_EQ(file_, first);
-  closed_->written({});
+  written({});
   EXPECT_EQ(parse_ledger(file_)->count("north"), 1U);
 }
 
@@ -107,13 +113,13 @@ TEST_F(ClosedStory, AFileThatCannotBeWrittenIsSaidAndTriedAgain) {
   start();
   learn({peer("west", "10.2.0.0/16")});
   file_.clear();
-  closed_->written(fail(Errc::kInternal, "No space left on device"));
+  written(fail(Errc::kInternal, "No space left on device"));
   ASSERT_EQ(closed_->troubles().size(), 1U);
   EXPECT_NE(closed_->troubles()[0].find("No space left"), std::string::npos);
   EXPECT_TRUE(stands("10.2.0.0/16"));
   loop_.advance(seconds(5));
   EXPECT_FALSE(file_.empty());
-  closed_->written({});
+  written({});
   EXPECT_TRUE(closed_->troubles().empty());
 }
 
@@ -128,7 +134,7 @@ TEST_F(ClosedStory, AFileThatCannotBeReadOpensNothing) {
   EXPECT_TRUE(stands("10.2.0.0/16")) << "the store has not been read";
   EXPECT_EQ(closed_->troubles().size(), 1U);
   learn({peer("west", "10.2.0.0/16")});
-  closed_->written({});
+  written({});
   EXPECT_TRUE(stands("10.2.0.0/16"));
   EXPECT_TRUE(closed_->troubles().empty());
 }

@@ -1,0 +1,42 @@
+// What the agent tells Closed: the prefixes of remote clusters, and those that are this cluster's
+// and this host's own.
+#include "routeagent/agent.h"
+
+namespace cw::routeagent {
+
+void Agent::close_remotes(const HostFacts& host) {
+  // Without any of these it is unknown what belongs to this cluster itself.
+  const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
+  if (!properties_.synced() || !nodes_.synced() || !gateways_.synced() || !peers_.synced() ||
+      id == nullptr || id->value.empty()) {
+    return;
+  }
+  std::vector<Prefix> pods;
+  std::vector<Prefix> addresses;
+  for (const auto& [key, node] : nodes_.items()) {
+    pods.insert(pods.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
+    for (const auto& ip : node->internal_ips) addresses.push_back(Prefix::host(ip));
+  }
+  for (const auto& [key, gateway] : gateways_.items()) {
+    const auto& ip = gateway->spec.node_ip;
+    if (!ip.is_unspecified()) addresses.push_back(Prefix::host(ip));
+  }
+  std::vector<PeerPrefixes> peers;
+  std::vector<Prefix> called;
+  for (const auto& [key, peer] : peers_.items()) {
+    const auto& spec = peer->spec;
+    if (spec.cluster_id == id->value) continue;
+    peers.push_back({spec.cluster_id, spec.unpaired, spec.allowed_cidrs, peer->status.cidrs});
+    for (const auto& gateway : spec.gateways) {
+      for (const auto& to : gateway.endpoints) called.push_back(Prefix::host(to.address));
+    }
+  }
+  std::vector<OwnPrefixes> own{{"pods of this cluster", PrefixSet(pods)},
+                               {"a node of this cluster", PrefixSet(addresses)},
+                               // The tunnel's own packets must leave in the clear.
+                               {"an endpoint that gateways call", PrefixSet(called)}};
+  own.insert(own.end(), host.networks.begin(), host.networks.end());
+  closed_.learn(peers, own);
+}
+
+}  // namespace cw::routeagent
