@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/mcs/export_record.h"
 #include "base/fake/sim_loop.h"
 #include "gateway/feed/messages.h"
 

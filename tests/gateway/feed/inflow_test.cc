@@ -1,6 +1,7 @@
 // How fast a peer's words take effect, in virtual time.
 #include "gateway/feed/inflow.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
