@@ -52,7 +52,6 @@ TEST_F(Serving, ClientsComeAndGoWithTheCluster) {
 }
 
 TEST_F(Zone, ARefusalIsNeverLargerThanItsQueryWhateverThatIs) {
-  dns::Counters counters;
   for (std::size_t cut = 0; cut <= 80; ++cut) {
     auto question = query_of("pg.db.svc.clusterset.local", Type::kAny, 4096);
     question.resize(std::min(cut, question.size()));
