@@ -17,6 +17,12 @@ class AwakeTime {
     most_ = most;
   }
 
+  // From `now` on look() is called again. Until then there was nothing to judge, so that nobody
+  // looked is no pause.
+  void begin(TimePoint now) {
+    looked_ = true;
+    last_ = now;
+  }
   // Every wake-up begins with this. True: there was a pause just before `now`.
   bool look(TimePoint now) {
     const auto gap = looked_ ? now - last_ : Duration::zero();

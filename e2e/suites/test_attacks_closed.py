@@ -265,20 +265,20 @@ def test_a_cnis_rule_sends_packets_past_ours(east, west, family):
                 node.machine.sh(f"{ip} rule del priority 1536")
 
 
-def test_the_clusters_own_traffic_passes_while_all_is_closed(east, west):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_clusters_own_traffic_passes_while_all_is_closed(east, west, family):
     """A Service's address inside the remote prefix that leads to a local pod is no remote traffic."""
     node, pod = east.pod.node, east.gateway_pods[0]
-    virtual = west.pod.ip
-    for agent in east.causeway.agents:
-        agent.kill()
-    node.machine.sh("nft -f - <<'EOF'\ntable ip virtual {\n chain pre { type nat hook prerouting "
-                    f"priority dstnat; ip daddr {virtual} dnat to {pod.ip}; }}\n chain out {{ type nat "
-                    f"hook output priority dstnat; ip daddr {virtual} dnat to {pod.ip}; }}\n}}\nEOF")
+    ip, virtual, real = ("ip", "ip6")[family == 6], west.pod.address(family), pod.address(family)
+    stop_agents(east)
+    chains = "".join(f" chain {hook} {{ type nat hook {hook} priority -100; {ip} daddr {virtual} dnat "
+                     f"to {real}; }}\n" for hook in ("prerouting", "output"))
+    node.machine.run("nft", "-f", "-", stdin=f"table {ip} virtual {{\n{chains}}}\n")
     try:
         assert ping(east.pod.machine, virtual), "from a pod"
         assert ping(node.machine, virtual), "from the host"
     finally:
-        node.machine.sh("nft delete table ip virtual")
+        node.machine.sh(f"nft delete table {ip} virtual")
 
 
 @pytest.fixture(scope="module")

@@ -81,19 +81,19 @@ TEST_F(ClosedStory, ClosesAPairedClusterAtOnceAndRemembersIt) {
 
 TEST_F(ClosedStory, OpensAnUnpairedClusterWhenItsRoutesAreGone) {
   start();
-  learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
+  learn({peer("west", "10.2.0.0/16"), peer("north", "10.9.0.0/16")});
   written({});
-  learn({peer("west", "10.2.0.0/16", true), peer("north", "10.3.0.0/16")});
+  learn({peer("west", "10.2.0.0/16", true), peer("north", "10.9.0.0/16")});
   EXPECT_TRUE(stands("10.2.0.0/16")) << "its routes may still be there";
   EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"}));
   closed_->let_go();
   EXPECT_FALSE(stands("10.2.0.0/16"));
-  EXPECT_TRUE(stands("10.3.0.0/16"));
+  EXPECT_TRUE(stands("10.9.0.0/16"));
   EXPECT_EQ(closed_->clusters(), (Ids{"north", "west"})) << "the file still has it";
   EXPECT_EQ(parse_ledger(file_)->count("west"), 0U);
   written({});
   EXPECT_EQ(closed_->clusters(), Ids{"north"});
-  learn({peer("north", "10.3.0.0/16", true)});
+  learn({peer("north", "10.9.0.0/16", true)});
   closed_->let_go();
   EXPECT_TRUE(kernel_.rules.empty());
   EXPECT_TRUE(kernel_.nft.empty());
@@ -103,7 +103,7 @@ TEST_F(ClosedStory, ChangesWhileAWriteIsUnderWayAreWrittenAfterIt) {
   start();
   learn({peer("west", "10.2.0.0/16")});
   const auto first = file_;
-  learn({peer("west", "10.2.0.0/16"), peer("north", "10.3.0.0/16")});
+  learn({peer("west", "10.2.0.0/16"), peer("north", "10.9.0.0/16")});
   EXPECT_EQ(file_, first);
   written({});
   EXPECT_EQ(parse_ledger(file_)->count("north"), 1U);

@@ -135,6 +135,16 @@ TEST(Prober, SeesTheOtherSideComeDrainAndGo) {
   EXPECT_GT(ends.changes, changes);
 }
 
+TEST(Prober, ATimeWithoutTargetsIsNoPauseThatDelaysTheNext) {
+  Ends ends;
+  ends.open();
+  ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
+  ends.node->set_targets({});
+  EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(500)));  // intervals are of 20 ms
+  ends.node->set_targets({{"gateway-0", {ends.gateway_at, ends.gateway_key.public_key()}}});
+  EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
+}
+
 TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
   Ends ends;
   ends.open();

@@ -60,6 +60,7 @@ class UdpProber final : public Prober {
   }
 
   void set_targets(const std::map<std::string, ProbeTarget>& targets) override {
+    if (!ticker_.active()) awake_.begin(loop_.now());
     std::erase_if(targets_, [&](const auto& entry) {
       const auto found = targets.find(entry.first);
       return found == targets.end() || found->second != entry.second.is;

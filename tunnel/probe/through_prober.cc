@@ -77,6 +77,7 @@ class UdpThroughProber final : public ThroughProber {
   }
 
   void set_paths(const Paths& wanted, Duration interval) override {
+    if (!ticker_.active()) awake_.begin(loop_.now());
     std::erase_if(paths_, [&](const auto& one) { return wanted.count(one.first) == 0; });
     by_address_.clear();
     for (const auto& [key, addresses] : wanted) {
