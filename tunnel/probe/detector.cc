@@ -65,9 +65,10 @@ bool Detector::silent(TimePoint now) const {
       next_ - oldest_unanswered_ < convincing()) {
     return false;
   }
-  // After a pause of our own no request was under way: the first reply needs its round trip.
+  // After a pause of our own no request was under way: the first reply needs its round trip, and
+  // some more than the usual one.
   const auto oldest = std::max(oldest_unanswered_, next_ > kWindow ? next_ - kWindow : 0);
-  return now - sent_[oldest % kWindow].at >= rtt_ + 2 * jitter_;
+  return now - sent_[oldest % kWindow].at >= rtt_ + rtt_ / 4 + 2 * jitter_;
 }
 
 unsigned Detector::replies_needed() const {
