@@ -1,6 +1,6 @@
 // A thread for work that may block (files, the nft program, long dumps), so that the loop thread
 // does not. Jobs run one after another in the order of run(). A job returns a closure that the loop
-// thread runs afterwards. The queue is bounded. docs/adr/0014-loop-never-blocks.md says what runs
+// thread runs afterwards. The queue is bounded. docs/adr/0011-loop-never-blocks.md says what runs
 // where.
 #pragma once
 

@@ -3,7 +3,7 @@
 // dump, replace, remove; replace is idempotent, remove of what is not there succeeds.
 // Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with a text log). One thread at a
 // time: each thread opens its own. What may take long (nft, connection tracking, large dumps) is
-// for a thread that may block (docs/adr/0014-loop-never-blocks.md); on_change() is for the loop
+// for a thread that may block (docs/adr/0011-loop-never-blocks.md); on_change() is for the loop
 // thread.
 //
 // Dumps show only what netlink/owner.h marks as ours, except where the name says otherwise.

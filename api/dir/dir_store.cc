@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kMostWaiting = 4096;  // reads and writes for the disk
 constexpr Duration kRetry = std::chrono::milliseconds(500);
+constexpr Duration kRecheck = std::chrono::seconds(1);
 constexpr Duration kReadAgain = std::chrono::seconds(5);
 
 // One process's view of the folder. Any event means: look at the folder it happened in again; the
@@ -98,6 +99,17 @@ class DirStore final : public Store {
       }
     }
     blocked_ = blocked;
+    // Whoever has nothing to write must not say so for ever.
+    recheck_.reset();
+    if (!blocked.empty()) recheck_ = loop_.after(kRecheck, [this] { try_lock(); });
+  }
+
+  void try_lock() {
+    const bool taken = worker_->run([this] {
+      (void)files_.lock();  // what came of it is in blocked()
+      return [this, blocked = files_.blocked()] { note_blocked(blocked); };
+    });
+    if (!taken) recheck_ = loop_.after(kRecheck, [this] { try_lock(); });
   }
 
   Handle when_read(Kind kind, std::function<Handle()> call) {
@@ -268,6 +280,7 @@ class DirStore final : public Store {
   WatchedFolders folders_;
   Handle readable_;
   Handle retry_;
+  Handle recheck_;
   std::optional<Worker> worker_;  // goes first: it uses the others
 };
 

@@ -121,7 +121,7 @@ void ExportBook::share(std::map<ObjectKey, std::optional<ExportVerdict>>& verdic
   auto next = crowded_out(weights_, limits_);
   usage_.clear();
   for (const auto& [key, weight] : weights_) {
-    auto& used = usage_[key.ns];
+    auto& used = usage_.try_emplace(key.ns, ShareLimits{0, 0}).first->second;
     ++used.exports;
     used.bytes += weight.bytes;
   }

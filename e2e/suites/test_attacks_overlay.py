@@ -266,8 +266,35 @@ def test_what_was_dropped_is_counted(sites):
         assert any(dropped(node, chain) > 0 for node in east.cluster.nodes), chain
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_the_rules_the_same_packets_arrive(sites, family):
+    """The control: what the scenarios above send is right. Agents that are away repair nothing."""
+    east, west = sites
+    pod, gateway = east.pod, carrier(east, west, east.pod.node, family)
+    forged = next(g for g in east.cluster.gateway_nodes if g is not gateway)
+    source = pod.address(family).rsplit("." if family == 4 else ":", 1)[0] + (
+        ".99" if family == 4 else ":99")
+    for agent in east.causeway.agents:
+        agent.kill()
+    try:
+        for node, chain in itertools.product(east.cluster.nodes, CHAINS):
+            node.machine.run("nft", "flush", "chain", "inet", "causeway", chain)
+        text = token()
+        with Catcher(west.pod.machine, text) as caught:
+            forge(pod.machine, frames(
+                forged.ip, gateway.ip, udp(source, west.pod.address(family), 4000, 4000, text),
+                (VxlanDevice(forged), VxlanDevice(gateway))))
+            wait_until(lambda: caught.count > 0, 10, "without the rules the attack is delivered")
+    finally:
+        for agent in east.causeway.agents:
+            agent.start()
+    wait_until(lambda: all(agent.why_not_ready() == "" for agent in east.causeway.agents), 20,
+               "the agents have put the rules back")
+    wait_until_reached(east, west)
+
+
 def test_a_changed_secret_is_taken_over_without_a_restart(sites, tell):
-    """One short interruption; afterwards every pod is reached and no device has the old MAC."""
+    """One interruption, until the last node has changed; afterwards every pod is reached and no device has the old MAC."""
     east, west = sites
     nodes = east.cluster.nodes
     before = {node.name: VxlanDevice(node) for node in nodes}
@@ -281,6 +308,6 @@ def test_a_changed_secret_is_taken_over_without_a_restart(sites, tell):
     wait_until(lambda: ping(east.pod.machine, west.pod.ip), 5, "traffic goes on")
     report = stream.stop()
     tell(f"the secret changes: {report}")
-    assert report.outage_ms < 3000
+    assert report.outage_ms < 10_000  # a pass of every node, on however busy a machine
     assert len({VxlanDevice(node).vni for node in nodes}) == 1
     assert VxlanDevice(nodes[0]).vni != before[nodes[0].name].vni

@@ -1,6 +1,8 @@
 """A paired cluster turns against its peers: it exports their names, claims their networks, changes its
 keys, and one of its users floods the others' exports. It runs our own gateway on a store that lies."""
 
+import json
+
 import pytest
 import yaml
 
@@ -203,6 +205,16 @@ def test_claims_that_are_never_a_peers_become_no_routes(own_world):
     wait_until_reached(east, west)
 
 
+def write(store, body):
+    """As store.put() does for a new object, but fast where there are thousands: JSON is YAML."""
+    meta = body["metadata"]
+    path = store.path(body["kind"], meta["name"], meta["namespace"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.fresh")
+    fresh.write_text(json.dumps(body))
+    fresh.rename(path)
+
+
 def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
     """M2. A user of one namespace of west exports more than a cluster may announce. Before, another
     namespace's export was not announced, and no condition said so."""
@@ -210,25 +222,19 @@ def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
     west = Site(own_world, "west", gateways=1, workers=0, ipv6=False)
     join(east, west)
     west.store.put(objects.namespace("crowd"))  # east has no such namespace: it stores nothing of it
-    heavy = {"exportedAnnotations": {"note": "x" * 16_000}}
     count = 32 * 1024 * 1024 // 16_000 + 100
-    for number in range(count):
-        name = f"s{number}"
-        west.store.put(objects.service("crowd", name, PORTS, "None"))
+    for name in [*(f"s{number}" for number in range(count)), "latest"]:
         body = objects.service_export("crowd", name)
-        body["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
-        west.store.put({**body, "spec": heavy})
+        body["metadata"]["creationTimestamp"] = f"20{24 if name == 'latest' else 20}-01-01T00:00:00Z"
+        body["spec"] = {"exportedAnnotations": {"note": "x" * 16_000}}
+        write(west.store, objects.service("crowd", name, PORTS, "None"))
+        write(west.store, body)
     make_service(west.cluster, "data", "pg2", PORTS, {"pg-0": west.pod}, headless=True)
     export(west.cluster, "data", "pg2")
     wait_until(lambda: addresses(east, "pg2.data.svc.clusterset.local") == addresses_of(west.pod), 60,
-               "the other namespace's export is announced")
-
-    def told():
-        reasons = [condition(west, "ServiceExport", "Valid", f"s{number}", "crowd").get("reason")
-                   for number in range(0, count, 50)] + \
-                  [condition(west, "ServiceExport", "Valid", f"s{count - 1}", "crowd").get("reason")]
-        return "OverShare" in reasons
-    wait_until(told, 60, "what is not announced says so")
+               "the other namespace's export is announced", every=0.2)
+    wait_until(lambda: condition(west, "ServiceExport", "Valid", "latest", "crowd").get("reason")
+               == "OverShare", 60, "what is not announced says so, the youngest first", every=0.5)
     assert condition(west, "ServiceExport", "Valid", "pg2", "data")["status"] == "True"
 
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "gateway/feed/token_bucket.h"
@@ -16,6 +17,15 @@ constexpr std::size_t kCidrsPerTurn = 1000;
 // Of a change: what an export costs that spec.imports does not name. Every snapshot has it again.
 constexpr double kUnstored = 0.05;
 
+// Of export_subject().
+std::optional<api::ObjectKey> service_of(std::string_view subject) {
+  constexpr std::string_view kExport = "export ";
+  const auto slash = subject.find('/');
+  if (subject.substr(0, kExport.size()) != kExport || slash == std::string_view::npos) return {};
+  return api::ObjectKey{std::string(subject.substr(kExport.size(), slash - kExport.size())),
+                        std::string(subject.substr(slash + 1))};
+}
+
 }  // namespace
 
 struct Inflow::Queue {
@@ -26,10 +36,13 @@ struct Inflow::Queue {
   std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
   std::deque<api::ObjectKey> order;                              // of changes, oldest first
   std::size_t bytes = 0;                                         // of changes
+  std::map<api::ObjectKey, FeedFault>
+      faults;              // newer than the change that waits of the same export
   bool completes = false;  // with the last of the changes all exports are known
   TokenBucket tokens;
 
   void set(const api::ObjectKey& key, std::optional<std::string> wire) {
+    faults.erase(key);
     const auto [at, fresh] = changes.try_emplace(key);
     if (fresh) order.push_back(key);
     auto& slot = at->second;
@@ -39,6 +52,7 @@ struct Inflow::Queue {
   }
   void clear() {
     changes.clear();
+    faults.clear();
     order.clear();
     bytes = 0;
   }
@@ -109,6 +123,9 @@ struct Inflow::State {
       intake.drop(cluster, change.key());
     }
     waiting.tokens.take(stored ? 1 : kUnstored, now);
+    if (const auto fault = waiting.faults.extract(change.key())) {
+      intake.refuse(cluster, fault.mapped());
+    }
     return true;
   }
 
@@ -122,6 +139,14 @@ struct Inflow::State {
     overflow = loop.after(Duration::zero(), [this, cluster] {
       if (resync) resync(cluster);
     });
+  }
+
+  // What is refused of an export counts after the change of it that came before.
+  void refuse(const std::string& cluster, const FeedFault& fault) {
+    auto& waiting = queue(cluster);
+    const auto service = service_of(fault.subject);
+    if (!service || waiting.changes.count(*service) == 0) return intake.refuse(cluster, fault);
+    waiting.faults.insert_or_assign(*service, fault);
   }
 
   void look() {
@@ -191,7 +216,7 @@ FeedCallbacks Inflow::callbacks() {
     s->change(cluster, service, std::nullopt);
   };
   on.on_refused = [s](const std::string& cluster, const FeedFault& fault) {
-    s->intake.refuse(cluster, fault);
+    s->refuse(cluster, fault);
   };
   return on;
 }

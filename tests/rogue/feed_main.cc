@@ -101,6 +101,15 @@ class Rogue {
         callers_(std::move(callers)),
         plan_(plan) {
     start();
+    // First all is said once: a stream counts when its snapshot is complete.
+    begins_ = loop_.after(std::chrono::seconds(2), [this] { begin(); });
+    std::puts("speaking");
+    (void)std::fflush(stdout);
+  }
+  void run() { loop_.run(); }
+
+ private:
+  void begin() {
     // 100,000 a second: more than any stream carries.
     exports_ = loop_.every(std::chrono::milliseconds(5), [this] {
       for (std::size_t n = 0; n < std::min<std::size_t>(plan_.exports, 500); ++n, ++next_) {
@@ -116,12 +125,7 @@ class Rogue {
     if (plan_.restarts) {
       restarts_ = loop_.every(std::chrono::milliseconds(100), [this] { start(); });
     }
-    std::puts("speaking");
-    (void)std::fflush(stdout);
   }
-  void run() { loop_.run(); }
-
- private:
   void start() {
     server_.reset();
     server_ = std::make_unique<FeedServer>(loop_, random_, key_);
@@ -145,6 +149,7 @@ class Rogue {
   std::unique_ptr<FeedServer> server_;
   std::size_t turn_ = 0;
   std::size_t next_ = 0;
+  Handle begins_;
   Handle exports_;
   Handle announcements_;
   Handle restarts_;

@@ -32,7 +32,7 @@ class Side {
     for (const auto end = now_ + span; now_ < end; now_ += kStep) {
       if (now_ >= next_tick_) tick();
       if (!wire_.empty() && wire_.front().first <= now_) {
-        (void)awake_.look(now_);
+        (void)look();
         read();
       }
     }
@@ -52,8 +52,13 @@ class Side {
   }
 
  private:
+  bool look() {
+    if (!awake_.look(now_)) return false;
+    detector_.on_pause();
+    return true;
+  }
   void tick() {
-    if (awake_.look(now_)) read();
+    if (look()) read();
     const auto now = awake_.at(now_);
     if (now >= next_send_) {
       const auto sequence = detector_.next_sequence(now);

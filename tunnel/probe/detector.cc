@@ -61,8 +61,14 @@ unsigned Detector::convincing() const {
 }
 
 bool Detector::silent(TimePoint now) const {
-  return last_reply_ && now - *last_reply_ >= config_.interval * config_.lost &&
-         next_ - oldest_unanswered_ >= convincing();
+  if (!last_reply_ || now - *last_reply_ < config_.interval * config_.lost ||
+      next_ - oldest_unanswered_ < convincing()) {
+    return false;
+  }
+  // After a pause of our own no request was under way: the first reply needs its round trip, and
+  // some more than the usual one.
+  const auto oldest = std::max(oldest_unanswered_, next_ > kWindow ? next_ - kWindow : 0);
+  return now - sent_[oldest % kWindow].at >= rtt_ + rtt_ / 4 + 2 * jitter_;
 }
 
 unsigned Detector::replies_needed() const {
@@ -80,7 +86,7 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
   const auto sample = now - sent.at;
   if (rtt_ == Duration::zero()) {
     rtt_ = sample;
-  } else {
+  } else if (sequence >= sampled_from_) {
     jitter_ += ((sample > rtt_ ? sample - rtt_ : rtt_ - sample) - jitter_) / 16;
     rtt_ += (sample - rtt_) / 8;
   }

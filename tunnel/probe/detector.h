@@ -48,6 +48,8 @@ class Detector {
   // How long to wait before the next request: the interval, or a part of it while replies are late
   // or an eighth of the window was lost.
   [[nodiscard]] Duration pace(TimePoint now) const;
+  // This process was paused just now: requests that are under way tell no round trip.
+  void on_pause() { sampled_from_ = next_; }
   // A reply to `sequence`; false for duplicates and unknown numbers, which change nothing.
   bool on_reply(std::uint64_t sequence, TimePoint now);
   [[nodiscard]] LinkState state(TimePoint now);
@@ -80,6 +82,7 @@ class Detector {
   std::array<Sent, kWindow> sent_{};
   std::uint64_t next_ = 0;               // requests [next_ - kWindow, next_) are in the window
   std::uint64_t oldest_unanswered_ = 0;  // all from here to next_ are unanswered
+  std::uint64_t sampled_from_ = 0;       // requests before it were under way in a pause
   std::optional<TimePoint> last_reply_;
   bool up_ = false;
   bool ever_up_ = false;

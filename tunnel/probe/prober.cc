@@ -141,9 +141,16 @@ class UdpProber final : public Prober {
   // What silence and round trips are measured with.
   [[nodiscard]] TimePoint time() const { return awake_.at(loop_.now()); }
 
+  // Every wake-up begins with this. True: this process was paused just before.
+  bool look() {
+    if (!awake_.look(loop_.now())) return false;
+    for (auto& [name, target] : targets_) target.detector.on_pause();
+    return true;
+  }
+
   void tick() {
     // After a pause of our own: the replies that wait are read before anything is judged.
-    if (awake_.look(loop_.now())) receive();
+    if (look()) receive();
     const auto now = time();
     for (auto& [name, target] : targets_) {
       if (now < target.next_send) continue;
@@ -197,7 +204,7 @@ class UdpProber final : public Prober {
   }
 
   void receive() {
-    (void)awake_.look(loop_.now());
+    (void)look();
     auto& batch = *batch_;
     unsigned requests = 0;
     for (int i = 0; i < kMaxTurns; ++i) {

@@ -19,7 +19,7 @@ FOLDERS = []
 
 
 def build_folder():
-    return pathlib.Path(os.environ.get("CAUSEWAY_BUILD", ROOT / "build/release"))
+    return pathlib.Path(os.environ.get("CAUSEWAY_BUILD", ROOT / "build/release")).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -246,6 +246,25 @@ TEST(Inflow, WhatASnapshotHasAtFaultIsSaidAfterItsEnd) {
   EXPECT_FALSE(world.refused("bad message"));
 }
 
+TEST(Inflow, AKnownExportThatTurnsBadInASnapshotIsGoneAndRefused) {
+  World world;
+  world.snapshot(3);
+  world.run(seconds(1));
+  ExportMap without{{key(0), wire(0)}, {key(2), wire(2)}};
+  world.feed.on_snapshot("east", std::move(without));
+  world.refuse("export shop/s00001", "bad endpoint");
+  world.run(seconds(1));
+  EXPECT_EQ(world.known(), 2U);
+  EXPECT_TRUE(world.refused("bad endpoint"));
+  // A good version that comes before the bad one took effect is the newer word.
+  world.feed.on_export("east", key(1), wire(1));
+  world.refuse("export shop/s00001", "worse endpoint");
+  world.feed.on_export("east", key(1), wire(1, 99));
+  world.run(seconds(1));
+  EXPECT_EQ(world.known(), 3U);
+  EXPECT_FALSE(world.refused("endpoint"));
+}
+
 TEST(Inflow, ABadAnnouncementIsSaidUntilAGoodOneComes) {
   World world;
   world.refuse("announcement", "cidrs: has host bits set");

@@ -459,10 +459,14 @@ TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
   for (const auto& datagram : out.datagrams) EXPECT_EQ(datagram.bytes.size(), 92U);
   EXPECT_EQ(pb->path->remote, a.at.remote);
   a.packets.clear();
-  (void)b_to_a(7);
-  run(seconds(11));
+  // The response counted as a handshake of ours: the next one may follow after 5 s.
+  for (int second = 0; second < 7; ++second) {
+    (void)b_to_a(7);
+    run(seconds(1));
+  }
   ASSERT_FALSE(a.packets.empty());
   EXPECT_EQ(a.packets.back().back(), 7);
+  EXPECT_EQ(pb->path->remote, a.at.remote);
 }
 
 TEST_F(World, Items28And35_UnderLoadStrangersGetACookieAndNothingElse) {
