@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "e2e"))
 
 from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
 
-SCENARIO_SECONDS = 240  # a scenario that takes longer hangs
+SCENARIO_SECONDS = 480  # a scenario that takes longer hangs
 FOLDERS = []
 
 

@@ -483,10 +483,15 @@ def of_ours(node):
 
 
 def test_no_daemon_is_refused_anything_that_it_asks(joined):
+    """After `vip: clusterip` has gone discovery may not remove derived objects any more; the chart's step does.
+    It may have tried before that step ran (docs/operations/rights.md)."""
     for cluster in joined:
         for pod in cluster.get("-n", NAMESPACE, "pods")["items"]:
             log = cluster.kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"], check=False).stdout
-            assert "forbidden" not in log and "denied" not in log, log[-3000:]
+            refused = [line for line in log.splitlines() if "forbidden" in line or "denied" in line]
+            left = [line for line in refused if "remove Service demo/cw-" not in line
+                    and "remove EndpointSlice demo/cw-" not in line]
+            assert not left, "\n".join(left[-20:])
 
 
 def test_unpairing_ends_it_on_both_sides(joined, ctl):
