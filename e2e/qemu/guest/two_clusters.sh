@@ -1,6 +1,7 @@
 # Two clusters of one node each with the kernel driver, in network namespaces of the guest: paired
 # by causewayctl, pod to pod; killing both gateways loses nothing (the device outlives them);
-# starting them again keeps the session; cleanup leaves the kernel as it was.
+# starting them again keeps the session; attacks.sh; cleanup leaves the guard of closed prefixes, and
+# cleanup --open leaves the kernel as it was. A counter on the WAN bridge watches for clear packets.
 set -eu
 W=/tmp/w; mkdir -p $W
 
@@ -56,6 +57,13 @@ kernel_state() { # what cleanup must restore
 handshake() { ip netns exec east wg show cw-wg latest-handshakes | cut -f2; }
 
 ip link add wan type bridge; ip link set wan up
+nft -f - <<N
+table bridge watch {
+  counter clear {}
+  chain wan { type filter hook forward priority 0; ip saddr 10.0.0.0/8 counter name clear; ip daddr 10.0.0.0/8 counter name clear; }
+}
+N
+clear_packets() { nft list counter bridge watch clear | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
 cluster east 1; cluster west 2
 usleep 2500000  # IPv6 addresses leave their tentative state, and are part of the state to compare
 kernel_state >$W/before
@@ -79,15 +87,23 @@ grep -q ' 80 packets received' $W/ping || { tail -3 $W/ping; die "packets were l
 [ "$(handshake)" = "$before" ] || die "the session did not survive the restart"
 step "both gateways killed and started again: 0 of 80 packets lost, session kept"
 
+. /causeway/attacks.sh
+
 for c in east west; do
   for d in gateway routeagent; do kill $(cat $W/$c.$d.pid); done
 done
 wait
+cleanup() { # cleanup CLUSTER DAEMON [--open]
+  ip netns exec $1 causeway-$2 cleanup $3 --config $W/$1.$2.yaml || die "cleanup of $1/$2"
+}
+for c in east west; do cleanup $c gateway ""; cleanup $c routeagent ""; done
 for c in east west; do
-  for d in gateway routeagent; do
-    ip netns exec $c causeway-$d cleanup --config $W/$c.$d.yaml || die "cleanup of $c/$d"
-  done
+  ip -n $c rule | grep -q '^7488:.*unreachable' || die "a cleanup opened the closed prefixes of $c"
 done
+ip netns exec east-pod ping -c 2 -W 1 10.2.0.5 >/dev/null 2>&1 && die "the pods reach each other after the cleanup"
+[ "$(clear_packets)" = 0 ] || die "$(clear_packets) clear packets of pods on the WAN"
+step "cleanup leaves the closed prefixes closed; no clear packet was on the WAN"
+for c in east west; do cleanup $c routeagent --open; done
 kernel_state >$W/after
 diff $W/before $W/after || die "cleanup left something"
-step "cleanup left nothing"
+step "cleanup --open left nothing"
