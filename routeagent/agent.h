@@ -19,8 +19,10 @@
 #include "routeagent/choose/mover.h"
 #include "routeagent/closed/closed.h"
 #include "routeagent/config.h"
+#include "routeagent/hop_device.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
+#include "routeagent/node_cards.h"
 #include "routeagent/status.h"
 #include "routeagent/through.h"
 #include "tunnel/probe/prober.h"
@@ -37,6 +39,9 @@ struct SlowKernel {
   Background background;
 };
 
+// The gateway's name among the prober's targets.
+[[nodiscard]] std::string target_name(std::uint32_t ordinal);
+
 class Agent {
  public:
   // Opens a Prober; the sockets are the caller's seam.
@@ -47,7 +52,7 @@ class Agent {
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, LedgerFile closed,
         OpenProber open_prober, Through::Open open_through = {},
-        std::optional<SlowKernel> slow = {});
+        std::optional<SlowKernel> slow = {}, HopDevice::Open open_hop = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
@@ -68,6 +73,10 @@ class Agent {
                                                      const IpAddress& otherwise) const;
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
   void keep_overlay_key(const NodeInputs& inputs);
+  void watch_cards();
+  // What the other nodes publish; why not: the store has not said yet.
+  [[nodiscard]] Result<> read_cards(NodeInputs& inputs);
+  void note_left_out(const std::vector<LeftOut>& nodes);
   void keep_probing(const NodeInputs& inputs);
   [[nodiscard]] tunnel::ProberHooks prober_hooks();
   void judge(NodeInputs& inputs);  // choices from probes, once they mean something
@@ -90,6 +99,7 @@ class Agent {
   Chooser chooser_;
   Mover mover_;
   Through through_;
+  HopDevice hop_;
   Background background_;
   std::shared_ptr<Reconciler> reconciler_;  // a pass may outlive us by a moment
   bool programming_ = false;                // a pass runs
@@ -101,6 +111,8 @@ class Agent {
   bool decided_ = false;                   // the choices have meant something once
   std::optional<OverlayKey> overlay_key_;  // the last good one
   std::string overlay_trouble_;
+  OverlaySide side_;               // what this node publishes
+  std::vector<LeftOut> left_out_;  // as of the last pass
   std::string waiting_ = "starting";
   std::string probe_trouble_;
   std::vector<std::string> errors_;
@@ -128,6 +140,7 @@ class Agent {
   api::Informer<api::Gateway> gateways_;
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::Secret> secrets_;
+  NodeCards cards_;
 };
 
 }  // namespace cw::routeagent

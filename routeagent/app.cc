@@ -63,7 +63,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       },
-      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)});
+      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
+      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); });
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
 }
