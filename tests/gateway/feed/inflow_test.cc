@@ -267,6 +267,7 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + 3000);
   EXPECT_TRUE(world.intake.record("east", key(1))->record.endpoints.empty());
+  world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("10.1.0.1"));
   // Refusals of 3,000 exports are no more than can be read.
   EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
