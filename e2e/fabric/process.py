@@ -62,13 +62,6 @@ class Process:
         self.signal(signal.SIGKILL)
         return self._popen.wait(10)
 
-    def give_way(self):
-        """Others get the processors first. `nice` alone counts only within a session where Linux
-        groups processes by session, and each process here has one of its own."""
-        group = pathlib.Path(f"/proc/{self.pid}/autogroup")
-        if group.exists():
-            group.write_text("10")
-
     def pause(self):
         self.signal(signal.SIGSTOP)
 

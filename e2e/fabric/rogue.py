@@ -69,7 +69,7 @@ class RogueGateway:
         wait_until(lambda: LINK not in self.machine.out("ip", "link"), 10, "the device is gone")
         self.machine.run("nft", "flush", "ruleset")
         # All is on one host: the rogue must not win by taking the victims' processors.
-        self.machine.spawn("rogue", "nice", "-n", 19, "wireguard-go", "-f", LINK).give_way()
+        self.machine.spawn("rogue", "nice", "-n", 19, "wireguard-go", "-f", LINK)
         wait_until(lambda: self.machine.run("wg", "show", LINK, check=False).returncode == 0, 10,
                    "the rogue's tunnel device is there")
         self.machine.run("wg", "set", LINK, "private-key", "/dev/stdin", stdin=key)
