@@ -11,6 +11,8 @@
 #include <climits>
 #include <csignal>
 
+#include "base/thread_role.h"
+
 namespace cw {
 
 LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(most_bytes) {
@@ -19,7 +21,11 @@ LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(mo
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    name_thread("cw-log");
+    give_way();
+    run();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <utility>
 
+#include "base/thread_role.h"
+
 namespace cw {
 
 Worker::Worker(Loop& loop, std::size_t limit)
@@ -27,7 +29,11 @@ Worker::Worker(Loop& loop, std::size_t limit)
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { work(); });
+  thread_ = std::thread([this] {
+    name_thread("cw-worker");
+    give_way();
+    work();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

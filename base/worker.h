@@ -1,7 +1,7 @@
 // A thread for work that may block (files, the nft program, long dumps), so that the loop thread
 // does not. Jobs run one after another in the order of run(). A job returns a closure that the loop
-// thread runs afterwards. The queue is bounded. docs/adr/0011-loop-never-blocks.md says what runs
-// where.
+// thread runs afterwards. The queue is bounded. The thread gives way to the loop (thread_role.h).
+// docs/adr/0011-loop-never-blocks.md says what runs where.
 #pragma once
 
 #include <condition_variable>

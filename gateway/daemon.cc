@@ -168,6 +168,7 @@ void Daemon::keep_path() {
   input.link = config_.tunnel.interface;
   input.control_address = core_->control_address;
   input.probe_address = core_->probe_address;
+  input.feed_connections = config_.feed_connections;
   input.local = world_->cidrs();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
@@ -180,18 +181,17 @@ void Daemon::keep_path() {
       }
     }
   }
-  auto desired = desired_path(input);
-  if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
+  if (!kernel_dirty_ && path_ == input && path_errors_.empty()) return;
   if (programming_) {
     kernel_dirty_ = true;  // its end looks again
     return;
   }
   kernel_dirty_ = false;
-  path_ = desired;
+  path_ = input;
   programming_ = true;
   const bool taken =
-      around_.background.run([this, desired = std::move(desired), reconciler = reconciler_] {
-        auto report = reconciler->apply(desired);
+      around_.background.run([this, input = std::move(input), reconciler = reconciler_] {
+        auto report = reconciler->apply(desired_path(input));
         return [this, report = std::move(report)] { note_path(report); };
       });
   CW_CHECK(taken);  // there is one at a time

@@ -105,7 +105,7 @@ class Daemon {
   bool settled_ = false;
   TimePoint last_tick_{};
   bool kernel_dirty_ = true;
-  std::optional<PathState> path_;
+  std::optional<PathInput> path_;
   std::vector<std::string> path_errors_;
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;

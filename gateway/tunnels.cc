@@ -115,6 +115,7 @@ void Tunnels::adopt() {
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   if (applied_ && clusters == clusters_) return;
   clusters_ = std::move(clusters);
+  placed_by_.reset();
   judge();
   std::set<GatewayId> ids;
   for (const auto& [id, good] : works()) ids.insert(id);
@@ -147,7 +148,10 @@ void Tunnels::set_claims(std::map<Prefix, GatewayId> claimed) {
 }
 
 void Tunnels::move() {
+  // Asked for with every probe that changes something: thousands of prefixes take milliseconds.
   const auto now = standings();
+  if (placed_by_ == now) return;
+  placed_by_ = now;
   auto next = placement_of(clusters_, now, placement_);
   if (next == placement_) return;
   for (const auto& [owner, prefixes] : moves(placement_, next)) {

@@ -99,6 +99,7 @@ class Tunnels {
   std::set<std::string> degraded_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
+  std::optional<Standings> placed_by_;  // placement_ is theirs; none: it must be looked at
   std::map<GatewayId, Endpoint> endpoints_;
   std::set<tunnel::Key> nudges_;  // peers to start anew now
   tunnel::DeviceStatus device_;
