@@ -192,7 +192,7 @@ class Reader {
           {Errc::kUnavailable, "feed: stream ended: " + (why.empty() ? "by the server" : why)});
       return false;
     }
-    if (step_ == Step::kPause) {
+    if (step_ == Step::kRest) {
       wait();  // an alarm that was cancelled is not the stream's end
     } else if (!ok || (step_ == Step::kRead && !take())) {
       step_ = Step::kFinish;
@@ -209,7 +209,7 @@ class Reader {
   std::shared_ptr<Reader> release() { return std::move(self_); }
 
  private:
-  enum class Step { kBegin, kStart, kRequest, kRead, kPause, kFinish };
+  enum class Step { kBegin, kStart, kRequest, kRead, kRest, kFinish };
 
   static TimePoint now() { return std::chrono::steady_clock::now(); }
 
@@ -239,7 +239,7 @@ class Reader {
   void wait() {
     const auto left = readable_ - now();
     if (left > Duration::zero() && !cancelled_) {
-      step_ = Step::kPause;
+      step_ = Step::kRest;
       const auto pause = std::chrono::duration_cast<std::chrono::system_clock::duration>(
           std::min(left, kLongestPause));
       alarm_.Set(queue_, std::chrono::system_clock::now() + pause, this);
