@@ -9,7 +9,7 @@
 
 namespace cw {
 
-Worker::Worker(Loop& loop, std::size_t limit)
+Worker::Worker(Loop& loop, std::size_t limit, Pace pace)
     : limit_(limit),
       finished_(loop, limit,
                 [this](Finish finish) {
@@ -31,7 +31,7 @@ Worker::Worker(Loop& loop, std::size_t limit)
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] {
     name_thread("cw-worker");
-    give_way();
+    if (pace == Pace::kGivesWay) give_way();
     work();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

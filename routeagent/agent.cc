@@ -48,7 +48,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
              OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow,
              HopDevice::Open open_hop)
     : loop_(loop),
-      kernel_(kernel),
+      slow_kernel_(slow ? slow->kernel : kernel),
       config_(config),
       node_key_(node_key),
       open_prober_(std::move(open_prober)),
@@ -68,12 +68,14 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       random_(random),
       resync_timer_(loop.every(config.resync,
                                [this] {
+                                 host_dirty_ = true;
                                  closed_.look_again();
                                  look_again();
                                })),
       closed_(loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
               [this] { look_again(); }),
       kernel_events_(kernel.on_change([this] {
+        host_dirty_ = true;
         closed_.look_again();
         look_again();
       })),
@@ -94,7 +96,7 @@ void Agent::look_again() {
   const auto earliest = last_pass_ + kBetweenPasses - loop_.now();
   pass_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
     pass_timer_.reset();
-    pass();
+    look();
   });
 }
 
@@ -154,18 +156,6 @@ Result<NodeInputs> Agent::inputs() const {
     in.remotes.push_back(remote_cluster(*peer));
   }
   return in;
-}
-
-Result<> Agent::read_host(NodeInputs& inputs) {
-  const auto links = kernel_.all_links();
-  if (!links) return fail(links.error().context("read links"));
-  const auto addresses = kernel_.all_addresses();
-  if (!addresses) return fail(addresses.error().context("read addresses"));
-  const auto connected = kernel_.all_connected();
-  if (!connected) return fail(connected.error().context("read connected routes"));
-  inputs.host = host_facts(*links, *addresses, inputs.self);
-  inputs.host.networks = host_networks(*addresses, *connected);
-  return {};
 }
 
 tunnel::ProberHooks Agent::prober_hooks() {
@@ -397,7 +387,7 @@ void Agent::on_probe() {
   // but not inside the prober's own callback: a pass may replace the prober.
   pass_timer_ = loop_.after(Duration::zero(), [this] {
     pass_timer_.reset();
-    pass();
+    look();
   });
 }
 
@@ -489,7 +479,10 @@ void Agent::note(const PassReport& report, const std::vector<std::string>& mista
     retry_.reset();
     retry_timer_.reset();
   } else {
-    retry_timer_ = loop_.after(retry_.next(random_), [this] { look_again(); });
+    retry_timer_ = loop_.after(retry_.next(random_), [this] {
+      host_dirty_ = true;
+      look_again();
+    });
   }
 }
 

@@ -63,6 +63,8 @@ class Agent {
   struct Numbers;  // metrics
 
   void look_again();  // a pass soon; bursts become one
+  void look();        // that pass, after a look at the host where it may have changed
+  void look_at_host();
   void pass();
   void program();  // the kernel, as of last_; in the background
   // Before any route: what peers may claim leaves through our devices only (agent_closed.cc).
@@ -71,6 +73,13 @@ class Agent {
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
                                                      const IpAddress& otherwise) const;
+  // What the kernel said of this host, as dumped.
+  struct HostView {
+    std::vector<netlink::Link> links;
+    std::vector<netlink::Address> addresses;
+    netlink::Connected connected;
+  };
+  [[nodiscard]] static Result<HostView> host_of(netlink::Kernel& kernel);
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
   void keep_overlay_key(const NodeInputs& inputs);
   void watch_cards();
@@ -89,7 +98,7 @@ class Agent {
   void publish(const NodeInputs& inputs);
 
   Loop& loop_;
-  netlink::Kernel& kernel_;
+  netlink::Kernel& slow_kernel_;  // for jobs in background_
   Config config_;
   tunnel::Key node_key_;
   OpenProber open_prober_;
@@ -102,6 +111,9 @@ class Agent {
   HopDevice hop_;
   Background background_;
   std::shared_ptr<Reconciler> reconciler_;  // a pass may outlive us by a moment
+  std::optional<Result<HostView>> host_;    // as last read
+  bool host_dirty_ = true;                  // it may be different now
+  bool reading_host_ = false;               // a job does
   bool programming_ = false;                // a pass runs
   bool program_again_ = false;              // its state is old by now
   bool programmed_ = false;                 // once

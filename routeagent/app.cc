@@ -70,7 +70,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
 }
 
 void App::run() {
-  const auto trim = loop_.every(kGiveBackEvery, give_back_memory);
+  GrowthWatch growth;
+  const auto give_back = loop_.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
   bool stopping = false;
   const auto stop = [&] {
     if (stopping) std::_Exit(1);

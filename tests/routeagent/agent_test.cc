@@ -332,9 +332,32 @@ TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
   EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
 }
 
+// A host with ten thousand links takes its time to list them: what is known of it serves meanwhile.
+TEST_F(AgentStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
+  start();
+  all_up();
+  late_passes_ = true;
+  kernel_event();
+  const auto waiting = late_.size();
+  ASSERT_GE(waiting, 1U) << "the look at the host, and at the guard";
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  put_peer("north", {net("10.3.0.0/16")});
+  kernel_event();
+  EXPECT_GT(late_.size(), waiting) << "the pass for the new peer does not wait for the look";
+  while (!late_.empty()) run_passes();
+  late_passes_ = false;
+  loop_.advance(seconds(1));
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
+}
+
 TEST_F(AgentStory, IsNotReadyBeforeItsFirstPassIsOver) {
   late_passes_ = true;
   start();
+  ASSERT_FALSE(late_.empty()) << "the look at the host";
+  EXPECT_FALSE(agent_->not_ready().empty());
+  run_passes();
   const auto reasons = agent_->not_ready();
   EXPECT_NE(std::find(reasons.begin(), reasons.end(), "the kernel is being programmed"),
             reasons.end());
