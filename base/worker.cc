@@ -29,7 +29,7 @@ Worker::Worker(Loop& loop, std::size_t limit, Pace pace)
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] {
+  thread_ = std::thread([this, pace] {
     name_thread("cw-worker");
     if (pace == Pace::kGivesWay) give_way();
     work();
