@@ -11,6 +11,8 @@
 #include <climits>
 #include <csignal>
 
+#include "base/thread_role.h"
+
 namespace cw {
 
 LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(most_bytes) {
@@ -19,7 +21,11 @@ LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(mo
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    name_thread("cw-log");
+    give_way();
+    run();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -36,7 +42,7 @@ LineWriter::~LineWriter() {
 void LineWriter::write(std::string_view line) {
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() + line.size() > most_bytes_) {
+    if (taken_ + queue_.size() + line.size() > most_bytes_) {
       ++dropped_;
       return;
     }
@@ -47,7 +53,7 @@ void LineWriter::write(std::string_view line) {
 
 bool LineWriter::flush(std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return empty_.wait_for(lock, limit, [this] { return queue_.empty() && !busy_; });
+  return empty_.wait_for(lock, limit, [this] { return queue_.empty() && taken_ == 0; });
 }
 
 std::uint64_t LineWriter::dropped() const {
@@ -60,12 +66,12 @@ void LineWriter::run() {
     std::string batch;
     {
       std::unique_lock lock(mutex_);
-      busy_ = false;
+      taken_ = 0;
       if (queue_.empty()) empty_.notify_all();
       news_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
       if (stopping_) return;
       batch.swap(queue_);
-      busy_ = true;
+      taken_ = batch.size();
       if (dropped_ != told_) {
         batch +=
             fmt::format("{} log lines were dropped: their reader was too slow\n", dropped_ - told_);
@@ -94,6 +100,8 @@ bool LineWriter::put(std::string_view text) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (n <= 0) return true;  // nobody reads it: there is nobody to tell
     text.remove_prefix(static_cast<std::size_t>(n));
+    const std::lock_guard lock(mutex_);
+    taken_ = std::max<std::size_t>(text.size(), 1);  // 0 only when all is done
   }
   return true;
 }

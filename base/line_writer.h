@@ -38,7 +38,7 @@ class LineWriter {
   std::condition_variable news_;
   std::condition_variable empty_;
   std::string queue_;
-  bool busy_ = false;  // the thread writes what it took
+  std::size_t taken_ = 0;  // bytes that the thread has taken and not written; 0: it does nothing
   bool stopping_ = false;
   std::uint64_t dropped_ = 0;
   std::uint64_t told_ = 0;  // of them

@@ -22,6 +22,7 @@
 #include "base/http_request.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "base/thread_role.h"
 #include "base/unique_fd.h"
 
 namespace cw {
@@ -355,6 +356,8 @@ Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const End
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   state->thread = std::thread([raw = state.get(), limits, &refused] {
+    name_thread("cw-status");
+    give_way();
     Serving(raw->listener.get(), raw->pages, raw->asked.sender(), limits, refused).run();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -5,9 +5,11 @@
 #include <csignal>
 #include <utility>
 
+#include "base/thread_role.h"
+
 namespace cw {
 
-Worker::Worker(Loop& loop, std::size_t limit)
+Worker::Worker(Loop& loop, std::size_t limit, Pace pace)
     : limit_(limit),
       finished_(loop, limit,
                 [this](Finish finish) {
@@ -27,7 +29,11 @@ Worker::Worker(Loop& loop, std::size_t limit)
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { work(); });
+  thread_ = std::thread([this, pace] {
+    name_thread("cw-worker");
+    if (pace == Pace::kGivesWay) give_way();
+    work();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

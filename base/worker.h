@@ -1,7 +1,7 @@
 // A thread for work that may block (files, the nft program, long dumps), so that the loop thread
 // does not. Jobs run one after another in the order of run(). A job returns a closure that the loop
-// thread runs afterwards. The queue is bounded. docs/adr/0011-loop-never-blocks.md says what runs
-// where.
+// thread runs afterwards. The queue is bounded.
+// docs/adr/0011-loop-never-blocks.md says what runs where.
 #pragma once
 
 #include <condition_variable>
@@ -20,8 +20,11 @@ class Worker {
   using Finish = std::function<void()>;
   using Job = std::function<Finish()>;
 
+  // Whether the thread gives way to the loop (thread_role.h). Only jobs that packets wait for do not.
+  enum class Pace { kGivesWay, kAsTheLoop };
+
   // `limit`: jobs that wait, run or have not been finished on the loop yet.
-  Worker(Loop& loop, std::size_t limit);
+  Worker(Loop& loop, std::size_t limit, Pace pace = Pace::kGivesWay);
   // Waits for the job that runs. Drops the jobs that wait and the closures that have not run.
   ~Worker();
   Worker(const Worker&) = delete;

@@ -16,12 +16,12 @@
 
 namespace cw::cli {
 
-namespace {
-
 int tell(const Error& error) {
   fmt::print(stderr, "causewayctl: {}\n", error.text);
   return error.code == Errc::kInvalid ? kMistaken : kFailed;
 }
+
+namespace {
 
 Result<std::string> cluster_id(Session& session) {
   auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/prefix.h"
 
 namespace cw::cli {
@@ -15,6 +16,9 @@ namespace cw::cli {
 inline constexpr int kFine = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kMistaken = 2;
+
+// Prints the mistake; returns the exit code that goes with it.
+[[nodiscard]] int tell(const Error& error);
 
 enum class Format : std::uint8_t { kTable, kJson, kYaml };
 

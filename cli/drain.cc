@@ -16,13 +16,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kPoll = milliseconds(100);
-constexpr auto kPatience = seconds(30);
-
-int tell(const Error& error) {
-  fmt::print(stderr, "causewayctl: {}\n", error.text);
-  return error.code == Errc::kInvalid ? kMistaken : kFailed;
-}
+constexpr auto kHandoverPoll = milliseconds(100);
+constexpr auto kHandoverPatience = seconds(30);
 
 // "gateway-1" or "1".
 Result<api::Gateway> find_gateway(Session& session, const std::string& name) {
@@ -63,7 +58,7 @@ int drain(const Options& options, const std::string& name) {
   if (!marked) return tell(marked.error());
   const auto& key = marked->meta.key;
   fmt::print("{} drains\n", key.name);
-  const auto end = std::chrono::steady_clock::now() + kPatience;
+  const auto end = std::chrono::steady_clock::now() + kHandoverPatience;
   std::size_t told = 0;
   for (;;) {
     const auto now = (*session)->get<api::Gateway>(key);
@@ -78,11 +73,11 @@ int drain(const Options& options, const std::string& name) {
     if (std::chrono::steady_clock::now() > end) {
       return tell(
           {Errc::kUnavailable,
-           fmt::format("{} has not handed over within {} s: {}", key.name, kPatience.count(),
+           fmt::format("{} has not handed over within {} s: {}", key.name, kHandoverPatience.count(),
                        !status.draining ? "it does not answer; is it running?"
                                         : "is another gateway of this cluster ready?")});
     }
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kHandoverPoll);
   }
   fmt::print("{} carries nothing; `causewayctl undrain {}` takes it back into service\n", key.name,
              key.name);

@@ -24,8 +24,8 @@ using api::Kind;
 using nlohmann::json;
 using std::chrono::seconds;
 
-constexpr auto kPatience = std::chrono::minutes(4);
-constexpr auto kPoll = std::chrono::milliseconds(500);
+constexpr auto kReadyPatience = std::chrono::minutes(4);
+constexpr auto kReadyPoll = std::chrono::milliseconds(500);
 constexpr int kConflicts = 10;
 
 int told(const Result<>& result) {
@@ -131,12 +131,12 @@ Result<std::size_t> daemons_left(ClusterApi& cluster, const Release& release) {
 
 template <typename Done>
 Result<> wait_for(ClusterApi& cluster, std::string_view what, const Done& done) {
-  const auto until = cluster.loop().now() + kPatience;
+  const auto until = cluster.loop().now() + kReadyPatience;
   while (cluster.loop().now() < until) {
     const Result<bool> now = done();
     if (now && *now) return {};
     if (!now && now.error().code != Errc::kUnavailable) return fail(now.error());
-    cluster.pause(kPoll);
+    cluster.pause(kReadyPoll);
   }
   return fail(Errc::kUnavailable, fmt::format("still not so after 4 min: {}", what));
 }

@@ -6,7 +6,7 @@ namespace cw::cli {
 
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kAnswerPatience = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -17,7 +17,7 @@ Result<T> Session::wait_for(Start start) {
     answer = std::move(result);
     loop_.stop();
   });
-  const auto patience = loop_.after(kPatience, [this] { loop_.stop(); });
+  const auto patience = loop_.after(kAnswerPatience, [this] { loop_.stop(); });
   loop_.run();
   if (answer) return std::move(*answer);
   return fail(Errc::kUnavailable, "store " + address_ + " does not answer");

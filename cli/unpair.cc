@@ -18,15 +18,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kPoll = milliseconds(200);
+constexpr auto kOpenPoll = milliseconds(200);
 // An agent writes its status once a second: before that, silence means nothing.
 constexpr auto kLeast = seconds(2);
-constexpr auto kPatience = seconds(30);
-
-int tell(const Error& error) {
-  fmt::print(stderr, "causewayctl: {}\n", error.text);
-  return error.code == Errc::kInvalid ? kMistaken : kFailed;
-}
+constexpr auto kOpenPatience = seconds(30);
 
 Result<std::string> own_id(Session& session) {
   auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
@@ -84,14 +79,14 @@ Result<> wait_until_open(Session& session, const std::string& cluster) {
     if (!closed) return fail(closed.error());
     const auto waited = Clock::now() - began;
     if (closed->empty() && waited >= kLeast) return {};
-    if (waited > kPatience) {
+    if (waited > kOpenPatience) {
       return fail(Errc::kUnavailable,
                   fmt::format("cluster {} is unpaired, but after {} s these nodes still hold back "
                               "its prefixes: {}; see to their route agents, then run `causewayctl "
                               "unpair {}` again",
-                              cluster, kPatience.count(), fmt::join(*closed, ", "), cluster));
+                              cluster, kOpenPatience.count(), fmt::join(*closed, ", "), cluster));
     }
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kOpenPoll);
   }
 }
 

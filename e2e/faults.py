@@ -22,7 +22,8 @@ from fabric.traffic import Session, Stream, ping, report_of  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
 
-WIREGUARD, VXLAN = 4500, 4799
+WIREGUARD = 4500
+HOP = "{ 4794, 4799 }"  # WireGuard or VXLAN between node and gateway
 
 
 class Fault:
@@ -64,8 +65,8 @@ def on_gateway(rules):
 def worker_path(site, n):
     address = site.cluster.gateway_nodes[n].ip
     block(site.pod.node.machine,
-          [("input", f"udp dport {VXLAN} ip saddr {address} drop"),
-           ("output", f"udp dport {VXLAN} ip daddr {address} drop")])
+          [("input", f"udp dport {HOP} ip saddr {address} drop"),
+           ("output", f"udp dport {HOP} ip daddr {address} drop")])
 
 
 def restart_both(site, _):
@@ -393,6 +394,7 @@ def main():
     options.add_argument("--clusters", type=int, choices=(2, 3), default=2)
     options.add_argument("--minutes", type=float, default=0.5,
                          help="how long a burden stays before the crash beside it (default 0.5)")
+    options.add_argument("--overlay", choices=("vxlan", "wireguard"), default="vxlan")
     options.add_argument("-k", metavar="WORD", default="",
                          help="only the fault of that name, or those with WORD in it")
     options.add_argument("--json", metavar="FILE")
@@ -408,7 +410,8 @@ def main():
     rows, failed = {}, []
     with World(options.build) as world:
         print(f"raising {options.clusters} clusters", flush=True)
-        sites = [Site(world, name, {"log.level": "info"}, {"log.level": "info"})
+        sites = [Site(world, name, {"log.level": "info"},
+                      {"log.level": "info", "overlay": options.overlay})
                  for name in ("east", "west", "north")[:options.clusters]]
         world.sites = sites
         join(*sites)

@@ -87,6 +87,8 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   auto driver = tunnel::make_driver(config.tunnel);
   if (!driver) return fail(std::move(driver.error()).context("tunnel"));
   app->driver_ = std::move(*driver);
+  // Moves of a uapi driver run there, and the program that it starts carries packets.
+  app->tunnel_worker_ = std::make_unique<Worker>(app->loop_, 4, Worker::Pace::kAsTheLoop);
   if (config.status) {
     auto status =
         StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
@@ -106,7 +108,8 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   app->daemon_ = std::make_unique<Daemon>(
       Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_,
                    app->metrics_, open_prober, open_echo, api::daemons_make_secrets(config.store),
-                   background_of(*app->worker_), app->slow_kernel_.get()},
+                   background_of(*app->worker_), app->slow_kernel_.get(),
+                   background_of(*app->tunnel_worker_)},
       config, *key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},
@@ -116,7 +119,8 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
 }
 
 void App::run() {
-  const auto trim = loop_.every(kGiveBackEvery, give_back_memory);
+  GrowthWatch growth;
+  const auto give_back = loop_.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
   bool stopping = false;
   const auto stop = [&] {
     if (stopping) std::_Exit(1);

@@ -37,6 +37,7 @@ class App {
   std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<tunnel::Driver> driver_;
+  std::unique_ptr<Worker> tunnel_worker_;
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<StatusServer> status_;
 };

@@ -91,6 +91,10 @@ Result<StartConfig> read(ConfigMap map) {
   read_duration(map, "drain", config.drain, Duration::zero(), std::chrono::minutes(10));
   map.read_map("feed", [&](ConfigMap& feed) {
     read_duration(feed, "heartbeat", config.heartbeat, milliseconds(100), seconds(60));
+    feed.read("connectionsPerSecond", config.feed_connections);
+    if (config.feed_connections < 1 || config.feed_connections > 1000) {
+      feed.mistake("connectionsPerSecond", "must be between 1 and 1000");
+    }
   });
   if (auto good = map.finish(); !good) return fail(std::move(good.error()));
   return config;

@@ -30,6 +30,7 @@ struct StartConfig {
   std::uint32_t probe_lost = 3;
   Duration hold_down = std::chrono::minutes(2);
   Duration heartbeat = std::chrono::seconds(1);
+  std::uint32_t feed_connections = 5;          // that one remote gateway may open per second
   std::vector<std::string> export_namespaces;  // opened for export; empty: all
   Duration drain = std::chrono::seconds(1);
 };

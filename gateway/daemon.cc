@@ -22,21 +22,22 @@ constexpr Duration kResync = std::chrono::seconds(60);
 constexpr Duration kShortDrain = std::chrono::milliseconds(200);
 // A drain waits for nodes that still claim this gateway at most so many times its usual length.
 constexpr int kDrainLimit = 5;
-// After a start no node is answered before every tunnel had its first verdict, or for so many probe
-// intervals: a node believes "I do not reach it", while it forgives silence.
-constexpr int kSettleIntervals = 20;
+
+Surroundings with_one_kernel(Surroundings around) {
+  around.slow_kernel = &around.kernel;
+  return around;
+}
 
 }  // namespace
 
 Daemon::Daemon(const Surroundings& around, const StartConfig& config,
                std::optional<tunnel::Key> file_key)
-    : around_(around),
+    : around_(around.slow_kernel == nullptr ? with_one_kernel(around) : around),
       config_(config),
       file_key_(std::move(file_key)),
       refused_in_tunnel_(around.loop, around.metrics, "tunnel"),
       refused_of_nodes_(around.loop, around.metrics, "nodes"),
-      reconciler_(std::make_shared<PathReconciler>(
-          around.slow_kernel == nullptr ? around.kernel : *around.slow_kernel)),
+      reconciler_(std::make_shared<PathReconciler>(*around_.slow_kernel)),
       private_key_(around.loop, around.store, around.random,
                    {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
                    [this] { return fresh_private_key(around_.random); }),
@@ -79,6 +80,7 @@ std::vector<std::string> Daemon::not_ready() const {
   if (draining_) reasons.emplace_back("draining");
   if (core_ == nullptr) return reasons;
   if (!core_->tunnels.error().empty()) reasons.push_back(core_->tunnels.error());
+  if (!core_->tunnels.tried()) reasons.emplace_back("the tunnel device is being made");
   if (!programmed_) reasons.emplace_back("the kernel is being programmed");
   reasons.insert(reasons.end(), path_errors_.begin(), path_errors_.end());
   const auto probes = core_->probes.troubles();
@@ -143,6 +145,7 @@ void Daemon::pass() {
   core_->tunnels.set_clusters(std::move(now.clusters));
   core_->claims.set_world(world_->prefixes(), core_->tunnels.clusters(), around_.loop.now());
   core_->tunnels.set_claims(core_->claims.remote());
+  if (!core_->tunnels.tried()) return;  // its answer looks again
   keep_path();
   if (!programmed_) return;  // sockets need the addresses; the end of the pass looks again
   keep_probes();
@@ -161,108 +164,6 @@ Roster Daemon::roster() const {
   }
   return roster_of(
       {core_->paired.peers, core_->feed.clusters(), std::move(own), world_->preshared_keys()});
-}
-
-void Daemon::keep_path() {
-  PathInput input;
-  input.link = config_.tunnel.interface;
-  input.control_address = core_->control_address;
-  input.probe_address = core_->probe_address;
-  input.local = world_->cidrs();
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
-    input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      input.remote_controls.insert(gateway.control_address);
-      input.remote_controls.insert(tunnel::probe_address(gateway.key, Family::kV4));
-      for (const auto family : {Family::kV4, Family::kV6}) {
-        input.through.emplace(tunnel::through_address(core_->public_key, gateway.key, family),
-                              tunnel::probe_address(gateway.key, family));
-      }
-    }
-  }
-  auto desired = desired_path(input);
-  if (!kernel_dirty_ && path_ == desired && path_errors_.empty()) return;
-  if (programming_) {
-    kernel_dirty_ = true;  // its end looks again
-    return;
-  }
-  kernel_dirty_ = false;
-  path_ = desired;
-  programming_ = true;
-  const bool taken =
-      around_.background.run([this, desired = std::move(desired), reconciler = reconciler_] {
-        auto report = reconciler->apply(desired);
-        return [this, report = std::move(report)] { note_path(report); };
-      });
-  CW_CHECK(taken);  // there is one at a time
-}
-
-void Daemon::note_path(PassReport report) {
-  programming_ = false;
-  const bool first = !std::exchange(programmed_, true);
-  kernel_dirty_ = kernel_dirty_ || report.more;
-  for (const auto& error : report.errors) {
-    if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {
-      log_warn("path incomplete", {{"error", error}});
-    }
-  }
-  if (report.errors.empty() && !path_errors_.empty()) log_info("path complete again");
-  path_errors_ = std::move(report.errors);
-  if (report.steps > 0) log_debug("path changed", {{"steps", report.steps}});
-  // What was wanted meanwhile, and probes on addresses that are there now.
-  if (first || report.steps > 0 || kernel_dirty_) look_again();
-}
-
-void Daemon::keep_probes() {
-  Probes::Wanted wanted;
-  const auto links = around_.kernel.all_links();
-  const auto addresses = around_.kernel.all_addresses();
-  if (!links || !addresses) return;
-  const auto index_of = [&](std::string_view name) {
-    const auto link = std::find_if(links->begin(), links->end(),
-                                   [&](const auto& one) { return one.name == name; });
-    return link == links->end() ? 0U : link->index;
-  };
-  for (const auto& address : *addresses) {
-    if (address.link == config_.tunnel.interface && address.address == core_->control_address) {
-      wanted.tunnel = {index_of(address.link), address.address};
-      wanted.echo.insert(*wanted.tunnel);
-    }
-    if (address.link == config_.tunnel.interface && address.address == core_->probe_address) {
-      wanted.echo.insert({index_of(address.link), address.address});
-    }
-    if (address.link == netlink::kVxlanLink && address.address.is_v6() &&
-        address.address.is_link_local()) {
-      wanted.nodes = {index_of(address.link), address.address};
-    }
-  }
-  if (!settled()) wanted.nodes.reset();
-  wanted.askers = world_->node_keys();
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      wanted.targets[target_name({cluster, ordinal})] = {
-          {gateway.control_address, netlink::kTunnelProbePort}, gateway.key};
-    }
-  }
-  core_->probes.keep(wanted);
-}
-
-bool Daemon::settled() {
-  if (settled_) return true;
-  const auto now = around_.loop.now();
-  if (core_started_ == TimePoint{}) core_started_ = now;
-  const auto views = core_->probes.views();
-  const bool heard_all = std::all_of(
-      core_->tunnels.clusters().begin(), core_->tunnels.clusters().end(), [&](const auto& cluster) {
-        return std::all_of(
-            cluster.second.gateways.begin(), cluster.second.gateways.end(),
-            [&](const auto& gateway) {
-              const auto view = views.find(target_name({cluster.first, gateway.first}));
-              return view != views.end() && view->second.state != tunnel::LinkState::kConnecting;
-            });
-      });
-  settled_ = heard_all || now - core_started_ >= kSettleIntervals * config_.probe_interval;
-  return settled_;
 }
 
 void Daemon::keep_feed() {

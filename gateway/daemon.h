@@ -41,6 +41,9 @@ struct Surroundings {
   // Where passes over the kernel run, which may take long, and the Kernel for that thread alone.
   Background background = no_background();
   netlink::Kernel* slow_kernel = nullptr;  // none: `kernel`
+  // Where calls of `driver` run that may wait. It is another thread than `background`'s, so that a
+  // pass never delays a move.
+  Background tunnel_background = no_background();
 };
 
 class Daemon {
@@ -63,6 +66,11 @@ class Daemon {
 
  private:
   struct Core;  // what exists once we know who we are
+  struct HostView {
+    std::vector<netlink::Link> links;
+    std::vector<netlink::Address> addresses;
+    friend bool operator==(const HostView&, const HostView&) = default;
+  };
 
   void look_again();
   void pass();
@@ -84,7 +92,8 @@ class Daemon {
   void watch_comeback();
   [[nodiscard]] bool settled();
   void keep_path();
-  void note_path(PassReport report);
+  [[nodiscard]] static std::optional<HostView> host_of(netlink::Kernel& kernel);
+  void note_path(PassReport report, const std::optional<HostView>& host);
   void keep_probes();
   void keep_feed();
   void keep_object(bool urgent);
@@ -105,8 +114,9 @@ class Daemon {
   bool settled_ = false;
   TimePoint last_tick_{};
   bool kernel_dirty_ = true;
-  std::optional<PathState> path_;
+  std::optional<PathInput> path_;
   std::vector<std::string> path_errors_;
+  HostView host_;  // after the last pass
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;
 

@@ -54,7 +54,8 @@ tunnel::ProberHooks Daemon::node_hooks() {
   return hooks;
 }
 
-// The device changes before the answer goes out: an echo says "done", not "heard".
+// An echo says "done", not "heard". Most drivers have moved the prefixes when the answer goes out;
+// for the others the next answers say it.
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto id = gateway_of(asker.name);
@@ -62,7 +63,9 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
   if (core_->claims.from_remote(*id, {asker.fresh, around_.loop.now()}, request, reply)) {
     core_->tunnels.set_claims(core_->claims.remote());
   }
-  if (!core_->tunnels.applied()) reply.claims.clear();
+  std::erase_if(reply.claims, [this](const auto& one) {
+    return !core_->tunnels.applied() || !core_->tunnels.placed(one.key.prefix);
+  });
 }
 
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,

@@ -29,6 +29,7 @@ TunnelsTell Daemon::tell() {
                     fmt::format("handshakes with {} come and data does not: the {} is made anew",
                                 target_name(id), remedy == Remedy::kDevice ? "device" : "peer")});
   };
+  tell.changed = [this] { look_again(); };
   return tell;
 }
 

@@ -10,7 +10,7 @@ struct TunnelGauge {
   double (*value)(const api::TunnelStatus&);
 };
 
-double seconds(WallTime time) {
+double since_1970(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
 
@@ -30,7 +30,7 @@ constexpr TunnelGauge kTunnelGauges[] = {
     {"causeway_tunnel_tx_bytes_total", "Sent to the remote gateway.",
      [](const api::TunnelStatus& t) { return static_cast<double>(t.tx_bytes); }},
     {"causeway_tunnel_last_handshake_seconds", "When, in seconds since 1970; 0: never.",
-     [](const api::TunnelStatus& t) { return seconds(t.last_handshake); }},
+     [](const api::TunnelStatus& t) { return since_1970(t.last_handshake); }},
     {"causeway_tunnel_prefixes", "Remote prefixes carried through the tunnel.",
      [](const api::TunnelStatus& t) { return static_cast<double>(t.allowed.size()); }},
 };

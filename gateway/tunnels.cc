@@ -24,7 +24,7 @@ std::optional<GatewayId> gateway_of(std::string_view target) {
 }
 
 Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
-                 TunnelsTell tell)
+                 TunnelsTell tell, Background background)
     : loop_(loop),
       driver_(driver),
       moved_(metrics.counter("causeway_prefix_moves_total",
@@ -35,7 +35,19 @@ Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const Tun
       // The remote kernel's keepalives go on while its gateway restarts.
       trials_(3 * config.keepalive),
       stuck_(std::max<Duration>(3 * config.keepalive, std::chrono::seconds(15))),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      jobs_(loop, driver, std::move(background), job_hooks()) {}
+
+DeviceJobHooks Tunnels::job_hooks() {
+  return {[this] {
+            applying_ = placements_;
+            return spec();
+          },
+          [this](Result<tunnel::DeviceStatus> read) { on_read(std::move(read)); },
+          [this](const Result<>& done) { on_applied(done); },
+          [this](const PeerMoves& moves, const Result<>& done) { on_moved(moves, done); },
+          [this](const Result<>& done, const std::string& what) { note(done, what); }};
+}
 
 std::map<GatewayId, bool> Tunnels::works() const {
   std::map<GatewayId, bool> works;
@@ -98,13 +110,11 @@ Standings Tunnels::standings() {
 
 // After a restart the device may have outlived us: who carried what before is as good as
 // remembered.
-void Tunnels::adopt() {
-  const auto read = driver_.read();
-  if (!read) return;  // there is none yet
+void Tunnels::adopt(const tunnel::DeviceStatus& device) {
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
-      const auto peer = read->peers.find(gateway.key);
-      if (peer == read->peers.end()) continue;
+      const auto peer = device.peers.find(gateway.key);
+      if (peer == device.peers.end()) continue;
       for (const auto& prefix : peer->second.allowed_ips) {
         placement_.emplace(prefix, GatewayId{cluster, ordinal});
       }
@@ -115,16 +125,32 @@ void Tunnels::adopt() {
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   if (applied_ && clusters == clusters_) return;
   clusters_ = std::move(clusters);
+  placed_by_.reset();
   judge();
   std::set<GatewayId> ids;
   for (const auto& [id, good] : works()) ids.insert(id);
   trials_.keep_only(ids);
   stuck_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
-  if (!applied_ && placement_.empty()) adopt();
-  placement_ = placement_of(clusters_, standings(), placement_);
+  if (!adopted_) return jobs_.read();
+  place_all();
+}
+
+void Tunnels::place_all() {
+  place(placement_of(clusters_, standings(), placement_));
   pick_endpoints();
-  apply();
+  jobs_.apply();
+}
+
+void Tunnels::place(Placement next) {
+  if (next == placement_) return;
+  ++placements_;
+  for (const auto& [prefix, owner] : next) {
+    const auto before = placement_.find(prefix);
+    if (before == placement_.end() || before->second != owner) unplaced_[prefix] = placements_;
+  }
+  std::erase_if(unplaced_, [&](const auto& one) { return next.count(one.first) == 0; });
+  placement_ = std::move(next);
 }
 
 void Tunnels::set_views(Views views) {
@@ -147,18 +173,25 @@ void Tunnels::set_claims(std::map<Prefix, GatewayId> claimed) {
 }
 
 void Tunnels::move() {
+  if (!adopted_) return;
+  // Asked for with every probe that changes something: thousands of prefixes take milliseconds.
   const auto now = standings();
+  if (placed_by_ == now) return;
+  placed_by_ = now;
   auto next = placement_of(clusters_, now, placement_);
   if (next == placement_) return;
-  for (const auto& [owner, prefixes] : moves(placement_, next)) {
+  const auto before = placement_;
+  place(std::move(next));
+  PeerMoves peer_moves{placements_, {}};
+  for (const auto& [owner, prefixes] : moves(before, placement_)) {
     const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
     moved_.add(static_cast<double>(prefixes.size()));
     log_info("prefixes move",
              {{"cluster", owner.cluster}, {"to", owner.ordinal}, {"count", prefixes.size()}});
-    if (applied_) note(driver_.move_allowed_ips(gateway.key, prefixes), "move prefixes");
+    peer_moves.to.emplace_back(gateway.key, prefixes);
   }
-  const auto before = std::exchange(placement_, std::move(next));
-  apply();
+  if (applied_ && !peer_moves.to.empty()) jobs_.move(std::move(peer_moves));
+  jobs_.apply();
   if (tell_.moved) tell_.moved(explained_moves(before, placement_, now));
 }
 
@@ -187,29 +220,59 @@ void Tunnels::pick_endpoints() {
 
 tunnel::DeviceSpec Tunnels::spec() const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.keepalive).count();
-  return desired_device({config_.private_key, config_.listen_port,
-                         static_cast<std::uint16_t>(seconds), clusters_, placement_, endpoints_});
+  auto spec =
+      desired_device({config_.private_key, config_.listen_port, static_cast<std::uint16_t>(seconds),
+                      clusters_, placement_, endpoints_});
+  spec.moves = driver_.moves();
+  return spec;
 }
 
 void Tunnels::look() {
-  auto read = driver_.read();
+  if (tried_ && jobs_.hangs() && error_.empty()) {
+    note(fail(Errc::kUnavailable, fmt::format("driver {} does not answer", driver_.name())),
+         "tunnel device");
+  }
+  jobs_.read();
+}
+
+void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
+  if (!adopted_) {
+    if (!read && read.error().code == Errc::kUnavailable) {
+      // There is one, and it is unknown who carries what: the next look asks again.
+      tried_ = true;
+      return note(fail(read.error()), "read tunnel device");
+    }
+    adopted_ = true;
+    if (read) adopt(*read);
+    return place_all();
+  }
   if (!read) {
-    note(fail(read.error()), "read tunnel device");
-    return apply();
+    if (error_.empty()) note(fail(read.error()), "read tunnel device");
+    return jobs_.apply();
   }
   device_ = std::move(*read);
   const auto before = endpoints_;
   pick_endpoints();
-  if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) apply();
+  if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) jobs_.apply();
   nudge();
   free_stuck();
+}
+
+void Tunnels::on_moved(const PeerMoves& moves, const Result<>& done) {
+  if (!done) return;  // the apply that follows does it, or says why not
+  for (const auto& [peer, prefixes] : moves.to) {
+    for (const auto& prefix : prefixes) {
+      const auto at = unplaced_.find(prefix);
+      if (at != unplaced_.end() && at->second == moves.number) unplaced_.erase(at);
+    }
+  }
 }
 
 void Tunnels::free_stuck() {
   const auto count = [&](const char* remedy) {
     metrics_
         .counter("causeway_tunnel_stuck_total",
-                 "Peers made anew because handshakes came and no data did.", {{"remedy", remedy}})
+                 "Peers made again because handshakes came and no data did.", {{"remedy", remedy}})
         .add();
   };
   for (const auto& [cluster, remote] : clusters_) {
@@ -223,34 +286,37 @@ void Tunnels::free_stuck() {
       if (remedy == Remedy::kNone) continue;
       const bool device = remedy == Remedy::kDevice;
       log_warn("tunnel stuck: handshakes come, data does not",
-               {{"cluster", cluster}, {"gateway", ordinal}, {"anew", device ? "device" : "peer"}});
+               {{"cluster", cluster}, {"gateway", ordinal}, {"again", device ? "device" : "peer"}});
       count(device ? "device" : "peer");
       if (tell_.stuck) tell_.stuck({cluster, ordinal}, remedy);
-      if (!device) {
-        if (auto done = driver_.recreate_peer(gateway.key); !done) note(done, "free a peer");
-        continue;
-      }
-      if (auto done = driver_.remove(); !done) note(done, "remove a stuck device");
-      return apply();
+      if (device) return jobs_.remake();
+      jobs_.recreate(gateway.key);
     }
   }
 }
 
-// Of two sides that cross again and again only the one with the higher key starts anew.
+// Of two sides that cross again and again only the one with the higher key starts again.
 void Tunnels::nudge() {
   const auto own = config_.private_key.public_key();
   for (const auto& key : nudges_) {
     if (own < key) continue;
-    log_debug("tunnel starts anew", {{"peer", key.base64()}});
-    if (const auto done = driver_.recreate_peer(key); !done) note(done, "start a peer anew");
+    log_debug("tunnel starts again", {{"peer", key.base64()}});
+    jobs_.recreate(key);
   }
   nudges_.clear();
 }
 
-void Tunnels::apply() {
-  const auto done = driver_.apply(spec());
-  if (done) applied_ = true;
+void Tunnels::on_applied(const Result<>& done) {
+  // A move came between, and it stands.
+  if (!done && done.error().code == Errc::kConflict) return jobs_.apply();
+  const bool news = !tried_ || (done && !applied_);
+  tried_ = true;
+  if (done) {
+    applied_ = true;
+    std::erase_if(unplaced_, [this](const auto& one) { return one.second <= applying_; });
+  }
   note(done, "tunnel device");
+  if (news && tell_.changed) tell_.changed();
 }
 
 void Tunnels::note(const Result<>& done, const std::string& what) {
@@ -262,6 +328,7 @@ void Tunnels::note(const Result<>& done, const std::string& what) {
     log_warn("tunnel device not as wanted", {{"error", text}});
   }
   error_ = text;
+  if (tell_.changed) tell_.changed();
 }
 
 }  // namespace cw::gateway

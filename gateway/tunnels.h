@@ -1,5 +1,6 @@
 // Keeps the WireGuard device as the roster and our probes want it. A remote gateway's fall moves
-// its prefixes at once and from memory: no store, no handshake. Loop thread only.
+// its prefixes at once and from memory: no store, no handshake. Calls of the driver that may wait
+// run elsewhere (gateway/device_jobs.h), and what they came to is known later. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,8 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "base/worker.h"
+#include "gateway/device_jobs.h"
 #include "gateway/peers/device.h"
 #include "gateway/peers/endpoint_trials.h"
 #include "gateway/peers/hold_down.h"
@@ -30,6 +33,7 @@ struct TunnelsConfig {
 struct TunnelsTell {
   std::function<void(const std::vector<Move>&)> moved;
   std::function<void(const GatewayId&, Remedy)> stuck;
+  std::function<void()> changed;  // tried(), applied() or error() did
 };
 
 // "east/0": how probe targets are called.
@@ -41,7 +45,7 @@ class Tunnels {
   using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
 
   Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
-          TunnelsTell tell = {});
+          TunnelsTell tell = {}, Background background = no_background());
   Tunnels(const Tunnels&) = delete;
   Tunnels& operator=(const Tunnels&) = delete;
 
@@ -59,8 +63,15 @@ class Tunnels {
   [[nodiscard]] const Views& views() const { return views_; }
   // As last read.
   [[nodiscard]] const tunnel::DeviceStatus& device() const { return device_; }
+  // The driver has answered once, well or badly. Before that it is unknown whether there is a
+  // device.
+  [[nodiscard]] bool tried() const { return tried_; }
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
+  // The device has the prefix at the peer that placement() says.
+  [[nodiscard]] bool placed(const Prefix& prefix) const {
+    return applied_ && unplaced_.count(prefix) == 0;
+  }
   [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
   [[nodiscard]] const std::set<std::string>& reached() const { return reached_; }
   // Of these, those that are reached over links that lose much only.
@@ -73,14 +84,19 @@ class Tunnels {
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
   void judge();  // working_, reached_ and degraded_, of clusters_ and views_
-  void adopt();
+  void adopt(const tunnel::DeviceStatus& device);
+  void place(Placement next);
+  void place_all();
+  [[nodiscard]] DeviceJobHooks job_hooks();
+  void on_read(Result<tunnel::DeviceStatus> read);
+  void on_applied(const Result<>& done);
+  void on_moved(const PeerMoves& moves, const Result<>& done);
   [[nodiscard]] Standings standings();
   void move();
   void pick_endpoints();
   void nudge();
   void free_stuck();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
-  void apply();
   void note(const Result<>& done, const std::string& what);
 
   Loop& loop_;
@@ -99,11 +115,18 @@ class Tunnels {
   std::set<std::string> degraded_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
+  std::optional<Standings> placed_by_;  // placement_ is theirs; none: it must be looked at
+  std::uint64_t placements_ = 0;              // how many there were
+  std::map<Prefix, std::uint64_t> unplaced_;  // since which placement the device lacks them
+  std::uint64_t applying_ = 0;                // the placement of the apply that runs
   std::map<GatewayId, Endpoint> endpoints_;
-  std::set<tunnel::Key> nudges_;  // peers to start anew now
+  std::set<tunnel::Key> nudges_;  // peers to start again now
   tunnel::DeviceStatus device_;
+  bool adopted_ = false;  // what an earlier process left was read
+  bool tried_ = false;
   bool applied_ = false;
   std::string error_;
+  DeviceJobs jobs_;
 };
 
 }  // namespace cw::gateway

@@ -9,11 +9,14 @@ namespace cw::netlink {
 
 inline constexpr std::uint8_t kProtocol = 87;  // rtm_protocol of our routes, rules and nexthops
 
-// Links. Both are made and removed by name; the kind is checked first.
+// Links. All are made and removed by name; the kind is checked first.
 inline constexpr std::string_view kVxlanLink = "cw-vx";   // node <-> gateways, inside one cluster
 inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote gateways
+// With `overlay: wireguard`: node <-> gateways, and cw-vx runs inside it.
+inline constexpr std::string_view kHopLink = "cw-nd";
 
 inline constexpr std::uint16_t kVxlanPort = 4799;  // UDP, between nodes of one cluster
+inline constexpr std::uint16_t kHopPort = 4794;    // UDP, WireGuard of cw-nd; configurable
 // UDP: probes through a gateway, from a node to a remote gateway's address inside the tunnels.
 inline constexpr std::uint16_t kThroughPort = 4795;
 // Those of IPv4 are between addresses of this range (tunnel/probe/through_address.h).

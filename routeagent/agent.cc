@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "netlink/owner.h"
+#include "routeagent/agent_numbers.h"
 #include "routeagent/node/remote.h"
 #include "routeagent/node/vtep.h"
 #include "routeagent/switches.h"
@@ -22,7 +23,6 @@ constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
 
 constexpr std::string_view kTarget = "gateway-";
-std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTarget, ordinal); }
 std::optional<std::uint32_t> ordinal_of(std::string_view target) {
   target.remove_prefix(std::min(kTarget.size(), target.size()));
   std::uint32_t ordinal = 0;
@@ -31,55 +31,24 @@ std::optional<std::uint32_t> ordinal_of(std::string_view target) {
   return status == std::errc{} && stop == end ? std::optional(ordinal) : std::nullopt;
 }
 
+// What this node says of itself.
+api::RouteAgent::Spec published(const Config& config, const tunnel::Key& node_key) {
+  const bool encrypted = config.overlay == OverlayMode::kWireguard;
+  return {config.node, node_key.public_key().base64(),
+          api::RouteAgent::Overlay{to_string(kOverlayVersion), to_string(config.overlay),
+                                   encrypted ? config.hop_port : std::uint16_t{0}}};
+}
+
 }  // namespace
 
-struct Agent::Numbers {
-  explicit Numbers(Metrics& metrics)
-      : all(metrics),
-        routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
-        errors(metrics.gauge("causeway_routeagent_errors", "Failed steps of the last pass.")),
-        passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
-        steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
-        switches(metrics.counter("causeway_routeagent_switches_total",
-                                 "Remote clusters that changed their gateway.")),
-        unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
-                                    "Handovers that went on without their confirmation.")) {}
-  void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
-    const MetricLabels labels{{"gateway", std::to_string(ordinal)}};
-    all.gauge("causeway_routeagent_gateway_up", "1 while the gateway answers probes.", labels)
-        .set(view.usable ? 1 : 0);
-    all.gauge("causeway_routeagent_gateway_rtt_seconds", "Round trip to the gateway.", labels)
-        .set(std::chrono::duration<double>(view.rtt).count());
-    known.insert(ordinal);
-  }
-  void keep_only(const std::set<std::uint32_t>& ordinals) {
-    for (auto at = known.begin(); at != known.end();) {
-      if (ordinals.count(*at) != 0) {
-        ++at;
-        continue;
-      }
-      const MetricLabels labels{{"gateway", std::to_string(*at)}};
-      all.forget("causeway_routeagent_gateway_up", labels);
-      all.forget("causeway_routeagent_gateway_rtt_seconds", labels);
-      at = known.erase(at);
-    }
-  }
-
-  Metrics& all;
-  Gauge& routes;
-  Gauge& errors;
-  Counter& passes;
-  Counter& steps;
-  Counter& switches;
-  Counter& unconfirmed;
-  std::set<std::uint32_t> known;
-};
+std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTarget, ordinal); }
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
-             OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow)
+             OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow,
+             HopDevice::Open open_hop)
     : loop_(loop),
-      kernel_(kernel),
+      slow_kernel_(slow ? slow->kernel : kernel),
       config_(config),
       node_key_(node_key),
       open_prober_(std::move(open_prober)),
@@ -87,49 +56,47 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
+      hop_(loop, config.overlay == OverlayMode::kWireguard ? std::move(open_hop) : nullptr,
+           node_key, config.hop_port),
       background_(slow ? slow->background : no_background()),
       reconciler_(
           std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask)),
-      status_(loop, store, random, {config.node, node_key.public_key().base64()}),
+      status_(loop, store, random, published(config, node_key)),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
+      side_(*card_of(published(config, node_key)).overlay),
       random_(random),
       resync_timer_(loop.every(config.resync,
                                [this] {
+                                 host_dirty_ = true;
                                  closed_.look_again();
                                  look_again();
                                })),
       closed_(loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
               [this] { look_again(); }),
       kernel_events_(kernel.on_change([this] {
+        host_dirty_ = true;
         closed_.look_again();
         look_again();
       })),
       properties_(loop, store, random, [this] { look_again(); }),
       nodes_(loop, store, random, [this] { look_again(); }),
-      gateways_(loop, store, random, [this] { look_again(); }),
+      gateways_(loop, store, random,
+                [this] {
+                  watch_cards();
+                  look_again();
+                }),
       peers_(loop, store, random, [this] { look_again(); }),
       secrets_(
-          loop, store, random, [this] { look_again(); }, config.ns, std::string(kOverlaySecret)) {}
-
-std::vector<std::string> Agent::not_ready() const {
-  std::vector<std::string> reasons;
-  if (!waiting_.empty()) reasons.push_back(waiting_);
-  if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
-  if (!overlay_trouble_.empty()) reasons.push_back(overlay_trouble_);
-  if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
-  if (waiting_.empty() && !programmed_) reasons.emplace_back("the kernel is being programmed");
-  if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
-  reasons.insert(reasons.end(), errors_.begin(), errors_.end());
-  return reasons;
-}
+          loop, store, random, [this] { look_again(); }, config.ns, std::string(kOverlaySecret)),
+      cards_(loop, store, random, [this] { look_again(); }) {}
 
 void Agent::look_again() {
   if (pass_timer_.active()) return;
   const auto earliest = last_pass_ + kBetweenPasses - loop_.now();
   pass_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
     pass_timer_.reset();
-    pass();
+    look();
   });
 }
 
@@ -159,6 +126,8 @@ Result<NodeInputs> Agent::inputs() const {
   }
   NodeInputs in;
   in.forward_ours_only = config_.forward_ours_only;
+  in.side = side_;
+  if (config_.overlay == OverlayMode::kWireguard) in.hop = node_key_.public_key();
   for (const auto& [key, node] : nodes_.items()) {
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
@@ -187,18 +156,6 @@ Result<NodeInputs> Agent::inputs() const {
     in.remotes.push_back(remote_cluster(*peer));
   }
   return in;
-}
-
-Result<> Agent::read_host(NodeInputs& inputs) {
-  const auto links = kernel_.all_links();
-  if (!links) return fail(links.error().context("read links"));
-  const auto addresses = kernel_.all_addresses();
-  if (!addresses) return fail(addresses.error().context("read addresses"));
-  const auto connected = kernel_.all_connected();
-  if (!connected) return fail(connected.error().context("read connected routes"));
-  inputs.host = host_facts(*links, *addresses, inputs.self);
-  inputs.host.networks = host_networks(*addresses, *connected);
-  return {};
 }
 
 tunnel::ProberHooks Agent::prober_hooks() {
@@ -249,7 +206,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
   prober_->set_interval(interval);
   std::map<std::string, tunnel::ProbeTarget> targets;
   for (const auto& gateway : inputs.gateways) {
-    if (!gateway.key) continue;
+    if (!gateway.key || left_out(inputs, gateway)) continue;
     targets[target_name(gateway.ordinal)] = {
         {vtep_address(*inputs.overlay, gateway.node_ip), netlink::kNodeProbePort}, *gateway.key};
   }
@@ -310,6 +267,10 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
         input.answers = false;
         input.trouble = "has no tunnel device";
       }
+    }
+    if (const auto why = left_out(inputs, gateway)) {
+      input.trouble =
+          fmt::format("is on a node that is left out ({} there, {} here)", why->theirs, why->ours);
     }
     through_.add_to(input);
     for (const auto& node : inputs.others) {
@@ -426,7 +387,7 @@ void Agent::on_probe() {
   // but not inside the prober's own callback: a pass may replace the prober.
   pass_timer_ = loop_.after(Duration::zero(), [this] {
     pass_timer_.reset();
-    pass();
+    look();
   });
 }
 
@@ -445,12 +406,18 @@ void Agent::pass() {
     return note({0, routes_, {read.error().text}}, {});
   }
   close_remotes(fresh->host);
+  if (auto read = read_cards(*fresh); !read) {
+    waiting_ = std::move(read.error().text);
+    return;
+  }
   keep_overlay_key(*fresh);
   fresh->overlay = overlay_key_;
+  hop_.keep(*fresh);
   // The device of an earlier run goes on; without the key nothing right can be said about it.
   if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
   keep_probing(*fresh);
   last_ = std::move(*fresh);
+  watch_cards();
   judge(*last_);
   program();
   spread();
@@ -481,6 +448,7 @@ void Agent::program() {
         log_debug("kernel state changed",
                   {{"steps", report.steps}, {"errors", report.errors.size()}});
       }
+      note_left_out(desired->left_out);
       auto mistakes = desired->mistakes;
       const auto open = closed_.troubles();
       mistakes.insert(mistakes.end(), open.begin(), open.end());
@@ -511,56 +479,11 @@ void Agent::note(const PassReport& report, const std::vector<std::string>& mista
     retry_.reset();
     retry_timer_.reset();
   } else {
-    retry_timer_ = loop_.after(retry_.next(random_), [this] { look_again(); });
+    retry_timer_ = loop_.after(retry_.next(random_), [this] {
+      host_dirty_ = true;
+      look_again();
+    });
   }
-}
-
-namespace {
-
-std::string narrow_note(const NodeInputs& inputs, const ChoiceKey& key) {
-  const auto at = inputs.path_mtu.find(key);
-  return at == inputs.path_mtu.end() ? "" : fmt::format("; path MTU {}", at->second);
-}
-
-}  // namespace
-
-void Agent::publish(const NodeInputs& inputs) {
-  api::RouteAgent::Status status;
-  for (const auto& [key, choice] : inputs.choices) {
-    const api::ChosenGateway chosen{key.cluster,
-                                    choice.ordinal ? std::int64_t{*choice.ordinal} : -1,
-                                    choice.reason + narrow_note(inputs, key), choice.since};
-    // Families usually share a gateway; one line then says it.
-    if (!status.chosen.empty() && status.chosen.back().cluster == chosen.cluster &&
-        status.chosen.back().ordinal == chosen.ordinal) {
-      continue;
-    }
-    status.chosen.push_back(chosen);
-  }
-  const auto views =
-      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
-  for (const auto& gateway : inputs.gateways) {
-    const auto at = views.find(target_name(gateway.ordinal));
-    if (at == views.end()) continue;
-    const auto& view = at->second;
-    const bool self = gateway.node == inputs.self.name;
-    const auto* state = !view.usable ? "down" : view.draining ? "draining" : self ? "self" : "up";
-    status.gateways.push_back({gateway.ordinal, state,
-                               std::chrono::duration<double, std::milli>(view.rtt).count(),
-                               view.loss});
-  }
-  status.routes = routes_;
-  status.errors = errors_;
-  status.closed = closed_.clusters();
-  const auto reasons = not_ready();
-  api::set_condition(
-      conditions_,
-      {"Ready", reasons.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
-       reasons.empty() ? "Programmed" : "Incomplete", fmt::format("{}", fmt::join(reasons, "; ")),
-       0, WallTime{}},
-      loop_.wall_now());
-  status.conditions = conditions_;
-  status_.want(std::move(status));
 }
 
 }  // namespace cw::routeagent

@@ -19,8 +19,10 @@
 #include "routeagent/choose/mover.h"
 #include "routeagent/closed/closed.h"
 #include "routeagent/config.h"
+#include "routeagent/hop_device.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
+#include "routeagent/node_cards.h"
 #include "routeagent/status.h"
 #include "routeagent/through.h"
 #include "tunnel/probe/prober.h"
@@ -37,6 +39,9 @@ struct SlowKernel {
   Background background;
 };
 
+// The gateway's name among the prober's targets.
+[[nodiscard]] std::string target_name(std::uint32_t ordinal);
+
 class Agent {
  public:
   // Opens a Prober; the sockets are the caller's seam.
@@ -47,7 +52,7 @@ class Agent {
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, LedgerFile closed,
         OpenProber open_prober, Through::Open open_through = {},
-        std::optional<SlowKernel> slow = {});
+        std::optional<SlowKernel> slow = {}, HopDevice::Open open_hop = {});
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
@@ -58,6 +63,8 @@ class Agent {
   struct Numbers;  // metrics
 
   void look_again();  // a pass soon; bursts become one
+  void look();        // that pass, after a look at the host where it may have changed
+  void look_at_host();
   void pass();
   void program();  // the kernel, as of last_; in the background
   // Before any route: what peers may claim leaves through our devices only (agent_closed.cc).
@@ -66,8 +73,19 @@ class Agent {
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
                                                      const IpAddress& otherwise) const;
+  // What the kernel said of this host, as dumped.
+  struct HostView {
+    std::vector<netlink::Link> links;
+    std::vector<netlink::Address> addresses;
+    netlink::Connected connected;
+  };
+  [[nodiscard]] static Result<HostView> host_of(netlink::Kernel& kernel);
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
   void keep_overlay_key(const NodeInputs& inputs);
+  void watch_cards();
+  // What the other nodes publish; why not: the store has not said yet.
+  [[nodiscard]] Result<> read_cards(NodeInputs& inputs);
+  void note_left_out(const std::vector<LeftOut>& nodes);
   void keep_probing(const NodeInputs& inputs);
   [[nodiscard]] tunnel::ProberHooks prober_hooks();
   void judge(NodeInputs& inputs);  // choices from probes, once they mean something
@@ -80,7 +98,7 @@ class Agent {
   void publish(const NodeInputs& inputs);
 
   Loop& loop_;
-  netlink::Kernel& kernel_;
+  netlink::Kernel& slow_kernel_;  // for jobs in background_
   Config config_;
   tunnel::Key node_key_;
   OpenProber open_prober_;
@@ -90,8 +108,12 @@ class Agent {
   Chooser chooser_;
   Mover mover_;
   Through through_;
+  HopDevice hop_;
   Background background_;
   std::shared_ptr<Reconciler> reconciler_;  // a pass may outlive us by a moment
+  std::optional<Result<HostView>> host_;    // as last read
+  bool host_dirty_ = true;                  // it may be different now
+  bool reading_host_ = false;               // a job does
   bool programming_ = false;                // a pass runs
   bool program_again_ = false;              // its state is old by now
   bool programmed_ = false;                 // once
@@ -101,6 +123,8 @@ class Agent {
   bool decided_ = false;                   // the choices have meant something once
   std::optional<OverlayKey> overlay_key_;  // the last good one
   std::string overlay_trouble_;
+  OverlaySide side_;               // what this node publishes
+  std::vector<LeftOut> left_out_;  // as of the last pass
   std::string waiting_ = "starting";
   std::string probe_trouble_;
   std::vector<std::string> errors_;
@@ -128,6 +152,7 @@ class Agent {
   api::Informer<api::Gateway> gateways_;
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::Secret> secrets_;
+  NodeCards cards_;
 };
 
 }  // namespace cw::routeagent

@@ -1,6 +1,7 @@
 // What the agent tells Closed: the prefixes of remote clusters, and those that are this cluster's
 // and this host's own.
 #include "routeagent/agent.h"
+#include "routeagent/node/hop.h"
 
 namespace cw::routeagent {
 
@@ -21,6 +22,7 @@ void Agent::close_remotes(const HostFacts& host) {
     const auto& ip = gateway->spec.node_ip;
     if (!ip.is_unspecified()) addresses.push_back(Prefix::host(ip));
   }
+  if (config_.overlay == OverlayMode::kWireguard) addresses.push_back(hop_network());
   std::vector<PeerPrefixes> peers;
   std::vector<Prefix> called;
   for (const auto& [key, peer] : peers_.items()) {

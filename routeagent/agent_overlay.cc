@@ -1,10 +1,12 @@
-// What the agent knows of the overlay's secret (node/vtep.h).
+// What the agent knows of the overlay's secret (node/vtep.h), and with which nodes it exchanges
+// frames (node/overlay.h).
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/log.h"
 #include "routeagent/agent.h"
+#include "routeagent/agent_numbers.h"
 
 namespace cw::routeagent {
 
@@ -30,6 +32,48 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
   }
   if (!trouble.empty() && trouble != overlay_trouble_) log_warn(trouble);
   overlay_trouble_ = trouble;
+}
+
+// All other nodes send to a gateway node; a worker exchanges frames with gateway nodes only.
+void Agent::watch_cards() {
+  if (!gateways_.synced()) return;
+  std::set<std::string> nodes;
+  for (const auto& [key, gateway] : gateways_.items()) nodes.insert(gateway->spec.node);
+  const bool here = nodes.erase(config_.node) != 0 || (last_ && is_gateway_node(*last_));
+  cards_.watch(here ? std::nullopt : std::optional(std::move(nodes)));
+}
+
+Result<> Agent::read_cards(NodeInputs& inputs) {
+  std::set<std::string> names;
+  for (auto& node : inputs.others) {
+    names.insert(node.name);
+    const auto* card = cards_.find(node.name);
+    if (card == nullptr) continue;
+    node.key = card->key;
+    node.overlay = card->overlay;
+  }
+  cards_.keep_only(names);
+  if (const auto error = cards_.waiting()) {
+    return fail(Errc::kUnavailable,
+                fmt::format("waiting for the store{}{}", error->empty() ? "" : ": ", *error));
+  }
+  return {};
+}
+
+void Agent::note_left_out(const std::vector<LeftOut>& nodes) {
+  if (nodes == left_out_) return;
+  for (const auto& node : nodes) {
+    if (std::find(left_out_.begin(), left_out_.end(), node) == left_out_.end()) {
+      log_warn("node left out", {{"why", node.text}});
+    }
+  }
+  for (const auto& node : left_out_) {
+    const bool still = std::any_of(nodes.begin(), nodes.end(),
+                                   [&](const auto& one) { return one.node == node.node; });
+    if (!still) log_info("node takes part again", {{"node", node.node}});
+  }
+  numbers_->left_out(nodes);
+  left_out_ = nodes;
 }
 
 }  // namespace cw::routeagent

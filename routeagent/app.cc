@@ -63,13 +63,15 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       },
-      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)});
+      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
+      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); });
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
 }
 
 void App::run() {
-  const auto trim = loop_.every(kGiveBackEvery, give_back_memory);
+  GrowthWatch growth;
+  const auto give_back = loop_.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
   bool stopping = false;
   const auto stop = [&] {
     if (stopping) std::_Exit(1);

@@ -12,6 +12,31 @@ void read_duration(ConfigMap& map, std::string_view key, Duration& value, Durati
   if (value < least) map.mistake(key, fmt::format("must be at least {}", least_text));
 }
 
+void read_overlay(ConfigMap& map, Config& config) {
+  std::string mode = "vxlan";
+  map.read("overlay", mode);
+  if (const auto parsed = parse_overlay_mode(mode)) {
+    config.overlay = *parsed;
+  } else {
+    map.mistake("overlay", "must be vxlan or wireguard");
+  }
+  config.hop_tunnel.interface = netlink::kHopLink;
+  // A super-packet of several VXLAN packets would be checked by the first one's MAC only.
+  config.hop_tunnel.engine.uso = false;
+  map.read_map("nodeTunnel", [&](ConfigMap& hop) {
+    hop.read("port", config.hop_port);
+    if (config.hop_port == 0) hop.mistake("port", "must not be 0");
+    std::string driver = "auto";
+    hop.read("driver", driver);
+    if (auto parsed = tunnel::parse_driver(driver)) {
+      config.hop_tunnel.choice = *parsed;
+    } else {
+      hop.mistake("driver", parsed.error().text);
+    }
+    hop.read("userspaceProgram", config.hop_tunnel.userspace_program);
+  });
+}
+
 Result<Config> read(ConfigMap map) {
   Config config;
   map.require("store", config.store);
@@ -51,6 +76,7 @@ Result<Config> read(ConfigMap map) {
   map.read("forwarding", forwarding);
   if (forwarding != "own" && forwarding != "all") map.mistake("forwarding", "want own or all");
   config.forward_ours_only = forwarding == "own";
+  read_overlay(map, config);
   if (auto good = map.finish(); !good) return fail(std::move(good.error()));
   return config;
 }

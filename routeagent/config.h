@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/prefix.h"
+#include "netlink/owner.h"
+#include "routeagent/node/overlay.h"
+#include "tunnel/driver.h"
 
 namespace cw::routeagent {
 
@@ -24,6 +27,10 @@ struct Config {
   Duration resync = std::chrono::seconds(60);
   std::string state_dir = "/var/lib/causeway";  // on the host; outlives the agent
   bool forward_ours_only = false;               // node/forward_policy.h
+  OverlayMode overlay = OverlayMode::kVxlan;    // the same on all nodes of a cluster
+  // Of the hop's device, with OverlayMode::kWireguard.
+  std::uint16_t hop_port = netlink::kHopPort;
+  tunnel::DriverConfig hop_tunnel;
 };
 
 // kInvalid with "FILE:LINE: key: what" for the first mistake.

@@ -85,6 +85,23 @@ DeviceChange change_of(const DeviceStatus& actual, const DeviceSpec& desired,
   return plan;
 }
 
+DeviceChange recreation_of(const DeviceSpec& spec, const Key& key) {
+  DeviceChange change;
+  PeerChange gone;
+  gone.key = key;
+  gone.remove = true;
+  change.peers.push_back(std::move(gone));
+  change.peers.push_back(change_of_peer(key, nullptr, spec.peers.at(key), nullptr, {}));
+  return change;
+}
+
+void move_in(DeviceSpec& spec, const Key& peer, const std::set<Prefix>& prefixes) {
+  for (auto& [key, other] : spec.peers) {
+    for (const auto& prefix : prefixes) other.allowed_ips.erase(prefix);
+  }
+  spec.peers[peer].allowed_ips.insert(prefixes.begin(), prefixes.end());
+}
+
 Applied applied_of(const DeviceSpec& spec, const Applied& before) {
   Applied out;
   for (const auto& [key, peer] : spec.peers) {

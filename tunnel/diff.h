@@ -45,6 +45,10 @@ struct Applied {
 
 [[nodiscard]] DeviceChange change_of(const DeviceStatus& actual, const DeviceSpec& desired,
                                      const Applied& applied);
+// Removes a peer of `spec` and makes it again, in one change.
+[[nodiscard]] DeviceChange recreation_of(const DeviceSpec& spec, const Key& key);
+// What `spec` is after a move.
+void move_in(DeviceSpec& spec, const Key& peer, const std::set<Prefix>& prefixes);
 [[nodiscard]] Applied applied_of(const DeviceSpec& spec, const Applied& before);
 
 }  // namespace cw::tunnel

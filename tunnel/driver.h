@@ -1,8 +1,9 @@
 // One WireGuard device. apply() takes the whole wanted state: what is not in it goes away, the same
 // spec twice changes nothing and keeps every session. Drivers: kernel/ (embeddable-wg-library),
 // uapi/ (any userspace implementation over the cross-platform socket), engine/ (our own). All pass
-// tests/tunnel/driver_contract.h. Loop thread only; calls are short and block (netlink, UNIX
-// socket).
+// tests/tunnel/driver_contract_test.cc. Calls wait for the kernel or for another process, some for
+// seconds: they belong on a worker, one at a time. Three never wait and belong to the loop thread:
+// name(), moves(), and move_allowed_ips() where moves_at_once() is true.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,8 @@ struct DeviceSpec {
   std::uint16_t listen_port = 0;
   std::uint32_t fwmark = 0;
   std::map<Key, PeerSpec> peers;  // by public key
+  // Driver::moves() when this was written.
+  std::uint64_t moves = 0;
 };
 
 struct PeerStatus {
@@ -60,13 +63,19 @@ class Driver {
   // Makes the device if it is not there (taking over one that is), then applies the difference
   // between it and `spec`: moves of allowed IPs in one step, no session of an unchanged peer
   // touched. A PeerSpec endpoint is set only where it differs from the last one *applied*, so that
-  // a peer that roamed stays roamed.
+  // a peer that roamed stays roamed. kConflict: allowed IPs moved after `spec` was written; the
+  // peers are as they were. kUnavailable: the other process does not answer.
   [[nodiscard]] virtual Result<> apply(const DeviceSpec& spec) = 0;
   [[nodiscard]] virtual Result<DeviceStatus> read() = 0;
-  // Only this: moves `prefixes` to `peer` at once, for failover. The peer must be there.
+  // Only this: moves `prefixes` to `peer` at once, for failover. kNotFound: the peer is not there.
   [[nodiscard]] virtual Result<> move_allowed_ips(const Key& peer,
                                                   const std::set<Prefix>& prefixes) = 0;
-  // Drops the peer's session and makes it anew with the same settings (a stuck receive side).
+  // How many calls of move_allowed_ips() there were.
+  [[nodiscard]] virtual std::uint64_t moves() const = 0;
+  // move_allowed_ips() is one message that is answered at once. It may be called on the loop thread
+  // while another thread is in another call.
+  [[nodiscard]] virtual bool moves_at_once() const = 0;
+  // Drops the peer's session and makes it again with the same settings (a stuck receive side).
   [[nodiscard]] virtual Result<> recreate_peer(const Key& peer) = 0;
   // Removes the device, if it is ours.
   [[nodiscard]] virtual Result<> remove() = 0;

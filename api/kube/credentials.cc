@@ -13,7 +13,7 @@ namespace cw::api::kube {
 
 namespace {
 
-constexpr std::size_t kMaxFile = 1U << 20U;
+constexpr std::size_t kMaxCredential = 1U << 20U;
 
 Result<std::string> text_of(const Material& material) {
   if (material.file.empty()) return material.data;
@@ -22,7 +22,7 @@ Result<std::string> text_of(const Material& material) {
   if (!file.is_open() || text.empty()) {
     return fail(Errc::kDenied, fmt::format("{}: cannot be read or is empty", material.file));
   }
-  if (text.size() > kMaxFile) {
+  if (text.size() > kMaxCredential) {
     return fail(Errc::kDenied, fmt::format("{}: over 1 MiB", material.file));
   }
   return text;

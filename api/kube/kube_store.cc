@@ -6,7 +6,6 @@
 #include "api/kube/url.h"
 #include "api/kube/watch.h"
 #include "api/store/object.h"
-#include "base/memory.h"
 
 namespace cw::api::kube {
 
@@ -125,7 +124,6 @@ void KubeStore::next_page(const std::shared_ptr<Listing>& listing) {
     if (!self->token.empty()) next_page(self);  // while this one is read
     self->on_page(std::exchange(page->list.items, {}), first);
     if (!self->token.empty()) return;
-    if (!first) give_back_memory();  // the pages were large
     self->done(std::move(page->list));
   });
 }

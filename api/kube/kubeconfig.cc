@@ -12,10 +12,10 @@ namespace cw::api::kube {
 
 namespace {
 
-constexpr std::size_t kMaxFile = 4U << 20U;
+constexpr std::size_t kMaxKubeconfig = 4U << 20U;
 
 Result<YAML::Node> load(std::string_view text) {
-  if (text.size() > kMaxFile) return fail(Errc::kTooLarge, "kubeconfig: over 4 MiB");
+  if (text.size() > kMaxKubeconfig) return fail(Errc::kTooLarge, "kubeconfig: over 4 MiB");
   try {
     auto root = YAML::Load(std::string(text));
     if (!root.IsMap()) return fail(Errc::kInvalid, "kubeconfig: not a mapping");

@@ -14,6 +14,12 @@ Result<RouteAgent> decode(const json& body) {
   fields.object("spec", [&](Fields& spec) {
     spec.read("node", agent.spec.node);
     spec.read("publicKey", agent.spec.public_key);
+    spec.object("overlay", [&](Fields& overlay) {
+      auto& side = agent.spec.overlay.emplace();
+      overlay.read("version", side.version);
+      overlay.read("mode", side.mode);
+      overlay.read("port", side.port);
+    });
   });
   fields.object("status", [&](Fields& status) {
     status.list("chosen", agent.status.chosen, [](Fields& f) {
@@ -45,6 +51,11 @@ template <>
 json encode(const RouteAgent& agent) {
   auto out = envelope(Kind::kRouteAgent, agent.meta);
   out["spec"] = {{"node", agent.spec.node}, {"publicKey", agent.spec.public_key}};
+  if (const auto& overlay = agent.spec.overlay) {
+    auto& side = out["spec"]["overlay"];
+    side = {{"version", overlay->version}, {"mode", overlay->mode}};
+    if (overlay->port != 0) side["port"] = overlay->port;
+  }
   if (agent.status == RouteAgent::Status{}) return out;
   auto& status = out["status"];
   status["routes"] = agent.status.routes;

@@ -3,6 +3,8 @@
 // agent.
 #pragma once
 
+#include <optional>
+
 #include "api/types/meta.h"
 #include "base/prefix.h"
 
@@ -26,9 +28,17 @@ struct GatewayProbe {
 
 struct RouteAgent {
   static constexpr Kind kKind = Kind::kRouteAgent;
+  // The node's side of the hop between nodes and gateways (docs/protocol/datapath.md).
+  struct Overlay {
+    std::string version;     // "MAJOR.MINOR"; other nodes refuse another major number
+    std::string mode;        // "vxlan", "wireguard"
+    std::uint16_t port = 0;  // UDP, of its WireGuard device; 0: it has none
+    friend bool operator==(const Overlay&, const Overlay&) = default;
+  };
   struct Spec {
     std::string node;        // Node name; the object's own name
     std::string public_key;  // base64 X25519; gateways know the node by it
+    std::optional<Overlay> overlay = {};
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {
@@ -36,7 +46,7 @@ struct RouteAgent {
     std::vector<GatewayProbe> gateways;
     std::uint32_t routes = 0;           // programmed now
     std::vector<std::string> errors;    // failed steps of the last pass
-    std::vector<Condition> conditions;  // Ready
+    std::vector<Condition> conditions;  // Ready, OverlayAgrees
     // Clusters whose prefixes this node holds back from every device but ours, until unpaired.
     std::vector<std::string> closed = {};
     friend bool operator==(const Status&, const Status&) = default;

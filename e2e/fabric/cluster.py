@@ -99,9 +99,11 @@ class Node:
 
 class Cluster:
     def __init__(self, world, cluster_id, gateways=2, workers=1, nat=False, ipv6=True,
-                 iptables="nft", mtu=1500):
-        """`nat`: the underlay hides behind one address and is unreachable from outside."""
+                 iptables="nft", mtu=1500, underlay=4):
+        """`nat`: the underlay hides behind one address and is unreachable from outside. `underlay`:
+        the family of the nodes' first InternalIP."""
         self.world, self.id, self.nat, self.ipv6, self.mtu = world, cluster_id, nat, ipv6, mtu
+        self.underlay = underlay
         self.number = len(world.clusters) + 1
         self.pod_cidr = f"10.{40 + self.number}.0.0/16"
         self.pod_cidr6 = f"fd00:10:{40 + self.number}::/48" if ipv6 else None
@@ -161,6 +163,8 @@ class Cluster:
             self.store.put(objects.namespace(name))
         for node in self.nodes:
             addresses = [node.ip] + ([node.ip6] if self.ipv6 else [])
+            if self.underlay == 6:
+                addresses.reverse()
             cidrs = [node.pod_cidr] + ([node.pod_cidr6] if self.ipv6 else [])
             self.store.put(objects.node(node.name, addresses, cidrs))
 

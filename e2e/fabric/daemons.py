@@ -57,6 +57,17 @@ class Daemon:
             return None
         return "" if code == "200" else text or code
 
+    def metric(self, name):
+        """The value of a metric by its name with labels, as /metrics writes it."""
+        text = self.machine.out("curl", "-s", "--max-time", "2",
+                                f"http://{self.config['status']}/metrics")
+        return next(float(line.rpartition(" ")[2]) for line in text.splitlines()
+                    if line.startswith(name + " "))
+
+    def loop_stall(self):
+        """The longest time, in seconds, of the last minute or two in which the loop did not turn."""
+        return self.metric("causeway_loop_stall_seconds")
+
     def resident_kib(self):
         return self.process.resident_kib()
 

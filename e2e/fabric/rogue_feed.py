@@ -41,7 +41,7 @@ class RogueFeed:
         # Everything is on one host: the rogue must not win by taking the victims' processors.
         self.process = self.machine.spawn("rogue-feed", "nice", "-n", 19,
                                           self.site.world.program("rogue_feed"), *words)
-        wait_until(lambda: "speaking" in self.process.output(), 10, "the rogue speaks")
+        wait_until(lambda: "speaking" in self.process.output(), 60, "the rogue speaks")
         return self
 
     def __enter__(self):

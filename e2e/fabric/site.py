@@ -13,7 +13,7 @@ QUICK = {"holdDown": "2s"}
 
 
 class Site:
-    """`shape` is what Cluster takes: gateways, workers, nat, ipv6, iptables."""
+    """`shape` is what Cluster takes: gateways, workers, nat, ipv6, iptables, underlay."""
 
     def __init__(self, world, cluster_id, gateway_options=None, agent_options=None, **shape):
         self.world, self.id = world, cluster_id

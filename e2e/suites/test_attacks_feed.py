@@ -41,10 +41,30 @@ def test_a_rogue_peer_at_full_speed_costs_little_memory_and_log(scene, what, tel
     wait_until(lambda: ping(east.pod.machine, north.pod.ip), 10, "the others see each other")
 
 
+@pytest.mark.parametrize("what", [what for what in MODES if what.startswith("changes")])
+def test_a_rogue_peer_that_always_changes_its_exports_is_still_heard(scene, what):
+    """Before, its snapshot never ended: it changed faster than it was read, so the feed was never connected."""
+    east, north, rogue = scene
+    log = east.causeway.gateways[0].process
+    before = log.output().count("feed connected cluster=west")
+    with rogue.speak(*MODES[what]):
+        wait_until(lambda: log.output().count("feed connected cluster=west") > before, 40,
+                   "the rogue's snapshot ends", every=0.5)
+    wait_until(lambda: ping(east.pod.machine, north.pod.ip), 10, "the others see each other")
+
+
+def connections_taken(machine):
+    """How many TCP connections the host's listeners took since it started."""
+    names, values = [line.split() for line in machine.out("cat", "/proc/net/snmp").splitlines()
+                     if line.startswith("Tcp:")]
+    return int(values[names.index("PassiveOpens")])
+
+
 def test_connections_to_the_feed_port_cost_few_descriptors_and_no_memory(scene, tell):
     east, north, rogue = scene
     gateway = east.causeway.gateways[0]
     resident = gateway.resident_kib()
+    taken = connections_taken(gateway.machine)
     stream = Stream(east.pod.machine, north.pod.machine, north.pod.ip, east.world.folder)
     with rogue.connect(east):
         stays_true(lambda: len(gateway_descriptors(gateway)) < 200, 10, "few descriptors", every=0.5)
@@ -52,6 +72,8 @@ def test_connections_to_the_feed_port_cost_few_descriptors_and_no_memory(scene, 
     grown = gateway.resident_kib() - resident
     tell(f"connections: {report}, gateway +{grown / 1024:.0f} MiB")
     assert grown < 8 << 10
+    # 20 at once, then 5 per second. Before, there were thousands.
+    assert connections_taken(gateway.machine) - taken < 150
     wait_until(lambda: north.causeway.connected_to("east"), 20, "the others are connected")
 
 

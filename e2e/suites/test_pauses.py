@@ -66,20 +66,13 @@ def test_a_disk_that_stalls_moves_nothing(east, west, slow, milliseconds, tell):
             time.sleep(0.2)
     finally:
         slow.stall(0)
-    tell("longest stall of a loop: %.3f s" % max(stall_of(d) for d in daemons(east, west)))
+    tell("longest stall of a loop: %.3f s" % max(d.loop_stall() for d in daemons(east, west)))
     reports = [stream.stop() for stream in streams]
     assert [r.lost for r in reports] == [0, 0], [str(r) for r in reports]
     assert carriers(east, west) == before
     for daemon in daemons(east, west):
         for words in ("tunnel lost", "prefixes move", "gateway chosen"):
             assert said(daemon, words, marks[daemon.name]) == [], daemon.name
-
-
-def stall_of(daemon):
-    """The longest time of the last minute or two in which the daemon's loop did not turn."""
-    text = daemon.machine.out("curl", "-s", f"http://{daemon.config['status']}/metrics")
-    return next(float(line.split()[1]) for line in text.splitlines()
-                if line.startswith("causeway_loop_stall_seconds"))
 
 
 def delay_wan(site, milliseconds):
@@ -147,4 +140,4 @@ def test_a_crash_beside_a_pause_is_found(east, west):
 
 def test_the_loops_say_that_they_turn(east, west):
     for daemon in daemons(east, west):
-        assert stall_of(daemon) < 60
+        assert daemon.loop_stall() < 60

@@ -1,6 +1,10 @@
 """Another userspace WireGuard (Debian's wireguard-go) as the tunnel, over its socket; everywhere else the
 scenarios run on what `auto` takes, which is our own engine on a host without kernel WireGuard."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from fabric.site import Site, join, wait_until_reached
@@ -50,6 +54,39 @@ def test_a_restarted_gateway_takes_over_the_running_program(both):
     north.causeway.gateways[0].start()
     wait_until_reached(north, south)
     assert machine.pids("wireguard-go") == before
+
+
+def test_a_program_that_hangs_stalls_no_loop(both, tell):
+    """wireguard-go does not run for 4 s. The gateway's tunnels stand still; the gateway does not."""
+    north, south = both
+    wait_until(lambda: north.all_carriers_known(south), 20, "carriers are known")
+    ordinal = north.carrier_to(south)
+    gateway = north.causeway.gateways[ordinal]
+    machine = north.cluster.gateway_nodes[ordinal].machine
+    wait_until(lambda: gateway.why_not_ready() == "", 20, "the gateway is ready")
+    programs = machine.pids("wireguard-go")
+    agent = north.causeway.agent_of(north.pod.node)
+    unanswered, reasons = [], []
+    try:
+        for pid in programs:
+            os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            up = agent.metric(f'causeway_routeagent_gateway_up{{gateway="{ordinal}"}}')
+            unanswered += [] if up == 1 else [end - time.monotonic()]
+            reasons.append(gateway.why_not_ready())
+            time.sleep(0.1)
+    finally:
+        for pid in programs:
+            os.kill(pid, signal.SIGCONT)
+    tell("longest stall of the gateway's loop: %.3f s" % gateway.loop_stall())
+    assert gateway.loop_stall() < 0.3
+    assert unanswered == [], "the node's probes found no gateway"
+    assert None not in reasons, "the status endpoint gave no answer"
+    assert any("driver uapi does not answer" in one for one in reasons), reasons
+    wait_until(lambda: gateway.why_not_ready() == "", 20, "the gateway is ready again")
+    wait_until_reached(north, south)
+    assert machine.pids("wireguard-go") == programs, "no program was started again"
 
 
 def test_the_engine_and_wireguard_go_understand_each_other(own_world):

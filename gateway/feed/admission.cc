@@ -127,6 +127,8 @@ std::string_view reason_name(RefusalReason reason) {
       return "OtherCluster";
     case RefusalReason::kTooLarge:
       return "TooLarge";
+    case RefusalReason::kTooOften:
+      return "TooOften";
     case RefusalReason::kInvalid:
       return "Invalid";
   }

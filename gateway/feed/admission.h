@@ -26,6 +26,7 @@ enum class RefusalReason {
   kUnknownGateway,   // ordinal or key that the ClusterPeer does not list
   kOtherCluster,     // speaks about a cluster that the sender is not
   kTooLarge,         // over a limit of statement.h
+  kTooOften,         // over a budget of stream.h; the feed pauses
   kInvalid,          // cannot be read
 };
 [[nodiscard]] std::string_view reason_name(RefusalReason reason);  // "OutsideAllowed", ...

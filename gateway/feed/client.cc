@@ -13,7 +13,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
-#include "gateway/feed/grpc_log.h"
+#include "gateway/feed/grpc_process.h"
 #include "gateway/feed/handshake.h"
 #include "gateway/feed/stream.h"
 
@@ -46,7 +46,8 @@ Result<UniqueFd> connecting_socket(const std::optional<IpAddress>& from, const E
 // One remote cluster, followed through one gateway at a time.
 struct Follow {
   explicit Follow(const FeedClientConfig& config)
-      : backoff(config.first_retry, config.most_retry) {}
+      : backoff(config.first_retry, config.most_retry),
+        budget(std::make_shared<ReadBudget>(config.snapshots_at_once, config.snapshot_every)) {}
 
   std::vector<FeedTarget> targets;
   std::size_t next = 0;  // in targets
@@ -54,7 +55,8 @@ struct Follow {
   UniqueFd fd;   // until gRPC has it
   Handle ready;  // of fd
   std::optional<Handshake> handshake;
-  Handle timer;  // give up connecting, look for silence, or try again
+  Handle timer;            // give up connecting, look for silence, or try again
+  TimePoint not_before{};  // of the next attempt
   std::unique_ptr<FeedStream> stream;
   unsigned silent = 0;  // heartbeats without a message, in turns of our own loop
   TimePoint since{};    // connected
@@ -62,7 +64,7 @@ struct Follow {
   std::string last_error;
   std::string resume_token;
   Backoff backoff;
-  std::shared_ptr<ReadBudget> budget = std::make_shared<ReadBudget>();  // outlives a stream
+  std::shared_ptr<ReadBudget> budget;  // outlives a stream
 };
 
 }  // namespace
@@ -83,7 +85,8 @@ struct FeedClient::State {
     const auto& list = follow.targets;
     if (follow.target && std::find(list.begin(), list.end(), *follow.target) != list.end()) return;
     if (!follow.target) {  // new, or waiting: a new list deserves a try at once
-      follow.timer = loop.after(Duration::zero(), [this, cluster] { try_next(cluster); });
+      follow.timer =
+          loop.after(follow.not_before - loop.now(), [this, cluster] { try_next(cluster); });
       return;
     }
     // Its gateway is no longer usable. Not from within the caller's call.
@@ -182,7 +185,8 @@ struct FeedClient::State {
 
   // The stream or the attempt is over. The next gateway follows at once; after a whole round a
   // pause.
-  void lost(std::string cluster, Error error) {
+  // `least`: no attempt before.
+  void lost(std::string cluster, Error error, Duration least = {}) {
     auto& follow = follows.at(cluster);
     const bool was_connected = std::exchange(follow.connected, false);
     if (was_connected || follow.last_error != error.text) {
@@ -201,7 +205,9 @@ struct FeedClient::State {
     follow.fd.reset();
     follow.target.reset();
     const bool round_over = follow.next % follow.targets.size() == 0;
-    const Duration pause = round_over ? Duration(follow.backoff.next(random)) : Duration::zero();
+    const Duration pause =
+        std::max(least, round_over ? Duration(follow.backoff.next(random)) : Duration::zero());
+    follow.not_before = loop.now() + least;
     follow.timer = loop.after(pause, [this, cluster] { try_next(cluster); });
     if (was_connected && callbacks.on_state) callbacks.on_state(cluster, false);
   }
@@ -220,11 +226,15 @@ struct FeedClient::State {
                {{"cluster", cluster}, {"gateway", follow.target->address.to_string()}});
     }
     const auto ended = std::move(batch.ended);
+    const auto pause = batch.pause;
     deliver(cluster, std::move(batch));
     if (came && callbacks.on_state && follows.count(cluster) != 0) {
       callbacks.on_state(cluster, true);
     }
-    if (ended && follows.count(cluster) != 0) lost(cluster, *ended);
+    if (!ended || follows.count(cluster) == 0) return;
+    lost(cluster, *ended, pause);
+    if (pause == Duration::zero() || !callbacks.on_refused) return;
+    callbacks.on_refused(cluster, {std::string(kSnapshotsSubject), *ended});
   }
 
   void deliver(const std::string& cluster, FeedBatch batch) {
@@ -259,7 +269,7 @@ struct FeedClient::State {
 
 FeedClient::FeedClient(Loop& loop, Random& random, FeedClientConfig config,
                        FeedCallbacks callbacks) {
-  quiet_grpc();
+  prepare_grpc();
   state_ = std::make_unique<State>(loop, random, std::move(config), std::move(callbacks));
 }
 

@@ -29,6 +29,8 @@ struct FeedClientConfig {
   Duration heartbeat = std::chrono::seconds(1);  // three without a message: the stream is lost
   std::chrono::milliseconds first_retry{100};    // doubles up to most_retry, with jitter
   std::chrono::milliseconds most_retry{5000};
+  double snapshots_at_once = 10;  // that one cluster may begin; then one each `snapshot_every`
+  Duration snapshot_every = std::chrono::seconds(10);
 };
 
 // A remote gateway: where it is, and the key that it must prove to have.

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/thread_role.h"
 
 namespace cw::gateway {
 namespace {
@@ -276,7 +277,11 @@ Result<std::unique_ptr<FeedDoor>> FeedDoor::open(const Endpoint& local,
   const auto bound = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
   auto state = std::make_unique<State>(std::move(*listener), private_key, std::move(admit), config);
   state->port = read && bound ? bound->port : local.port;
-  state->thread = std::thread([raw = state.get()] { raw->run(); });
+  state->thread = std::thread([raw = state.get()] {
+    name_thread("cw-feed-door");
+    give_way();
+    raw->run();
+  });
   return std::unique_ptr<FeedDoor>(new FeedDoor(std::move(state)));
 }
 

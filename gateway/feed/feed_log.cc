@@ -54,7 +54,9 @@ void FeedLog::place(const api::ObjectKey& service, std::string message, bool gon
   auto& entry = entries_[service];
   order_.erase(entry.version);
   withdrawn_.erase(entry.version);
-  entry = {++version_, std::move(message), gone};
+  const bool was_there = entry.version != 0 && !entry.gone;
+  ++version_;
+  entry = {version_, std::move(message), gone, was_there ? entry.came : version_};
   order_.emplace(entry.version, service);
   if (gone) withdrawn_.insert(entry.version);
   while (withdrawn_.size() > max_withdrawn_) {
@@ -92,27 +94,31 @@ std::optional<std::string> FeedLog::next(Cursor& cursor) const {
   }
   if (!complete_) return std::nullopt;
   // A stream that slept through forgotten withdrawals starts over.
-  if (cursor.phase != Cursor::Phase::kStart &&
-      std::max(cursor.version, cursor.snapshot_start) < horizon_) {
+  if (cursor.phase != Cursor::Phase::kStart && cursor.version < horizon_) {
     cursor.phase = Cursor::Phase::kStart;
   }
   if (cursor.phase == Cursor::Phase::kStart) {
     cursor.phase = Cursor::Phase::kSnapshot;
-    cursor.version = 0;
-    cursor.snapshot_start = version_;
+    cursor.version = version_;
+    cursor.snapshot_at = {};
     return encode_statement(SnapshotBegin{});
   }
-  for (auto at = order_.upper_bound(cursor.version); at != order_.end(); ++at) {
-    cursor.version = at->first;
-    const auto& entry = entries_.at(at->second);
-    const bool snapshot = cursor.phase == Cursor::Phase::kSnapshot;
-    if (snapshot && entry.gone && entry.version <= cursor.snapshot_start) continue;
-    return snapshot ? entry.message : entry.message + encode_token(token(entry.version));
+  if (cursor.phase == Cursor::Phase::kSnapshot) return next_of_snapshot(cursor);
+  const auto at = order_.upper_bound(cursor.version);
+  if (at == order_.end()) return std::nullopt;
+  cursor.version = at->first;
+  return entries_.at(at->second).message + encode_token(token(at->first));
+}
+
+std::string FeedLog::next_of_snapshot(Cursor& cursor) const {
+  for (auto at = entries_.upper_bound(cursor.snapshot_at); at != entries_.end(); ++at) {
+    const auto& entry = at->second;
+    if (entry.gone || entry.came > cursor.version) continue;
+    cursor.snapshot_at = at->first;
+    return entry.message;
   }
-  if (cursor.phase == Cursor::Phase::kLive) return std::nullopt;
   cursor.phase = Cursor::Phase::kLive;
-  cursor.version = version_;
-  return encode_statement(SnapshotEnd{}) + encode_token(token(version_));
+  return encode_statement(SnapshotEnd{}) + encode_token(token(cursor.version));
 }
 
 std::string FeedLog::heartbeat(const Cursor& cursor) const {

@@ -4,6 +4,10 @@
 //
 //   version:   3      4      7       9            cursor 4: hears "a" and "-c", then is up to date
 //   what:      b      d      a      -c (gone)     a changes again: moves from 7 to 10
+//
+// A snapshot goes through the exports by name. It has each export that was there when it began, at
+// most once, so it ends however fast the cluster changes. What changed since it began comes after
+// its end.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +36,9 @@ class FeedLog {
   struct Cursor {
     enum class Phase { kStart, kSnapshot, kLive };
     Phase phase = Phase::kStart;
-    std::uint64_t announced = 0;       // version of the announcement that was heard
-    std::uint64_t version = 0;         // all exports up to it were heard
-    std::uint64_t snapshot_start = 0;  // withdrawals up to it do not matter to the snapshot
+    std::uint64_t announced = 0;  // version of the announcement that was heard
+    std::uint64_t version = 0;    // all exports up to it were heard, or the snapshot has them
+    api::ObjectKey snapshot_at;   // the export that the snapshot had last
   };
   // Continues after the token if it is ours and not too old, else with a snapshot.
   [[nodiscard]] Cursor start(const std::string& resume_token) const;
@@ -48,9 +52,11 @@ class FeedLog {
     std::uint64_t version = 0;
     std::string message;
     bool gone = false;
+    std::uint64_t came = 0;  // version at which it was not there before
   };
 
   void place(const api::ObjectKey& service, std::string message, bool gone);
+  [[nodiscard]] std::string next_of_snapshot(Cursor& cursor) const;
   [[nodiscard]] std::string token(std::uint64_t version) const;
 
   std::string instance_;

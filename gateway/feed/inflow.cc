@@ -14,6 +14,10 @@ namespace {
 
 // A large announcement is work for every program of the cluster: the next one waits longer.
 constexpr std::size_t kCidrsPerTurn = 1000;
+// Exports of a snapshot that are compared at a time: as much work as a change or two.
+constexpr std::size_t kCompared = 32;
+// Refusals become words of a condition: soon, but not each of them apart.
+constexpr Duration kTellEvery = std::chrono::milliseconds(100);
 // Of a change: what an export costs that spec.imports does not name. Every snapshot has it again.
 constexpr double kUnstored = 0.05;
 
@@ -36,13 +40,16 @@ struct Inflow::Queue {
   std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
   std::deque<api::ObjectKey> order;                              // of changes, oldest first
   std::size_t bytes = 0;                                         // of changes
+  // A snapshot that is being compared with what is known, from this export on. Then it becomes
+  // changes. What changes meanwhile is newer.
+  std::optional<ExportMap> snapshot;
+  std::optional<api::ObjectKey> compared;
   std::map<api::ObjectKey, FeedFault>
       faults;              // newer than the change that waits of the same export
   bool completes = false;  // with the last of the changes all exports are known
   TokenBucket tokens;
 
   void set(const api::ObjectKey& key, std::optional<std::string> wire) {
-    faults.erase(key);
     const auto [at, fresh] = changes.try_emplace(key);
     if (fresh) order.push_back(key);
     auto& slot = at->second;
@@ -50,7 +57,13 @@ struct Inflow::Queue {
     slot = std::move(wire);
     bytes += slot ? slot->size() : 0;
   }
+  // Of the snapshot: what is said already came after it.
+  void set_older(const api::ObjectKey& key, std::optional<std::string> wire) {
+    if (changes.count(key) == 0) set(key, std::move(wire));
+  }
   void clear() {
+    snapshot.reset();
+    compared.reset();
     changes.clear();
     faults.clear();
     order.clear();
@@ -75,23 +88,45 @@ struct Inflow::State {
     return queues.try_emplace(cluster, config).first->second;
   }
 
-  // Only what differs from what is known: a resync of everything costs nothing where nothing
-  // changed.
   void snapshot(const std::string& cluster, ExportMap&& all) {
     auto& waiting = queue(cluster);
     waiting.clear();
     waiting.completes = true;
+    waiting.snapshot = std::move(all);
+    waiting.compared = api::ObjectKey{};
     intake.begin_snapshot(cluster);
-    for (const auto& [key, said] : intake.exports(cluster)) {
-      const auto now = all.find(key);
-      if (now == all.end()) {
-        waiting.set(key, std::nullopt);
-      } else if (now->second == said.wire) {
-        all.erase(now);
-      }
-    }
-    for (auto& [key, wire] : all) waiting.set(key, std::move(wire));
     look();
+  }
+
+  // One part of it. Only what differs from what is known is a change: a resync of everything costs
+  // nothing where nothing changed.
+  void compare(const std::string& cluster, Queue& waiting) const {
+    auto& all = *waiting.snapshot;
+    auto most = kCompared;
+    if (waiting.compared) {
+      const auto& known = intake.exports(cluster);
+      auto at = known.lower_bound(*waiting.compared);
+      for (; at != known.end() && most > 0; ++at, --most) {
+        const auto now = all.find(at->first);
+        if (now == all.end()) {
+          waiting.set_older(at->first, std::nullopt);
+        } else if (now->second == at->second.wire) {
+          all.erase(now);
+        }
+      }
+      waiting.compared = at == known.end() ? std::nullopt : std::optional(at->first);
+    }
+    for (; !waiting.compared && !all.empty() && most > 0; --most) {
+      auto said = all.extract(all.begin());
+      waiting.set_older(said.key(), std::move(said.mapped()));
+    }
+    if (waiting.compared || !all.empty()) return;
+    waiting.snapshot.reset();
+    std::erase_if(waiting.faults, [&](const auto& fault) {
+      if (waiting.changes.count(fault.first) != 0) return false;
+      intake.refuse(cluster, fault.second);
+      return true;
+    });
   }
 
   // False: nothing is due now; `next` is when something is.
@@ -105,6 +140,10 @@ struct Inflow::State {
         return true;
       }
       next = std::min(next, waiting.next_announcement);
+    }
+    if (waiting.snapshot) {
+      compare(cluster, waiting);
+      return true;
     }
     if (waiting.changes.empty()) {
       if (std::exchange(waiting.completes, false)) intake.complete(cluster);
@@ -132,6 +171,7 @@ struct Inflow::State {
   void change(const std::string& cluster, const api::ObjectKey& service,
               std::optional<std::string> wire) {
     auto& waiting = queue(cluster);
+    waiting.faults.erase(service);
     waiting.set(service, std::move(wire));
     look();
     if (!waiting.too_much()) return;
@@ -145,8 +185,21 @@ struct Inflow::State {
   void refuse(const std::string& cluster, const FeedFault& fault) {
     auto& waiting = queue(cluster);
     const auto service = service_of(fault.subject);
-    if (!service || waiting.changes.count(*service) == 0) return intake.refuse(cluster, fault);
+    // Of a snapshot that is still compared, the change of it may be yet to come.
+    if (!service || (!waiting.snapshot && waiting.changes.count(*service) == 0)) {
+      intake.refuse(cluster, fault);
+      return tell_soon();
+    }
     waiting.faults.insert_or_assign(*service, fault);
+  }
+
+  // The Intake's refusals, all that come within 100 ms at once.
+  void tell_soon() {
+    if (telling.active()) return;
+    telling = loop.after(kTellEvery, [this] {
+      telling.reset();
+      intake.tell_refusals();
+    });
   }
 
   void look() {
@@ -169,6 +222,7 @@ struct Inflow::State {
         --left;
       }
     }
+    tell_soon();
     if (intake.recheck(config.slice) || more) return look();
     if (due || next == TimePoint::max()) return;
     timer = loop.after(next - now, [this] { work(); });
@@ -181,6 +235,7 @@ struct Inflow::State {
   std::map<std::string, Queue> queues;
   bool due = false;  // the timer's next call is in the next turn
   Handle timer;
+  Handle telling;
   Handle overflow;
 };
 
@@ -193,7 +248,9 @@ void Inflow::look() { state_->look(); }
 
 std::size_t Inflow::waiting(const std::string& cluster) const {
   const auto found = state_->queues.find(cluster);
-  return found == state_->queues.end() ? 0 : found->second.changes.size();
+  if (found == state_->queues.end()) return 0;
+  const auto& queue = found->second;
+  return queue.changes.size() + (queue.snapshot ? queue.snapshot->size() : 0);
 }
 
 FeedCallbacks Inflow::callbacks() {

@@ -2,8 +2,9 @@
 // export only the newest version waits, so the queue is bounded; a first sync of all that a cluster
 // may export goes through at once, afterwards 50 changes a second do, the one that waits longest
 // first. Announcements have a second between them, and one more for each 1,000 prefixes. What is
-// unchanged costs nothing. The work is done in slices, so that no turn of the loop is long. Loop
-// thread only.
+// unchanged costs nothing. The work is done in slices, so that no turn of the loop is long: a
+// snapshot is compared with what is known 1,024 exports a turn, and refusals are told each 100 ms.
+// Loop thread only.
 #pragma once
 
 #include <functional>
@@ -36,7 +37,8 @@ class Inflow {
   [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this
   // The Intake's peers or our own prefixes changed: exports may have to be judged again.
   void look();
-  // What waits of a cluster: changes of exports.
+  // What waits of a cluster: changes of exports, and exports of a snapshot that is not compared
+  // yet.
   [[nodiscard]] std::size_t waiting(const std::string& cluster) const;
 
  private:

@@ -25,6 +25,7 @@ struct Remote {
   std::optional<api::ObjectKey> recheck{};  // exports from here on are to be judged again
   NamespaceShares shares;                   // of exports, in wire form
   bool heard_all = false;                   // a whole snapshot came
+  bool refusals_changed = false;            // since it was published last
   std::set<api::ObjectKey> over_local;      // of exports: those that are kept out
   std::set<api::ObjectKey> not_listed;      // not among exports: no rule names them
   PrefixSet cidrs;                          // accepted
@@ -33,8 +34,10 @@ struct Remote {
 };
 
 Refusal refusal_of(const FeedFault& fault) {
-  return {fault.error.code == Errc::kTooLarge ? RefusalReason::kTooLarge : RefusalReason::kInvalid,
-          fmt::format("{}: {}", fault.subject, fault.error.text)};
+  auto reason = RefusalReason::kInvalid;
+  if (fault.error.code == Errc::kTooLarge) reason = RefusalReason::kTooLarge;
+  if (fault.subject == kSnapshotsSubject) reason = RefusalReason::kTooOften;
+  return {reason, fmt::format("{}: {}", fault.subject, fault.error.text)};
 }
 
 void shorten(std::vector<Refusal>& refusals) {
@@ -66,7 +69,6 @@ struct Intake::State {
   std::vector<OwnPrefixes> networks;  // of this cluster, besides `local`
   std::set<api::ObjectKey> exported;  // our own ServiceExports
   bool exported_known = false;
-  bool refusals_changed = false;  // of the cluster at hand, since its last publish()
   Listener listener;
 
   Remote* find(const std::string& cluster) {
@@ -79,13 +81,13 @@ struct Intake::State {
   }
 
   void forgive(Remote& remote, const api::ObjectKey& key) {
-    if (remote.refused_exports.erase(key) != 0) refusals_changed = true;
+    if (remote.refused_exports.erase(key) != 0) remote.refusals_changed = true;
   }
 
   void refuse(Remote& remote, const api::ObjectKey& key, Refusal refusal) {
     if (remote.refused_exports.size() >= kMaxRefusals) return;
     remote.refused_exports.insert_or_assign(key, std::move(refusal));
-    refusals_changed = true;
+    remote.refusals_changed = true;
   }
 
   [[nodiscard]] api::ImportVerdict verdict_of(const Remote& remote,
@@ -95,13 +97,13 @@ struct Intake::State {
 
   void note_kept_out(Remote& remote, const api::ObjectKey& key, bool is) {
     auto& names = remote.over_local;
-    if (is ? names.insert(key).second : names.erase(key) != 0) refusals_changed = true;
+    if (is ? names.insert(key).second : names.erase(key) != 0) remote.refusals_changed = true;
   }
 
   void note_not_listed(Remote& remote, const api::ObjectKey& key, bool is) {
     auto& names = remote.not_listed;
     if (is && names.size() >= kMaxExports) return;
-    if (is ? names.insert(key).second : names.erase(key) != 0) refusals_changed = true;
+    if (is ? names.insert(key).second : names.erase(key) != 0) remote.refusals_changed = true;
   }
 
   // One export as said -> its fingerprint as accepted, and what was refused of it.
@@ -183,24 +185,22 @@ struct Intake::State {
 
   bool put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
            std::string wire) {
-    if (remote.faults.erase(export_subject(key)) != 0) refusals_changed = true;
+    if (remote.faults.erase(export_subject(key)) != 0) remote.refusals_changed = true;
     const bool kept = keep(remote, key, std::move(wire));
     if (kept) tell_export(cluster, &key);
-    if (refusals_changed) publish(cluster, remote);
     return kept;
   }
 
   void drop(const std::string& cluster, Remote& remote, const api::ObjectKey& key) {
-    if (remote.faults.erase(export_subject(key)) != 0) refusals_changed = true;
+    if (remote.faults.erase(export_subject(key)) != 0) remote.refusals_changed = true;
     note_not_listed(remote, key, false);
     if (forget(remote, key)) tell_export(cluster, &key);
-    if (refusals_changed) publish(cluster, remote);
   }
 
   // After a change of its ClusterPeer's imports. What no rule named is not here; who follows the
   // feed asks for it again.
   void import_again(Remote& remote) {
-    if (!remote.not_listed.empty()) refusals_changed = true;
+    if (!remote.not_listed.empty()) remote.refusals_changed = true;
     remote.not_listed.clear();
     std::vector<api::ObjectKey> gone;
     for (auto& [key, said] : remote.exports) {
@@ -224,7 +224,6 @@ struct Intake::State {
       if (known == remote.exports.end()) continue;
       accept(remote, key, known->second);
       tell_export(cluster, &key);
-      if (refusals_changed) publish(cluster, remote);
     }
   }
 
@@ -248,6 +247,7 @@ struct Intake::State {
       }
     }
     for (const auto& key : changed) export_changed(key);
+    tell_refusals();
     if (std::exchange(exported_known, true)) return;
     for (auto& [cluster, remote] : remotes) {
       tell_export(cluster, nullptr);
@@ -297,7 +297,7 @@ struct Intake::State {
     accepted.announced = remote.said.has_value();
     accepted.complete = remote.heard_all && exported_known;
     accepted.left_out = {export_names(remote.over_local), export_names(remote.not_listed)};
-    refusals_changed = false;
+    remote.refusals_changed = false;
     const auto [shown, fresh] = clusters.try_emplace(cluster);
     if (!fresh && shown->second == accepted) return Renewed::kNothing;
     auto& before = shown->second;
@@ -311,6 +311,12 @@ struct Intake::State {
 
   void publish(const std::string& cluster, Remote& remote) {
     if (renew(cluster, remote) == Renewed::kAll && listener.on_clusters) listener.on_clusters();
+  }
+
+  void tell_refusals() {
+    for (auto& [cluster, remote] : remotes) {
+      if (remote.refusals_changed) publish(cluster, remote);
+    }
   }
 
   void set_peers(const Peers& peers) {
@@ -343,7 +349,6 @@ struct Intake::State {
       if (at->second.fingerprint != before) tell_export(cluster, &at->first);
     }
     remote.recheck = at == remote.exports.end() ? std::nullopt : std::optional(at->first);
-    if (refusals_changed) publish(cluster, remote);
     return remote.recheck.has_value();
   }
 };
@@ -392,9 +397,11 @@ void Intake::refuse(const std::string& cluster, const FeedFault& fault) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
   if (state_->add_fault(*remote, fault.subject, refusal_of(fault))) {
-    state_->publish(cluster, *remote);
+    remote->refusals_changed = true;
   }
 }
+
+void Intake::tell_refusals() { state_->tell_refusals(); }
 
 void Intake::begin_snapshot(const std::string& cluster) {
   auto* remote = state_->find(cluster);
@@ -408,7 +415,7 @@ void Intake::begin_snapshot(const std::string& cluster) {
   });
   gone += remote->not_listed.size();
   remote->not_listed.clear();
-  if (gone != 0) state_->publish(cluster, *remote);
+  if (gone != 0) remote->refusals_changed = true;
 }
 
 bool Intake::recheck(std::size_t most) {

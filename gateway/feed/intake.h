@@ -64,6 +64,9 @@ class Intake {
   // snapshot without it.
   void refuse(const std::string& cluster, const FeedFault& fault);
   void begin_snapshot(const std::string& cluster);
+  // What is refused and left out reaches clusters() with this call, or with the next of another
+  // kind: one change of an export costs no look at all refusals.
+  void tell_refusals();
 
   // Judges up to `most` exports again whose cluster's prefixes changed. True: there are more.
   bool recheck(std::size_t most);

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "feed.grpc.pb.h"
 #include "gateway/feed/feed_log.h"
-#include "gateway/feed/grpc_log.h"
+#include "gateway/feed/grpc_process.h"
 #include "gateway/feed/message_tag.h"
 #include "gateway/feed/messages.h"
 #include "gateway/feed/token_bucket.h"
@@ -327,7 +327,7 @@ struct FeedServer::State {
 
 FeedServer::FeedServer(Loop& loop, Random& random, const tunnel::Key& private_key,
                        FeedServerConfig config) {
-  quiet_grpc();
+  prepare_grpc();
   state_ = std::make_unique<State>(loop, random, private_key, config);
 }
 
@@ -347,7 +347,7 @@ Result<> FeedServer::listen(const IpAddress& address, std::uint16_t port) {
   grpc::ServerBuilder builder;
   configure(builder);
   builder.RegisterService(&s.service);
-  s.server = builder.BuildAndStart();
+  start_giving_way([&] { s.server = builder.BuildAndStart(); });
   if (s.server == nullptr) return fail(Errc::kUnavailable, "feed: the server does not start");
   s.door = std::move(*door);
   {

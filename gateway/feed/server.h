@@ -1,5 +1,5 @@
 // Our side of the feed: tells remote gateways about this cluster, over gRPC inside the tunnel. A
-// stream gets a snapshot, then deltas, in version order; each key has only its newest version, so a
+// stream gets a snapshot, then deltas in version order; each key has only its newest version, so a
 // slow stream costs one number, not a queue. A caller is the gateway whose key it has proven
 // (door.h); its source address says nothing.
 //

@@ -76,6 +76,9 @@ struct FeedFault {
 };
 inline constexpr std::string_view kAnnouncementSubject = "announcement";
 inline constexpr std::string_view kVersionSubject = "feed version";
+inline constexpr std::string_view kSnapshotsSubject = "snapshots";
+inline constexpr std::string_view kTooManySnapshots =
+    "feed: the cluster begins snapshots too often; its feed is read again later";
 [[nodiscard]] inline std::string export_subject(const api::ObjectKey& service) {
   return "export " + service.to_string();
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/mailbox.h"
+#include "base/thread_role.h"
 #include "gateway/feed/message_tag.h"
 
 namespace cw::gateway {
@@ -24,9 +25,14 @@ constexpr std::size_t kPeerMemory = 16U << 20U;  // of gRPC's buffers for one st
 constexpr int kLookahead = 256 << 10;            // bytes on the way that were not read yet
 // A pause is in pieces, so that a stream that is over goes soon.
 constexpr Duration kLongestPause = std::chrono::milliseconds(200);
+// A busy stream costs the loop a turn each 10 ms, and at most so many changes a turn.
+constexpr Duration kBetweenBatches = std::chrono::milliseconds(10);
+constexpr std::size_t kChangesPerBatch = 256;
 constexpr const char* kMethod = "/causeway.feed.v1.Feed/Watch";
 
 struct Wake {};
+
+std::size_t size_of(const std::optional<std::string>& wire) { return wire ? wire->size() : 0; }
 
 // Between the network thread and the loop.
 class Inbox {
@@ -34,9 +40,8 @@ class Inbox {
   explicit Inbox(Mailbox<Wake>::Sender wake) : wake_(std::move(wake)) {}
 
   // False: over the limits, the stream must end.
-  bool take(FeedEvent event, std::size_t bytes) {
+  bool take(FeedEvent event) {
     const std::lock_guard lock(mutex_);
-    bytes_ += bytes;
     if (!event.resume_token.empty()) {
       pending_.resume_token = std::move(event.resume_token);
       pending_.live = true;
@@ -45,7 +50,8 @@ class Inbox {
     wake();
     const auto assembled = assembling_ ? assembling_->size() : 0;
     return assembled <= kMaxExports && pending_.changes.size() <= kMaxExports &&
-           bytes_ <= kMaxExportBytes + kMaxMessage;
+           assembling_bytes_ <= kMaxExportBytes + kMaxMessage &&
+           changes_bytes_ <= kMaxExportBytes + kMaxMessage;
   }
   void refuse(FeedFault fault) {
     const std::lock_guard lock(mutex_);
@@ -56,20 +62,42 @@ class Inbox {
     if (faults.size() < kMaxRefused) faults.push_back(std::move(fault));
     wake();
   }
-  void end(Error error) {
+  void end(Error error, Duration pause = {}) {
     const std::lock_guard lock(mutex_);
-    if (!pending_.ended) pending_.ended = std::move(error);
+    if (!pending_.ended) {
+      pending_.ended = std::move(error);
+      pending_.pause = pause;
+    }
     wake();
   }
-  FeedBatch drain() {
+  // At most so many changes. What depends on the others (the token, faults, the end) comes with the
+  // last of them.
+  FeedBatch drain(std::size_t most) {
     const std::lock_guard lock(mutex_);
-    if (!assembling_) bytes_ = 0;
-    return std::exchange(pending_, {});
+    woken_ = false;
+    if (pending_.changes.size() <= most) {
+      changes_bytes_ = 0;
+      return std::exchange(pending_, {});
+    }
+    FeedBatch batch;
+    batch.announcement = std::exchange(pending_.announcement, std::nullopt);
+    batch.snapshot = std::exchange(pending_.snapshot, std::nullopt);
+    batch.live = pending_.live;
+    for (; most > 0; --most) {
+      auto change = pending_.changes.extract(pending_.changes.begin());
+      changes_bytes_ -= size_of(change.mapped());
+      batch.changes.insert(batch.changes.end(), std::move(change));
+    }
+    wake();
+    return batch;
   }
 
  private:
-  // False from push() means that a wake is waiting already (or nobody is left to wake).
-  void wake() { (void)wake_.push({}); }
+  void wake() {
+    if (woken_) return;
+    woken_ = true;
+    (void)wake_.push({});  // false: no loop is left to wake
+  }
 
   static void forget(std::vector<FeedFault>& faults, const std::string& subject) {
     std::erase_if(faults, [&](const FeedFault& fault) { return fault.subject == subject; });
@@ -78,13 +106,15 @@ class Inbox {
   void apply(SnapshotBegin) {
     assembling_.emplace();
     faults_.clear();
-    bytes_ = 0;
+    assembling_bytes_ = 0;
   }
   void apply(SnapshotEnd) {
     if (!assembling_) return;
     pending_.snapshot = std::move(*assembling_);
     pending_.changes.clear();
+    changes_bytes_ = 0;
     assembling_.reset();
+    assembling_bytes_ = 0;
     std::erase_if(pending_.refused,
                   [](const FeedFault& fault) { return fault.subject != kAnnouncementSubject; });
     for (auto& fault : std::exchange(faults_, {})) pending_.refused.push_back(std::move(fault));
@@ -101,20 +131,27 @@ class Inbox {
     auto& faults = assembling_ ? faults_ : pending_.refused;
     if (!faults.empty()) forget(faults, export_subject(key));
     if (!assembling_) {
-      pending_.changes.insert_or_assign(key, std::move(wire));
+      auto& slot = pending_.changes[key];
+      changes_bytes_ += size_of(wire) - size_of(slot);
+      slot = std::move(wire);
     } else if (wire) {
-      assembling_->insert_or_assign(key, std::move(*wire));
-    } else {
-      assembling_->erase(key);
+      auto& slot = (*assembling_)[key];
+      assembling_bytes_ += wire->size() - slot.size();
+      slot = std::move(*wire);
+    } else if (const auto known = assembling_->find(key); known != assembling_->end()) {
+      assembling_bytes_ -= known->second.size();
+      assembling_->erase(known);
     }
   }
 
   std::mutex mutex_;
   Mailbox<Wake>::Sender wake_;
+  bool woken_ = false;  // the loop was told since the last drain()
   FeedBatch pending_;
   std::optional<ExportMap> assembling_;
   std::vector<FeedFault> faults_;  // of what is being assembled
-  std::size_t bytes_ = 0;          // of messages in pending_ and assembling_
+  std::size_t changes_bytes_ = 0;  // of pending_.changes
+  std::size_t assembling_bytes_ = 0;
 };
 
 // Owns the call; lives until gRPC is done with it, whatever happens to the FeedStream. Its steps
@@ -130,28 +167,13 @@ class Reader {
         tags_(session.server_key),
         budget_(std::move(budget)) {}
 
-  void start(int fd, const WatchQuery& query, grpc::CompletionQueue& queue,
+  void start(UniqueFd fd, const WatchQuery& query, grpc::CompletionQueue& queue,
              std::shared_ptr<Reader> self) {
     self_ = std::move(self);
     queue_ = &queue;
-    grpc::ChannelArguments arguments;
-    grpc::ResourceQuota quota("feed of a peer");
-    quota.Resize(kPeerMemory);
-    arguments.SetResourceQuota(quota);
-    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookahead);
-    arguments.SetMaxReceiveMessageSize(
-        static_cast<int>(kMaxMessage + kMaxResumeToken + 16 + kMessageTag));
-    arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 8192);
-    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-    arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
-    arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
-    channel_ = grpc::CreateCustomInsecureChannelFromFd("feed", fd, arguments);
-    const auto bytes = MessageTags(session_.caller_key).seal(encode_query(query));
-    const grpc::Slice slice(bytes);
-    request_ = grpc::ByteBuffer(&slice, 1);
-    call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kMethod, &queue);
-    call_->StartCall(this);
+    fd_ = std::move(fd);
+    query_ = encode_query(query);
+    alarm_.Set(queue_, std::chrono::system_clock::now(), this);
   }
   void cancel() {  // any thread
     cancelled_ = true;
@@ -160,13 +182,17 @@ class Reader {
 
   // The step is done; false: nothing follows, the Reader may go.
   bool proceed(bool ok) {
+    if (step_ == Step::kBegin) {
+      begin();
+      return true;
+    }
     if (step_ == Step::kFinish) {
       const auto& why = status_.error_message();
       inbox_->end(
           {Errc::kUnavailable, "feed: stream ended: " + (why.empty() ? "by the server" : why)});
       return false;
     }
-    if (step_ == Step::kPause) {
+    if (step_ == Step::kRest) {
       wait();  // an alarm that was cancelled is not the stream's end
     } else if (!ok || (step_ == Step::kRead && !take())) {
       step_ = Step::kFinish;
@@ -183,15 +209,37 @@ class Reader {
   std::shared_ptr<Reader> release() { return std::move(self_); }
 
  private:
-  enum class Step { kStart, kRequest, kRead, kPause, kFinish };
+  enum class Step { kBegin, kStart, kRequest, kRead, kRest, kFinish };
 
   static TimePoint now() { return std::chrono::steady_clock::now(); }
 
+  // On the network thread: the threads that gRPC may start here give way as it does.
+  void begin() {
+    grpc::ChannelArguments arguments;
+    grpc::ResourceQuota quota("feed of a peer");
+    quota.Resize(kPeerMemory);
+    arguments.SetResourceQuota(quota);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookahead);
+    arguments.SetMaxReceiveMessageSize(
+        static_cast<int>(kMaxMessage + kMaxResumeToken + 16 + kMessageTag));
+    arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 8192);
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
+    arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
+    channel_ = grpc::CreateCustomInsecureChannelFromFd("feed", fd_.release(), arguments);
+    const auto bytes = MessageTags(session_.caller_key).seal(query_);
+    const grpc::Slice slice(bytes);
+    request_ = grpc::ByteBuffer(&slice, 1);
+    call_ = grpc::GenericStub(channel_).PrepareCall(&context_, kMethod, queue_);
+    step_ = Step::kStart;
+    call_->StartCall(this);
+  }
   // The next message, when the budget has room for it.
   void wait() {
     const auto left = readable_ - now();
     if (left > Duration::zero() && !cancelled_) {
-      step_ = Step::kPause;
+      step_ = Step::kRest;
       const auto pause = std::chrono::duration_cast<std::chrono::system_clock::duration>(
           std::min(left, kLongestPause));
       alarm_.Set(queue_, std::chrono::system_clock::now() + pause, this);
@@ -217,9 +265,17 @@ class Reader {
       return false;
     }
     auto event = parse_event(*bytes, cluster_);
+    if (event && std::holds_alternative<SnapshotBegin>(event->statement)) {
+      const auto pause = budget_->snapshot(now());
+      if (pause > Duration::zero()) {
+        inbox_->end({Errc::kUnavailable, std::string(kTooManySnapshots)}, pause);
+        cancel();
+        return false;
+      }
+    }
     if (!event) {
       inbox_->refuse({subject_of(*bytes), std::move(event.error())});
-    } else if (!inbox_->take(std::move(*event), bytes->size())) {
+    } else if (!inbox_->take(std::move(*event))) {
       inbox_->end({Errc::kTooLarge, "feed: more exports than are taken from one cluster"});
       cancel();
       return false;
@@ -236,7 +292,9 @@ class Reader {
   std::atomic<bool> cancelled_{false};
   grpc::CompletionQueue* queue_ = nullptr;
   grpc::Alarm alarm_;
-  Step step_ = Step::kStart;
+  Step step_ = Step::kBegin;
+  UniqueFd fd_;
+  std::string query_;
   std::shared_ptr<Reader> self_;  // until gRPC is done
   std::shared_ptr<grpc::Channel> channel_;
   grpc::ClientContext context_;
@@ -271,7 +329,11 @@ struct FeedNetwork::State {
 };
 
 FeedNetwork::FeedNetwork() : state_(std::make_unique<State>()) {
-  state_->thread = std::thread([s = state_.get()] { s->run(); });
+  state_->thread = std::thread([s = state_.get()] {
+    name_thread("cw-feed-read");
+    give_way();
+    s->run();
+  });
 }
 
 FeedNetwork::~FeedNetwork() {
@@ -285,18 +347,35 @@ FeedNetwork::~FeedNetwork() {
 }
 
 struct FeedStream::State {
-  State(Loop& loop, OnBatch callback)
-      : on_batch(std::move(callback)), mailbox(loop, 1, [this](Wake) {
-          auto batch = inbox->drain();
-          const auto call = on_batch;  // outlives us, should the callback destroy the stream
-          call(std::move(batch));
-        }) {}
+  State(Loop& on_loop, OnBatch callback)
+      : loop(on_loop), on_batch(std::move(callback)), mailbox(loop, 1, [this](Wake) { look(); }) {}
 
+  void look() {
+    const auto wait = next_batch - loop.now();
+    if (wait <= Duration::zero()) return deliver();
+    timer = loop.after(wait, [this] { deliver(); });
+  }
+  void deliver() {
+    next_batch = loop.now() + kBetweenBatches;
+    auto batch = inbox->drain(kChangesPerBatch);
+    const auto call = on_batch;  // outlives us, should the callback destroy the stream
+    call(std::move(batch));
+  }
+
+  Loop& loop;
   OnBatch on_batch;
+  TimePoint next_batch{};
+  Handle timer;
   Mailbox<Wake> mailbox;
   std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>(mailbox.sender());
   std::shared_ptr<Reader> reader;
 };
+
+Duration ReadBudget::snapshot(TimePoint now) {
+  const auto wait = snapshots_.wait(now);
+  if (wait == Duration::zero()) snapshots_.take(1, now);
+  return wait;
+}
 
 Duration ReadBudget::after(std::size_t bytes, TimePoint now) {
   messages_.take(1, now);
@@ -312,7 +391,7 @@ FeedStream::FeedStream(Loop& loop, FeedNetwork& network, Wire wire, const std::s
   auto& net = *network.state_;
   const std::lock_guard lock(net.mutex);
   ++net.readers;
-  state_->reader->start(wire.connected.release(), query, net.queue, state_->reader);
+  state_->reader->start(std::move(wire.connected), query, net.queue, state_->reader);
 }
 
 FeedStream::~FeedStream() { state_->reader->cancel(); }

@@ -1,6 +1,6 @@
 // One stream from one remote gateway, over a connected socket. The network thread parses and
-// assembles; what it has is handed to the loop thread in batches, newest wins, so a busy loop costs
-// one batch, bounded by the limits of statement.h. Loop thread only.
+// assembles. What it has is handed to the loop thread in batches, newest wins: at most one each 10
+// ms, of at most 256 changes. What waits is bounded by the limits of statement.h. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -29,6 +29,7 @@ struct FeedBatch {
   std::string resume_token;        // newest; empty: none since the batch before
   bool live = false;               // past the snapshot, or resumed
   std::optional<Error> ended;      // the stream is over
+  Duration pause{};                // no stream of the cluster before this long, if it ended
 };
 
 // How fast one cluster's messages are read, whatever stream they come by. A first snapshot of all
@@ -36,12 +37,19 @@ struct FeedBatch {
 // the newest version later. Network thread only.
 class ReadBudget {
  public:
+  // `at_once` snapshots, then one each `every`.
+  explicit ReadBudget(double at_once = 10, Duration every = std::chrono::seconds(10))
+      : snapshots_(1 / std::chrono::duration<double>(every).count(), at_once) {}
   // How long to wait before the next message.
   [[nodiscard]] Duration after(std::size_t bytes, TimePoint now);
+  // A snapshot begins: zero, or how long it is until the cluster may begin another one. Honest
+  // clusters need some at once: their gateways restart.
+  [[nodiscard]] Duration snapshot(TimePoint now);
 
  private:
   TokenBucket messages_{5'000, 40'000};
   TokenBucket bytes_{4U << 20U, 80U << 20U};
+  TokenBucket snapshots_;
 };
 
 // The one thread that serves all streams of a client. Not gRPC's callback API: that shares threads

@@ -49,13 +49,34 @@ std::string arrivals(const PathInput& input) {
       "\tchain arrivals {{\n"
       "\t\ttype filter hook prerouting priority raw; policy accept;\n"
       "\t\tiifname != \"{0}\" accept\n"
+      "\t\tip6 daddr {2} tcp dport {3} tcp flags & (syn | ack) == syn jump feed-calls\n"
       "\t\tip daddr @local4 accept\n"
       "\t\tip6 daddr @local6 accept\n"
       "\t\tip daddr {1} accept\n"
       "\t\tip6 daddr {2} accept\n"
       "\t\tdrop\n"
       "\t}}\n",
-      input.link, input.probe_address.to_string(), input.control_address.to_string());
+      input.link, input.probe_address.to_string(), input.control_address.to_string(),
+      netlink::kFeedPort);
+}
+
+// New connections to the feed: a chain with a limit for each remote gateway. Not a set that the
+// packets fill: then the listing of the table would change, and each pass would make it again.
+std::string feed_calls(const PathInput& input) {
+  std::string chains;
+  std::vector<std::string> by_source;
+  for (const auto& source : input.remote_controls) {
+    if (!source.is_v6()) continue;  // a control address is IPv6
+    const auto name = fmt::format("feed-calls-{}", by_source.size());
+    chains +=
+        fmt::format("\tchain {} {{\n\t\tlimit rate over {}/second burst {} packets drop\n\t}}\n",
+                    name, input.feed_connections, 4 * input.feed_connections);
+    by_source.push_back(fmt::format("{} : jump {}", source.to_string(), name));
+  }
+  return chains + fmt::format("\tchain feed-calls {{\n{}\t}}\n",
+                              by_source.empty() ? ""
+                                                : fmt::format("\t\tip6 saddr vmap {{ {} }}\n",
+                                                              fmt::join(by_source, ", ")));
 }
 
 // What the node's own stack takes from the tunnel. `own-stack` asks before DNAT, because a NodePort
@@ -147,8 +168,8 @@ std::string nft_table(const PathInput& input) {
   // The first two lines make the replacement idempotent: delete fails on a table that is not there.
   return fmt::format("table inet {0} {{}}\ndelete table inet {0}\ntable inet {0} {{\n",
                      netlink::kGatewayNftTable) +
-         sets(input) + arrivals(input) + guard(input) + forward(input) + through_chains(input) +
-         "}\n";
+         sets(input) + feed_calls(input) + arrivals(input) + guard(input) + forward(input) +
+         through_chains(input) + "}\n";
 }
 
 }  // namespace cw::gateway

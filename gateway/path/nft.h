@@ -6,6 +6,9 @@
 // NodePort or ClusterIP. A forwarded packet never carries a control or probe address into a tunnel
 // or out of it. The only exceptions are nodes' probes through the gateway, and ICMP errors that a
 // remote gateway itself sends to a pod.
+//
+// New connections to the feed are limited by source, before connection tracking. WireGuard has
+// authenticated the source. How many are open the feed's door limits (gateway/feed/door.h).
 #pragma once
 
 #include <string>

@@ -26,6 +26,9 @@ struct PathInput {
   std::map<IpAddress, IpAddress> through;
   std::set<Prefix> remotes;   // accepted prefixes of remote clusters
   std::vector<Prefix> local;  // pod prefixes of this cluster
+  // To the feed, that one remote gateway may open per second; four times as many at once.
+  std::uint32_t feed_connections = 5;
+  friend bool operator==(const PathInput&, const PathInput&) = default;
 };
 
 using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination

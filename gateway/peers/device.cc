@@ -24,6 +24,13 @@ Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                        const Standings& standings, const Placement& before) {
   Placement placement;
   for (const auto& [cluster, remote] : clusters) {
+    if (remote.gateways.size() == 1) {  // there is nothing to choose
+      const GatewayId only{cluster, remote.gateways.begin()->first};
+      for (const auto& prefix : remote.cidrs) {
+        placement.emplace_hint(placement.end(), prefix, only);
+      }
+      continue;
+    }
     std::vector<api::GatewayView> views;
     for (const auto& [ordinal, gateway] : remote.gateways) {
       views.push_back({ordinal, true, false, gateway.own});

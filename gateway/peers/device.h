@@ -29,13 +29,15 @@ struct Standings {
   // Those that answer, trusted or not after recent falls: what a node sends through one of them
   // comes from there, so that there it must be.
   std::set<GatewayId> answering = {};
+  friend bool operator==(const Standings&, const Standings&) = default;
 };
 
 // Where every remote prefix is: at the gateway that its node claims, if that works or answers.
 // Else, and for prefixes that nobody claims, by the rule of the nodes that send
 // (routeagent/choose): in the prefix's order the first gateway that works; before one that waits or
 // drains whoever does not; who carries the prefix now (`before`) is not moved away from because it
-// came back lately. Where nobody works it stays where it was.
+// came back lately. Where nobody works it stays where it was. With the same clusters and standings,
+// the placement of a placement is the same again.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Standings& standings, const Placement& before);
 

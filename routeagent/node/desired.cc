@@ -8,6 +8,7 @@
 #include "base/prefix_set.h"
 #include "netlink/owner.h"
 #include "routeagent/node/hold.h"
+#include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/probe/through_address.h"
@@ -52,9 +53,19 @@ std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::st
   return found;
 }
 
-// The gateway's address on cw-vx; none if it is on this very node or the secret is not known.
+bool has_gateway(const NodeInputs& in, const IpAddress& underlay) {
+  return std::any_of(in.gateways.begin(), in.gateways.end(),
+                     [&](const auto& gateway) { return gateway.node_ip == underlay; });
+}
+
+std::uint32_t underlay_mtu(const NodeInputs& in) {
+  return in.host.underlay_mtu == 0 ? 1500 : in.host.underlay_mtu;
+}
+
+// The gateway's address on cw-vx; none if it is on this very node, its node is left out, or the
+// secret is not known.
 std::optional<IpAddress> gateway_address(const NodeInputs& in, const LocalGateway& gateway) {
-  if (gateway.node == in.self.name || !in.overlay) return std::nullopt;
+  if (gateway.node == in.self.name || !in.overlay || left_out(in, gateway)) return std::nullopt;
   return vtep_address(*in.overlay, gateway.node_ip);
 }
 
@@ -101,19 +112,56 @@ class Builder {
     mtu_ = node_mtu(in_);
     state_.sysctls["ipv4/ip_forward"] = "1";
     vteps_ = vteps(in_, state_.mistakes);
+    outers();
     if (!in_.overlay) return;
     const auto& key = *in_.overlay;
     const auto mac = vtep_mac(key, in_.self.underlay);
     const std::string name(kVxlanLink);
-    state_.vxlan = {name, overlay_vni(key), kVxlanPort, in_.self.underlay, mtu_, mac};
+    state_.vxlan = {name, overlay_vni(key), kVxlanPort, outer_, mtu_, mac};
     state_.link_local = {name, link_local_of(mac), 64};
     state_.link_sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
     state_.link_sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
     state_.link_sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
-    for (const auto& [underlay, node] : vteps_) {
+    for (const auto& [underlay, outer] : outers_) {
       const auto other = vtep_mac(key, underlay);
-      state_.fdb[other] = underlay;
+      state_.fdb[other] = outer;
       state_.neighbours[link_local_of(other)] = other;
+    }
+  }
+
+  // Between which addresses VXLAN packets travel: the underlay's, or those inside cw-nd.
+  void outers() {
+    outer_ = in_.self.underlay;
+    std::set<IpAddress> without;
+    for (const auto& node : in_.others) {
+      auto why = left_out(in_, node);
+      if (!why) continue;
+      without.insert(node.underlay);
+      if (talks_to(in_, node.underlay)) state_.left_out.push_back(std::move(*why));
+    }
+    if (!in_.hop) {
+      for (const auto& [underlay, node] : vteps_) {
+        if (without.count(underlay) == 0) outers_.emplace(underlay, underlay);
+      }
+      return;
+    }
+    const std::string name(kHopLink);
+    outer_ = hop_address(*in_.hop);
+    state_.hop = {name,
+                  {name, outer_, hop_network().length()},
+                  hop_mtu(underlay_mtu(in_), in_.self.underlay.family())};
+    std::map<IpAddress, std::string> owners{{outer_, in_.self.name}};
+    for (const auto& node : in_.others) {
+      if (vteps_.count(node.underlay) == 0 || without.count(node.underlay) != 0 ||
+          !talks_to(in_, node.underlay)) {
+        continue;
+      }
+      const auto [at, fresh] = owners.emplace(hop_address(*node.key), node.name);
+      if (fresh) {
+        outers_.emplace(node.underlay, at->first);
+      } else {
+        mistake(fmt::format("nodes {} and {} have the same key", at->second, node.name));
+      }
     }
   }
 
@@ -140,6 +188,7 @@ class Builder {
     for (const auto& [prefix, node] : local_) ours.push_back(prefix);
     ours.push_back(Prefix::host(in_.self.underlay));
     for (const auto& [underlay, node] : vteps_) ours.push_back(Prefix::host(underlay));
+    if (in_.hop) ours.push_back(hop_network());
     const PrefixSet taken(ours);
     auto remotes = in_.remotes;
     std::sort(remotes.begin(), remotes.end(), [](auto& a, auto& b) { return a.id < b.id; });
@@ -169,16 +218,10 @@ class Builder {
     state_.routes[key] = std::move(route);
   }
 
-  [[nodiscard]] bool is_gateway() const {
-    return in_.host.tunnel_mtu != 0 ||
-           std::any_of(in_.gateways.begin(), in_.gateways.end(),
-                       [this](const auto& g) { return g.node == in_.self.name; });
-  }
-
   // On gateway nodes: what comes out of the tunnel reaches pods and nothing else. Made as soon as a
   // gateway is meant to be here, so that the tunnel is never up without it.
   void from_tunnel() {
-    if (!is_gateway()) return;
+    if (!is_gateway_node(in_)) return;
     Route route;
     route.table = kFromTunnelTable;
     for (const auto* everything : {"0.0.0.0/0", "::/0"}) {
@@ -193,7 +236,7 @@ class Builder {
         route.link.clear();
         route.gateway.reset();
       } else {
-        if (!in_.overlay || vteps_.count(node->underlay) == 0) continue;
+        if (!in_.overlay || outers_.count(node->underlay) == 0) continue;
         route.type = RouteType::kUnicast;
         route.link = kVxlanLink;
         route.gateway = vtep_address(*in_.overlay, node->underlay);
@@ -244,7 +287,7 @@ class Builder {
   void rules() {
     for (const auto family : {Family::kV4, Family::kV6}) {
       state_.rules.insert({family, kToRemotePriority, kToRemoteTable, {}});
-      if (is_gateway()) {
+      if (is_gateway_node(in_)) {
         state_.rules.insert(
             {family, kFromTunnelPriority, kFromTunnelTable, std::string(kTunnelLink)});
       }
@@ -255,8 +298,12 @@ class Builder {
   // inner source: its address on cw-vx (probes); its pods, where it sends to a gateway; and the
   // addresses that stand for remote gateways in the answers to this node's probes through it.
   [[nodiscard]] OverlayGuard overlay_guard() const {
-    OverlayGuard guard{
-        in_.self.underlay, in_.host.underlay_link, in_.host.shares_link, is_gateway(), {}};
+    OverlayGuard guard;
+    guard.outer = outer_;
+    guard.arrival_link = in_.hop ? std::string(kHopLink) : in_.host.underlay_link;
+    guard.outside_link = in_.host.shares_link ? "" : in_.host.underlay_link;
+    guard.encrypted = in_.hop.has_value();
+    guard.gateway = is_gateway_node(in_);
     if (!in_.overlay) return guard;
     std::map<IpAddress, std::vector<Prefix>> pods;  // by the underlay address of their node
     if (guard.gateway) {
@@ -266,12 +313,10 @@ class Builder {
     for (const auto& target : through_targets(in_)) {
       answers[target.via].push_back(Prefix::host(target.address));
     }
-    for (const auto& [underlay, name] : vteps_) {
-      OverlaySender sender{underlay, vtep_mac(*in_.overlay, underlay), pods[underlay], false};
+    for (const auto& [underlay, outer] : outers_) {
+      OverlaySender sender{outer, vtep_mac(*in_.overlay, underlay), pods[underlay], false};
       const auto link_local = link_local_of(sender.mac);
-      sender.gateway =
-          std::any_of(in_.gateways.begin(), in_.gateways.end(),
-                      [&, at = underlay](const auto& one) { return one.node_ip == at; });
+      sender.gateway = has_gateway(in_, underlay);
       if (!sender.gateway && !guard.gateway) continue;
       sender.sources.push_back(Prefix::host(link_local));
       const auto& through = answers[link_local];
@@ -306,6 +351,8 @@ class Builder {
   NodeState state_;
   std::uint32_t mtu_ = 0;
   std::map<IpAddress, std::string> vteps_;
+  IpAddress outer_;                        // of this node
+  std::map<IpAddress, IpAddress> outers_;  // of the others, by their underlay addresses
   std::map<Prefix, const NodeView*> local_;
   std::map<Prefix, std::string> remote_;
 };
@@ -324,6 +371,9 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
   }
   if (const auto at = by_name.find(kVxlanLink); at != by_name.end()) {
     facts.vxlan_index = at->second->index;
+  }
+  if (const auto at = by_name.find(kHopLink); at != by_name.end()) {
+    facts.hop_index = at->second->index;
   }
   for (const auto& address : addresses) {
     const auto link = by_name.find(address.link);
@@ -368,8 +418,10 @@ std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32
 }
 
 std::uint32_t node_mtu(const NodeInputs& inputs) {
-  const auto underlay = inputs.host.underlay_mtu == 0 ? 1500 : inputs.host.underlay_mtu;
-  return vxlan_mtu(underlay, inputs.self.underlay.family(), inputs.host.tunnel_mtu);
+  const auto family = inputs.self.underlay.family();
+  const auto underlay = underlay_mtu(inputs);
+  if (!inputs.hop) return vxlan_mtu(underlay, family, inputs.host.tunnel_mtu);
+  return vxlan_mtu(hop_mtu(underlay, family), Family::kV6, inputs.host.tunnel_mtu);
 }
 
 std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> remotes) {
@@ -422,6 +474,31 @@ std::map<std::uint32_t, Nexthop> desired_nexthops(const NodeInputs& inputs) {
     if (auto nexthop = nexthop_of(inputs, key, id)) nexthops.emplace(id, std::move(*nexthop));
   }
   return nexthops;
+}
+
+bool is_gateway_node(const NodeInputs& inputs) {
+  return inputs.host.tunnel_mtu != 0 ||
+         std::any_of(inputs.gateways.begin(), inputs.gateways.end(),
+                     [&](const auto& gateway) { return gateway.node == inputs.self.name; });
+}
+
+bool talks_to(const NodeInputs& inputs, const IpAddress& underlay) {
+  return is_gateway_node(inputs) || has_gateway(inputs, underlay);
+}
+
+std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node) {
+  if (auto why = difference(node.name, inputs.side, node.overlay)) return why;
+  if (!inputs.hop || (node.key && node.overlay)) return std::nullopt;
+  return LeftOut{node.name, "no key", "wireguard",
+                 fmt::format("node {} has published no key for overlay wireguard: no traffic "
+                             "passes between it and this node; let a route agent run there",
+                             node.name)};
+}
+
+std::optional<LeftOut> left_out(const NodeInputs& inputs, const LocalGateway& gateway) {
+  const auto node = std::find_if(inputs.others.begin(), inputs.others.end(),
+                                 [&](const auto& one) { return one.name == gateway.node; });
+  return node == inputs.others.end() ? std::nullopt : left_out(inputs, *node);
 }
 
 NodeState desired_state(const NodeInputs& inputs) { return Builder(inputs).build(); }

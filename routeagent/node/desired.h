@@ -22,6 +22,9 @@ struct NodeView {
   std::string name;
   IpAddress underlay;  // its first InternalIP
   std::vector<Prefix> pod_cidrs;
+  // What its RouteAgent.spec says; none: it has not published that.
+  std::optional<tunnel::Key> key = {};  // its public one
+  std::optional<OverlaySide> overlay = {};
 };
 
 struct LocalGateway {
@@ -46,6 +49,7 @@ struct HostFacts {
   bool tunnel_up = false;         // cw-wg is there and up
   std::uint32_t tunnel_mtu = 0;   // of cw-wg; 0: it is not there
   std::uint32_t vxlan_index = 0;  // of cw-vx; 0: it is not there
+  std::uint32_t hop_index = 0;    // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
   // What the host reaches without us and must go on reaching: host_networks().
@@ -66,6 +70,9 @@ struct NodeInputs {
   std::vector<LocalGateway> gateways;
   std::vector<RemoteCluster> remotes;
   std::optional<OverlayKey> overlay;  // none: not known yet
+  OverlaySide side = {};              // this node's
+  // With `overlay: wireguard`, this node's public key: cw-vx runs inside cw-nd (node/hop.h).
+  std::optional<tunnel::Key> hop = {};
   HostFacts host;
   bool decided = false;  // `choices` mean something
   std::map<ChoiceKey, Choice> choices;
@@ -74,6 +81,17 @@ struct NodeInputs {
   std::set<ChoiceKey> held;        // packets of these wait on this node (node/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
 };
+
+// This node is a gateway node: a gateway is meant to be here, or its device is.
+[[nodiscard]] bool is_gateway_node(const NodeInputs& inputs);
+// This node exchanges frames with the node of that address: one of the two is a gateway node.
+[[nodiscard]] bool talks_to(const NodeInputs& inputs, const IpAddress& underlay);
+
+// Why this node exchanges no frames with `node`; none: it does.
+[[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node);
+// The same for the node of a gateway: no gateway there can be chosen.
+[[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs,
+                                              const LocalGateway& gateway);
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
 

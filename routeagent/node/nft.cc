@@ -82,11 +82,12 @@ std::string clamp(const NftInputs& inputs) {
 // What reaches this host's own stack. VXLAN packets: those of the cluster's nodes. From cw-vx:
 // probes, neighbour discovery, and answers to what the host itself asked from an address inside its
 // pod prefix.
-std::string guard() {
+std::string guard(const OverlayGuard& overlay) {
   return fmt::format(
       "\tchain guard {{\n"
       "\t\ttype filter hook input priority filter - 10; policy accept;\n"
       "\t\tudp dport {} jump vxlan\n"
+      "{}"
       "\t\tiifname != \"{}\" accept\n"
       "\t\ticmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n"
       "\t\tip6 saddr fe80::/64 udp dport {{ {}, {} }} accept\n"
@@ -96,7 +97,9 @@ std::string guard() {
       "\t\tip6 daddr @own6 ct state established,related accept\n"
       "\t\tdrop\n"
       "\t}}\n",
-      kVxlanPort, kVxlanLink, kNodeAskPort, kNodeProbePort);
+      kVxlanPort,
+      overlay.encrypted ? fmt::format("\t\tiifname \"{}\" counter drop\n", netlink::kHopLink) : "",
+      kVxlanLink, kNodeAskPort, kNodeProbePort);
 }
 
 // A gateway may see only one direction of a connection in transit; tracked, its packets would be
@@ -122,7 +125,7 @@ std::string nft_table(const NftInputs& inputs) {
          both_sets("local", inputs.local) + both_sets("own", inputs.own) +
          both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) +
          overlay_sets(inputs.overlay) + exemption() + clamp(inputs) +
-         overlay_chains(inputs.overlay) + guard() + untracked() + "}\n";
+         overlay_chains(inputs.overlay) + guard(inputs.overlay) + untracked() + "}\n";
 }
 
 }  // namespace cw::routeagent

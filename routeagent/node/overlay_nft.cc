@@ -8,11 +8,13 @@
 
 #include "base/prefix_set.h"
 #include "netlink/owner.h"
+#include "routeagent/node/hop.h"
 
 namespace cw::routeagent {
 
 namespace {
 
+using netlink::kHopLink;
 using netlink::kTunnelLink;
 using netlink::kVxlanLink;
 using netlink::kVxlanPort;
@@ -49,15 +51,15 @@ std::string sources(Family family, const std::vector<OverlaySender>& senders) {
 std::string vxlan_chain(const OverlayGuard& guard) {
   // The underlay address may be on lo, with several devices around it: then the device must be one
   // by which this host would send to the sender.
-  const auto device = guard.underlay_link.empty()
+  const auto device = guard.arrival_link.empty()
                           ? "\t\tfib saddr . iif oif missing counter drop\n\t\t"
-                          : fmt::format("\t\tiifname \"{}\" ", guard.underlay_link);
+                          : fmt::format("\t\tiifname \"{}\" ", guard.arrival_link);
   return fmt::format(
       "\tchain vxlan {{\n"
       "{0}{1} daddr {2} {1} saddr . {3} @vteps accept\n"
       "\t\tcounter drop\n"
       "\t}}\n",
-      device, ip_of(guard.underlay), guard.underlay.to_string(), kInnerMac);
+      device, ip_of(guard.outer), guard.outer.to_string(), kInnerMac);
 }
 
 // Before defragmentation and connection tracking: an unknown sender costs this host no memory.
@@ -82,13 +84,37 @@ std::string source_chain(const OverlayGuard& guard) {
       guard.gateway ? from_gateways("local") : "");
 }
 
+// Nothing is forwarded into cw-nd or out of it: its packets begin and end on the nodes.
+std::string closed_hop() {
+  return fmt::format(
+      "\t\tiifname \"{0}\" counter drop\n"
+      "\t\toifname \"{0}\" counter drop\n",
+      kHopLink);
+}
+
+// Without cw-nd (its driver has ended) no packet to an address inside it takes the default route.
+// And whatever cw-vx has in its FDB, no VXLAN packet leaves for a node without encryption.
+std::string output_chain() {
+  return fmt::format(
+      "\tchain overlay-output {{\n"
+      "\t\ttype filter hook output priority filter - 10; policy accept;\n"
+      "\t\tip6 daddr {} oifname != \"{}\" counter drop\n"
+      "\t\tudp dport {} ip daddr @nodes4 counter drop\n"
+      "\t\tudp dport {} ip6 daddr @nodes6 counter drop\n"
+      "\t}}\n",
+      hop_network().to_string(), kHopLink, kVxlanPort, kVxlanPort);
+}
+
 // The first two rules stop pods' own VXLAN packets. The last ones let pods of this node into the
 // overlay and the tunnel, and no other host that takes this one for a router.
 std::string forward_chain(const OverlayGuard& guard) {
-  const bool apart = !guard.underlay_link.empty() && !guard.shares_link;
+  const auto outside = guard.outside_link.empty()
+                           ? std::string()
+                           : fmt::format("\t\tiifname \"{}\" counter drop\n", guard.outside_link);
   return fmt::format(
       "\tchain overlay-forward {{\n"
       "\t\ttype filter hook forward priority filter - 10; policy accept;\n"
+      "{4}"
       "\t\tudp dport {0} ip daddr @nodes4 counter drop\n"
       "\t\tudp dport {0} ip6 daddr @nodes6 counter drop\n"
       "\t\tiifname \"{1}\" oifname != {{ \"{1}\", \"{2}\" }} ip daddr != @own4 counter drop\n"
@@ -99,8 +125,7 @@ std::string forward_chain(const OverlayGuard& guard) {
       "\t\tip saddr != @own4 counter drop\n"
       "\t\tip6 saddr != @own6 counter drop\n"
       "\t}}\n",
-      kVxlanPort, kVxlanLink, kTunnelLink,
-      apart ? fmt::format("\t\tiifname \"{}\" counter drop\n", guard.underlay_link) : "");
+      kVxlanPort, kVxlanLink, kTunnelLink, outside, guard.encrypted ? closed_hop() : "");
 }
 
 }  // namespace
@@ -111,17 +136,18 @@ std::string overlay_sets(const OverlayGuard& guard) {
   for (const auto& sender : guard.senders) {
     std::string mac = "0x";
     for (const auto byte : sender.mac) mac += fmt::format("{:02x}", byte);
-    vteps.insert(fmt::format("{} . {}", sender.underlay.to_string(), mac));
+    vteps.insert(fmt::format("{} . {}", sender.outer.to_string(), mac));
     if (sender.gateway) gateways.insert(netlink::to_string(sender.mac));
   }
-  return set_text("vteps", fmt::format("typeof {} saddr . {}", ip_of(guard.underlay), kInnerMac),
-                  "", vteps) +
+  return set_text("vteps", fmt::format("typeof {} saddr . {}", ip_of(guard.outer), kInnerMac), "",
+                  vteps) +
          set_text("gateways", "type ether_addr", "", gateways) +
          sources(Family::kV4, guard.senders) + sources(Family::kV6, guard.senders);
 }
 
 std::string overlay_chains(const OverlayGuard& guard) {
-  return vxlan_chain(guard) + source_chain(guard) + forward_chain(guard);
+  return vxlan_chain(guard) + source_chain(guard) + forward_chain(guard) +
+         (guard.encrypted ? output_chain() : "");
 }
 
 }  // namespace cw::routeagent

@@ -16,17 +16,18 @@ namespace cw::routeagent {
 
 // A node whose frames this node accepts.
 struct OverlaySender {
-  IpAddress underlay;
+  IpAddress outer;  // from which its VXLAN packets come
   netlink::Mac mac{};
   std::vector<Prefix> sources;  // inner sources that are its own
   bool gateway = false;         // remote prefixes are sources of its frames, too
 };
 
 struct OverlayGuard {
-  IpAddress underlay;         // of this node
-  std::string underlay_link;  // where VXLAN packets arrive; empty: not one device
-  bool shares_link = false;   // the pods' packets arrive by underlay_link, too
-  bool gateway = false;       // this node is a gateway node
+  IpAddress outer;           // to which VXLAN packets come
+  std::string arrival_link;  // by which they come; empty: not one device
+  std::string outside_link;  // by which no pod's packets come; empty: not known
+  bool encrypted = false;    // they come inside WireGuard, by cw-nd
+  bool gateway = false;      // this node is a gateway node
   std::vector<OverlaySender> senders;
 };
 

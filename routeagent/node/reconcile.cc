@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "netlink/owner.h"
 #include "routeagent/node/hold.h"
+#include "routeagent/node/hop.h"
 
 namespace cw::routeagent {
 
@@ -54,6 +55,43 @@ class Pass {
       const auto now = kernel_.sysctl(path);
       if (!dumped(now, "sysctl " + path) || *now == value) continue;
       step(kernel_.set_sysctl(path, value), "set sysctl " + path);
+    }
+  }
+
+  // The driver has made the device. Its old address goes when the node's key is another one.
+  void hop(const HopLink& wanted) {
+    const auto links = kernel_.all_links();
+    const auto addresses = kernel_.all_addresses();
+    if (!dumped(links, "dump links") || !dumped(addresses, "dump addresses")) return;
+    const auto link = std::find_if(links->begin(), links->end(),
+                                   [&](const auto& one) { return one.name == wanted.name; });
+    if (link == links->end()) {
+      report_.errors.push_back(fmt::format("there is no device {}", wanted.name));
+      return;
+    }
+    if (!link->up || link->mtu != wanted.mtu) {
+      step(kernel_.set_link(wanted.name, wanted.mtu, true), "set up " + wanted.name);
+    }
+    sysctls({{fmt::format("ipv6/conf/{}/disable_ipv6", wanted.name), "0"}});
+    if (std::find(addresses->begin(), addresses->end(), wanted.address) == addresses->end()) {
+      step(kernel_.replace_address(wanted.address), "address of " + wanted.name);
+    }
+    for (const auto& address : *addresses) {
+      if (address.link != wanted.name || address == wanted.address ||
+          !hop_network().contains(address.address)) {
+        continue;
+      }
+      step(kernel_.remove_address(address), "remove an address of " + wanted.name);
+    }
+  }
+
+  // Without `overlay: wireguard`, or at the end. A userspace program ends when its device goes.
+  void no_hop() {
+    const auto links = kernel_.all_links();
+    if (!dumped(links, "dump links")) return;
+    for (const auto& link : *links) {
+      if (link.name != kHopLink || (link.kind != "wireguard" && link.kind != "tun")) continue;
+      step(kernel_.remove_link(link.name, link.kind), "remove " + link.name);
     }
   }
 
@@ -252,6 +290,11 @@ PassReport Reconciler::pass(const NodeState& desired) {
     nft_listing_ = good && after ? *after : std::string();
   }
 
+  if (desired.hop) {
+    pass.hop(*desired.hop);
+  } else {
+    pass.no_hop();
+  }
   Diff<IpAddress, Mac> neighbours;
   Diff<Mac, IpAddress> fdb;
   if (desired.vxlan) {
@@ -361,6 +404,7 @@ PassReport remove_all(Kernel& kernel) {
                   [&](const auto& link) { return link.name == name && link.kind == "vxlan"; })) {
     pass.step(kernel.remove_link(name, "vxlan"), "remove " + name);
   }
+  pass.no_hop();
   return report;
 }
 

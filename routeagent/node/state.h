@@ -11,14 +11,24 @@
 
 #include "netlink/kernel.h"
 #include "routeagent/node/forward_policy.h"
+#include "routeagent/node/overlay.h"
 
 namespace cw::routeagent {
+
+// The WireGuard device of `overlay: wireguard`: the tunnel driver makes it, the rest is here.
+struct HopLink {
+  std::string name;
+  netlink::Address address;
+  std::uint32_t mtu = 0;
+  friend bool operator==(const HopLink&, const HopLink&) = default;
+};
 
 using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
 
 struct NodeState {
   // Both families' forwarding, written first; they are never set back.
   std::map<std::string, std::string> sysctls;
+  std::optional<HopLink> hop;  // none: `overlay: vxlan`
   // The VXLAN device. None: the overlay secret is not known, so nothing of the overlay is made; a
   // device that is there stays as it is.
   std::optional<netlink::VxlanSpec> vxlan;
@@ -38,6 +48,8 @@ struct NodeState {
   std::set<netlink::Rule> rules;
   // Inputs that could not be honoured, one sentence each; the rest holds without them.
   std::vector<std::string> mistakes;
+  // Nodes that this one should exchange frames with and does not.
+  std::vector<LeftOut> left_out;
 };
 
 }  // namespace cw::routeagent

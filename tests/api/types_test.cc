@@ -73,7 +73,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   expect_round_trip(gateway);
 
   RouteAgent agent;
-  agent.spec = {"worker-0", std::string(43, 'A') + "="};
+  agent.spec = {"worker-0", std::string(43, 'A') + "=",
+                RouteAgent::Overlay{"1.0", "wireguard", 4794}};
   agent.status = {{{"west", -1, "none is up", WallTime(std::chrono::seconds(9))}},
                   {{1, "up", 0.5, 0}},
                   7,

@@ -84,14 +84,20 @@ TEST(LineWriter, EndsThoughNobodyReadsAndThoughTheReaderIsGone) {
   EXPECT_TRUE(writer.flush(milliseconds(5000)));
 }
 
+// What the writer's thread has taken waits, too: the bound is on both together.
 TEST(LineWriter, ASocketThatIsFullBlocksNobodyEither) {
+  constexpr std::size_t kBound = 1 << 20;
   std::array<int, 2> fds{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds.data()), 0);
   const UniqueFd read(fds[0]);
   const UniqueFd write(fds[1]);
-  LineWriter writer(write.get(), 1 << 20);
-  for (int i = 0; i < 2000; ++i) writer.write(std::string(999, 'x') + "\n");
-  EXPECT_GT(writer.dropped(), 0U);
+  const int small = 65536;
+  ASSERT_EQ(::setsockopt(write.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+  LineWriter writer(write.get(), kBound);
+  // First all that the socket and the thread's hands hold, so that the thread has a full batch.
+  writer.write(std::string(kBound - 1000, 'x') + "\n");
+  for (int i = 0; i < 1000; ++i) writer.write(std::string(999, 'x') + "\n");
+  EXPECT_GE(writer.dropped(), 800U) << "the socket holds about 100 lines";
   for (int i = 0; i < 500 && !writer.flush(milliseconds(10)); ++i) (void)read_all(read.get());
   EXPECT_TRUE(writer.flush(milliseconds(1000)));
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <stdexcept>
 #include <thread>
 
 #include "base/unique_fd.h"
@@ -137,7 +138,7 @@ class Reader {
   unsigned ttl_ = 0;
 };
 
-inline Answer read_answer(const Bytes& m) {
+inline Answer read_whole_answer(const Bytes& m) {
   Answer a;
   Reader r(m);
   EXPECT_EQ(r.u16(), 0x1234U);
@@ -168,6 +169,17 @@ inline Answer read_answer(const Bytes& m) {
   std::sort(a.records.begin(), a.records.end());
   a.size = m.size();
   return a;
+}
+
+// No answer, or one that is cut off, fails the test, too.
+inline Answer read_answer(const Bytes& m) {
+  try {
+    return read_whole_answer(m);
+  } catch (const std::out_of_range&) {
+    ADD_FAILURE() << (m.empty() ? "no answer came" : "the answer is cut off") << " (" << m.size()
+                  << " bytes)";
+    return {};
+  }
 }
 
 inline std::shared_ptr<api::ExportRecord> export_of(const std::string& cluster, bool headless,

@@ -39,7 +39,8 @@ TEST(GatewayConfig, ReadsEverything) {
       "endpoints: ['192.0.2.1:1', '[2001:db8::1]:2']\nprivateKeyFile: /k\nstatus: 127.0.0.1:1\n"
       "log: {level: debug, json: true}\n"
       "tunnel: {driver: uapi, interface: wg9, userspaceProgram: wg-x, keepalive: 7s}\n"
-      "probe: {interval: 50ms, lost: 5}\nholdDown: 3s\ndrain: 2s\nfeed: {heartbeat: 2s}\n",
+      "probe: {interval: 50ms, lost: 5}\nholdDown: 3s\ndrain: 2s\nfeed: {heartbeat: 2s, "
+      "connectionsPerSecond: 9}\n",
       "c.yaml");
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->ns, "ns");
@@ -58,6 +59,7 @@ TEST(GatewayConfig, ReadsEverything) {
   EXPECT_EQ(config->hold_down, Duration(seconds(3)));
   EXPECT_EQ(config->drain, Duration(seconds(2)));
   EXPECT_EQ(config->heartbeat, Duration(seconds(2)));
+  EXPECT_EQ(config->feed_connections, 9U);
 }
 
 TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
@@ -68,7 +70,7 @@ TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
         "tunnel: {interface: a/b}", "tunnel: {interface: a-name-that-is-too-long}",
         "tunnel: {keepalive: 0s}", "tunnel: {engine: {aead: rot13}}",
         "tunnel: {engine: {workers: 65}}", "tunnel: {engine: {turbo: true}}", "log: {level: loud}",
-        "status: here", "feed: {heartbeat: 1ms}"}) {
+        "status: here", "feed: {heartbeat: 1ms}", "feed: {connectionsPerSecond: 0}"}) {
     const auto text = mistake_in(std::string(wrong) + "\n");
     EXPECT_EQ(text.find("c.yaml:4: "), 0U) << wrong << " -> " << text;
   }

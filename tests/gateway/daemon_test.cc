@@ -62,14 +62,16 @@ class LinkedDriver final : public tunnel::Driver {
   }
   Result<tunnel::DeviceStatus> read() override { return inner.read(); }
   Result<> move_allowed_ips(const tunnel::Key& peer, const std::set<Prefix>& prefixes) override {
-    ++moves;
+    ++moves_made;
     return inner.move_allowed_ips(peer, prefixes);
   }
+  std::uint64_t moves() const override { return inner.moves(); }
+  bool moves_at_once() const override { return inner.moves_at_once(); }
   Result<> recreate_peer(const tunnel::Key& peer) override { return inner.recreate_peer(peer); }
   Result<> remove() override { return inner.remove(); }
 
   tunnel::FakeDriver inner;
-  int moves = 0;
+  int moves_made = 0;
 
  private:
   netlink::FakeKernel& kernel_;
@@ -312,7 +314,7 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown
   see(0, false);  // no time passes: the fast path is in the probe's own callback
   EXPECT_EQ(carried(22).size(), 4U);
   EXPECT_TRUE(carried(21).empty());
-  EXPECT_GE(driver_.moves, 1);
+  EXPECT_GE(driver_.moves_made, 1);
   see(0, true);
   loop_.advance(seconds(100));
   EXPECT_EQ(carried(22).size(), 4U);
@@ -457,10 +459,10 @@ TEST_F(GatewayStory, ARestartTakesOverWhoCarriesWhatFromTheDevice) {
   ASSERT_EQ(carried(22).size(), 4U);
   daemon_.reset();
   tunnel_sight_->views.clear();
-  driver_.moves = 0;
+  driver_.moves_made = 0;
   start();
   EXPECT_EQ(carried(22).size(), 4U);
-  EXPECT_EQ(driver_.moves, 0);
+  EXPECT_EQ(driver_.moves_made, 0);
 }
 
 TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {

@@ -7,8 +7,10 @@
 #include "api/homing/homing.h"
 #include "base/fake/sim_loop.h"
 #include "routeagent/node/hold.h"
+#include "routeagent/node/hop.h"
 #include "routeagent/node/vtep.h"
 #include "tests/routeagent/model_kernel.h"
+#include "tunnel/fake/fake_driver.h"
 
 namespace cw::routeagent {
 namespace {
@@ -82,6 +84,17 @@ class AgentStory : public ::testing::Test {
     node.internal_ips = {ip("10.0.0." + std::to_string(n))};
     store_.put(node);
   }
+  // The public key that node n publishes.
+  tunnel::Key publish_key(int n, const std::string& version = "1.0",
+                          const std::string& mode = "wireguard") {
+    api::RouteAgent agent;
+    agent.spec.overlay = {version, mode, 4794};
+    agent.meta.key.name = agent.spec.node = "n" + std::to_string(n);
+    const auto key = tunnel::Key::generate_private(random_).public_key();
+    agent.spec.public_key = key.base64();
+    store_.put(agent);
+    return key;
+  }
   void put_gateway(std::uint32_t ordinal, int node) {
     api::Gateway gateway;
     gateway.meta.key.name = "gateway-" + std::to_string(ordinal);
@@ -118,7 +131,14 @@ class AgentStory : public ::testing::Test {
           sight_->hooks = std::move(hooks);
           return std::make_unique<HandProber>(sight_);
         },
-        Through::Open{}, SlowKernel{kernel_, background_});
+        Through::Open{}, SlowKernel{kernel_, background_},
+        [this]() -> Result<std::unique_ptr<tunnel::Driver>> {
+          auto made = std::make_unique<tunnel::FakeDriver>();
+          hop_ = made.get();
+          kernel_.links["cw-nd"] = {9, "cw-nd", "tun", 1420, false, {}};
+          kernel_.sysctls["ipv6/conf/cw-nd/disable_ipv6"] = "0";
+          return made;
+        });
     loop_.advance(settle);
     kernel_event(settle);
   }
@@ -198,6 +218,7 @@ class AgentStory : public ::testing::Test {
                          no_background().ask};
   SimLoop loop_;
   SeededRandom random_{7};
+  tunnel::FakeDriver* hop_ = nullptr;  // of the agent that runs
   tunnel::Key node_key_ = tunnel::Key::generate_private(random_);
   api::MemoryStore store_{loop_, random_};
   ModelKernel kernel_;
@@ -270,8 +291,9 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_EQ(told.chosen[0].reason, "home of 10.1.3.0/24");
   EXPECT_EQ(told.routes, 1U);
   EXPECT_TRUE(told.errors.empty());
-  ASSERT_EQ(told.conditions.size(), 1U);
+  ASSERT_EQ(told.conditions.size(), 2U);
   EXPECT_EQ(told.conditions[0].status, api::ConditionStatus::kTrue);
+  EXPECT_EQ(told.conditions[1].status, api::ConditionStatus::kTrue);
   ASSERT_EQ(told.gateways.size(), 2U);
   EXPECT_EQ(told.gateways[0].state, "up");
 }
@@ -310,9 +332,32 @@ TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
   EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
 }
 
+// A host with ten thousand links takes its time to list them: what is known of it serves meanwhile.
+TEST_F(AgentStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
+  start();
+  all_up();
+  late_passes_ = true;
+  kernel_event();
+  const auto waiting = late_.size();
+  ASSERT_GE(waiting, 1U) << "the look at the host, and at the guard";
+  sees(order()[0], tunnel::LinkState::kDown, {});
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  put_peer("north", {net("10.3.0.0/16")});
+  kernel_event();
+  EXPECT_GT(late_.size(), waiting) << "the pass for the new peer does not wait for the look";
+  while (!late_.empty()) run_passes();
+  late_passes_ = false;
+  loop_.advance(seconds(1));
+  EXPECT_EQ(carrier(), gateway_address(order()[1]));
+  EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
+}
+
 TEST_F(AgentStory, IsNotReadyBeforeItsFirstPassIsOver) {
   late_passes_ = true;
   start();
+  ASSERT_FALSE(late_.empty()) << "the look at the host";
+  EXPECT_FALSE(agent_->not_ready().empty());
+  run_passes();
   const auto reasons = agent_->not_ready();
   EXPECT_NE(std::find(reasons.begin(), reasons.end(), "the kernel is being programmed"),
             reasons.end());
@@ -585,7 +630,8 @@ TEST_F(AgentStory, WithoutAKeyTheDeviceOfAnEarlierRunIsLeftAlone) {
 
 TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesItAway) {
   start();
-  const api::RouteAgent::Spec spec{"n3", node_key_.public_key().base64()};
+  const api::RouteAgent::Spec spec{"n3", node_key_.public_key().base64(),
+                                   api::RouteAgent::Overlay{"1.0", "vxlan", 0}};
   const auto stored = [&] { return store_.must_get<api::RouteAgent>({"", "n3"}); };
   EXPECT_EQ(stored().spec, spec);
   store_.drop(api::Kind::kRouteAgent, {"", "n3"});
@@ -612,6 +658,119 @@ TEST_F(AgentStory, UntilItsKeyIsPublishedItIsNotReady) {
   store_.refuse(api::Kind::kRouteAgent, {});
   loop_.advance(seconds(10));
   EXPECT_EQ(says(), 0);
+}
+
+TEST_F(AgentStory, WithPlainVxlanThereIsNoTunnelBetweenNodes) {
+  publish_key(1);
+  start();
+  EXPECT_EQ(hop_, nullptr);
+  EXPECT_EQ(kernel_.links.count("cw-nd"), 0U);
+}
+
+TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
+  config_.overlay = OverlayMode::kWireguard;
+  const auto first = publish_key(1);
+  start();
+  ASSERT_NE(hop_, nullptr);
+  EXPECT_EQ(hop_->device().public_key, node_key_.public_key());
+  EXPECT_EQ(hop_->device().listen_port, 4794);
+  EXPECT_EQ(hop_->device().peers.size(), 1U);
+  EXPECT_EQ(kernel_.vxlan->local, hop_address(node_key_.public_key()));
+  const std::string left =
+      "node n2 has published no key for overlay wireguard: no traffic "
+      "passes between it and this node; let a route agent run there";
+  EXPECT_EQ(status().errors, std::vector<std::string>{left});
+  const auto second = publish_key(2);
+  loop_.advance(seconds(1));
+  EXPECT_EQ(hop_->device().peers.count(second), 1U);
+  EXPECT_EQ(kernel_.fdb.at(vtep_mac(kOverlayKey, ip("10.0.0.2"))), hop_address(second));
+  store_.drop(api::Kind::kRouteAgent, {"", "n1"});
+  loop_.advance(seconds(1));
+  EXPECT_EQ(hop_->device().peers.count(first), 1U) << "no traffic stops for an object";
+  store_.drop(api::Kind::kNode, {"", "n1"});
+  store_.drop(api::Kind::kGateway, {"", "gateway-0"});
+  loop_.advance(seconds(2));
+  EXPECT_EQ(hop_->device().peers.count(first), 0U);
+}
+
+TEST_F(AgentStory, SaysWhichOverlayItSpeaks) {
+  start();
+  const auto plain = store_.must_get<api::RouteAgent>({"", "n3"}).spec.overlay;
+  EXPECT_EQ(plain, (api::RouteAgent::Overlay{"1.0", "vxlan", 0}));
+  agent_.reset();
+  config_.overlay = OverlayMode::kWireguard;
+  config_.hop_port = 5000;
+  start();
+  const auto other = store_.must_get<api::RouteAgent>({"", "n3"}).spec.overlay;
+  EXPECT_EQ(other, (api::RouteAgent::Overlay{"1.0", "wireguard", 5000}));
+}
+
+TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMinorIsNot) {
+  const auto mac = vtep_mac(kOverlayKey, ip("10.0.0.1"));
+  publish_key(1, "1.7", "vxlan");
+  start();
+  all_up();
+  EXPECT_EQ(kernel_.fdb.count(mac), 1U) << "minor versions get along";
+  EXPECT_EQ(sight_->targets.count("gateway-0"), 1U);
+  EXPECT_TRUE(status().errors.empty());
+  publish_key(1, "2.0", "vxlan");
+  loop_.advance(seconds(2));
+  EXPECT_EQ(kernel_.fdb.count(mac), 0U);
+  EXPECT_EQ(kernel_.neighbours.count(gateway_address(0)), 0U);
+  EXPECT_EQ(kernel_.nft.at("causeway").find("10.0.0.1 . 0x"), std::string::npos);
+  EXPECT_EQ(carrier(), gateway_address(1));
+  EXPECT_EQ(sight_->targets.count("gateway-0"), 0U);
+  const std::string words =
+      "node n1 speaks overlay version 2.0, this node 1.0: no traffic passes "
+      "between them; install one release on both";
+  EXPECT_EQ(status().errors, std::vector<std::string>{words});
+  EXPECT_TRUE(agent_->not_ready().empty()) << "else an update would stop here";
+  const auto told = status().conditions;
+  const auto condition = api::find_condition(told, "OverlayAgrees");
+  ASSERT_NE(condition, nullptr);
+  EXPECT_EQ(condition->status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(condition->message, words);
+  EXPECT_NE(metrics_.text().find("causeway_routeagent_overlay_left_out{node=\"n1\",ours=\"version "
+                                 "1.0\",theirs=\"version 2.0\"} 1"),
+            std::string::npos);
+  publish_key(1, "1.0", "vxlan");
+  loop_.advance(seconds(2));
+  EXPECT_EQ(kernel_.fdb.count(mac), 1U);
+  EXPECT_TRUE(status().errors.empty());
+  EXPECT_EQ(metrics_.text().find("overlay_left_out{"), std::string::npos);
+}
+
+TEST_F(AgentStory, AnotherSettingOfTheOverlayIsSaidOnBothSides) {
+  publish_key(1, "1.0", "wireguard");
+  start();
+  EXPECT_EQ(
+      status().errors,
+      std::vector<std::string>{"node n1 has overlay wireguard, this node vxlan: no traffic passes "
+                               "between them; set the same on both"});
+  agent_.reset();
+  publish_key(1, "1.0", "vxlan");
+  publish_key(2);
+  config_.overlay = OverlayMode::kWireguard;
+  start();
+  EXPECT_EQ(
+      status().errors,
+      std::vector<std::string>{"node n1 has overlay vxlan, this node wireguard: no traffic passes "
+                               "between them; set the same on both"});
+}
+
+TEST_F(AgentStory, AWorkerHearsOfGatewayNodesOnlyAndAGatewayNodeOfAll) {
+  put_node(4);
+  publish_key(4, "2.0", "vxlan");
+  start();
+  EXPECT_TRUE(status().errors.empty()) << "workers exchange nothing";
+  agent_.reset();
+  start("n1");
+  const auto errors = status().errors;
+  EXPECT_EQ(std::count_if(errors.begin(), errors.end(),
+                          [](const auto& error) {
+                            return error.find("node n4 speaks overlay version 2.0") == 0;
+                          }),
+            1);
 }
 
 TEST_F(AgentStory, ATakenPortIsToldAndTriedAgain) {

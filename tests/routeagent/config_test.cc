@@ -23,13 +23,18 @@ TEST(AgentConfig, NeedsOnlyStoreAndNode) {
   EXPECT_EQ(config->resync, std::chrono::seconds(60));
   EXPECT_FALSE(config->status);
   EXPECT_EQ(config->state_dir, "/var/lib/causeway");
+  EXPECT_EQ(config->overlay, OverlayMode::kVxlan);
+  EXPECT_EQ(config->hop_port, 4794);
+  EXPECT_EQ(config->hop_tunnel.interface, "cw-nd");
+  EXPECT_FALSE(config->hop_tunnel.engine.uso);
 }
 
 TEST(AgentConfig, ReadsEveryKey) {
   const auto config = parse_config(
       "store: dir:/s\nnamespace: net\nlog: {level: debug, json: true}\nstatus: 127.0.0.1:9702\n"
       "node: w0\nprobe: {interval: 100ms, lost: 5}\nholdDown: 10s\nresync: 30s\n"
-      "stateDir: /state\n",
+      "stateDir: /state\noverlay: wireguard\n"
+      "nodeTunnel: {port: 5000, driver: engine, userspaceProgram: /bin/wg}\n",
       "agent.yaml");
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->ns, "net");
@@ -41,6 +46,10 @@ TEST(AgentConfig, ReadsEveryKey) {
   EXPECT_EQ(config->hold_down, std::chrono::seconds(10));
   EXPECT_EQ(config->resync, std::chrono::seconds(30));
   EXPECT_EQ(config->state_dir, "/state");
+  EXPECT_EQ(config->overlay, OverlayMode::kWireguard);
+  EXPECT_EQ(config->hop_port, 5000);
+  EXPECT_EQ(config->hop_tunnel.choice, tunnel::DriverChoice::kEngine);
+  EXPECT_EQ(config->hop_tunnel.userspace_program, "/bin/wg");
 }
 
 TEST(AgentConfig, RestrictsForwardingWhereNoCniNeedsIt) {
@@ -68,6 +77,10 @@ TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\noverlay: ipsec\n").find("vxlan or wireguard"),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nnodeTunnel:\n  port: 0\n").find("must not be 0"),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
 }

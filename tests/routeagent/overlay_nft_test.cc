@@ -13,7 +13,9 @@ constexpr netlink::Mac kMac1{2, 0, 0, 0, 0, 1};
 constexpr netlink::Mac kMac2{2, 0, 0, 0, 0, 2};
 
 OverlayGuard guard() {
-  OverlayGuard guard{ip("10.0.0.3"), "eth0", false, false, {}};
+  OverlayGuard guard;
+  guard.outer = ip("10.0.0.3");
+  guard.arrival_link = guard.outside_link = "eth0";
   guard.senders = {{ip("10.0.0.1"), kMac1, {Prefix::host(ip("fe80::1"))}, true},
                    {ip("10.0.0.2"), kMac2, {net("10.1.2.0/24"), net("10.1.2.7/32")}, false}};
   return guard;
@@ -38,7 +40,7 @@ TEST(OverlayNft, ANodesPacketsCarryItsMacAndArriveFromTheUnderlay) {
 
 TEST(OverlayNft, IPv6UnderlaysAreGuardedAlike) {
   auto v6 = guard();
-  v6.underlay = ip("fd00::3");
+  v6.outer = ip("fd00::3");
   v6.senders = {{ip("fd00::1"), kMac1, {}, true}};
   EXPECT_TRUE(has(overlay_sets(v6), "typeof ip6 saddr . @th,176,48"));
   EXPECT_TRUE(has(overlay_chains(v6), "ip6 daddr fd00::3 ip6 saddr . @th,176,48 @vteps accept"));
@@ -46,7 +48,7 @@ TEST(OverlayNft, IPv6UnderlaysAreGuardedAlike) {
 
 TEST(OverlayNft, WithoutOneUnderlayDeviceTheRouteBackDecides) {
   auto anywhere = guard();
-  anywhere.underlay_link.clear();
+  anywhere.arrival_link.clear();
   const auto chains = overlay_chains(anywhere);
   EXPECT_TRUE(has(chains, "fib saddr . iif oif missing counter drop")) << chains;
   EXPECT_FALSE(has(chains, "iifname \"\"")) << chains;
@@ -71,7 +73,7 @@ TEST(OverlayNft, OnlyGatewaysCarryRemoteSourcesAndOnlyToGatewaysLocalOnes) {
 TEST(OverlayNft, WherePodsArriveByTheUnderlaysDeviceItIsNotClosedForThem) {
   EXPECT_TRUE(has(overlay_chains(guard()), "\t\tiifname \"eth0\" counter drop\n"));
   auto shared = guard();
-  shared.shares_link = true;
+  shared.outside_link.clear();
   EXPECT_FALSE(has(overlay_chains(shared), "\t\tiifname \"eth0\" counter drop\n"));
 }
 

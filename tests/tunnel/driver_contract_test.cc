@@ -177,6 +177,33 @@ TYPED_TEST(DriverContract, MovesPrefixesOnly) {
   this->expect_holds(driver, spec);
 }
 
+TYPED_TEST(DriverContract, ASpecThatIsOlderThanAMoveChangesNothing) {
+  auto& driver = this->world().open("cwa");
+  auto spec = this->spec();
+  const auto one = this->key().public_key();
+  const auto two = this->key().public_key();
+  spec.peers[one].allowed_ips = {p("10.1.0.0/16")};
+  spec.peers[two].allowed_ips = {p("10.2.0.0/16")};
+  this->apply(driver, spec);
+  auto older = spec;
+  older.peers[one].allowed_ips.insert(p("10.3.0.0/16"));
+  ASSERT_TRUE(driver.move_allowed_ips(two, {p("10.1.0.0/16")}));
+  EXPECT_EQ(driver.moves(), spec.moves + 1);
+  const auto done = driver.apply(older);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Errc::kConflict);
+  auto now = spec;
+  now.peers[one].allowed_ips = {};
+  now.peers[two].allowed_ips = {p("10.1.0.0/16"), p("10.2.0.0/16")};
+  this->expect_holds(driver, now);
+  ASSERT_TRUE(driver.recreate_peer(one));
+  ASSERT_TRUE(driver.recreate_peer(two));
+  this->expect_holds(driver, now);
+  older.moves = driver.moves();
+  this->apply(driver, older);
+  this->expect_holds(driver, older);
+}
+
 TYPED_TEST(DriverContract, TakesOverADeviceAndItsPeers) {
   auto& before = this->world().open("cwa");
   auto spec = this->spec(51901);

@@ -1,10 +1,14 @@
 #include "tunnel/engine/device.h"
 
 #include <algorithm>
+#include <set>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "base/log.h"
+#include "base/thread_role.h"
+#include "tunnel/engine/allowed_ip_changes.h"
 #include "tunnel/engine/control.h"
 #include "tunnel/engine/workers.h"
 
@@ -23,8 +27,15 @@ struct Device::Parts {
       : options(asked), state(std::move(tun)), pool(state, asked.aead, workers), control(state) {}
 
   void start(std::size_t workers) {
-    for (std::size_t i = 0; i < workers; ++i) threads.emplace_back([this] { pool.run(); });
-    threads.emplace_back([this] { control.run(); });
+    for (std::size_t i = 0; i < workers; ++i)
+      threads.emplace_back([this] {
+        name_thread("cw-packets");
+        pool.run();
+      });
+    threads.emplace_back([this] {
+      name_thread("cw-timers");
+      control.run();
+    });
   }
   ~Parts() {
     state.stop = true;
@@ -85,21 +96,73 @@ Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options) {
 
 namespace {
 
-void apply_peer(Core& core, const uapi::PeerEdit& edit, TimePoint now) {
-  if (edit.remove) return core.remove_peer(edit.key);
-  auto* peer = edit.update_only ? core.find_peer(edit.key) : core.add_peer(edit.key);
-  if (peer == nullptr) return;  // not there, or ourselves: passed over silently
-  if (edit.preshared_key) core.set_preshared(*peer, *edit.preshared_key);
-  if (edit.endpoint) core.set_endpoint(*peer, *edit.endpoint);
-  if (edit.replace_allowed_ips) {
-    for (const auto& prefix : std::set<Prefix>(peer->allowed_ips)) {
-      core.remove_allowed_ip(*peer, prefix);
+// Prefixes that one locked section changes or reads. Packets wait meanwhile, and a peer may have
+// 10,000 of them.
+constexpr std::size_t kPrefixesAtOnce = 128;
+
+// Of one peer, read in parts. Only set() changes them, one at a time.
+std::set<Prefix> allowed_ips_of(DeviceState& state, const Key& key) {
+  std::set<Prefix> all;
+  std::vector<Prefix> part;
+  part.reserve(kPrefixesAtOnce);  // not under the lock
+  do {
+    part.clear();
+    {
+      const std::lock_guard lock(state.mutex);
+      const auto* peer = state.core.find_peer(key);
+      if (peer == nullptr) break;
+      const auto& has = peer->allowed_ips;
+      auto at = all.empty() ? has.begin() : has.upper_bound(*all.rbegin());
+      for (; at != has.end() && part.size() < kPrefixesAtOnce; ++at) part.push_back(*at);
+    }
+    all.insert(part.begin(), part.end());
+  } while (part.size() == kPrefixesAtOnce);
+  return all;
+}
+
+void change_allowed_ips(DeviceState& state, const Key& key,
+                        std::span<const uapi::AllowedIpEdit> changes) {
+  for (; !changes.empty(); changes = changes.subspan(std::min(changes.size(), kPrefixesAtOnce))) {
+    const std::lock_guard lock(state.mutex);
+    auto* peer = state.core.find_peer(key);
+    if (peer == nullptr) return;
+    for (const auto& one : changes.first(std::min(changes.size(), kPrefixesAtOnce))) {
+      one.remove ? state.core.remove_allowed_ip(*peer, one.prefix)
+                 : state.core.add_allowed_ip(*peer, one.prefix);
     }
   }
-  for (const auto& one : edit.allowed_ips) {
-    one.remove ? core.remove_allowed_ip(*peer, one.prefix) : core.add_allowed_ip(*peer, one.prefix);
+}
+
+void remove_peer(DeviceState& state, const Key& key) {
+  uapi::PeerEdit nothing;
+  nothing.replace_allowed_ips = true;
+  change_allowed_ips(state, key, allowed_ip_changes(allowed_ips_of(state, key), nothing));
+  const std::lock_guard lock(state.mutex);
+  state.core.remove_peer(key);
+}
+
+void apply_peer(DeviceState& state, Output& out, const uapi::PeerEdit& edit) {
+  if (edit.remove) return remove_peer(state, edit.key);
+  bool there = false;
+  state.with_core(out, [&](Core& core, TimePoint now, WallTime, Output&) {
+    auto* peer = edit.update_only ? core.find_peer(edit.key) : core.add_peer(edit.key);
+    if (peer == nullptr) return;  // not there, or ourselves: passed over silently
+    there = true;
+    if (edit.preshared_key) core.set_preshared(*peer, *edit.preshared_key);
+    if (edit.endpoint) core.set_endpoint(*peer, *edit.endpoint);
+    if (edit.keepalive_seconds) core.set_keepalive(*peer, *edit.keepalive_seconds, now);
+  });
+  if (!there || (!edit.replace_allowed_ips && edit.allowed_ips.empty())) return;
+  change_allowed_ips(state, edit.key, allowed_ip_changes(allowed_ips_of(state, edit.key), edit));
+}
+
+void remove_all_peers(DeviceState& state) {
+  std::vector<Key> keys;
+  {
+    const std::lock_guard lock(state.mutex);
+    for (const auto& [key, peer] : state.core.peers()) keys.push_back(key);
   }
-  if (edit.keepalive_seconds) core.set_keepalive(*peer, *edit.keepalive_seconds, now);
+  for (const auto& key : keys) remove_peer(state, key);
 }
 
 }  // namespace
@@ -124,13 +187,13 @@ Result<> Device::set(const uapi::SetRequest& request) {
   }
   parts.fwmark = fwmark;
   Output out;
-  state.with_core(out, [&](Core& core, TimePoint now, WallTime, Output&) {
-    if (request.private_key) core.set_private_key(*request.private_key);
-    if (request.replace_peers) {
-      while (!core.peers().empty()) core.remove_peer(Key(core.peers().begin()->first));
-    }
-    for (const auto& edit : request.peers) apply_peer(core, edit, now);
-  });
+  if (request.private_key) {
+    state.with_core(out, [&](Core& core, TimePoint, WallTime, Output&) {
+      core.set_private_key(*request.private_key);
+    });
+  }
+  if (request.replace_peers) remove_all_peers(state);
+  for (const auto& edit : request.peers) apply_peer(state, out, edit);
   return {};
 }
 
@@ -138,7 +201,8 @@ Device::Settings Device::settings() const {
   auto& state = parts_->state;
   Settings out;
   out.status.fwmark = parts_->fwmark;
-  const std::lock_guard lock(state.mutex);
+  const std::lock_guard one(parts_->setting);
+  std::unique_lock lock(state.mutex);
   if (state.sockets != nullptr) out.status.listen_port = state.sockets->port();
   if (const auto& identity = state.core.identity()) {
     out.private_key = identity->private_key;
@@ -152,9 +216,10 @@ Device::Settings Device::settings() const {
     status.tx_bytes = peer->tx_bytes;
     status.keepalive_seconds = peer->persistent_keepalive;
     status.has_preshared_key = !peer->preshared_key.is_zero();
-    status.allowed_ips = peer->allowed_ips;
     if (status.has_preshared_key) out.preshared_keys[key] = peer->preshared_key;
   }
+  lock.unlock();
+  for (auto& [key, status] : out.status.peers) status.allowed_ips = allowed_ips_of(state, key);
   return out;
 }
 

@@ -42,7 +42,9 @@ EngineDriver::EngineDriver(DriverConfig config) : config_(std::move(config)) {}
 
 void EngineDriver::drop() {
   uapi_.reset();
-  device_.reset();
+  // Ending its threads takes a moment; a move need not wait for that.
+  auto gone = order_.alone([&] { return std::move(device_); });
+  gone.reset();
   applied_ = {};
 }
 
@@ -62,7 +64,7 @@ Result<> EngineDriver::ensure_device() {
   options.aead = *aead;
   auto device = engine::Device::open(options);
   if (!device) return fail(std::move(device.error()).context("engine"));
-  device_ = std::move(*device);
+  order_.alone([&] { device_ = std::move(*device); });
   auto server = engine::UapiServer::listen(config_.socket_dir, *device_);
   if (server) {
     uapi_ = std::move(*server);
@@ -90,33 +92,34 @@ Result<> EngineDriver::apply(const DeviceSpec& spec) {
   const auto actual = read();
   if (!actual) return fail(actual.error());
   const auto change = change_of(*actual, spec, applied_);
-  if (!change.empty()) {
-    if (auto ok = set(change); !ok) return ok;
-  }
-  applied_ = applied_of(spec, applied_);
-  last_ = spec;
-  return {};
+  return order_.apply(spec.moves, [&]() -> Result<> {
+    if (!change.empty()) {
+      if (auto ok = set(change); !ok) return ok;
+    }
+    applied_ = applied_of(spec, applied_);
+    last_ = spec;
+    return {};
+  });
 }
 
 Result<> EngineDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  const auto now = read();
-  if (!now) return fail(now.error());
-  if (now->peers.count(peer) == 0) return fail(Errc::kNotFound, "engine: no such peer");
-  DeviceChange change;
-  auto& one = change.peers.emplace_back();
-  one.key = peer;
-  one.allowed_ips = prefixes;
-  return set(change);
+  return order_.move([&]() -> Result<> {
+    if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "engine: no such peer");
+    DeviceChange change;
+    auto& one = change.peers.emplace_back();
+    one.key = peer;
+    one.allowed_ips = prefixes;
+    if (auto ok = set(change); !ok) return ok;
+    move_in(last_, peer, prefixes);
+    return {};
+  });
 }
 
 Result<> EngineDriver::recreate_peer(const Key& key) {
-  if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange gone;
-  gone.peers.emplace_back().key = key;
-  gone.peers.back().remove = true;
-  if (auto ok = set(gone); !ok) return ok;
-  applied_.peers.erase(key);
-  return apply(DeviceSpec(last_));
+  return order_.alone([&]() -> Result<> {
+    if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
+    return set(recreation_of(last_, key));
+  });
 }
 
 Result<> EngineDriver::remove() {
@@ -125,8 +128,8 @@ Result<> EngineDriver::remove() {
   if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
   const auto socket = config_.socket_dir + "/" + config_.interface + ".sock";
   const auto reply = uapi::exchange(socket, uapi::kGet, std::chrono::seconds(1));
-  // Nobody behind it: the leftover of a process that was killed.
-  if (!reply && reply.error().code == Errc::kUnavailable) (void)::unlink(socket.c_str());
+  // The leftover of a process that was killed.
+  if (!reply && reply.error().code == Errc::kNotFound) (void)::unlink(socket.c_str());
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include "tunnel/diff.h"
 #include "tunnel/engine/device.h"
 #include "tunnel/engine/uapi_server.h"
+#include "tunnel/move_order.h"
 
 namespace cw::tunnel {
 
@@ -18,6 +19,8 @@ class EngineDriver final : public Driver {
   [[nodiscard]] Result<DeviceStatus> read() override;
   [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
                                           const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] std::uint64_t moves() const override { return order_.moves(); }
+  [[nodiscard]] bool moves_at_once() const override { return true; }
   [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
@@ -27,10 +30,11 @@ class EngineDriver final : public Driver {
   void drop();
 
   DriverConfig config_;
+  MoveOrder order_;
   std::unique_ptr<engine::Device> device_;
   std::unique_ptr<engine::UapiServer> uapi_;
   Applied applied_;
-  DeviceSpec last_;
+  DeviceSpec last_;  // with the moves since; under order_
 };
 
 }  // namespace cw::tunnel

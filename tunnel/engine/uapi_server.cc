@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/thread_role.h"
 #include "tunnel/engine/device_state.h"
 
 namespace cw::tunnel::engine {
@@ -100,7 +101,11 @@ std::string uapi_answer(Device& device, std::string_view request) {
 struct UapiServer::State {
   State(std::string socket_path, UniqueFd socket, Device& served)
       : path(std::move(socket_path)), listener(std::move(socket)), device(served) {
-    thread = std::thread([this] { run(); });
+    thread = std::thread([this] {
+      name_thread("cw-uapi");
+      give_way();
+      run();
+    });
   }
   ~State() {
     stop = true;

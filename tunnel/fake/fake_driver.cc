@@ -51,11 +51,14 @@ void FakeDriver::make(const DeviceChange& change) {
 
 Result<> FakeDriver::apply(const DeviceSpec& spec) {
   if (auto ok = injected(); !ok) return ok;
-  exists_ = true;
-  make(change_of(status_, spec, applied_));
-  applied_ = applied_of(spec, applied_);
-  last_ = spec;
-  return {};
+  if (before_apply_) before_apply_();
+  return order_.apply(spec.moves, [&]() -> Result<> {
+    exists_ = true;
+    make(change_of(status_, spec, applied_));
+    applied_ = applied_of(spec, applied_);
+    last_ = spec;
+    return {};
+  });
 }
 
 Result<DeviceStatus> FakeDriver::read() {
@@ -65,25 +68,26 @@ Result<DeviceStatus> FakeDriver::read() {
 }
 
 Result<> FakeDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  if (auto ok = injected(); !ok) return ok;
-  if (status_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange change;
-  auto& one = change.peers.emplace_back();
-  one.key = peer;
-  one.allowed_ips = prefixes;
-  make(change);
-  return {};
+  return order_.move([&]() -> Result<> {
+    if (auto ok = injected(); !ok) return ok;
+    if (status_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+    DeviceChange change;
+    auto& one = change.peers.emplace_back();
+    one.key = peer;
+    one.allowed_ips = prefixes;
+    make(change);
+    move_in(last_, peer, prefixes);
+    return {};
+  });
 }
 
 Result<> FakeDriver::recreate_peer(const Key& peer) {
   if (auto ok = injected(); !ok) return ok;
   if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange gone;
-  gone.peers.emplace_back().key = peer;
-  gone.peers.back().remove = true;
-  make(gone);
-  applied_.peers.erase(peer);
-  return apply(DeviceSpec(last_));
+  return order_.alone([&]() -> Result<> {
+    make(recreation_of(last_, peer));
+    return {};
+  });
 }
 
 Result<> FakeDriver::remove() {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <utility>
 
 #include "tunnel/diff.h"
+#include "tunnel/move_order.h"
 
 namespace cw::tunnel {
 
@@ -17,11 +19,17 @@ class FakeDriver final : public Driver {
   [[nodiscard]] Result<DeviceStatus> read() override;
   [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
                                           const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] std::uint64_t moves() const override { return order_.moves(); }
+  [[nodiscard]] bool moves_at_once() const override { return at_once_; }
   [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
   // The next call fails with this, once, without an effect.
   void fail_next(Error error) { failures_.push_back(std::move(error)); }
+  // As drivers that ask another process: every call waits in line.
+  void set_moves_at_once(bool at_once) { at_once_ = at_once; }
+  // What happens between the read of the device and its change.
+  void before_apply(std::function<void()> happens) { before_apply_ = std::move(happens); }
   // "add <key8> allow 10.0.0.0/8\nremove <key8>\n" since the last call; key8: 8 characters of
   // base64.
   [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
@@ -33,11 +41,14 @@ class FakeDriver final : public Driver {
   [[nodiscard]] Result<> injected();
   void make(const DeviceChange& change);
 
+  MoveOrder order_;
+  bool at_once_ = true;
   bool exists_ = false;
   DeviceStatus status_;
   DeviceSpec last_;
   Applied applied_;
   std::deque<Error> failures_;
+  std::function<void()> before_apply_;
   std::string log_;
 };
 

@@ -200,35 +200,37 @@ Result<> KernelDriver::apply(const DeviceSpec& spec) {
   const auto actual = read();
   if (!actual) return fail(actual.error());
   const auto change = change_of(*actual, spec, applied_);
-  if (!change.empty()) {
-    if (auto ok = set(change); !ok) {
-      applied_ = {};  // a set is split into several messages: unknown how far it came
-      return ok;
+  return order_.apply(spec.moves, [&]() -> Result<> {
+    if (!change.empty()) {
+      if (auto ok = set(change); !ok) {
+        applied_ = {};  // a set is split into several messages: unknown how far it came
+        return ok;
+      }
     }
-  }
-  applied_ = applied_of(spec, applied_);
-  last_ = spec;
-  return {};
+    applied_ = applied_of(spec, applied_);
+    last_ = spec;
+    return {};
+  });
 }
 
 Result<> KernelDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange change;
-  PeerChange& one = change.peers.emplace_back();
-  one.key = peer;
-  one.allowed_ips = prefixes;
-  return set(change);
+  return order_.move([&]() -> Result<> {
+    if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+    DeviceChange change;
+    PeerChange& one = change.peers.emplace_back();
+    one.key = peer;
+    one.allowed_ips = prefixes;
+    if (auto ok = set(change); !ok) return ok;
+    move_in(last_, peer, prefixes);
+    return {};
+  });
 }
 
 Result<> KernelDriver::recreate_peer(const Key& key) {
-  const auto found = last_.peers.find(key);
-  if (found == last_.peers.end()) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange gone;
-  gone.peers.emplace_back().key = key;
-  gone.peers.back().remove = true;
-  if (auto ok = set(gone); !ok) return ok;
-  applied_.peers.erase(key);
-  return apply(DeviceSpec(last_));
+  return order_.alone([&]() -> Result<> {
+    if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
+    return set(recreation_of(last_, key));
+  });
 }
 
 Result<> KernelDriver::remove() {

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "tunnel/diff.h"
+#include "tunnel/move_order.h"
 
 namespace cw::tunnel {
 
@@ -19,6 +20,8 @@ class KernelDriver final : public Driver {
   [[nodiscard]] Result<DeviceStatus> read() override;
   [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
                                           const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] std::uint64_t moves() const override { return order_.moves(); }
+  [[nodiscard]] bool moves_at_once() const override { return true; }
   [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
@@ -27,8 +30,9 @@ class KernelDriver final : public Driver {
   [[nodiscard]] Result<> set(const DeviceChange& change);
 
   DriverConfig config_;
+  MoveOrder order_;
   Applied applied_;
-  DeviceSpec last_;
+  DeviceSpec last_;  // with the moves since; under order_
 };
 
 }  // namespace cw::tunnel

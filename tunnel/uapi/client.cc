@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -63,8 +64,16 @@ Result<std::string> exchange(const std::string& socket_path, std::string_view re
   std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail(errno_error(errno, "socket"));
+  // A program that hangs lets its backlog run full, and connect() waits then.
+  const auto ms = timeout.count();
+  const timeval limit{ms / 1000, ms % 1000 * 1000};
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fail(errno_error(errno, socket_path));
+    const int err = errno;
+    auto error = errno_error(err, socket_path);
+    if (err == ECONNREFUSED || err == ENOENT) error.code = Errc::kNotFound;
+    if (err == EAGAIN) error.code = Errc::kUnavailable;
+    return fail(std::move(error));
   }
   auto reply = talk(fd.get(), request, Clock::now() + timeout);
   if (!reply) return fail(std::move(reply.error()).context(socket_path));

@@ -10,7 +10,7 @@
 namespace cw::tunnel::uapi {
 
 // Sends `request` (with its final empty line) and returns the reply up to its own. kNotFound: no
-// such socket; kUnavailable: nobody listens (a leftover of a dead process) or no answer in time.
+// such socket, or one that a dead process left; kUnavailable: no answer in time.
 [[nodiscard]] Result<std::string> exchange(const std::string& socket_path, std::string_view request,
                                            std::chrono::milliseconds timeout);
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <thread>
 
 #include "base/log.h"
@@ -37,8 +38,16 @@ Result<> spawn(const std::string& program, const std::string& interface) {
   std::string quiet = "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1";
   char* environment[] = {path.data(), level.data(), quiet.data(), nullptr};
   pid_t pid = 0;
-  if (const int err = posix_spawnp(&pid, program.c_str(), nullptr, nullptr, argv, environment);
-      err != 0) {
+  // The calling thread blocks signals; the program must not.
+  posix_spawnattr_t attributes;
+  sigset_t none{};
+  sigemptyset(&none);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  const int err = posix_spawnp(&pid, program.c_str(), nullptr, &attributes, argv, environment);
+  posix_spawnattr_destroy(&attributes);
+  if (err != 0) {
     return fail(errno_error(err, fmt::format("start {}", program)));
   }
   const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
@@ -65,69 +74,81 @@ UapiDriver::UapiDriver(DriverConfig config)
     : config_(std::move(config)),
       socket_(fmt::format("{}/{}.sock", config_.socket_dir, config_.interface)) {}
 
-Result<> UapiDriver::ensure_running() {
-  auto reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
-  if (reply) return {};
-  if (reply.error().code == Errc::kUnavailable) ::unlink(socket_.c_str());  // nobody behind it
+Result<std::string> UapiDriver::exchange(const std::string& request) {
+  auto reply = uapi::exchange(socket_, request, kTimeout);
+  answers_ = reply.has_value();
+  return reply;
+}
+
+Result<std::string> UapiDriver::running() {
+  auto reply = exchange(std::string(uapi::kGet));
+  // A program that hangs keeps its socket: without it wireguard-go ends, and its tunnels with it.
+  if (reply || reply.error().code != Errc::kNotFound) return reply;
+  ::unlink(socket_.c_str());  // of a program that was killed
   log_info("starting userspace WireGuard",
            {{"program", config_.userspace_program}, {"interface", config_.interface}});
-  if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return ok;
+  if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return fail(ok.error());
   applied_ = {};
   const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
   for (;;) {
-    reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
-    if (reply) return {};
+    reply = exchange(std::string(uapi::kGet));
+    if (reply) return reply;
     if (std::chrono::steady_clock::now() > deadline) return fail(reply.error());
     std::this_thread::sleep_for(milliseconds(10));
   }
 }
 
 Result<DeviceStatus> UapiDriver::read() {
-  const auto reply = uapi::exchange(socket_, uapi::kGet, kTimeout);
+  const auto reply = exchange(std::string(uapi::kGet));
   if (!reply) return fail(reply.error());
   return uapi::decode_get(*reply);
 }
 
 Result<> UapiDriver::set(const DeviceChange& change) {
-  const auto reply = uapi::exchange(socket_, uapi::encode_set(change), kTimeout);
+  const auto reply = exchange(uapi::encode_set(change));
   if (!reply) return fail(reply.error());
   return uapi::decode_set_reply(*reply);
 }
 
 Result<> UapiDriver::apply(const DeviceSpec& spec) {
-  if (auto ok = ensure_running(); !ok) return ok;
-  const auto actual = read();
+  const auto reply = running();
+  if (!reply) return fail(reply.error());
+  const auto actual = uapi::decode_get(*reply);
   if (!actual) return fail(actual.error());
   const auto change = change_of(*actual, spec, applied_);
-  if (!change.empty()) {
-    if (auto ok = set(change); !ok) {
-      applied_ = {};  // unknown how far it came: look at the device next time
-      return ok;
+  return order_.apply(spec.moves, [&]() -> Result<> {
+    if (!change.empty()) {
+      if (auto ok = set(change); !ok) {
+        applied_ = {};  // unknown how far it came: look at the device next time
+        return ok;
+      }
     }
-  }
-  applied_ = applied_of(spec, applied_);
-  last_ = spec;
-  return {};
+    applied_ = applied_of(spec, applied_);
+    last_ = spec;
+    return {};
+  });
 }
 
 Result<> UapiDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange change;
-  PeerChange& one = change.peers.emplace_back();
-  one.key = peer;
-  one.allowed_ips = prefixes;
-  return set(change);
+  return order_.move([&]() -> Result<> {
+    if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+    // A program that hangs would make this change late, when it goes on.
+    if (!answers_) return fail(Errc::kUnavailable, socket_ + ": does not answer");
+    DeviceChange change;
+    PeerChange& one = change.peers.emplace_back();
+    one.key = peer;
+    one.allowed_ips = prefixes;
+    if (auto ok = set(change); !ok) return ok;
+    move_in(last_, peer, prefixes);
+    return {};
+  });
 }
 
 Result<> UapiDriver::recreate_peer(const Key& key) {
-  const auto found = last_.peers.find(key);
-  if (found == last_.peers.end()) return fail(Errc::kNotFound, "no such peer");
-  DeviceChange gone;
-  gone.peers.emplace_back().key = key;
-  gone.peers.back().remove = true;
-  if (auto ok = set(gone); !ok) return ok;
-  applied_.peers.erase(key);
-  return apply(DeviceSpec(last_));
+  return order_.alone([&]() -> Result<> {
+    if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
+    return set(recreation_of(last_, key));
+  });
 }
 
 Result<> UapiDriver::remove() {

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "tunnel/diff.h"
+#include "tunnel/move_order.h"
 
 namespace cw::tunnel {
 
@@ -17,17 +19,22 @@ class UapiDriver final : public Driver {
   [[nodiscard]] Result<DeviceStatus> read() override;
   [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
                                           const std::set<Prefix>& prefixes) override;
+  [[nodiscard]] std::uint64_t moves() const override { return order_.moves(); }
+  [[nodiscard]] bool moves_at_once() const override { return false; }
   [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
  private:
-  [[nodiscard]] Result<> ensure_running();
+  [[nodiscard]] Result<std::string> running();  // starts it if need be; its answer to a get
+  [[nodiscard]] Result<std::string> exchange(const std::string& request);
   [[nodiscard]] Result<> set(const DeviceChange& change);
 
   DriverConfig config_;
+  MoveOrder order_;
   std::string socket_;
   Applied applied_;
-  DeviceSpec last_;
+  bool answers_ = true;  // the last request got an answer
+  DeviceSpec last_;      // with the moves since; under order_
 };
 
 }  // namespace cw::tunnel

@@ -31,7 +31,8 @@ def test_lint_finds_nothing():
     ("chart_default", []),
     ("chart_options", ["--set", "gateway.antiAffinity=preferred,gateway.endpoints={203.0.113.7:4500}",
                        "--set", "dns.stub=false,crds.upgrade=false,uninstall.cleanNodes=false",
-                       "--set", "discovery.replicas=3,dns.clusterIP=10.96.0.53,log.json=true"])])
+                       "--set", "discovery.replicas=3,dns.clusterIP=10.96.0.53,log.json=true",
+                       "--set", "overlay=wireguard"])])
 def test_it_renders_as_reviewed(name, flags):
     text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set", "cluster.id=east",
                 *flags).stdout
@@ -46,6 +47,7 @@ def test_it_renders_as_reviewed(name, flags):
     (["--set", "cluster.id=Not_A_Label"], "pattern"),
     (["--set", "cluster.id=east,gateway.replicas=0"], "minimum"),
     (["--set", "cluster.id=east,gatway.replicas=2"], "additional"),
+    (["--set", "cluster.id=east,overlay=ipsec"], "overlay"),
     (["--set", "cluster.id=east,gateway.listenPort=70000"], "maximum"),
 ])
 def test_wrong_values_are_refused(flags, says):

@@ -54,7 +54,7 @@ TEST(FeedLog, ANewStreamHearsASnapshotThenWhatChanges) {
   auto cursor = log.start("");
   EXPECT_EQ(hear(log, cursor).text, "announcement");
   log.complete();
-  EXPECT_EQ(hear(log, cursor).text, "( b:1 a:1 )");
+  EXPECT_EQ(hear(log, cursor).text, "( a:1 b:1 )");
   EXPECT_EQ(hear(log, cursor).text, "");
   EXPECT_TRUE(*log.put(record("b", 2)));
   EXPECT_TRUE(log.remove({"shop", "a"}));
@@ -80,8 +80,29 @@ TEST(FeedLog, ASnapshotMissesNothingThatChangesMeanwhile) {
   auto cursor = log.start("");
   EXPECT_EQ(hear(log, cursor, 3).text, "( a:1 b:1");
   EXPECT_TRUE(log.remove({"shop", "a"}));  // heard already
-  EXPECT_TRUE(*log.put(record("c", 2)));   // not yet heard: moves back, is not lost
-  EXPECT_EQ(hear(log, cursor).text, "d:1 -a c:2 )");
+  EXPECT_TRUE(*log.put(record("c", 2)));   // not yet heard: the newest version, and no gap
+  EXPECT_TRUE(*log.put(record("cc")));     // new: comes after the snapshot
+  const auto heard = hear(log, cursor);
+  EXPECT_EQ(heard.text, "c:2 d:1 ) -a c:2 cc:1");
+  EXPECT_EQ(heard.token, "i-7");
+}
+
+TEST(FeedLog, ASnapshotEndsHoweverFastTheClusterChanges) {
+  FeedLog log("i", 100);
+  for (int n = 10; n < 60; ++n) EXPECT_TRUE(*log.put(record("s" + std::to_string(n))));
+  log.complete();
+  auto cursor = log.start("");
+  // Two changes of what is still to come and a new name for each message that is read.
+  int read = 0;
+  for (std::uint16_t turn = 2; turn < 1000; ++turn, ++read) {
+    EXPECT_TRUE(*log.put(record("s" + std::to_string(10 + turn % 50), turn)));
+    EXPECT_TRUE(*log.put(record("s" + std::to_string(10 + (turn + 25) % 50), turn)));
+    EXPECT_TRUE(*log.put(record("z" + std::to_string(turn))));
+    if (std::holds_alternative<SnapshotEnd>(parse_event(*log.next(cursor), "east")->statement)) {
+      break;
+    }
+  }
+  EXPECT_EQ(read, 1 + 51);  // the begin, the 50, and the name that came before the begin
 }
 
 TEST(FeedLog, ATokenContinuesWhereItWasGiven) {

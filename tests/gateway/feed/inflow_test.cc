@@ -7,6 +7,7 @@
 #include "base/fake/sim_loop.h"
 #include "gateway/feed/messages.h"
 #include "gateway/feed/refusal_log.h"
+#include "gateway/feed/stream.h"
 
 namespace cw::gateway {
 namespace {
@@ -108,6 +109,71 @@ TEST(Inflow, AResyncWithoutChangesCostsNothing) {
   EXPECT_EQ(world.told, told + kMaxExports - 1);
 }
 
+TEST(Inflow, ASnapshotIsComparedInSlices) {
+  World world;
+  world.snapshot(kMaxExports);
+  world.run(milliseconds(50));
+  const auto told = world.told;
+  // Another one, all the same but the last one; the loop's other work comes in between.
+  std::size_t turns = 0;
+  Handle other;
+  std::function<void()> turn = [&] {
+    ++turns;
+    if (world.inflow.waiting("east") != 0) other = world.loop.after(Duration::zero(), turn);
+  };
+  other = world.loop.after(Duration::zero(), turn);
+  world.snapshot(kMaxExports - 1);
+  EXPECT_EQ(world.inflow.waiting("east"), kMaxExports - 1);
+  world.run(milliseconds(50));
+  EXPECT_GE(turns, kMaxExports / 1024);
+  EXPECT_EQ(world.told, told + 1);
+  EXPECT_EQ(world.known(), kMaxExports - 1);
+}
+
+TEST(Inflow, WhatChangesWhileASnapshotIsComparedIsNewer) {
+  World world;
+  world.snapshot(5000);
+  world.run(milliseconds(50));
+  world.snapshot(5000, 81);
+  // One is changed again, one is gone, one is new: none of it is compared yet.
+  world.feed.on_export("east", key(4998), wire(4998, 99));
+  world.feed.on_withdrawn("east", key(4999));
+  world.feed.on_export("east", key(7000), wire(7000));
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.known(), 5000U);
+  EXPECT_EQ(world.intake.exports("east").at(key(0)).wire, wire(0, 81));
+  EXPECT_EQ(world.intake.exports("east").at(key(4998)).wire, wire(4998, 99));
+  EXPECT_EQ(world.intake.exports("east").count(key(4999)), 0U);
+  EXPECT_EQ(world.intake.exports("east").count(key(7000)), 1U);
+}
+
+TEST(Inflow, RefusalsAreToldTogether) {
+  World world;
+  world.run(seconds(1));
+  const auto before = world.refusals;
+  for (int n = 0; n < 1000; ++n) {
+    world.refuse(fmt::format("export shop/bad{:02}", n % 50), fmt::format("bad {}", n));
+    world.run(milliseconds(1));
+  }
+  EXPECT_LE(world.refusals - before, 11U);
+  world.run(milliseconds(100));
+  EXPECT_TRUE(world.refused("bad 999"));
+  EXPECT_LE(world.refusals - before, 11U);
+}
+
+TEST(ReadBudget, ASnapshotEachTenSecondsAfterABurst) {
+  ReadBudget budget;
+  TimePoint now{seconds(1000)};
+  for (int n = 0; n < 10; ++n) EXPECT_EQ(budget.snapshot(now), Duration::zero());
+  const auto wait = budget.snapshot(now);
+  EXPECT_GT(wait, seconds(9));
+  EXPECT_LE(wait, seconds(10) + milliseconds(1));
+  // What was refused costs nothing.
+  now += wait;
+  EXPECT_EQ(budget.snapshot(now), Duration::zero());
+  EXPECT_GT(budget.snapshot(now), seconds(9));
+}
+
 TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
   World world;
   std::uint16_t port = 1;
@@ -201,6 +267,7 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + 3000);
   EXPECT_TRUE(world.intake.record("east", key(1))->record.endpoints.empty());
+  world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("10.1.0.1"));
   // Refusals of 3,000 exports are no more than can be read.
   EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
@@ -237,12 +304,14 @@ TEST(Inflow, WhatASnapshotHasAtFaultIsSaidAfterItsEnd) {
   world.run(seconds(1));
   EXPECT_FALSE(world.refused("169.254.169.254"));
   world.refuse("export shop/gone", "bad export");
+  world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("bad export"));
   world.feed.on_withdrawn("east", {"shop", "gone"});
   world.run(seconds(1));
   EXPECT_FALSE(world.refused("bad export"));
   world.refuse("message", "bad message");
   world.snapshot(3);
+  world.run(milliseconds(100));
   EXPECT_FALSE(world.refused("bad message"));
 }
 

@@ -1,9 +1,14 @@
 // Server and client over ::1, on the real loop: what the client sees is what the server says.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <span>
 
 #include "base/event_loop.h"
@@ -45,6 +50,7 @@ struct Pair {
   std::unique_ptr<FeedServer> server;
   std::unique_ptr<FeedClient> client;
   std::uint16_t port = 0;
+  double snapshots_at_once = 1000;
   Records view;
   std::optional<Announcement> announcement;
   std::map<std::string, Error> faults;
@@ -52,7 +58,7 @@ struct Pair {
   int snapshots = 0;
   int losses = 0;
 
-  Pair() {
+  explicit Pair(double snapshot_burst = 1000) : snapshots_at_once(snapshot_burst) {
     start_server();
     client = std::make_unique<FeedClient>(loop, random, config(), callbacks());
   }
@@ -65,6 +71,8 @@ struct Pair {
     config.heartbeat = std::chrono::milliseconds(50);
     config.first_retry = std::chrono::milliseconds(10);
     config.most_retry = std::chrono::milliseconds(50);
+    config.snapshots_at_once = snapshots_at_once;
+    config.snapshot_every = std::chrono::milliseconds(300);
     return config;
   }
   FeedCallbacks callbacks() {
@@ -139,6 +147,24 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   EXPECT_EQ(pair.losses, 0);
 }
 
+// H6: what a peer makes them do takes no processor from the loop and the packets.
+TEST(Feed, ItsThreadsGiveWay) {
+  Pair pair;
+  pair.server->complete();
+  pair.client->set_targets("east", {kEast});
+  ASSERT_TRUE(pair.sees({}));
+  const auto own = ::getpriority(PRIO_PROCESS, 0);
+  int others = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    const auto id = std::stoi(task.path().filename());
+    if (id == ::getpid()) continue;
+    ++others;
+    EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(id)), std::min(own + 5, 19))
+        << std::ifstream(task.path() / "comm").rdbuf();
+  }
+  EXPECT_GE(others, 3);
+}
+
 TEST(Feed, RefusesCallersItDoesNotKnow) {
   Pair pair;
   pair.server->complete();
@@ -199,6 +225,27 @@ TEST(Feed, ResumesAfterTheStreamBroke) {
   pair.server->set_callers({{kWestKey.public_key(), kWest}});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}, {{"shop", "b"}, record("b")}}));
   EXPECT_EQ(pair.snapshots, 1);
+}
+
+TEST(Feed, AClusterThatBeginsSnapshotsTooOftenIsReadLater) {
+  Pair pair(2);
+  const auto restart = [&] {
+    pair.server.reset();
+    pair.start_server();  // another process: it knows no token
+    pair.server->complete();
+  };
+  pair.server->complete();
+  pair.client->set_targets("east", {kEast});
+  ASSERT_TRUE(pair.until([&] { return pair.snapshots == 1 && pair.connected; }));
+  restart();
+  ASSERT_TRUE(pair.until([&] { return pair.snapshots == 2 && pair.connected; }));
+  EXPECT_EQ(pair.faults.count(std::string(kSnapshotsSubject)), 0U);
+  const auto before = pair.loop.now();
+  restart();
+  ASSERT_TRUE(pair.until([&] { return pair.faults.count(std::string(kSnapshotsSubject)) != 0; }));
+  EXPECT_NE(pair.client->view().at("east").last_error.find("too often"), std::string::npos);
+  ASSERT_TRUE(pair.until([&] { return pair.snapshots == 3 && pair.connected; }));
+  EXPECT_LT(pair.loop.now() - before, std::chrono::seconds(5));
 }
 
 TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {

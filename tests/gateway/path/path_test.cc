@@ -270,6 +270,24 @@ TEST(NftTable, IsAsReviewed) {
   EXPECT_EQ(text, golden.str());
 }
 
+// H6: 17,644 connections in 12 s cost the traffic of others a second.
+TEST(NftTable, LimitsNewConnectionsToTheFeedBySource) {
+  auto in = input();
+  in.feed_connections = 7;
+  const auto text = nft_table(in);
+  EXPECT_NE(text.find("chain feed-calls-1 {\n\t\tlimit rate over 7/second burst 28 packets drop"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(
+      text.find("ip6 saddr vmap { fd34::1 : jump feed-calls-0, fd34::2 : jump feed-calls-1 }"),
+      std::string::npos)
+      << text;
+  // Before what accepts, so that it is asked.
+  EXPECT_LT(text.find("jump feed-calls\n"), text.find("ip6 daddr fd12::1 accept")) << text;
+  in.remote_controls.clear();
+  EXPECT_EQ(nft_table(in).find("vmap"), std::string::npos);
+}
+
 TEST(NftTable, HasNoRuleThatASourcePortOpens) {
   auto in = input();
   const auto text = nft_table(in);

@@ -1,0 +1,30 @@
+#include "base/thread_role.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace cw {
+namespace {
+
+constexpr int kNicer = 5;
+constexpr int kLastNice = 19;
+
+}  // namespace
+
+void name_thread(const char* name) { (void)::pthread_setname_np(::pthread_self(), name); }
+
+void give_way() {
+  // Linux counts niceness by thread. Raising it is always allowed; where a sandbox forbids it after
+  // all, the thread works on as before.
+  const auto self = static_cast<id_t>(::gettid());
+  const int nice = std::min(::getpriority(PRIO_PROCESS, self) + kNicer, kLastNice);
+  (void)::setpriority(PRIO_PROCESS, self, nice);
+  const sched_param none{};
+  (void)::sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+}  // namespace cw

@@ -1,0 +1,320 @@
+"""`overlay: wireguard`: the hop between nodes and gateways is WireGuard, too. Everything else is as
+with VXLAN alone. East has an underlay of IPv4 and west one of IPv6. East's first worker has
+wireguard-go, all other nodes have our engine."""
+
+import contextlib
+import re
+import time
+
+import pytest
+
+from fabric.attack import Catcher, VxlanDevice, forge, token, udp, vxlan
+from fabric.kernel_state import difference, kernel_state
+from fabric.site import Site, join, wait_until_reached
+from fabric.traffic import Session, Stream, ping
+from fabric.wait import wait_until
+
+FAMILIES = (4, 6)
+HARD_CAP_MS = 2000
+VXLAN, HOP = 4799, 4794
+
+
+@pytest.fixture(scope="module")
+def sites(world, tell):
+    tell("raising two clusters with overlay: wireguard")
+    options = {"overlay": "wireguard"}
+    east = Site(world, "east", None, options, workers=2)
+    west = Site(world, "west", None, options, underlay=6)
+    for site in (east, west):
+        for node in site.cluster.nodes:
+            node.bare = kernel_state(node.machine)
+    east.causeway.agent_of(east.cluster.workers[0]).config["nodeTunnel"] = {"driver": "uapi"}
+    join(east, west)
+    return east, west
+
+
+@pytest.fixture(scope="module")
+def neighbour(world, sites):
+    """A host on the network of east's nodes that is no node."""
+    east, _ = sites
+    host = world.machine("neighbour")
+    world.link(host, "eth0", east.cluster.edge, "neighbour")
+    east.cluster.edge.ip("link set neighbour master br0 up")
+    host.ip("link set eth0 up\naddr add 172.20.1.200/24 dev eth0\n"
+            "addr add fd00:20:1::200/64 dev eth0 nodad\n"
+            f"route add fd43:5743:6e64::/64 via {east.pod.node.ip6}")
+    return host
+
+
+def meter(here, there, family=4):
+    return Stream(here.pod.machine, there.pod.machine, there.pod.address(family),
+                  here.world.folder)
+
+
+def forwarded(edge, port):
+    """Packets to the UDP port that the nodes' network has passed on since the count began."""
+    listed = edge.out("nft", "list", "table", "bridge", "count")
+    return int(re.search(rf"dport {port} counter packets (\d+)", listed).group(1))
+
+
+@contextlib.contextmanager
+def counted(*sites):
+    """Counts what the nodes' networks forward to each port."""
+    for site in sites:
+        site.cluster.edge.run("nft", "-f", "-", stdin=f"""table bridge count {{
+            chain passed {{ type filter hook forward priority 0;
+              udp dport {VXLAN} counter
+              udp dport {HOP} counter
+            }}
+            }}""")
+    try:
+        yield
+    finally:
+        for site in sites:
+            site.cluster.edge.run("nft", "delete", "table", "bridge", "count")
+
+
+def seen_on_the_nodes_networks(sites, family):
+    """How many of 20 packets from east's worker to west's are readable on each nodes' network."""
+    (east, west), text = sites, token()
+    with (Catcher(east.cluster.edge, text) as at_east, Catcher(west.cluster.edge, text) as at_west,
+          Catcher(west.pod.machine, text) as arrived):
+        forge(east.pod.machine, [udp(east.pod.address(family), west.pod.address(family), 4000,
+                                     4000, text)], count=20)
+        # A move of a prefix in between may cost some.
+        wait_until(lambda: arrived.count >= 10, 10, "the packets arrive")
+        return at_east.count, at_west.count
+
+
+def says(site, node, words):
+    """Waits until the node's RouteAgent has the words in its errors and its condition, and the
+    agent is ready all the same."""
+    def said():
+        status = (site.store.get("RouteAgent", node.name) or {}).get("status", {})
+        condition = {c["type"]: c for c in status.get("conditions", [])}.get("OverlayAgrees", {})
+        return (any(words in error for error in status.get("errors", []))
+                and condition.get("status") == "False" and words in condition["message"])
+    wait_until(said, 15, f"{node.name} says: {words}")
+    wait_until(lambda: site.causeway.agent_of(node).why_not_ready() == "", 10, "its agent is ready")
+
+
+def agrees(site, *nodes):
+    wait_until(lambda: all(
+        not site.store.get("RouteAgent", node.name)["status"].get("errors")
+        for node in nodes or site.cluster.nodes), 20, "no node leaves another one out")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_clear_frame_crosses_the_nodes_network(sites, family):
+    with counted(*sites):
+        assert seen_on_the_nodes_networks(sites, family) == (0, 0)
+        for site in sites:
+            assert forwarded(site.cluster.edge, HOP) > 20
+            assert forwarded(site.cluster.edge, VXLAN) == 0
+
+
+def test_the_devices_mtu_leaves_room_for_both_headers(sites):
+    for here, there, mtu in ((*sites, 1370), (*sites[::-1], 1350)):
+        shown = here.pod.node.machine.out("ip", "link", "show", "cw-vx")
+        assert f"mtu {mtu}" in shown, shown
+    east, west = sites
+    assert ping(west.pod.machine, east.pod.ip, size=1350 - 28, df=True)
+    assert ping(east.pod.machine, west.pod.ip, size=1350 - 28, df=True)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_injected_vxlan_is_refused(sites, neighbour, family):
+    """The attacker has all that can be known: addresses, MACs, VNI. It lacks a node's key."""
+    east, west = sites
+    worker, gateway = east.pod.node, east.cluster.gateway_nodes[0]
+    source, victim = west.pod.address(family), east.pod.address(family)
+    text, ordinary = token(), token()
+    frame = vxlan(udp(source, victim, 4000, 4000, text), VxlanDevice(gateway).mac,
+                  VxlanDevice(worker).mac, VxlanDevice(worker).vni)
+    inside = {node: hop_address(node) for node in (worker, gateway)}
+    packets = [udp(a, b, 40000, VXLAN, frame) for a, b in (
+        (gateway.ip, worker.ip), (gateway.ip6, worker.ip6),
+        (inside[gateway], inside[worker]), (neighbour_ip6(), inside[worker]),
+        (inside[gateway], worker.ip6))]
+    packets.append(udp(gateway.ip, worker.ip, HOP, HOP, frame))  # to WireGuard's own port
+    stream = meter(west, east, family)
+    with Catcher(east.pod.machine, text) as caught, Catcher(east.pod.machine, ordinary) as good:
+        assert forge(neighbour, packets) > 0
+        forge(west.pod.machine, [udp(source, victim, 4000, 4000, ordinary)])
+        wait_until(lambda: good.count > 0, 10, "an ordinary packet arrives")
+        assert caught.count == 0, "the attack was delivered"
+    report = stream.stop()
+    assert report.lost == 0 and report.received > 20, str(report)
+
+
+def hop_address(node):
+    shown = node.machine.out("ip", "-6", "-o", "address", "show", "dev", "cw-nd", "scope", "global")
+    return shown.split()[3].split("/")[0]
+
+
+def neighbour_ip6():
+    return "fd00:20:1::200"
+
+
+def test_a_gateways_crash_heals_as_without_it(sites, tell):
+    east, west = sites
+    session, forth, back = Session(east.pod.machine, west.pod.ip), meter(east, west), meter(west, east)
+    lost = east.carrier_to(west)
+    east.crash_gateway(lost)
+    try:
+        wait_until(lambda: east.carrier_to(west) not in (None, lost), 10,
+                   "the other gateway carries the traffic")
+        time.sleep(1)
+        reports = forth.stop(), back.stop()
+        session.finish()
+        tell(f"crash of a gateway: there {reports[0]}; back {reports[1]}")
+        assert max(report.outage_ms for report in reports) <= HARD_CAP_MS
+    finally:
+        east.recover_gateway(lost)
+    wait_until_reached(east, west)
+
+
+def test_an_agents_restart_interrupts_its_own_hop_briefly(sites, tell):
+    """The fabric's kernel has no WireGuard, so the engine is in the agent's process."""
+    east, west = sites
+    stream = meter(east, west)
+    with counted(east):
+        east.causeway.agent_of(east.pod.node).restart()
+        wait_until_reached(east, west)
+        report = stream.stop()
+        assert forwarded(east.cluster.edge, VXLAN) == 0
+    tell(f"the agent of the pod's node restarts: {report}")
+    assert report.outage_ms <= 3000
+    assert east.world.watch.take_clear() == []
+
+
+def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, tell):
+    east, west = sites
+    here, there = east.worker_pods[0], west.pod
+    agent = east.causeway.agent_of(here.node)
+    assert here.node.machine.pids("wireguard-go")
+    stream = Stream(here.machine, there.machine, there.ip, east.cluster.folder)
+    agent.restart()
+    wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is back")
+    report = stream.stop()
+    tell(f"the agent of a node with wireguard-go restarts: {report}")
+    assert report.outage_ms <= 100
+
+
+def test_a_device_that_is_taken_away_comes_back(sites):
+    east, west = sites
+    for node in (*east.cluster.workers, east.cluster.gateway_nodes[0]):
+        node.machine.run("ip", "link", "del", "cw-nd")
+        wait_until(lambda node=node: ping(node.pods[0].machine, west.pod.ip), 20,
+                   f"traffic of {node.name} goes on")
+    wait_until_reached(east, west)
+    for agent in east.causeway.agents:
+        wait_until(lambda agent=agent: agent.why_not_ready() == "", 20, "the agent is content")
+
+
+def test_a_node_without_a_published_key_is_named_and_left_out(sites):
+    east, west = sites
+    agent, worker = east.causeway.agent_of(east.pod.node), east.pod.node
+    agent.stop()
+    path = east.store.path("RouteAgent", worker.name)
+    kept = path.read_text()
+    path.unlink()
+    gateway = east.causeway.agents[1]
+    gateway.restart()  # it has forgotten the key
+    try:
+        says(east, east.cluster.gateway_nodes[1], f"node {worker.name} has published no key")
+    finally:
+        if not path.exists():
+            path.write_text(kept)
+        agent.start()
+    agrees(east)
+    wait_until_reached(east, west)
+
+
+def test_nodes_with_different_settings_say_so_on_both_sides(sites):
+    east, west = sites
+    worker, gateway = east.pod.node, east.cluster.gateway_nodes[1]
+    agent = east.causeway.agent_of(worker)
+    agent.config["overlay"] = "vxlan"
+    agent.restart()
+    try:
+        says(east, worker, f"node {gateway.name} has overlay wireguard, this node vxlan")
+        says(east, gateway, f"node {worker.name} has overlay vxlan, this node wireguard")
+        assert not ping(east.pod.machine, west.pod.ip)
+        listed = gateway.machine.out("curl", "-s", "http://127.0.0.1:9702/metrics")
+        assert (f'causeway_routeagent_overlay_left_out{{node="{worker.name}",ours="wireguard",'
+                'theirs="vxlan"} 1') in listed
+    finally:
+        agent.config["overlay"] = "wireguard"
+        agent.restart()
+    agrees(east)
+    wait_until_reached(east, west)
+
+
+def test_another_major_version_is_left_out_in_words_and_a_minor_one_is_not(sites):
+    """The gateway's node publishes another version, as a later release would."""
+    east, west = sites
+    worker, lost = east.pod.node, east.cluster.gateway_nodes[0]
+    agent = east.causeway.agents[0]
+    agent.kill()  # else it would write its own version again
+    spec = east.store.get("RouteAgent", lost.name)
+    try:
+        for version, apart in (("1.9", False), ("2.0", True), ("1.9", False)):
+            spec["spec"]["overlay"]["version"] = version
+            east.store.put(spec)
+            wait_until(lambda apart=apart: (lost.ip in peers_of(worker)) != apart, 15,
+                       f"version {version}: the worker {'does not talk' if apart else 'talks'}")
+            if apart:
+                says(east, worker, f"node {lost.name} speaks overlay version 2.0, this node 1.0")
+        agrees(east, worker)
+    finally:
+        agent.start()
+    agrees(east)
+    wait_until_reached(east, west)
+
+
+def peers_of(node):
+    """The endpoints of the node's WireGuard peers."""
+    return node.machine.out("wg", "show", "cw-nd", "endpoints")
+
+
+def test_back_to_plain_vxlan_no_device_is_left_and_the_frames_are_clear(sites, neighbour):
+    """The control of the scenarios above: what they look for is there without WireGuard."""
+    east, west = sites
+    for site in sites:
+        for agent in site.causeway.agents:
+            agent.config["overlay"] = "vxlan"
+            agent.restart()
+    wait_until_reached(east, west)
+    for site in sites:
+        agrees(site)
+        for node in site.cluster.nodes:
+            assert "cw-nd" not in node.machine.out("ip", "link", "show")
+            assert "fd43:" not in node.machine.out("ip", "-6", "route", "show", "table", "all")
+    for family in FAMILIES:
+        assert min(seen_on_the_nodes_networks(sites, family)) > 0
+    worker, gateway, text = east.pod.node, east.cluster.gateway_nodes[0], token()
+    frame = vxlan(udp(west.pod.ip, east.pod.ip, 4000, 4000, text), VxlanDevice(gateway).mac,
+                  VxlanDevice(worker).mac, VxlanDevice(worker).vni)
+    with Catcher(east.pod.machine, text) as caught:
+        forge(neighbour, [udp(gateway.ip, worker.ip, 40000, VXLAN, frame)])
+        wait_until(lambda: caught.count > 0, 10, "without WireGuard the injection is delivered")
+
+
+def test_cleanup_leaves_nothing(sites):
+    east, _ = sites
+    for agent in east.causeway.agents:
+        agent.config["overlay"] = "wireguard"
+        agent.restart()
+    agrees(east)
+    for daemon in east.causeway.all:
+        daemon.stop()
+    for gateway in east.causeway.gateways:
+        gateway.cleanup()
+    east.world.watch.end(*(site.cluster for site in sites))
+    for agent in east.causeway.agents:
+        agent.cleanup("--open")
+    for node in east.cluster.nodes:
+        left = difference(node.bare, kernel_state(node.machine))
+        assert not left, f"{node.name}:\n" + "\n".join(left)
+        wait_until(lambda node=node: not node.machine.pids("wireguard-go"), 5, "no program is left")

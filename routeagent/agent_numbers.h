@@ -1,0 +1,69 @@
+// The route agent's metrics. Loop thread only.
+#pragma once
+
+#include <chrono>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "routeagent/agent.h"
+
+namespace cw::routeagent {
+
+struct Agent::Numbers {
+  explicit Numbers(Metrics& metrics)
+      : all(metrics),
+        routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
+        errors(metrics.gauge("causeway_routeagent_errors", "Failed steps of the last pass.")),
+        passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
+        steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
+        switches(metrics.counter("causeway_routeagent_switches_total",
+                                 "Remote clusters that changed their gateway.")),
+        unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
+                                    "Handovers that went on without their confirmation.")) {}
+  void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
+    const MetricLabels labels{{"gateway", std::to_string(ordinal)}};
+    all.gauge("causeway_routeagent_gateway_up", "1 while the gateway answers probes.", labels)
+        .set(view.usable ? 1 : 0);
+    all.gauge("causeway_routeagent_gateway_rtt_seconds", "Round trip to the gateway.", labels)
+        .set(std::chrono::duration<double>(view.rtt).count());
+    known.insert(ordinal);
+  }
+  void keep_only(const std::set<std::uint32_t>& ordinals) {
+    for (auto at = known.begin(); at != known.end();) {
+      if (ordinals.count(*at) != 0) {
+        ++at;
+        continue;
+      }
+      const MetricLabels labels{{"gateway", std::to_string(*at)}};
+      all.forget("causeway_routeagent_gateway_up", labels);
+      all.forget("causeway_routeagent_gateway_rtt_seconds", labels);
+      at = known.erase(at);
+    }
+  }
+
+  void left_out(const std::vector<LeftOut>& nodes) {
+    const auto* name = "causeway_routeagent_overlay_left_out";
+    for (const auto& labels : apart) all.forget(name, labels);
+    apart.clear();
+    for (const auto& node : nodes) {
+      apart.push_back({{"node", node.node}, {"theirs", node.theirs}, {"ours", node.ours}});
+      all.gauge(name, "1 for a node that exchanges no frames with this one, and what differs.",
+                apart.back())
+          .set(1);
+    }
+  }
+
+  Metrics& all;
+  Gauge& routes;
+  Gauge& errors;
+  Counter& passes;
+  Counter& steps;
+  Counter& switches;
+  Counter& unconfirmed;
+  std::set<std::uint32_t> known;
+  std::vector<MetricLabels> apart;
+};
+
+}  // namespace cw::routeagent

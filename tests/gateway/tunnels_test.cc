@@ -1,0 +1,195 @@
+// Tunnels over a driver whose calls take their time: jobs run when a test lets them.
+#include "gateway/tunnels.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/fake/sim_loop.h"
+#include "tests/gateway/scene.h"
+#include "tunnel/fake/fake_driver.h"
+
+namespace cw::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class SlowDriver : public ::testing::Test {
+ protected:
+  // West with two gateways, both usable; the device is as wanted.
+  void start() {
+    make();
+    tunnels_->set_clusters({{"west", west_}});
+    run_all();
+    see(true, true);
+    run_all();
+    (void)driver_.take_log();
+  }
+  void make() {
+    tunnels_ = std::make_unique<Tunnels>(
+        loop_, driver_, metrics_, TunnelsConfig{private_key(1), 4500, seconds(5), milliseconds(0)},
+        TunnelsTell{{}, {}, [this] { ++changes_; }},
+        Background{[this](Worker::Job job) {
+                     jobs_.push_back(std::move(job));
+                     return true;
+                   },
+                   {}});
+  }
+  void see(bool first, bool second) {
+    Tunnels::Views views;
+    views["west/0"].usable = views["west/0"].answering = first;
+    views["west/1"].usable = views["west/1"].answering = second;
+    tunnels_->set_views(std::move(views));
+  }
+  // The oldest job on its thread, and what it came to on the loop.
+  void run_one() {
+    ASSERT_FALSE(jobs_.empty());
+    auto job = std::move(jobs_.front());
+    jobs_.pop_front();
+    job()();
+  }
+  void run_all() {
+    for (int n = 0; n < 100 && !jobs_.empty(); ++n) run_one();
+    ASSERT_TRUE(jobs_.empty());
+  }
+  [[nodiscard]] std::size_t carried(unsigned n) {
+    const auto peer = driver_.device().peers.find(public_key(200 + n));
+    return peer == driver_.device().peers.end() ? 0 : peer->second.allowed_ips.size() - 2;
+  }
+  [[nodiscard]] bool all_placed() const {
+    return std::all_of(west_.cidrs.begin(), west_.cidrs.end(),
+                       [&](const Prefix& prefix) { return tunnels_->placed(prefix); });
+  }
+
+  SimLoop loop_;
+  Metrics metrics_;
+  tunnel::FakeDriver driver_;
+  RemoteCluster west_ = remote_cluster(2, 2, 4);
+  std::deque<Worker::Job> jobs_;
+  int changes_ = 0;
+  std::unique_ptr<Tunnels> tunnels_;
+};
+
+TEST_F(SlowDriver, AFallMovesPrefixesWhileACallHangs) {
+  start();
+  ASSERT_EQ(carried(0), 2U);
+  tunnels_->look();
+  ASSERT_EQ(jobs_.size(), 1U) << "the read hangs";
+  see(false, true);
+  EXPECT_EQ(carried(0), 0U);
+  EXPECT_EQ(carried(1), 4U);
+  EXPECT_TRUE(all_placed()) << "what moved at once is said at once";
+  EXPECT_EQ(jobs_.size(), 1U) << "one call at a time";
+  run_all();
+  EXPECT_EQ(carried(1), 4U);
+}
+
+// The apply has read the device and knows what to change; then a gateway falls.
+TEST_F(SlowDriver, AnApplyThatIsOlderThanAMoveDoesNotUndoIt) {
+  start();
+  west_.cidrs.push_back(net("10.2.9.0/24"));
+  tunnels_->set_clusters({{"west", west_}});
+  int moves = 0;
+  driver_.before_apply([&] {
+    if (moves++ == 0) see(false, true);
+  });
+  run_one();
+  EXPECT_EQ(carried(0), 0U);
+  EXPECT_EQ(carried(1), 5U) << "the move stands, the older spec changed nothing";
+  EXPECT_EQ(tunnels_->error(), "");
+  EXPECT_TRUE(all_placed());
+  run_all();
+  EXPECT_EQ(carried(0), 0U);
+  EXPECT_EQ(carried(1), 5U);
+  EXPECT_TRUE(all_placed());
+}
+
+TEST_F(SlowDriver, WhereMovesWaitTheyAreFirstInLineAndSaidWhenDone) {
+  driver_.set_moves_at_once(false);
+  start();
+  tunnels_->look();
+  west_.cidrs.push_back(net("10.2.9.0/24"));
+  tunnels_->set_clusters({{"west", west_}});  // an apply waits
+  see(false, true);
+  see(true, true);
+  see(false, true);
+  EXPECT_FALSE(all_placed());
+  EXPECT_EQ(carried(0), 2U);
+  run_one();  // the read
+  (void)driver_.take_log();
+  run_one();
+  EXPECT_EQ(carried(1), 5U) << "moves before the apply: " << driver_.take_log();
+  EXPECT_TRUE(tunnels_->placed(west_.cidrs[0]));
+  run_all();
+  EXPECT_EQ(carried(1), 5U);
+  EXPECT_TRUE(all_placed());
+}
+
+TEST_F(SlowDriver, AMoveThatFailsIsNotSaidToBeDoneUntilAnApplyMadeIt) {
+  start();
+  driver_.fail_next({Errc::kUnavailable, "busy"});
+  see(false, true);
+  EXPECT_EQ(carried(0), 2U);
+  EXPECT_FALSE(tunnels_->placed(west_.cidrs[0]) && tunnels_->placed(west_.cidrs[1]) &&
+               all_placed());
+  run_all();
+  EXPECT_EQ(carried(0), 0U);
+  EXPECT_TRUE(all_placed());
+}
+
+TEST_F(SlowDriver, SaysThatItDoesNotAnswerAndThenThatItDoesAgain) {
+  start();
+  const auto before = changes_;
+  tunnels_->look();
+  loop_.advance(seconds(1));
+  tunnels_->look();
+  EXPECT_EQ(tunnels_->error(), "");
+  loop_.advance(seconds(1));
+  tunnels_->look();
+  EXPECT_NE(tunnels_->error().find("driver fake does not answer"), std::string::npos);
+  EXPECT_FALSE(tunnels_->applied());
+  for (int n = 0; n < 5; ++n) {
+    loop_.advance(seconds(1));
+    tunnels_->look();
+  }
+  EXPECT_EQ(jobs_.size(), 1U);
+  EXPECT_EQ(changes_, before + 1) << "said once";
+  run_all();
+  EXPECT_EQ(tunnels_->error(), "");
+  EXPECT_TRUE(tunnels_->applied());
+  EXPECT_EQ(changes_, before + 2);
+}
+
+// A gateway that restarts decides nothing before it knows who carried what.
+TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
+  start();
+  see(false, true);
+  run_all();
+  ASSERT_EQ(carried(1), 4U);
+  make();
+  tunnels_->set_clusters({{"west", west_}});
+  see(true, true);
+  EXPECT_FALSE(tunnels_->tried());
+  EXPECT_TRUE(tunnels_->placement().empty());
+  driver_.fail_next({Errc::kUnavailable, "no answer in time"});
+  run_one();
+  EXPECT_TRUE(tunnels_->tried());
+  EXPECT_NE(tunnels_->error().find("no answer in time"), std::string::npos);
+  EXPECT_TRUE(tunnels_->placement().empty()) << "there is one that does not answer";
+  tunnels_->look();
+  run_one();
+  EXPECT_EQ(tunnels_->placement().size(), 4U);
+  run_all();
+  EXPECT_EQ(tunnels_->error(), "");
+}
+
+TEST_F(SlowDriver, ACallMayOutliveItsOwner) {
+  start();
+  tunnels_->look();
+  tunnels_.reset();
+  run_all();
+}
+
+}  // namespace
+}  // namespace cw::gateway

@@ -1,0 +1,47 @@
+// Two threads change a device: the loop thread moves allowed IPs at once, and a worker applies
+// whole specs, for which it reads the device first. This keeps a spec that was written before the
+// last move from undoing that move. One of these a driver. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "base/error.h"
+
+namespace cw::tunnel {
+
+class MoveOrder {
+ public:
+  // Moves so far, also those that failed. Never waits.
+  [[nodiscard]] std::uint64_t moves() const { return moves_.load(std::memory_order_acquire); }
+
+  // Counts a move and runs `set`, which makes it. Waits while another `set` runs.
+  template <typename Set>
+  [[nodiscard]] Result<> move(const Set& set) {
+    const std::lock_guard lock(mutex_);
+    moves_.fetch_add(1, std::memory_order_release);
+    return set();
+  }
+  // Runs `set` unless a move came after the first `moves`: kConflict.
+  template <typename Set>
+  [[nodiscard]] Result<> apply(std::uint64_t moves, const Set& set) {
+    const std::lock_guard lock(mutex_);
+    if (moves != moves_.load(std::memory_order_acquire)) {
+      return fail(Errc::kConflict, "allowed IPs moved after this was wanted");
+    }
+    return set();
+  }
+  // Runs `set` while no move and no apply() runs.
+  template <typename Set>
+  auto alone(const Set& set) {
+    const std::lock_guard lock(mutex_);
+    return set();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::atomic<std::uint64_t> moves_{0};
+};
+
+}  // namespace cw::tunnel
