@@ -20,7 +20,8 @@ class Worker {
   using Finish = std::function<void()>;
   using Job = std::function<Finish()>;
 
-  // Whether the thread gives way to the loop (thread_role.h). Only jobs that packets wait for do not.
+  // Whether the thread gives way to the loop (thread_role.h). Only jobs that packets wait for do
+  // not.
   enum class Pace { kGivesWay, kAsTheLoop };
 
   // `limit`: jobs that wait, run or have not been finished on the loop yet.

@@ -71,11 +71,11 @@ int drain(const Options& options, const std::string& name) {
       fmt::print("{} still carries {} {}\n", key.name, told, told == 1 ? "prefix" : "prefixes");
     }
     if (std::chrono::steady_clock::now() > end) {
-      return tell(
-          {Errc::kUnavailable,
-           fmt::format("{} has not handed over within {} s: {}", key.name, kHandoverPatience.count(),
-                       !status.draining ? "it does not answer; is it running?"
-                                        : "is another gateway of this cluster ready?")});
+      return tell({Errc::kUnavailable,
+                   fmt::format("{} has not handed over within {} s: {}", key.name,
+                               kHandoverPatience.count(),
+                               !status.draining ? "it does not answer; is it running?"
+                                                : "is another gateway of this cluster ready?")});
     }
     std::this_thread::sleep_for(kHandoverPoll);
   }

@@ -115,7 +115,7 @@ class Tunnels {
   std::set<std::string> degraded_;
   std::map<Prefix, GatewayId> claimed_;
   Placement placement_;
-  std::optional<Standings> placed_by_;  // placement_ is theirs; none: it must be looked at
+  std::optional<Standings> placed_by_;        // placement_ is theirs; none: it must be looked at
   std::uint64_t placements_ = 0;              // how many there were
   std::map<Prefix, std::uint64_t> unplaced_;  // since which placement the device lacks them
   std::uint64_t applying_ = 0;                // the placement of the apply that runs
