@@ -322,7 +322,7 @@ TEST(Types, AnEndpointOfNoPortSetIsRefused) {
     "spec":{"cluster":"west","service":"db","portSets":[{"ports":[]}],
     "endpoints":[{"addresses":["10.2.0.1"],"hostname":"h","portSet":0}]}})");
   EXPECT_TRUE(decode<RemoteExport>(body));
-  body["spec"]["endpoints"][0]["portSet"] = 1;
+  body["spec"]["endpoints"][0]["portSet"] = 1U;
   EXPECT_EQ(decode<RemoteExport>(body).error().text,
             "spec.endpoints[0].portSet: there is no such port set");
 }

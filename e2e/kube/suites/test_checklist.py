@@ -211,6 +211,8 @@ def test_items_10_and_11_the_address_stays_and_has_its_family(joined, vip):
         name.service(cluster)
     name.export(east)
     name.wait_until_served_by(west, pods(east))
+    if vip == "clusterip":
+        wait_until(lambda: name.imported(west)["spec"].get("ips"), 20, "the import has the address", every=0.3)
     before = name.imported(west)["spec"]
     if vip == "clusterip":
         assert len(before["ips"]) == 1 and before["ipFamilies"] == ["IPv4"]
