@@ -182,6 +182,7 @@ Result<StatusInputs> status_inputs(Session& session) {
   gather(session, in.peers, good);
   gather(session, in.gateways, good);
   gather(session, in.agents, good);
+  gather(session, in.exports, good);
   if (!good) return fail(std::move(good.error()));
   in.problems = session.problems();
   in.now = session.loop().wall_now();

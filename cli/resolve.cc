@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/mcs/imports.h"
+#include "api/mcs/serving.h"
 #include "cli/output/table.h"
 
 namespace cw::cli {
@@ -73,7 +74,8 @@ std::string refusal(const ResolveInputs& in, const std::string& cluster,
 }
 
 bool wanted(const Name& name, const api::ExportEndpoint& endpoint) {
-  return name.hostname.empty() || endpoint.hostname == name.hostname;
+  return name.hostname.empty() || endpoint.hostname == name.hostname ||
+         endpoint.pod == name.hostname;
 }
 
 struct Source {
@@ -83,7 +85,48 @@ struct Source {
   std::string refused = {};  // why it is not imported; empty: it is
 };
 
-ClusterAnswer answer_of(const Name& name, const Source& source, bool fresh_elsewhere) {
+// Which clusters answer, as discovery decides it (api/mcs/serving.h).
+struct Answering {
+  std::vector<const api::ExportRecord*> records;
+  std::set<std::string> stale;
+  std::set<std::string> clusters;
+  bool none_ready = false;
+  bool by_wish = false;  // an annotation chose among the connected ones
+};
+
+Answering answering(const ResolveInputs& in, const std::vector<Source>& sources) {
+  Answering out;
+  for (const auto& source : sources) {
+    if (!source.refused.empty()) continue;
+    out.records.push_back(source.record);
+    if (!source.stale.empty()) out.stale.insert(source.record->cluster);
+  }
+  // The import has those annotations only that count here.
+  const auto* wishes = in.import ? &in.import->meta.annotations : nullptr;
+  out.clusters = api::answering_clusters({out.records, wishes, out.stale, in.cluster});
+  out.none_ready = api::none_ready(out.records, out.clusters);
+  out.by_wish =
+      out.clusters != api::answering_clusters({out.records, nullptr, out.stale, in.cluster});
+  return out;
+}
+
+// Why an endpoint does not answer; empty: it does.
+std::string why_not(const Source& source, const api::ExportEndpoint& endpoint, const Name& name,
+                    const Answering& answering) {
+  if (!source.refused.empty()) return "not imported";
+  const auto& cluster = source.record->cluster;
+  const bool live = answering.clusters.count(cluster) != 0;
+  const bool fallback = live ? answering.none_ready : api::none_ready(answering.records, {cluster});
+  if (!api::takes_traffic(endpoint, fallback)) {
+    return endpoint.fallback() ? "it terminates, and others are ready" : "not ready";
+  }
+  if (live || !name.hostname.empty()) return {};  // a pod's own name is of that pod
+  if (!source.stale.empty()) return "its cluster is stale and others are not";
+  return answering.by_wish ? "causeway.dev/prefer or /failover chose another cluster"
+                           : "another cluster answers";
+}
+
+ClusterAnswer answer_of(const Name& name, const Source& source, const Answering& answering) {
   ClusterAnswer answer{source.record->cluster,
                        !source.refused.empty() ? "not imported: " + source.refused
                        : source.own            ? "this cluster"
@@ -92,16 +135,9 @@ ClusterAnswer answer_of(const Name& name, const Source& source, bool fresh_elsew
                        {}};
   for (const auto& endpoint : source.record->endpoints) {
     if (!wanted(name, endpoint)) continue;
-    EndpointAnswer line{endpoint.hostname, endpoint.addresses, false, {}};
-    if (!source.refused.empty()) {
-      line.why_not = "not imported";
-    } else if (!endpoint.ready) {
-      line.why_not = "not ready";
-    } else if (!source.stale.empty() && fresh_elsewhere) {
-      line.why_not = "its cluster is stale and others are not";
-    } else {
-      line.answers = true;
-    }
+    EndpointAnswer line{endpoint.hostname, endpoint.addresses, false,
+                        why_not(source, endpoint, name, answering)};
+    line.answers = line.why_not.empty();
     answer.endpoints.push_back(std::move(line));
   }
   return answer;
@@ -164,18 +200,13 @@ Resolution resolve(const Name& name, const ResolveInputs& in) {
     sources.push_back({&remote.spec, staleness(in, remote), false,
                        refusal(in, remote.spec.cluster, name.service)});
   }
+  std::sort(sources.begin(), sources.end(),
+            [](const Source& a, const Source& b) { return a.record->cluster < b.record->cluster; });
+  const auto decided = answering(in, sources);
   std::erase_if(sources, [&](const Source& source) {
     return !name.cluster.empty() && source.record->cluster != name.cluster;
   });
-  std::sort(sources.begin(), sources.end(),
-            [](const Source& a, const Source& b) { return a.record->cluster < b.record->cluster; });
-  // Stale endpoints answer only when there is nothing better: a degraded answer beats none.
-  const bool fresh = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
-    return source.stale.empty() && source.refused.empty() &&
-           std::any_of(source.record->endpoints.begin(), source.record->endpoints.end(),
-                       [&](const auto& e) { return e.ready && wanted(name, e); });
-  });
-  for (const auto& source : sources) found.clusters.push_back(answer_of(name, source, fresh));
+  for (const auto& source : sources) found.clusters.push_back(answer_of(name, source, decided));
 
   for (const auto& peer : in.peers) {
     const auto& cluster = peer.spec.cluster_id;

@@ -37,6 +37,25 @@ std::vector<std::string> complaints(const std::vector<api::Condition>& condition
   return found;
 }
 
+// Exports that other clusters do not get, or not all of. A list of thousands would hide the rest.
+std::vector<std::string> complaints(const std::vector<api::ServiceExport>& exports) {
+  constexpr std::size_t kMost = 20;
+  std::vector<std::string> found;
+  for (const auto& object : exports) {
+    for (const auto* type : {"Valid", "Reachable"}) {
+      const auto* said = api::find_condition(object.status.conditions, type);
+      if (said == nullptr || said->status != api::ConditionStatus::kFalse) continue;
+      found.push_back(fmt::format("export {}: {}", object.meta.key.to_string(), said->message));
+      break;
+    }
+  }
+  if (found.size() <= kMost) return found;
+  const auto more = found.size() - kMost;
+  found.resize(kMost);
+  found.push_back(fmt::format("{} more exports are not valid or lack endpoints", more));
+  return found;
+}
+
 std::string gateway_state(const api::Gateway& gateway) {
   if (gateway.status.draining) return "draining";
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
@@ -149,6 +168,8 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
       take("node " + agent.meta.key.name, complaints(agent.status.conditions));
     }
   }
+  const auto exports = complaints(in.exports);
+  problems.insert(problems.end(), exports.begin(), exports.end());
   const auto closed = closed_without_peer(holders_of(in.agents), in.peers);
   problems.insert(problems.end(), closed.begin(), closed.end());
   problems.insert(problems.end(), in.problems.begin(), in.problems.end());

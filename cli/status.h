@@ -9,6 +9,7 @@
 #include "api/types/cluster_peer.h"
 #include "api/types/gateway.h"
 #include "api/types/route_agent.h"
+#include "api/types/service_export.h"
 
 namespace cw::cli {
 
@@ -17,6 +18,7 @@ struct StatusInputs {
   std::vector<api::ClusterPeer> peers;
   std::vector<api::Gateway> gateways;
   std::vector<api::RouteAgent> agents;
+  std::vector<api::ServiceExport> exports{};
   std::vector<std::string> problems;  // objects that could not be read
   WallTime now{};
 };

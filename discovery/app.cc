@@ -56,6 +56,10 @@ void App::refresh_metrics() {
   dns_metrics_->refresh();
   metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
       .set(static_cast<double>(controller_->view().services.size()));
+  metrics_
+      .gauge("causeway_discovery_incomplete_exports",
+             "Exports of this cluster that lack endpoints of their Service.")
+      .set(static_cast<double>(controller_->incomplete_exports()));
   metrics_.gauge("causeway_discovery_writes_total", "Objects written to the store.")
       .set(static_cast<double>(controller_->writes()));
   metrics_.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")

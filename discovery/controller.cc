@@ -119,11 +119,14 @@ Controller::Keys Controller::take_changes() {
   }
   for (const auto& key : services_.take_changes()) {
     book_.note(key, services_.find(key));
+    const auto* unreadable = services_.unreadable(key);
+    book_.note_unreadable_service(key, unreadable == nullptr ? std::string() : unreadable->why);
     writer_.look(api::Kind::kService, key);
     if (const auto at = derived_of_.find(key); at != derived_of_.end()) keys.insert(at->second);
   }
   for (const auto& key : slices_.take_changes()) {
     book_.note(key, slices_.find(key));
+    note_unreadable_slice(key);
     writer_.look(api::Kind::kEndpointSlice, key);
   }
   for (const auto& key : imports_.take_changes()) {
@@ -147,6 +150,37 @@ Controller::Keys Controller::take_changes() {
   return keys;
 }
 
+void Controller::note_unreadable_slice(const api::ObjectKey& key) {
+  const auto* unreadable = slices_.unreadable(key);
+  if (unreadable == nullptr) return book_.note_unreadable_slice(key, {}, {});
+  const auto label = unreadable->labels.find(std::string(api::kServiceNameLabel));
+  book_.note_unreadable_slice(
+      key, {key.ns, label == unreadable->labels.end() ? std::string() : label->second},
+      unreadable->why);
+}
+
+std::size_t Controller::incomplete_exports() const {
+  const auto& entries = book_.entries();
+  return static_cast<std::size_t>(
+      std::count_if(entries.begin(), entries.end(),
+                    [](const auto& entry) { return entry.second.lacking.has_value(); }));
+}
+
+// Exports that came to lack endpoints, in the log: their conditions and Events say it, too.
+void Controller::tell_incomplete() {
+  for (const auto& key : book_.judged()) {
+    const auto entry = book_.entries().find(key);
+    const bool lacks = entry != book_.entries().end() && entry->second.lacking;
+    if (!lacks) {
+      incomplete_.erase(key);
+    } else if (incomplete_.insert(key).second) {
+      log_warn("export lacks endpoints", {{"service", key.to_string()},
+                                          {"reason", entry->second.lacking->reason},
+                                          {"message", entry->second.lacking->message}});
+    }
+  }
+}
+
 void Controller::look() {
   if (!synced() || !take_cluster()) return;
   auto changed = take_changes();
@@ -157,6 +191,7 @@ void Controller::look() {
     drop_timer_ = loop_.after(*next - now, [this] { debounce_.poke(); });
   }
   publish(changed);
+  tell_incomplete();
   if (!lease_.leader()) {
     writing_ = false;
     return writer_.stop();
@@ -207,9 +242,9 @@ void Controller::publish(const Keys& changed) {
       continue;
     }
     if (config_.derive) derived_of_[derived_key(key)] = key;
-    tables_.put(
-        {at->second.merged, at->second.stale,
-         config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>()});
+    tables_.put({at->second.merged, at->second.stale,
+                 config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>(),
+                 cluster_});
   }
   const auto serial =
       std::chrono::floor<std::chrono::seconds>(loop_.wall_now().time_since_epoch()).count();

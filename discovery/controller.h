@@ -41,6 +41,8 @@ class Controller {
   [[nodiscard]] const View& view() const { return view_.view(); }
   [[nodiscard]] std::uint64_t writes() const { return writer_.writes(); }
   [[nodiscard]] Duration last_build() const { return last_build_; }  // of the newest table
+  // Our exports that lack endpoints of their Service.
+  [[nodiscard]] std::size_t incomplete_exports() const;
   // Gives the Lease up and calls back when that is written.
   void release(std::function<void()> done) { lease_.release(std::move(done)); }
 
@@ -66,6 +68,8 @@ class Controller {
   void publish(const Keys& changed);
   void write(Keys changed);
   void tell_dropped();
+  void tell_incomplete();
+  void note_unreadable_slice(const api::ObjectKey& key);
   void all_services(Keys& keys) const;
 
   Loop& loop_;
@@ -92,6 +96,7 @@ class Controller {
   std::map<api::ObjectKey, api::ObjectKey> derived_of_;  // derived Service -> service
   bool writing_ = false;
   Duration last_build_{};
+  Keys incomplete_;                // exports of which it was said that they lack endpoints
   std::set<std::string> dropped_;  // clusters of which it was said that their records went
   ObjectWriter writer_;
   api::EventRecorder recorder_;

@@ -79,6 +79,33 @@ void ExportBook::note(const ObjectKey& key, std::shared_ptr<const Service> objec
   note_one(services_, key, std::move(object));
 }
 
+void ExportBook::note_unreadable_service(const ObjectKey& key, std::string why) {
+  const auto known = unreadable_.find(key);
+  if ((known == unreadable_.end() ? std::string() : known->second) == why) return;
+  dirty_.insert(key);
+  if (why.empty()) {
+    unreadable_.erase(known);
+  } else {
+    unreadable_[key] = std::move(why);
+  }
+}
+
+void ExportBook::note_unreadable_slice(const ObjectKey& key, const ObjectKey& service,
+                                       std::string why) {
+  if (const auto known = unread_slices_.find(key); known != unread_slices_.end()) {
+    const auto before = known->second.first;
+    dirty_.insert(before);
+    const auto group = unread_by_service_.find(before);
+    group->second.erase(key);
+    if (group->second.empty()) unread_by_service_.erase(group);
+    unread_slices_.erase(known);
+  }
+  if (why.empty()) return;
+  dirty_.insert(service);
+  unread_by_service_[service].insert(key);
+  unread_slices_.emplace(key, std::pair(service, std::move(why)));
+}
+
 void ExportBook::note_slices(const Items<EndpointSlice>& now) {
   std::vector<ObjectKey> gone;
   for (const auto& [key, slice] : slices_) {
@@ -99,9 +126,19 @@ std::optional<ExportVerdict> ExportBook::judge(const ObjectKey& key) const {
     for (const auto& [name, slice] : group->second) slices.push_back(slice);
   }
   const auto service = services_.find(key);
-  return judge_export({cluster_, *wanted->second,
-                       service == services_.end() ? nullptr : service->second.get(), slices,
-                       cidr_set_, open(key.ns)});
+  ExportInputs inputs{
+      cluster_, *wanted->second, service == services_.end() ? nullptr : service->second.get(),
+      slices,   cidr_set_,       open(key.ns)};
+  if (const auto at = unreadable_.find(key); at != unreadable_.end()) {
+    inputs.unreadable_service = at->second;
+  }
+  std::string slice;
+  if (const auto at = unread_by_service_.find(key); at != unread_by_service_.end()) {
+    const auto& first = *at->second.begin();
+    slice = fmt::format("{}: {}", first.name, unread_slices_.at(first).second);
+    inputs.unreadable_slice = slice;
+  }
+  return judge_export(inputs);
 }
 
 void ExportBook::weigh(const ObjectKey& key, const std::optional<ExportVerdict>& verdict) {
@@ -157,6 +194,7 @@ void ExportBook::note_verdict(const ObjectKey& key, std::optional<ExportVerdict>
   if (verdict && verdict->record && crowded_out_.count(key) != 0) {
     verdict->valid = over_share(*exports_.at(key));
     verdict->record.reset();
+    verdict->lacking.reset();
   }
   if (!keeps_) {
     changes.push_back({key, nullptr});
@@ -172,6 +210,7 @@ void ExportBook::note_verdict(const ObjectKey& key, std::optional<ExportVerdict>
   }
   auto& entry = entries_[key];
   entry.valid = std::move(verdict->valid);
+  entry.lacking = std::move(verdict->lacking);
   if (!verdict->record) {
     entry.record = nullptr;
     if (had != nullptr) changes.push_back({key, nullptr});

@@ -41,6 +41,9 @@ class ExportBook {
   void note(const ObjectKey& key, std::shared_ptr<const ServiceExport> object);
   void note(const ObjectKey& key, std::shared_ptr<const Service> object);
   void note(const ObjectKey& key, std::shared_ptr<const EndpointSlice> object);
+  // Why the newest version of a Service, or of a slice of a Service, cannot be read; empty: it can.
+  void note_unreadable_service(const ObjectKey& key, std::string why);
+  void note_unreadable_slice(const ObjectKey& key, const ObjectKey& service, std::string why);
   std::vector<Change> settle(std::string_view cluster, const std::vector<Prefix>& cidrs);
   // The exports whose entries the last call looked at.
   [[nodiscard]] const std::set<ObjectKey>& judged() const { return judged_; }
@@ -48,6 +51,7 @@ class ExportBook {
   struct Entry {
     Condition valid;                             // as in ExportVerdict
     std::shared_ptr<const ExportRecord> record;  // null unless valid
+    std::optional<Condition> lacking;            // likewise
   };
   // One for every ServiceExport, in key order.
   [[nodiscard]] const std::map<ObjectKey, Entry>& entries() const { return entries_; }
@@ -90,6 +94,9 @@ class ExportBook {
   Items<Service> services_;
   std::map<ObjectKey, Slice> slices_;
   std::map<ObjectKey, Items<EndpointSlice>> by_service_;
+  std::map<ObjectKey, std::string> unreadable_;                           // Services
+  std::map<ObjectKey, std::pair<ObjectKey, std::string>> unread_slices_;  // slice -> service, why
+  std::map<ObjectKey, std::set<ObjectKey>> unread_by_service_;
   std::set<ObjectKey> dirty_;
   std::set<ObjectKey> judged_;
   std::map<ObjectKey, Entry> entries_;

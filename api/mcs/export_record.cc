@@ -1,7 +1,11 @@
 #include "api/mcs/export_record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -30,64 +34,51 @@ std::size_t metadata_bytes(const std::map<std::string, std::string>& entries) {
   return bytes;
 }
 
-// The port numbers that the endpoints listen on, by protocol and port name. Slices may disagree
-// while pods with a new number of a named port roll out.
-class TargetPorts {
- public:
-  explicit TargetPorts(std::span<const std::shared_ptr<const EndpointSlice>> slices) {
-    std::map<Name, std::map<SlicePort, std::size_t>> votes;
-    for (const auto& slice : slices) {
-      for (const auto& port : slice->ports) {
-        votes[name_of(port)][port] += slice->endpoints.size();
-      }
-    }
-    for (const auto& [name, candidates] : votes) {
-      // Most endpoints; among equals the first, which is the lowest.
-      const auto best =
-          std::max_element(candidates.begin(), candidates.end(),
-                           [](const auto& a, const auto& b) { return a.second < b.second; });
-      chosen_.emplace(name, best->first);
-    }
-  }
-
-  // Whether all ports of `slice` have the chosen numbers.
-  [[nodiscard]] bool agree(const EndpointSlice& slice) const {
-    return std::all_of(slice.ports.begin(), slice.ports.end(), [this](const SlicePort& port) {
-      return chosen_.at(name_of(port)).port == port.port;
-    });
-  }
-  [[nodiscard]] std::vector<SlicePort> list() const {
-    std::vector<SlicePort> ports;
-    for (const auto& [name, port] : chosen_) ports.push_back(port);
-    std::sort(ports.begin(), ports.end());
-    return ports;
-  }
-
- private:
-  using Name = std::pair<std::string, std::string>;
-  static Name name_of(const SlicePort& port) { return {port.protocol, port.name}; }
-  std::map<Name, SlicePort> chosen_;
-};
-
+// What of a Service's endpoints is not exported as it is.
 struct LeftOut {
-  std::size_t outside = 0;   // endpoints not within the announced CIDRs
-  std::size_t other = 0;     // endpoints that listen on other port numbers
-  std::size_t too_many = 0;  // endpoints over the limit
-  std::size_t renamed = 0;   // hostnames replaced by the dashed IP
+  std::size_t outside = 0;                 // endpoints not within the announced CIDRs
+  std::optional<IpAddress> first_outside;  // the lowest address of them
+  std::size_t too_many = 0;                // endpoints over the limit
+  std::size_t renamed = 0;                 // hostnames replaced by the dashed IP
 
-  [[nodiscard]] std::string text() const {
-    std::string text;
-    const auto add = [&text](std::size_t count, std::string_view what) {
-      if (count == 0) return;
-      text += "; " + std::to_string(count) + std::string(what);
-    };
-    add(outside, " endpoint(s) outside the cluster's announced CIDRs left out");
-    add(other, " endpoint(s) with other port numbers left out");
-    add(too_many, " endpoint(s) over the limit left out");
-    add(renamed, " hostname(s) not usable in DNS replaced by the IP");
-    return text;
+  void add_outside(const SliceEndpoint& endpoint) {
+    ++outside;
+    const auto lowest = *std::min_element(endpoint.addresses.begin(), endpoint.addresses.end());
+    if (!first_outside || lowest < *first_outside) first_outside = lowest;
   }
 };
+
+// What the condition Reachable says where endpoints are missing.
+std::optional<Condition> lacking(const ExportInputs& inputs, const LeftOut& left_out,
+                                 std::size_t exported) {
+  Condition condition{
+      "Reachable", ConditionStatus::kFalse, {}, {}, inputs.service_export.meta.generation, {}};
+  const auto add = [&condition](std::string_view reason, const std::string& text) {
+    if (condition.reason.empty()) condition.reason = reason;
+    condition.message += (condition.message.empty() ? "" : "; ") + text;
+  };
+  const auto all = exported + left_out.outside + left_out.too_many;
+  if (left_out.outside != 0) {
+    add("OutsideCidrs",
+        fmt::format("{} of {} endpoint(s) are not exported, because they are outside of the pod "
+                    "prefixes that this cluster announces ({}): a pod with hostNetwork has its "
+                    "node's address; run it without hostNetwork, or check spec.podCIDRs of its "
+                    "Node",
+                    left_out.outside, all, left_out.first_outside->to_string()));
+  }
+  if (left_out.too_many != 0) {
+    add("TooManyEndpoints",
+        fmt::format("{} of {} endpoint(s) are not exported: {} are the limit of one export",
+                    left_out.too_many, all, kMaxExportEndpoints));
+  }
+  if (!inputs.unreadable_slice.empty()) {
+    add("Unreadable", fmt::format("an EndpointSlice cannot be read, and its last readable version "
+                                  "counts, if there was one: {}",
+                                  inputs.unreadable_slice));
+  }
+  if (condition.reason.empty()) return std::nullopt;
+  return condition;
+}
 
 // Whether <hostname>.<cluster>.<service>.<namespace>.svc.clusterset.local is a DNS name.
 bool usable_hostname(std::string_view hostname, const ExportRecord& record) {
@@ -97,54 +88,85 @@ bool usable_hostname(std::string_view hostname, const ExportRecord& record) {
                                        kMaxName;
 }
 
-using ByAddress = std::map<std::vector<IpAddress>, ExportEndpoint>;
+// An endpoint is the same if its addresses and its ports are: one pod may be in several slices,
+// each with a part of its ports.
+using Found = std::map<std::pair<std::vector<IpAddress>, PortSet>, ExportEndpoint>;
 
-void collect(const SliceEndpoint& from, const ExportInputs& inputs, const ExportRecord& record,
-             ByAddress& found, LeftOut& left_out) {
-  ExportEndpoint endpoint;
-  for (const auto& address : from.addresses) {
-    if (inputs.cidrs.contains(address)) endpoint.addresses.push_back(address);
-  }
-  if (endpoint.addresses.empty()) {
-    if (!from.addresses.empty()) ++left_out.outside;
-    return;
-  }
-  std::sort(endpoint.addresses.begin(), endpoint.addresses.end());
-  endpoint.addresses.erase(std::unique(endpoint.addresses.begin(), endpoint.addresses.end()),
-                           endpoint.addresses.end());
+// The ports of a slice in a fixed order. A port without a number means nothing to a peer.
+PortSet port_set(const EndpointSlice& slice) {
+  PortSet ports;
+  std::copy_if(slice.ports.begin(), slice.ports.end(), std::back_inserter(ports),
+               [](const SlicePort& port) { return port.port != 0; });
+  std::sort(ports.begin(), ports.end());
+  ports.erase(std::unique(ports.begin(), ports.end()), ports.end());
+  return ports;
+}
+
+void name_endpoint(const SliceEndpoint& from, const ExportRecord& record, ExportEndpoint& endpoint,
+                   LeftOut& left_out) {
   endpoint.hostname = from.hostname;
   if (!from.hostname.empty() && !usable_hostname(from.hostname, record)) {
     ++left_out.renamed;
     endpoint.hostname.clear();
   }
-  if (endpoint.hostname.empty()) endpoint.hostname = dashed_ip(endpoint.addresses.front());
-  endpoint.zone = from.zone;
-  endpoint.ready = from.is_ready();
-  const auto [at, added] = found.try_emplace(endpoint.addresses, endpoint);
-  // Twice the same endpoint: slices may overlap while endpoints move between them. Which one came
-  // first must not matter: ready wins, then the smaller one.
-  if (!added) {
-    const auto rank = [](const ExportEndpoint& e) { return std::tie(e.hostname, e.zone); };
-    const bool ready = at->second.ready || endpoint.ready;
-    if (endpoint.ready != at->second.ready ? endpoint.ready : rank(endpoint) < rank(at->second)) {
-      at->second = endpoint;
-    }
-    at->second.ready = ready;
-  }
+  if (!endpoint.hostname.empty()) return;
+  endpoint.hostname = dashed_ip(endpoint.addresses.front());
+  if (usable_hostname(from.pod, record) && from.pod != endpoint.hostname) endpoint.pod = from.pod;
 }
 
-std::vector<ExportEndpoint> limited(ByAddress&& found, LeftOut& left_out) {
-  std::vector<ExportEndpoint> endpoints;
-  endpoints.reserve(found.size());
-  for (auto& [addresses, endpoint] : found) endpoints.push_back(std::move(endpoint));
-  if (endpoints.size() > kMaxExportEndpoints) {
-    left_out.too_many = endpoints.size() - kMaxExportEndpoints;
-    std::stable_partition(endpoints.begin(), endpoints.end(),
-                          [](const ExportEndpoint& endpoint) { return endpoint.ready; });
-    endpoints.resize(kMaxExportEndpoints);
+// Twice the same endpoint: slices may overlap while endpoints move between them. Which one came
+// first must not matter: ready wins, then serving, then the smaller one.
+void merge_same(ExportEndpoint& known, const ExportEndpoint& other) {
+  const auto rank = [](const ExportEndpoint& e) {
+    return std::make_tuple(!e.ready, !e.serving, e.terminating, e.hostname, e.zone, e.pod);
+  };
+  if (rank(other) < rank(known)) known = other;
+}
+
+void collect(const SliceEndpoint& from, const PortSet& ports, const ExportInputs& inputs,
+             const ExportRecord& record, Found& found, LeftOut& left_out) {
+  ExportEndpoint endpoint;
+  for (const auto& address : from.addresses) {
+    if (inputs.cidrs.contains(address)) endpoint.addresses.push_back(address);
   }
-  std::sort(endpoints.begin(), endpoints.end());
-  return endpoints;
+  if (endpoint.addresses.empty()) {
+    if (!from.addresses.empty()) left_out.add_outside(from);
+    return;
+  }
+  std::sort(endpoint.addresses.begin(), endpoint.addresses.end());
+  endpoint.addresses.erase(std::unique(endpoint.addresses.begin(), endpoint.addresses.end()),
+                           endpoint.addresses.end());
+  name_endpoint(from, record, endpoint, left_out);
+  endpoint.zone = from.zone;
+  endpoint.ready = from.is_ready();
+  endpoint.serving = from.is_serving();
+  endpoint.terminating = from.is_terminating();
+  const auto [at, added] = found.try_emplace({endpoint.addresses, ports}, endpoint);
+  if (!added) merge_same(at->second, endpoint);
+}
+
+// Fills the record's endpoints and port sets.
+void add_endpoints(Found&& found, ExportRecord& record, LeftOut& left_out) {
+  std::vector<std::pair<PortSet, ExportEndpoint>> kept;
+  kept.reserve(found.size());
+  for (auto& [key, endpoint] : found) kept.emplace_back(key.second, std::move(endpoint));
+  if (kept.size() > kMaxExportEndpoints) {
+    left_out.too_many = kept.size() - kMaxExportEndpoints;
+    std::stable_sort(kept.begin(), kept.end(), [](const auto& a, const auto& b) {
+      const auto rank = [](const ExportEndpoint& e) { return e.ready ? 0 : e.fallback() ? 1 : 2; };
+      return rank(a.second) < rank(b.second);
+    });
+    kept.resize(kMaxExportEndpoints);
+  }
+  std::set<PortSet> sets;
+  for (const auto& [ports, endpoint] : kept) sets.insert(ports);
+  record.port_sets.assign(sets.begin(), sets.end());
+  for (auto& [ports, endpoint] : kept) {
+    const auto at = std::lower_bound(record.port_sets.begin(), record.port_sets.end(), ports);
+    endpoint.ports = static_cast<std::uint32_t>(at - record.port_sets.begin());
+    record.endpoints.push_back(std::move(endpoint));
+  }
+  std::sort(record.endpoints.begin(), record.endpoints.end());
 }
 
 ExportRecord record_of(const ExportInputs& inputs, LeftOut& left_out) {
@@ -163,19 +185,14 @@ ExportRecord record_of(const ExportInputs& inputs, LeftOut& left_out) {
   record.traffic_distribution = spec.traffic_distribution;
   record.labels = inputs.service_export.spec.exported_labels;
   record.annotations = inputs.service_export.spec.exported_annotations;
-  const TargetPorts targets(inputs.slices);
-  record.target_ports = targets.list();
-  ByAddress found;
+  Found found;
   for (const auto& slice : inputs.slices) {
-    if (!targets.agree(*slice)) {
-      left_out.other += slice->endpoints.size();
-      continue;
-    }
+    const auto ports = port_set(*slice);
     for (const auto& endpoint : slice->endpoints) {
-      collect(endpoint, inputs, record, found, left_out);
+      collect(endpoint, ports, inputs, record, found, left_out);
     }
   }
-  record.endpoints = limited(std::move(found), left_out);
+  add_endpoints(std::move(found), record, left_out);
   return record;
 }
 
@@ -201,6 +218,11 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
     return refused(wanted, "NamespaceNotOpen",
                    "namespace " + key.ns + " is not among those opened for export");
   }
+  if (inputs.service == nullptr && !inputs.unreadable_service.empty()) {
+    return refused(wanted, "UnreadableService",
+                   fmt::format("the Service {} cannot be read: {}", key.to_string(),
+                               inputs.unreadable_service));
+  }
   if (inputs.service == nullptr) {
     return refused(wanted, "NoService", "there is no Service " + key.to_string());
   }
@@ -223,15 +245,28 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
   LeftOut left_out;
   ExportVerdict verdict;
   verdict.record = record_of(inputs, left_out);
-  if (verdict.record->target_ports.size() > kMaxExportPorts) {
-    return refused(wanted, "TooLarge", "more than 256 target ports");
+  const auto& sets = verdict.record->port_sets;
+  const auto ports =
+      std::accumulate(sets.begin(), sets.end(), std::size_t{0},
+                      [](std::size_t sum, const PortSet& set) { return sum + set.size(); });
+  if (sets.size() > kMaxPortSets || ports > kMaxTargetPorts) {
+    return refused(wanted, "TooLarge",
+                   fmt::format("the endpoints listen on {} different sets of {} ports in all; {} "
+                               "sets and {} ports are the limit",
+                               sets.size(), ports, kMaxPortSets, kMaxTargetPorts));
   }
-  verdict.valid = {"Valid",
-                   ConditionStatus::kTrue,
-                   "Valid",
-                   "the Service is exported" + left_out.text(),
-                   wanted.meta.generation,
-                   {}};
+  std::string message = "the Service is exported";
+  if (left_out.renamed != 0) {
+    message +=
+        fmt::format("; {} hostname(s) not usable in DNS replaced by the IP", left_out.renamed);
+  }
+  if (!inputs.unreadable_service.empty()) {
+    message += fmt::format("; as it was before, because its newest version cannot be read: {}",
+                           inputs.unreadable_service);
+  }
+  verdict.lacking = lacking(inputs, left_out, verdict.record->endpoints.size());
+  verdict.valid = {
+      "Valid", ConditionStatus::kTrue, "Valid", std::move(message), wanted.meta.generation, {}};
   return verdict;
 }
 

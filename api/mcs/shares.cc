@@ -11,6 +11,8 @@ namespace {
 // Of a message's frame and fixed fields, of one repeated message, and of one string in it.
 constexpr std::size_t kFrame = 96;
 constexpr std::size_t kItem = 12;
+// And of an endpoint: frame, three conditions, the port set, and the frames of its strings.
+constexpr std::size_t kEndpoint = 20;
 
 std::size_t bytes_of(const std::map<std::string, std::string>& entries) {
   std::size_t bytes = 0;
@@ -44,8 +46,11 @@ std::size_t record_bytes(const ExportRecord& record) {
     bytes += 2 * kItem + port.name.size() + port.protocol.size() + port.app_protocol.size() +
              port.target_port.size();
   }
-  for (const auto& port : record.target_ports) {
-    bytes += 2 * kItem + port.name.size() + port.protocol.size() + port.app_protocol.size();
+  for (const auto& ports : record.port_sets) {
+    bytes += kItem;
+    for (const auto& port : ports) {
+      bytes += 2 * kItem + port.name.size() + port.protocol.size() + port.app_protocol.size();
+    }
   }
   for (const auto& ip : record.cluster_ips) bytes += kItem + ip.size();
   for (const auto& family : record.ip_families) bytes += kItem + family.size();
@@ -53,7 +58,7 @@ std::size_t record_bytes(const ExportRecord& record) {
            record.traffic_distribution.size();
   bytes += bytes_of(record.labels) + bytes_of(record.annotations);
   for (const auto& endpoint : record.endpoints) {
-    bytes += kItem + endpoint.hostname.size() + endpoint.zone.size();
+    bytes += kEndpoint + endpoint.hostname.size() + endpoint.zone.size() + endpoint.pod.size();
     for (const auto& address : endpoint.addresses) bytes += 2 + address.bytes().size();
   }
   return bytes;

@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "api/store/object.h"
 #include "api/store/store.h"
 #include "api/types/codec.h"
 #include "base/backoff.h"
@@ -45,6 +46,17 @@ class Informer {
   // From now on remembers which objects changed; take_changes() gives them and forgets. What a list
   // shows again in the same version did not change.
   void track_changes() { tracks_ = true; }
+  // An object whose newest version does not decode: why, and the labels by which others find it.
+  struct Unreadable {
+    std::string why;
+    std::map<std::string, std::string> labels;
+    friend bool operator==(const Unreadable&, const Unreadable&) = default;
+  };
+  // Null: the object decodes, or there is none. A change of it is a change of the object.
+  [[nodiscard]] const Unreadable* unreadable(const ObjectKey& key) const {
+    const auto found = unreadable_.find(key);
+    return found == unreadable_.end() ? nullptr : &found->second;
+  }
   [[nodiscard]] std::set<ObjectKey> take_changes() { return std::exchange(changes_, {}); }
   [[nodiscard]] const Items& items() const { return items_; }
   [[nodiscard]] std::shared_ptr<const T> find(const ObjectKey& key) const {
@@ -57,16 +69,16 @@ class Informer {
 
  private:
   void relist() {
-    fresh_.clear();
+    begin_list();
     request_ = store_.list_pages(
         selector_, [this](const std::vector<Object>& page, bool first) { take_page(page, first); },
         [this](const Result<List>& result) { take_list(result); });
   }
 
   void take_page(const std::vector<Object>& page, bool first) {
-    if (first) fresh_.clear();
+    if (first) begin_list();
     for (const auto& object : page) {
-      auto value = decoded(object);
+      auto value = decoded(object, fresh_unreadable_);
       if (value == nullptr) value = find(object.key);  // the last good state
       if (value != nullptr) fresh_.emplace(object.key, std::move(value));
     }
@@ -85,6 +97,14 @@ class Informer {
     }
     for (const auto& [key, object] : before) {
       if (items_.count(key) == 0) note(key);
+    }
+    const auto could_not = std::exchange(unreadable_, std::exchange(fresh_unreadable_, {}));
+    for (const auto& [key, why] : unreadable_) {
+      const auto was = could_not.find(key);
+      if (was == could_not.end() || !(was->second == why)) note(key);
+    }
+    for (const auto& [key, why] : could_not) {
+      if (unreadable_.count(key) == 0) note(key);
     }
     version_ = result->resource_version;
     synced_ = true;
@@ -119,9 +139,8 @@ class Informer {
     if (event.type == EventType::kBookmark) return;
     if (event.type == EventType::kDeleted) {
       items_.erase(event.object.key);
-    } else {
-      auto value = decoded(event.object);
-      if (value == nullptr) return;
+      unreadable_.erase(event.object.key);
+    } else if (auto value = decoded(event.object, unreadable_); value != nullptr) {
       items_[event.object.key] = std::move(value);
     }
     note(event.object.key);
@@ -141,15 +160,23 @@ class Informer {
     if (tracks_) changes_.insert(key);
   }
 
-  std::shared_ptr<const T> decoded(const Object& object) {
+  void begin_list() {
+    fresh_.clear();
+    fresh_unreadable_.clear();
+  }
+
+  std::shared_ptr<const T> decoded(const Object& object,
+                                   std::map<ObjectKey, Unreadable>& unreadable) {
     auto value = decode<T>(object.body);
     if (value) {
+      unreadable.erase(object.key);
       if (trim_) trim_(*value);
       return std::make_shared<const T>(std::move(*value));
     }
     log_warn("object ignored", {{"kind", info(T::kKind).name},
                                 {"name", object.key.to_string()},
                                 {"error", value.error().text}});
+    unreadable[object.key] = {value.error().text, text_labels(object.body)};
     if (on_bad_) on_bad_(object.key, value.error());
     return nullptr;
   }
@@ -187,6 +214,8 @@ class Informer {
   Selector selector_;
   Items items_;
   Items fresh_;  // of a list that is not complete yet
+  std::map<ObjectKey, Unreadable> unreadable_;
+  std::map<ObjectKey, Unreadable> fresh_unreadable_;
   std::set<ObjectKey> changes_;
   bool tracks_ = false;
   std::string version_;

@@ -106,6 +106,22 @@ bool same_content(const json& a, const json& b) {
   return x == y;
 }
 
+std::map<std::string, std::string> text_labels(const json& body) {
+  constexpr std::size_t kMostLabels = 64;
+  constexpr std::size_t kMostBytes = 63;  // of a label's value
+  std::map<std::string, std::string> out;
+  if (!body.is_object() || !body.contains("metadata")) return out;
+  const auto& meta = body.at("metadata");
+  if (!meta.is_object() || !meta.contains("labels") || !meta.at("labels").is_object()) return out;
+  for (const auto& [name, value] : meta.at("labels").items()) {
+    if (out.size() == kMostLabels) break;
+    if (!value.is_string()) continue;
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() <= kMostBytes) out.emplace(name, text);
+  }
+  return out;
+}
+
 bool labels_match(const json& body, const std::string& selector) {
   if (selector.empty()) return true;
   static const json kNone = json::object();

@@ -2,6 +2,9 @@
 // status told apart, label selectors matched. Pure; used by the directory and memory stores.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "api/store/store.h"
 #include "base/random.h"
 
@@ -27,6 +30,8 @@ namespace cw::api {
 // The same but for resourceVersion.
 [[nodiscard]] bool same_content(const nlohmann::json& a, const nlohmann::json& b);
 
+// The labels of any body, as far as they are text that Kubernetes allows: at most 64 of them.
+[[nodiscard]] std::map<std::string, std::string> text_labels(const nlohmann::json& body);
 // "a=b,c=d"; empty matches all.
 [[nodiscard]] bool labels_match(const nlohmann::json& body, const std::string& selector);
 [[nodiscard]] bool selected(const Selector& selector, const Object& object);

@@ -23,7 +23,16 @@ Result<EndpointSlice> decode(const json& body) {
     f.read("hostname", endpoint.hostname);
     f.read("nodeName", endpoint.node);
     f.read("zone", endpoint.zone);
-    f.object("conditions", [&](Fields& conditions) { conditions.read("ready", endpoint.ready); });
+    f.object("conditions", [&](Fields& conditions) {
+      conditions.read("ready", endpoint.ready);
+      conditions.read("serving", endpoint.serving);
+      conditions.read("terminating", endpoint.terminating);
+    });
+    f.object("targetRef", [&](Fields& target) {
+      std::string kind;
+      target.read("kind", kind);
+      if (kind == "Pod") target.read("name", endpoint.pod);
+    });
     return endpoint;
   });
   fields.list("ports", slice.ports, read_slice_port);
@@ -43,6 +52,9 @@ json encode(const EndpointSlice& slice) {
     put_unless_empty(item, "nodeName", endpoint.node);
     put_unless_empty(item, "zone", endpoint.zone);
     if (endpoint.ready) item["conditions"]["ready"] = *endpoint.ready;
+    if (endpoint.serving) item["conditions"]["serving"] = *endpoint.serving;
+    if (endpoint.terminating) item["conditions"]["terminating"] = *endpoint.terminating;
+    if (!endpoint.pod.empty()) item["targetRef"] = {{"kind", "Pod"}, {"name", endpoint.pod}};
     out["endpoints"].push_back(std::move(item));
   }
   return out;

@@ -15,7 +15,13 @@ struct SliceEndpoint {
   std::string node;
   std::string zone;
   std::optional<bool> ready;  // absent means true
+  // Absent means the same as ready (KEP-1672). It stays true while a ready Pod terminates.
+  std::optional<bool> serving{};
+  std::optional<bool> terminating{};  // absent means false
+  std::string pod{};                  // the name of the Pod behind it; empty: not a Pod
   [[nodiscard]] bool is_ready() const { return ready.value_or(true); }
+  [[nodiscard]] bool is_serving() const { return serving.value_or(is_ready()); }
+  [[nodiscard]] bool is_terminating() const { return terminating.value_or(false); }
   friend bool operator==(const SliceEndpoint&, const SliceEndpoint&) = default;
 };
 

@@ -12,17 +12,27 @@ struct ExportEndpoint {
   std::string hostname;              // never empty: dashed IP where the pod has none
   std::string zone;
   bool ready = true;
+  bool serving = true;       // as in EndpointSlice: true while a ready pod terminates
+  bool terminating = false;  // likewise
+  std::uint32_t ports = 0;   // index into ExportRecord::port_sets
+  std::string pod{};         // a second name: the pod's, where it has no hostname; or empty
+  // Where no endpoint of a service is ready, kube-proxy uses these (KEP-1669).
+  [[nodiscard]] bool fallback() const { return serving && terminating; }
   friend auto operator<=>(const ExportEndpoint&, const ExportEndpoint&) = default;
 };
 
-// A port as endpoints listen on it, by ServicePort name.
+// The ports that an endpoint listens on, by ServicePort name; sorted. Empty: it has none of the
+// Service's ports, as a pod without the named target port.
+using PortSet = std::vector<SlicePort>;
+
 struct ExportRecord {
   std::string cluster;     // source cluster id
   ObjectKey service;       // namespace and name
   WallTime exported_at{};  // ServiceExport's creation time, as its own API server set it
   bool headless = false;
   std::vector<ServicePort> ports;
-  std::vector<SlicePort> target_ports;   // name -> port number on the endpoints
+  // What endpoints listen on; sorted, no duplicates. No set at all: the numbers of `ports`.
+  std::vector<PortSet> port_sets;
   std::vector<std::string> cluster_ips;  // of the exporter, not reachable from outside
   std::vector<std::string> ip_families;
   std::string session_affinity = "None";

@@ -171,13 +171,15 @@ void Fields::read(const char* key, std::vector<Endpoint>& value) {
 void Fields::read(const char* key, std::map<std::string, std::string>& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
-  if (!child->is_object() || child->size() > kMaxListItems) {
-    return wrong(key, "want a mapping of strings to strings");
+  if (!child->is_object()) return wrong(key, "want a mapping of strings to strings");
+  if (child->size() > kMaxMapItems) {
+    return wrong(key, fmt::format("{} entries, at most {}", child->size(), kMaxMapItems));
   }
   value.clear();
   for (const auto& [name, item] : child->items()) {
-    if (!item.is_string() || item.get_ref<const std::string&>().size() > kMaxString) {
-      return wrong(key, "want a mapping of strings to strings");
+    if (!item.is_string()) return wrong(key, "want a mapping of strings to strings");
+    if (item.get_ref<const std::string&>().size() > kMaxString) {
+      return wrong(key, fmt::format("a value is longer than {} bytes", kMaxString));
     }
     value.emplace(name, item.get<std::string>());
   }

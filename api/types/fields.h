@@ -14,7 +14,9 @@ namespace cw::api {
 
 // Limits of what a resource may hold, far above any use; outside bytes must not make us grow.
 inline constexpr std::size_t kMaxListItems = 20'000;
-inline constexpr std::size_t kMaxString = 64 << 10;
+inline constexpr std::size_t kMaxMapItems = 100'000;
+// Kubernetes allows 256 KiB of annotations, which may be one; the rest of an object is smaller.
+inline constexpr std::size_t kMaxString = 256 << 10;
 
 class Fields {
  public:

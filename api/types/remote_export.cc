@@ -14,7 +14,11 @@ void read_record(Fields& f, ExportRecord& record) {
   f.read("exportedAt", record.exported_at);
   f.read("headless", record.headless);
   f.list("ports", record.ports, read_service_port);
-  f.list("targetPorts", record.target_ports, read_slice_port);
+  f.list("portSets", record.port_sets, [](Fields& set) {
+    PortSet ports;
+    set.list("ports", ports, read_slice_port);
+    return ports;
+  });
   f.read("clusterIPs", record.cluster_ips);
   f.read("ipFamilies", record.ip_families);
   f.read("sessionAffinity", record.session_affinity);
@@ -23,24 +27,34 @@ void read_record(Fields& f, ExportRecord& record) {
   f.read("trafficDistribution", record.traffic_distribution);
   f.read("labels", record.labels);
   f.read("annotations", record.annotations);
-  f.list("endpoints", record.endpoints, [](Fields& e) {
+  f.list("endpoints", record.endpoints, [&record](Fields& e) {
     ExportEndpoint endpoint;
     e.read("addresses", endpoint.addresses);
     e.require("hostname", endpoint.hostname);
     e.read("zone", endpoint.zone);
     e.read("ready", endpoint.ready);
+    endpoint.serving = endpoint.ready;
+    e.read("serving", endpoint.serving);
+    e.read("terminating", endpoint.terminating);
+    e.read("portSet", endpoint.ports);
+    if (endpoint.ports != 0 && endpoint.ports >= record.port_sets.size()) {
+      e.wrong("portSet", "there is no such port set");
+    }
+    e.read("pod", endpoint.pod);
     return endpoint;
   });
 }
+
+json to_json(const PortSet& ports) { return {{"ports", json_list(ports)}}; }
 
 json to_json(const ExportRecord& record) {
   json out{{"cluster", record.cluster},
            {"service", record.service.name},
            {"headless", record.headless},
            {"ports", json_list(record.ports)},
-           {"targetPorts", json_list(record.target_ports)},
            {"sessionAffinity", record.session_affinity}};
   if (record.exported_at != WallTime{}) out["exportedAt"] = format_time(record.exported_at);
+  for (const auto& ports : record.port_sets) out["portSets"].push_back(to_json(ports));
   put_unless_empty(out, "clusterIPs", record.cluster_ips);
   put_unless_empty(out, "ipFamilies", record.ip_families);
   if (record.session_affinity_timeout) {
@@ -56,6 +70,11 @@ json to_json(const ExportRecord& record) {
               {"hostname", endpoint.hostname},
               {"ready", endpoint.ready}};
     put_unless_empty(item, "zone", endpoint.zone);
+    put_unless_empty(item, "pod", endpoint.pod);
+    // What is as a reader expects it is left out: most endpoints have one line less each.
+    if (endpoint.serving != endpoint.ready) item["serving"] = endpoint.serving;
+    if (endpoint.terminating) item["terminating"] = true;
+    if (endpoint.ports != 0) item["portSet"] = endpoint.ports;
     out["endpoints"].push_back(std::move(item));
   }
   return out;

@@ -26,7 +26,7 @@ dns::TableService service(unsigned number, unsigned version) {
   record->service = {"bench", fmt::format("s{}", number)};
   record->headless = true;
   record->ports = {{"sql", "TCP", "", 5432, ""}};
-  record->target_ports = {{"sql", "TCP", "", 5432}};
+  record->port_sets = {{{"sql", "TCP", "", 5432}}};
   for (unsigned i = 0; i < 5; ++i) {
     const auto at = number * 5 + i;
     record->endpoints.push_back(

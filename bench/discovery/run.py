@@ -40,7 +40,7 @@ def remote_export(service, addresses):
             "spec": {"cluster": "west", "service": f"s{service}", "exportedAt": "2026-01-01T00:00:00Z",
                      "headless": False, "ipFamilies": ["IPv4"], "sessionAffinity": "None",
                      "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
-                     "targetPorts": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+                     "portSets": [{"ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}]}],
                      "endpoints": [{"addresses": [a], "hostname": a.replace(".", "-"), "ready": True}
                                    for a in addresses]}}
 

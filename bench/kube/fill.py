@@ -45,7 +45,7 @@ def objects_of(number, endpoints, byte, prefix, remote):
         "spec": {"cluster": "west", "service": name, "exportedAt": "2026-01-01T00:00:00Z",
                  "headless": True, "ipFamilies": ["IPv4"], "sessionAffinity": "None",
                  "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
-                 "targetPorts": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
+                 "portSets": [{"ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}]}],
                  "endpoints": [{"addresses": [address(first + e, 11)], "hostname": f"{name}-{e}",
                                 "ready": True} for e in range(endpoints)]}}
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "discovery/dns/table.h"
 
@@ -21,20 +22,13 @@ std::string lower(std::string text) {
   return text;
 }
 
-// The exporters whose endpoints are given out: those that are not away; all, if all are.
-std::vector<RecordPtr> live_records(const TableService& entry) {
-  std::vector<RecordPtr> live;
-  for (const auto& record : entry.service->records) {
-    if (entry.stale.count(record->cluster) == 0) live.push_back(record);
-  }
-  return live.empty() ? entry.service->records : live;
-}
-
 class Writer {
  public:
   Writer(const TableService& entry, std::uint32_t ttl, std::string name)
       : service_(*entry.service),
-        live_(live_records(entry)),
+        serving_(service_.serving(entry.stale, entry.local)),
+        live_(api::answering_clusters(serving_)),
+        none_ready_(api::none_ready(serving_.records, live_)),
         ips_(entry.ips.empty() ? service_.spec.ips : entry.ips),
         ttl_(ttl),
         name_(std::move(name)) {}
@@ -87,24 +81,48 @@ class Writer {
     if (wire_name(left + "." + name_)) add_srv(left, number, target);
   }
 
-  // D4-D6: without a ready endpoint the name does not exist.
+  // The pod's own name (D5), whichever clusters take new connections: a client that names a pod
+  // wants this one. The name of a pod whose cluster is away stays, with its address, for a denial
+  // is remembered by caches and taken for good by clients, while a connection that fails is tried
+  // again (docs/protocol/dns.md).
+  void pod_names(const api::ExportRecord& record, const api::ExportEndpoint& endpoint) {
+    const auto at = [&](const std::string& label) {
+      const auto left = lower(fmt::format("{}.{}", label, record.cluster));
+      if (!wire_name(left + "." + name_)) return;
+      for (const auto& address : endpoint.addresses) add_address(left, address);
+    };
+    at(endpoint.hostname);
+    // A pod's own hostname beats another pod's name.
+    if (!endpoint.pod.empty() && hostnames_.count(endpoint.pod) == 0) at(endpoint.pod);
+  }
+
+  // D4-D6: without an endpoint that takes connections the name does not exist.
   void headless() {
-    for (const auto& record : live_) {
-      std::vector<std::pair<const api::ServicePort*, std::uint16_t>> exposed;
-      for (const auto& port : service_.spec.ports) {
-        if (const auto number = endpoint_port(*record, port)) exposed.emplace_back(&port, *number);
-      }
+    for (const auto& record : service_.records) {
+      const auto numbers = endpoint_ports(service_, *record);
+      hostnames_.clear();
+      for (const auto& endpoint : record->endpoints) hostnames_.insert(endpoint.hostname);
+      const bool live = live_.count(record->cluster) != 0;
+      // In a cluster that does not serve now, the same holds among its own endpoints.
+      const bool fallback =
+          live ? none_ready_ : api::none_ready(serving_.records, {record->cluster});
       for (const auto& endpoint : record->endpoints) {
-        if (!endpoint.ready) continue;
-        const auto left = lower(fmt::format("{}.{}", endpoint.hostname, record->cluster));
-        const auto target = wire_name(left + "." + name_);
-        if (!target) continue;
-        for (const auto& address : endpoint.addresses) {
-          add_address("", address);
-          add_address(left, address);
-        }
-        for (const auto& [port, number] : exposed) add_port(*port, number, *target);
+        if (!api::takes_traffic(endpoint, fallback)) continue;
+        pod_names(*record, endpoint);
+        if (live) members(*record, endpoint, numbers.at(endpoint.ports));
       }
+    }
+  }
+
+  // What the service's own name has of one endpoint.
+  void members(const api::ExportRecord& record, const api::ExportEndpoint& endpoint,
+               const PortNumbers& numbers) {
+    const auto target =
+        wire_name(lower(fmt::format("{}.{}", endpoint.hostname, record.cluster)) + "." + name_);
+    if (!target) return;
+    for (const auto& address : endpoint.addresses) add_address("", address);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (numbers[i]) add_port(service_.spec.ports[i], *numbers[i], *target);
     }
   }
 
@@ -116,32 +134,40 @@ class Writer {
     for (const auto& ip : ips_) {
       if (const auto address = IpAddress::parse(ip)) addresses.insert(*address);
     }
-    const bool balanced = !addresses.empty();
-    if (!balanced) {
-      for (const auto& record : live_) {
-        for (const auto& endpoint : record->endpoints) {
-          if (endpoint.ready)
-            addresses.insert(endpoint.addresses.begin(), endpoint.addresses.end());
+    const auto target = wire_name(name_);
+    if (!addresses.empty()) {
+      for (const auto& address : addresses) add_address("", address);
+      for (const auto& port : service_.spec.ports) add_port(port, port.port, *target);
+      return;
+    }
+    const auto& ports = service_.spec.ports;
+    PortNumbers numbers(ports.size());  // the oldest export's count
+    for (const auto& record : service_.records) {
+      if (live_.count(record->cluster) == 0) continue;
+      const auto of_set = endpoint_ports(service_, *record);
+      for (const auto& endpoint : record->endpoints) {
+        if (!api::takes_traffic(endpoint, none_ready_)) continue;
+        const auto& own = of_set.at(endpoint.ports);
+        bool exposed = ports.empty();
+        for (std::size_t i = 0; i < own.size(); ++i) {
+          if (!own[i]) continue;
+          exposed = true;
+          if (!numbers[i]) numbers[i] = own[i];
         }
+        if (!exposed) continue;  // it listens on none of the service's ports
+        for (const auto& address : endpoint.addresses) add_address("", address);
       }
     }
-    for (const auto& address : addresses) add_address("", address);
-    const auto target = wire_name(name_);
-    for (const auto& port : service_.spec.ports) {
-      auto number = port.port;
-      for (const auto& record : live_) {
-        if (balanced) break;
-        if (const auto own = endpoint_port(*record, port)) {
-          number = *own;
-          break;
-        }
-      }
-      add_port(port, number, *target);
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      add_port(ports[i], numbers[i].value_or(ports[i].port), *target);
     }
   }
 
   const MergedService& service_;
-  std::vector<RecordPtr> live_;
+  api::ServingInputs serving_;
+  std::set<std::string> live_;       // whose endpoints the service's own name has
+  bool none_ready_;                  // no endpoint of the live clusters is ready
+  std::set<std::string> hostnames_;  // of the record at hand
   std::vector<std::string> ips_;
   std::uint32_t ttl_;
   std::string name_;

@@ -37,6 +37,7 @@ struct TableService {
   std::shared_ptr<const MergedService> service;
   std::set<std::string> stale;   // clusters that are away: left out, unless all are
   std::vector<std::string> ips;  // of the derived Service; empty: nothing balances a virtual IP
+  std::string local{};           // this cluster: what the annotation prefer: local means
 };
 
 // Records of one name and type, back to back, each with its owner as a pointer to the question.

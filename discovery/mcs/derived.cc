@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace cw::discovery {
 
@@ -48,64 +49,89 @@ Service derived_service(const MergedService& merged, const std::set<std::string>
   return out;
 }
 
-std::vector<api::SlicePort> slice_ports(const MergedService& merged,
-                                        const api::ExportRecord& record) {
+std::vector<api::SlicePort> slice_ports(const MergedService& merged, const PortNumbers& numbers) {
   std::vector<api::SlicePort> out;
-  for (const auto& port : merged.spec.ports) {
-    if (const auto number = endpoint_port(record, port)) {
-      out.push_back({port.name, port.protocol, port.app_protocol, *number});
-    }
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const auto& port = merged.spec.ports[i];
+    if (numbers[i]) out.push_back({port.name, port.protocol, port.app_protocol, *numbers[i]});
   }
   return out;
 }
 
-void add_slices(const MergedService& merged, const api::ExportRecord& record, bool serving,
-                std::map<api::ObjectKey, EndpointSlice>& out) {
-  const auto derived = derived_key(merged.service);
-  const auto ports = slice_ports(merged, record);
-  for (const std::string family : {"IPv4", "IPv6"}) {
+api::SliceEndpoint slice_endpoint(const api::ExportEndpoint& from, const std::string& family,
+                                  bool serving) {
+  api::SliceEndpoint one;
+  for (const auto& address : from.addresses) {
+    if (family_of(address) == family) one.addresses.push_back(address);
+  }
+  one.hostname = from.hostname;
+  one.zone = from.zone;
+  // kube-proxy takes the ready ones; if there are none, those that terminate and still serve.
+  one.ready = from.ready && serving;
+  one.serving = from.serving && serving;
+  one.terminating = from.terminating;
+  return one;
+}
+
+// The slices of one cluster: one family and one list of ports each, as many as the endpoints need.
+// A slice is named by its ports, so an endpoint stays in its slice when pods with other ports come
+// and go beside it.
+class SlicesOf {
+ public:
+  using Slices = std::map<api::ObjectKey, EndpointSlice>;
+  SlicesOf(const MergedService& merged, const api::ExportRecord& record, bool serving, Slices& out)
+      : merged_(merged), record_(record), serving_(serving), out_(out) {
+    std::vector<std::vector<api::SlicePort>> of_set;
+    for (const auto& numbers : endpoint_ports(merged, record)) {
+      of_set.push_back(slice_ports(merged, numbers));
+    }
+    for (const auto& endpoint : record.endpoints) {
+      const auto& ports = of_set.at(endpoint.ports);
+      // An endpoint that listens on none of the service's ports is of no use.
+      if (!ports.empty() || merged.spec.ports.empty()) by_ports_[ports].push_back(&endpoint);
+    }
+  }
+
+  void add(const std::string& family) {
+    for (const auto& [ports, endpoints] : by_ports_) {
+      std::vector<api::SliceEndpoint> some;
+      for (const auto* endpoint : endpoints) {
+        auto one = slice_endpoint(*endpoint, family, serving_);
+        if (one.addresses.empty()) continue;
+        some.push_back(std::move(one));
+        if (some.size() == kMaxSliceEndpoints) finish(family, ports, std::exchange(some, {}));
+      }
+      if (!some.empty()) finish(family, ports, std::move(some));
+    }
+  }
+
+ private:
+  void finish(const std::string& family, const std::vector<api::SlicePort>& ports,
+              std::vector<api::SliceEndpoint> endpoints) {
     EndpointSlice slice;
     unsigned part = 0;
-    const auto finish = [&] {
-      if (slice.endpoints.empty()) return;
-      slice.meta.key = {derived.ns, fmt::format("{}-{}-{}-{}", derived.name, record.cluster,
-                                                family == "IPv4" ? "4" : "6", part++)};
-      slice.meta.labels = labels_of(merged.service);
-      slice.meta.labels[std::string(kSourceLabel)] = record.cluster;
-      // A headless service has names only; nothing balances it.
-      if (!merged.headless()) slice.meta.labels[std::string(api::kServiceNameLabel)] = derived.name;
-      slice.address_type = family;
-      slice.ports = ports;
-      out.emplace(slice.meta.key, std::move(slice));
-      slice = {};
-    };
-    for (const auto& endpoint : record.endpoints) {
-      api::SliceEndpoint one;
-      for (const auto& address : endpoint.addresses) {
-        if (family_of(address) == family) one.addresses.push_back(address);
-      }
-      if (one.addresses.empty()) continue;
-      one.hostname = endpoint.hostname;
-      one.zone = endpoint.zone;
-      one.ready = endpoint.ready && serving;
-      slice.endpoints.push_back(std::move(one));
-      if (slice.endpoints.size() == kMaxSliceEndpoints) finish();
+    do {
+      slice.meta.key = slice_key(merged_.service, record_.cluster, family, ports, part++);
+    } while (out_.count(slice.meta.key) != 0);
+    slice.meta.labels = labels_of(merged_.service);
+    slice.meta.labels[std::string(kSourceLabel)] = record_.cluster;
+    // A headless service has names only; nothing balances it.
+    if (!merged_.headless()) {
+      slice.meta.labels[std::string(api::kServiceNameLabel)] = derived_key(merged_.service).name;
     }
-    finish();
+    slice.address_type = family;
+    slice.ports = ports;
+    slice.endpoints = std::move(endpoints);
+    auto key = slice.meta.key;
+    out_.emplace(std::move(key), std::move(slice));
   }
-}
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> out(1);
-  for (const char c : text) {
-    if (c == ',') {
-      out.emplace_back();
-    } else if (c != ' ') {
-      out.back() += c;
-    }
-  }
-  return out;
-}
+  const MergedService& merged_;
+  const api::ExportRecord& record_;
+  bool serving_;
+  Slices& out_;
+  std::map<std::vector<api::SlicePort>, std::vector<const api::ExportEndpoint*>> by_ports_;
+};
 
 Condition import_ready(const ClustersetService& service, const DesiredInputs& inputs,
                        const std::vector<std::string>& ips) {
@@ -139,6 +165,19 @@ api::ObjectKey derived_key(const api::ObjectKey& service) {
   return {service.ns, fmt::format("cw-{:016x}", fnv1a(service.name))};
 }
 
+api::ObjectKey slice_key(const api::ObjectKey& service, const std::string& cluster,
+                         std::string_view family, const std::vector<api::SlicePort>& ports,
+                         unsigned part) {
+  std::string text;
+  for (const auto& port : ports) {
+    text += fmt::format("{}/{}/{}/{};", port.name, port.protocol, port.app_protocol, port.port);
+  }
+  const auto derived = derived_key(service);
+  return {derived.ns,
+          fmt::format("{}-{}-{}-{:08x}-{}", derived.name, cluster, family == "IPv4" ? '4' : '6',
+                      static_cast<std::uint32_t>(fnv1a(text)), part)};
+}
+
 bool ours(const api::ObjectMeta& meta) {
   const auto at = meta.labels.find(std::string(kManagedByLabel));
   return at != meta.labels.end() && at->second == kManagedBy;
@@ -157,34 +196,6 @@ std::set<std::string> families_of(const std::vector<Prefix>& prefixes) {
   return out;
 }
 
-std::set<std::string> serving_clusters(const ClustersetService& service, const std::string& local) {
-  std::set<std::string> connected;
-  std::set<std::string> able;
-  for (const auto& record : service.merged->records) {
-    if (service.stale.count(record->cluster) != 0) continue;
-    connected.insert(record->cluster);
-    if (std::any_of(record->endpoints.begin(), record->endpoints.end(),
-                    [](const auto& endpoint) { return endpoint.ready; })) {
-      able.insert(record->cluster);
-    }
-  }
-  static const std::map<std::string, std::string> kNoWishes;
-  const auto& policy = service.merged->policy;
-  const auto& wishes = policy == nullptr ? kNoWishes : policy->annotations;
-  std::vector<std::string> order;
-  if (const auto at = wishes.find(std::string(kPrefer));
-      at != wishes.end() && at->second == "local")
-    order.push_back(local);
-  if (const auto at = wishes.find(std::string(kFailover)); at != wishes.end()) {
-    const auto more = split(at->second);
-    order.insert(order.end(), more.begin(), more.end());
-  }
-  for (const auto& cluster : order) {
-    if (able.count(cluster) != 0) return {cluster};
-  }
-  return connected;
-}
-
 DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey& key,
                                const ClustersetService& service) {
   DesiredService out;
@@ -197,7 +208,12 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
   // The import says what counts here, not what a remote cluster wishes.
   if (merged.metadata != merged.policy) {
     std::erase_if(object.meta.annotations,
-                  [](const auto& entry) { return entry.first.rfind(kPolicyPrefix, 0) == 0; });
+                  [](const auto& entry) { return entry.first.rfind(api::kPolicyPrefix, 0) == 0; });
+    if (merged.policy != nullptr) {
+      for (const auto& entry : merged.policy->annotations) {
+        if (entry.first.rfind(api::kPolicyPrefix, 0) == 0) object.meta.annotations.insert(entry);
+      }
+    }
   }
   object.spec = merged.spec;
   object.status.clusters = merged.clusters();
@@ -214,9 +230,11 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
   const bool usable = object.status.conditions.front().reason != "IPFamilyNotSupported";
   if (!inputs.derive || !usable) return out;
   if (!merged.headless()) out.service = derived_service(merged, inputs.families);
-  const auto serving = serving_clusters(service, inputs.cluster);
-  for (const auto& record : merged.records)
-    add_slices(merged, *record, serving.count(record->cluster) != 0, out.slices);
+  const auto serving = api::serving_clusters(merged.serving(service.stale, inputs.cluster));
+  for (const auto& record : merged.records) {
+    SlicesOf slices(merged, *record, serving.count(record->cluster) != 0, out.slices);
+    for (const auto* family : {"IPv4", "IPv6"}) slices.add(family);
+  }
   return out;
 }
 

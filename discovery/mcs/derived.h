@@ -13,11 +13,7 @@ inline constexpr std::string_view kManagedByLabel = "endpointslice.kubernetes.io
 inline constexpr std::string_view kManagedBy = "discovery.causeway.dev";  // no /: a label's value
 inline constexpr std::string_view kServiceLabel = "multicluster.kubernetes.io/service-name";
 inline constexpr std::string_view kSourceLabel = "multicluster.kubernetes.io/source-cluster";
-// Annotations among an export's exportedAnnotations. Those of MergedService::policy count.
-inline constexpr std::string_view kPolicyPrefix = "causeway.dev/";
-inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "local"
-inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order
-inline constexpr std::size_t kMaxSliceEndpoints = 1000;                 // the API server's limit
+inline constexpr std::size_t kMaxSliceEndpoints = 1000;  // the API server's limit
 
 // What one service of the clusterset is to have in this cluster's API.
 struct DesiredService {
@@ -39,17 +35,16 @@ struct DesiredInputs {
 
 // "cw-<16 hex digits>": a label for any name, the same in every cluster and version.
 [[nodiscard]] api::ObjectKey derived_key(const api::ObjectKey& service);
+// "cw-<16 hex digits>-<cluster>-<4 or 6>-<8 hex digits of the ports>-<part>".
+[[nodiscard]] api::ObjectKey slice_key(const api::ObjectKey& service, const std::string& cluster,
+                                       std::string_view family,
+                                       const std::vector<api::SlicePort>& ports, unsigned part);
 [[nodiscard]] bool ours(const api::ObjectMeta& meta);
-// The virtual IPs of the derived Service, none while nobody has allocated any.
+// The virtual IPs of the derived Service, none before the API server has allocated them.
 [[nodiscard]] std::vector<std::string> virtual_ips(const Items<api::Service>& services,
                                                    const api::ObjectKey& service);
 // "IPv4" and "IPv6" as far as `prefixes` have them.
 [[nodiscard]] std::set<std::string> families_of(const std::vector<Prefix>& prefixes);
-
-// The clusters whose endpoints are to take traffic: all that are connected; with prefer or failover
-// the first in order that has a ready endpoint.
-[[nodiscard]] std::set<std::string> serving_clusters(const ClustersetService& service,
-                                                     const std::string& local);
 
 // Whether the stored Service already does what `wanted` says; what the API server fills in counts
 // as that. And `wanted` put over it.

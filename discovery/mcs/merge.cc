@@ -122,23 +122,41 @@ std::vector<std::string> MergedService::clusters() const {
   return {ids.begin(), ids.end()};
 }
 
-const ServicePort* own_port(const ExportRecord& record, const ServicePort& merged) {
+api::ServingInputs MergedService::serving(const std::set<std::string>& stale,
+                                          const std::string& local) const {
+  api::ServingInputs inputs{{}, policy == nullptr ? nullptr : &policy->annotations, stale, local};
+  for (const auto& record : records) inputs.records.push_back(record.get());
+  return inputs;
+}
+
+const ServicePort* own_port(const MergedService& service, const ExportRecord& record,
+                            const ServicePort& merged) {
   const ServicePort* same_number = nullptr;
   for (const auto& port : record.ports) {
     if (port.protocol != merged.protocol) continue;
-    if (port.name == merged.name) return &port;
+    if (service.headless() && port.name == merged.name) return &port;
     if (port.port == merged.port) same_number = &port;
   }
   return same_number;
 }
 
-std::optional<std::uint16_t> endpoint_port(const ExportRecord& record, const ServicePort& merged) {
-  const auto* own = own_port(record, merged);
-  if (own == nullptr) return std::nullopt;
-  for (const auto& target : record.target_ports) {
-    if (target.name == own->name && target.protocol == own->protocol) return target.port;
+std::vector<PortNumbers> endpoint_ports(const MergedService& service, const ExportRecord& record) {
+  const auto& ports = service.spec.ports;
+  std::vector<PortNumbers> out(std::max<std::size_t>(1, record.port_sets.size()),
+                               PortNumbers(ports.size()));
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const auto* own = own_port(service, record, ports[i]);
+    if (own == nullptr) continue;
+    if (record.port_sets.empty()) out[0][i] = own->port;
+    for (std::size_t set = 0; set < record.port_sets.size(); ++set) {
+      const auto& listens = record.port_sets[set];
+      const auto at = std::find_if(listens.begin(), listens.end(), [&](const auto& target) {
+        return target.name == own->name && target.protocol == own->protocol;
+      });
+      if (at != listens.end()) out[set][i] = at->port;
+    }
   }
-  return own->port;
+  return out;
 }
 
 MergedService merge(std::vector<Claimant> claimants) {

@@ -7,10 +7,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "api/mcs/serving.h"
 #include "api/types/export_record.h"
 #include "api/types/service_import.h"
 
@@ -43,15 +45,25 @@ struct MergedService {
   RecordPtr metadata;
   // Whose annotations decide who serves: the own export's, else the first that steers. Null: none.
   RecordPtr policy;
+  // For api::serving_clusters(), while the arguments live.
+  [[nodiscard]] api::ServingInputs serving(const std::set<std::string>& stale,
+                                           const std::string& local) const;
 };
 
-// The number that endpoints of `record` listen on for a port of the merged service; nothing if that
-// cluster does not expose it (requirement "ports": traffic goes only to clusters that do). Ports
-// are the same if their names are; else if protocol and number are.
-[[nodiscard]] const api::ServicePort* own_port(const api::ExportRecord& record,
+// The port of `record` that a port of the merged service stands for; null if that cluster does not
+// expose it (requirement "ports": traffic goes only to clusters that do). Behind a virtual IP a
+// port is a protocol and a number, whatever its name: a cluster with another number for the same
+// name does not expose it. A headless service has no such number, clients learn the endpoints' own
+// by the name: there the name counts first.
+[[nodiscard]] const api::ServicePort* own_port(const MergedService& service,
+                                               const api::ExportRecord& record,
                                                const api::ServicePort& merged);
-[[nodiscard]] std::optional<std::uint16_t> endpoint_port(const api::ExportRecord& record,
-                                                         const api::ServicePort& merged);
+// By port set of `record`, one number for each port of the merged service: what endpoints with that
+// set listen on; none if the cluster does not expose the port or they do not listen on it.
+// Computed at once: a record may have 5,000 endpoints and 256 ports.
+using PortNumbers = std::vector<std::optional<std::uint16_t>>;
+[[nodiscard]] std::vector<PortNumbers> endpoint_ports(const MergedService& service,
+                                                      const api::ExportRecord& record);
 
 // `claimants` are of one service, at most one a cluster, at least one.
 [[nodiscard]] MergedService merge(std::vector<Claimant> claimants);

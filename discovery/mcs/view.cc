@@ -282,6 +282,11 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
                   exported ? "other clusters may pull it" : "waits until the export is valid",
                   generation,
                   {}};
+  if (exported && entry.lacking && entry.record->endpoints.empty()) {
+    ready.status = ConditionStatus::kFalse;
+    ready.reason = "Failed";
+    ready.message = entry.lacking->message;
+  }
   Condition conflict{"Conflict",    ConditionStatus::kFalse,
                      "NoConflicts", "no other cluster disagrees",
                      generation,    {}};
@@ -292,6 +297,16 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
     conflict.message = found->second.merged->conflict->message;
   }
   std::vector<Condition> all{std::move(valid), std::move(ready), std::move(conflict)};
+  if (entry.lacking) {
+    all.push_back(*entry.lacking);
+  } else if (api::find_condition(object.status.conditions, "Reachable") != nullptr) {
+    all.push_back({"Reachable",
+                   ConditionStatus::kTrue,
+                   "AllExported",
+                   "all endpoints of the Service are exported",
+                   generation,
+                   {}});
+  }
   if (auto shared = shared_condition(object, view)) all.push_back(std::move(*shared));
   return all;
 }

@@ -59,9 +59,12 @@ void put(const api::ExportRecord& record, pb::Export& out) {
           .count());
   out.set_headless(record.headless);
   for (const auto& port : record.ports) put(port, *out.add_ports());
-  for (const auto& port : record.target_ports) {
-    put(api::ServicePort{port.name, port.protocol, port.app_protocol, port.port, ""},
-        *out.add_target_ports());
+  for (const auto& ports : record.port_sets) {
+    auto& to = *out.add_port_sets();
+    for (const auto& port : ports) {
+      put(api::ServicePort{port.name, port.protocol, port.app_protocol, port.port, ""},
+          *to.add_ports());
+    }
   }
   for (const auto& ip : record.cluster_ips) out.add_cluster_ips(ip);
   for (const auto& family : record.ip_families) out.add_ip_families(family);
@@ -82,6 +85,10 @@ void put(const api::ExportRecord& record, pb::Export& out) {
     to.set_hostname(endpoint.hostname);
     to.set_zone(endpoint.zone);
     to.set_ready(endpoint.ready);
+    to.set_serving(endpoint.serving);
+    to.set_terminating(endpoint.terminating);
+    to.set_port_set(endpoint.ports);
+    to.set_pod(endpoint.pod);
   }
 }
 
@@ -161,7 +168,7 @@ std::map<std::string, std::string> take(Fields& fields, std::string_view field,
   return entries;
 }
 
-api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from) {
+api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from, std::size_t sets) {
   api::ExportEndpoint endpoint;
   fields.count("endpoint.addresses", from.addresses_size(), kMaxEndpointAddresses);
   if (from.addresses_size() == 0) fields.wrong("endpoint.addresses", "none");
@@ -173,7 +180,33 @@ api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from) {
   endpoint.hostname = fields.label("endpoint.hostname", from.hostname());
   endpoint.zone = fields.text("endpoint.zone", from.zone(), 63);
   endpoint.ready = from.ready();
+  endpoint.serving = from.serving();
+  endpoint.terminating = from.terminating();
+  endpoint.ports = from.port_set();
+  if (endpoint.ports != 0 && endpoint.ports >= sets) {
+    fields.wrong("endpoint.port_set", "there is no such set");
+  }
+  if (!from.pod().empty()) endpoint.pod = fields.label("endpoint.pod", from.pod());
   return endpoint;
+}
+
+std::vector<api::PortSet> take(Fields& fields,
+                               const google::protobuf::RepeatedPtrField<pb::PortSet>& from) {
+  std::vector<api::PortSet> sets;
+  int ports = 0;
+  fields.count("port_sets", from.size(), api::kMaxPortSets);
+  for (const auto& set : from) {
+    ports += set.ports_size();
+    fields.count("port_sets.ports", ports, api::kMaxTargetPorts);
+    auto& to = sets.emplace_back();
+    for (const auto& port : set.ports()) {
+      if (!fields.good()) return sets;
+      auto taken = take(fields, port);
+      to.push_back({std::move(taken.name), std::move(taken.protocol), std::move(taken.app_protocol),
+                    taken.port});
+    }
+  }
+  return sets;
 }
 
 void take_policies(Fields& fields, const pb::Export& from, api::ExportRecord& record) {
@@ -216,20 +249,14 @@ api::ExportRecord take(Fields& fields, const pb::Export& from, const std::string
     if (!fields.good()) break;
     record.ports.push_back(take(fields, port));
   }
-  fields.count("target_ports", from.target_ports_size(), api::kMaxExportPorts);
-  for (const auto& port : from.target_ports()) {
-    if (!fields.good()) break;
-    auto taken = take(fields, port);
-    record.target_ports.push_back({std::move(taken.name), std::move(taken.protocol),
-                                   std::move(taken.app_protocol), taken.port});
-  }
+  record.port_sets = take(fields, from.port_sets());
   take_policies(fields, from, record);
   record.labels = take(fields, "labels", from.labels(), true);
   record.annotations = take(fields, "annotations", from.annotations(), false);
   fields.count("endpoints", from.endpoints_size(), api::kMaxExportEndpoints);
   for (const auto& endpoint : from.endpoints()) {
     if (!fields.good()) break;
-    record.endpoints.push_back(take(fields, endpoint));
+    record.endpoints.push_back(take(fields, endpoint, record.port_sets.size()));
   }
   std::sort(record.endpoints.begin(), record.endpoints.end());
   record.endpoints.erase(std::unique(record.endpoints.begin(), record.endpoints.end()),

@@ -89,7 +89,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   remote.spec.exported_at = WallTime(std::chrono::seconds(11));
   remote.spec.headless = true;
   remote.spec.ports = {{"sql", "TCP", "", 5432, "5433"}, {"ui", "TCP", "http", 80, "web"}};
-  remote.spec.target_ports = {{"sql", "TCP", "", 5433}, {"ui", "TCP", "http", 8080}};
+  remote.spec.port_sets = {
+      {{"sql", "TCP", "", 5433}, {"ui", "TCP", "http", 8080}}, {{"sql", "TCP", "", 5434}}, {}};
   remote.spec.cluster_ips = {"10.96.0.9", "fd00::9"};
   remote.spec.ip_families = {"IPv4", "IPv6"};
   remote.spec.internal_traffic_policy = "Local";
@@ -98,7 +99,9 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   remote.spec.session_affinity = "ClientIP";
   remote.spec.session_affinity_timeout = 60;
   remote.spec.labels["a"] = "b";
-  remote.spec.endpoints = {{{ip("10.1.0.1"), ip("fd00::1")}, "db-0", "z", false}};
+  remote.spec.endpoints = {{{ip("10.1.0.1"), ip("fd00::1")}, "db-0", "z", false, false},
+                           {{ip("10.1.0.2")}, "10-1-0-2", "", false, true, true, 1, "db-1"},
+                           {{ip("10.1.0.3")}, "10-1-0-3", "", true, false, false, 2}};
   expect_round_trip(remote);
   remote.kept_out = true;
   expect_round_trip(remote);
@@ -128,7 +131,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
 
   EndpointSlice slice;
   slice.endpoints = {{{ip("10.1.0.1")}, "db-0", "n", "z", false},
-                     {{ip("10.1.0.2")}, "", "", "", {}}};
+                     {{ip("10.1.0.2")}, "", "", "", {}},
+                     {{ip("10.1.0.3")}, "", "", "", false, true, true, "db-7f"}};
   slice.ports = {{"a", "TCP", "", 80}};
   expect_round_trip(slice);
 
@@ -301,6 +305,43 @@ TEST(Homing, TheOrderOfTheListDoesNotMatter) {
   const auto order = home_order("east", p("10.1.0.0/24"), all);
   std::reverse(all.begin(), all.end());
   EXPECT_EQ(home_order("east", p("10.1.0.0/24"), all), order);
+}
+
+// Row D37: Kubernetes allows annotations of 256 KiB.
+TEST(Types, TakesAnnotationsAsLargeAsKubernetesDoes) {
+  nlohmann::json body{{"metadata", {{"name", "ann"}, {"namespace", "data"}}}};
+  body["metadata"]["annotations"]["last-applied"] = std::string(256 << 10, 'x');
+  EXPECT_TRUE(decode<Service>(body));
+  body["metadata"]["annotations"]["last-applied"] = std::string((256 << 10) + 1, 'x');
+  const auto refused = decode<Service>(body);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "metadata.annotations: a value is longer than 262144 bytes");
+}
+
+TEST(Types, AnEndpointOfNoPortSetIsRefused) {
+  auto body = nlohmann::json::parse(R"({"metadata":{"name":"db.west","namespace":"shop"},
+    "spec":{"cluster":"west","service":"db","portSets":[{"ports":[]}],
+    "endpoints":[{"addresses":["10.2.0.1"],"hostname":"h","portSet":0}]}})");
+  EXPECT_TRUE(decode<RemoteExport>(body));
+  body["spec"]["endpoints"][0]["portSet"] = 1U;
+  EXPECT_EQ(decode<RemoteExport>(body).error().text,
+            "spec.endpoints[0].portSet: there is no such port set");
+}
+
+TEST(Types, ConditionsOfEndpointsHaveTheirDefaults) {
+  const auto slice = decode<EndpointSlice>(nlohmann::json::parse(
+      R"({"metadata":{"name":"s","namespace":"n"},"addressType":"IPv4","endpoints":[
+      {"addresses":["10.0.0.1"]},
+      {"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"p"}},
+      {"addresses":["10.0.0.3"],"conditions":{"ready":false,"serving":true,"terminating":true},
+       "targetRef":{"kind":"VirtualMachine","name":"v"}}]})"));
+  ASSERT_TRUE(slice);
+  const auto& all = slice->endpoints;
+  EXPECT_TRUE(all[0].is_serving() && !all[0].is_terminating());
+  EXPECT_FALSE(all[1].is_serving() || all[1].is_terminating());
+  EXPECT_TRUE(all[2].is_serving() && all[2].is_terminating());
+  EXPECT_EQ(all[1].pod, "p");
+  EXPECT_EQ(all[2].pod, "");
 }
 
 }  // namespace

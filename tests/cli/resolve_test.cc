@@ -124,6 +124,32 @@ TEST_F(Resolve, SaysWhyAnEndpointIsNotImported) {
             "list it");
 }
 
+TEST_F(Resolve, SaysWhichClusterAnAnnotationChose) {
+  in_.own = record("east", {{"db-0", true}}, 1);
+  remote("west", {{"db-0", true}}, 2);
+  in_.import->meta.annotations = {{"causeway.dev/failover", "west,east"}};
+  auto r = found();
+  EXPECT_EQ(r.clusters[0].endpoints[0].why_not,
+            "causeway.dev/prefer or /failover chose another cluster");
+  EXPECT_TRUE(r.clusters[1].endpoints[0].answers);
+  EXPECT_TRUE(found("db-0.east.db.data.svc.clusterset.local").answers()) << "a pod's own name";
+  in_.peers[0].status.connected = false;
+  r = found();
+  EXPECT_TRUE(r.clusters[0].endpoints[0].answers);
+  EXPECT_TRUE(found("db-0.west.db.data.svc.clusterset.local").answers()) << "away, and named";
+}
+
+TEST_F(Resolve, APodThatTerminatesAnswersWhileNoneIsReady) {
+  in_.own = record("east", {{"10-1-0-1", false}}, 1);
+  auto& pod = in_.own->endpoints[0];
+  pod.terminating = true;
+  pod.pod = "web-x2";
+  EXPECT_TRUE(found("web-x2.east.db.data.svc.clusterset.local").answers());
+  EXPECT_TRUE(found().answers());
+  remote("west", {{"db-0", true}}, 2);
+  EXPECT_EQ(found().clusters[0].endpoints[0].why_not, "it terminates, and others are ready");
+}
+
 TEST_F(Resolve, IfAllAreStaleTheyAnswer) {
   remote("west", {{"db-0", true}}, 2, false);
   EXPECT_TRUE(found().answers());

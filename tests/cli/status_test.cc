@@ -122,5 +122,26 @@ TEST(Status, AnEmptyClusterSaysWhatToDo) {
   EXPECT_TRUE(tree.at("problems").empty());
 }
 
+// Rows D37 and D47: an export that others do not get is no success.
+TEST(Status, NamesExportsThatLackSomething) {
+  const auto with = [](const char* name, const char* type, api::ConditionStatus status) {
+    api::ServiceExport object;
+    object.meta.key = {"data", name};
+    object.status.conditions = {{type, status, "R", std::string("why ") + name, 0, {}}};
+    return object;
+  };
+  StatusInputs in;
+  in.exports = {with("a", "Reachable", api::ConditionStatus::kFalse),
+                with("b", "Conflict", api::ConditionStatus::kFalse),
+                with("c", "Valid", api::ConditionStatus::kFalse),
+                with("d", "Reachable", api::ConditionStatus::kTrue)};
+  EXPECT_EQ(status_tree(in).at("problems"),
+            (nlohmann::ordered_json{"export data/a: why a", "export data/c: why c"}));
+  for (int i = 0; i < 30; ++i) in.exports.push_back(in.exports.front());
+  const auto problems = status_tree(in).at("problems");
+  ASSERT_EQ(problems.size(), 21U);
+  EXPECT_EQ(problems.back(), "12 more exports are not valid or lack endpoints");
+}
+
 }  // namespace
 }  // namespace cw::cli

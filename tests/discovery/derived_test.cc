@@ -41,7 +41,7 @@ struct World {
     r->service = {"db", "pg"};
     r->exported_at = WallTime(std::chrono::seconds(records.size() + 1));
     r->ports = {{"sql", "TCP", "", 5432, ""}};
-    r->target_ports = {{"sql", "TCP", "", 5433}};
+    r->port_sets = {{{"sql", "TCP", "", 5433}}};
     r->ip_families = {"IPv4"};
     for (const auto* text : addresses) {
       const auto address = *IpAddress::parse(text);
@@ -138,7 +138,7 @@ TEST(Derived, PortsAreStrictPerCluster) {
   world.add("east", {"10.1.0.5"});
   auto& west = world.add("west", {"10.2.0.5"});
   west.ports = {{"pgsql", "TCP", "", 5432, ""}, {"metrics", "TCP", "", 9187, ""}};
-  west.target_ports = {{"pgsql", "TCP", "", 6000}, {"metrics", "TCP", "", 9187}};
+  west.port_sets = {{{"pgsql", "TCP", "", 6000}, {"metrics", "TCP", "", 9187}}};
   const auto out = world.desired();
   for (const auto& [key, slice] : out.slices) {
     const bool east = slice.meta.labels.at(std::string(kSourceLabel)) == "east";
@@ -147,6 +147,108 @@ TEST(Derived, PortsAreStrictPerCluster) {
     EXPECT_EQ(slice.ports[0].name, "sql");
     EXPECT_EQ(slice.ports[0].port, east ? 5433 : 6000);
   }
+}
+
+// The winner's number leads only to clusters that expose that number.
+TEST(Derived, APortNameWithAnotherNumberLeadsNowhere) {
+  World world;
+  world.add("east", {"10.1.0.5"});
+  auto& west = world.add("west", {"10.2.0.5"});
+  west.ports = {{"sql", "TCP", "", 15432, ""}};
+  const auto only = [&] {
+    std::set<std::string> out;
+    for (const auto& [address, is] : ready_addresses(world.desired())) out.insert(address);
+    return out;
+  };
+  EXPECT_EQ(world.desired().services.begin()->second.spec.ports.size(), 1U);
+  EXPECT_EQ(only(), std::set<std::string>{"10.1.0.5"});
+  // The number under another name is exposed, whatever the winner's name is there.
+  west.ports.push_back({"pgsql", "TCP", "", 5432, ""});
+  west.port_sets = {{{"pgsql", "TCP", "", 6000}, {"sql", "TCP", "", 7000}}};
+  const auto out = world.desired();
+  EXPECT_EQ(only().size(), 2U);
+  for (const auto& [key, slice] : out.slices) {
+    ASSERT_EQ(slice.ports.size(), 1U);
+    EXPECT_EQ(slice.ports[0].port,
+              slice.endpoints[0].addresses[0].to_string() == "10.2.0.5" ? 6000 : 5433);
+  }
+}
+
+// Row D07.
+TEST(Derived, AnEndpointIsBehindThePortsThatItListensOn) {
+  World world;
+  auto& west = world.add("west", {"10.2.0.5", "10.2.0.6", "10.2.0.7"});
+  west.ports = {{"a", "TCP", "", 1, ""}, {"b", "TCP", "", 2, ""}};
+  west.port_sets = {{}, {{"a", "TCP", "", 1001}}, {{"b", "TCP", "", 1002}}};
+  west.endpoints[0].ports = 1;
+  west.endpoints[1].ports = 2;  // and 10.2.0.7 has neither
+  std::map<std::string, std::vector<api::SlicePort>> found;
+  for (const auto& [key, slice] : world.desired().slices) {
+    ASSERT_EQ(slice.endpoints.size(), 1U);
+    found[slice.endpoints[0].addresses[0].to_string()] = slice.ports;
+  }
+  EXPECT_EQ(found,
+            (std::map<std::string, std::vector<api::SlicePort>>{
+                {"10.2.0.5", {{"a", "TCP", "", 1001}}}, {"10.2.0.6", {{"b", "TCP", "", 1002}}}}));
+}
+
+// A rollout that brings pods with other ports leaves the slices of the others as they are.
+TEST(Derived, SlicesOfOtherPortsComeAndGoBesideEachOther) {
+  World world;
+  auto& west = world.add("west", {"10.2.0.5", "10.2.0.6"});
+  const auto before = world.desired().slices;
+  ASSERT_EQ(before.size(), 1U);
+  west.port_sets = {{{"sql", "TCP", "", 1000}}, {{"sql", "TCP", "", 5433}}};
+  west.endpoints[0].ports = 1;
+  const auto after = world.desired().slices;
+  ASSERT_EQ(after.size(), 2U);
+  ASSERT_EQ(after.count(before.begin()->first), 1U);
+  EXPECT_EQ(after.at(before.begin()->first).ports, before.begin()->second.ports);
+}
+
+// Rows D12 and D60: kube-proxy falls back to these if nothing is ready.
+TEST(Derived, ServingAndTerminatingAreInTheSlices) {
+  World world;
+  world.add("east", {"10.1.0.5"}).endpoints[0].ready = false;
+  auto& west = world.add("west", {"10.2.0.5"}).endpoints[0];
+  west.ready = false;
+  west.terminating = true;
+  const auto endpoint = [&](const std::string& cluster) {
+    for (const auto& [key, slice] : world.desired().slices) {
+      if (slice.meta.labels.at(std::string(kSourceLabel)) == cluster) return slice.endpoints.at(0);
+    }
+    return api::SliceEndpoint{};
+  };
+  EXPECT_EQ(endpoint("west").ready, false);
+  EXPECT_EQ(endpoint("west").serving, true);
+  EXPECT_EQ(endpoint("west").terminating, true);
+  EXPECT_EQ(endpoint("east").terminating, false);
+  world.stale = {"west"};
+  EXPECT_EQ(endpoint("west").serving, false) << "an away cluster is no fallback";
+}
+
+TEST(Derived, WithoutAReadyEndpointFailoverTakesTheFirstThatStillServes) {
+  World world;
+  world.own = "east";
+  auto& east = world.add("east", {"10.1.0.5"});
+  east.annotations = {{std::string(api::kFailover), "east,west"}};
+  auto& west = world.add("west", {"10.2.0.5"});
+  const std::string here = "east";
+  const auto serving = [&] {
+    (void)world.desired();
+    const auto& merged = *world.view.services.begin()->second.merged;
+    return api::serving_clusters(merged.serving(world.stale, here));
+  };
+  const std::set<std::string> in_east{"east"};
+  const std::set<std::string> in_west{"west"};
+  EXPECT_EQ(serving(), in_east);
+  east.endpoints[0].ready = false;
+  east.endpoints[0].terminating = true;
+  EXPECT_EQ(serving(), in_west) << "a ready one elsewhere is better";
+  west.endpoints[0].ready = false;
+  EXPECT_EQ(serving(), in_east);
+  east.endpoints[0].serving = false;
+  EXPECT_EQ(serving(), (std::set<std::string>{"east", "west"}));
 }
 
 TEST(Derived, Item9_AHeadlessServiceHasSlicesAndNoVip) {
@@ -208,7 +310,8 @@ TEST(Derived, PreferLocalThenTheOrderThenAll) {
   World world;
   world.steers = "north";
   auto& north = world.add("north", {"10.3.0.5"});
-  north.annotations = {{std::string(kPrefer), "local"}, {std::string(kFailover), "west, north"}};
+  north.annotations = {{std::string(api::kPrefer), "local"},
+                       {std::string(api::kFailover), "west, north"}};
   auto& east = world.add("east", {"10.1.0.5"});
   auto& west = world.add("west", {"10.2.0.5"});
   const auto ready = [&] {
@@ -232,7 +335,7 @@ TEST(Derived, PreferLocalThenTheOrderThenAll) {
 TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
   World world;
   auto& west = world.add("west", {"10.2.0.5"});
-  west.annotations = {{std::string(kFailover), "west"}, {"note", "w"}};
+  west.annotations = {{std::string(api::kFailover), "west"}, {"note", "w"}};
   west.labels = {{"from", "west"}};
   auto& east = world.add("east", {"10.1.0.5"});
   east.annotations = {{"note", "e"}};
@@ -256,7 +359,7 @@ TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
   meta = world.desired().imports.begin()->second.meta;
   EXPECT_EQ(meta.annotations, east.annotations);
   EXPECT_TRUE(meta.labels.empty());
-  east.annotations = {{std::string(kFailover), "east,west"}};
+  east.annotations = {{std::string(api::kFailover), "east,west"}};
   EXPECT_EQ(serving(), std::set<std::string>{"10.1.0.5"});
 }
 
@@ -314,7 +417,7 @@ TEST(Derived, Items2And17_AllClustersComputeTheSameInAnyOrder) {
       r.internal_traffic_policy = pick(2) == 0 ? "Cluster" : "Local";
       r.traffic_distribution = pick(2) == 0 ? "" : "PreferClose";
       if (pick(2) == 0) r.labels["a"] = std::to_string(pick(2));
-      if (pick(2) == 0) r.annotations[std::string(kPrefer)] = "local";
+      if (pick(2) == 0) r.annotations[std::string(api::kPrefer)] = "local";
       if (pick(2) == 0) r.ip_families = {"IPv4", "IPv6"};
       for (unsigned p = 0; p < pick(4); ++p) {
         r.ports.push_back({"p" + std::to_string(pick(3)), pick(2) == 0 ? "TCP" : "UDP", "",

@@ -190,7 +190,7 @@ inline std::shared_ptr<api::ExportRecord> export_of(const std::string& cluster, 
   record->exported_at = WallTime(std::chrono::seconds(created));
   record->headless = headless;
   record->ports = {{"sql", "TCP", "", 5432, ""}};
-  record->target_ports = {{"sql", "TCP", "", 5433}};
+  record->port_sets = {{{"sql", "TCP", "", 5433}}};
   return record;
 }
 
@@ -229,7 +229,7 @@ class Zone : public testing::Test {
   void build() {
     std::vector<dns::TableService> entries;
     for (const auto& service : services)
-      entries.push_back({std::make_shared<MergedService>(service), stale, {}});
+      entries.push_back({std::make_shared<MergedService>(service), stale, {}, local});
     table = dns::Table({5, 2, {*IpAddress::parse("10.1.0.53")}}, entries, 7);
   }
   Answer ask(const std::string& name, Type type, int udp_size = 0) {
@@ -244,6 +244,7 @@ class Zone : public testing::Test {
   }
   std::vector<MergedService> services;
   std::set<std::string> stale;
+  std::string local = "east";
   dns::Table table;
   dns::Counters counters;
 };

@@ -75,7 +75,7 @@ TEST_F(Zone, D9_TheBareNamesSrvSetIsTheDistinctTargetsAndPorts) {
     record->service.name = name;
     record->ports = {
         {"dns", "UDP", "", 53, ""}, {"dns-tcp", "TCP", "", 53, ""}, {"", "TCP", "", 9, ""}};
-    record->target_ports = {{"dns", "UDP", "", 53}, {"dns-tcp", "TCP", "", 53}, {"", "TCP", "", 9}};
+    record->port_sets = {{{"dns", "UDP", "", 53}, {"dns-tcp", "TCP", "", 53}, {"", "TCP", "", 9}}};
     endpoint(*record, "10.1.0.20", "a");
     endpoint(*record, "10.1.0.21", "b");
     return merge({Claimant{record}});
@@ -113,6 +113,135 @@ TEST_F(Zone, StaleClustersLeaveUnlessAllAreStale) {
   stale = {"east", "west"};
   build();
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records.size(), 2U);
+}
+
+// Row F6: a denial is remembered by caches and taken for good; a pod whose cluster is away may be
+// back in a second.
+TEST_F(Zone, APodOfAClusterThatIsAwayKeepsItsName) {
+  stale = {"west"};
+  build();
+  EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("10-2-0-5.west.pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
+  EXPECT_EQ(ask("_sql._tcp.pg.db.svc", Type::kSrv).records.size(), 1U);
+}
+
+TEST_F(Zone, AnAwayClusterAnswersWhereTheOthersHaveNothing) {
+  auto east = export_of("east", true, 1);
+  endpoint(*east, "10.1.0.5", "pg-0", false);
+  auto west = export_of("west", true, 2);
+  endpoint(*west, "10.2.0.5", "pg-0");
+  services = {merge({Claimant{east}, Claimant{west}})};
+  stale = {"west"};
+  build();
+  EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
+}
+
+// Row F5.
+TEST_F(Zone, NamesFollowPreferAndFailoverHeadlessOrNot) {
+  const auto with = [this](std::map<std::string, std::string> wishes, bool east_ready = true) {
+    services.clear();
+    for (const bool headless : {true, false}) {
+      auto east = export_of("east", headless, 1);
+      endpoint(*east, "10.1.0.5", "pg-0", east_ready);
+      east->annotations = wishes;
+      auto west = export_of("west", headless, 2);
+      endpoint(*west, "10.2.0.5", "pg-0");
+      services.push_back(merge({Claimant{east, {}, true, true}, Claimant{west, {}}}));
+    }
+    build();
+    return std::pair(ask("pg.db.svc", Type::kA).records, ask("web.db.svc", Type::kA).records);
+  };
+  const Strings east{"10.1.0.5"};
+  const Strings west{"10.2.0.5"};
+  const Strings both{"10.1.0.5", "10.2.0.5"};
+  EXPECT_EQ(with({}), std::pair(both, both));
+  EXPECT_EQ(with({{"causeway.dev/failover", "west,east"}}), std::pair(west, west));
+  EXPECT_EQ(ask("_sql._tcp.pg.db.svc", Type::kSrv).records,
+            Strings{"5433 pg-0.west.pg.db.svc.clusterset.local."});
+  // A pod's own name is of this pod, whoever serves.
+  EXPECT_EQ(ask("pg-0.east.pg.db.svc", Type::kA).records, east);
+  EXPECT_EQ(with({{"causeway.dev/prefer", "local"}}), std::pair(east, east));
+  EXPECT_EQ(with({{"causeway.dev/prefer", "local"}}, false), std::pair(west, west));
+  local = "west";
+  EXPECT_EQ(with({{"causeway.dev/prefer", "local"}}), std::pair(west, west));
+  stale = {"west"};
+  EXPECT_EQ(with({{"causeway.dev/failover", "west,east"}}), std::pair(east, east));
+}
+
+// Rows D12 and D60: as kube-proxy does.
+TEST_F(Zone, PodsThatTerminateAndStillServeAnswerWhileNoneIsReady) {
+  const auto build_with = [this](bool west_ready) {
+    services.clear();
+    for (const bool headless : {true, false}) {
+      auto east = export_of("east", headless, 1);
+      east->endpoints = {{{*IpAddress::parse("10.1.0.5")}, "pg-0", "", false, true, true},
+                         {{*IpAddress::parse("10.1.0.6")}, "pg-1", "", false, false, true},
+                         {{*IpAddress::parse("10.1.0.7")}, "pg-2", "", false, false, false}};
+      auto west = export_of("west", headless, 2);
+      endpoint(*west, "10.2.0.5", "pg-0", west_ready);
+      services.push_back(merge({Claimant{east}, Claimant{west}}));
+    }
+    build();
+  };
+  build_with(false);
+  EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("pg-0.east.pg.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("pg-1.east.pg.db.svc", Type::kA).rcode, Rcode::kNxDomain);
+  build_with(true);
+  EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
+  EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.2.0.5"});
+  EXPECT_EQ(ask("pg-0.east.pg.db.svc", Type::kA).rcode, Rcode::kNxDomain);
+}
+
+// Row D07.
+TEST_F(Zone, SrvNamesAPodOnlyForThePortsThatItListensOn) {
+  auto east = export_of("east", true, 1);
+  east->ports = {{"a", "TCP", "", 1, ""}, {"b", "TCP", "", 2, ""}};
+  east->port_sets = {{{"a", "TCP", "", 1001}}, {{"b", "TCP", "", 1002}}};
+  endpoint(*east, "10.1.0.5", "x");
+  endpoint(*east, "10.1.0.6", "y");
+  east->endpoints[1].ports = 1;
+  services = {merge({Claimant{east}})};
+  build();
+  EXPECT_EQ(ask("_a._tcp.pg.db.svc", Type::kSrv).records,
+            Strings{"1001 x.east.pg.db.svc.clusterset.local."});
+  EXPECT_EQ(ask("_b._tcp.pg.db.svc", Type::kSrv).records,
+            Strings{"1002 y.east.pg.db.svc.clusterset.local."});
+}
+
+// A headless service's port is known by its name; a virtual IP's by its number.
+TEST_F(Zone, AnotherNumberForOnePortName) {
+  services.clear();
+  for (const bool headless : {true, false}) {
+    auto east = export_of("east", headless, 1);
+    endpoint(*east, "10.1.0.5", "pg-0");
+    auto west = export_of("west", headless, 2);
+    endpoint(*west, "10.2.0.5", "pg-0");
+    west->ports[0].port = 15432;
+    west->port_sets = {{{"sql", "TCP", "", 15433}}};
+    services.push_back(merge({Claimant{east}, Claimant{west}}));
+  }
+  build();
+  EXPECT_EQ(ask("_sql._tcp.pg.db.svc", Type::kSrv).records,
+            (Strings{"15433 pg-0.west.pg.db.svc.clusterset.local.",
+                     "5433 pg-0.east.pg.db.svc.clusterset.local."}));
+  EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+}
+
+TEST_F(Zone, APodWithoutAHostnameAnswersToItsOwnNameToo) {
+  auto east = export_of("east", true, 1);
+  endpoint(*east, "10.1.0.5", "10-1-0-5");
+  east->endpoints[0].pod = "web-5d4f-x2";
+  endpoint(*east, "10.1.0.6", "taken");
+  endpoint(*east, "10.1.0.7", "10-1-0-7");
+  east->endpoints[2].pod = "taken";
+  services = {merge({Claimant{east}})};
+  build();
+  EXPECT_EQ(ask("web-5d4f-x2.east.pg.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("10-1-0-5.east.pg.db.svc", Type::kA).records, Strings{"10.1.0.5"});
+  EXPECT_EQ(ask("taken.east.pg.db.svc", Type::kA).records, Strings{"10.1.0.6"});
+  EXPECT_EQ(ask("pg.db.svc", Type::kSrv).records.size(), 3U);
 }
 
 TEST(EmptyTable, IsServfailUntilTheFirstSync) {

@@ -160,6 +160,9 @@ class ControllerTest : public testing::Test {
     }
     loop.advance(std::chrono::seconds(3));
   }
+  static api::ObjectKey west_slice() {
+    return slice_key({"db", "pg"}, "west", "IPv4", {{"sql", "TCP", "", 5432}}, 0);
+  }
   const api::Condition* condition(const char* type) {
     held = store.must_get<api::ServiceExport>({"db", "pg"});
     return api::find_condition(held.status.conditions, type);
@@ -310,8 +313,9 @@ TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
   put_remote(false);
   run();
   const auto key = derived_key({"db", "pg"});
+  const auto slice = west_slice();
   auto service = store.must_get<api::Service>(key);
-  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, slice));
   EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.conditions[0].reason,
             "Pending");
   service.spec.cluster_ips = {"10.96.0.9"};  // as an API server allocates
@@ -325,15 +329,15 @@ TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
   service = store.must_get<api::Service>(key);
   service.spec.ports[0].port = 1;
   store.put(service);
-  store.drop(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"});
+  store.drop(api::Kind::kEndpointSlice, slice);
   run();
   EXPECT_EQ(store.must_get<api::Service>(key).spec.ports[0].port, 5432);
   EXPECT_EQ(store.must_get<api::Service>(key).spec.cluster_ips[0], "10.96.0.9");
-  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  EXPECT_TRUE(store.has(api::Kind::kEndpointSlice, slice));
   store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
   run();
   EXPECT_FALSE(store.has(api::Kind::kService, key));
-  EXPECT_FALSE(store.has(api::Kind::kEndpointSlice, {"db", key.name + "-west-4-0"}));
+  EXPECT_FALSE(store.has(api::Kind::kEndpointSlice, slice));
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
@@ -341,7 +345,7 @@ TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
   derive = true;
   put_remote(false);
   run();
-  const api::ObjectKey slice{"db", derived_key({"db", "pg"}).name + "-west-4-0"};
+  const auto slice = west_slice();
   EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
   put_connected("west", false);
   loop.advance(std::chrono::milliseconds(500));
@@ -517,6 +521,54 @@ TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
     }
   }
   EXPECT_TRUE(came);
+}
+
+// Row D47: endpoints that a peer cannot reach are no success.
+TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
+  put_service();
+  put_export();
+  run();
+  EXPECT_EQ(condition("Reachable"), nullptr);
+  auto slice = store.must_get<api::EndpointSlice>({"db", "pg-1"});
+  const auto before = slice;
+  slice.endpoints.push_back({{*IpAddress::parse("172.20.1.11")}, "", "", "", true});
+  store.put(slice);
+  run();
+  ASSERT_NE(condition("Reachable"), nullptr);
+  EXPECT_EQ(condition("Reachable")->status, ConditionStatus::kFalse);
+  EXPECT_EQ(condition("Reachable")->reason, "OutsideCidrs");
+  EXPECT_EQ(condition("Ready")->status, ConditionStatus::kTrue);
+  EXPECT_EQ(controller->incomplete_exports(), 1U);
+  slice.endpoints.erase(slice.endpoints.begin());
+  store.put(slice);
+  run();
+  EXPECT_EQ(condition("Ready")->status, ConditionStatus::kFalse);
+  EXPECT_EQ(condition("Ready")->reason, "Failed");
+  EXPECT_NE(condition("Ready")->message.find("172.20.1.11"), std::string::npos);
+  store.put(before);
+  run();
+  EXPECT_EQ(condition("Ready")->status, ConditionStatus::kTrue);
+  EXPECT_EQ(condition("Reachable")->status, ConditionStatus::kTrue);
+  EXPECT_EQ(controller->incomplete_exports(), 0U);
+}
+
+// Row D37.
+TEST_F(ControllerTest, AnExportSaysWhyItsServiceCannotBeRead) {
+  put_export();
+  put_service();
+  auto body = api::encode(store.must_get<api::Service>({"db", "pg"}));
+  store.drop(api::Kind::kService, {"db", "pg"});
+  body["metadata"]["annotations"]["x"] = 7;
+  store.put_body(api::Kind::kService, {"db", "pg"}, body);
+  run();
+  EXPECT_EQ(condition("Valid")->reason, "UnreadableService");
+  EXPECT_NE(condition("Valid")->message.find("metadata.annotations"), std::string::npos);
+  store.drop(api::Kind::kService, {"db", "pg"});
+  run();
+  EXPECT_EQ(condition("Valid")->reason, "NoService");
+  put_service();
+  run();
+  EXPECT_EQ(condition("Valid")->reason, "Valid");
 }
 
 TEST_F(ControllerTest, TheTableOutlivesTheStore) {

@@ -73,6 +73,36 @@ volumeMounts:
   - {name: sockets, mountPath: /var/run/wireguard}
 {{- end }}
 
+{{/* How many nodes can run a gateway; 0: not known, as in `helm template`. Taints that come and go with a
+node's state do not count. */}}
+{{- define "causeway.nodes" -}}
+{{- $nodes := int .Values.cluster.nodes -}}
+{{- if not $nodes -}}
+{{- range $node := ((lookup "v1" "Node" "" "").items | default list) -}}
+{{- $fits := true -}}
+{{- range $key, $value := $.Values.gateway.nodeSelector -}}
+{{- if ne (toString (get ($node.metadata.labels | default dict) $key)) (toString $value) }}{{ $fits = false }}{{ end -}}
+{{- end -}}
+{{- if not $.Values.gateway.tolerations -}}
+{{- range $taint := ($node.spec.taints | default list) -}}
+{{- if and (ne $taint.effect "PreferNoSchedule") (not (hasPrefix "node.kubernetes.io/" $taint.key)) }}{{ $fits = false }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- if $fits }}{{ $nodes = add1 $nodes }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $nodes -}}
+{{- end }}
+
+{{/* How many gateways run: one where there is one node, since they listen on the node's own port. */}}
+{{- define "causeway.gateways" -}}
+{{- if eq (include "causeway.nodes" .) "1" }}1{{ else }}{{ int .Values.gateway.replicas }}{{ end -}}
+{{- end }}
+
+{{- define "causeway.antiAffinity" -}}
+{{- if and (eq .Values.gateway.antiAffinity "required") (eq (include "causeway.nodes" .) "1") }}preferred{{ else }}{{ .Values.gateway.antiAffinity }}{{ end -}}
+{{- end }}
+
 {{/* Ordinals that have a Secret each in the gateways' volume. Eight at least: more replicas than before
 need no other pod template, so the gateways that run go on. */}}
 {{- define "causeway.ordinals" -}}

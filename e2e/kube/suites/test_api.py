@@ -128,6 +128,17 @@ def test_both_versions_of_the_mcs_api_show_the_same_object(plane):
     plane.kubectl("delete", "svcex", "pg")
 
 
+def test_item_13_kubectl_shows_all_clusters_of_an_import(plane):
+    plane.apply(json.dumps({"apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceImport",
+                            "metadata": {"name": "pg", "namespace": "default"},
+                            "spec": {"type": "ClusterSetIP", "ports": []}}))
+    plane.kubectl("patch", "svcim", "pg", "--subresource=status", "--type=merge", "-p",
+                  '{"status": {"clusters": [{"cluster": "east"}, {"cluster": "west"}]}}')
+    header, row = plane.kubectl("get", "serviceimports").stdout.splitlines()
+    assert "CLUSTERS" in header and "east" in row and "west" in row
+    plane.kubectl("delete", "svcim", "pg")
+
+
 def test_imports_want_a_known_type(plane):
     body = {"apiVersion": "multicluster.x-k8s.io/v1beta1", "kind": "ServiceImport",
             "metadata": {"name": "pg", "namespace": "default"},

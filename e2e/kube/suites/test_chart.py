@@ -31,8 +31,9 @@ def test_lint_finds_nothing():
     ("chart_default", []),
     ("chart_options", ["--set", "gateway.antiAffinity=preferred,gateway.endpoints={203.0.113.7:4500}",
                        "--set", "dns.stub=false,crds.upgrade=false,uninstall.cleanNodes=false",
-                       "--set", "discovery.replicas=3,dns.clusterIP=10.96.0.53,log.json=true",
-                       "--set", "overlay=wireguard"])])
+                        "--set", "discovery.replicas=3,discovery.config.vip=endpoints",
+                        "--set", "dns.clusterIP=10.96.0.53,log.json=true",
+                        "--set", "overlay=wireguard"])])
 def test_it_renders_as_reviewed(name, flags):
     text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set", "cluster.id=east",
                 *flags).stdout
@@ -63,7 +64,7 @@ def test_a_setting_of_one_daemon_rolls_no_other():
                 and "helm.sh/hook" not in body["metadata"].get("annotations", {})}
     before = pods()
     assert len(before) == 3
-    for setting, rolled in (("discovery.config.vip=clusterip", {"causeway-discovery"}),
+    for setting, rolled in (("discovery.config.vip=endpoints", {"causeway-discovery"}),
                             ("gateway.listenPort=4600", {"causeway-gateway"}),
                             ("routeagent.config.mtu=1300", {"causeway-routeagent"}),
                             ("log.level=debug", set(before))):
@@ -161,14 +162,14 @@ def rendered_rights(*flags):
 
 def test_every_daemon_has_the_rights_of_its_work_and_no_others():
     flags = ["--set", "pairing.presharedKeySecrets={psk-west}"]
-    rights = rendered_rights(*flags)
+    rights = rendered_rights(*flags, "--set", "discovery.config.vip=endpoints")
     assert {name: rights[name] for name in RIGHTS} == RIGHTS
-    rights = rendered_rights(*flags, "--set", "discovery.config.vip=clusterip")
+    rights = rendered_rights(*flags)
     assert rights["discovery"] == {**RIGHTS["discovery"], **DERIVED}
     assert set(rights) - set(RIGHTS) == {"keys", "crds", "stub", "stop", "cleaned"}  # hooks
 
 
-@pytest.mark.parametrize("flags", [[], ["--set", "discovery.config.vip=clusterip"]])
+@pytest.mark.parametrize("flags", [[], ["--set", "discovery.config.vip=endpoints"]])
 def test_no_account_has_a_wildcard_or_all_secrets(flags):
     for account, rights in rendered_rights(*flags).items():
         for what, verbs in rights.items():
@@ -184,18 +185,58 @@ def test_every_write_of_a_daemon_is_under_a_policy():
     alone = {"ns/leases[causeway-import]", "ns/leases[causeway-discovery]", "serviceexports/status",
              "serviceimports", "serviceimports/status"}
     text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set",
-                "cluster.id=east,discovery.config.vip=clusterip").stdout
+                "cluster.id=east").stdout
     held = set()
     for body in yaml.safe_load_all(text):
         if body and body["kind"] == "ValidatingAdmissionPolicy":
             assert body["spec"]["failurePolicy"] == "Fail" and body["spec"]["matchConditions"]
             for rule in body["spec"]["matchConstraints"]["resourceRules"]:
                 held |= set(rule["resources"])
-    rights = rendered_rights("--set", "discovery.config.vip=clusterip")
+    rights = rendered_rights()
     for account in RIGHTS:
         for what, verbs in rights[account].items():
             if set(verbs.split()) & {"create", "update", "patch", "delete"} and what not in alone:
                 assert what.removeprefix("ns/") in held, f"{account}: {verbs} {what}"
+
+
+def gateways(*flags):
+    text = helm("template", "causeway", CHART, "--set", "cluster.id=east", *flags).stdout
+    return next(body["spec"] for body in yaml.safe_load_all(text) if body and body["kind"] == "StatefulSet")
+
+
+def test_a_cluster_of_one_node_gets_one_gateway():
+    affinity = lambda spec: list(spec["template"]["spec"]["affinity"]["podAntiAffinity"])  # noqa: E731
+    several, one = gateways(), gateways("--set", "cluster.nodes=1")
+    assert several["replicas"] == 2 and affinity(several) == ["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert one["replicas"] == 1 and affinity(one) == ["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert gateways("--set", "cluster.nodes=3")["replicas"] == 2
+
+
+NODE = """
+apiVersion: v1
+kind: Node
+metadata: {name: %s, labels: {pool: %s}}
+spec: {taints: [%s]}
+"""
+
+
+def test_helm_counts_the_nodes_that_can_run_a_gateway(plane):
+    def notes(*flags):
+        return plane.machine.run("env", f"HOME={plane.folder}", program("helm"), "--kubeconfig", plane.admin,
+                                 "install", "counted", CHART, "-n", NAMESPACE, "--dry-run=server",
+                                 *settings(Api), *flags, timeout=60)
+    taint = "{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}"
+    passing = "{key: node.kubernetes.io/not-ready, effect: NoSchedule}"
+    for name, pool, taints in (("a", "one", passing), ("b", "two", taint)):
+        plane.kubectl("apply", "-f", "-", stdin=NODE % (name, pool, taints))
+    try:
+        told = "One node can run a gateway"
+        assert told in notes().stdout
+        assert told not in notes("--set", "gateway.tolerations[0].operator=Exists").stdout
+        assert told in notes("--set", "gateway.tolerations[0].operator=Exists,gateway.nodeSelector.pool=two").stdout
+        assert told not in notes("--set", "cluster.nodes=2").stdout
+    finally:
+        plane.kubectl("delete", "node", "a", "b")
 
 
 def test_without_admission_there_are_no_policies():

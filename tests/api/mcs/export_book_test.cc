@@ -91,6 +91,27 @@ TEST(ExportBook, Item4_AnExportBeforeItsServiceHeals) {
   EXPECT_EQ(world.entry("web").valid.reason, "NoService");
 }
 
+// Row D37.
+TEST(ExportBook, WhatCannotBeReadIsSaidAndHeals) {
+  World world;
+  world.put_export("web");
+  world.book.note_unreadable_service({"shop", "web"}, "spec.ports: want a list");
+  world.book.note_unreadable_slice({"shop", "web-1"}, {"shop", "web"}, "endpoints: want a list");
+  EXPECT_EQ(world.update(), "");
+  EXPECT_EQ(world.entry("web").valid.reason, "UnreadableService");
+  world.put_service("web");
+  world.book.note_unreadable_service({"shop", "web"}, "");
+  EXPECT_EQ(world.update(), "+web");
+  EXPECT_EQ(world.entry("web").valid.reason, "Valid");
+  ASSERT_TRUE(world.entry("web").lacking);
+  EXPECT_EQ(world.entry("web").lacking->reason, "Unreadable");
+  EXPECT_NE(world.entry("web").lacking->message.find("web-1: endpoints: want a list"),
+            std::string::npos);
+  world.book.note_unreadable_slice({"shop", "web-1"}, {}, "");
+  EXPECT_EQ(world.update(), "");
+  EXPECT_FALSE(world.entry("web").lacking);
+}
+
 TEST(ExportBook, WithoutKeepingItTellsWhatEachChangeMeansNow) {
   World world;
   world.book.keep_nothing();

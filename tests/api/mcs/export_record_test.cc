@@ -62,7 +62,7 @@ TEST(ExportRecord, CarriesTheServiceAndItsEndpoints) {
   want.service = {"shop", "db"};
   want.exported_at = WallTime(std::chrono::seconds(1'700'000'000));
   want.ports = c.service.spec.ports;
-  want.target_ports = {{"pg", "TCP", "", 15432}};
+  want.port_sets = {{{"pg", "TCP", "", 15432}}};
   want.cluster_ips = {"10.96.0.7"};
   want.ip_families = {"IPv4"};
   want.session_affinity = "ClientIP";
@@ -70,8 +70,9 @@ TEST(ExportRecord, CarriesTheServiceAndItsEndpoints) {
   want.internal_traffic_policy = "Cluster";
   want.traffic_distribution = "PreferClose";
   want.endpoints = {{{ip("10.8.0.1")}, "10-8-0-1", "zone-a", true},
-                    {{ip("10.8.0.2")}, "db-1", "zone-a", false}};
+                    {{ip("10.8.0.2")}, "db-1", "zone-a", false, false}};
   EXPECT_EQ(verdict.record, want);
+  EXPECT_FALSE(verdict.lacking);
 }
 
 TEST(ExportRecord, Item4_NeedsAService) {
@@ -123,9 +124,13 @@ TEST(ExportRecord, LeavesOutEndpointsOutsideTheClusterAndSaysSo) {
   const auto verdict = c.judged();
   ASSERT_EQ(verdict.record->endpoints.size(), 2U);
   EXPECT_EQ(verdict.record->endpoints[1].addresses, std::vector{ip("10.8.0.3")});
-  EXPECT_EQ(
-      verdict.valid.message,
-      "the Service is exported; 2 endpoint(s) outside the cluster's announced CIDRs left out");
+  EXPECT_EQ(verdict.valid.message, "the Service is exported");
+  ASSERT_TRUE(verdict.lacking);
+  EXPECT_EQ(verdict.lacking->type, "Reachable");
+  EXPECT_EQ(verdict.lacking->status, ConditionStatus::kFalse);
+  EXPECT_EQ(verdict.lacking->reason, "OutsideCidrs");
+  EXPECT_EQ(verdict.lacking->message.rfind("2 of 4 endpoint(s) are not exported", 0), 0U);
+  EXPECT_NE(verdict.lacking->message.find("(10.9.0.1): a pod with hostNetwork"), std::string::npos);
   c.cidrs = PrefixSet();
   EXPECT_TRUE(c.judged().record->endpoints.empty());
 }
@@ -154,22 +159,96 @@ TEST(ExportRecord, ReadyIsCarriedVerbatimAndAbsentMeansTrue) {
   EXPECT_TRUE(record->endpoints[2].ready);
 }
 
-TEST(ExportRecord, TakesTheTargetPortMostEndpointsHave) {
-  Case c;
-  c.add_slice({endpoint("10.8.0.1")}, 1000);
-  c.add_slice({endpoint("10.8.0.2"), endpoint("10.8.0.3")}, 2000);
-  const auto verdict = c.judged();
-  EXPECT_EQ(verdict.record->target_ports, (std::vector<SlicePort>{{"pg", "TCP", "", 2000}}));
-  EXPECT_EQ(verdict.record->endpoints.size(), 2U);
-  EXPECT_EQ(verdict.valid.message,
-            "the Service is exported; 1 endpoint(s) with other port numbers left out");
-}
-
-TEST(ExportRecord, AsManyEndpointsOnTwoPortsTakesTheLowerPort) {
+// Row D07: a slice's ports are those of its endpoints, not of all.
+TEST(ExportRecord, PortsBelongToTheEndpointsOfTheirSlice) {
   Case c;
   c.add_slice({endpoint("10.8.0.1")}, 2000);
-  c.add_slice({endpoint("10.8.0.2")}, 1000);
-  EXPECT_EQ(c.judged().record->target_ports, (std::vector<SlicePort>{{"pg", "TCP", "", 1000}}));
+  c.add_slice({endpoint("10.8.0.2"), endpoint("10.8.0.3")}, 1000);
+  EndpointSlice only_metrics;
+  only_metrics.endpoints = {endpoint("10.8.0.4")};
+  only_metrics.ports = {{"metrics", "TCP", "", 9187}, {"any", "TCP", "", 0}};
+  c.slices.push_back(std::make_shared<const EndpointSlice>(only_metrics));
+  const auto one = c.judged();
+  EXPECT_EQ(one.valid.message, "the Service is exported");
+  EXPECT_EQ(one.record->port_sets, (std::vector<PortSet>{{{"metrics", "TCP", "", 9187}},
+                                                         {{"pg", "TCP", "", 1000}},
+                                                         {{"pg", "TCP", "", 2000}}}));
+  std::vector<std::uint32_t> sets;
+  for (const auto& item : one.record->endpoints) sets.push_back(item.ports);
+  EXPECT_EQ(sets, (std::vector<std::uint32_t>{2, 1, 1, 0}));
+  std::reverse(c.slices.begin(), c.slices.end());
+  EXPECT_EQ(one, c.judged());
+}
+
+TEST(ExportRecord, APodInTwoSlicesHasThePortsOfBoth) {
+  Case c;
+  c.add_slice({endpoint("10.8.0.1", "a")}, 1000);
+  c.add_slice({endpoint("10.8.0.1", "a")}, 2000);
+  const auto record = c.judged().record;
+  ASSERT_EQ(record->endpoints.size(), 2U);
+  EXPECT_EQ(record->endpoints[0].ports, 0U);
+  EXPECT_EQ(record->endpoints[1].ports, 1U);
+}
+
+TEST(ExportRecord, RefusesMorePortSetsThanARecordHolds) {
+  Case c;
+  for (std::uint16_t i = 0; i <= kMaxPortSets; ++i) {
+    c.add_slice({endpoint("10.8.1." + std::to_string(i))}, static_cast<std::uint16_t>(1000 + i));
+  }
+  EXPECT_EQ(c.judged().valid.reason, "TooLarge");
+  EXPECT_NE(c.judged().valid.message.find("65 different sets of 65 ports"), std::string::npos);
+  c.slices.pop_back();
+  EXPECT_EQ(c.judged().valid.reason, "Valid");
+}
+
+// Rows D12 and D60.
+TEST(ExportRecord, ServingAndTerminatingTravel) {
+  Case c;
+  auto leaving = endpoint("10.8.0.1", "", false);
+  leaving.serving = true;
+  leaving.terminating = true;
+  auto gone = endpoint("10.8.0.2", "", false);
+  gone.terminating = true;
+  c.add_slice({leaving, gone, endpoint("10.8.0.3", "", true)});
+  const auto record = c.judged().record;
+  EXPECT_TRUE(record->endpoints[0].fallback());
+  EXPECT_FALSE(record->endpoints[0].ready);
+  EXPECT_FALSE(record->endpoints[1].fallback());
+  EXPECT_TRUE(record->endpoints[1].terminating);
+  EXPECT_TRUE(record->endpoints[2].serving);
+  EXPECT_FALSE(record->endpoints[2].terminating);
+}
+
+TEST(ExportRecord, APodWithoutAHostnameHasItsPodsNameBesides) {
+  Case c;
+  auto named = endpoint("10.8.0.1", "db-0");
+  named.pod = "db-0";
+  auto plain = endpoint("10.8.0.2");
+  plain.pod = "web-5d4f-x2";
+  auto dotted = endpoint("10.8.0.3");
+  dotted.pod = "web.5";
+  c.add_slice({named, plain, dotted});
+  const auto record = c.judged().record;
+  EXPECT_EQ(record->endpoints[0].pod, "");
+  EXPECT_EQ(record->endpoints[1].hostname, "10-8-0-2");
+  EXPECT_EQ(record->endpoints[1].pod, "web-5d4f-x2");
+  EXPECT_EQ(record->endpoints[2].pod, "");
+}
+
+// Row D37: the true reason.
+TEST(ExportRecord, AServiceThatCannotBeReadIsNotAServiceThatIsNotThere) {
+  Case c;
+  const auto judged = [&c](const Service* service, std::string_view slice = {}) {
+    return judge_export(
+        {c.cluster, c.wanted, service, c.slices, c.cidrs, true, "metadata.x: is wrong", slice});
+  };
+  EXPECT_EQ(judged(nullptr).valid.reason, "UnreadableService");
+  EXPECT_EQ(judged(nullptr).valid.message,
+            "the Service shop/db cannot be read: metadata.x: is wrong");
+  EXPECT_EQ(judged(&c.service).valid.reason, "Valid");
+  EXPECT_NE(judged(&c.service).valid.message.find("newest version cannot be read"),
+            std::string::npos);
+  EXPECT_EQ(judged(&c.service, "db-1: endpoints[0]").lacking->reason, "Unreadable");
 }
 
 TEST(ExportRecord, KeepsPortsOfOneNameOnTwoProtocolsApart) {
@@ -178,7 +257,8 @@ TEST(ExportRecord, KeepsPortsOfOneNameOnTwoProtocolsApart) {
   slice.endpoints = {endpoint("10.8.0.1")};
   slice.ports = {{"dns", "UDP", "", 53}, {"dns", "TCP", "", 5353}};
   c.slices.push_back(std::make_shared<const EndpointSlice>(slice));
-  EXPECT_EQ(c.judged().record->target_ports.size(), 2U);
+  ASSERT_EQ(c.judged().record->port_sets.size(), 1U);
+  EXPECT_EQ(c.judged().record->port_sets[0].size(), 2U);
   EXPECT_EQ(c.judged().record->endpoints.size(), 1U);
 }
 
@@ -230,8 +310,8 @@ TEST(ExportRecord, HasLimits) {
                           [](const auto& item) { return !item.ready; }),
             10);
   EXPECT_TRUE(std::is_sorted(verdict.record->endpoints.begin(), verdict.record->endpoints.end()));
-  EXPECT_EQ(verdict.valid.message,
-            "the Service is exported; 10 endpoint(s) over the limit left out");
+  EXPECT_EQ(verdict.lacking->reason, "TooManyEndpoints");
+  EXPECT_EQ(verdict.lacking->message.rfind("10 of 5010 endpoint(s)", 0), 0U);
 }
 
 TEST(ExportRecord, DashedIpIsALabel) {

@@ -24,7 +24,7 @@ api::ExportRecord record(const std::string& name, std::string_view address = "10
   record.service = {"shop", name};
   record.exported_at = WallTime(seconds(1'700'000'000));
   record.ports = {{"pg", "TCP", "", 5432, "5432"}, {"ui", "TCP", "http", 80, "web"}};
-  record.target_ports = {{"pg", "TCP", "", 5432}};
+  record.port_sets = {{{"pg", "TCP", "", 5432}}};
   record.endpoints = {{{*IpAddress::parse(address)}, "h", "", true}};
   return record;
 }

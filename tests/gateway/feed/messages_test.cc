@@ -20,7 +20,7 @@ api::ExportRecord record() {
   record.exported_at = WallTime(std::chrono::seconds(1'700'000'000));
   record.headless = true;
   record.ports = {{"pg", "TCP", "kubernetes.io/h2c", 5432, "postgres"}, {"", "UDP", "", 53, ""}};
-  record.target_ports = {{"pg", "TCP", "", 15432}};
+  record.port_sets = {{{"pg", "TCP", "", 15432}}, {{"pg", "TCP", "", 25432}}};
   record.cluster_ips = {"10.96.0.1", "fd00::1"};
   record.ip_families = {"IPv4", "IPv6"};
   record.session_affinity = "ClientIP";
@@ -31,7 +31,8 @@ api::ExportRecord record() {
   record.annotations = {{"note", "several\nlines"}};
   record.endpoints = {
       {{*IpAddress::parse("10.1.0.1")}, "db-0", "zone-a", true},
-      {{*IpAddress::parse("10.1.0.2"), *IpAddress::parse("fd01::2")}, "db-1", "", false}};
+      {{*IpAddress::parse("10.1.0.2"), *IpAddress::parse("fd01::2")}, "db-1", "", false, false},
+      {{*IpAddress::parse("10.1.0.3")}, "10-1-0-3", "", false, true, true, 1, "db-7f"}};
   return record;
 }
 
@@ -108,7 +109,21 @@ TEST(Messages, EveryFieldOfAnExportIsChecked) {
       {[](E& e) { e.mutable_ports(0)->set_name("A b"); }, "port.name: is not a DNS label"},
       {[](E& e) { e.mutable_ports(0)->set_target_port(std::string(64, 'x')); },
        "port.target_port: 64 bytes, at most 63"},
-      {[](E& e) { e.mutable_target_ports(0)->set_port(0); }, "port.port: 0 is not a port"},
+      {[](E& e) { e.mutable_port_sets(0)->mutable_ports(0)->set_port(0); },
+       "port.port: 0 is not a port"},
+      {[](E& e) {
+         while (e.port_sets_size() <= static_cast<int>(api::kMaxPortSets)) e.add_port_sets();
+       },
+       "port_sets: 65 of them, at most 64"},
+      {[](E& e) {
+         while (e.port_sets(0).ports_size() < static_cast<int>(api::kMaxTargetPorts)) {
+           *e.mutable_port_sets(0)->add_ports() = e.ports(0);
+         }
+       },
+       "port_sets.ports: 1025 of them, at most 1024"},
+      {[](E& e) { e.mutable_endpoints(0)->set_port_set(2); },
+       "endpoint.port_set: there is no such set"},
+      {[](E& e) { e.mutable_endpoints(0)->set_pod("a.b"); }, "endpoint.pod: is not a DNS label"},
       {[](E& e) { e.set_cluster_ips(0, "10.96.0.999"); }, "cluster_ips: "},
       {[](E& e) { e.add_cluster_ips("10.96.0.1"); }, "cluster_ips: 3 of them, at most 2"},
       {[](E& e) { e.set_ip_families(0, "IPv5"); }, "ip_families: has an unknown value"},

@@ -41,7 +41,7 @@ TEST(RecordBytes, AreAnUpperBoundOfTheMessage) {
     record.headless = true;
     for (auto n = random.next() % 5; n > 0; --n) {
       record.ports.push_back({text(15), "TCP", text(40), 65535, text(15)});
-      record.target_ports.push_back({text(15), "SCTP", text(40), 65535});
+      record.port_sets.push_back({{text(15), "SCTP", text(40), 65535}});
     }
     record.cluster_ips = {"2001:db8::1234", "10.96.0.1"};
     record.ip_families = {"IPv4", "IPv6"};
@@ -57,7 +57,11 @@ TEST(RecordBytes, AreAnUpperBoundOfTheMessage) {
       record.endpoints.push_back({{*IpAddress::parse("10.1.2.3"), *IpAddress::parse("fd00::1")},
                                   text(63),
                                   text(63),
-                                  true});
+                                  true,
+                                  true,
+                                  true,
+                                  63,
+                                  text(63)});
     }
     const auto bytes = encode_statement(record).size();
     EXPECT_GE(api::record_bytes(record), bytes);
