@@ -5,13 +5,28 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <utility>
 
 #include "base/log.h"
 #include "base/state_file.h"
 
 namespace cw::discovery {
+
+namespace {
+
+Result<> mark_current(const std::string& path, WallTime until) {
+  const auto since = until.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  const timespec time{seconds.count(), (since - seconds).count()};
+  const std::array<timespec, 2> both{time, time};
+  if (::utimensat(AT_FDCWD, path.c_str(), both.data(), 0) != 0) {
+    return fail(errno_error(errno, path));
+  }
+  return {};
+}
+
+}  // namespace
 
 TableKeeper::TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current)
     : loop_(loop),
@@ -33,25 +48,28 @@ void TableKeeper::note_change() {
 }
 
 void TableKeeper::write() {
+  // What changed while the store is away is no news: the file must keep its age.
+  if (!current_()) return;
   changed_ = false;
   writing_ = true;  // a disk that is as fast as the caller is done before run() returns
-  const bool runs = disk_.run([this, path = path_, known = std::make_shared<LastKnown>(know_())] {
-    auto text = last_known_text(*known);
-    auto result = text.size() > kMostKnownBytes
-                      ? Result<>(fail(Errc::kTooLarge, "the table is over 256 MiB"))
-                      : write_state_file(path, text);
-    return [this, result = std::move(result)] { done(result); };
-  });
+  const bool runs = disk_.run(
+      [this, path = path_, at = loop_.wall_now(), known = std::make_shared<LastKnown>(know_())] {
+        const auto text = last_known_text(*known);
+        auto result = text.size() > kMostKnownBytes
+                          ? Result<>(fail(Errc::kTooLarge, "the table is over 256 MiB"))
+                          : write_state_file(path, text);
+        if (result) result = mark_current(path, at);
+        return [this, result = std::move(result)] { done(result); };
+      });
   if (!runs) done(fail(Errc::kUnavailable, "the disk has not done what it had before"));
 }
 
 void TableKeeper::mark() {
-  if (writing_ || changed_ || !written_ || !current_()) return;
+  if (writing_ || !current_()) return;
+  if (changed_ || !written_) return note_change();
   writing_ = true;
-  const bool runs = disk_.run([this, path = path_] {
-    const bool ok = ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0;
-    auto result = ok ? Result<>() : Result<>(fail(errno_error(errno, path)));
-    return [this, result = std::move(result)] { done(result); };
+  const bool runs = disk_.run([this, path = path_, at = loop_.wall_now()] {
+    return [this, result = mark_current(path, at)] { done(result); };
   });
   if (!runs) writing_ = false;
 }
@@ -63,7 +81,8 @@ void TableKeeper::done(const Result<>& result) {
     trouble_.clear();
   } else {
     ++errors_;
-    if (std::exchange(trouble_, result.error().text) != trouble_) {
+    if (trouble_ != result.error().text) {
+      trouble_ = result.error().text;
       log_warn("table on disk not written: a restart without the store would not have it",
                {{"file", path_}, {"error", trouble_}});
     }

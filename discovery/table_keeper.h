@@ -1,10 +1,11 @@
 // Keeps what a replica knows in a file: written by another thread a moment after a change, at most
 // every 15 s, and marked as current every minute while the store answers. The file's time of
-// modification says until when it was current. Loop thread.
+// modification says until when it was current, by the Loop's clock. Loop thread.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/worker.h"

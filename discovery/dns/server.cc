@@ -1,6 +1,7 @@
 #include "discovery/dns/server.h"
 
 #include <fmt/format.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,6 +104,8 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {
     auto& thread = server->threads_.emplace_back(std::make_unique<Thread>());
     thread->socket = std::move(socket);
     thread->tcp = tcp;
+    if (tcp) thread->poll = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+    return !tcp || thread->poll;
   };
   // All sockets first: a taken port must not leave half a server running.
   for (auto at : usable(config.listen)) {
@@ -110,18 +113,18 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {
       auto fd = open_udp(at);
       if (!fd) return fail(fd.error());
       at = local_endpoint(fd->get()).value_or(at);
-      add(std::move(*fd), false);
+      (void)add(std::move(*fd), false);  // needs nothing else
     }
     auto fd = open_tcp(at);
     if (!fd) return fail(fd.error());
-    add(std::move(*fd), true);
+    if (!add(std::move(*fd), true)) return fail(errno_error(errno, "epoll"));
     server->bound_.push_back(at);
   }
   for (auto& thread : server->threads_) {
     thread->runs =
         std::thread([&shared = server->shared_, stop = server->stop_.get(), self = thread.get()] {
           if (self->tcp) {
-            serve_tcp(self->socket.get(), stop, shared, self->counters);
+            serve_tcp(self->socket.get(), self->poll.get(), stop, shared, self->counters);
           } else {
             serve_udp(self->socket.get(), shared, self->counters);
           }

@@ -94,6 +94,7 @@ class Server {
     Counters counters;
     std::thread runs;
     UniqueFd socket;
+    UniqueFd poll;  // of TCP
     bool tcp = false;
   };
   [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }

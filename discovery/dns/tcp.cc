@@ -32,22 +32,22 @@ void drop_front(std::vector<std::uint8_t>& buffer, std::size_t size) {
 
 class Serving {
  public:
-  Serving(int listener, int stop, Shared& shared, Counters& counters)
+  Serving(int listener, int poll, int stop, Shared& shared, Counters& counters)
       : listener_(listener),
+        poll_(poll),
         limits_(shared.tcp),
         counters_(counters),
         table_(shared.table),
         allowed_(shared.allowed),
         clients_(shared.tcp),
         answer_(kMaxMessage) {
-    CW_CHECK(poll_);
     (void)watch(EPOLL_CTL_ADD, stop, EPOLLIN, &stop_);
   }
 
   void run() {
     for (;;) {
       listen_again();
-      const int got = ::epoll_wait(poll_.get(), events_.data(), kEvents, pause());
+      const int got = ::epoll_wait(poll_, events_.data(), kEvents, pause());
       bool accepts = false;
       for (int i = 0; i < got; ++i) {
         const auto& event = events_[static_cast<std::size_t>(i)];
@@ -72,7 +72,7 @@ class Serving {
     epoll_event event{};
     event.events = events;
     event.data.ptr = what;
-    return ::epoll_ctl(poll_.get(), how, fd, &event) == 0;
+    return ::epoll_ctl(poll_, how, fd, &event) == 0;
   }
 
   // Not while there are no descriptors.
@@ -81,7 +81,7 @@ class Serving {
     listens_ = watch(EPOLL_CTL_ADD, listener_, EPOLLIN, &listener_);
   }
   void listen_later() {
-    (void)::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, listener_, nullptr);
+    (void)::epoll_ctl(poll_, EPOLL_CTL_DEL, listener_, nullptr);
     listens_ = false;
     accept_again_ = Clock::now() + kAcceptPause;
   }
@@ -227,12 +227,12 @@ class Serving {
   }
 
   int listener_;
+  int poll_;
   int stop_ = 0;  // its address stands for the event
   TcpLimits limits_;
   Counters& counters_;
   Snapshot<Table>::Reader table_;
   Snapshot<PrefixSet>::Reader allowed_;
-  UniqueFd poll_{::epoll_create1(EPOLL_CLOEXEC)};
   bool listens_ = false;
   Clock::time_point accept_again_{};  // after a lack of descriptors
   Clock::time_point idle_looked_{};
@@ -260,8 +260,8 @@ Result<UniqueFd> open_tcp(const Endpoint& at) {
   return fd;
 }
 
-void serve_tcp(int listener, int stop, Shared& shared, Counters& counters) {
-  Serving(listener, stop, shared, counters).run();
+void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters) {
+  Serving(listener, poll, stop, shared, counters).run();
 }
 
 }  // namespace cw::discovery::dns

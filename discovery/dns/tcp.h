@@ -13,7 +13,7 @@
 namespace cw::discovery::dns {
 
 [[nodiscard]] Result<UniqueFd> open_tcp(const Endpoint& at);
-// Until `stop` is readable.
-void serve_tcp(int listener, int stop, Shared& shared, Counters& counters);
+// Until `stop` is readable. `poll` is an epoll instance of its own.
+void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

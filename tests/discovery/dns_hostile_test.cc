@@ -202,7 +202,9 @@ TEST_F(Hostile, LargeMessagesOverTcpAreReadAnsweredAndForgotten) {
   const auto padding = 65535 - large.size();
   large[large.size() - 2] = static_cast<std::uint8_t>(padding >> 8U);
   large[large.size() - 1] = static_cast<std::uint8_t>(padding);
-  large.resize(65535);  // an OPT with 64 KiB of an unknown option
+  put16(large, 65001);  // an OPT with 64 KiB of an unknown option
+  put16(large, static_cast<unsigned>(padding - 4));
+  large.resize(65535);
   const double before = resident();
   for (int round = 0; round < 40; ++round) {
     const auto tcp = connect(SOCK_STREAM);

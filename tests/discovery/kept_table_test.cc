@@ -236,6 +236,9 @@ TEST_F(OnDisk, TheFileIsMarkedAsCurrentOnlyWhileTheStoreAnswers) {
   const auto before = changed();
   loop.advance(minutes(10));
   EXPECT_EQ(changed(), before);
+  store->available();
+  loop.advance(minutes(3));
+  EXPECT_GT(changed(), before);
 }
 
 TEST_F(OnDisk, AFileThatCannotBeWrittenIsCountedAndNamesAreServed) {
@@ -288,6 +291,22 @@ TEST_F(Follows, TheAgentOfTheHostWhileTheStoreIsAwayAndTheStoreOtherwise) {
   EXPECT_EQ(names(), both) << "all are away: a stale answer beats none";
   say(true, true);
   EXPECT_EQ(names(), both);
+  store->available();
+  loop.advance(seconds(30));
+  EXPECT_FALSE(controller->follows_route_agent());
+}
+
+TEST_F(Follows, WhatChangesMeanwhileDoesNotMakeTheFileYoung) {
+  start();
+  give_virtual_ip();
+  store->unavailable({Errc::kUnavailable, "down"});
+  loop.advance(seconds(1));
+  age_file(hours(1));
+  say(false, true);
+  loop.advance(minutes(2));
+  EXPECT_EQ(names(), both) << "the agent has stopped writing";
+  restart_without_store();
+  EXPECT_GE(*controller->kept_table_age(), hours(1));
 }
 
 TEST_F(Follows, AlsoWithTheTableFromDisk) {
