@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -69,6 +70,19 @@ struct ConfigMap::State {
     *mistake =
         Error{Errc::kInvalid, fmt::format("{}:{}: {}{}: {}", name, line + 1, path, key, what)};
   }
+  // Of two keys with one name the library reads the first, and says nothing.
+  void note_doubles() {
+    std::map<std::string, int> lines;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) continue;
+      const auto line = entry.first.Mark().line;
+      const auto [first, fresh] = lines.emplace(entry.first.Scalar(), line);
+      if (!fresh) {
+        note(line, entry.first.Scalar(),
+             fmt::format("is there twice, line {} has it, too", first->second + 1));
+      }
+    }
+  }
   [[nodiscard]] YAML::Node child(std::string_view key) {
     known.emplace(key);
     const YAML::Node& fixed = node;  // const: operator[] must not insert
@@ -76,7 +90,9 @@ struct ConfigMap::State {
   }
 };
 
-ConfigMap::ConfigMap(std::shared_ptr<State> state) : state_(std::move(state)) {}
+ConfigMap::ConfigMap(std::shared_ptr<State> state) : state_(std::move(state)) {
+  state_->note_doubles();
+}
 
 Result<ConfigMap> ConfigMap::parse(std::string_view text, const std::string& name) {
   if (text.size() > kMaxBytes) {

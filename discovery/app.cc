@@ -2,6 +2,7 @@
 
 #include "api/store/trouble.h"
 #include "base/process_metrics.h"
+#include "discovery/dns/own_addresses.h"
 
 namespace cw::discovery {
 
@@ -29,15 +30,20 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
     return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
   };
   controller.table = {seconds(config.ttl), seconds(config.negative_ttl), {}};
-  for (const auto& at : config.listen) {
-    if (!at.address.is_unspecified()) controller.table.servers.push_back(at.address);
-  }
+  controller.table.servers = dns::own_addresses(app->server_->bound(), dns::interface_addresses());
+  controller.server_addresses = config.server_addresses;
+  controller.service = config.service;
+  controller.reach_file = config.reach_file;
+  controller.table_file = config.table_file;
+  controller.table_max_age = config.table_max_age;
+  app->disk_ = std::make_unique<Worker>(loop, 2);
   app->controller_ = std::make_unique<Controller>(
       loop, *app->store_, app->random_, std::move(controller),
       [raw = app.get()](std::shared_ptr<const dns::Table> table) {
         raw->server_->publish(std::move(table));
       },
-      [raw = app.get()](const std::vector<Prefix>& own) { raw->server_->allow(own); });
+      [raw = app.get()](const std::vector<Prefix>& own) { raw->server_->allow(own); },
+      background_of(*app->disk_));
   app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(app->metrics_, *app->server_);
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
@@ -64,6 +70,19 @@ void App::refresh_metrics() {
       .set(static_cast<double>(controller_->writes()));
   metrics_.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")
       .set(std::chrono::duration<double>(controller_->last_build()).count());
+  const auto age = controller_->kept_table_age();
+  metrics_.gauge("causeway_dns_kept_table", "1 while names are served from the table on disk.")
+      .set(age ? 1 : 0);
+  metrics_
+      .gauge("causeway_dns_kept_table_age_seconds",
+             "Age of the table on disk while names are served from it.")
+      .set(age ? std::chrono::duration<double>(*age).count() : 0);
+  metrics_
+      .gauge("causeway_dns_follows_route_agent",
+             "1 while the store is away and the route agent of this host says who is reached.")
+      .set(controller_->follows_route_agent() ? 1 : 0);
+  metrics_.gauge("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.")
+      .set(static_cast<double>(controller_->table_file_errors()));
   metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.")
       .set(controller_->leader() ? 1 : 0);
 }

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/status_server.h"
+#include "base/worker.h"
 #include "discovery/config.h"
 #include "discovery/controller.h"
 #include "discovery/dns/metrics.h"
@@ -31,6 +32,7 @@ class App {
   Metrics metrics_;
   std::unique_ptr<api::Store> store_;
   std::unique_ptr<dns::Server> server_;
+  std::unique_ptr<Worker> disk_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<StatusServer> status_;
   std::unique_ptr<dns::ServerMetrics> dns_metrics_;

@@ -1,11 +1,13 @@
 #include "discovery/config.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
 #include <thread>
 
 #include "base/config.h"
+#include "discovery/dns/own_addresses.h"
 
 namespace cw::discovery {
 
@@ -21,7 +23,7 @@ void read_limits(ConfigMap& map, StartConfig& config) {
     if (config.tcp.idle < std::chrono::seconds(1) || config.tcp.idle > std::chrono::minutes(10)) {
       tcp.mistake("idle", "want 1s to 10m");
     }
-    if (connections < 1 || connections > 10000) tcp.mistake("connections", "want 1 to 10000");
+    if (connections < 1 || connections > 65536) tcp.mistake("connections", "want 1 to 65536");
     if (per_client < 1) tcp.mistake("perClient", "want at least 1");
     config.tcp.connections = connections;
     config.tcp.per_client = per_client;
@@ -38,6 +40,37 @@ void read_limits(ConfigMap& map, StartConfig& config) {
     if (config.rate.v6_length > 128) rate.mistake("v6Length", "want at most 128");
     if (config.rate.exempt.size() > 256) rate.mistake("exempt", "want at most 256 prefixes");
   });
+}
+
+void read_server_addresses(ConfigMap& map, StartConfig& config) {
+  std::vector<std::string> texts;
+  map.read("serverAddresses", texts);
+  for (const auto& text : texts) {
+    const auto address = IpAddress::parse(text);
+    if (!address) return map.mistake("serverAddresses", address.error().text);
+    config.server_addresses.push_back(*address);
+  }
+  if (texts.size() > dns::kMostOwnAddresses) {
+    map.mistake("serverAddresses",
+                fmt::format("want at most {} addresses", dns::kMostOwnAddresses));
+  }
+  map.read("service", config.service);
+}
+
+void read_table_file(ConfigMap& map, StartConfig& config) {
+  map.read("reachFile", config.reach_file);
+  if (!config.reach_file.empty() && config.reach_file.front() != '/') {
+    map.mistake("reachFile", "want an absolute path");
+  }
+  map.read("tableFile", config.table_file);
+  if (!config.table_file.empty() && config.table_file.front() != '/') {
+    map.mistake("tableFile", "want an absolute path");
+  }
+  map.read("tableMaxAge", config.table_max_age);
+  if (config.table_max_age < std::chrono::minutes(1) ||
+      config.table_max_age > std::chrono::hours(24 * 30)) {
+    map.mistake("tableMaxAge", "want 1m to 720h");
+  }
 }
 
 }  // namespace
@@ -72,6 +105,8 @@ Result<StartConfig> load_config(const std::string& path) {
   map->read("allowFrom", config.allow_from);
   if (config.allow_from.size() > 1024) map->mistake("allowFrom", "want at most 1024 prefixes");
   read_limits(*map, config);
+  read_server_addresses(*map, config);
+  read_table_file(*map, config);
   if (map->has("status")) map->read("status", config.status.emplace());
   map->read_map("log", [&](ConfigMap& log) {
     log.read("level", level);

@@ -27,6 +27,13 @@ struct StartConfig {
   dns::TcpLimits tcp;
   dns::ResponseRateConfig rate;
   std::vector<Prefix> allow_from;  // beside the cluster's own pods and nodes
+  // What ns.dns.clusterset.local resolves to: these; else the addresses of the Service `service` in
+  // `ns`; else what the server listens at.
+  std::vector<IpAddress> server_addresses;
+  std::string service;
+  std::string reach_file;  // what the route agent of this host says it reaches; empty: none
+  std::string table_file;  // the last known table; empty: none is kept
+  std::chrono::nanoseconds table_max_age = std::chrono::hours(24);
   std::optional<Endpoint> status;
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;

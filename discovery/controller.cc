@@ -1,11 +1,13 @@
 #include "discovery/controller.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace cw::discovery {
 
 Controller::Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
-                       Publish publish, Allow allow)
+                       Publish publish, Allow allow, Background disk)
     : loop_(loop),
       config_(std::move(config)),
       publish_(std::move(publish)),
@@ -22,7 +24,11 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
       nodes_(loop, store, random, [this] { debounce_.poke(); }),
       namespaces_(loop, store, random, [this] { debounce_.poke(); }),
       remote_(loop, store, random, [this] { debounce_.poke(); }),
-      peers_(loop, store, random, [this] { debounce_.poke(); }),
+      peers_(loop, store, random,
+             [this] {
+               debounce_.poke();
+               follow_agent();
+             }),
       imports_(loop, store, random,
                [this] {
                  debounce_.poke();
@@ -67,6 +73,15 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
   exports_.set_on_bad([this](const auto& key, const Error& error) {
     if (lease_.leader()) bad_exports_.report(key, error);
   });
+  follow_agent();
+  if (config_.table_file.empty()) {
+    no_kept_ = "no tableFile is configured";
+    return;
+  }
+  keeper_ = std::make_unique<TableKeeper>(
+      loop, std::move(disk), config_.table_file, [this] { return last_known(); },
+      [this] { return synced() && available(); });
+  serve_kept();
 }
 
 bool Controller::synced() const {
@@ -75,9 +90,20 @@ bool Controller::synced() const {
          imports_.synced();
 }
 
+bool Controller::available() const {
+  return properties_.available() && exports_.available() && services_.available() &&
+         slices_.available() && nodes_.available() && remote_.available() && peers_.available();
+}
+
 std::vector<std::string> Controller::not_ready() const {
   std::vector<std::string> out;
   if (!synced()) out.emplace_back("store: not all resources are listed yet");
+  if (const auto age = kept_table_age()) {
+    out.push_back(fmt::format("names: served from the table on disk, which is {} s old",
+                              *age / std::chrono::seconds(1)));
+  } else if (!synced()) {
+    out.push_back(fmt::format("names: SERVFAIL to all, no table on disk: {}", no_kept_));
+  }
   if (synced() && cluster_.empty()) {
     out.emplace_back("cluster id: there is no ClusterProperty cluster.clusterset.k8s.io");
   }
@@ -136,7 +162,7 @@ Controller::Keys Controller::take_changes() {
   meeting_.add(remote.size(), loop_.now());
   for (const auto& key : remote) view_.remote(key, remote_.find(key));
   view_.set_peers(peers_.items());
-  view_.set_away(disconnected(peers_.items()));
+  view_.set_away(away(peers_.items()));
   for (const auto& change : book_.settle(cluster_, cidrs_)) {
     view_.local(change.service, change.record);
   }
@@ -229,27 +255,54 @@ void Controller::tell_dropped() {
   dropped_ = now;
 }
 
+std::uint32_t Controller::clock_serial() const {
+  return static_cast<std::uint32_t>(
+      std::chrono::floor<std::chrono::seconds>(loop_.wall_now().time_since_epoch()).count());
+}
+
+std::vector<IpAddress> Controller::servers(const Items<api::Service>& services) const {
+  if (!config_.server_addresses.empty()) return config_.server_addresses;
+  std::vector<IpAddress> out;
+  if (const auto own = services.find({config_.ns, config_.service}); own != services.end()) {
+    for (const auto& ip : own->second->spec.cluster_ips) {  // "None" is no address
+      if (const auto address = IpAddress::parse(ip)) out.push_back(*address);
+    }
+  }
+  return out.empty() ? config_.table.servers : out;
+}
+
+void Controller::put(dns::TableBuilder& tables, const View& view,
+                     const Items<api::Service>& services, const Keys& changed,
+                     const std::string& cluster) const {
+  for (const auto& key : changed) {
+    const auto at = view.services.find(key);
+    if (at == view.services.end()) {
+      tables.remove(key);
+      continue;
+    }
+    tables.put({at->second.merged, at->second.stale,
+                config_.derive ? virtual_ips(services, key) : std::vector<std::string>(), cluster});
+  }
+}
+
 void Controller::publish(const Keys& changed) {
-  if (published_ && changed.empty()) return;
+  const bool moved = tables_.set_servers(servers(services_.items()));
+  if (published_ && changed.empty() && !moved) return;
   published_ = true;
   const auto begun = std::chrono::steady_clock::now();
   const auto& services = view_.view().services;
   for (const auto& key : changed) {
-    const auto at = services.find(key);
-    if (at == services.end()) {
-      tables_.remove(key);
+    if (services.count(key) == 0) {
       derived_of_.erase(derived_key(key));
-      continue;
+    } else if (config_.derive) {
+      derived_of_[derived_key(key)] = key;
     }
-    if (config_.derive) derived_of_[derived_key(key)] = key;
-    tables_.put({at->second.merged, at->second.stale,
-                 config_.derive ? virtual_ips(services_.items(), key) : std::vector<std::string>(),
-                 cluster_});
   }
-  const auto serial =
-      std::chrono::floor<std::chrono::seconds>(loop_.wall_now().time_since_epoch()).count();
-  publish_(tables_.build(static_cast<std::uint32_t>(serial)));
+  put(tables_, view_.view(), services_.items(), changed, cluster_);
+  publish_(tables_.build(clock_serial()));
   last_build_ = std::chrono::steady_clock::now() - begun;
+  drop_kept();
+  if (keeper_) keeper_->note_change();
 }
 
 void Controller::write(Keys changed) {

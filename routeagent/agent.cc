@@ -368,6 +368,7 @@ void Agent::spread() {
 
 void Agent::on_probe() {
   if (!last_) return look_again();
+  if (on_reach_) on_reach_();
   const auto before = last_->choices;
   const auto held_before = last_->held;
   const auto mtu_before = last_->path_mtu;

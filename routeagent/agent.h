@@ -58,6 +58,11 @@ class Agent {
 
   // Why the node is not (fully) served; empty: ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
+  // Remote clusters, and whether a gateway that answers this node reaches them; none: the probes
+  // say nothing yet.
+  [[nodiscard]] std::optional<std::map<std::string, bool>> reach();
+  // Called when that may have changed.
+  void set_on_reach(std::function<void()> on_reach) { on_reach_ = std::move(on_reach); }
 
  private:
   struct Numbers;  // metrics
@@ -134,6 +139,7 @@ class Agent {
   TimePoint last_pass_{};
   Backoff retry_{std::chrono::seconds(1), std::chrono::seconds(30)};
   Random& random_;
+  std::function<void()> on_reach_;
 
   std::unique_ptr<tunnel::Prober> prober_;
   std::uint32_t prober_link_ = 0;

@@ -65,6 +65,13 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       },
       SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
       [hop = config.hop_tunnel] { return tunnel::make_driver(hop); });
+  if (!config.reach_file.empty()) {
+    app->reach_worker_ = std::make_unique<Worker>(loop, 2);
+    app->reach_ =
+        std::make_unique<ReachWriter>(loop, background_of(*app->reach_worker_), config.reach_file,
+                                      [raw = app->agent_.get()] { return raw->reach(); });
+    app->agent_->set_on_reach([raw = app->reach_.get()] { raw->look(); });
+  }
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
 }

@@ -14,6 +14,7 @@
 #include "routeagent/agent.h"
 #include "routeagent/closed/ledger_file.h"
 #include "routeagent/config.h"
+#include "routeagent/reach_writer.h"
 
 namespace cw::routeagent {
 
@@ -35,7 +36,9 @@ class App {
   std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Worker> file_worker_;  // a disk that stalls must not delay a pass
+  std::unique_ptr<Worker> reach_worker_;
   std::unique_ptr<Agent> agent_;
+  std::unique_ptr<ReachWriter> reach_;
   std::unique_ptr<StatusServer> status_;
 };
 

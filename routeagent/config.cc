@@ -66,6 +66,10 @@ Result<Config> read(ConfigMap map) {
     }
   });
   read_duration(map, "holdDown", config.hold_down, Duration::zero(), "0s");
+  map.read("reachFile", config.reach_file);
+  if (!config.reach_file.empty() && config.reach_file.front() != '/') {
+    map.mistake("reachFile", "must be an absolute path");
+  }
   map.read("stateDir", config.state_dir);
   if (config.state_dir.empty() || config.state_dir.front() != '/') {
     map.mistake("stateDir", "must be an absolute path");

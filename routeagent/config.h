@@ -26,6 +26,7 @@ struct Config {
   Duration hold_down = std::chrono::minutes(2);
   Duration resync = std::chrono::seconds(60);
   std::string state_dir = "/var/lib/causeway";  // on the host; outlives the agent
+  std::string reach_file;                       // base/reach.h; empty: none is written
   bool forward_ours_only = false;               // node/forward_policy.h
   OverlayMode overlay = OverlayMode::kVxlan;    // the same on all nodes of a cluster
   // Of the hop's device, with OverlayMode::kWireguard.

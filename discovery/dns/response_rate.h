@@ -1,10 +1,12 @@
 // Limits how many answers a second one client gets over UDP, where the sender of a query may be
 // forged and our answers would flood whom it names. Over the limit every `slip`th answer goes out
 // empty with the TC bit, so that a real client behind that address comes back over TCP, which is
-// never limited; the others are dropped. A token bucket a client prefix, kept as the time at which
-// the bucket would be full again (GCRA: one number, exact). A table of fixed size: when a set of it
-// is full, the fullest bucket is forgotten, so forged addresses cost nobody more than a fresh
-// bucket. No I/O, no clock of its own; any thread, without locks.
+// never limited; the others are dropped. An empty answer is no longer than its query. So by default
+// none is dropped: a forwarder whose query is dropped tells its client SERVFAIL. A token bucket a
+// client prefix, kept as the time at which the bucket would be full again (GCRA: one number,
+// exact). A table of fixed size: when a set of it is full, the fullest bucket is forgotten, so
+// forged addresses cost nobody more than a fresh bucket. No I/O, no clock of its own; any thread,
+// without locks.
 #pragma once
 
 #include <array>
@@ -22,7 +24,7 @@ struct ResponseRateConfig {
   // A cluster's DNS server may ask for all of its pods from one address: only floods reach this.
   std::uint32_t per_second = 20000;  // answers a client prefix; 0: no limit
   std::uint32_t burst = 0;           // at once; 0: what a second allows
-  std::uint32_t slip = 2;            // every n-th answer over the limit is truncated; 0: none is
+  std::uint32_t slip = 1;            // every n-th answer over the limit is truncated; 0: none is
   std::uint32_t v4_length = 32;      // clients that share so much of their address are one
   std::uint32_t v6_length = 64;
   std::vector<Prefix> exempt;  // never limited

@@ -39,10 +39,23 @@ class Writer {
     } else {
       cluster_set_ip();
     }
+    put_in_order();
     return std::move(names_);
   }
 
  private:
+  // Where an SRV record leads.
+  struct Target {
+    std::vector<std::uint8_t> name;
+    const Node* node;
+  };
+  struct Entry {
+    std::size_t order;
+    Type type;
+    std::vector<std::uint8_t> record;
+    const Node* target;
+  };
+
   // `left` and its ancestors up to the service.
   Node& touch(const std::string& left) {
     const auto [at, added] = names_.try_emplace(left);
@@ -54,27 +67,48 @@ class Writer {
   }
 
   // Once, however often it is said: slices of two families repeat hostnames.
-  void add(const std::string& left, Type type, std::span<const std::uint8_t> rdata) {
+  void add(const std::string& left, Type type, std::span<const std::uint8_t> rdata,
+           const Node* target = nullptr) {
     std::string mark = left;
     mark += '/';
     mark.append(rdata.begin(), rdata.end());
-    if (seen_.insert(std::move(mark)).second) touch(left)[type].add(record(type, ttl_, rdata));
+    if (!seen_.insert(std::move(mark)).second) return;
+    (void)touch(left);
+    entries_[left].push_back({order_, type, record(type, ttl_, rdata), target});
+  }
+  // Records that follow are of this endpoint, <hostname>.<cluster>. A set that does not fit goes
+  // out as a run of endpoints. They have an order that every replica computes, and that mixes the
+  // clusters.
+  void begin_endpoint(const std::string& left) { order_ = TextHash{}(left); }
+  // Units are endpoints: the same for all types of a name.
+  void put_in_order() {
+    for (auto& [left, entries] : entries_) {
+      std::stable_sort(entries.begin(), entries.end(),
+                       [](const Entry& a, const Entry& b) { return a.order < b.order; });
+      auto& node = names_.find(left)->second;
+      std::uint32_t unit = 0;
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+        const auto& entry = entries[i];
+        if (i > 0 && entry.order != entries[i - 1].order) ++unit;
+        node[entry.type].add(entry.record, unit, entry.target);
+      }
+    }
   }
   void add_address(const std::string& left, const IpAddress& address) {
     add(left, address.is_v4() ? Type::kA : Type::kAaaa, address.bytes());
   }
-  void add_srv(const std::string& left, std::uint16_t port, std::span<const std::uint8_t> target) {
+  void add_srv(const std::string& left, std::uint16_t port, const Target& target) {
     std::vector<std::uint8_t> rdata;
-    rdata.reserve(6 + target.size());
+    rdata.reserve(6 + target.name.size());
     append16(rdata, 0);   // priority
     append16(rdata, 50);  // weight
     append16(rdata, port);
-    rdata.insert(rdata.end(), target.begin(), target.end());  // RFC 2782: never compressed
-    add(left, Type::kSrv, rdata);
+    // RFC 2782: never compressed.
+    rdata.insert(rdata.end(), target.name.begin(), target.name.end());
+    add(left, Type::kSrv, rdata, target.node);
   }
   // The bare name, and the port's own if it has one (D3, D6, D9).
-  void add_port(const api::ServicePort& port, std::uint16_t number,
-                std::span<const std::uint8_t> target) {
+  void add_port(const api::ServicePort& port, std::uint16_t number, const Target& target) {
     add_srv("", number, target);
     if (port.name.empty()) return;
     const auto left = lower(fmt::format("_{}._{}", port.name, port.protocol));
@@ -108,6 +142,7 @@ class Writer {
           live ? none_ready_ : api::none_ready(serving_.records, {record->cluster});
       for (const auto& endpoint : record->endpoints) {
         if (!api::takes_traffic(endpoint, fallback)) continue;
+        begin_endpoint(lower(fmt::format("{}.{}", endpoint.hostname, record->cluster)));
         pod_names(*record, endpoint);
         if (live) members(*record, endpoint, numbers.at(endpoint.ports));
       }
@@ -117,27 +152,27 @@ class Writer {
   // What the service's own name has of one endpoint.
   void members(const api::ExportRecord& record, const api::ExportEndpoint& endpoint,
                const PortNumbers& numbers) {
-    const auto target =
-        wire_name(lower(fmt::format("{}.{}", endpoint.hostname, record.cluster)) + "." + name_);
-    if (!target) return;
+    const auto left = lower(fmt::format("{}.{}", endpoint.hostname, record.cluster));
+    const auto name = wire_name(left + "." + name_);
+    if (!name) return;
+    const Target target{*name, &touch(left)};
     for (const auto& address : endpoint.addresses) add_address("", address);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
-      if (numbers[i]) add_port(service_.spec.ports[i], *numbers[i], *target);
+      if (numbers[i]) add_port(service_.spec.ports[i], *numbers[i], target);
     }
   }
 
   // D2, D3. Where nothing balances a virtual IP, the name answers with the ready endpoints
   // themselves, which are reached on their own ports.
   void cluster_set_ip() {
-    touch("");
+    const Target target{*wire_name(name_), &touch("")};
     std::set<IpAddress> addresses;
     for (const auto& ip : ips_) {
       if (const auto address = IpAddress::parse(ip)) addresses.insert(*address);
     }
-    const auto target = wire_name(name_);
     if (!addresses.empty()) {
       for (const auto& address : addresses) add_address("", address);
-      for (const auto& port : service_.spec.ports) add_port(port, port.port, *target);
+      for (const auto& port : service_.spec.ports) add_port(port, port.port, target);
       return;
     }
     const auto& ports = service_.spec.ports;
@@ -155,11 +190,13 @@ class Writer {
           if (!numbers[i]) numbers[i] = own[i];
         }
         if (!exposed) continue;  // it listens on none of the service's ports
+        begin_endpoint(lower(fmt::format("{}.{}", endpoint.hostname, record->cluster)));
         for (const auto& address : endpoint.addresses) add_address("", address);
       }
     }
+    order_ = 0;
     for (std::size_t i = 0; i < ports.size(); ++i) {
-      add_port(ports[i], numbers[i].value_or(ports[i].port), *target);
+      add_port(ports[i], numbers[i].value_or(ports[i].port), target);
     }
   }
 
@@ -172,6 +209,8 @@ class Writer {
   std::uint32_t ttl_;
   std::string name_;
   Names names_;
+  std::size_t order_ = 0;                                        // of the endpoint that is written
+  std::unordered_map<std::string, std::vector<Entry>> entries_;  // by name, until all are known
   std::unordered_set<std::string> seen_;
 };
 

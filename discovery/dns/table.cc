@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace cw::discovery::dns {
 
@@ -30,9 +31,15 @@ bool in_zone(std::string_view name) {
                            name[name.size() - kZone.size() - 1] == '.');
 }
 
-void RecordSet::add(std::span<const std::uint8_t> record) {
+void RecordSet::add(std::span<const std::uint8_t> record, std::uint32_t unit, const Node* target) {
   bytes_.insert(bytes_.end(), record.begin(), record.end());
-  ends_.push_back(static_cast<std::uint32_t>(bytes_.size()));
+  records_.push_back({static_cast<std::uint32_t>(bytes_.size()), unit, target});
+}
+
+std::size_t RecordSet::first_of(std::uint32_t unit) const {
+  const auto at = std::lower_bound(records_.begin(), records_.end(), unit,
+                                   [](const Entry& e, std::uint32_t u) { return e.unit < u; });
+  return static_cast<std::size_t>(at - records_.begin());
 }
 
 std::span<const std::uint8_t> RecordSet::slice(std::size_t first, std::size_t last) const {
@@ -41,21 +48,24 @@ std::span<const std::uint8_t> RecordSet::slice(std::size_t first, std::size_t la
 
 void Table::start(const TableConfig& config, std::uint32_t serial) {
   ready_ = true;
+  auto names = std::make_shared<Names>();
   const std::string zone(kZone);
   const auto soa = soa_rdata(serial, config.negative_ttl);
-  fixed_[zone][Type::kSoa].add(record(Type::kSoa, std::min(config.ttl, 300U), soa));
+  (*names)[zone][Type::kSoa].add(record(Type::kSoa, std::min(config.ttl, 300U), soa));
   negative_soa_ =
       record_of(*wire_name(zone), Type::kSoa, std::min(config.ttl, config.negative_ttl), soa);
   const auto server = "ns.dns." + zone;
-  fixed_[zone][Type::kNs].add(record(Type::kNs, config.ttl, *wire_name(server)));
-  for (const auto& empty : {server, "dns." + zone, "svc." + zone}) fixed_.try_emplace(empty);
+  for (const auto& empty : {server, "dns." + zone, "svc." + zone}) names->try_emplace(empty);
   for (const auto& address : config.servers) {
     const auto type = address.is_v4() ? Type::kA : Type::kAaaa;
-    fixed_[server][type].add(record(type, config.ttl, address.bytes()));
+    (*names)[server][type].add(record(type, config.ttl, address.bytes()));
   }
+  (*names)[zone][Type::kNs].add(record(Type::kNs, config.ttl, *wire_name(server)), 0,
+                                &names->find(server)->second);
   std::vector<std::uint8_t> version{static_cast<std::uint8_t>(kSpecVersion.size())};
   version.insert(version.end(), kSpecVersion.begin(), kSpecVersion.end());
-  fixed_["dns-version." + zone][Type::kTxt].add(record(Type::kTxt, 28800, version));
+  (*names)["dns-version." + zone][Type::kTxt].add(record(Type::kTxt, 28800, version));
+  fixed_ = std::move(names);
 }
 
 Table::Table(const TableConfig& config, const std::vector<TableService>& services,
@@ -100,9 +110,17 @@ void TableBuilder::put(const TableService& service) {
 
 void TableBuilder::remove(const api::ObjectKey& service) { set(service, nullptr); }
 
+bool TableBuilder::set_servers(std::vector<IpAddress> servers) {
+  if (config_.servers == servers) return false;
+  config_.servers = std::move(servers);
+  return true;
+}
+
 std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
+  const bool later = !serial_ || static_cast<std::int32_t>(serial - *serial_) > 0;
+  serial_ = later ? serial : *serial_ + 1;
   auto table = std::make_shared<Table>();
-  table->start(config_, serial);
+  table->start(config_, *serial_);
   std::copy(shards_.begin(), shards_.end(), table->shards_.begin());
   table->namespaces_ = spaces_;
   table->services_ = services_;
@@ -114,8 +132,8 @@ std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
 const Node* Table::find(std::string_view name) const {
   static const Node kEmpty;
   if (!name.ends_with(kServices)) {
-    const auto at = fixed_.find(name);
-    return at == fixed_.end() ? nullptr : &at->second;
+    const auto at = fixed_->find(name);
+    return at == fixed_->end() ? nullptr : &at->second;
   }
   name.remove_suffix(kServices.size());
   const auto ns_dot = name.rfind('.');
@@ -136,40 +154,118 @@ const Node* Table::find(std::string_view name) const {
 
 namespace {
 
-// What of a set goes into an answer: two runs of bytes, as it starts in its midst.
-struct Picked {
-  std::array<std::span<const std::uint8_t>, 2> runs;
-  std::size_t records = 0;
-  bool truncated = false;
+constexpr std::size_t kOwner = 2;   // a pointer
+constexpr std::size_t kFixed = 10;  // type, class, TTL and length of a record
+
+// Records of a set that go into an answer: it starts in its midst and goes round.
+class Run {
+ public:
+  Run(const RecordSet& set, std::size_t first) : set_(&set), first_(first % set.size()) {}
+  static Run whole(const RecordSet& set, std::size_t first) {
+    Run run(set, first);
+    run.taken_ = set.size();
+    run.bytes_ = set.slice(0, set.size()).size();
+    return run;
+  }
+  // The record after the last one that was taken.
+  [[nodiscard]] std::size_t next() const { return index(taken_); }
+  [[nodiscard]] bool complete() const { return taken_ == set_->size(); }
+  void take() {
+    bytes_ += set_->size_of(next());
+    ++taken_;
+  }
+  void take_unit(std::uint32_t unit) {
+    while (!complete() && set_->unit(next()) == unit) take();
+  }
+  [[nodiscard]] std::size_t index(std::size_t i) const { return (first_ + i) % set_->size(); }
+  [[nodiscard]] std::size_t taken() const { return taken_; }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] const RecordSet& set() const { return *set_; }
+  void write(ResponseWriter& out) const {
+    const auto end = std::min(set_->size(), first_ + taken_);
+    out.append(set_->slice(first_, end));
+    out.append(set_->slice(0, taken_ - (end - first_)));
+  }
+
+ private:
+  const RecordSet* set_;
+  std::size_t first_;
+  std::size_t taken_ = 0;
+  std::size_t bytes_ = 0;
 };
 
-// All records if they fit. Else a part of an address set (every part of it is an answer, and old
-// resolvers never come back over TCP), or nothing and the TC bit for other types.
-Picked pick(const RecordSet& set, Type type, std::size_t room, unsigned rotate) {
-  const auto count = set.size();
-  const auto first = rotate % count;
-  const auto all = set.slice(0, count).size();
-  if (all <= room) return {{set.slice(first, count), set.slice(0, first)}, count, false};
-  const auto one = set.begin_of(1);
-  const auto fit = room / one;  // records of an address set are all of one size
-  if ((type != Type::kA && type != Type::kAaaa) || fit == 0) return {{}, 0, true};
-  const auto end = std::min(count, first + fit);
-  return {{set.slice(first, end), set.slice(0, fit - (end - first))}, fit, false};
+// A part of a set that does not fit: whole units while they fit. Of A and AAAA the same units, so
+// both leave room for the larger of the two.
+Run part_of(const Node& node, const RecordSet& set, Type type, std::size_t room, unsigned start) {
+  const RecordSet* other = nullptr;
+  if (type == Type::kA || type == Type::kAaaa) {
+    const auto at = node.find(type == Type::kA ? Type::kAaaa : Type::kA);
+    if (at != node.end()) other = &at->second;
+  }
+  const auto units = std::max(set.units(), other != nullptr ? other->units() : 0);
+  const auto first = start % units;
+  Run run(set, set.first_of(first));
+  std::optional<Run> beside;
+  if (other != nullptr) beside.emplace(*other, other->first_of(first));
+  for (std::uint32_t i = 0; i < units; ++i) {
+    const auto unit = (first + i) % units;
+    Run next = run;
+    next.take_unit(unit);
+    if (beside) beside->take_unit(unit);
+    if (next.bytes() > room || (beside && beside->bytes() > room)) break;
+    run = next;
+  }
+  if (run.taken() != 0) return run;
+  // No endpoint fits whole: some of the records, as an answer without any helps no client.
+  while (!run.complete() && run.bytes() + set.size_of(run.next()) <= room) run.take();
+  return run;
+}
+
+// The addresses of the names that the records of `run` lead to, as far as whole sets fit. The first
+// record begins at `at` in the message.
+std::uint16_t add_addresses(ResponseWriter& out, const Run& run, Type type, std::size_t at) {
+  constexpr std::size_t kMostPointer = 0x3fff;
+  std::uint16_t added = 0;
+  const Node* first = nullptr;
+  const Node* last = nullptr;
+  for (std::size_t i = 0; i < run.taken(); ++i) {
+    const auto record = run.index(i);
+    const auto* target = run.set().target(record);
+    // The name stands behind priority, weight and port in SRV. Records of one target are side by
+    // side, but for the two ends of the run.
+    const auto name = at + kOwner + kFixed + (type == Type::kSrv ? 6 : 0);
+    at += run.set().size_of(record);
+    if (target == nullptr || target == first || target == last) continue;
+    if (name > kMostPointer) break;
+    if (first == nullptr) first = target;
+    last = target;
+    for (const auto family : {Type::kA, Type::kAaaa}) {
+      const auto found = target->find(family);
+      if (found == target->end()) continue;
+      const auto& addresses = found->second;
+      const auto all = addresses.slice(0, addresses.size());
+      if (all.size() > out.room()) return added;
+      out.append_owned(all, addresses.size_of(0), name);
+      added = static_cast<std::uint16_t>(added + addresses.size());
+    }
+  }
+  return added;
 }
 
 }  // namespace
 
-std::size_t Table::answer(const Query& query, std::size_t limit, unsigned rotate,
-                          std::span<std::uint8_t> out, Rcode& rcode) const {
+std::size_t Table::answer(const Query& query, const Delivery& delivery, std::span<std::uint8_t> out,
+                          Rcode& rcode) const {
   Response response;
-  const auto finish = [&](std::span<const std::span<const std::uint8_t>> records) {
+  ResponseWriter writer(query, out, delivery.limit);
+  const auto finish = [&] {
     rcode = response.rcode;
-    return write_response(query, response, records, out);
+    return writer.finish(response);
   };
   const auto refuse = [&](Rcode with) {
     response.rcode = with;
     response.authoritative = false;
-    return finish({});
+    return finish();
   };
   constexpr std::uint16_t kIn = 1;
   if (query.klass != kIn || !in_zone(query.name.view())) return refuse(Rcode::kRefused);
@@ -186,16 +282,21 @@ std::size_t Table::answer(const Query& query, std::size_t limit, unsigned rotate
   }
   if (set == nullptr) {
     response.rcode = found == nullptr ? Rcode::kNxDomain : Rcode::kNoError;
-    const std::array<std::span<const std::uint8_t>, 1> authority = {negative_soa_};
-    if (overhead(query) + negative_soa_.size() > limit) return finish({});
+    if (negative_soa_.size() > writer.room()) return finish();
     response.authorities = 1;
-    return finish(authority);
+    writer.append(negative_soa_);
+    return finish();
   }
-  const auto fixed = overhead(query);
-  const auto picked = pick(*set, answered, limit > fixed ? limit - fixed : 0, rotate);
-  response.truncated = picked.truncated;
-  response.answers = static_cast<std::uint16_t>(picked.records);
-  return finish(picked.runs);
+  auto run = Run::whole(*set, delivery.rotate);
+  if (run.bytes() > writer.room()) {
+    run = part_of(*found, *set, answered, writer.room(), delivery.part);
+  }
+  response.truncated = !run.complete() && !delivery.last_resort;
+  response.answers = static_cast<std::uint16_t>(run.taken());
+  const auto at = writer.at();
+  run.write(writer);
+  if (run.complete()) response.additionals = add_addresses(writer, run, answered, at);
+  return finish();
 }
 
 }  // namespace cw::discovery::dns

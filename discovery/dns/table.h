@@ -1,6 +1,6 @@
 // The zone clusterset.local as an immutable table: every name that exists, its records ready to be
 // copied into an answer. Swapped whole, but made of one part a service in a fixed number of shards,
-// which tables share: a TableBuilder makes anew only what changed, so that one endpoint among
+// which tables share: a TableBuilder makes again only what changed, so that one endpoint among
 // 50,000 costs what its service and its shard cost, to make and to free. The rules are the
 // multicluster DNS specification's (docs/protocol/dns.md); names of tests carry its item numbers.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -40,19 +41,44 @@ struct TableService {
   std::string local{};           // this cluster: what the annotation prefer: local means
 };
 
+struct Node;
+
 // Records of one name and type, back to back, each with its owner as a pointer to the question.
+// Records belong to units: the endpoints of a service, say. The sets of one name number the same
+// units, so that a part of its A records and a part of its AAAA records can be of the same
+// endpoints.
 class RecordSet {
  public:
-  void add(std::span<const std::uint8_t> record);
-  [[nodiscard]] std::size_t size() const { return ends_.size(); }
+  // `unit` is not below that of the record before. `target`: the node of the name that the record
+  // leads to (SRV, NS), whose addresses may go with it; it must live as long as the set.
+  void add(std::span<const std::uint8_t> record, std::uint32_t unit = 0,
+           const Node* target = nullptr);
+  [[nodiscard]] std::size_t size() const { return records_.size(); }
   // The bytes of records `first` up to, but without, `last`.
   [[nodiscard]] std::span<const std::uint8_t> slice(std::size_t first, std::size_t last) const;
-  [[nodiscard]] std::size_t begin_of(std::size_t i) const { return i == 0 ? 0 : ends_[i - 1]; }
+  [[nodiscard]] std::size_t size_of(std::size_t i) const { return records_[i].end - begin_of(i); }
+  [[nodiscard]] const Node* target(std::size_t i) const { return records_[i].target; }
+  [[nodiscard]] std::uint32_t unit(std::size_t i) const { return records_[i].unit; }
+  // One more than the highest unit.
+  [[nodiscard]] std::uint32_t units() const { return records_.empty() ? 0 : unit(size() - 1) + 1; }
+  // The first record of `unit` or a later one; size(): there is none.
+  [[nodiscard]] std::size_t first_of(std::uint32_t unit) const;
 
  private:
+  struct Entry {
+    std::uint32_t end;
+    std::uint32_t unit;
+    const Node* target;
+  };
+  [[nodiscard]] std::size_t begin_of(std::size_t i) const {
+    return i == 0 ? 0 : records_[i - 1].end;
+  }
   std::vector<std::uint8_t> bytes_;
-  std::vector<std::uint32_t> ends_;
+  std::vector<Entry> records_;
 };
+
+// What a name has.
+struct Node : std::map<Type, RecordSet> {};
 
 struct TextHash {
   using is_transparent = void;
@@ -60,9 +86,21 @@ struct TextHash {
     return std::hash<std::string_view>{}(text);
   }
 };
-using Node = std::map<Type, RecordSet>;
-// Nodes by name, relative to some origin; the origin itself is "".
+// Nodes by name, relative to some origin; the origin itself is "". Record sets point to nodes of
+// their own Names: those may be moved, but not copied.
 using Names = std::unordered_map<std::string, Node, TextHash, std::equal_to<>>;
+
+// How an answer is to be made.
+struct Delivery {
+  std::size_t limit;    // bytes
+  unsigned rotate = 0;  // where whole sets start: other for each answer
+  // Where a part of a set starts: the same for all answers to one client, so that the parts of A
+  // and AAAA are of the same endpoints.
+  unsigned part = 0;
+  // There is no transport with more room. So the part is what the zone has for this client, and
+  // the answer is not truncated.
+  bool last_resort = false;
+};
 
 class Table {
  public:
@@ -70,9 +108,9 @@ class Table {
   Table() = default;
   Table(const TableConfig& config, const std::vector<TableService>& services, std::uint32_t serial);
 
-  // Writes the answer to `query` (of our opcode and class) into `out`, at most `limit` bytes;
-  // returns its size and, through `rcode`, what it says. `rotate` picks where address sets start.
-  [[nodiscard]] std::size_t answer(const Query& query, std::size_t limit, unsigned rotate,
+  // Writes the answer to `query` (of our opcode and class) into `out`; returns its size and,
+  // through `rcode`, what it says.
+  [[nodiscard]] std::size_t answer(const Query& query, const Delivery& delivery,
                                    std::span<std::uint8_t> out, Rcode& rcode) const;
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] std::size_t services() const { return services_; }
@@ -90,20 +128,27 @@ class Table {
   [[nodiscard]] const Node* find(std::string_view name) const;
 
   bool ready_ = false;
-  Names fixed_;  // full names that do not end in .svc.<zone>: the apex and its like
+  // Full names that do not end in .svc.<zone>: the apex and its like.
+  std::shared_ptr<const Names> fixed_ = std::make_shared<Names>();
   Shards shards_;
   std::shared_ptr<const Spaces> namespaces_;  // empty non-terminals
   std::size_t services_ = 0;
   std::vector<std::uint8_t> negative_soa_;  // with a written-out owner
 };
 
-// Makes tables out of what it is told of single services. Loop thread.
+// Makes tables out of what it is told of single services. One thread.
 class TableBuilder {
  public:
   explicit TableBuilder(TableConfig config) : config_(std::move(config)) {}
   void put(const TableService& service);
   void remove(const api::ObjectKey& service);
+  // Addresses of ns.dns.clusterset.local. Whether they are other than before.
+  bool set_servers(std::vector<IpAddress> servers);
+  // `serial` is what the clock says. The table has it, or the next after the last one: serials only
+  // grow (RFC 1982), whatever the clock does and however many tables a second has.
   [[nodiscard]] std::shared_ptr<const Table> build(std::uint32_t serial);
+  [[nodiscard]] std::uint32_t serial() const { return serial_.value_or(0); }  // of the last table
+  void set_serial(std::uint32_t last) { serial_ = last; }
 
  private:
   using Shard = Table::Shard;
@@ -116,6 +161,7 @@ class TableBuilder {
   std::map<std::string, std::size_t> in_namespace_;  // services that have names
   std::shared_ptr<const Table::Spaces> spaces_ = std::make_shared<Table::Spaces>();
   std::size_t services_ = 0;
+  std::optional<std::uint32_t> serial_;
 };
 
 // The names of one service, relative to <svc>.<ns>.svc.clusterset.local; empty: it has none.

@@ -2,13 +2,15 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
-#include <list>
+
+#include "discovery/dns/tcp_clients.h"
 
 namespace cw::discovery::dns {
 
@@ -21,17 +23,7 @@ constexpr std::size_t kMaxPending = 64 << 10;  // unsent answers: more, and we s
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::size_t kKept = 4 << 10;  // what an empty buffer may keep allocated
 
-struct Connection {
-  UniqueFd fd;
-  IpAddress client;
-  std::vector<std::uint8_t> in;
-  std::vector<std::uint8_t> out;
-  // Since the last whole message: a client that trickles bytes is not busy, only slow.
-  Clock::time_point active = Clock::now();
-  bool closing = false;  // it said all it had to say
-
-  [[nodiscard]] bool full() const { return out.size() >= kMaxPending; }
-};
+bool full(const Connection& c) { return c.out.size() >= kMaxPending; }
 
 void drop_front(std::vector<std::uint8_t>& buffer, std::size_t size) {
   buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
@@ -40,51 +32,96 @@ void drop_front(std::vector<std::uint8_t>& buffer, std::size_t size) {
 
 class Serving {
  public:
-  Serving(int listener, int stop, Shared& shared, Counters& counters)
+  Serving(int listener, int poll, int stop, Shared& shared, Counters& counters)
       : listener_(listener),
-        stop_(stop),
+        poll_(poll),
         limits_(shared.tcp),
         counters_(counters),
         table_(shared.table),
         allowed_(shared.allowed),
-        answer_(kMaxMessage) {}
+        clients_(shared.tcp),
+        answer_(kMaxMessage) {
+    (void)watch(EPOLL_CTL_ADD, stop, EPOLLIN, &stop_);
+  }
 
   void run() {
-    while (wait()) {
-      if (fds_[0].revents != 0) return;
-      std::size_t i = 2;
-      for (auto at = connections_.begin(); at != connections_.end(); ++i) {
-        at = keep(*at, fds_[i].revents) ? std::next(at) : connections_.erase(at);
+    for (;;) {
+      listen_again();
+      const int got = ::epoll_wait(poll_, events_.data(), kEvents, pause());
+      bool accepts = false;
+      for (int i = 0; i < got; ++i) {
+        const auto& event = events_[static_cast<std::size_t>(i)];
+        if (event.data.ptr == &stop_) return;
+        if (event.data.ptr == &listener_) {
+          accepts = true;
+        } else {
+          look(*static_cast<Connection*>(event.data.ptr), event.events);
+        }
       }
-      if (fds_[1].revents != 0) accept_new();
-      counters_.open.set(connections_.size());
+      if (accepts) accept_new();
+      close_idle();
+      clients_.forget_closed();
+      counters_.open.set(clients_.size());
     }
   }
 
  private:
-  bool wait() {
-    const bool accepts = Clock::now() >= accept_again_;
-    fds_.assign({{stop_, POLLIN, 0}, {accepts ? listener_ : -1, POLLIN, 0}});
-    for (const auto& c : connections_) {
-      const auto want = (c.closing || c.full() ? 0 : POLLIN) | (c.out.empty() ? 0 : POLLOUT);
-      fds_.push_back({c.fd.get(), static_cast<short>(want), 0});
-    }
-    // Nobody connected: sleep until somebody is. Otherwise look for idle ones now and then.
-    const auto pause =
-        std::clamp<std::int64_t>(limits_.idle / std::chrono::milliseconds(4), 10, 1000);
-    return ::poll(fds_.data(), fds_.size(),
-                  connections_.empty() && accepts ? -1 : static_cast<int>(pause)) >= 0 ||
-           errno == EINTR;
+  static constexpr int kEvents = 256;
+
+  bool watch(int how, int fd, std::uint32_t events, void* what) {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = what;
+    return ::epoll_ctl(poll_, how, fd, &event) == 0;
   }
 
-  bool keep(Connection& c, short events) {
-    if (Clock::now() - c.active >= limits_.idle) {
-      counters_.idle.add();
-      return false;
-    }
-    if ((events & (POLLERR | POLLNVAL)) != 0) return false;
-    if ((events & POLLOUT) != 0 && !(flush(c) && serve(c))) return false;
-    if ((events & (POLLIN | POLLHUP)) != 0 && !c.full() && !receive(c)) return false;
+  // Not while there are no descriptors.
+  void listen_again() {
+    if (listens_ || Clock::now() < accept_again_) return;
+    listens_ = watch(EPOLL_CTL_ADD, listener_, EPOLLIN, &listener_);
+  }
+  void listen_later() {
+    (void)::epoll_ctl(poll_, EPOLL_CTL_DEL, listener_, nullptr);
+    listens_ = false;
+    accept_again_ = Clock::now() + kAcceptPause;
+  }
+
+  // Without connections the thread sleeps until a client connects. Else it looks for idle ones.
+  [[nodiscard]] int pause() const {
+    if (!listens_) return static_cast<int>(kAcceptPause.count());
+    if (clients_.size() == 0) return -1;
+    return static_cast<int>(idle_pause().count());
+  }
+  [[nodiscard]] std::chrono::milliseconds idle_pause() const {
+    return std::chrono::milliseconds(
+        std::clamp<std::int64_t>(limits_.idle / std::chrono::milliseconds(4), 10, 1000));
+  }
+  void close_idle() {
+    const auto now = Clock::now();
+    if (now - idle_looked_ < idle_pause()) return;
+    idle_looked_ = now;
+    counters_.idle.add(clients_.close_idle(now));
+  }
+
+  void look(Connection& c, std::uint32_t events) {
+    if (!c.fd) return;  // closed earlier in this round
+    if (!keep(c, events)) return clients_.close(c);
+    if (const auto closed = clients_.note_buffers(c); closed != 0) counters_.evicted.add(closed);
+    if (c.fd) want(c);
+  }
+
+  void want(Connection& c) {
+    const std::uint32_t events = (c.closing || full(c) ? 0U : std::uint32_t{EPOLLIN}) |
+                                 (c.out.empty() ? 0U : std::uint32_t{EPOLLOUT});
+    if (events == c.waits) return;
+    c.waits = events;
+    (void)watch(EPOLL_CTL_MOD, c.fd.get(), events, &c);
+  }
+
+  bool keep(Connection& c, std::uint32_t events) {
+    if ((events & EPOLLERR) != 0) return false;
+    if ((events & EPOLLOUT) != 0 && !(flush(c) && serve(c))) return false;
+    if ((events & (EPOLLIN | EPOLLHUP)) != 0 && !full(c) && !receive(c)) return false;
     return !(c.closing && c.out.empty());
   }
 
@@ -93,11 +130,12 @@ class Serving {
     std::size_t at = 0;
     const auto begun = Clock::now();
     std::uint64_t answers = 0;
-    while (c.in.size() - at >= 2 && !c.full()) {
+    while (c.in.size() - at >= 2 && !full(c)) {
       const std::size_t size = static_cast<std::size_t>(c.in[at]) << 8U | c.in[at + 1];
       if (c.in.size() - at - 2 < size) break;
-      const auto written = respond(table_.get(), {c.in.data() + at + 2, size},
-                                   {true, false, rotate_++}, answer_, counters_);
+      const auto written =
+          respond(table_.get(), {c.in.data() + at + 2, size},
+                  {true, false, rotate_++, false, part_for(c.client)}, answer_, counters_);
       if (written == 0) return false;  // nothing to say to that: not a client
       at += 2 + size;
       ++answers;
@@ -107,7 +145,7 @@ class Serving {
                    answer_.begin() + static_cast<std::ptrdiff_t>(written));
     }
     if (answers == 0) return true;
-    c.active = Clock::now();
+    clients_.note_active(c, Clock::now());
     counters_.took(c.active - begun, answers);
     drop_front(c.in, at);
     return true;
@@ -119,7 +157,7 @@ class Serving {
     do {
       before = c.in.size();
       if (!answer_all(c) || !flush(c)) return false;
-    } while (c.in.size() < before && !c.full());
+    } while (c.in.size() < before && !full(c));
     return true;
   }
 
@@ -162,8 +200,8 @@ class Serving {
       if (!fd) {
         // No descriptor is left for it, and it waits: one of ours must go.
         if (errno == EMFILE || errno == ENFILE) {
-          if (!connections_.empty()) evict();
-          accept_again_ = Clock::now() + kAcceptPause;
+          if (clients_.evict()) counters_.evicted.add();
+          listen_later();
         }
         return;
       }
@@ -174,37 +212,32 @@ class Serving {
         counters_.foreign_dropped.add();
         continue;  // closes it
       }
-      const auto same =
-          std::count_if(connections_.begin(), connections_.end(),
-                        [&](const Connection& c) { return c.client == client->address; });
-      if (static_cast<std::size_t>(same) >= limits_.per_client) {
-        counters_.refused_client.add();
-        continue;  // closes it
-      }
-      if (connections_.size() >= limits_.connections) evict();
-      auto& c = connections_.emplace_back();
-      c.fd = std::move(fd);
-      c.client = client->address;
+      add(std::move(fd), client->address);
     }
   }
 
-  // The one that has been quiet for longest makes room.
-  void evict() {
-    counters_.evicted.add();
-    connections_.erase(
-        std::min_element(connections_.begin(), connections_.end(),
-                         [](const auto& a, const auto& b) { return a.active < b.active; }));
+  void add(UniqueFd fd, const IpAddress& client) {
+    bool evicted = false;
+    auto* made = clients_.add(client, Clock::now(), evicted);
+    if (evicted) counters_.evicted.add();
+    if (made == nullptr) return counters_.refused_client.add();
+    made->fd = std::move(fd);
+    made->waits = EPOLLIN;
+    if (!watch(EPOLL_CTL_ADD, made->fd.get(), EPOLLIN, made)) clients_.close(*made);
   }
 
   int listener_;
-  int stop_;
+  int poll_;
+  int stop_ = 0;  // its address stands for the event
   TcpLimits limits_;
   Counters& counters_;
   Snapshot<Table>::Reader table_;
   Snapshot<PrefixSet>::Reader allowed_;
+  bool listens_ = false;
   Clock::time_point accept_again_{};  // after a lack of descriptors
-  std::list<Connection> connections_;
-  std::vector<pollfd> fds_;
+  Clock::time_point idle_looked_{};
+  Clients clients_;
+  std::array<epoll_event, kEvents> events_{};
   std::vector<std::uint8_t> answer_;
   unsigned rotate_ = 0;
 };
@@ -227,8 +260,8 @@ Result<UniqueFd> open_tcp(const Endpoint& at) {
   return fd;
 }
 
-void serve_tcp(int listener, int stop, Shared& shared, Counters& counters) {
-  Serving(listener, stop, shared, counters).run();
+void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters) {
+  Serving(listener, poll, stop, shared, counters).run();
 }
 
 }  // namespace cw::discovery::dns

@@ -1,7 +1,8 @@
 // The TCP side of the server (RFC 7766): length-prefixed, pipelined, answered in order, one thread.
-// Bounded per client and in all; a connection that sends no whole message in time, or does not
-// take its answers, is closed. Who has too many answers waiting is not read from. Memory of one
-// connection: at most about 256 KiB, and nothing while it is idle.
+// Bounded per client and in all, connections and memory (tcp_clients.h). A connection that sends no
+// whole message in time, or does not take its answers, is closed. A client that has too many
+// answers waiting is not read from. Memory of one connection: at most about 256 KiB, and nothing
+// while it is idle.
 #pragma once
 
 #include "base/error.h"
@@ -12,7 +13,7 @@
 namespace cw::discovery::dns {
 
 [[nodiscard]] Result<UniqueFd> open_tcp(const Endpoint& at);
-// Until `stop` is readable.
-void serve_tcp(int listener, int stop, Shared& shared, Counters& counters);
+// Until `stop` is readable. `poll` is an epoll instance of its own.
+void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

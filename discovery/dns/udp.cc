@@ -12,8 +12,9 @@ namespace cw::discovery::dns {
 namespace {
 
 constexpr std::size_t kBatch = 64;
-// A question and its OPT with room for padding: we say that we take 1232 bytes. More is dropped.
-constexpr std::size_t kQuerySize = 1280;
+// A question and its OPT with room for padding, though we say that we take 1232 bytes. What a
+// larger message has beyond it is not seen: a record that is cut is answered with FORMERR.
+constexpr std::size_t kQuerySize = 4096;
 
 void set(int fd, int level, int option, int value) {
   // Options that an old kernel lacks cost a little, not correctness.
@@ -112,13 +113,10 @@ class Worker {
 
   enum class What { kAnswer, kTruncate, kRefuse, kDrop };
 
-  What verdict(const msghdr& in, const PrefixSet& allowed, Clock::time_point now) {
-    const auto from =
-        Endpoint::from_sockaddr(static_cast<const sockaddr*>(in.msg_name), in.msg_namelen);
-    if (!from) return What::kDrop;
-    if (!allowed.contains(from->address)) return stranger(now);
+  What verdict(const IpAddress& client, const PrefixSet& allowed, Clock::time_point now) {
+    if (!allowed.contains(client)) return stranger(now);
     if (!shared_.rate.limits()) return What::kAnswer;
-    switch (shared_.rate.take(from->address, now.time_since_epoch())) {
+    switch (shared_.rate.take(client, now.time_since_epoch())) {
       case Verdict::kAnswer:
         return What::kAnswer;
       case Verdict::kTruncate:
@@ -153,16 +151,16 @@ class Worker {
     for (std::size_t i = 0; i < got; ++i) {
       auto& slot = batch_->slots[i];
       const auto& in = batch_->in[i];
-      if ((in.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-        counters_.dropped.add();
-        continue;
-      }
-      const auto what = verdict(in.msg_hdr, clients, now);
+      const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&slot.from),
+                                                in.msg_hdr.msg_namelen);
+      if (!from) continue;
+      const auto what = verdict(from->address, clients, now);
       if (what == What::kDrop) continue;
       const bool truncate = what == What::kTruncate;
       const auto size =
           respond(table, {slot.query.data(), in.msg_len},
-                  {false, truncate, rotate_++, what == What::kRefuse}, slot.reply, counters_);
+                  {false, truncate, rotate_++, what == What::kRefuse, part_for(from->address)},
+                  slot.reply, counters_);
       if (size == 0) continue;
       if (truncate) counters_.rate_truncated.add();
       slot.out = {slot.reply.data(), size};

@@ -1,5 +1,6 @@
-// DNS messages (RFC 1035, EDNS RFC 6891) as far as an authoritative server of a few record types
-// needs them: one question in, one response out. Total over any bytes; nothing allocates per query.
+// DNS messages (RFC 1035, EDNS RFC 6891, TSIG RFC 8945) as far as an authoritative server of a few
+// record types needs them: one question in, one response out. Total over any bytes; nothing
+// allocates per query.
 #pragma once
 
 #include <array>
@@ -19,6 +20,7 @@ enum class Type : std::uint16_t {
   kAaaa = 28,
   kSrv = 33,
   kOpt = 41,
+  kTsig = 250,
   kIxfr = 251,
   kAxfr = 252,
   kAny = 255,
@@ -30,6 +32,7 @@ enum class Rcode : std::uint8_t {
   kNxDomain = 3,
   kNotImp = 4,
   kRefused = 5,
+  kNotAuth = 9,
   kBadVers = 16,
 };
 
@@ -52,6 +55,14 @@ class QueryName {
   std::size_t size_ = 0;
 };
 
+// A signature on the query. This server has no keys, so no signature is ever valid.
+struct Tsig {
+  std::span<const std::uint8_t> key;        // its name on the wire; empty: it was compressed
+  std::span<const std::uint8_t> algorithm;  // name on the wire
+  std::span<const std::uint8_t> time;       // time signed and fudge, 8 bytes
+  std::uint16_t original_id = 0;
+};
+
 struct Query {
   std::uint16_t id = 0;
   std::uint8_t opcode = 0;
@@ -64,6 +75,7 @@ struct Query {
   bool dnssec_ok = false;
   std::uint8_t edns_version = 0;
   std::uint16_t udp_size = kUdpPlain;  // what the client takes over UDP
+  std::optional<Tsig> tsig;
 };
 
 // What to do with a received message: drop it without a word, answer an error, or answer.
@@ -74,22 +86,44 @@ struct Parsed {
 };
 [[nodiscard]] Parsed parse_query(std::span<const std::uint8_t> message);
 
-// Writes the header, question and OPT of a response into `out` (at least kUdpPlain bytes), records
-// in between. Sections are given as ready records whose owner is a pointer to the question (0xc00c)
-// or written out.
 struct Response {
   Rcode rcode = Rcode::kNoError;
   bool authoritative = true;
   bool truncated = false;
   std::uint16_t answers = 0;
   std::uint16_t authorities = 0;
+  std::uint16_t additionals = 0;  // without the OPT
 };
-// Returns the response's size; `records` are copied between question and OPT as they are.
+
+// Writes a response: header, question, records in the order of their sections, OPT. The owner of a
+// ready record is a pointer to the question (0xc00c) or written out.
+class ResponseWriter {
+ public:
+  // At most `limit` bytes of `out`, which has room for the header, the question and the OPT
+  // (kUdpPlain bytes are enough).
+  ResponseWriter(const Query& query, std::span<std::uint8_t> out, std::size_t limit);
+  // Bytes that records may still take.
+  [[nodiscard]] std::size_t room() const { return limit_ > at_ ? limit_ - at_ : 0; }
+  // Where the next record begins in the message.
+  [[nodiscard]] std::size_t at() const { return at_; }
+  // No more than room().
+  void append(std::span<const std::uint8_t> records);
+  // The same for records of `size` bytes each: their owner becomes a pointer to the name at `owner`
+  // (below 0x4000) in this message.
+  void append_owned(std::span<const std::uint8_t> records, std::size_t size, std::size_t owner);
+  // The size of the message.
+  [[nodiscard]] std::size_t finish(const Response& response);
+
+ private:
+  void put_tsig(const Tsig& tsig);
+  const Query& query_;
+  std::span<std::uint8_t> out_;
+  std::size_t limit_;
+  std::size_t at_;
+};
+// A response without records.
 [[nodiscard]] std::size_t write_response(const Query& query, const Response& response,
-                                         std::span<const std::span<const std::uint8_t>> records,
                                          std::span<std::uint8_t> out);
-// Bytes of everything but records.
-[[nodiscard]] std::size_t overhead(const Query& query);
 
 // --- building records ---
 

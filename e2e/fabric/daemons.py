@@ -89,13 +89,16 @@ class Causeway:
             Daemon(world, node.machine, AGENT,
                    nested({**common, "node": node.name, "status": "127.0.0.1:9702",
                            "stateDir": str(folder / "state" / node.name),
+                           "reachFile": str(folder / "reach" / node.name),
                            **(agent_options or {})}), folder)
             for node in cluster.nodes]
         self.dns_pod = (cluster.workers or cluster.nodes)[0].pod("dns")
         self.dns = self.dns_pod.ip
         self.discovery = Daemon(world, self.dns_pod.machine, DISCOVERY,
                                 nested({**common, "listen": [f"{self.dns}:53"],
-                                        "status": "127.0.0.1:9703"}), folder)
+                                        "status": "127.0.0.1:9703",
+                                        "reachFile": str(folder / "reach" / self.dns_pod.node.name),
+                                        "tableFile": str(folder / "state" / "names.json")}), folder)
         cluster.use_dns(self.dns)
 
     @property

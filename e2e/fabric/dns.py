@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 @dataclass
 class Answer:
     status: str = "TIMEOUT"  # NOERROR, NXDOMAIN, ...
+    truncated: bool = False
     records: list = field(default_factory=list)  # (name, ttl, type, data)
     text: str = ""
 
@@ -14,16 +15,21 @@ class Answer:
         return sorted(data for _, _, found, data in self.records if found == kind)
 
 
-def ask(machine, server, name, kind="A", tcp=False, edns=True):
-    """One question, one try; a missing answer has the status TIMEOUT."""
+def ask(machine, server, name, kind="A", tcp=False, edns=True, port=53,
+        retry=True):
+    """One question, one try; a missing answer has the status TIMEOUT. Without `retry` an answer that
+    is truncated is not asked for again over TCP."""
     options = ["+tries=1", "+timeout=1", "+noall", "+comments", "+answer", "+nocookie"]
+    options += [] if retry else ["+ignore"]
     options += ["+tcp"] if tcp else []
     options += [] if edns else ["+noedns"]
-    text = machine.run("dig", f"@{server}", name, kind, *options, check=False).stdout
+    text = machine.run("dig", f"@{server}", "-p", str(port), name, kind, *options, check=False).stdout
     answer = Answer(text=text)
     for line in text.splitlines():
         if "status:" in line:
             answer.status = line.split("status:")[1].split(",")[0].strip()
+        elif line.startswith(";; flags:"):
+            answer.truncated = " tc" in line.split(";")[3]
         elif line and not line.startswith(";"):
             name_, ttl, _, found, data = line.split(None, 4)
             answer.records.append((name_.rstrip("."), int(ttl), found, data))

@@ -7,7 +7,7 @@ import pytest
 
 from fabric.dns import ask
 from fabric.kernel_state import difference, kernel_state
-from fabric.services import export, make_service
+from fabric.services import export, make_service, remove_service, share
 from fabric.site import Site, join, wait_until_reached
 from fabric.traffic import TCP_PORT, Session, ping, transfer
 from fabric.wait import stays_true, wait_until
@@ -214,6 +214,47 @@ def test_a_store_that_goes_away_stops_nothing(east, west):
     export(east.cluster, "shop", "later")
     wait_until(lambda: ask(west.pod.machine, west.causeway.dns, "later.shop.svc.clusterset.local")
                .data("A"), 30, "news arrive again")
+    everything_works(east, west)
+
+
+def test_names_follow_the_tunnels_without_a_store(east, west, tell):
+    """Every API server of both clusters is gone, then a cluster: its endpoints leave the names."""
+    name, dns = "both.shop.svc.clusterset.local", west.causeway.dns
+    share("shop", "both", east.cluster, west.cluster)
+    own = {}
+    for site in (east, west):
+        own[site.id] = site.worker_pods[0]
+        make_service(site.cluster, "shop", "both", {"echo": TCP_PORT}, {"b-0": own[site.id]},
+                     headless=True)
+        export(site.cluster, "shop", "both")
+
+    def names():
+        return ask(west.pod.machine, dns, name).data("A")
+    both = sorted(pod.ip for pod in own.values())
+    wait_until(lambda: names() == both, 15, "both clusters serve the name")
+    away = {site.store.folder: site.store.folder.with_name("store-away") for site in (east, west)}
+    for folder, place in away.items():
+        folder.rename(place)
+    try:
+        stays_true(lambda: names() == both, 2, "names stay")
+        began = time.monotonic()
+        for gateway in east.causeway.gateways:
+            gateway.kill()
+        wait_until(lambda: not ping(west.pod.machine, east.pod.ip), 5, "the tunnels are dead", every=0.02)
+        wait_until(lambda: names() == [own["west"].ip], 5, "names follow", every=0.02)
+        tell(f"without a store, {time.monotonic() - began:.1f} s after all gateways of a cluster were "
+             "killed its endpoints are out of the other's names")
+    finally:
+        for folder, place in away.items():
+            if folder.exists():
+                shutil.rmtree(folder)
+            place.rename(folder)
+        for gateway in east.causeway.gateways:
+            if not gateway.running():
+                gateway.start()
+    wait_until(lambda: names() == both, 30, "both clusters serve the name again")
+    for site in (east, west):
+        remove_service(site.cluster, "shop", "both")
     everything_works(east, west)
 
 

@@ -29,13 +29,13 @@ TEST(DiscoveryConfig, LimitsHaveDefaultsThatAWholeClustersResolverKeepsWithin) {
   const auto config = parse("");
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->rate.per_second, 20000U);
-  EXPECT_EQ(config->rate.slip, 2U);
+  EXPECT_EQ(config->rate.slip, 1U) << "a dropped query is SERVFAIL at a forwarder's client";
   EXPECT_EQ(config->rate.v4_length, 32U);
   EXPECT_EQ(config->rate.v6_length, 64U);
   EXPECT_TRUE(config->rate.exempt.empty());
   EXPECT_EQ(config->tcp.idle, std::chrono::seconds(10));
-  EXPECT_EQ(config->tcp.connections, 256U);
-  EXPECT_EQ(config->tcp.per_client, 64U);
+  EXPECT_EQ(config->tcp.connections, 8192U);
+  EXPECT_EQ(config->tcp.per_client, 4096U);
 }
 
 TEST(DiscoveryConfig, LimitsAreRead) {
@@ -60,6 +60,25 @@ TEST(DiscoveryConfig, FurtherClientsOfTheDnsServerAreRead) {
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->allow_from.size(), 2U);
   EXPECT_NE(mistake_in("allowFrom: [x]\n").find("allowFrom"), std::string::npos);
+}
+
+TEST(DiscoveryConfig, AddressesOfTheNameServerAndTheTableOnDiskAreRead) {
+  const auto plain = parse("");
+  EXPECT_TRUE(plain->server_addresses.empty());
+  EXPECT_TRUE(plain->table_file.empty());
+  const auto config = parse(
+      "serverAddresses: [10.96.0.53, 'fd00::53']\nservice: dns\ntableFile: /var/lib/x\n"
+      "tableMaxAge: 1h\n");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->server_addresses.size(), 2U);
+  EXPECT_EQ(config->service, "dns");
+  EXPECT_EQ(config->table_file, "/var/lib/x");
+  EXPECT_EQ(config->table_max_age, std::chrono::hours(1));
+  for (const auto* bad : {"serverAddresses: [x]", "tableFile: x", "tableMaxAge: 1s",
+                          "tableMaxAge: 1000h", "listen: ['127.0.0.1:54']"}) {
+    const auto key = std::string(bad).substr(0, std::string(bad).find(':'));
+    EXPECT_NE(mistake_in(std::string(bad) + "\n").find(":3: " + key), std::string::npos) << bad;
+  }
 }
 
 TEST(DiscoveryConfig, MistakesInLimitsNameTheirKeyAndLine) {

@@ -71,6 +71,19 @@ std::vector<Case> malformed() {
   bad_version[6] = 1;
   auto cut_option = kOpt;
   cut_option[10] = 200;
+  auto long_option = kOpt;
+  long_option[10] = 5;
+  long_option.insert(long_option.end(), {0, 3, 0, 2, 1});
+  const Bytes a_record = {0, 1, 0, 1, 0, 0, 0, 0, 0, 0};
+  const auto owned_by = [&](Bytes owner) {
+    owner.insert(owner.end(), a_record.begin(), a_record.end());
+    return with(good, owner, 1);
+  };
+  const auto here = static_cast<std::uint8_t>(good.size());
+  Bytes soa = {0, 0, 6, 0, 1, 0, 0, 0, 0, 0, 0};
+  auto ixfr = query_of("clusterset.local", Type::kIxfr);
+  ixfr[9] = 1;
+  ixfr.insert(ixfr.end(), soa.begin(), soa.end());
   auto twice = kOpt;
   twice.insert(twice.end(), kOpt.begin(), kOpt.end());
   Bytes endless;  // 256 labels of one byte
@@ -100,11 +113,19 @@ std::vector<Case> malformed() {
       {"an OPT that the root does not own", with(good, foreign_opt, 1), 1},
       {"an OPT of version 1", with(good, bad_version, 1), 16},
       {"an OPT option that is cut off", with(good, cut_option, 1), 1},
+      {"an OPT option that is longer than the OPT", with(good, long_option, 1), 1},
       {"an additional record that is not there", with(good, {}, 1), 1},
+      {"an owner that points to the question", owned_by({0xc0, 12}), 0},
+      {"an owner that points to itself", owned_by({0xc0, here}), 1},
+      {"an owner that points forward", owned_by({0xc0, static_cast<std::uint8_t>(here + 2)}), 1},
+      {"an owner with a loop behind a label", owned_by({1, 'a', 0xc0, here}), 1},
+      {"an owner that points into the header", owned_by({0xc0, 4}), 1},
+      {"an owner that points behind the message", owned_by({0xff, 0xff}), 1},
       {"255 additional records", with(good, kOpt, 255), 1},
       {"AXFR", query_of("clusterset.local", Type::kAxfr), 5},
       {"IXFR", query_of("clusterset.local", Type::kIxfr), 5},
-      {"IXFR with its SOA", changed(9, 1), 5},
+      {"IXFR with its SOA", ixfr, 5},
+      {"an authority record that is not there", changed(9, 1), 1},
       {"class CH", query_of("version.bind", Type::kTxt, 0, 0, 3), 5},
       {"class ANY", query_of("clusterset.local", Type::kA, 0, 0, 255), 5},
       {"type ANY", query_of("pg.db.svc.clusterset.local", Type::kAny), 0},
@@ -181,7 +202,9 @@ TEST_F(Hostile, LargeMessagesOverTcpAreReadAnsweredAndForgotten) {
   const auto padding = 65535 - large.size();
   large[large.size() - 2] = static_cast<std::uint8_t>(padding >> 8U);
   large[large.size() - 1] = static_cast<std::uint8_t>(padding);
-  large.resize(65535);  // an OPT with 64 KiB of an unknown option
+  put16(large, 65001);  // an OPT with 64 KiB of an unknown option
+  put16(large, static_cast<unsigned>(padding - 4));
+  large.resize(65535);
   const double before = resident();
   for (int round = 0; round < 40; ++round) {
     const auto tcp = connect(SOCK_STREAM);

@@ -49,8 +49,9 @@ struct Answer {
   bool tc = false;
   bool opt = false;
   std::size_t size = 0;
-  std::vector<std::string> records;    // answer section, as text
-  std::vector<std::string> authority;  // types
+  std::vector<std::string> records;     // answer section, as text
+  std::vector<std::string> authority;   // types
+  std::vector<std::string> additional;  // "owner data", without the OPT, in the message's order
   Bytes question;
   std::vector<unsigned> ttls;  // of both sections
 };
@@ -87,7 +88,7 @@ class Reader {
     return out;
   }
   std::string record(std::string* type_name = nullptr, bool* opt = nullptr) {
-    (void)name();
+    owner_ = name();
     const auto type = static_cast<Type>(u16());
     (void)u16();
     ttl_ = u16() << 16U;
@@ -122,6 +123,11 @@ class Reader {
       case Type::kOpt:
         if (opt != nullptr) *opt = true;
         break;
+      case Type::kTsig:
+        text = "TSIG " + name(false);
+        at_ += 12;  // time, fudge, an empty signature, the original id
+        text += " " + std::to_string(u16());
+        break;
       default:
         ADD_FAILURE() << "type " << static_cast<int>(type);
     }
@@ -131,11 +137,13 @@ class Reader {
   }
   [[nodiscard]] std::size_t at() const { return at_; }
   [[nodiscard]] unsigned ttl() const { return ttl_; }  // of the last record
+  [[nodiscard]] const std::string& owner() const { return owner_; }
 
  private:
   const Bytes& m_;
   std::size_t at_ = 0;
   unsigned ttl_ = 0;
+  std::string owner_;
 };
 
 inline Answer read_whole_answer(const Bytes& m) {
@@ -164,7 +172,12 @@ inline Answer read_whole_answer(const Bytes& m) {
     (i < answers ? a.records : a.authority).push_back(r.record());
     a.ttls.push_back(r.ttl());
   }
-  for (unsigned i = 0; i < additional; ++i) (void)r.record(nullptr, &a.opt);
+  for (unsigned i = 0; i < additional; ++i) {
+    bool opt = false;
+    const auto data = r.record(nullptr, &opt);
+    a.opt = a.opt || opt;
+    if (!opt) a.additional.push_back(r.owner() + " " + data);
+  }
   EXPECT_EQ(r.at(), m.size()) << "trailing bytes";
   std::sort(a.records.begin(), a.records.end());
   a.size = m.size();
@@ -199,12 +212,20 @@ inline void endpoint(api::ExportRecord& record, const char* address, const char*
   record.endpoints.push_back({{*IpAddress::parse(address)}, host, "", ready});
 }
 
-// More than one datagram holds: 10.<second>.x.y, pg-0 and up.
-inline void many_endpoints(api::ExportRecord& record, std::uint8_t second, unsigned count) {
+// More than one datagram holds: 10.<second>.x.y, pg-0 and up. With `both` each has fd00::x:y, too,
+// as an endpoint of its own, as slices of two families have it.
+inline void many_endpoints(api::ExportRecord& record, std::uint8_t second, unsigned count,
+                           bool both = false) {
   for (unsigned i = 0; i < count; ++i) {
-    const auto address = IpAddress::v4(
-        {10, second, static_cast<std::uint8_t>(i / 250), static_cast<std::uint8_t>(i % 250)});
-    record.endpoints.push_back({{address}, "pg-" + std::to_string(i), "", true});
+    const auto high = static_cast<std::uint8_t>(i / 250);
+    const auto low = static_cast<std::uint8_t>(i % 250);
+    const auto host = "pg-" + std::to_string(i);
+    record.endpoints.push_back({{IpAddress::v4({10, second, high, low})}, host, "", true});
+    if (!both) continue;
+    std::array<std::uint8_t, 16> bytes{0xfd};
+    bytes[13] = high;
+    bytes[15] = low;
+    record.endpoints.push_back({{IpAddress::v6(bytes)}, host, "", true});
   }
 }
 
@@ -235,9 +256,10 @@ class Zone : public testing::Test {
   Answer ask(const std::string& name, Type type, int udp_size = 0) {
     return send(query_of(name + ".clusterset.local", type, udp_size));
   }
-  Answer send(const Bytes& query, bool tcp = false) {
+  Answer send(const Bytes& query, bool tcp = false) { return send(query, {tcp, false, 0}); }
+  Answer send(const Bytes& query, const dns::Asked& asked) {
     Bytes out(65535);
-    const auto size = dns::respond(table, query, {tcp, false, 0}, out, counters);
+    const auto size = dns::respond(table, query, asked, out, counters);
     if (size == 0) return {};
     out.resize(size);
     return read_answer(out);

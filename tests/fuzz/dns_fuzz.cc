@@ -17,11 +17,15 @@ const dns::Table& table() {
     record->service = {"db", "pg"};
     record->headless = true;
     record->ports = {{"sql", "TCP", "", 5432, ""}};
+    record->target_ports = {{"sql", "TCP", "", 5432}};
     for (unsigned i = 0; i < 200; ++i) {
-      record->endpoints.push_back({{cw::IpAddress::v4({10, 1, 0, static_cast<std::uint8_t>(i)})},
-                                   "pg-" + std::to_string(i),
-                                   "",
-                                   true});
+      const auto low = static_cast<std::uint8_t>(i);
+      std::array<std::uint8_t, 16> bytes{0xfd};
+      bytes[15] = low;
+      record->endpoints.push_back(
+          {{cw::IpAddress::v4({10, 1, 0, low})}, "pg-" + std::to_string(i), "", true});
+      record->endpoints.push_back(
+          {{cw::IpAddress::v6(bytes)}, "pg-" + std::to_string(i), "", true});
     }
     return dns::Table({}, {{std::make_shared<MergedService>(merge({Claimant{record}})), {}, {}}},
                       1);

@@ -391,6 +391,27 @@ TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
       << message;
 }
 
+// For discovery on the same host, which follows it while the store is away.
+TEST_F(AgentStory, SaysWhichClustersAnyGatewayReaches) {
+  using Reached = std::map<std::string, bool>;
+  put_peer("north", {net("10.9.0.0/16")});
+  start();
+  int told = 0;
+  agent_->set_on_reach([&] { ++told; });
+  EXPECT_FALSE(agent_->reach()) << "no probe has been answered yet";
+  all_up();
+  EXPECT_EQ(agent_->reach(), (Reached{{"north", false}, {"west", true}}));
+  sees(0, tunnel::LinkState::kUp, {});
+  EXPECT_EQ(agent_->reach()->at("west"), true) << "the other one reaches it";
+  const auto before = told;
+  store_.unavailable({Errc::kUnavailable, "down"});
+  sees(1, tunnel::LinkState::kDown, {"west"});
+  EXPECT_GT(told, before);
+  EXPECT_EQ(agent_->reach(), (Reached{{"north", false}, {"west", false}}));
+  sees(0, tunnel::LinkState::kUp, {"north"});
+  EXPECT_EQ(agent_->reach(), (Reached{{"north", true}, {"west", false}}));
+}
+
 TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
   start();
   all_up();

@@ -1,0 +1,114 @@
+#include "discovery/table_keeper.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/log.h"
+#include "base/state_file.h"
+
+namespace cw::discovery {
+
+namespace {
+
+Result<> mark_current(const std::string& path, WallTime until) {
+  const auto since = until.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  const timespec time{seconds.count(), (since - seconds).count()};
+  const std::array<timespec, 2> both{time, time};
+  if (::utimensat(AT_FDCWD, path.c_str(), both.data(), 0) != 0) {
+    return fail(errno_error(errno, path));
+  }
+  return {};
+}
+
+}  // namespace
+
+TableKeeper::TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current)
+    : loop_(loop),
+      disk_(std::move(disk)),
+      path_(std::move(path)),
+      know_(std::move(know)),
+      current_(std::move(current)),
+      marking_(loop.every(kCurrent, [this] { mark(); })) {}
+
+void TableKeeper::note_change() {
+  changed_ = true;
+  if (soon_.active() || writing_) return;
+  Duration pause = kSoon;
+  if (written_) pause = std::max(pause, *written_ + kEvery - loop_.now());
+  soon_ = loop_.after(pause, [this] {
+    soon_.reset();
+    write();
+  });
+}
+
+void TableKeeper::write() {
+  // What changed while the store is away is no news: the file must keep its age.
+  if (!current_()) return;
+  changed_ = false;
+  writing_ = true;  // a disk that is as fast as the caller is done before run() returns
+  const bool runs = disk_.run(
+      [this, path = path_, at = loop_.wall_now(), known = std::make_shared<LastKnown>(know_())] {
+        const auto text = last_known_text(*known);
+        auto result = text.size() > kMostKnownBytes
+                          ? Result<>(fail(Errc::kTooLarge, "the table is over 256 MiB"))
+                          : write_state_file(path, text);
+        if (result) result = mark_current(path, at);
+        return [this, result = std::move(result)] { done(result); };
+      });
+  if (!runs) done(fail(Errc::kUnavailable, "the disk has not done what it had before"));
+}
+
+void TableKeeper::mark() {
+  if (writing_ || !current_()) return;
+  if (changed_ || !written_) return note_change();
+  writing_ = true;
+  const bool runs = disk_.run([this, path = path_, at = loop_.wall_now()] {
+    return [this, result = mark_current(path, at)] { done(result); };
+  });
+  if (!runs) writing_ = false;
+}
+
+void TableKeeper::done(const Result<>& result) {
+  writing_ = false;
+  written_ = loop_.now();
+  if (result) {
+    trouble_.clear();
+  } else {
+    ++errors_;
+    if (trouble_ != result.error().text) {
+      trouble_ = result.error().text;
+      log_warn("table on disk not written: a restart without the store would not have it",
+               {{"file", path_}, {"error", trouble_}});
+    }
+    changed_ = true;
+  }
+  if (changed_) note_change();
+}
+
+Result<KeptTable> read_kept_table(const std::string& path, WallTime now, Duration max_age) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return fail(errno_error(errno, path));
+  KeptTable kept;
+  kept.current_until = WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
+                                std::chrono::nanoseconds(status.st_mtim.tv_nsec));
+  // A clock that was set back must not make it young for ever: from now on it ages.
+  kept.current_until = std::min(kept.current_until, now);
+  if (now - kept.current_until > max_age) {
+    return fail(Errc::kExpired, fmt::format("{} is {} s old", path,
+                                            (now - kept.current_until) / std::chrono::seconds(1)));
+  }
+  const auto text = read_state_file(path, kMostKnownBytes);
+  if (!text) return fail(text.error());
+  auto known = parse_last_known(*text);
+  if (!known) return fail(std::move(known.error()).context(path));
+  kept.known = std::move(*known);
+  return kept;
+}
+
+}  // namespace cw::discovery

@@ -1,0 +1,58 @@
+// Keeps what a replica knows in a file: written by another thread a moment after a change, at most
+// every 15 s, and marked as current every minute while the store answers. The file's time of
+// modification says until when it was current, by the Loop's clock. Loop thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/worker.h"
+#include "discovery/last_known.h"
+
+namespace cw::discovery {
+
+class TableKeeper {
+ public:
+  static constexpr Duration kSoon = std::chrono::seconds(2);
+  static constexpr Duration kEvery = std::chrono::seconds(15);
+  static constexpr Duration kCurrent = std::chrono::seconds(60);
+
+  // `know`: what to write; called on the loop thread. It shares the objects, so it is cheap.
+  using Know = std::function<LastKnown()>;
+  // Whether everything known is current: the store answers.
+  using Current = std::function<bool()>;
+  TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current);
+
+  void note_change();
+  [[nodiscard]] std::uint64_t errors() const { return errors_; }
+
+ private:
+  void write();
+  void mark();
+  void done(const Result<>& result);
+
+  Loop& loop_;
+  Background disk_;
+  std::string path_;
+  Know know_;
+  Current current_;
+  bool changed_ = false;
+  bool writing_ = false;
+  std::optional<TimePoint> written_;
+  std::string trouble_;
+  std::uint64_t errors_ = 0;
+  Handle soon_;
+  Handle marking_;
+};
+
+struct KeptTable {
+  LastKnown known;
+  WallTime current_until{};
+};
+// Blocks. kNotFound: there is none; kExpired: it is older than `max_age`; else what is wrong.
+[[nodiscard]] Result<KeptTable> read_kept_table(const std::string& path, WallTime now,
+                                                Duration max_age);
+
+}  // namespace cw::discovery

@@ -1,0 +1,20 @@
+// Which remote clusters this node reaches, for other processes of the host.
+#include "routeagent/agent.h"
+
+namespace cw::routeagent {
+
+std::optional<std::map<std::string, bool>> Agent::reach() {
+  if (!last_ || !probes_mean_something()) return std::nullopt;
+  std::map<std::string, bool> reached;
+  for (const auto& remote : last_->remotes) reached[remote.id] = false;
+  for (const auto& gateway : gateway_inputs(*last_)) {
+    // One that fell lately carries traffic where no other does.
+    if (!gateway.usable && !gateway.answers) continue;
+    for (const auto& cluster : gateway.reaches) {
+      if (const auto at = reached.find(cluster); at != reached.end()) at->second = true;
+    }
+  }
+  return reached;
+}
+
+}  // namespace cw::routeagent
