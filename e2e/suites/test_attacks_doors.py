@@ -48,6 +48,13 @@ def lost(streams):
     return [stream.stop().lost for stream in streams]
 
 
+def assert_unharmed(streams):
+    """A flood takes processor time from everything on these hosts, so that a queue may overflow once. A tunnel
+    that is lost, or a loop that stands still, costs hundreds of packets."""
+    for report in [stream.stop() for stream in streams]:
+        assert report.lost <= report.received / 500 and report.outage_ms < 250, str(report)
+
+
 def gateway_addresses(east, family):
     return [node.ip if family == 4 else node.ip6 for node in east.cluster.gateway_nodes]
 
@@ -71,7 +78,7 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
         wait_until(lambda g=gateway: g.why_not_ready() == "", 10, "somebody else is answered")
     for attacker in attackers:
         attacker.wait(40)
-    assert lost(streams) == [0, 0]
+    assert_unharmed(streams)
     for gateway in east.causeway.gateways:
         assert "Too many open files" not in gateway.process.output()
 
@@ -86,7 +93,7 @@ def test_a_flood_of_requests(open_sites, family):
                  for n, address in enumerate(gateway_addresses(east, family))]
     for attacker in attackers:
         attacker.wait(30)
-    assert lost(streams) == [0, 0]
+    assert_unharmed(streams)
 
 
 def test_the_descriptor_limit_is_raised(open_sites):

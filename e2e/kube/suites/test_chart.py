@@ -126,7 +126,7 @@ RIGHTS = {
         "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
     "routeagent": {
         "nodes": READ, "clusterproperties": READ, "gateways": READ, "clusterpeers": READ,
-        "routeagents": "get create update", "routeagents/status": "update patch",
+        "routeagents": "get list watch create update", "routeagents/status": "update patch",
         "events": "create", "ns/secrets[causeway-overlay-key]": "list watch get"},
     "discovery": {
         "nodes": READ, "namespaces": READ, "clusterproperties": READ, "clusterpeers": READ,

@@ -59,7 +59,7 @@ step "attack: a remote pod does not reach the node's own services"
 ip netns exec east-pod ping -i 0.05 -c 200 10.2.0.5 >/dev/null 2>&1 & ping=$!
 for _ in 1 2 3; do
   ip -n east link del cw-wg 2>/dev/null || true
-  ip -n east rule flush; ip -n east rule add pref 32766 lookup main
+  ip -n east rule flush; ip -n east rule add pref 32766 lookup main; ip -n east rule add pref 32767 lookup default
   usleep 2000000
 done
 wait $ping || true
