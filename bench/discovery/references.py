@@ -118,11 +118,28 @@ def ask(port, query, tcp):
             return None
 
 
+def types(answer):
+    """The types of all records."""
+    counts, at = struct.unpack(">4H", answer[4:12]), 12
+
+    def name(at):
+        while answer[at] and answer[at] < 0xc0:
+            at += answer[at] + 1
+        return at + (1 if answer[at] == 0 else 2)
+    for _ in range(counts[0]):
+        at = name(at) + 4
+    for _ in range(sum(counts[1:])):
+        at = name(at)
+        kind, size = struct.unpack(">H6xH", answer[at:at + 10])
+        at += 10 + size
+        yield kind
+
+
 def shown(answer):
     if answer is None:
         return "none"
     flags, *counts = struct.unpack(">5H", answer[2:12])
-    opt = b"\0\0\x29" in answer[12:]
+    opt = 41 in types(answer)
     words = [RCODES.get(flags & 15, str(flags & 15))]
     words += [name for bit, name in ((0x0200, "TC"), (0x0100, "RD")) if flags & bit]
     return f"{' '.join(words)} {counts[1]}/{counts[2]}/{counts[3]}{' OPT' if opt else ''} {len(answer)}"
