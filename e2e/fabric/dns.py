@@ -29,7 +29,7 @@ def ask(machine, server, name, kind="A", tcp=False, edns=True, port=53,
         if "status:" in line:
             answer.status = line.split("status:")[1].split(",")[0].strip()
         elif line.startswith(";; flags:"):
-            answer.truncated = " tc" in line.split(";")[3]
+            answer.truncated = " tc" in line.split(";")[2]
         elif line and not line.startswith(";"):
             name_, ttl, _, found, data = line.split(None, 4)
             answer.records.append((name_.rstrip("."), int(ttl), found, data))
