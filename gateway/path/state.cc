@@ -35,8 +35,8 @@ PathState desired_path(const PathInput& input) {
     state.routes[{netlink::kTransitTable, dst}] = through(input.link, netlink::kTransitTable, dst);
   }
   for (const auto family : {Family::kV4, Family::kV6}) {
-    state.rules.insert({family, netlink::kTransitPriority, netlink::kTransitTable,
-                        std::string(netlink::kVxlanLink)});
+    state.rules.insert(
+        {family, input.rules.transit(), netlink::kTransitTable, std::string(netlink::kVxlanLink)});
   }
   // Forwarding is turned on by the node's route agent, which limits it to what is ours.
   // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.

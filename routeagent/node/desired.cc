@@ -7,6 +7,7 @@
 
 #include "base/prefix_set.h"
 #include "netlink/owner.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
@@ -286,10 +287,10 @@ class Builder {
 
   void rules() {
     for (const auto family : {Family::kV4, Family::kV6}) {
-      state_.rules.insert({family, kToRemotePriority, kToRemoteTable, {}});
+      state_.rules.insert({family, in_.rules.to_remote(), kToRemoteTable, {}});
       if (is_gateway_node(in_)) {
         state_.rules.insert(
-            {family, kFromTunnelPriority, kFromTunnelTable, std::string(kTunnelLink)});
+            {family, in_.rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
       }
     }
   }

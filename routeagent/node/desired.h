@@ -80,6 +80,8 @@ struct NodeInputs {
   std::map<ChoiceKey, std::uint32_t> path_mtu = {};
   std::set<ChoiceKey> held;        // packets of these wait on this node (node/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
+  netlink::RulePriorities rules = {};
+  bool stray_tunnel = false;  // moved_gateway() for long enough
 };
 
 // This node is a gateway node: a gateway is meant to be here, or its device is.

@@ -8,6 +8,7 @@
 #include "base/diff.h"
 #include "base/log.h"
 #include "netlink/owner.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
 
@@ -215,6 +216,14 @@ class Pass {
     std::vector<Rule> surplus;
     for (const auto& rule : *now) {
       if (is_ours(rule) && wanted.count(rule) == 0) surplus.push_back(rule);
+    }
+    // Of those that take the tunnel past our rules, old ones go (the priorities moved). The last
+    // ones stay while the guard of closed prefixes needs them.
+    const bool needed =
+        wanted.empty() &&
+        std::any_of(now->begin(), now->end(), [](const Rule& rule) { return rule.unreachable; });
+    for (const auto& rule : *now) {
+      if (is_bypass(rule) && wanted.count(rule) == 0 && !needed) surplus.push_back(rule);
     }
     return surplus;
   }

@@ -26,6 +26,7 @@ T all(Result<T> dump) {
 PathInput input(unsigned remotes = 3) {
   PathInput in;
   in.link = kLink;
+  in.listen_port = 4500;
   in.control_address = ip("fd12::1");
   in.probe_address = ip("240.1.1.1");
   in.remote_controls = {ip("fd34::1"), ip("fd34::2"), ip("241.2.2.2")};
