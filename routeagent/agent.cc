@@ -72,8 +72,9 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
                                  closed_.look_again();
                                  look_again();
                                })),
-      closed_(loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
-              [this] { look_again(); }),
+      closed_(
+          loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
+          [this] { look_again(); }, config.rules),
       kernel_events_(kernel.on_change([this] {
         host_dirty_ = true;
         closed_.look_again();
@@ -128,6 +129,7 @@ Result<NodeInputs> Agent::inputs() const {
   in.forward_ours_only = config_.forward_ours_only;
   in.side = side_;
   if (config_.overlay == OverlayMode::kWireguard) in.hop = node_key_.public_key();
+  in.rules = config_.rules;
   for (const auto& [key, node] : nodes_.items()) {
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
@@ -450,6 +452,8 @@ void Agent::program() {
       }
       note_left_out(desired->left_out);
       auto mistakes = desired->mistakes;
+      mistakes.insert(mistakes.end(), report.complaints.begin(), report.complaints.end());
+      numbers_->rules_before.set(static_cast<double>(report.rules_before));
       const auto open = closed_.troubles();
       mistakes.insert(mistakes.end(), open.begin(), open.end());
       note(report, mistakes);

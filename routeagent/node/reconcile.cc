@@ -11,6 +11,7 @@
 #include "routeagent/closed/guard.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
+#include "routeagent/node/rule_order.h"
 
 namespace cw::routeagent {
 
@@ -325,6 +326,8 @@ PassReport Reconciler::pass(const NodeState& desired) {
       pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable), !desired.decided);
   const auto from_tunnel = pass.routes(kFromTunnelTable, of_table(desired, kFromTunnelTable));
   const auto rules = pass.rules(desired.rules);
+
+  pass.rule_order(desired, remotes_of(desired));
 
   // Removal, in the reverse order.
   pass.remove(rules);
