@@ -97,7 +97,8 @@ class Pass {
     }
   }
 
-  void device(const VxlanSpec& wanted, const Address& link_local) {
+  void device(const VxlanSpec& wanted, const Address& link_local,
+              const std::map<std::string, std::string>& link_sysctls) {
     const auto now = kernel_.dump_vxlan(wanted.name);
     if (!dumped(now, "dump " + wanted.name)) return;
     const auto links = kernel_.all_links();
@@ -107,6 +108,7 @@ class Pass {
     });
     const bool up = link != links->end() && link->up;
     if (*now != wanted || !up) step(kernel_.replace_vxlan(wanted), "make " + wanted.name);
+    sysctls(link_sysctls);  // before the address: one of them lets IPv6 in
     const auto addresses = kernel_.all_addresses();
     if (!dumped(addresses, "dump addresses")) return;
     if (std::find(addresses->begin(), addresses->end(), link_local) == addresses->end()) {
@@ -308,8 +310,7 @@ PassReport Reconciler::pass(const NodeState& desired) {
   Diff<IpAddress, Mac> neighbours;
   Diff<Mac, IpAddress> fdb;
   if (desired.vxlan) {
-    pass.device(*desired.vxlan, desired.link_local);
-    pass.sysctls(desired.link_sysctls);
+    pass.device(*desired.vxlan, desired.link_local, desired.link_sysctls);
     neighbours = pass.neighbours(desired);
     fdb = pass.fdb(desired);
   }
