@@ -11,6 +11,7 @@
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
+#include "routeagent/node/this_node.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/probe/through_address.h"
 
@@ -286,6 +287,10 @@ class Builder {
   }
 
   void rules() {
+    state_.priorities = in_.rules;
+    state_.pods = in_.self.pod_cidrs;
+    if (in_.stray_tunnel) state_.stray_tunnel = in_.host.tunnel_kind;
+    state_.rules = bypass_rules(in_.rules);
     for (const auto family : {Family::kV4, Family::kV6}) {
       state_.rules.insert({family, in_.rules.to_remote(), kToRemoteTable, {}});
       if (is_gateway_node(in_)) {
@@ -369,6 +374,7 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
   if (const auto at = by_name.find(kTunnelLink); at != by_name.end()) {
     facts.tunnel_up = at->second->up;
     facts.tunnel_mtu = at->second->mtu;
+    facts.tunnel_kind = at->second->kind;
   }
   if (const auto at = by_name.find(kVxlanLink); at != by_name.end()) {
     facts.vxlan_index = at->second->index;
@@ -383,6 +389,7 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
       const bool apart = link->first == "lo" || link->second->kind == "dummy";
       facts.underlay_link = apart ? "" : address.link;
     }
+    if (address.link == kTunnelLink) facts.tunnel_addresses.insert(address.address);
     if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
     const bool in_own =
         std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
