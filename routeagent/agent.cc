@@ -307,6 +307,7 @@ void Agent::judge(NodeInputs& inputs) {
     for (const auto& note : switch_notes(before, chooser_.choices(), input.gateways)) {
       switches_.add(note);
     }
+    watch_silence(input);
     std::map<Family, std::vector<Prefix>> prefixes;
     for (const auto& prefix : inputs.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);
     std::optional<std::uint32_t> self;
