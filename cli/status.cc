@@ -120,7 +120,11 @@ Table nodes_table(const StatusInputs& in) {
     }
     const auto seen = fmt::format("{}", fmt::join(sees, " "));
     if (agent.status.chosen.empty()) {
-      table.add({agent.meta.key.name, "-", "-", "-", "no remote cluster", seen});
+      // A node that serves no cluster although there is one says why among the problems.
+      table.add({agent.meta.key.name, "-", "-", "-",
+                 in.peers.empty() ? Cell("no remote cluster")
+                                  : Cell("serves no remote cluster: see below", Tone::kBad),
+                 seen});
     }
     for (const auto& chosen : agent.status.chosen) {
       table.add({agent.meta.key.name, chosen.cluster,

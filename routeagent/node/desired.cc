@@ -100,6 +100,7 @@ class Builder {
     through();
     rules();
     nft();
+    for (auto& text : unserved_pods(in_)) mistake(std::move(text));
     return std::move(state_);
   }
 

@@ -54,6 +54,8 @@ struct HostFacts {
   std::uint32_t hop_index = 0;                // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
+  // Addresses that the host routes to a virtual device each, as CNIs without a bridge do.
+  std::vector<std::pair<IpAddress, std::string>> routed_pods = {};
   // What the host reaches without us and must go on reaching: host_networks().
   std::vector<OwnPrefixes> networks = {};
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
