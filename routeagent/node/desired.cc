@@ -337,6 +337,7 @@ class Builder {
     NftInputs inputs;
     inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
     inputs.own = in_.self.pod_cidrs;
+    inputs.host = in_.host.prefer_src;
     for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
     for (const auto& [prefix, cluster] : remote_) {
       inputs.remote.push_back(prefix);

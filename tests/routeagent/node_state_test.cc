@@ -428,5 +428,20 @@ TEST(Hold, ItsTwoQueuesHaveAddressesOfTheirOwn) {
   EXPECT_FALSE(is_hold(behind_hold(7)));
 }
 
+TEST(HostTraffic, GetsTheHostsAddressInsideThePodPrefixOrIsRefused) {
+  auto in = with_keys(cluster_seen_from("w0"));
+  in.host.prefer_src.erase(Family::kV6);
+  const auto nft = desired_state(in).nft;
+  EXPECT_NE(nft.find("meta mark != 0x1057 ip daddr @remote4 fib saddr type local snat ip to "
+                     "10.1.3.1"),
+            std::string::npos)
+      << nft;
+  EXPECT_NE(nft.find("meta mark != 0x1057 ip6 daddr @remote6 ip6 saddr != @local6 counter name "
+                     "\"host-refused\" reject with icmpv6 type admin-prohibited"),
+            std::string::npos)
+      << nft;
+  EXPECT_EQ(nft.find("ip daddr @remote4 ip saddr != @local4 counter"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace cw::routeagent
