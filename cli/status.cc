@@ -145,6 +145,11 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
   }
   for (const auto& gateway : in.gateways) {
     take(fmt::format("gateway {}", gateway.spec.ordinal), complaints(gateway.status.conditions));
+    for (const auto& tunnel : gateway.status.tunnels) {
+      if (tunnel.trouble.empty()) continue;
+      take(fmt::format("gateway {} to {}/{}", gateway.spec.ordinal, tunnel.cluster, tunnel.ordinal),
+           {tunnel.trouble});
+    }
   }
   for (const auto& agent : in.agents) {
     take("node " + agent.meta.key.name, agent.status.errors);
