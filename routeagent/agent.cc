@@ -418,6 +418,8 @@ void Agent::pass() {
   hop_.keep(*fresh);
   // The device of an earlier run goes on; without the key nothing right can be said about it.
   if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
+  watch_stray(*fresh);
+  tell_host_source(*fresh);
   keep_probing(*fresh);
   last_ = std::move(*fresh);
   watch_cards();

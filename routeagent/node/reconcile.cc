@@ -231,6 +231,38 @@ class Pass {
     return surplus;
   }
 
+  // Whether pods' packets get to our rules at all.
+  void rule_order(const NodeState& desired, const std::vector<Prefix>& remotes) {
+    const auto all = kernel_.all_rules();
+    if (!dumped(all, "dump all rules")) return;
+    std::map<std::pair<Family, std::uint32_t>, std::vector<Prefix>> seen;
+    const auto destinations = [&](Family family, std::uint32_t table) {
+      const auto [at, fresh] = seen.try_emplace({family, table});
+      if (!fresh) return at->second;
+      auto found = kernel_.all_destinations(family, table);
+      if (dumped(found, fmt::format("dump table {}", table))) at->second = std::move(*found);
+      return at->second;
+    };
+    const auto before = rules_before(*all, desired.priorities, desired.pods, remotes, destinations);
+    report_.rules_before = before.size();
+    if (before.empty()) return;
+    report_.complaints.push_back(rules_complaint(before, desired.priorities));
+  }
+
+  // What a gateway that moved away left here. Without the device its routes are gone, too.
+  void stray_tunnel(const std::string& kind) {
+    step(kernel_.remove_link(std::string(kTunnelLink), kind), "remove a moved gateway's device");
+    const auto now = kernel_.dump_rules();
+    if (!dumped(now, "dump rules")) return;
+    for (const auto& rule : *now) {
+      if (rule.table == kTransitTable) remove(std::vector{rule});
+    }
+    const auto listing = kernel_.dump_nft(std::string(kGatewayNftTable));
+    if (dumped(listing, "list nft table") && !listing->empty()) {
+      step(kernel_.remove_nft(std::string(kGatewayNftTable)), "remove a moved gateway's nft table");
+    }
+  }
+
   void remove(const std::vector<Rule>& rules) {
     for (const auto& rule : rules) step(kernel_.remove_rule(rule), "remove " + describe(rule));
   }
@@ -283,6 +315,7 @@ bool Reconciler::forward_policy(const NodeState& desired, PassReport& report) {
 PassReport Reconciler::pass(const NodeState& desired) {
   PassReport report;
   Pass pass(slow_, report);
+  if (!desired.stray_tunnel.empty()) pass.stray_tunnel(desired.stray_tunnel);
   if (forward_policy(desired, report)) pass.sysctls(desired.sysctls);
 
   // Before the device and any route: the guard stands first, and no packet leaves masqueraded.
