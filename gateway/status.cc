@@ -61,6 +61,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
         status.jitter_ms = std::round(Milliseconds(view.jitter).count() * 1000) / 1000;
         status.loss = std::round(view.loss * 1000) / 1000;
       }
+      if (auto rival = tunnels.rival(id); !rival.empty()) status.trouble = std::move(rival);
       const auto& peers = tunnels.device().peers;
       if (const auto peer = peers.find(gateway.key); peer != peers.end()) {
         if (peer->second.endpoint) status.endpoint = peer->second.endpoint->to_string();
