@@ -159,7 +159,8 @@ std::string Prefix::to_string() const {
 Result<Endpoint> Endpoint::parse(std::string_view text) {
   const auto bad = [&] {
     return fail(Errc::kInvalid,
-                fmt::format("\"{}\" is not an endpoint; write 192.0.2.1:4500 or [2001:db8::1]:4500",
+                fmt::format("\"{}\" is not an endpoint; write 192.0.2.1:4500 or [2001:db8::1]:4500 "
+                            "(names are not looked up)",
                             text.substr(0, 64)));
   };
   const auto colon = text.rfind(':');

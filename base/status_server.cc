@@ -292,8 +292,16 @@ Result<UniqueFd> listen_at(const Endpoint& at) {
   };
   UniqueFd fd(::socket(at.address.is_v4() ? AF_INET : AF_INET6,
                        SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // "[::]" is every address of the host. A kernel without IPv6 has the IPv4 ones.
+  if (!fd && errno == EAFNOSUPPORT && !at.address.is_v4() && at.address.is_unspecified()) {
+    return listen_at({IpAddress::v4({}), at.port});
+  }
   if (!fd) return failed();
   const int one = 1;
+  const int off = 0;
+  if (!at.address.is_v4()) {
+    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   sockaddr_storage address{};
   const auto size = at.to_sockaddr(address);

@@ -177,6 +177,12 @@ Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& na
   }
   auto peer = api::decode<api::ClusterPeer>(*body);
   if (!peer) return fail(std::move(peer.error()).context(name));
+  for (const auto& gateway : peer->spec.gateways) {
+    for (const auto& text : gateway.unusable_endpoints) {
+      return fail(Endpoint::parse(text).error().context(
+          fmt::format("{}: gateway {}", name, gateway.ordinal)));
+    }
+  }
   return peer;
 }
 

@@ -139,7 +139,11 @@ Table nodes_table(const StatusInputs& in) {
     }
     const auto seen = fmt::format("{}", fmt::join(sees, " "));
     if (agent.status.chosen.empty()) {
-      table.add({agent.meta.key.name, "-", "-", "-", "no remote cluster", seen});
+      // A node that serves no cluster although there is one says why among the problems.
+      table.add({agent.meta.key.name, "-", "-", "-",
+                 in.peers.empty() ? Cell("no remote cluster")
+                                  : Cell("serves no remote cluster: see below", Tone::kBad),
+                 seen});
     }
     for (const auto& chosen : agent.status.chosen) {
       table.add({agent.meta.key.name, chosen.cluster,
@@ -160,6 +164,11 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
   }
   for (const auto& gateway : in.gateways) {
     take(fmt::format("gateway {}", gateway.spec.ordinal), complaints(gateway.status.conditions));
+    for (const auto& tunnel : gateway.status.tunnels) {
+      if (tunnel.trouble.empty()) continue;
+      take(fmt::format("gateway {} to {}/{}", gateway.spec.ordinal, tunnel.cluster, tunnel.ordinal),
+           {tunnel.trouble});
+    }
   }
   for (const auto& agent : in.agents) {
     take("node " + agent.meta.key.name, agent.status.errors);

@@ -75,6 +75,11 @@ Result<StartConfig> read(ConfigMap map) {
   if (map.has("node") && config.node.empty()) map.mistake("node", "must not be empty");
   map.read("listenPort", config.listen_port);
   if (config.listen_port == 0) map.mistake("listenPort", "must not be 0");
+  map.read("rulePriority", config.rule_priority);
+  if (config.rule_priority < 1 || config.rule_priority > netlink::kMostRulePriority) {
+    map.mistake("rulePriority",
+                fmt::format("must be between 1 and {}", netlink::kMostRulePriority));
+  }
   map.read("endpoints", config.endpoints);
   if (config.endpoints.size() > 16) map.mistake("endpoints", "must be at most 16");
   map.read("privateKeyFile", config.private_key_file);

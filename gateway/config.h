@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "netlink/owner.h"
 #include "tunnel/driver.h"
 
 namespace cw::gateway {
@@ -22,6 +23,7 @@ struct StartConfig {
   std::uint32_t ordinal = 0;
   std::string node;
   std::uint16_t listen_port = 4500;
+  std::uint32_t rule_priority = netlink::kBypassPriority;  // the first of six (netlink/owner.h)
   std::vector<Endpoint> endpoints;  // empty: the node's InternalIPs with listen_port
   std::string private_key_file;     // empty: the Secret
   tunnel::DriverConfig tunnel;

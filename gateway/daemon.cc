@@ -40,10 +40,17 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
       reconciler_(std::make_shared<PathReconciler>(*around_.slow_kernel)),
       private_key_(around.loop, around.store, around.random,
                    {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
-                   [this] { return fresh_private_key(around_.random); }),
+                   [this] {
+                     // One that vanished while we run goes back: peers know it.
+                     return core_ != nullptr ? core_->private_key.base64()
+                                             : fresh_private_key(around_.random);
+                   }),
       overlay_secret_(around.loop, around.store, around.random,
                       {config.ns, std::string(kOverlaySecret)}, std::string(kOverlayEntry),
-                      [this] { return fresh_overlay_key(around_.random); }),
+                      [this] {
+                        return overlay_seen_.empty() ? fresh_overlay_key(around_.random)
+                                                     : overlay_seen_;
+                      }),
       writer_(around.loop, around.store, around.random),
       conditions_(around.loop, around.store),
       events_(around.loop, around.store, around.random, "causeway-gateway", config.node),
@@ -94,6 +101,9 @@ Result<tunnel::Key> Daemon::own_key() {
   const api::ObjectKey name{config_.ns, key_secret(config_.ordinal)};
   const auto secret = world_->private_key->find(name);
   if (around_.make_secrets) private_key_.look(secret);
+  // Peers know the key of a running gateway: it stays, and goes back into its Secret.
+  const bool there = secret != nullptr && secret->data.count(std::string(kPrivateKeyEntry)) != 0;
+  if (!there && core_ != nullptr) return core_->private_key;
   if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
   if (!around_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
   return fail(Errc::kNotFound, fmt::format("waiting for Secret {}{}{}", name.to_string(),
@@ -105,7 +115,14 @@ Result<> Daemon::make_core() {
   world_->keep_preshared();
   if (auto synced = world_->synced(); !synced) return synced;
   if (around_.make_secrets) {
-    overlay_secret_.look(world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)}));
+    const auto overlay = world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)});
+    if (overlay != nullptr) {
+      const auto entry = overlay->data.find(std::string(kOverlayEntry));
+      if (entry != overlay->data.end() && entry->second.size() == kOverlayKeyBytes) {
+        overlay_seen_ = entry->second;
+      }
+    }
+    overlay_secret_.look(overlay);
   }
   auto cluster = world_->cluster_id();
   if (!cluster) return fail(cluster.error());

@@ -125,6 +125,7 @@ class Daemon {
   std::shared_ptr<PathReconciler> reconciler_;  // a pass may outlive us by a moment
   bool programming_ = false;                    // a pass runs
   bool programmed_ = false;                     // once
+  std::string overlay_seen_;                    // the overlay's key as it was last
   SecretEntry private_key_;
   SecretEntry overlay_secret_;
   GatewayWriter writer_;

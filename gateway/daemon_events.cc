@@ -30,6 +30,11 @@ TunnelsTell Daemon::tell() {
                                 target_name(id), remedy == Remedy::kDevice ? "device" : "peer")});
   };
   tell.changed = [this] { look_again(); };
+  tell.rival = [this](const GatewayId&, const std::string& sentence) {
+    const auto meta = stored_meta();
+    if (!meta) return;
+    events_.record(api::Kind::kGateway, *meta, {true, "KeyUsedTwice", sentence});
+  };
   return tell;
 }
 

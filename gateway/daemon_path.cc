@@ -26,6 +26,8 @@ std::optional<Daemon::HostView> Daemon::host_of(netlink::Kernel& kernel) {
 void Daemon::keep_path() {
   PathInput input;
   input.link = config_.tunnel.interface;
+  input.listen_port = config_.listen_port;
+  input.rules.bypass = config_.rule_priority;
   input.control_address = core_->control_address;
   input.probe_address = core_->probe_address;
   input.feed_connections = config_.feed_connections;

@@ -13,6 +13,7 @@ namespace cw::gateway {
 
 inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
 inline constexpr std::string_view kOverlayEntry = "key";
+inline constexpr std::size_t kOverlayKeyBytes = 32;
 inline constexpr std::string_view kPrivateKeyEntry = "privateKey";
 inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 

@@ -40,7 +40,7 @@ void SecretEntry::write() {
 void SecretEntry::written(const Result<api::Object>& result) {
   writing_ = false;
   if (result) {
-    log_info("secret entry made", {{"secret", secret_.to_string()}, {"entry", entry_}});
+    log_info("secret entry written", {{"secret", secret_.to_string()}, {"entry", entry_}});
     last_error_.clear();
   } else {
     last_error_ = result.error().context("Secret " + secret_.to_string()).text;

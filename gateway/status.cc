@@ -61,12 +61,19 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
         status.jitter_ms = std::round(Milliseconds(view.jitter).count() * 1000) / 1000;
         status.loss = std::round(view.loss * 1000) / 1000;
       }
+      if (auto rival = tunnels.rival(id); !rival.empty()) status.trouble = std::move(rival);
       const auto& peers = tunnels.device().peers;
       if (const auto peer = peers.find(gateway.key); peer != peers.end()) {
         if (peer->second.endpoint) status.endpoint = peer->second.endpoint->to_string();
         status.last_handshake = whole_seconds(peer->second.last_handshake);
         status.rx_bytes = peer->second.rx_bytes;
         status.tx_bytes = peer->second.tx_bytes;
+      }
+      // Neither has called, and nothing says whom to call.
+      if (status.trouble.empty() && gateway.candidates.empty() && status.endpoint.empty()) {
+        status.trouble =
+            "its ClusterPeer names no endpoint, so it must call this gateway, and has not yet. If "
+            "neither side can be reached from outside, give one of them an endpoint that can";
       }
       status.allowed = std::move(allowed[id]);
       all.push_back(std::move(status));

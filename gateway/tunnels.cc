@@ -131,6 +131,7 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   for (const auto& [id, good] : works()) ids.insert(id);
   trials_.keep_only(ids);
   stuck_.keep_only(ids);
+  rivals_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!adopted_) return jobs_.read();
   place_all();
@@ -255,6 +256,7 @@ void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
   pick_endpoints();
   if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) jobs_.apply();
   nudge();
+  watch_rivals();
   free_stuck();
 }
 
@@ -266,6 +268,45 @@ void Tunnels::on_moved(const PeerMoves& moves, const Result<>& done) {
       if (at != unplaced_.end() && at->second == moves.number) unplaced_.erase(at);
     }
   }
+}
+
+std::string Tunnels::rival(const GatewayId& id) const {
+  const auto places = rivals_.rivals(id);
+  if (places.empty()) return {};
+  std::string where;
+  for (const auto& place : places) {
+    where += (where.empty() ? "" : " and ") + place.to_string();
+  }
+  return fmt::format(
+      "two hosts use the key of {}: its packets come from {} in turn. Stop the copy of that "
+      "cluster (a restored backup), or remove the old tunnel device of that gateway",
+      target_name(id), where);
+}
+
+void Tunnels::watch_rivals() {
+  std::size_t count = 0;
+  for (const auto& [cluster, remote] : clusters_) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      const GatewayId id{cluster, ordinal};
+      const auto peer = device_.peers.find(gateway.key);
+      if (peer == device_.peers.end()) continue;
+      const auto ours = endpoints_.find(id);
+      rivals_.look(id, peer->second.endpoint, peer->second.rx_bytes,
+                   ours == endpoints_.end() ? std::nullopt : std::optional(ours->second),
+                   loop_.now());
+      const auto sentence = rival(id);
+      if (sentence.empty()) {
+        rivals_told_.erase(id);
+        continue;
+      }
+      ++count;
+      if (!rivals_told_.insert(id).second) continue;
+      log_warn(sentence, {{"cluster", cluster}, {"gateway", ordinal}});
+      if (tell_.rival) tell_.rival(id, sentence);
+    }
+  }
+  metrics_.gauge("causeway_tunnel_key_rivals", "Remote gateways whose key two hosts use at a time.")
+      .set(static_cast<double>(count));
 }
 
 void Tunnels::free_stuck() {

@@ -15,6 +15,7 @@
 #include "gateway/peers/device.h"
 #include "gateway/peers/endpoint_trials.h"
 #include "gateway/peers/hold_down.h"
+#include "gateway/peers/rivals.h"
 #include "gateway/peers/roster.h"
 #include "gateway/peers/stuck.h"
 #include "tunnel/driver.h"
@@ -33,7 +34,8 @@ struct TunnelsConfig {
 struct TunnelsTell {
   std::function<void(const std::vector<Move>&)> moved;
   std::function<void(const GatewayId&, Remedy)> stuck;
-  std::function<void()> changed;  // tried(), applied() or error() did
+  std::function<void()> changed = {};  // tried(), applied() or error() did
+  std::function<void(const GatewayId&, const std::string& sentence)> rival = {};
 };
 
 // "east/0": how probe targets are called.
@@ -78,6 +80,8 @@ class Tunnels {
   [[nodiscard]] const std::set<std::string>& degraded() const { return degraded_; }
   // Handshakes come and no data does (gateway/peers/stuck.h).
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
+  // Two hosts use the key of this gateway (gateway/peers/rivals.h): a sentence; empty: one does.
+  [[nodiscard]] std::string rival(const GatewayId& id) const;
   // When a hold-down ends: call set_views() then.
   [[nodiscard]] std::optional<TimePoint> next_end() const;
 
@@ -96,6 +100,7 @@ class Tunnels {
   void pick_endpoints();
   void nudge();
   void free_stuck();
+  void watch_rivals();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
   void note(const Result<>& done, const std::string& what);
 
@@ -107,6 +112,8 @@ class Tunnels {
   HoldDown hold_down_;
   EndpointTrials trials_;
   StuckPeers stuck_;
+  KeyRivals rivals_;
+  std::set<GatewayId> rivals_told_;
   Metrics& metrics_;
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;

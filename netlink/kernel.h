@@ -99,8 +99,9 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
-// A policy rule with protocol kProtocol. It matches the packets that go to `to` and came in by
-// `iif`. The kernel looks them up in `table`, or refuses them as unreachable.
+// A policy rule with protocol kProtocol. It matches the packets that go to `to`, came in by `iif`
+// and carry `mark`. The kernel looks them up in `table`, refuses them as unreachable, goes on with
+// the rule of priority `go_to`, or does nothing (`nop`).
 struct Rule {
   Family family = Family::kV4;
   std::uint32_t priority = 0;
@@ -108,13 +109,43 @@ struct Rule {
   std::string iif;                // empty: any
   std::optional<Prefix> to = {};  // of `family`; none: any destination
   bool unreachable = false;       // refuses; `table` is 0 then
+  std::uint32_t mark = 0;         // the whole mark; 0: any
+  std::uint32_t go_to = 0;        // 0: none; else `table` is 0
+  bool nop = false;               // where a go_to lands
   friend auto operator<=>(const Rule&, const Rule&) = default;
 };
+
+// Any policy rule of this network namespace, as far as it decides about a pod's packets.
+struct AnyRule {
+  enum class Action : std::uint8_t { kTable, kGoTo, kNop, kRefuse };
+  Family family = Family::kV4;
+  std::uint32_t priority = 0;
+  Action action = Action::kTable;
+  std::uint32_t table = 0;  // or the target of kGoTo
+  std::optional<Prefix> from = {};
+  std::optional<Prefix> to = {};
+  std::string iif = {};
+  std::string oif = {};
+  std::uint32_t mark = 0;
+  std::uint32_t mask = 0;
+  bool invert = false;
+  // It asks for what no pod's packet has: a user id, a tunnel id, a VRF.
+  bool special = false;
+  int suppress_length = -1;  // routes of at most this length do not count
+  bool ours = false;         // protocol kProtocol
+  friend bool operator==(const AnyRule&, const AnyRule&) = default;
+};
+
+// What `rule` is among all.
+[[nodiscard]] AnyRule any_rule(const Rule& rule);
 
 // What this host reaches without us.
 struct Connected {
   std::vector<Prefix> networks;  // connected routes of the main table, those of our links excepted
   std::vector<IpAddress> routers;  // of the main table's default routes
+  // Single addresses that a veth device leads to, by its name: CNIs without a bridge have such a
+  // route for each pod.
+  std::vector<std::pair<IpAddress, std::string>> pods = {};
   friend bool operator==(const Connected&, const Connected&) = default;
 };
 
@@ -156,6 +187,12 @@ class Kernel {
   [[nodiscard]] virtual Result<> remove_route(const Route& route) = 0;
 
   [[nodiscard]] virtual Result<std::vector<Rule>> dump_rules() = 0;
+  // Every rule of both families, by rising priority within a family, whoever made it.
+  [[nodiscard]] virtual Result<std::vector<AnyRule>> all_rules() = 0;
+  // Where the routes of `table` lead to, whoever made them. Those that send on to the next rule
+  // (throw) are left out.
+  [[nodiscard]] virtual Result<std::vector<Prefix>> all_destinations(Family family,
+                                                                     std::uint32_t table) = 0;
   [[nodiscard]] virtual Result<> add_rule(const Rule& rule) = 0;  // one that is there is success
   [[nodiscard]] virtual Result<> remove_rule(const Rule& rule) = 0;
 

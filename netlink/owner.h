@@ -32,13 +32,35 @@ inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on contro
 //   kTransit     iif cw-vx -> remote prefixes through cw-wg
 //   kToRemote    everyone  -> remote prefixes by one nexthop object per remote cluster
 //   kClosed      everyone  -> remote prefixes: unreachable (a rule per prefix, no table)
+// The tunnel's own outer packets carry kTunnelMark. A rule before these sends them past all of
+// them, to an empty rule behind. Otherwise a remote cluster that claims the address of a gateway
+// would route the tunnel into itself.
 inline constexpr std::uint32_t kFromTunnelTable = 7485;
 inline constexpr std::uint32_t kTransitTable = 7486;
 inline constexpr std::uint32_t kToRemoteTable = 7487;
+inline constexpr std::uint32_t kBypassPriority = 7484;
 inline constexpr std::uint32_t kFromTunnelPriority = 7485;
 inline constexpr std::uint32_t kTransitPriority = 7486;
 inline constexpr std::uint32_t kToRemotePriority = 7487;
 inline constexpr std::uint32_t kClosedPriority = 7488;
+inline constexpr std::uint32_t kLandingPriority = 7489;
+
+// The six priorities in use, one after the other: the configuration may move them (rulePriority).
+struct RulePriorities {
+  std::uint32_t bypass = kBypassPriority;
+  [[nodiscard]] std::uint32_t from_tunnel() const { return bypass + 1; }
+  [[nodiscard]] std::uint32_t transit() const { return bypass + 2; }
+  [[nodiscard]] std::uint32_t to_remote() const { return bypass + 3; }
+  [[nodiscard]] std::uint32_t closed() const { return bypass + 4; }
+  [[nodiscard]] std::uint32_t landing() const { return bypass + 5; }
+  friend bool operator==(const RulePriorities&, const RulePriorities&) = default;
+};
+inline constexpr std::uint32_t kMostRulePriority = 32'000;  // `main` is at 32766
+
+// The firewall mark (SO_MARK) of the tunnel's UDP sockets. It shares no bit with the marks of
+// kube-proxy, Cilium, Calico, Weave, Tailscale and the AWS CNI. A pod cannot set it: Linux clears
+// the mark of a packet that leaves a network namespace.
+inline constexpr std::uint32_t kTunnelMark = 0x1057;
 
 // Nexthop ids of ours are kNexthopBase + n, n < 65536.
 inline constexpr std::uint32_t kNexthopBase = 0x43570000;

@@ -72,8 +72,9 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
                                  closed_.look_again();
                                  look_again();
                                })),
-      closed_(loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
-              [this] { look_again(); }),
+      closed_(
+          loop, random, slow ? slow->kernel : kernel, background_, metrics, std::move(closed),
+          [this] { look_again(); }, config.rules),
       kernel_events_(kernel.on_change([this] {
         host_dirty_ = true;
         closed_.look_again();
@@ -128,6 +129,7 @@ Result<NodeInputs> Agent::inputs() const {
   in.forward_ours_only = config_.forward_ours_only;
   in.side = side_;
   if (config_.overlay == OverlayMode::kWireguard) in.hop = node_key_.public_key();
+  in.rules = config_.rules;
   for (const auto& [key, node] : nodes_.items()) {
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
@@ -305,6 +307,7 @@ void Agent::judge(NodeInputs& inputs) {
     for (const auto& note : switch_notes(before, chooser_.choices(), input.gateways)) {
       switches_.add(note);
     }
+    watch_silence(input);
     std::map<Family, std::vector<Prefix>> prefixes;
     for (const auto& prefix : inputs.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);
     std::optional<std::uint32_t> self;
@@ -416,6 +419,8 @@ void Agent::pass() {
   hop_.keep(*fresh);
   // The device of an earlier run goes on; without the key nothing right can be said about it.
   if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
+  watch_stray(*fresh);
+  tell_host_source(*fresh);
   keep_probing(*fresh);
   last_ = std::move(*fresh);
   watch_cards();
@@ -451,6 +456,8 @@ void Agent::program() {
       }
       note_left_out(desired->left_out);
       auto mistakes = desired->mistakes;
+      mistakes.insert(mistakes.end(), report.complaints.begin(), report.complaints.end());
+      numbers_->rules_before.set(static_cast<double>(report.rules_before));
       const auto open = closed_.troubles();
       mistakes.insert(mistakes.end(), open.begin(), open.end());
       note(report, mistakes);

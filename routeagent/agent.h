@@ -98,6 +98,10 @@ class Agent {
   [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
   void on_probe();  // the fast path
   void on_reply(const std::string& target, const tunnel::Probe& reply);
+  // agent_troubles.cc:
+  void watch_silence(const ChooseInput& input);
+  void watch_stray(NodeInputs& inputs);
+  void tell_host_source(const NodeInputs& inputs);
   void spread();  // asks the gateways that have news to hear, and watches handovers
   void note(const PassReport& report, const std::vector<std::string>& mistakes);
   void publish(const NodeInputs& inputs);
@@ -133,6 +137,10 @@ class Agent {
   std::string waiting_ = "starting";
   std::string probe_trouble_;
   std::vector<std::string> errors_;
+  std::map<ChoiceKey, TimePoint> silent_since_;  // through no gateway comes anything
+  std::vector<std::string> unforwarded_;         // what is told of it
+  std::optional<TimePoint> stray_since_;         // a moved gateway's device is here
+  std::string hostless_;                         // own prefixes without an address of the host
   std::vector<api::Condition> conditions_;
   std::map<ChoiceKey, std::uint32_t> path_mtu_;
   std::uint32_t routes_ = 0;
@@ -148,6 +156,8 @@ class Agent {
   Handle pass_timer_;
   Handle retry_timer_;
   Handle hold_timer_;
+  Handle silence_timer_;
+  Handle stray_timer_;
   Handle warm_timer_;
   Handle handover_timer_;
   Handle resync_timer_;

@@ -24,19 +24,13 @@ void Agent::close_remotes(const HostFacts& host) {
   }
   if (config_.overlay == OverlayMode::kWireguard) addresses.push_back(hop_network());
   std::vector<PeerPrefixes> peers;
-  std::vector<Prefix> called;
   for (const auto& [key, peer] : peers_.items()) {
     const auto& spec = peer->spec;
     if (spec.cluster_id == id->value) continue;
     peers.push_back({spec.cluster_id, spec.unpaired, spec.allowed_cidrs, peer->status.cidrs});
-    for (const auto& gateway : spec.gateways) {
-      for (const auto& to : gateway.endpoints) called.push_back(Prefix::host(to.address));
-    }
   }
   std::vector<OwnPrefixes> own{{"pods of this cluster", PrefixSet(pods)},
-                               {"a node of this cluster", PrefixSet(addresses)},
-                               // The tunnel's own packets must leave in the clear.
-                               {"an endpoint that gateways call", PrefixSet(called)}};
+                               {"a node of this cluster", PrefixSet(addresses)}};
   own.insert(own.end(), host.networks.begin(), host.networks.end());
   closed_.learn(peers, own);
 }

@@ -41,6 +41,10 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   if (!host) return fail(host.error());
   inputs.host = host_facts(host->links, host->addresses, inputs.self);
   inputs.host.networks = host_networks(host->addresses, host->connected);
+  inputs.host.routed_pods = host->connected.pods;
+  std::erase_if(inputs.host.routed_pods, [&](const auto& pod) {
+    return pod.second == inputs.host.underlay_link;  // of a virtual machine or container
+  });
   return {};
 }
 

@@ -20,6 +20,8 @@ struct Agent::Numbers {
         steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
         switches(metrics.counter("causeway_routeagent_switches_total",
                                  "Remote clusters that changed their gateway.")),
+        rules_before(metrics.gauge("causeway_routeagent_rules_before",
+                                   "Rules of other programs that take pods' packets away.")),
         unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
                                     "Handovers that went on without their confirmation.")) {}
   void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
@@ -61,6 +63,7 @@ struct Agent::Numbers {
   Counter& passes;
   Counter& steps;
   Counter& switches;
+  Gauge& rules_before;
   Counter& unconfirmed;
   std::set<std::uint32_t> known;
   std::vector<MetricLabels> apart;

@@ -127,7 +127,7 @@ Result<> close_once(const Config& config) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  const auto report = Guard(**kernel).apply(guard_state(closed_prefixes(*ledger)));
+  const auto report = Guard(**kernel).apply(guard_state(closed_prefixes(*ledger), config.rules));
   log_info("closed", {{"clusters", ledger->size()}, {"steps", report.steps}});
   return result_of(report);
 }

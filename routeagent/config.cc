@@ -74,6 +74,11 @@ Result<Config> read(ConfigMap map) {
   if (config.state_dir.empty() || config.state_dir.front() != '/') {
     map.mistake("stateDir", "must be an absolute path");
   }
+  map.read("rulePriority", config.rules.bypass);
+  if (config.rules.bypass < 1 || config.rules.bypass > netlink::kMostRulePriority) {
+    map.mistake("rulePriority",
+                fmt::format("must be between 1 and {}", netlink::kMostRulePriority));
+  }
   read_duration(map, "resync", config.resync, std::chrono::seconds(1), "1s");
   // On Kubernetes a node forwards for its CNI, whoever of us comes first.
   std::string forwarding = config.store.rfind("dir:", 0) == 0 ? "own" : "all";

@@ -32,6 +32,7 @@ struct Config {
   // Of the hop's device, with OverlayMode::kWireguard.
   std::uint16_t hop_port = netlink::kHopPort;
   tunnel::DriverConfig hop_tunnel;
+  netlink::RulePriorities rules = {};
 };
 
 // kInvalid with "FILE:LINE: key: what" for the first mistake.

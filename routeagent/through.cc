@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "netlink/owner.h"
+#include "routeagent/node/this_node.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::routeagent {
 
@@ -24,13 +26,21 @@ void Through::keep(const NodeInputs& inputs) {
   tunnel::ThroughProber::Paths paths;
   std::map<std::uint32_t, std::size_t> each;
   std::set<Family> families;
-  for (const auto& target : through_targets(inputs)) {
+  const auto add = [&](const ThroughTarget& target) {
     const tunnel::PathKey path{target.gateway, target.cluster, target.family};
     if (paths[path].empty()) ++each[target.gateway];
     paths[path].push_back(target.address);
+  };
+  for (const auto& target : through_targets(inputs)) {
+    add(target);
     families.insert(target.family);
   }
   tunnel::ThroughConfig config;
+  for (const auto& target : own_targets(inputs)) {
+    add(target);
+    config.own_gateway = target.gateway;
+    config.own[target.family] = tunnel::probe_address(*own_gateway(inputs)->key, target.family);
+  }
   for (const auto family : families) config.local[family] = inputs.host.prefer_src.at(family);
   config.port = netlink::kThroughPort;
   config.path.full = node_mtu(inputs);
@@ -69,7 +79,7 @@ void Through::keep(const NodeInputs& inputs) {
 
 void Through::add_to(GatewayInput& gateway) const {
   for (const auto& [key, view] : seen_) {
-    if (key.gateway != gateway.ordinal) continue;
+    if (key.gateway != gateway.ordinal || key.gateway == config_.own_gateway) continue;
     const ChoiceKey choice{key.cluster, key.family};
     if (view.verdict == tunnel::PathVerdict::kForwards) gateway.forwards.insert(choice);
     if (view.verdict == tunnel::PathVerdict::kSilent) gateway.silent.insert(choice);
@@ -91,11 +101,12 @@ void Through::show() {
   std::set<tunnel::PathKey> now;
   for (const auto& [key, view] : seen_) {
     if (view.verdict == tunnel::PathVerdict::kUnknown) continue;
-    metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
-        .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);
+    now.insert(key);
     metrics_.gauge(kPathMtu, "The largest packet that passes through the gateway.", labels_of(key))
         .set(static_cast<double>(view.floor.value_or(config_.path.full)));
-    now.insert(key);
+    if (key.gateway == config_.own_gateway) continue;  // the host's own packets are not forwarded
+    metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
+        .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);
   }
   for (const auto& key : shown_) {
     if (now.count(key) != 0) continue;

@@ -18,6 +18,7 @@ class Client {
   [[nodiscard]] Handle send(HttpRequest request, Http::Done done);
   [[nodiscard]] Handle stream(HttpRequest request, Http::Stream stream);
   [[nodiscard]] const Access& access() const { return access_; }
+  [[nodiscard]] const std::string& silence() const { return http_.silence(); }
 
  private:
   struct Call;

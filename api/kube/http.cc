@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
+
 namespace cw::api::kube {
 
 namespace {
@@ -48,6 +50,8 @@ struct Transfer {
   bool opened = false;
   bool running = false;  // given to libcurl
   bool too_large = false;
+  bool asks = false;     // whether the server is there
+  TimePoint heard{};     // when something came last; zero: just now
   std::string received;  // of a stream: what was not handed on yet
   char error[CURL_ERROR_SIZE] = {};
 
@@ -84,7 +88,10 @@ Error transfer_error(CURLcode code, const Transfer& transfer) {
 }  // namespace
 
 struct Http::State : std::enable_shared_from_this<Http::State> {
-  State(Loop& l, HttpServer s) : loop(l), server(std::move(s)), multi(curl_multi_init()) {
+  State(Loop& l, HttpServer s) : loop(l), server(std::move(s)) { open_multi(); }
+
+  void open_multi() {
+    multi = curl_multi_init();
     CW_CHECK(multi != nullptr);
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     curl_multi_setopt(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 250L);
@@ -105,7 +112,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
 
   Loop& loop;
   HttpServer server;
-  CURLM* multi;
+  CURLM* multi = nullptr;
   std::map<CURL*, std::shared_ptr<Transfer>> transfers;
   std::deque<std::weak_ptr<Transfer>> waiting;
   std::size_t at_once = 0;  // of those that are no streams
@@ -116,6 +123,11 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   std::map<curl_socket_t, Watched> sockets;
   Handle timer;
   Handle pump_soon;
+  Handle watchdog;
+  TimePoint heard{};       // on any connection
+  Identity last_identity;  // of the last request
+  Handle asking;           // the small request
+  std::string silence;
   bool inside = false;  // of libcurl: handles may not be removed now
 
   // libcurl says what it waits for on a socket. A handle must not go within its own callback's
@@ -155,6 +167,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     const auto length = size * count;
+    transfer.heard = {};  // act() writes the time: here is no clock
     if (transfer.received.size() + length > transfer.request.limit) {
       transfer.too_large = true;
       return 0;  // libcurl ends the transfer
@@ -163,12 +176,83 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     return length;
   }
 
+  static std::size_t on_header(char* /*bytes*/, std::size_t size, std::size_t count, void* self) {
+    static_cast<Transfer*>(self)->heard = {};
+    return size * count;
+  }
+
+  // After each turn of libcurl: what heard something now.
+  void note_heard() {
+    for (auto& [easy, transfer] : transfers) {
+      if (transfer->heard != TimePoint{}) continue;
+      transfer->heard = heard = loop.now();
+      silence.clear();
+    }
+  }
+
+  // A few times in `quiet`, while anything is awaited.
+  void watch() {
+    const auto keep = shared_from_this();  // a callback may drop the Http
+    if (transfers.empty()) return watchdog.reset();
+    const auto now = loop.now();
+    std::vector<std::shared_ptr<Transfer>> silent;
+    for (const auto& [easy, transfer] : transfers) {
+      if (transfer->streams && now - transfer->heard >= server.stream_quiet) {
+        silent.push_back(transfer);
+      }
+    }
+    for (const auto& transfer : silent) give_up(transfer, "the stream gives nothing");
+    if (now - heard >= server.quiet && !asking.active() && !transfers.empty()) ask();
+  }
+
+  void ask() {
+    auto transfer = std::make_shared<Transfer>();
+    transfer->request.path = "/version";
+    transfer->request.timeout = server.answer;
+    transfer->asks = true;
+    transfer->done = [this](const Result<HttpAnswer>& answer) {
+      asking.reset();
+      // A server that refuses connections is another matter: each request says so itself.
+      if (!answer && loop.now() - heard >= server.quiet) close_all();
+    };
+    asking = start(transfer, last_identity);
+  }
+
+  // Nothing came back on any connection: others, then, for whoever asks next.
+  void close_all() {
+    log_warn("connections to the API server closed: nothing came back", {{"server", server.url}});
+    silence = "nothing comes back on the open connection to the API server, and it was closed";
+    std::vector<std::shared_ptr<Transfer>> all;
+    for (const auto& [easy, transfer] : transfers) all.push_back(transfer);
+    for (const auto& transfer : all) {
+      if (transfer->running) curl_multi_remove_handle(multi, transfer->easy);
+    }
+    curl_multi_cleanup(multi);
+    sockets.clear();
+    timer.reset();
+    open_multi();
+    // Those that wait their turn begin when the others have ended.
+    std::erase_if(all, [](const auto& transfer) { return !transfer->running; });
+    for (const auto& transfer : all) transfer->running = false;
+    at_once = 0;
+    heard = loop.now();
+    for (const auto& transfer : all) give_up(transfer, "nothing comes back on the connection");
+  }
+
+  void give_up(const std::shared_ptr<Transfer>& transfer, std::string_view why) {
+    if (!active(*transfer)) return;
+    remove(*transfer);
+    const auto done = transfer->streams ? transfer->stream.done : transfer->done;
+    done(Result<HttpAnswer>(fail(Errc::kUnavailable, fmt::format("API server: {}", why))));
+  }
+
   void act(curl_socket_t fd, int what) {
     const auto keep = shared_from_this();  // a callback may drop the Http
     int running = 0;
     inside = true;
     (void)curl_multi_socket_action(multi, fd, what, &running);
     inside = false;
+    note_heard();
     pump();
   }
 
@@ -319,7 +403,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16L << 10);
   }
 
-  Handle start(const std::shared_ptr<Transfer>& transfer, const Identity& identity) {
+  Handle start(const std::shared_ptr<Transfer>& transfer, const Identity& who) {
     auto* easy = curl_easy_init();
     CW_CHECK(easy != nullptr);
     transfer->easy = easy;
@@ -341,11 +425,18 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
       curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(ms));
       curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     }
-    set_tls(easy, identity);
-    set_headers(*transfer, identity);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &State::on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer.get());
+    if (!transfer->asks) last_identity = who;
+    set_tls(easy, who);
+    set_headers(*transfer, who);
     set_method(*transfer);
+    // What is awaited begins now: an idle time before says nothing.
+    if (transfers.empty()) heard = loop.now();
+    transfer->heard = loop.now();
     transfers.emplace(easy, transfer);
-    if (transfer->streams || at_once < kAtOnce) {
+    if (!watchdog.active()) watchdog = loop.every(server.quiet / 4, [this] { watch(); });
+    if (transfer->streams || transfer->asks || at_once < kAtOnce) {
       run(*transfer);
     } else {
       waiting.push_back(transfer);
@@ -382,5 +473,7 @@ Handle Http::stream(HttpRequest request, const Identity& identity, Stream stream
 }
 
 std::size_t Http::in_flight() const { return state_->transfers.size(); }
+
+const std::string& Http::silence() const { return state_->silence; }
 
 }  // namespace cw::api::kube

@@ -28,6 +28,13 @@ struct HttpServer {
   std::string proxy;            // empty: none
   std::string user_agent;
   bool insecure = false;
+  // A load balancer that lost its server keeps the client's connection open, and TCP acknowledges:
+  // only an answer shows that somebody is there. Nothing came for `quiet` though something is
+  // awaited: one small request asks. No answer to it within `answer`: the connections are closed.
+  Duration quiet = std::chrono::seconds(20);
+  Duration answer = std::chrono::seconds(15);
+  // A stream that gives nothing for so long ends: a watch has a bookmark every minute.
+  Duration stream_quiet = std::chrono::seconds(150);
 };
 
 struct HttpRequest {
@@ -62,10 +69,12 @@ class Http {
   Http& operator=(const Http&) = delete;
 
   [[nodiscard]] Handle send(HttpRequest request, const Identity& identity, Done done);
-  // Without a limit in time; a server that vanishes is noticed within about 30 s.
+  // Without a limit in time; a server that vanishes or falls silent is noticed within 40 s.
   [[nodiscard]] Handle stream(HttpRequest request, const Identity& identity, Stream stream);
 
   [[nodiscard]] std::size_t in_flight() const;
+  // Set when connections were closed because nothing came back, until something does.
+  [[nodiscard]] const std::string& silence() const;
 
  private:
   struct State;

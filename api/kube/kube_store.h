@@ -19,6 +19,7 @@ class KubeStore final : public Store {
   KubeStore(Loop& loop, Random& random, Access access, std::string field_manager);
 
   [[nodiscard]] bool keeps_events() const override { return true; }
+  [[nodiscard]] StoreTrouble trouble() const override { return {client_.silence(), 0}; }
   [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
   [[nodiscard]] Handle list_pages(const Selector& selector, PageDone on_page,
                                   ListDone done) override;

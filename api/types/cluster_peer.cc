@@ -15,7 +15,16 @@ PeerGateway read_gateway(Fields& f) {
   if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
   f.read("ordinal", gateway.ordinal);
   f.require("publicKey", gateway.public_key);
-  f.read("endpoints", gateway.endpoints);
+  // One endpoint that is none costs neither the others nor the ClusterPeer.
+  std::vector<std::string> endpoints;
+  f.read("endpoints", endpoints);
+  for (auto& text : endpoints) {
+    if (const auto endpoint = Endpoint::parse(text)) {
+      gateway.endpoints.push_back(*endpoint);
+    } else {
+      gateway.unusable_endpoints.push_back(std::move(text));
+    }
+  }
   return gateway;
 }
 
@@ -42,7 +51,9 @@ json to_json(const ImportRule& rule) {
 
 json to_json(const PeerGateway& gateway) {
   json out{{"ordinal", gateway.ordinal}, {"publicKey", gateway.public_key}};
-  put_unless_empty(out, "endpoints", texts(gateway.endpoints));
+  auto endpoints = texts(gateway.endpoints);
+  for (const auto& text : gateway.unusable_endpoints) endpoints.push_back(text);
+  put_unless_empty(out, "endpoints", std::move(endpoints));
   return out;
 }
 

@@ -13,6 +13,8 @@ struct PeerGateway {
   std::uint32_t ordinal = 0;
   std::string public_key;           // base64, 32 bytes
   std::vector<Endpoint> endpoints;  // candidates in order; empty: it must call us
+  // What stands among them and is no address: a name, for example. Kept and never used.
+  std::vector<std::string> unusable_endpoints = {};
   friend bool operator==(const PeerGateway&, const PeerGateway&) = default;
 };
 

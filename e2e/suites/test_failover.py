@@ -307,7 +307,9 @@ def test_when_no_gateway_forwards_none_is_blamed(east, west):
         machine.sh(put)
     try:
         wait_until(lambda: not ping(east.pod.machine, west.pod.ip, timeout=0.2), 5, "all is dead")
-        time.sleep(2)
+        agent = east.causeway.agent_of(east.pod.node)
+        wait_until(lambda: "no gateway forwards IPv4 packets to west" in (agent.why_not_ready() or ""),
+                   20, "the node says so")
         assert east.carrier_to(west) is not None
     finally:
         machines[1 - home].sh(heal)

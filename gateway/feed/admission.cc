@@ -47,10 +47,21 @@ struct Candidate {
   AcceptedClaim result;
 };
 
-Candidate candidate_of(const Claim& claim, const PrefixSet& local,
+PrefixSet addresses(std::span<const IpAddress> all) {
+  std::vector<Prefix> hosts;
+  for (const auto& address : all) hosts.push_back(Prefix::host(address));
+  return PrefixSet(hosts);
+}
+
+Candidate candidate_of(const Claim& claim, const PrefixSet& local, const PrefixSet& paired,
                        std::span<const OwnPrefixes> own) {
   Candidate candidate{&claim, {}, {}};
   const PrefixSet allowed(claim.allowed);
+  const PrefixSet said = addresses(claim.said_endpoints);
+  const auto endpoint_in = [&](const Prefix& prefix) {
+    const auto known = paired.overlapping(prefix);
+    return known ? known : said.overlapping(prefix);
+  };
   std::set<Prefix> claimed(claim.claimed.begin(), claim.claimed.end());
   for (const auto& prefix : claimed) {
     if (!allowed.covering(prefix)) {
@@ -64,6 +75,12 @@ Candidate candidate_of(const Claim& claim, const PrefixSet& local,
     } else if (const auto why = never_a_peers(prefix, own)) {
       candidate.result.refusals.push_back(
           {RefusalReason::kNeverAPeers, fmt::format("{} {}", prefix.to_string(), *why)});
+    } else if (const auto endpoint = endpoint_in(prefix)) {
+      candidate.result.refusals.push_back(
+          {RefusalReason::kHoldsEndpoint,
+           fmt::format("{} contains {}, the endpoint of a gateway: the tunnel would lead into "
+                       "itself. Give the pods of that cluster prefixes without its nodes",
+                       prefix.to_string(), endpoint->address().to_string())});
     } else {
       candidate.fresh.push_back(prefix);
     }
@@ -119,6 +136,8 @@ std::string_view reason_name(RefusalReason reason) {
       return "OverlapsLocal";
     case RefusalReason::kNeverAPeers:
       return "NeverAPeers";
+    case RefusalReason::kHoldsEndpoint:
+      return "HoldsEndpoint";
     case RefusalReason::kOverlapsCluster:
       return "OverlapsCluster";
     case RefusalReason::kUnknownGateway:
@@ -139,10 +158,15 @@ std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> clai
                                                      const std::vector<Prefix>& local,
                                                      std::span<const OwnPrefixes> own) {
   const PrefixSet local_set(local);
+  std::vector<IpAddress> called;
+  for (const auto& claim : claims) {
+    called.insert(called.end(), claim.paired_endpoints.begin(), claim.paired_endpoints.end());
+  }
+  const PrefixSet paired = addresses(called);
   std::vector<Candidate> candidates;
   candidates.reserve(claims.size());
   for (const auto& claim : claims) {
-    candidates.push_back(candidate_of(claim, local_set, own));
+    candidates.push_back(candidate_of(claim, local_set, paired, own));
   }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return std::tie(a.claim->paired, a.claim->cluster) <

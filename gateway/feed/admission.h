@@ -22,6 +22,7 @@ enum class RefusalReason {
   kOutsideAllowed,   // not within the ClusterPeer's allowedCIDRs
   kOverlapsLocal,    // shares addresses with this cluster's own pods
   kNeverAPeers,      // base/never_a_peers.h: special addresses, other networks of this cluster
+  kHoldsEndpoint,    // contains the address of a gateway that tunnels go to
   kOverlapsCluster,  // shares addresses with what another cluster already has
   kUnknownGateway,   // ordinal or key that the ClusterPeer does not list
   kOtherCluster,     // speaks about a cluster that the sender is not
@@ -40,10 +41,12 @@ struct Refusal {
 // What one cluster claims, and what the administrator lets it.
 struct Claim {
   std::string cluster;
-  WallTime paired{};                // ClusterPeer's creation time
-  std::vector<Prefix> allowed;      // ClusterPeer.spec.allowedCIDRs
-  std::vector<Prefix> claimed;      // by its last announcement, else what it holds
-  std::vector<Prefix> held_before;  // ClusterPeer.status.cidrs: accepted earlier
+  WallTime paired{};                             // ClusterPeer's creation time
+  std::vector<Prefix> allowed;                   // ClusterPeer.spec.allowedCIDRs
+  std::vector<Prefix> claimed;                   // by its last announcement, else what it holds
+  std::vector<Prefix> held_before;               // ClusterPeer.status.cidrs: accepted earlier
+  std::vector<IpAddress> paired_endpoints = {};  // ClusterPeer.spec: no cluster may claim them
+  std::vector<IpAddress> said_endpoints = {};    // announced: the cluster itself may not claim them
 };
 
 struct AcceptedClaim {
@@ -54,7 +57,8 @@ struct AcceptedClaim {
 
 // Judges all clusters' claims together; the order of `claims` does not matter. Where two overlap,
 // what was accepted before stays; else the ClusterPeer that is older wins, then the lower id.
-// `local`: the pods of this cluster; `own`: its other networks, which no peer may ever claim.
+// `local`: the pods of this cluster; `own`: its other networks, which no peer may ever claim. No
+// cluster may claim the endpoint of a gateway either: the tunnel would lead into itself.
 [[nodiscard]] std::map<std::string, AcceptedClaim> accepted_claims(
     std::span<const Claim> claims, const std::vector<Prefix>& local,
     std::span<const OwnPrefixes> own = {});

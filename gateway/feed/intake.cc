@@ -48,6 +48,15 @@ void shorten(std::vector<Refusal>& refusals) {
   refusals.push_back({reason, fmt::format("{} more are refused", left_out)});
 }
 
+template <typename Gateways>
+std::vector<IpAddress> endpoints_of(const Gateways& gateways) {
+  std::vector<IpAddress> all;
+  for (const auto& gateway : gateways) {
+    for (const auto& endpoint : gateway.endpoints) all.push_back(endpoint.address);
+  }
+  return all;
+}
+
 // What the cluster said, or as long as it said nothing, what was accepted of it before.
 Announcement words_of(const Remote& remote) {
   if (remote.said) return *remote.said;
@@ -263,7 +272,9 @@ struct Intake::State {
       auto& said = words[cluster] = words_of(remote);
       const bool own = said.cluster == cluster;
       claims.push_back({cluster, remote.peer->meta.created, remote.peer->spec.allowed_cidrs,
-                        own ? said.cidrs : std::vector<Prefix>{}, remote.peer->status.cidrs});
+                        own ? said.cidrs : std::vector<Prefix>{}, remote.peer->status.cidrs,
+                        endpoints_of(remote.peer->spec.gateways),
+                        own ? endpoints_of(said.gateways) : std::vector<IpAddress>{}});
     }
     auto judged = accepted_claims(claims, local, networks);
     bool changed = false;

@@ -42,6 +42,18 @@ std::string sets(const PathInput& input) {
   return text + set_text("inside", Family::kV6, inside, false);
 }
 
+// Packets of remote gateways, on the underlay. The mark takes them past the guard of closed
+// prefixes, and past our own routes where Linux looks for the way back.
+std::string outer(const PathInput& input) {
+  return fmt::format(
+      "\tchain outer {{\n"
+      "\t\ttype filter hook prerouting priority raw - 20; policy accept;\n"
+      "\t\tiifname != {{ \"{0}\", \"{1}\" }} udp dport {2} fib daddr type local "
+      "meta mark set {3:#x}\n"
+      "\t}}\n",
+      input.link, netlink::kVxlanLink, input.listen_port, netlink::kTunnelMark);
+}
+
 // Before DNAT: a NodePort, a ClusterIP or a node's address is no destination of a packet from the
 // tunnel.
 std::string arrivals(const PathInput& input) {
@@ -168,8 +180,8 @@ std::string nft_table(const PathInput& input) {
   // The first two lines make the replacement idempotent: delete fails on a table that is not there.
   return fmt::format("table inet {0} {{}}\ndelete table inet {0}\ntable inet {0} {{\n",
                      netlink::kGatewayNftTable) +
-         sets(input) + feed_calls(input) + arrivals(input) + guard(input) + forward(input) +
-         through_chains(input) + "}\n";
+         sets(input) + feed_calls(input) + outer(input) + arrivals(input) + guard(input) +
+         forward(input) + through_chains(input) + "}\n";
 }
 
 }  // namespace cw::gateway

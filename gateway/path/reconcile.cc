@@ -50,6 +50,7 @@ class Pass {
     if (!link->up || link->mtu != desired.mtu) {
       step(kernel_.set_link(desired.link, desired.mtu, true), "set up " + desired.link);
     }
+    sysctls(desired.sysctls);  // before the addresses: one of them lets IPv6 in
     address(desired);
   }
 
@@ -178,7 +179,6 @@ PassReport PathReconciler::apply(const PathState& desired) {
     nft_listing_ = good && after ? *after : std::string();
   }
   pass.device(desired);
-  pass.sysctls(desired.sysctls);
   const auto main = pass.routes(kMainTable, desired.link, desired.routes);
   const auto transit = pass.routes(netlink::kTransitTable, desired.link, desired.routes);
   const auto rules = pass.rules(desired.rules);

@@ -35,12 +35,17 @@ PathState desired_path(const PathInput& input) {
     state.routes[{netlink::kTransitTable, dst}] = through(input.link, netlink::kTransitTable, dst);
   }
   for (const auto family : {Family::kV4, Family::kV6}) {
-    state.rules.insert({family, netlink::kTransitPriority, netlink::kTransitTable,
-                        std::string(netlink::kVxlanLink)});
+    state.rules.insert(
+        {family, input.rules.transit(), netlink::kTransitTable, std::string(netlink::kVxlanLink)});
   }
   // Forwarding is turned on by the node's route agent, which limits it to what is ours.
   // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
   state.sysctls.emplace(fmt::format("ipv4/conf/{}/rp_filter", input.link), "2");
+  // The way back to a remote gateway is looked up with the mark that the nft table gives its
+  // packets (netlink/owner.h, kTunnelMark). Without it a claim of its address would stop them.
+  state.sysctls.emplace("ipv4/conf/all/src_valid_mark", "1");
+  // Hosts that switch IPv6 off for every device do it for ours, too: control addresses are IPv6.
+  state.sysctls.emplace(fmt::format("ipv6/conf/{}/disable_ipv6", input.link), "0");
   state.nft = nft_table(input);
   return state;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "netlink/owner.h"
 
 namespace cw::gateway {
 
@@ -19,6 +20,7 @@ inline constexpr std::uint32_t kMainTable = 254;   // RT_TABLE_MAIN
 
 struct PathInput {
   std::string link;                     // the tunnel device
+  std::uint16_t listen_port = 0;        // of the tunnel, UDP
   IpAddress control_address;            // ours
   IpAddress probe_address;              // ours, IPv4 (tunnel/probe/through_address.h)
   std::set<IpAddress> remote_controls;  // of all remote gateways: control and probe addresses
@@ -28,6 +30,7 @@ struct PathInput {
   std::vector<Prefix> local;  // pod prefixes of this cluster
   // To the feed, that one remote gateway may open per second; four times as many at once.
   std::uint32_t feed_connections = 5;
+  netlink::RulePriorities rules = {};
   friend bool operator==(const PathInput&, const PathInput&) = default;
 };
 

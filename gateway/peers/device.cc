@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "netlink/owner.h"
 #include "tunnel/probe/through_address.h"
 
 namespace cw::gateway {
@@ -67,6 +68,7 @@ tunnel::DeviceSpec desired_device(const DeviceInput& input) {
   tunnel::DeviceSpec spec;
   spec.private_key = input.private_key;
   spec.listen_port = input.listen_port;
+  spec.fwmark = netlink::kTunnelMark;
   for (const auto& [cluster, remote] : input.clusters) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       auto& peer = spec.peers[gateway.key];
@@ -127,7 +129,7 @@ std::vector<Move> explained_moves(const Placement& before, const Placement& afte
 }
 
 bool matches(const tunnel::DeviceStatus& device, const tunnel::DeviceSpec& spec) {
-  if (device.listen_port != spec.listen_port ||
+  if (device.listen_port != spec.listen_port || device.fwmark != spec.fwmark ||
       device.public_key != spec.private_key.public_key()) {
     return false;
   }

@@ -66,7 +66,7 @@ struct Move {
 [[nodiscard]] std::vector<Move> explained_moves(const Placement& before, const Placement& after,
                                                 const Standings& now);
 
-// The device is as wanted: the same peers with the same allowed IPs, keepalive and port.
+// The device is as wanted: the same peers with the same allowed IPs, keepalive, port and mark.
 // Endpoints may differ: peers roam.
 [[nodiscard]] bool matches(const tunnel::DeviceStatus& device, const tunnel::DeviceSpec& spec);
 

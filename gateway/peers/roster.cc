@@ -121,6 +121,14 @@ Roster roster_of(const RosterInput& input) {
         roster.troubles.emplace(peer->meta.key, std::move(trouble));  // the first one is told
         continue;
       }
+      if (!paired.unusable_endpoints.empty()) {
+        roster.troubles.emplace(
+            peer->meta.key,
+            Trouble{"EndpointUnusable",
+                    fmt::format("gateway {}: endpoint \"{}\" is no address with a port and is left "
+                                "out. Names are not looked up: write the address they stand for",
+                                paired.ordinal, paired.unusable_endpoints.front().substr(0, 64))});
+      }
       taken[*key] = fmt::format("{}/{}", id, paired.ordinal);
       auto gateway = joined(paired, *key, learned(accepted, paired.ordinal));
       gateway.preshared_key = preshared;

@@ -46,7 +46,8 @@ struct Paired {
 
 struct Roster {
   std::map<std::string, RemoteCluster> clusters;  // by cluster id
-  std::map<api::ObjectKey, Trouble> troubles;     // ClusterPeers with gateways that are left out
+  // ClusterPeers with gateways that are left out, or with endpoints that are.
+  std::map<api::ObjectKey, Trouble> troubles;
 };
 
 struct RosterInput {

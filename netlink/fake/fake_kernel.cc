@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "netlink/owner.h"
 
@@ -275,12 +276,38 @@ Result<std::vector<Rule>> FakeKernel::dump_rules() {
   return std::vector<Rule>(rules_.begin(), rules_.end());
 }
 
+Result<std::vector<AnyRule>> FakeKernel::all_rules() {
+  auto all = foreign_rules;
+  for (const auto& rule : rules_) all.push_back(any_rule(rule));
+  std::stable_sort(all.begin(), all.end(), [](const AnyRule& a, const AnyRule& b) {
+    return std::tie(a.family, a.priority) < std::tie(b.family, b.priority);
+  });
+  return all;
+}
+
+Result<std::vector<Prefix>> FakeKernel::all_destinations(Family family, std::uint32_t table) {
+  std::vector<Prefix> all;
+  if (const auto foreign = foreign_tables.find(table); foreign != foreign_tables.end()) {
+    all = foreign->second;
+  }
+  for (const auto& [key, route] : routes_) {
+    if (route.table == table && route.type != RouteType::kThrow) all.push_back(route.dst);
+  }
+  std::erase_if(all, [family](const Prefix& dst) { return dst.family() != family; });
+  return all;
+}
+
 Result<> FakeKernel::add_rule(const Rule& rule) {
   if (rules_.count(rule) != 0) return {};
-  const auto action = rule.unreachable ? "unreachable" : fmt::format("table {}", rule.table);
-  if (auto ok = write(fmt::format("rule{} {} {}{}{}", rule.family == Family::kV4 ? "" : " v6",
-                                  rule.priority, rule.iif.empty() ? "" : "iif " + rule.iif + " ",
-                                  rule.to ? "to " + rule.to->to_string() + " " : "", action));
+  const auto action = rule.nop           ? "nop"
+                      : rule.go_to != 0  ? fmt::format("goto {}", rule.go_to)
+                      : rule.unreachable ? "unreachable"
+                                         : fmt::format("table {}", rule.table);
+  if (auto ok =
+          write(fmt::format("rule{} {} {}{}{}{}", rule.family == Family::kV4 ? "" : " v6",
+                            rule.priority, rule.iif.empty() ? "" : "iif " + rule.iif + " ",
+                            rule.to ? "to " + rule.to->to_string() + " " : "",
+                            rule.mark == 0 ? "" : fmt::format("mark {:#x} ", rule.mark), action));
       !ok) {
     return ok;
   }

@@ -32,6 +32,9 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Result<> replace_route(const Route& route) override;
   [[nodiscard]] Result<> remove_route(const Route& route) override;
   [[nodiscard]] Result<std::vector<Rule>> dump_rules() override;
+  [[nodiscard]] Result<std::vector<AnyRule>> all_rules() override;
+  [[nodiscard]] Result<std::vector<Prefix>> all_destinations(Family family,
+                                                             std::uint32_t table) override;
   [[nodiscard]] Result<> add_rule(const Rule& rule) override;
   [[nodiscard]] Result<> remove_rule(const Rule& rule) override;
   [[nodiscard]] Result<std::string> sysctl(const std::string& path) override;
@@ -59,6 +62,9 @@ class FakeKernel final : public Kernel {
   std::vector<std::vector<Prefix>> forgotten;
   // Of default routes.
   std::vector<IpAddress> routers;
+  // Rules and tables of other programs.
+  std::vector<AnyRule> foreign_rules;
+  std::map<std::uint32_t, std::vector<Prefix>> foreign_tables;
   [[nodiscard]] bool has_link(const std::string& name) const { return links_.count(name) != 0; }
 
  private:

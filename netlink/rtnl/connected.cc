@@ -41,6 +41,13 @@ void take_routers(std::span<const std::uint8_t> nexthops, Routers& routers) {
 Result<Connected> RtnlKernel::all_connected() {
   std::set<Prefix> networks;
   Routers routers;
+  const auto links = all_links();
+  if (!links) return fail(links.error());
+  std::map<std::uint32_t, std::string> veths;
+  for (const auto& link : *links) {
+    if (link.kind == "veth") veths.emplace(link.index, link.name);
+  }
+  std::vector<std::pair<IpAddress, std::string>> pods;
   for (const auto family : {AF_INET, AF_INET6}) {
     rtmsg request{};
     request.rtm_family = static_cast<std::uint8_t>(family);
@@ -57,11 +64,17 @@ Result<Connected> RtnlKernel::all_connected() {
             take_routers(attributes.bytes(RTA_MULTIPATH), routers);
             return;
           }
-          if (header->rtm_protocol != RTPROT_KERNEL || attributes.has(RTA_GATEWAY)) return;
-          const auto link = name_of(attributes.u32(RTA_OIF));
-          if (link == kTunnelLink || link == kVxlanLink) return;
+          if (attributes.has(RTA_GATEWAY)) return;
           const auto address = IpAddress::from_bytes(attributes.bytes(RTA_DST));
           if (!address) return;
+          const auto veth = veths.find(attributes.u32(RTA_OIF));
+          if (veth != veths.end() && header->rtm_dst_len == address->bits() &&
+              !address->is_link_local()) {
+            pods.emplace_back(*address, veth->second);
+          }
+          if (header->rtm_protocol != RTPROT_KERNEL) return;
+          const auto link = name_of(attributes.u32(RTA_OIF));
+          if (link == kTunnelLink || link == kVxlanLink) return;
           if (const auto network = Prefix::of(*address, header->rtm_dst_len)) {
             networks.insert(*network);
           }
@@ -69,7 +82,9 @@ Result<Connected> RtnlKernel::all_connected() {
         "routes");
     if (!ok) return fail(ok.error());
   }
-  return Connected{{networks.begin(), networks.end()}, {routers.begin(), routers.end()}};
+  std::sort(pods.begin(), pods.end());
+  return Connected{
+      {networks.begin(), networks.end()}, {routers.begin(), routers.end()}, std::move(pods)};
 }
 
 }  // namespace cw::netlink

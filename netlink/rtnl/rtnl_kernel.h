@@ -35,6 +35,9 @@ class RtnlKernel final : public Kernel {
   [[nodiscard]] Result<> replace_route(const Route& route) override;
   [[nodiscard]] Result<> remove_route(const Route& route) override;
   [[nodiscard]] Result<std::vector<Rule>> dump_rules() override;
+  [[nodiscard]] Result<std::vector<AnyRule>> all_rules() override;
+  [[nodiscard]] Result<std::vector<Prefix>> all_destinations(Family family,
+                                                             std::uint32_t table) override;
   [[nodiscard]] Result<> add_rule(const Rule& rule) override;
   [[nodiscard]] Result<> remove_rule(const Rule& rule) override;
   [[nodiscard]] Result<std::string> sysctl(const std::string& path) override;

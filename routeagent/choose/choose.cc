@@ -43,6 +43,35 @@ bool does_not_forward(const std::vector<GatewayInput>& gateways, const GatewayIn
          });
 }
 
+std::map<ChoiceKey, std::string> silent_everywhere(const ChooseInput& input) {
+  std::map<ChoiceKey, std::string> all;
+  for (const auto& remote : input.remotes) {
+    for (const auto& [family, prefix] : input.homed) {
+      const ChoiceKey key{remote, family};
+      std::vector<std::uint32_t> silent;
+      bool forwards = false;
+      for (const auto& gateway : input.gateways) {
+        if (!gateway.usable || gateway.reaches.count(remote) == 0) continue;
+        if (gateway.silent.count(key) != 0) {
+          silent.push_back(gateway.ordinal);
+        } else {
+          forwards = true;  // or it is not known yet, or it is on this node
+        }
+      }
+      if (silent.empty() || forwards) continue;
+      all[key] = fmt::format(
+          "no gateway forwards {} packets to {}: {} the cluster, and no probe of this node comes "
+          "back. Look at the gateways' nodes in both clusters: does the FORWARD chain drop "
+          "(`iptables -S FORWARD`, `nft list ruleset`), and is forwarding on (`sysctl {}`)?",
+          family == Family::kV4 ? "IPv4" : "IPv6", remote,
+          silent.size() == 1 ? fmt::format("gateway {} reaches", silent.front())
+                             : fmt::format("gateways {} reach", fmt::join(silent, ", ")),
+          family == Family::kV4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+    }
+  }
+  return all;
+}
+
 void Chooser::judge(const ChooseInput& input, TimePoint now) {
   std::map<StandingKey, Standing> next;
   for (const auto& remote : input.remotes) {

@@ -58,6 +58,10 @@ struct ChooseInput {
 [[nodiscard]] bool does_not_forward(const std::vector<GatewayInput>& gateways,
                                     const GatewayInput& gateway, const ChoiceKey& choice);
 
+// The remote clusters and families that gateways reach and through which nothing comes, through
+// none of them: a sentence for each, with the remedy. Gateways of this node itself do not count.
+[[nodiscard]] std::map<ChoiceKey, std::string> silent_everywhere(const ChooseInput& input);
+
 class Chooser {
  public:
   explicit Chooser(Duration hold_down) : hold_down_(hold_down) {}

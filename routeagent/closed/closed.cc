@@ -16,12 +16,12 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
 
 // Everything that either state holds back.
-GuardState both(const Ledger& a, const Ledger& b) {
+GuardState both(const Ledger& a, const Ledger& b, const netlink::RulePriorities& rules) {
   Ledger all = a;
   for (const auto& [id, cluster] : b) {
     all[id].closed.insert(cluster.closed.begin(), cluster.closed.end());
   }
-  return guard_state(closed_prefixes(all));
+  return guard_state(closed_prefixes(all), rules);
 }
 
 }  // namespace
@@ -37,11 +37,13 @@ struct Closed::Shared {
 };
 
 Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background background,
-               Metrics& metrics, LedgerFile file, std::function<void()> on_change)
+               Metrics& metrics, LedgerFile file, std::function<void()> on_change,
+               const netlink::RulePriorities& rules)
     : loop_(loop),
       random_(random),
       file_(std::move(file)),
       on_change_(std::move(on_change)),
+      rules_(rules),
       background_(std::move(background)),
       shared_(std::make_shared<Shared>(kernel)),
       prefixes_(metrics.gauge("causeway_routeagent_closed_prefixes",
@@ -59,18 +61,24 @@ Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background b
   file_text_ = ledger_text(ledger_);
   in_file_ = in_kernel_ = in_ledger();
   if (ledger_.empty()) return;
-  wanted_ = guard_state(closed_prefixes(ledger_));
+  wanted_ = guard_state(closed_prefixes(ledger_), rules_);
   wanted_clusters_ = in_ledger();
   // Here and now: no job runs yet, and nothing may leave before.
   enforced(shared_->guard.apply(wanted_), wanted_clusters_);
   log_info("closed before the store answers",
-           {{"clusters", ledger_.size()}, {"prefixes", wanted_.rules.size()}});
+           {{"clusters", ledger_.size()}, {"prefixes", wanted_prefixes()}});
 }
 
 std::set<std::string> Closed::in_ledger() const {
   std::set<std::string> ids;
   for (const auto& [id, cluster] : ledger_) ids.insert(id);
   return ids;
+}
+
+std::size_t Closed::wanted_prefixes() const {
+  return static_cast<std::size_t>(
+      std::count_if(wanted_.rules.begin(), wanted_.rules.end(),
+                    [](const netlink::Rule& rule) { return rule.unreachable; }));
 }
 
 void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefixes> own) {
@@ -80,7 +88,7 @@ void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefi
   if (ledger_ != before || !known_) {
     known_ = true;
     // What goes stays closed until let_go().
-    auto wanted = both(ledger_, before);
+    auto wanted = both(ledger_, before, rules_);
     auto clusters = in_ledger();
     clusters.insert(in_kernel_.begin(), in_kernel_.end());
     in_kernel_ = clusters;
@@ -90,7 +98,7 @@ void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefi
 }
 
 void Closed::let_go() {
-  auto wanted = guard_state(closed_prefixes(ledger_));
+  auto wanted = guard_state(closed_prefixes(ledger_), rules_);
   if (known_ && (wanted != wanted_ || wanted_clusters_ != in_ledger())) {
     enforce(std::move(wanted), in_ledger());
   }
@@ -131,7 +139,7 @@ void Closed::enforce(GuardState wanted, std::set<std::string> clusters) {
 }
 
 void Closed::enforced(const PassReport& report, const std::set<std::string>& clusters) {
-  prefixes_.set(static_cast<double>(wanted_.rules.size()));
+  prefixes_.set(static_cast<double>(wanted_prefixes()));
   repairs_.add(static_cast<double>(report.steps));
   bool changed = report.errors != errors_;
   if (changed) {

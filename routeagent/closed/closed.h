@@ -36,7 +36,8 @@ class Closed {
   // says is closed when the constructor returns. `on_change`: clusters() or troubles() may have
   // changed.
   Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background background,
-         Metrics& metrics, LedgerFile file, std::function<void()> on_change);
+         Metrics& metrics, LedgerFile file, std::function<void()> on_change,
+         const netlink::RulePriorities& rules = {});
   Closed(const Closed&) = delete;
   Closed& operator=(const Closed&) = delete;
 
@@ -61,11 +62,13 @@ class Closed {
   void keep();  // brings the file up to date
   void written(const Result<>& done);
   [[nodiscard]] std::set<std::string> in_ledger() const;
+  [[nodiscard]] std::size_t wanted_prefixes() const;
 
   Loop& loop_;
   Random& random_;
   LedgerFile file_;
   std::function<void()> on_change_;
+  netlink::RulePriorities rules_;
   Background background_;
   std::shared_ptr<Shared> shared_;
   Gauge& prefixes_;

@@ -11,7 +11,6 @@ namespace cw::routeagent {
 namespace {
 
 using netlink::kClosedNftTable;
-using netlink::kClosedPriority;
 using netlink::kTunnelLink;
 using netlink::kVxlanLink;
 using netlink::Rule;
@@ -41,22 +40,25 @@ std::string table_text(std::span<const Prefix> closed) {
              "\tchain to-remote {{\n"
              "\t\ttype filter hook postrouting priority srcnat + 50; policy accept;\n"
              "\t\toifname {0} accept\n"
+             "\t\tmeta mark {1:#x} accept\n"
              "\t\tip daddr @remote4 counter name \"leaving\" drop\n"
              "\t\tip6 daddr @remote6 counter name \"leaving\" drop\n"
              "\t}}\n"
              "\tchain from-remote {{\n"
              "\t\ttype filter hook prerouting priority raw - 10; policy accept;\n"
              "\t\tiifname {0} accept\n"
+             "\t\tmeta mark {1:#x} accept\n"
              "\t\tip saddr @remote4 counter name \"arriving\" drop\n"
              "\t\tip6 saddr @remote6 counter name \"arriving\" drop\n"
              "\t}}\n"
              "}}\n",
-             ours);
+             ours, netlink::kTunnelMark);
 }
 
-bool is_ours(const Rule& rule) { return rule.priority == kClosedPriority && rule.unreachable; }
+bool is_ours(const Rule& rule) { return rule.unreachable; }
 
 std::string describe(const Rule& rule) {
+  if (is_bypass(rule)) return fmt::format("rule {}", rule.priority);
   return fmt::format("rule {} to {} unreachable", rule.priority,
                      rule.to ? rule.to->to_string() : "all");
 }
@@ -68,12 +70,29 @@ void note(PassReport& report, Result<> done, const std::string& what) {
 
 }  // namespace
 
-GuardState guard_state(std::span<const Prefix> closed) {
+std::set<Rule> bypass_rules(const netlink::RulePriorities& rules) {
+  std::set<Rule> all;
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    Rule bypass{family, rules.bypass, 0, {}};
+    bypass.mark = netlink::kTunnelMark;
+    bypass.go_to = rules.landing();
+    Rule landing{family, rules.landing(), 0, {}};
+    landing.nop = true;
+    all.insert({bypass, landing});
+  }
+  return all;
+}
+
+bool is_bypass(const Rule& rule) { return rule.nop || rule.go_to != 0; }
+
+GuardState guard_state(std::span<const Prefix> closed, const netlink::RulePriorities& rules) {
   GuardState state;
   for (const auto& prefix : closed) {
-    state.rules.insert({prefix.family(), kClosedPriority, 0, {}, prefix, true});
+    state.rules.insert({prefix.family(), rules.closed(), 0, {}, prefix, true});
   }
-  if (!closed.empty()) state.nft = table_text(closed);
+  if (closed.empty()) return state;
+  state.rules.merge(bypass_rules(rules));
+  state.nft = table_text(closed);
   return state;
 }
 
@@ -104,8 +123,12 @@ PassReport Guard::apply(const GuardState& wanted) {
     nft_listing_ = good && after ? *after : std::string();
   }
 
+  const bool others = std::any_of(actual.begin(), actual.end(), [](const Rule& rule) {
+    return rule.table == netlink::kToRemoteTable;
+  });
   for (const auto& rule : actual) {
-    if (!is_ours(rule) || wanted.rules.count(rule) != 0) continue;
+    if (!is_ours(rule) && (!is_bypass(rule) || others)) continue;
+    if (wanted.rules.count(rule) != 0) continue;
     note(report, kernel_.remove_rule(rule), "remove " + describe(rule));
   }
   return report;

@@ -2,7 +2,8 @@
 // outside of our devices. One is a policy rule per prefix (priority 7488, unreachable), behind our
 // own routes. The other is the nft table `causeway-closed`: it judges packets when they leave, so
 // it also stops those that another program's rule or address translation sends past our rules, and
-// it drops packets that arrive with such a source from anywhere else.
+// it drops packets that arrive with such a source from anywhere else. Only the tunnel's own outer
+// packets pass both layers: a remote gateway may stand inside a prefix that is closed.
 #pragma once
 
 #include <set>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "netlink/owner.h"
 #include "routeagent/node/pass_report.h"
 
 namespace cw::routeagent {
@@ -21,7 +23,12 @@ struct GuardState {
   friend bool operator==(const GuardState&, const GuardState&) = default;
 };
 // Pure. `closed`: none contains another.
-[[nodiscard]] GuardState guard_state(std::span<const Prefix> closed);
+[[nodiscard]] GuardState guard_state(std::span<const Prefix> closed,
+                                     const netlink::RulePriorities& rules = {});
+// The two rules of each family that take the tunnel's own packets past ours. The guard and the
+// node's routes both need them: who leaves last removes them.
+[[nodiscard]] std::set<netlink::Rule> bypass_rules(const netlink::RulePriorities& rules);
+[[nodiscard]] bool is_bypass(const netlink::Rule& rule);
 
 class Guard {
  public:

@@ -34,8 +34,7 @@ struct PeerPrefixes {
 
 // The ledger after the store has said this. It forgets the clusters that are marked as unpaired,
 // and nothing else. A claim counts only within what the ClusterPeer allows. `own` is what belongs
-// to this cluster and this host: pod prefixes, addresses of nodes, endpoints that gateways call,
-// connected networks.
+// to this cluster and this host: pod prefixes, addresses of nodes, connected networks.
 [[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
                              std::span<const OwnPrefixes> own);
 

@@ -7,9 +7,11 @@
 
 #include "base/prefix_set.h"
 #include "netlink/owner.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
+#include "routeagent/node/this_node.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/probe/through_address.h"
 
@@ -98,6 +100,7 @@ class Builder {
     through();
     rules();
     nft();
+    for (auto& text : unserved_pods(in_)) mistake(std::move(text));
     return std::move(state_);
   }
 
@@ -285,11 +288,15 @@ class Builder {
   }
 
   void rules() {
+    state_.priorities = in_.rules;
+    state_.pods = in_.self.pod_cidrs;
+    if (in_.stray_tunnel) state_.stray_tunnel = in_.host.tunnel_kind;
+    state_.rules = bypass_rules(in_.rules);
     for (const auto family : {Family::kV4, Family::kV6}) {
-      state_.rules.insert({family, kToRemotePriority, kToRemoteTable, {}});
+      state_.rules.insert({family, in_.rules.to_remote(), kToRemoteTable, {}});
       if (is_gateway_node(in_)) {
         state_.rules.insert(
-            {family, kFromTunnelPriority, kFromTunnelTable, std::string(kTunnelLink)});
+            {family, in_.rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
       }
     }
   }
@@ -330,6 +337,7 @@ class Builder {
     NftInputs inputs;
     inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
     inputs.own = in_.self.pod_cidrs;
+    inputs.host = in_.host.prefer_src;
     for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
     for (const auto& [prefix, cluster] : remote_) {
       inputs.remote.push_back(prefix);
@@ -368,6 +376,7 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
   if (const auto at = by_name.find(kTunnelLink); at != by_name.end()) {
     facts.tunnel_up = at->second->up;
     facts.tunnel_mtu = at->second->mtu;
+    facts.tunnel_kind = at->second->kind;
   }
   if (const auto at = by_name.find(kVxlanLink); at != by_name.end()) {
     facts.vxlan_index = at->second->index;
@@ -382,6 +391,7 @@ HostFacts host_facts(std::span<const Link> links, std::span<const Address> addre
       const bool apart = link->first == "lo" || link->second->kind == "dummy";
       facts.underlay_link = apart ? "" : address.link;
     }
+    if (address.link == kTunnelLink) facts.tunnel_addresses.insert(address.address);
     if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
     const bool in_own =
         std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),

@@ -45,13 +45,17 @@ struct HostFacts {
   std::uint32_t underlay_mtu = 0;  // of the link that has the node's underlay IP; 0: no link has it
   // That link, if packets arrive by it: not lo or a dummy device.
   std::string underlay_link = {};
-  bool shares_link = false;       // it has an address inside the own pod prefixes, too
-  bool tunnel_up = false;         // cw-wg is there and up
-  std::uint32_t tunnel_mtu = 0;   // of cw-wg; 0: it is not there
-  std::uint32_t vxlan_index = 0;  // of cw-vx; 0: it is not there
-  std::uint32_t hop_index = 0;    // of cw-nd; 0: it is not there
+  bool shares_link = false;                   // it has an address inside the own pod prefixes, too
+  bool tunnel_up = false;                     // cw-wg is there and up
+  std::uint32_t tunnel_mtu = 0;               // of cw-wg; 0: it is not there
+  std::string tunnel_kind = {};               // of cw-wg: "wireguard", "tun"
+  std::set<IpAddress> tunnel_addresses = {};  // on cw-wg
+  std::uint32_t vxlan_index = 0;              // of cw-vx; 0: it is not there
+  std::uint32_t hop_index = 0;                // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
+  // Addresses that the host routes to a virtual device each, as CNIs without a bridge do.
+  std::vector<std::pair<IpAddress, std::string>> routed_pods = {};
   // What the host reaches without us and must go on reaching: host_networks().
   std::vector<OwnPrefixes> networks = {};
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
@@ -80,6 +84,8 @@ struct NodeInputs {
   std::map<ChoiceKey, std::uint32_t> path_mtu = {};
   std::set<ChoiceKey> held;        // packets of these wait on this node (node/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
+  netlink::RulePriorities rules = {};
+  bool stray_tunnel = false;  // moved_gateway() for long enough
 };
 
 // This node is a gateway node: a gateway is meant to be here, or its device is.

@@ -60,6 +60,45 @@ std::string exemption() {
       kVxlanLink, netlink::kThroughPort, netlink::kThroughRange4);
 }
 
+// What processes of the host itself send to remote pods. After DNAT (a ClusterIP) or with an
+// address of its own choice a packet has a source that no remote cluster accepts: it gets the
+// host's address inside the pod prefix. On a host without one such packets are refused at once. The
+// tunnel's own packets are marked.
+std::string host_traffic(const NftInputs& inputs) {
+  std::string translated;
+  std::string refused;
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    const bool v4 = family == Family::kV4;
+    const auto* ip = v4 ? "ip" : "ip6";
+    const int n = v4 ? 4 : 6;
+    if (const auto source = inputs.host.find(family); source != inputs.host.end()) {
+      translated += fmt::format(
+          "\t\tmeta mark != {:#x} {} daddr @remote{} fib saddr type local snat {} to {}\n",
+          netlink::kTunnelMark, ip, n, ip, source->second.to_string());
+    } else {
+      refused += fmt::format(
+          "\t\tmeta mark != {:#x} {} daddr @remote{} {} saddr != @local{} "
+          "counter name \"host-refused\" reject with {} type admin-prohibited\n",
+          netlink::kTunnelMark, ip, n, ip, n, v4 ? "icmp" : "icmpv6");
+    }
+  }
+  std::string text;
+  if (!translated.empty()) {
+    text +=
+        "\tchain host-source {\n"
+        "\t\ttype nat hook postrouting priority srcnat - 9; policy accept;\n" +
+        translated + "\t}\n";
+  }
+  if (!refused.empty()) {
+    text +=
+        "\tcounter host-refused {\n\t}\n"
+        "\tchain host-refused {\n"
+        "\t\ttype filter hook output priority filter; policy accept;\n" +
+        refused + "\t}\n";
+  }
+  return text;
+}
+
 // SYN and SYN-ACK, both directions. The kernel only ever lowers the option.
 std::string clamp(const NftInputs& inputs) {
   std::string text =
@@ -124,7 +163,7 @@ std::string nft_table(const NftInputs& inputs) {
                      kNodeNftTable) +
          both_sets("local", inputs.local) + both_sets("own", inputs.own) +
          both_sets("remote", inputs.remote) + both_sets("nodes", inputs.nodes) +
-         overlay_sets(inputs.overlay) + exemption() + clamp(inputs) +
+         overlay_sets(inputs.overlay) + exemption() + host_traffic(inputs) + clamp(inputs) +
          overlay_chains(inputs.overlay) + guard(inputs.overlay) + untracked() + "}\n";
 }
 

@@ -21,6 +21,8 @@ struct NftInputs {
   // Remote prefixes that smaller packets only get to, and how large they may be.
   std::map<Prefix, std::uint32_t> narrow = {};
   OverlayGuard overlay = {};
+  // The source of what the host itself sends to remote pods. A family without one: it is refused.
+  std::map<Family, IpAddress> host = {};
 };
 
 // A whole transaction: it replaces the table atomically.

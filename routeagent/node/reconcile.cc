@@ -8,8 +8,10 @@
 #include "base/diff.h"
 #include "base/log.h"
 #include "netlink/owner.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
+#include "routeagent/node/rule_order.h"
 
 namespace cw::routeagent {
 
@@ -95,7 +97,8 @@ class Pass {
     }
   }
 
-  void device(const VxlanSpec& wanted, const Address& link_local) {
+  void device(const VxlanSpec& wanted, const Address& link_local,
+              const std::map<std::string, std::string>& link_sysctls) {
     const auto now = kernel_.dump_vxlan(wanted.name);
     if (!dumped(now, "dump " + wanted.name)) return;
     const auto links = kernel_.all_links();
@@ -105,6 +108,7 @@ class Pass {
     });
     const bool up = link != links->end() && link->up;
     if (*now != wanted || !up) step(kernel_.replace_vxlan(wanted), "make " + wanted.name);
+    sysctls(link_sysctls);  // before the address: one of them lets IPv6 in
     const auto addresses = kernel_.all_addresses();
     if (!dumped(addresses, "dump addresses")) return;
     if (std::find(addresses->begin(), addresses->end(), link_local) == addresses->end()) {
@@ -216,7 +220,47 @@ class Pass {
     for (const auto& rule : *now) {
       if (is_ours(rule) && wanted.count(rule) == 0) surplus.push_back(rule);
     }
+    // Of those that take the tunnel past our rules, old ones go (the priorities moved). The last
+    // ones stay while the guard of closed prefixes needs them.
+    const bool needed =
+        wanted.empty() &&
+        std::any_of(now->begin(), now->end(), [](const Rule& rule) { return rule.unreachable; });
+    for (const auto& rule : *now) {
+      if (is_bypass(rule) && wanted.count(rule) == 0 && !needed) surplus.push_back(rule);
+    }
     return surplus;
+  }
+
+  // Whether pods' packets get to our rules at all.
+  void rule_order(const NodeState& desired, const std::vector<Prefix>& remotes) {
+    const auto all = kernel_.all_rules();
+    if (!dumped(all, "dump all rules")) return;
+    std::map<std::pair<Family, std::uint32_t>, std::vector<Prefix>> seen;
+    const auto destinations = [&](Family family, std::uint32_t table) {
+      const auto [at, fresh] = seen.try_emplace({family, table});
+      if (!fresh) return at->second;
+      auto found = kernel_.all_destinations(family, table);
+      if (dumped(found, fmt::format("dump table {}", table))) at->second = std::move(*found);
+      return at->second;
+    };
+    const auto before = rules_before(*all, desired.priorities, desired.pods, remotes, destinations);
+    report_.rules_before = before.size();
+    if (before.empty()) return;
+    report_.complaints.push_back(rules_complaint(before, desired.priorities));
+  }
+
+  // What a gateway that moved away left here. Without the device its routes are gone, too.
+  void stray_tunnel(const std::string& kind) {
+    step(kernel_.remove_link(std::string(kTunnelLink), kind), "remove a moved gateway's device");
+    const auto now = kernel_.dump_rules();
+    if (!dumped(now, "dump rules")) return;
+    for (const auto& rule : *now) {
+      if (rule.table == kTransitTable) remove(std::vector{rule});
+    }
+    const auto listing = kernel_.dump_nft(std::string(kGatewayNftTable));
+    if (dumped(listing, "list nft table") && !listing->empty()) {
+      step(kernel_.remove_nft(std::string(kGatewayNftTable)), "remove a moved gateway's nft table");
+    }
   }
 
   void remove(const std::vector<Rule>& rules) {
@@ -271,6 +315,7 @@ bool Reconciler::forward_policy(const NodeState& desired, PassReport& report) {
 PassReport Reconciler::pass(const NodeState& desired) {
   PassReport report;
   Pass pass(slow_, report);
+  if (!desired.stray_tunnel.empty()) pass.stray_tunnel(desired.stray_tunnel);
   if (forward_policy(desired, report)) pass.sysctls(desired.sysctls);
 
   // Before the device and any route: the guard stands first, and no packet leaves masqueraded.
@@ -298,8 +343,7 @@ PassReport Reconciler::pass(const NodeState& desired) {
   Diff<IpAddress, Mac> neighbours;
   Diff<Mac, IpAddress> fdb;
   if (desired.vxlan) {
-    pass.device(*desired.vxlan, desired.link_local);
-    pass.sysctls(desired.link_sysctls);
+    pass.device(*desired.vxlan, desired.link_local, desired.link_sysctls);
     neighbours = pass.neighbours(desired);
     fdb = pass.fdb(desired);
   }
@@ -316,6 +360,8 @@ PassReport Reconciler::pass(const NodeState& desired) {
       pass.routes(kToRemoteTable, of_table(desired, kToRemoteTable), !desired.decided);
   const auto from_tunnel = pass.routes(kFromTunnelTable, of_table(desired, kFromTunnelTable));
   const auto rules = pass.rules(desired.rules);
+
+  pass.rule_order(desired, remotes_of(desired));
 
   // Removal, in the reverse order.
   pass.remove(rules);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "netlink/kernel.h"
+#include "netlink/owner.h"
 #include "routeagent/node/forward_policy.h"
 #include "routeagent/node/overlay.h"
 
@@ -46,6 +47,11 @@ struct NodeState {
   std::map<std::uint32_t, netlink::Nexthop> nexthops;
   std::map<RouteKey, netlink::Route> routes;
   std::set<netlink::Rule> rules;
+  netlink::RulePriorities priorities = {};
+  std::vector<Prefix> pods;  // of this node: their packets must reach our tables
+  // The kind of the tunnel device that a gateway left here when it moved to another node; empty:
+  // none did. The device goes, with its key and what leads to it.
+  std::string stray_tunnel;
   // Inputs that could not be honoured, one sentence each; the rest holds without them.
   std::vector<std::string> mistakes;
   // Nodes that this one should exchange frames with and does not.

@@ -166,14 +166,27 @@ std::string mistake(const std::string& yaml) {
   return object ? "" : object.error().text;
 }
 
+// A cloud's load balancer has a name: the administrator writes it, and the other endpoints hold.
+TEST(Codec, AnEndpointThatIsNoAddressCostsNothingElse) {
+  const auto body = parse_yaml(
+      "metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, publicKey: x, endpoints: "
+      "[lb.example.com:4500, 192.0.2.1:4500]}], allowedCidrs: []}",
+      "test");
+  ASSERT_TRUE(body);
+  const auto peer = decode<ClusterPeer>(*body);
+  ASSERT_TRUE(peer) << peer.error().text;
+  const auto& gateway = peer->spec.gateways.at(0);
+  EXPECT_EQ(gateway.endpoints, std::vector<Endpoint>{*Endpoint::parse("192.0.2.1:4500")});
+  EXPECT_EQ(gateway.unusable_endpoints, std::vector<std::string>{"lb.example.com:4500"});
+  expect_round_trip(*peer);
+}
+
 TEST(Codec, MistakesNameTheField) {
   EXPECT_EQ(mistake<ClusterPeer>("spec: {}"), "metadata: is missing");
   EXPECT_EQ(mistake<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
-  EXPECT_EQ(
-      mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, "
-                           "publicKey: x, endpoints: [1.2.3.4]}]}"),
-      "spec.gateways[0].endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
-      "[2001:db8::1]:4500");
+  EXPECT_EQ(mistake<Gateway>("metadata: {name: a}\nspec: {endpoints: [1.2.3.4]}"),
+            "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
+            "[2001:db8::1]:4500 (names are not looked up)");
   EXPECT_EQ(
       mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
                            "publicKey: x}]}"),

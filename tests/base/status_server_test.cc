@@ -182,5 +182,24 @@ TEST_F(StatusTest, EndsWhileClientsWait) {
   SUCCEED();
 }
 
+// Hosts have either family or both.
+TEST(StatusAddresses, EveryAddressOfTheHostIsBothFamilies) {
+  EventLoop loop;
+  Metrics metrics;
+  const auto server = StatusServer::listen(loop, {IpAddress::v6({}), 0}, metrics,
+                                           [] { return std::vector<std::string>{}; });
+  ASSERT_TRUE(server) << server.error().text;
+  for (const auto* host : {"127.0.0.1", "::1"}) {
+    const auto address = *IpAddress::parse(host);
+    const UniqueFd fd(
+        ::socket(address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage at{};
+    const auto size = Endpoint{address, (*server)->port()}.to_sockaddr(at);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
+              0)
+        << host;
+  }
+}
+
 }  // namespace
 }  // namespace cw

@@ -35,7 +35,7 @@ TEST(GatewayConfig, HasDefaultsForEverythingButThree) {
 
 TEST(GatewayConfig, ReadsEverything) {
   const auto config = parse_config(
-      "store: dir:/s\nnamespace: ns\nordinal: 0\nnode: n\nlistenPort: 4501\n"
+      "store: dir:/s\nnamespace: ns\nordinal: 0\nnode: n\nlistenPort: 4501\nrulePriority: 900\n"
       "endpoints: ['192.0.2.1:1', '[2001:db8::1]:2']\nprivateKeyFile: /k\nstatus: 127.0.0.1:1\n"
       "log: {level: debug, json: true}\n"
       "tunnel: {driver: uapi, interface: wg9, userspaceProgram: wg-x, keepalive: 7s}\n"
@@ -45,6 +45,7 @@ TEST(GatewayConfig, ReadsEverything) {
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->ns, "ns");
   EXPECT_EQ(config->listen_port, 4501);
+  EXPECT_EQ(config->rule_priority, 900U);
   EXPECT_EQ(config->endpoints.size(), 2U);
   EXPECT_EQ(config->private_key_file, "/k");
   EXPECT_EQ(config->status->to_string(), "127.0.0.1:1");
@@ -65,12 +66,13 @@ TEST(GatewayConfig, ReadsEverything) {
 TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_EQ(mistake_in("colour: red\n").find("c.yaml:4: colour"), 0U);
   for (const auto* wrong :
-       {"listenPort: 0", "listenPort: 70000", "endpoints: [nowhere]", "holdDown: soon",
-        "probe: {lost: 0}", "probe: {interval: 1ms}", "tunnel: {driver: pigeon}",
-        "tunnel: {interface: a/b}", "tunnel: {interface: a-name-that-is-too-long}",
-        "tunnel: {keepalive: 0s}", "tunnel: {engine: {aead: rot13}}",
-        "tunnel: {engine: {workers: 65}}", "tunnel: {engine: {turbo: true}}", "log: {level: loud}",
-        "status: here", "feed: {heartbeat: 1ms}", "feed: {connectionsPerSecond: 0}"}) {
+       {"listenPort: 0", "listenPort: 70000", "rulePriority: 0", "rulePriority: 32001",
+        "endpoints: [nowhere]", "holdDown: soon", "probe: {lost: 0}", "probe: {interval: 1ms}",
+        "tunnel: {driver: pigeon}", "tunnel: {interface: a/b}",
+        "tunnel: {interface: a-name-that-is-too-long}", "tunnel: {keepalive: 0s}",
+        "tunnel: {engine: {aead: rot13}}", "tunnel: {engine: {workers: 65}}",
+        "tunnel: {engine: {turbo: true}}", "log: {level: loud}", "status: here",
+        "feed: {heartbeat: 1ms}", "feed: {connectionsPerSecond: 0}"}) {
     const auto text = mistake_in(std::string(wrong) + "\n");
     EXPECT_EQ(text.find("c.yaml:4: "), 0U) << wrong << " -> " << text;
   }

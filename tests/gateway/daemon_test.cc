@@ -199,6 +199,31 @@ TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
   EXPECT_EQ(object().spec.public_key, key->public_key().base64());
 }
 
+// GitOps prunes what it does not know. Peers know the key, so it must not change.
+TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
+  put_west();
+  start(std::nullopt, true, seconds(10));
+  const api::ObjectKey own{"causeway-system", "causeway-gateway-0"};
+  const api::ObjectKey overlay{"causeway-system", std::string(kOverlaySecret)};
+  const auto key = object().spec.public_key;
+  const auto before = store_.must_get<api::Secret>(own).data;
+  const auto overlay_before = store_.must_get<api::Secret>(overlay).data;
+  store_.drop(api::Kind::kSecret, own);
+  store_.drop(api::Kind::kSecret, overlay);
+  for (int n = 0; n < 20; ++n) {
+    loop_.advance(seconds(1));
+    EXPECT_EQ(driver_.inner.device().public_key.base64(), key);
+  }
+  EXPECT_EQ(store_.must_get<api::Secret>(own).data, before);
+  EXPECT_EQ(store_.must_get<api::Secret>(overlay).data, overlay_before);
+  auto emptied = store_.must_get<api::Secret>(own);
+  emptied.data.clear();
+  store_.put(emptied);
+  loop_.advance(seconds(10));
+  EXPECT_EQ(store_.must_get<api::Secret>(own).data, before) << "the entry alone had gone";
+  EXPECT_EQ(object().spec.public_key, key);
+}
+
 TEST_F(GatewayStory, MakesNoSecretWhereAnInstallerDoesAndSaysWhichIsMissing) {
   start(std::nullopt, false, seconds(10));
   EXPECT_FALSE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-gateway-0"}));

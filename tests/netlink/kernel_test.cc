@@ -237,6 +237,26 @@ TYPED_TEST(KernelContract, RulesOfBothFamilies) {
   EXPECT_TRUE(kernel.dump_rules()->empty());
 }
 
+TYPED_TEST(KernelContract, ARuleTakesMarkedPacketsPastOthers) {
+  auto& kernel = this->kernel();
+  Rule bypass{Family::kV4, kBypassPriority, 0, ""};
+  bypass.mark = kTunnelMark;
+  bypass.go_to = kLandingPriority;
+  Rule landing{Family::kV4, kLandingPriority, 0, ""};
+  landing.nop = true;
+  ASSERT_TRUE(kernel.add_rule(bypass)) << "before its target is there";
+  ASSERT_TRUE(kernel.add_rule(landing));
+  ASSERT_TRUE(kernel.add_rule(landing)) << "twice";
+  EXPECT_EQ(*kernel.dump_rules(), (std::vector<Rule>{bypass, landing}));
+  const auto all = *kernel.all_rules();
+  for (const auto& rule : {bypass, landing}) {
+    EXPECT_EQ(std::count(all.begin(), all.end(), any_rule(rule)), 1);
+  }
+  ASSERT_TRUE(kernel.remove_rule(landing));
+  ASSERT_TRUE(kernel.remove_rule(bypass));
+  EXPECT_TRUE(kernel.dump_rules()->empty());
+}
+
 TYPED_TEST(KernelContract, RulesThatRefuseADestination) {
   auto& kernel = this->kernel();
   this->foreign();
@@ -342,6 +362,51 @@ TEST_F(LinuxKernel, AThousandRoutesUnderOneNexthop) {
         {kToRemoteTable, dst, RouteType::kUnicast, kNexthopBase, "", {}, {}, 0, 0}));
   }
   EXPECT_EQ(kernel().dump_routes(kToRemoteTable)->size(), 1000U);
+}
+
+// Rules of other programs are seen as the kernel has them.
+class OthersRules : public LinuxWorld {};
+
+TEST_F(OthersRules, AreSeenWithAllThatTheyAskFor) {
+  run("ip rule add priority 512 to 10.41.3.7 lookup main");
+  run("ip rule add priority 1536 from 10.41.3.7 iif veth0 lookup 2");
+  run("ip rule add priority 5270 not fwmark 0x80000/0xff0000 lookup 52 suppress_prefixlength 0");
+  run("ip -6 rule add priority 600 prohibit");
+  run("ip rule add priority 700 uidrange 0-9 lookup 3");
+  run("ip route add default dev veth0 table 2");
+  run("ip route add throw 10.9.0.0/16 table 2");
+  auto all = *kernel().all_rules();
+  std::erase_if(all,
+                [](const AnyRule& rule) { return rule.priority == 0 || rule.priority > 6000; });
+  ASSERT_EQ(all.size(), 5U);
+  AnyRule to_pod;
+  to_pod.priority = 512;
+  to_pod.table = 254;
+  to_pod.to = p("10.41.3.7/32");
+  EXPECT_EQ(all[0], to_pod);
+  EXPECT_TRUE(all[1].special) << "a user id";
+  AnyRule from_pod;
+  from_pod.priority = 1536;
+  from_pod.table = 2;
+  from_pod.from = p("10.41.3.7/32");
+  from_pod.iif = "veth0";
+  EXPECT_EQ(all[2], from_pod);
+  AnyRule vpn;
+  vpn.priority = 5270;
+  vpn.table = 52;
+  vpn.mark = 0x80000;
+  vpn.mask = 0xff0000;
+  vpn.invert = true;
+  vpn.suppress_length = 0;
+  EXPECT_EQ(all[3], vpn);
+  AnyRule refuses;
+  refuses.family = Family::kV6;
+  refuses.priority = 600;
+  refuses.action = AnyRule::Action::kRefuse;
+  EXPECT_EQ(all[4], refuses);
+  EXPECT_EQ(*kernel().all_destinations(Family::kV4, 2), std::vector<Prefix>{p("0.0.0.0/0")});
+  EXPECT_TRUE(kernel().all_destinations(Family::kV4, 77)->empty()) << "no such table";
+  EXPECT_TRUE(kernel().all_destinations(Family::kV6, 77)->empty());
 }
 
 }  // namespace

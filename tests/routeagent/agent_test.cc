@@ -539,7 +539,7 @@ TEST_F(AgentStory, OnTheGatewayItselfTheTunnelCarries) {
   all_up();
   ASSERT_EQ(kernel_.nexthops.size(), 1U);
   EXPECT_EQ(kernel_.nexthops.begin()->second.link, "cw-wg");
-  EXPECT_EQ(kernel_.rules.size(), 5U) << "two tables a family, and one closed prefix";
+  EXPECT_EQ(kernel_.rules.size(), 9U) << "two tables and a bypass a family, a closed prefix";
   kernel_.drop_link("cw-wg");
   kernel_event();
   EXPECT_EQ(carrier(), gateway_address(1)) << "without a tunnel device it cannot carry";
@@ -825,7 +825,7 @@ TEST_F(AgentStory, DriftIsRepairedOnTheKernelsEvent) {
   kernel_.rules.clear();
   kernel_.changed();
   loop_.advance(milliseconds(25));
-  EXPECT_EQ(kernel_.rules.size(), 3U) << "a table a family, and one closed prefix";
+  EXPECT_EQ(kernel_.rules.size(), 7U) << "a table and a bypass a family, and one closed prefix";
 }
 
 TEST_F(AgentStory, AndAtTheResyncWithoutAnEvent) {
@@ -839,14 +839,14 @@ TEST_F(AgentStory, AndAtTheResyncWithoutAnEvent) {
 TEST_F(AgentStory, FailuresAreReportedAndRetried) {
   start();
   all_up();
-  std::erase_if(kernel_.rules, [](const auto& rule) { return !rule.unreachable; });
+  std::erase_if(kernel_.rules, [](const auto& rule) { return rule.table != 0; });
   kernel_.fail_at = kernel_.changes;
   kernel_.changed();
   loop_.advance(milliseconds(300));
   EXPECT_NE(agent_->not_ready().at(0).find("netlink: EIO"), std::string::npos);
   loop_.advance(seconds(3));
   EXPECT_TRUE(agent_->not_ready().empty());
-  EXPECT_EQ(kernel_.rules.size(), 3U);
+  EXPECT_EQ(kernel_.rules.size(), 7U);
   EXPECT_TRUE(status().errors.empty());
 }
 

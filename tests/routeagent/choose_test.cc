@@ -349,5 +349,29 @@ TEST_F(ChooserStory, IsAlwaysTheFirstOfTheBestClass) {
   }
 }
 
+TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent) {
+  const ChoiceKey west{"west", Family::kV4};
+  ChooseInput input;
+  input.cluster = "east";
+  input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
+  input.remotes = {"west"};
+  GatewayInput gateway;
+  gateway.usable = gateway.answers = true;
+  gateway.reaches = {"west"};
+  gateway.silent = {west};
+  input.gateways = {gateway, gateway};
+  input.gateways[1].ordinal = 1;
+  const auto told = silent_everywhere(input);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told.at(west).find("gateways 0, 1 reach"), std::string::npos) << told.at(west);
+  EXPECT_NE(told.at(west).find("net.ipv4.ip_forward"), std::string::npos);
+  input.gateways[1].silent.clear();
+  EXPECT_TRUE(silent_everywhere(input).empty()) << "not known yet, or it forwards";
+  input.gateways[1].reaches.clear();
+  EXPECT_EQ(silent_everywhere(input).size(), 1U) << "that one does not count";
+  input.gateways[0].usable = false;
+  EXPECT_TRUE(silent_everywhere(input).empty()) << "another trouble";
+}
+
 }  // namespace
 }  // namespace cw::routeagent

@@ -33,7 +33,7 @@ TEST(AgentConfig, ReadsEveryKey) {
   const auto config = parse_config(
       "store: dir:/s\nnamespace: net\nlog: {level: debug, json: true}\nstatus: 127.0.0.1:9702\n"
       "node: w0\nprobe: {interval: 100ms, lost: 5}\nholdDown: 10s\nresync: 30s\n"
-      "stateDir: /state\noverlay: wireguard\n"
+      "stateDir: /state\noverlay: wireguard\nrulePriority: 900\n"
       "nodeTunnel: {port: 5000, driver: engine, userspaceProgram: /bin/wg}\n",
       "agent.yaml");
   ASSERT_TRUE(config) << config.error().text;
@@ -50,6 +50,8 @@ TEST(AgentConfig, ReadsEveryKey) {
   EXPECT_EQ(config->hop_port, 5000);
   EXPECT_EQ(config->hop_tunnel.choice, tunnel::DriverChoice::kEngine);
   EXPECT_EQ(config->hop_tunnel.userspace_program, "/bin/wg");
+  EXPECT_EQ(config->rules.bypass, 900U);
+  EXPECT_EQ(config->rules.to_remote(), 903U);
 }
 
 TEST(AgentConfig, RestrictsForwardingWhereNoCniNeedsIt) {
@@ -75,6 +77,8 @@ TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
+            std::string::npos);
+  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nrulePriority: 0\n").find("between 1 and 32000"),
             std::string::npos);
   EXPECT_NE(mistake("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
             std::string::npos);

@@ -34,6 +34,8 @@ class ModelKernel final : public netlink::Kernel {
   std::map<std::uint32_t, netlink::Nexthop> nexthops;
   std::map<RouteId, netlink::Route> routes;
   std::set<netlink::Rule> rules;
+  std::vector<netlink::AnyRule> foreign_rules;
+  std::map<std::uint32_t, std::vector<Prefix>> foreign_tables;
   std::map<std::string, std::string> sysctls;
   std::map<std::string, std::string> nft;
   std::vector<std::string> put;  // nexthops and neighbours, in the order of their writing
@@ -197,6 +199,16 @@ class ModelKernel final : public netlink::Kernel {
   }
   Result<std::vector<netlink::Rule>> dump_rules() override {
     return std::vector<netlink::Rule>(rules.begin(), rules.end());
+  }
+  Result<std::vector<netlink::AnyRule>> all_rules() override {
+    auto all = foreign_rules;
+    for (const auto& rule : rules) all.push_back(netlink::any_rule(rule));
+    return all;
+  }
+  Result<std::vector<Prefix>> all_destinations(Family family, std::uint32_t table) override {
+    auto all = foreign_tables[table];
+    std::erase_if(all, [family](const Prefix& dst) { return dst.family() != family; });
+    return all;
   }
   Result<> add_rule(const netlink::Rule& rule) override {
     if (auto good = change(); !good) return good;

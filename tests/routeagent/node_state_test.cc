@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "netlink/owner.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/nft.h"
@@ -135,8 +136,9 @@ TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
     EXPECT_EQ(to.prefer_src, std::nullopt);
   }
   EXPECT_EQ(state.routes.size(), 2U) << "a worker has no table 7485";
-  EXPECT_EQ(state.rules, (std::set<netlink::Rule>{{Family::kV4, 7487, 7487, ""},
-                                                  {Family::kV6, 7487, 7487, ""}}));
+  auto rules = bypass_rules({});
+  rules.insert({{Family::kV4, 7487, 7487, ""}, {Family::kV6, 7487, 7487, ""}});
+  EXPECT_EQ(state.rules, rules);
 }
 
 TEST(NodeState, WithoutTheSecretNothingOfTheOverlayIsMade) {
@@ -187,7 +189,7 @@ TEST(NodeState, AGatewayNodeDeliversWhatComesFromTheTunnelToPodsAndNothingElse) 
 TEST(NodeState, ATunnelDeviceMakesANodeAGatewayNode) {
   auto in = cluster_seen_from("w0");
   in.host.tunnel_mtu = 1420;
-  EXPECT_EQ(desired_state(in).rules.size(), 4U) << "guarded even before its Gateway object is seen";
+  EXPECT_EQ(desired_state(in).rules.size(), 8U) << "guarded even before its Gateway object is seen";
 }
 
 TEST(NodeState, WithoutAGatewayRoutesAreUnreachable) {
@@ -424,6 +426,21 @@ TEST(Hold, ItsTwoQueuesHaveAddressesOfTheirOwn) {
   EXPECT_EQ(behind_hold(0x5252aa01).gateway, *IpAddress::parse("fe80::ffff:fffe:5252:aa01"));
   EXPECT_TRUE(is_hold(hold_nexthop(7)));
   EXPECT_FALSE(is_hold(behind_hold(7)));
+}
+
+TEST(HostTraffic, GetsTheHostsAddressInsideThePodPrefixOrIsRefused) {
+  auto in = with_keys(cluster_seen_from("w0"));
+  in.host.prefer_src.erase(Family::kV6);
+  const auto nft = desired_state(in).nft;
+  EXPECT_NE(nft.find("meta mark != 0x1057 ip daddr @remote4 fib saddr type local snat ip to "
+                     "10.1.3.1"),
+            std::string::npos)
+      << nft;
+  EXPECT_NE(nft.find("meta mark != 0x1057 ip6 daddr @remote6 ip6 saddr != @local6 counter name "
+                     "\"host-refused\" reject with icmpv6 type admin-prohibited"),
+            std::string::npos)
+      << nft;
+  EXPECT_EQ(nft.find("ip daddr @remote4 ip saddr != @local4 counter"), std::string::npos);
 }
 
 }  // namespace

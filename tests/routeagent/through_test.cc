@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "routeagent/node/vtep.h"
+#include "tunnel/probe/through_address.h"
 
 namespace cw::routeagent {
 namespace {
@@ -133,6 +134,25 @@ TEST_F(ThroughStory, WithoutASocketNothingIsKnown) {
   through_.keep(inputs_);
   EXPECT_EQ(through_.trouble(), "");
   EXPECT_EQ(hand_->opened, 1);
+}
+
+// A gateway's node has nobody to forward for it: its probes tell the size and no verdict.
+TEST_F(ThroughStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
+  inputs_.self.name = "g0";
+  const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);
+  inputs_.host.tunnel_addresses = {own,
+                                   tunnel::probe_address(*inputs_.gateways[0].key, Family::kV6)};
+  through_.keep(inputs_);
+  EXPECT_EQ(hand_->config.own_gateway, 0U);
+  EXPECT_EQ(hand_->config.own, (std::map<Family, IpAddress>{{Family::kV4, own}}));
+  EXPECT_EQ(hand_->paths.at(kThrough0).front(),
+            tunnel::probe_address(*inputs_.remotes[0].gateways.begin(), Family::kV4));
+  hand_->views[kThrough0] = {PathVerdict::kSilent, 1300, {}};
+  hand_->on_change();
+  EXPECT_TRUE(judged().silent.empty());
+  EXPECT_EQ(through_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
+  EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
+  EXPECT_NE(metrics_.text().find("path_mtu_bytes{"), std::string::npos);
 }
 
 }  // namespace

@@ -95,5 +95,28 @@ TEST(ThroughProber, SeesThePathComeAndFallSilent) {
   EXPECT_TRUE(prober.views().empty());
 }
 
+TEST(ThroughProber, ThePathsOfTheOwnGatewayStartFromItsAddresses) {
+  EventLoop loop;
+  SystemRandom random;
+  ThroughConfig config;
+  config.port = 24796;
+  config.own_gateway = 0;
+  config.own = {{Family::kV4, *IpAddress::parse("127.0.0.3")}};
+  auto opened = ThroughProber::open(loop, random, config, [&] { loop.stop(); });
+  ASSERT_TRUE(opened) << opened.error().text;
+  // The gateway's own server has the port already.
+  const auto busy = EchoServer::open(loop, {*IpAddress::parse("127.0.0.3"), config.port}, {});
+  ASSERT_TRUE(busy) << busy.error().text;
+  const auto there = *IpAddress::parse("127.0.0.4");
+  const auto server = EchoServer::open(loop, {there, config.port}, {});
+  ASSERT_TRUE(server) << server.error().text;
+  const PathKey own{0, "west", Family::kV4};
+  (*opened)->set_paths({{own, {there}}, {{1, "west", Family::kV4}, {there}}}, milliseconds(50));
+  const auto end = loop.after(seconds(10), [&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ((*opened)->views().at(own).verdict, PathVerdict::kForwards);
+  EXPECT_EQ((*opened)->views().size(), 1U) << "others have no socket";
+}
+
 }  // namespace
 }  // namespace cw::tunnel

@@ -66,12 +66,11 @@ class UdpThroughProber final : public ThroughProber {
 
   Result<> start() {
     for (const auto& [family, address] : config_.local) {
-      auto fd = udp_socket({address, config_.port}, {});
-      if (!fd) return fail(fd.error());
-      auto& socket = sockets_[family];
-      socket.fd = std::move(*fd);
-      socket.readable = loop_.watch(socket.fd.get(), FdEvent::kRead,
-                                    [this, raw = socket.fd.get()] { receive(raw); });
+      if (auto ok = add_socket({family, false}, {address, config_.port}); !ok) return ok;
+    }
+    // Any port: the gateway itself answers on the other one.
+    for (const auto& [family, address] : config_.own) {
+      if (auto ok = add_socket({family, true}, {address, 0}); !ok) return ok;
     }
     return {};
   }
@@ -81,7 +80,7 @@ class UdpThroughProber final : public ThroughProber {
     std::erase_if(paths_, [&](const auto& one) { return wanted.count(one.first) == 0; });
     by_address_.clear();
     for (const auto& [key, addresses] : wanted) {
-      if (sockets_.count(key.family) == 0) continue;
+      if (sockets_.count(socket_of(key)) == 0) continue;
       auto config = config_.path;
       config.interval = interval;
       // IPv6 has no links below 1280.
@@ -109,6 +108,8 @@ class UdpThroughProber final : public ThroughProber {
   }
 
  private:
+  using SocketKey = std::pair<Family, bool>;  // true: of the own gateway's paths
+
   struct Path {
     std::vector<IpAddress> targets;
     PathDetector detector;
@@ -118,6 +119,20 @@ class UdpThroughProber final : public ThroughProber {
     UniqueFd fd;
     Handle readable;
   };
+
+  [[nodiscard]] SocketKey socket_of(const PathKey& key) const {
+    return {key.family, config_.own_gateway == key.gateway};
+  }
+
+  Result<> add_socket(const SocketKey& key, const Endpoint& local) {
+    auto fd = udp_socket(local, {});
+    if (!fd) return fail(fd.error());
+    auto& socket = sockets_[key];
+    socket.fd = std::move(*fd);
+    socket.readable = loop_.watch(socket.fd.get(), FdEvent::kRead,
+                                  [this, raw = socket.fd.get()] { receive(raw); });
+    return {};
+  }
 
   static PathView view_of(const Path& path) {
     return {path.detector.verdict(), path.detector.floor(), path.detector.rtt()};
@@ -129,7 +144,7 @@ class UdpThroughProber final : public ThroughProber {
   void tick() {
     if (awake_.look(loop_.now())) {
       // After a pause of our own: the replies that wait are read before anything is judged.
-      for (const auto& [family, socket] : sockets_) read_replies(socket.fd.get());
+      for (const auto& [key, socket] : sockets_) read_replies(socket.fd.get());
     }
     const auto now = time();
     std::set<std::uint32_t> suspects;
@@ -152,7 +167,7 @@ class UdpThroughProber final : public ThroughProber {
     sockaddr_storage to{};
     const auto length = Endpoint{path.targets[send.target], config_.port}.to_sockaddr(to);
     // A send that fails is a probe that is lost: the detector draws the conclusion.
-    (void)::sendto(sockets_.at(key.family).fd.get(), bytes.data(), bytes.size(), 0,
+    (void)::sendto(sockets_.at(socket_of(key)).fd.get(), bytes.data(), bytes.size(), 0,
                    reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(length));
   }
 
@@ -196,7 +211,7 @@ class UdpThroughProber final : public ThroughProber {
   OnChange on_change_;
   std::uint64_t session_;
   ProbeKey key_{};  // of this process only: what comes back is what went out
-  std::map<Family, Socket> sockets_;
+  std::map<SocketKey, Socket> sockets_;
   std::map<PathKey, Path> paths_;
   std::map<IpAddress, PathKey> by_address_;
   AwakeTime awake_{kTick, kPause};

@@ -37,10 +37,14 @@ struct PathView {
 
 struct ThroughConfig {
   std::map<Family, IpAddress> local;  // asks from these; a family without one is not probed
-  std::uint16_t port = 0;             // ours and theirs
-  PathConfig path;                    // the interval is set_paths()'s
+  // Paths of this gateway begin on its own node: they are asked about from these addresses.
+  std::optional<std::uint32_t> own_gateway = {};
+  std::map<Family, IpAddress> own = {};
+  std::uint16_t port = 0;  // ours and theirs
+  PathConfig path;         // the interval is set_paths()'s
   friend bool operator==(const ThroughConfig& a, const ThroughConfig& b) {
-    return a.local == b.local && a.port == b.port && a.path.full == b.path.full;
+    return a.local == b.local && a.own_gateway == b.own_gateway && a.own == b.own &&
+           a.port == b.port && a.path.full == b.path.full;
   }
 };
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <deque>
 #include <filesystem>
 #include <fstream>
 
@@ -278,6 +279,127 @@ TEST_F(ClientTest, ABodyOverTheLimitIsRefused) {
   const auto handle = client.send(request, [&](Result<HttpAnswer> a) { answer = std::move(a); });
   turn([&] { return answer.has_value(); });
   EXPECT_EQ(answer->error().code, Errc::kTooLarge);
+}
+
+// A load balancer whose server is gone: it takes connections and bytes, and nothing comes back.
+class MuteServer {
+ public:
+  explicit MuteServer(Loop& loop) : loop_(loop) {
+    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(at);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 16), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
+    port = ntohs(at.sin_port);
+    accept_ = loop.watch(listener_.get(), FdEvent::kRead, [this] {
+      const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) return;
+      auto& one = connections_.emplace_back();
+      one.first.reset(fd);
+      one.second = loop_.watch(fd, FdEvent::kRead, [this, fd] {
+        char bytes[4096];
+        const auto length = ::recv(fd, bytes, sizeof(bytes), 0);
+        if (length <= 0) {
+          for (auto& [open, handle] : connections_) {
+            if (open.get() == fd) handle.reset();
+          }
+          return;
+        }
+        const std::string text(bytes, static_cast<std::size_t>(length));
+        if (mute) return;
+        const auto out = text.find("/watch") != std::string::npos
+                             ? std::string(
+                                   "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                   "3\r\nabc\r\n")
+                             : std::string("HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\nok");
+        (void)!::send(fd, out.data(), out.size(), MSG_NOSIGNAL);
+      });
+    });
+  }
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+  bool mute = false;
+  std::uint16_t port = 0;
+
+ private:
+  Loop& loop_;
+  UniqueFd listener_;
+  Handle accept_;
+  std::deque<std::pair<UniqueFd, Handle>> connections_;
+};
+
+class SilenceTest : public ClientTest {
+ protected:
+  HttpServer server() {
+    HttpServer at;
+    at.url = "http://127.0.0.1:" + std::to_string(mute_.port);
+    at.quiet = milliseconds(400);
+    at.answer = milliseconds(300);
+    at.stream_quiet = quiet_;
+    return at;
+  }
+  Handle watch(Http& http) {
+    HttpRequest request;
+    request.path = "/watch";
+    return http.stream(request, {},
+                       {{},
+                        [this](std::string_view bytes) { data_ += bytes; },
+                        [this](Result<HttpAnswer> answer) { ended_ = std::move(answer); }});
+  }
+  Duration quiet_ = seconds(60);
+  MuteServer mute_{loop_};
+  std::string data_;
+  std::optional<Result<HttpAnswer>> ended_;
+};
+
+TEST_F(SilenceTest, AConnectionThatIsOpenAndDeadIsClosedAndSaid) {
+  Http http(loop_, server());
+  const auto handle = watch(http);
+  turn([&] { return data_ == "abc"; });
+  mute_.mute = true;
+  const auto begun = std::chrono::steady_clock::now();
+  turn([&] { return ended_.has_value(); });
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(5));
+  ASSERT_FALSE(*ended_);
+  EXPECT_EQ(ended_->error().code, Errc::kUnavailable);
+  EXPECT_NE(http.silence(), "");
+  mute_.mute = false;
+  const auto before = mute_.connections();
+  ended_.reset();
+  data_.clear();
+  const auto again = watch(http);
+  turn([&] { return data_ == "abc"; });
+  EXPECT_GT(mute_.connections(), before) << "not one of the dead ones";
+  EXPECT_EQ(http.silence(), "");
+}
+
+TEST_F(SilenceTest, AQuietServerThatAnswersKeepsItsStreams) {
+  Http http(loop_, server());
+  const auto handle = watch(http);
+  turn([&] { return data_ == "abc"; });
+  const auto end = loop_.after(seconds(2), [&] { loop_.stop(); });
+  loop_.run();
+  EXPECT_FALSE(ended_.has_value()) << ended_->error().text;
+  EXPECT_EQ(http.silence(), "");
+}
+
+TEST_F(SilenceTest, AStreamThatGivesNothingEnds) {
+  quiet_ = milliseconds(900);
+  Http http(loop_, server());
+  const auto handle = watch(http);
+  turn([&] { return ended_.has_value(); });
+  EXPECT_EQ(data_, "abc");
+  EXPECT_EQ(ended_->error().code, Errc::kUnavailable);
+  EXPECT_EQ(http.silence(), "") << "the server itself answers";
+}
+
+TEST_F(SilenceTest, AnIdleClientAsksNothing) {
+  Http http(loop_, server());
+  const auto end = loop_.after(seconds(1), [&] { loop_.stop(); });
+  loop_.run();
+  EXPECT_EQ(mute_.connections(), 0U);
 }
 
 }  // namespace

@@ -57,6 +57,24 @@ TEST(Claims, OutsideWhatIsAllowedAreRefusedAndTheRestKept) {
             "192.168.0.0/16 is not within the allowed CIDRs");
 }
 
+// A tunnel whose outer packets are routed into a tunnel is dead, and so is the way back.
+TEST(Claims, ThatHoldTheEndpointOfAGatewayAreRefused) {
+  auto east = claim("east", 1, {"10.1.0.0/16", "10.99.0.0/26"});
+  east.said_endpoints = {*IpAddress::parse("10.99.0.10")};
+  auto west = claim("west", 2, {"10.2.0.0/16", "10.1.0.0/16"});
+  west.paired_endpoints = {*IpAddress::parse("10.2.0.7")};
+  EXPECT_EQ(judged({east, west}), (Texts{{"east", "10.1.0.0/16 !HoldsEndpoint"},
+                                         {"west", "!HoldsEndpoint !OverlapsCluster"}}));
+  const auto told = accepted_claims(std::vector{east}, {}).at("east").refusals;
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].message.find("10.99.0.0/26 contains 10.99.0.10"), std::string::npos);
+  // What a cluster says of its own gateways takes nothing away from another one.
+  west = claim("west", 2, {"10.2.0.0/16"});
+  west.said_endpoints = {*IpAddress::parse("10.1.0.7")};
+  EXPECT_EQ(judged({claim("east", 1, {"10.1.0.0/16"}), west}),
+            (Texts{{"east", "10.1.0.0/16"}, {"west", "10.2.0.0/16"}}));
+}
+
 TEST(Claims, OverlappingTheLocalClusterAreRefusedInBothDirections) {
   EXPECT_EQ(judged({claim("east", 1, {"10.1.0.0/16", "10.4.0.0/14", "10.9.9.0/24"})},
                    {"10.5.0.0/16", "10.9.0.0/16"}),

@@ -26,6 +26,7 @@ T all(Result<T> dump) {
 PathInput input(unsigned remotes = 3) {
   PathInput in;
   in.link = kLink;
+  in.listen_port = 4500;
   in.control_address = ip("fd12::1");
   in.probe_address = ip("240.1.1.1");
   in.remote_controls = {ip("fd34::1"), ip("fd34::2"), ip("241.2.2.2")};
@@ -69,6 +70,29 @@ std::string state_of(FakeKernel& kernel) {
                         rule.iif);
   }
   return text + *kernel.dump_nft(std::string(netlink::kGatewayNftTable));
+}
+
+// Hosts hardened after CIS have IPv6 off by default, and may get it switched off at any time.
+TEST(Path, TurnsIPv6OnForItsOwnDeviceBeforeItGivesItAnAddress) {
+  FakeKernel kernel;
+  add_tunnel(kernel);
+  const std::string path = "ipv6/conf/cw-wg/disable_ipv6";
+  ASSERT_TRUE(kernel.set_sysctl(path, "1"));
+  (void)kernel.take_log();
+  PathReconciler reconciler(kernel);
+  EXPECT_TRUE(reconciler.apply(desired_path(input())).errors.empty());
+  const auto log = kernel.take_log();
+  EXPECT_LT(log.find("sysctl " + path + " 0"), log.find("fd12::1")) << log;
+  ASSERT_TRUE(kernel.set_sysctl(path, "1"));
+  EXPECT_GT(reconciler.apply(desired_path(input())).steps, 0U);
+  EXPECT_EQ(*kernel.sysctl(path), "0");
+}
+
+TEST(Path, MarksWhatRemoteGatewaysSend) {
+  const auto state = desired_path(input());
+  EXPECT_NE(state.nft.find("udp dport 4500 fib daddr type local meta mark set 0x1057"),
+            std::string::npos);
+  EXPECT_EQ(state.sysctls.at("ipv4/conf/all/src_valid_mark"), "1");
 }
 
 TEST(Path, ASecondPassIsEmpty) {

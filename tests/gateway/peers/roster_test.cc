@@ -151,5 +151,17 @@ TEST(Roster, AGatewayPairedWithoutEndpointsStaysPassive) {
   EXPECT_TRUE(roster.clusters.at("west").gateways.at(0).candidates.empty());
 }
 
+// Load balancers of clouds have names only.
+TEST(Roster, AnEndpointThatIsNoAddressIsNamedAndTheOthersAreUsed) {
+  auto west = peer("west", {21});
+  west->spec.gateways[0].unusable_endpoints = {"gw.example.com:4500"};
+  const Intake::Peers peers{{west->meta.key, west}};
+  const auto roster = roster_of({peers, {}, {}, {}});
+  EXPECT_EQ(roster.clusters.at("west").gateways.at(0).candidates.size(), 1U);
+  const auto& trouble = roster.troubles.at(west->meta.key);
+  EXPECT_EQ(trouble.reason, "EndpointUnusable");
+  EXPECT_NE(trouble.message.find("gw.example.com:4500"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace cw::gateway

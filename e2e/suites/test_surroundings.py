@@ -1,0 +1,147 @@
+"""What others do to a node around us: claims of gateways' addresses, rules of CNIs, hardened hosts, a
+kube-proxy on the host, a gateway that moves. Tried after public bug reports of such systems."""
+
+import time
+
+import pytest
+
+from fabric import objects
+from fabric.site import Site, join, wait_until_reached
+from fabric.traffic import ping, transfer
+from fabric.wait import stays_true, wait_until
+
+ALL = ["10.0.0.0/8", "172.16.0.0/12", "fd00:10::/32"]
+
+
+def reached(east, west):
+    return ping(east.pod.machine, west.pod.ip) and ping(west.pod.machine, east.pod.ip)
+
+
+def claims_of(site, peer):
+    return site.store.conditions("ClusterPeer", peer).get("ClaimsAccepted", {})
+
+
+def test_a_claim_of_a_gateways_address_takes_no_tunnel_down(own_world):
+    """One wrong Node object at west has the network of both of its gateways as pod prefix."""
+    east, west = Site(own_world, "east"), Site(own_world, "west")
+    join(east, west)
+    peer = east.store.get("ClusterPeer", "west")
+    peer["spec"]["allowedCidrs"] = ALL
+    east.store.put(peer)
+    gateways = west.cluster.gateway_nodes
+    net = gateways[0].ip.rsplit(".", 1)[0] + ".0/26"
+    west.store.put(objects.node("wrong", ["172.20.250.9"], [net]))
+    try:
+        wait_until(lambda: claims_of(east, "west").get("reason") == "HoldsEndpoint", 10,
+                   "the claim is refused in words")
+        assert gateways[0].ip in claims_of(east, "west")["message"]
+        assert stays_true(lambda: reached(east, west), 5)
+    finally:
+        west.store.remove("Node", "wrong")
+    wait_until(lambda: claims_of(east, "west").get("status") == "True", 15, "it is withdrawn")
+
+
+def test_outer_packets_follow_no_route_of_ours(own_world):
+    """Whatever is in our tables: here the gateways' addresses themselves, put there by hand."""
+    east, west = Site(own_world, "east", workers=0), Site(own_world, "west", workers=0)
+    join(east, west)
+    for site, other in ((east, west), (west, east)):
+        for node in site.cluster.gateway_nodes:
+            for far in other.cluster.gateway_nodes:
+                node.machine.sh(f"ip route add unreachable {far.ip}/32 table 7487")
+                assert not ping(node.machine, far.ip), "the host's own packets follow it"
+    assert stays_true(lambda: reached(east, west), 5)
+    for node in east.cluster.gateway_nodes:  # a strict reverse path check, as many hosts have it
+        node.machine.sysctl(net__ipv4__conf__all__rp_filter=1, net__ipv4__conf__eth0__rp_filter=1)
+    assert stays_true(lambda: reached(east, west), 3)
+    for daemon in east.causeway.gateways:  # and new sessions come up
+        daemon.restart()
+    wait_until_reached(east, west)
+
+
+def test_a_rule_of_a_cni_that_comes_first_is_named(own_world):
+    """The AWS VPC CNI: `from POD lookup 2` at 1536. A moved priority wins against it."""
+    east, west = Site(own_world, "east"), Site(own_world, "west")
+    join(east, west)
+    node = east.pod.node
+    agent = east.causeway.agent_of(node)
+    router = node.machine.out("ip", "-4", "route", "show", "default").split()[2]
+    node.machine.sh(f"ip route add default via {router} table 2; "
+                    f"ip rule add priority 1536 from {east.pod.ip} lookup 2")
+    wait_until(lambda: "1536: from " in (agent.why_not_ready() or ""), 10, "the rule is named")
+    assert "rulePriority" in agent.why_not_ready()
+    assert not reached(east, west)
+    for daemon in [*east.causeway.agents, *east.causeway.gateways]:
+        daemon.config["rulePriority"] = 1000
+        daemon.restart()
+    wait_until(lambda: agent.why_not_ready() == "", 20, "nothing stands before ours any more")
+    wait_until_reached(east, west)
+    rules = node.machine.out("ip", "rule")
+    assert "1003:" in rules and "7487:" not in rules, rules
+
+
+@pytest.mark.parametrize("when", ("before the start", "at run time"))
+def test_hosts_without_ipv6(own_world, when):
+    """CIS and STIG switch it off for all devices; our control addresses are IPv6."""
+    east, west = Site(own_world, "east", ipv6=False), Site(own_world, "west", ipv6=False)
+    off = {f"net__ipv6__conf__{which}__disable_ipv6": 1 for which in ("default", "all")}
+    if when == "before the start":
+        for node in east.cluster.nodes:
+            node.machine.sysctl(**off)
+        return join(east, west)
+    join(east, west)
+    for node in east.cluster.nodes:
+        node.machine.sysctl(**off)
+    time.sleep(1)
+    wait_until(lambda: reached(east, west), 10, "the tunnels are back")
+    assert stays_true(lambda: reached(east, west), 3)
+
+
+def test_the_host_itself_reaches_remote_pods_by_a_virtual_ip(own_world):
+    """kube-proxy translates on the host and masquerades: on workers and on gateway nodes."""
+    east, west = Site(own_world, "east"), Site(own_world, "west")
+    join(east, west)
+    vip = "10.99.0.10"
+    for node in east.cluster.nodes:
+        node.machine.sh("nft 'table ip proxy { "
+                        "chain out { type nat hook output priority -100; "
+                        f"ip daddr {vip} meta mark set 0x4000 dnat to {west.pod.ip}; }}; "
+                        "chain masquerade { type nat hook postrouting priority 100; "
+                        "meta mark & 0x4000 == 0x4000 masquerade; }; }'")
+        done = transfer(node.machine, vip, 20_000)
+        assert done.source.startswith("10.41."), f"{node.name} arrives as {done.source}"
+        assert transfer(node.machine, west.pod.ip, 20_000).source == done.source
+
+
+def test_a_silent_floor_is_found_with_one_gateway(own_world):
+    """Single-node clusters: the only pods are on the gateway's node, and no other gateway is there."""
+    east, west = [Site(own_world, name, gateways=1, workers=0) for name in ("east", "west")]
+    join(east, west)
+    for site in (east, west):  # else the rule sees bundles of datagrams, which pass no wire
+        site.pod.node.machine.run("ethtool", "-K", "eth0", "tx-udp-segmentation", "off")
+    own_world.wan.sh("nft 'table inet floor { chain forward { type filter hook forward priority 0; "
+                     "meta length > 1368 udp dport 4500 drop; }; }'")
+
+    def mtu():
+        routes = east.pod.node.machine.out("ip", "route", "show", "table", "7487").splitlines()
+        return [line for line in routes if "nhid" in line and "mtu" in line]
+    wait_until(mtu, 15, "the floor is found")
+    transfer(east.pod.machine, west.pod.ip, 200_000)
+    transfer(west.pod.machine, east.pod.ip, 200_000)
+
+
+def test_a_gateway_that_moves_leaves_no_tunnel_behind(own_world):
+    """kubectl drain with a tunnel that outlives its process: the worker takes the ordinal over."""
+    east = Site(own_world, "east", {"tunnel.driver": "uapi"}, workers=1)
+    west = Site(own_world, "west")
+    join(east, west)
+    old, new = east.cluster.gateway_nodes[1], east.cluster.workers[0]
+    moved = east.causeway.gateways[1]
+    assert moved.stop() == 0
+    assert "cw-wg" in old.machine.out("ip", "link"), "the tunnel outlives the gateway"
+    moved.machine, moved.config["node"] = new.machine, new.name
+    moved.start()
+    wait_until(lambda: "cw-wg" not in old.machine.out("ip", "link"), 15, "the old device is gone")
+    assert "causeway-gateway" not in old.machine.out("nft", "list", "tables")
+    wait_until_reached(east, west)
+    assert not old.machine.pids("wireguard-go"), "nor the program with the key"

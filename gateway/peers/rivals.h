@@ -1,0 +1,47 @@
+// Two hosts with one key: a restored backup beside the original, or a gateway's old device that
+// lives on. Each of their packets moves the peer's endpoint, so the endpoint returns again and
+// again to where it was. A gateway that roams, or a NAT that forgets, never returns so often. Pure:
+// time is an argument.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/loop.h"
+#include "base/prefix.h"
+#include "gateway/feed/statement.h"
+
+namespace cw::gateway {
+
+class KeyRivals {
+ public:
+  static constexpr Duration kWindow = std::chrono::seconds(60);
+  static constexpr std::size_t kReturns = 3;  // within the window
+
+  // What was read of the peer now, about every second. `ours`: the endpoint that this gateway set
+  // last; a change to it is its own.
+  void look(const GatewayId& id, const std::optional<Endpoint>& seen, std::uint64_t rx_bytes,
+            const std::optional<Endpoint>& ours, TimePoint now);
+  void keep_only(const std::set<GatewayId>& ids);
+  // Where the two hosts are; empty: there is one.
+  [[nodiscard]] std::set<Endpoint> rivals(const GatewayId& id) const;
+
+ private:
+  struct Change {
+    TimePoint at{};
+    Endpoint to;
+    bool back = false;  // it was there before, within the window
+  };
+  struct Watch {
+    std::optional<Endpoint> last;
+    std::optional<Endpoint> ours;
+    std::uint64_t rx_bytes = 0;
+    std::deque<Change> changes;
+  };
+  std::map<GatewayId, Watch> watches_;
+};
+
+}  // namespace cw::gateway

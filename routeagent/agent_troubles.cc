@@ -1,0 +1,85 @@
+// What the agent notices that stops traffic though every part of it works: gateways that forward
+// nothing, and the device of a gateway that moved away.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "routeagent/agent.h"
+#include "routeagent/node/this_node.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+// A failover is over by then.
+constexpr Duration kSilenceIsTold = std::chrono::seconds(5);
+// A gateway that comes back to this node says so in its Gateway object within this time.
+constexpr Duration kStrayGoes = std::chrono::seconds(5);
+
+}  // namespace
+
+void Agent::watch_silence(const ChooseInput& input) {
+  const auto now = loop_.now();
+  const auto silent = silent_everywhere(input);
+  std::erase_if(silent_since_, [&](const auto& entry) { return silent.count(entry.first) == 0; });
+  std::vector<std::string> told;
+  std::optional<Duration> next;
+  for (const auto& [key, text] : silent) {
+    const auto since = silent_since_.emplace(key, now).first->second;
+    const auto left = since + kSilenceIsTold - now;
+    if (left <= Duration::zero()) {
+      told.push_back(text);
+    } else if (!next || left < *next) {
+      next = left;
+    }
+  }
+  if (next) {
+    silence_timer_ = loop_.after(*next, [this] { on_probe(); });
+  } else {
+    silence_timer_.reset();
+  }
+  if (told == unforwarded_) return;
+  for (const auto& text : told) {
+    if (std::find(unforwarded_.begin(), unforwarded_.end(), text) == unforwarded_.end()) {
+      log_warn("no gateway forwards", {{"error", text}});
+    }
+  }
+  if (told.empty()) log_info("gateways forward again");
+  unforwarded_ = std::move(told);
+}
+
+void Agent::watch_stray(NodeInputs& inputs) {
+  const auto* moved = moved_gateway(inputs);
+  if (moved == nullptr) {
+    stray_since_.reset();
+    stray_timer_.reset();
+    return;
+  }
+  const auto now = loop_.now();
+  if (!stray_since_) stray_since_ = now;
+  const auto left = *stray_since_ + kStrayGoes - now;
+  if (left > Duration::zero()) {
+    stray_timer_ = loop_.after(left, [this] { look_again(); });
+    return;
+  }
+  inputs.stray_tunnel = true;
+  log_warn("a gateway moved away and left its tunnel here: the device goes",
+           {{"gateway", moved->ordinal}, {"now_on", moved->node}});
+}
+
+void Agent::tell_host_source(const NodeInputs& inputs) {
+  std::string without;
+  for (const auto& prefix : inputs.self.pod_cidrs) {
+    if (inputs.host.prefer_src.count(prefix.family()) != 0) continue;
+    without += fmt::format("{}{}", without.empty() ? "" : " and ", prefix.to_string());
+  }
+  if (inputs.remotes.empty()) without.clear();
+  if (without != hostless_ && !without.empty()) {
+    log_info("processes on the host network reach no remote pod: the host has no address inside",
+             {{"prefix", without}});
+  }
+  hostless_ = std::move(without);
+}
+
+}  // namespace cw::routeagent

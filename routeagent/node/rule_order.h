@@ -1,0 +1,36 @@
+// Do the packets of this node's pods reach our tables? Rules of other programs that stand before
+// ours take them away: the AWS VPC CNI and Cilium's ENI mode have a rule for each pod, VPN programs
+// one for everything. Pure.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "netlink/kernel.h"
+#include "netlink/owner.h"
+
+namespace cw::routeagent {
+
+// Where the routes of a table lead to.
+using Destinations = std::function<std::vector<Prefix>(Family, std::uint32_t table)>;
+
+// The foreign rules that stand before `ours` and decide about a packet from a prefix of `pods` to a
+// prefix of `remotes`. A rule that looks up a table without such a route decides nothing. A rule
+// that asks for a firewall mark is for packets that another program marked: no pod's packet is
+// marked when it leaves the pod.
+[[nodiscard]] std::vector<netlink::AnyRule> rules_before(std::span<const netlink::AnyRule> all,
+                                                         const netlink::RulePriorities& ours,
+                                                         std::span<const Prefix> pods,
+                                                         std::span<const Prefix> remotes,
+                                                         const Destinations& destinations);
+
+// As ip(8) prints it: `1536: from 10.41.3.7/32 lookup 2`.
+[[nodiscard]] std::string rule_text(const netlink::AnyRule& rule);
+
+// One sentence for the administrator, with the remedy; empty without rules.
+[[nodiscard]] std::string rules_complaint(std::span<const netlink::AnyRule> before,
+                                          const netlink::RulePriorities& ours);
+
+}  // namespace cw::routeagent

@@ -1,0 +1,89 @@
+#include "routeagent/node/this_node.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tunnel/probe/through_address.h"
+
+namespace cw::routeagent {
+
+std::vector<ThroughTarget> own_targets(const NodeInputs& inputs) {
+  constexpr std::size_t kMostGateways = 8;  // of a remote cluster
+  std::vector<ThroughTarget> targets;
+  const auto* own = own_gateway(inputs);
+  if (own == nullptr) return targets;
+  for (const auto& remote : inputs.remotes) {
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      if (std::none_of(remote.prefixes.begin(), remote.prefixes.end(),
+                       [&](const Prefix& p) { return p.family() == family; })) {
+        continue;
+      }
+      std::size_t count = 0;
+      for (const auto& key : remote.gateways) {
+        if (++count > kMostGateways) break;
+        targets.push_back(
+            {own->ordinal, remote.id, family, tunnel::probe_address(key, family), {}});
+      }
+    }
+  }
+  return targets;
+}
+
+const LocalGateway* own_gateway(const NodeInputs& inputs) {
+  const auto at = std::find_if(
+      inputs.gateways.begin(), inputs.gateways.end(), [&](const LocalGateway& gateway) {
+        return gateway.node == inputs.self.name && gateway.key &&
+               inputs.host.tunnel_addresses.count(
+                   tunnel::probe_address(*gateway.key, Family::kV4)) != 0 &&
+               inputs.host.tunnel_addresses.count(
+                   tunnel::probe_address(*gateway.key, Family::kV6)) != 0;
+      });
+  return at == inputs.gateways.end() ? nullptr : &*at;
+}
+
+const LocalGateway* moved_gateway(const NodeInputs& inputs) {
+  const LocalGateway* moved = nullptr;
+  for (const auto& gateway : inputs.gateways) {
+    if (gateway.node == inputs.self.name) return nullptr;  // the device is that one's
+    if (gateway.key &&
+        inputs.host.tunnel_addresses.count(tunnel::probe_address(*gateway.key, Family::kV6)) != 0) {
+      moved = &gateway;
+    }
+  }
+  return moved;
+}
+
+std::vector<std::string> unserved_pods(const NodeInputs& inputs) {
+  constexpr std::size_t kShown = 3;
+  std::vector<std::string> all;
+  const auto& self = inputs.self;
+  if (inputs.remotes.empty()) return all;
+  if (self.pod_cidrs.empty()) {
+    all.push_back(
+        fmt::format("Node {} has no podCIDR: no remote cluster reaches its pods, and they reach "
+                    "none. Let the controller manager give it one (--allocate-node-cidrs), or set "
+                    "spec.podCIDRs",
+                    self.name));
+    return all;
+  }
+  if (inputs.forward_ours_only) return all;  // a host without a CNI has routes of other programs
+  std::vector<std::string> outside;
+  std::size_t count = 0;
+  for (const auto& [address, link] : inputs.host.routed_pods) {
+    if (std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
+                    [at = &address](const Prefix& own) { return own.contains(*at); })) {
+      continue;
+    }
+    if (++count <= kShown) outside.push_back(fmt::format("{} ({})", address.to_string(), link));
+  }
+  if (count == 0) return all;
+  const auto more = count > kShown ? fmt::format(" and {} more", count - kShown) : std::string();
+  all.push_back(fmt::format(
+      "pods here have addresses outside of the podCIDRs of Node {}: {}{}. Remote clusters do not "
+      "reach them. The CNI must take its addresses from spec.podCIDRs (README, \"Requirements\")",
+      self.name, fmt::join(outside, ", "), more));
+  return all;
+}
+
+}  // namespace cw::routeagent

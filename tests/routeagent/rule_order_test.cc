@@ -1,0 +1,132 @@
+// Rules of CNIs and VPN programs, as they are found on nodes.
+#include "routeagent/node/rule_order.h"
+
+#include <gtest/gtest.h>
+
+namespace cw::routeagent {
+namespace {
+
+using netlink::AnyRule;
+
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+const std::vector<Prefix> kPods{net("10.41.3.0/24"), net("fd41:3::/64")};
+const std::vector<Prefix> kRemotes{net("10.42.0.0/16"), net("fd42::/48")};
+
+AnyRule lookup(std::uint32_t priority, std::uint32_t table) {
+  AnyRule rule;
+  rule.priority = priority;
+  rule.table = table;
+  return rule;
+}
+
+// Table 2 has a default route, 52 the prefix of a VPN, 254 is `main`.
+std::vector<Prefix> destinations(Family family, std::uint32_t table) {
+  if (family == Family::kV6) return {};
+  if (table == 2) return {net("0.0.0.0/0")};
+  if (table == 52) return {net("100.64.0.0/10")};
+  if (table == 254) return {net("0.0.0.0/0"), net("192.0.2.0/24")};
+  return {};
+}
+
+std::string before(const std::vector<AnyRule>& rules) {
+  std::string text;
+  for (const auto& rule : rules_before(rules, {}, kPods, kRemotes, destinations)) {
+    text += rule_text(rule) + "\n";
+  }
+  return text;
+}
+
+TEST(RuleOrder, TheRulesOfLinuxAndOursAreNoTrouble) {
+  auto ours = lookup(7487, 7487);
+  ours.ours = true;
+  EXPECT_EQ(before({lookup(0, 255), ours, lookup(32766, 254), lookup(32767, 253)}), "");
+}
+
+TEST(RuleOrder, TheAwsCniTakesEachPodAway) {
+  auto to_pod = lookup(512, 254);
+  to_pod.to = net("10.41.3.7/32");
+  auto marked = lookup(1024, 254);
+  marked.mark = marked.mask = 0x80;
+  auto from_pod = lookup(1536, 2);
+  from_pod.from = net("10.41.3.7/32");
+  auto from_other = lookup(1536, 2);
+  from_other.from = net("10.41.9.7/32");
+  EXPECT_EQ(before({to_pod, marked, from_pod, from_other}), "1536: from 10.41.3.7/32 lookup 2\n");
+}
+
+TEST(RuleOrder, OnlyATableWithAWayToTheRemoteClusterCounts) {
+  EXPECT_EQ(before({lookup(5270, 52), lookup(5271, 77)}), "") << "a VPN's own prefixes";
+  EXPECT_EQ(before({lookup(5270, 2)}), "5270: from all lookup 2\n") << "its exit node";
+  auto suppressed = lookup(100, 254);
+  suppressed.suppress_length = 0;
+  EXPECT_EQ(before({suppressed}), "") << "without its default route";
+  auto v6 = lookup(100, 2);
+  v6.family = Family::kV6;
+  EXPECT_EQ(before({v6}), "") << "no such route in IPv6";
+}
+
+TEST(RuleOrder, InvertedRulesMatchWhatTheyDoNotName) {
+  auto vpn = lookup(100, 2);  // as wg-quick has it
+  vpn.mark = 0xca6c;
+  vpn.mask = 0xffffffff;
+  vpn.invert = true;
+  EXPECT_EQ(before({vpn}), "100: not from all fwmark 0xca6c lookup 2\n");
+  auto others = lookup(100, 2);
+  others.from = net("10.41.0.0/16");
+  others.invert = true;
+  EXPECT_EQ(before({others}), "") << "all pods are in it";
+}
+
+TEST(RuleOrder, RulesForOthersAreNoTrouble) {
+  for (const auto* device : {"lo", "cw-wg", "cw-vx"}) {
+    auto rule = lookup(100, 2);
+    rule.iif = device;
+    EXPECT_EQ(before({rule}), "") << device;
+  }
+  auto bound = lookup(100, 2);
+  bound.oif = "eth1";
+  auto user = lookup(100, 2);
+  user.special = true;
+  EXPECT_EQ(before({bound, user}), "");
+  auto pods = lookup(100, 2);
+  pods.iif = "eni1";
+  EXPECT_EQ(before({pods}), "100: from all iif eni1 lookup 2\n");
+}
+
+TEST(RuleOrder, ARuleThatRefusesOrJumpsPastOursCounts) {
+  AnyRule refuses;
+  refuses.family = Family::kV6;
+  refuses.priority = 600;
+  refuses.action = AnyRule::Action::kRefuse;
+  EXPECT_EQ(before({refuses}), "600: from all unreachable\n");
+  AnyRule jump;
+  jump.priority = 600;
+  jump.action = AnyRule::Action::kGoTo;
+  jump.table = 32766;
+  EXPECT_EQ(before({jump}), "600: from all goto 32766\n");
+  jump.table = 7000;
+  EXPECT_EQ(before({jump}), "") << "it lands before ours";
+}
+
+TEST(RuleOrder, AMovedPriorityWins) {
+  const auto rule = lookup(1536, 2);
+  netlink::RulePriorities early;
+  early.bypass = 1530;
+  EXPECT_TRUE(rules_before(std::vector{rule}, early, kPods, kRemotes, destinations).empty());
+}
+
+TEST(RuleOrder, TheComplaintNamesTheRuleAndTheRemedy) {
+  EXPECT_EQ(rules_complaint({}, {}), "");
+  EXPECT_EQ(rules_complaint(std::vector{lookup(1536, 2)}, {}),
+            "rules of another program stand before rule 7487, so pods here reach no remote "
+            "cluster: \"1536: from all lookup 2\". Set rulePriority to 1530 or less for the route "
+            "agents and the gateways");
+  const std::vector many(9, lookup(3, 2));
+  const auto text = rules_complaint(many, {});
+  EXPECT_NE(text.find(" and 6 more"), std::string::npos);
+  EXPECT_NE(text.find("Give that rule a larger priority"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace cw::routeagent

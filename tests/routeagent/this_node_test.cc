@@ -1,0 +1,122 @@
+// This node's own gateway, one that left, and pods that nothing serves.
+#include "routeagent/node/this_node.h"
+
+#include <gtest/gtest.h>
+
+#include "routeagent/node/vtep.h"
+#include "tunnel/probe/through_address.h"
+
+namespace cw::routeagent {
+namespace {
+
+IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+constexpr OverlayKey kKey{'k', 'e', 'y'};
+
+NodeView node(const std::string& name, int number) {
+  const auto n = std::to_string(number);
+  return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
+}
+
+// On `self`, of g0 (1), g1 (2), w0 (3), w1 (4); gateway 0 carries both families to west.
+NodeInputs cluster_seen_from(const std::string& self) {
+  NodeInputs in;
+  for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {
+    if (view.name == self) {
+      in.self = view;
+    } else {
+      in.others.push_back(view);
+    }
+  }
+  in.gateways = {{0, "g0", ip("10.0.0.1")}, {1, "g1", ip("10.0.0.2")}};
+  in.remotes = {{"west", {net("10.2.0.0/16"), net("fd02::/32")}}};
+  in.overlay = kKey;
+  in.host.underlay_mtu = 1500;
+  in.host.underlay_link = "eth0";
+  in.decided = true;
+  for (const auto family : {Family::kV4, Family::kV6})
+    in.choices[{"west", family}] = {0, "home", {}};
+  return in;
+}
+
+NodeInputs with_keys(NodeInputs in) {
+  std::array<std::uint8_t, 32> bytes{};
+  for (auto& gateway : in.gateways) {
+    bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
+    gateway.key = tunnel::Key(bytes);
+  }
+  for (const std::uint8_t n : {std::uint8_t{7}, std::uint8_t{8}}) {
+    bytes[0] = n;
+    in.remotes.front().gateways.insert(tunnel::Key(bytes));
+  }
+  in.host.prefer_src = {{Family::kV4, ip("10.1.3.1")}, {Family::kV6, ip("fd01:3::1")}};
+  return in;
+}
+
+NodeInputs gateway_node() {
+  auto in = with_keys(cluster_seen_from("g0"));
+  in.host.tunnel_up = true;
+  in.host.tunnel_mtu = 1420;
+  in.host.tunnel_kind = "tun";
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    in.host.tunnel_addresses.insert(tunnel::probe_address(*in.gateways[0].key, family));
+  }
+  return in;
+}
+
+TEST(Through, AGatewayNodeProbesItsOwnTunnelFromTheGatewaysAddresses) {
+  auto in = gateway_node();
+  ASSERT_NE(own_gateway(in), nullptr);
+  const auto targets = own_targets(in);
+  ASSERT_EQ(targets.size(), 2U * 2) << "two remote gateways, two families";
+  for (const auto& target : targets) {
+    EXPECT_EQ(target.gateway, 0U);
+    EXPECT_EQ(desired_state(in).routes.count({7487, Prefix::host(target.address)}), 0U)
+        << "the gateway's own routes lead there";
+  }
+  in.host.tunnel_addresses.clear();
+  EXPECT_TRUE(own_targets(in).empty()) << "the device has no address yet";
+  EXPECT_TRUE(own_targets(with_keys(cluster_seen_from("w0"))).empty());
+}
+
+TEST(StrayTunnel, IsADeviceWithTheKeyOfAGatewayOnAnotherNode) {
+  auto in = gateway_node();
+  EXPECT_EQ(moved_gateway(in), nullptr);
+  in.gateways[0].node = "w0";
+  ASSERT_NE(moved_gateway(in), nullptr);
+  EXPECT_EQ(moved_gateway(in)->ordinal, 0U);
+  EXPECT_EQ(desired_state(in).stray_tunnel, "");
+  in.stray_tunnel = true;
+  EXPECT_EQ(desired_state(in).stray_tunnel, "tun");
+  in.gateways[1].node = "g0";
+  EXPECT_EQ(moved_gateway(in), nullptr) << "another gateway is here now";
+}
+
+TEST(UnservedPods, ANodeWithoutPodCidrSaysSo) {
+  auto in = cluster_seen_from("w0");
+  EXPECT_TRUE(unserved_pods(in).empty());
+  in.self.pod_cidrs.clear();
+  ASSERT_EQ(unserved_pods(in).size(), 1U);
+  EXPECT_NE(unserved_pods(in)[0].find("Node w0 has no podCIDR"), std::string::npos);
+  EXPECT_EQ(desired_state(in).mistakes, unserved_pods(in));
+  in.remotes.clear();
+  EXPECT_TRUE(unserved_pods(in).empty()) << "nothing is missed";
+}
+
+TEST(UnservedPods, PodsOutsideOfTheirNodesPrefixAreNamed) {
+  auto in = cluster_seen_from("w0");
+  in.host.routed_pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
+  ASSERT_EQ(unserved_pods(in).size(), 1U);
+  EXPECT_NE(unserved_pods(in)[0].find("192.168.7.1 (cali2). Remote"), std::string::npos)
+      << unserved_pods(in)[0];
+  for (int n = 2; n < 9; ++n) {
+    in.host.routed_pods.emplace_back(ip("192.168.7." + std::to_string(n)), "cali");
+  }
+  EXPECT_NE(unserved_pods(in)[0].find("and 5 more"), std::string::npos) << unserved_pods(in)[0];
+  in.forward_ours_only = true;
+  EXPECT_TRUE(unserved_pods(in).empty()) << "a host without a CNI";
+}
+
+}  // namespace
+}  // namespace cw::routeagent
