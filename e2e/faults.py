@@ -281,15 +281,29 @@ def carriers(sites):
     return [one.carrier_to(other) for one in sites for other in sites if one is not other]
 
 
+def settle(sites, seconds):
+    """Waits until no carrier has changed for so long: after a restart, traffic goes back to the
+    gateway that is preferred when its hold-down has ended."""
+    seen, since, end = carriers(sites), time.monotonic(), time.monotonic() + 60
+    while time.monotonic() < since + seconds:
+        assert time.monotonic() < end, "the carriers change again and again without a fault"
+        time.sleep(0.2)
+        if (now := carriers(sites)) != seen:
+            seen, since = now, time.monotonic()
+
+
 def carry_burden(fault, sites, meters, seconds):
     """How many carriers changed and how many packets were lost under it, before any fault."""
-    before = carriers(sites)
+    settle(sites, 8)
+    before, moves = carriers(sites), 0
     fault.burden(sites[0], True)
-    moves, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(min(1, max(0, end - time.monotonic())))
+    began = time.monotonic()
+    while (left := began + seconds - time.monotonic()) > 0:
+        time.sleep(min(1, left))
         now = carriers(sites)
-        moves += sum(a != b for a, b in zip(before, now))
+        if now != before:
+            moves += sum(a != b for a, b in zip(before, now))
+            print(f"  moved after {time.monotonic() - began:.0f} s: {before} -> {now}", flush=True)
         before = now
     time.sleep(1)
     return {"burden_s": seconds, "burden_moves": moves,

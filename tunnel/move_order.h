@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "tunnel/diff.h"
 
 namespace cw::tunnel {
 
@@ -43,5 +44,32 @@ class MoveOrder {
   std::mutex mutex_;
   std::atomic<std::uint64_t> moves_{0};
 };
+
+// Driver::move_allowed_ips() with `set`, which makes a DeviceChange at the device. `last` is the
+// spec that was applied last, and follows.
+template <typename Set>
+[[nodiscard]] Result<> move_to(MoveOrder& order, DeviceSpec& last, const Key& peer,
+                               const std::set<Prefix>& prefixes, const Set& set) {
+  return order.move([&]() -> Result<> {
+    if (last.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+    DeviceChange change;
+    PeerChange& one = change.peers.emplace_back();
+    one.key = peer;
+    one.allowed_ips = prefixes;
+    if (auto ok = set(change); !ok) return ok;
+    move_in(last, peer, prefixes);
+    return {};
+  });
+}
+
+// Driver::recreate_peer(), likewise.
+template <typename Set>
+[[nodiscard]] Result<> recreate(MoveOrder& order, const DeviceSpec& last, const Key& peer,
+                                const Set& set) {
+  return order.alone([&]() -> Result<> {
+    if (last.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+    return set(recreation_of(last, peer));
+  });
+}
 
 }  // namespace cw::tunnel

@@ -104,6 +104,17 @@ class Catcher:
         self._process.kill()
 
 
+def beside_the_nodes(world, cluster, *routes):
+    """A host on the network of the cluster's nodes that is no node."""
+    host = world.machine("neighbour")
+    world.link(host, "eth0", cluster.edge, "neighbour")
+    cluster.edge.ip("link set neighbour master br0 up")
+    host.ip("\n".join(("link set eth0 up", "addr add 172.20.1.200/24 dev eth0",
+                       "addr add fd00:20:1::200/64 dev eth0 nodad",
+                       *(f"route add {route}" for route in routes))))
+    return host
+
+
 class VxlanDevice:
     """What a node's cw-vx looks like, as the attacker who has seen everything knows it."""
 

@@ -13,7 +13,7 @@ import re
 
 import pytest
 
-from fabric.attack import Catcher, VxlanDevice, forge, token, udp, vxlan
+from fabric.attack import Catcher, VxlanDevice, beside_the_nodes, forge, token, udp, vxlan
 from fabric.site import Site, join, wait_until_reached
 from fabric.traffic import Stream, ping
 from fabric.wait import wait_until
@@ -48,15 +48,11 @@ def stranger(world, sites):
 
 @pytest.fixture(scope="module")
 def neighbour(world, sites):
-    """A host on the network of east's nodes that is no node. Its router to west is a worker."""
+    """Its router to west is a worker."""
     east, _ = sites
-    host, node = world.machine("neighbour"), east.cluster.workers[0]
-    world.link(host, "eth0", east.cluster.edge, "neighbour")
-    east.cluster.edge.ip("link set neighbour master br0 up")
-    host.ip("link set eth0 up\naddr add 172.20.1.200/24 dev eth0\n"
-            "addr add fd00:20:1::200/64 dev eth0 nodad\n"
-            f"route add 10.42.0.0/16 via {node.ip}\nroute add fd00:10:42::/48 via {node.ip6}")
-    return host
+    node = east.cluster.workers[0]
+    return beside_the_nodes(world, east.cluster, f"10.42.0.0/16 via {node.ip}",
+                            f"fd00:10:42::/48 via {node.ip6}")
 
 
 class Guess:

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from fabric.both_ways import BothWays
 from fabric.ctl import ctl
 from fabric.forger import Forger
 from fabric.site import Site, join
@@ -59,17 +60,12 @@ def meter(here, there, family=4):
 @pytest.mark.parametrize("victim", ("ours", "theirs"))
 def test_sessions_outlive_the_crash_of_a_gateway(east, west, victim, tell):
     """The node of the gateway that carries the traffic dies: processes, cable and all."""
-    session = Session(east.pod.machine, west.pod.ip)
-    forth, back = meter(east, west), meter(west, east)
+    traffic = BothWays(east, west)
     site, other = (east, west) if victim == "ours" else (west, east)
     lost = site.carrier_to(other)
     site.crash_gateway(lost)
     try:
-        wait_until(lambda: site.carrier_to(other) not in (None, lost), 10,
-                   "the other gateway carries the traffic")
-        time.sleep(1)
-        reports = forth.stop(), back.stop()
-        echoes, longest = session.finish()
+        reports, echoes, longest = traffic.after_move(site, other, lost)
         tell(f"crash of {victim}: east to west {reports[0]}; west to east {reports[1]}; "
              f"TCP waited {longest:.0f} ms")
         assert echoes > 50
@@ -224,15 +220,11 @@ def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
     """Its process, its tunnels and all probes that end on it are fine."""
     lost = east.carrier_to(west)
     machine = east.cluster.gateway_nodes[lost].machine
-    session = Session(east.pod.machine, west.pod.ip)
-    forth, back = meter(east, west), meter(west, east)
+    traffic = BothWays(east, west)
     put, heal = NOT_FORWARDING[how]
     said = machine.sh(put).strip()
     try:
-        wait_until(lambda: east.carrier_to(west) not in (None, lost), 10, "the other one carries")
-        time.sleep(1)
-        reports = forth.stop(), back.stop()
-        session.finish()
+        reports, *_ = traffic.after_move(east, west, lost)
         tell(f"{how}: east to west {reports[0]}; west to east {reports[1]}")
         agent = east.store.get("RouteAgent", east.pod.node.name)
         assert any(f"gateway {lost} does not forward" in chosen["reason"]

@@ -36,8 +36,8 @@ struct Standings {
 // Else, and for prefixes that nobody claims, by the rule of the nodes that send
 // (routeagent/choose): in the prefix's order the first gateway that works; before one that waits or
 // drains whoever does not; who carries the prefix now (`before`) is not moved away from because it
-// came back lately. Where nobody works it stays where it was. With the same clusters and standings,
-// the placement of a placement is the same again.
+// came back lately. Where no gateway works it stays where it was. With the same clusters and
+// standings, the placement of a placement is the same again.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Standings& standings, const Placement& before);
 

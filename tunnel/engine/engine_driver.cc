@@ -103,23 +103,12 @@ Result<> EngineDriver::apply(const DeviceSpec& spec) {
 }
 
 Result<> EngineDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return order_.move([&]() -> Result<> {
-    if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "engine: no such peer");
-    DeviceChange change;
-    auto& one = change.peers.emplace_back();
-    one.key = peer;
-    one.allowed_ips = prefixes;
-    if (auto ok = set(change); !ok) return ok;
-    move_in(last_, peer, prefixes);
-    return {};
-  });
+  return move_to(order_, last_, peer, prefixes,
+                 [this](const DeviceChange& change) { return set(change); });
 }
 
-Result<> EngineDriver::recreate_peer(const Key& key) {
-  return order_.alone([&]() -> Result<> {
-    if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
-    return set(recreation_of(last_, key));
-  });
+Result<> EngineDriver::recreate_peer(const Key& peer) {
+  return recreate(order_, last_, peer, [this](const DeviceChange& change) { return set(change); });
 }
 
 Result<> EngineDriver::remove() {

@@ -130,25 +130,15 @@ Result<> UapiDriver::apply(const DeviceSpec& spec) {
 }
 
 Result<> UapiDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return order_.move([&]() -> Result<> {
-    if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
+  return move_to(order_, last_, peer, prefixes, [this](const DeviceChange& change) -> Result<> {
     // A program that hangs would make this change late, when it goes on.
     if (!answers_) return fail(Errc::kUnavailable, socket_ + ": does not answer");
-    DeviceChange change;
-    PeerChange& one = change.peers.emplace_back();
-    one.key = peer;
-    one.allowed_ips = prefixes;
-    if (auto ok = set(change); !ok) return ok;
-    move_in(last_, peer, prefixes);
-    return {};
+    return set(change);
   });
 }
 
-Result<> UapiDriver::recreate_peer(const Key& key) {
-  return order_.alone([&]() -> Result<> {
-    if (last_.peers.count(key) == 0) return fail(Errc::kNotFound, "no such peer");
-    return set(recreation_of(last_, key));
-  });
+Result<> UapiDriver::recreate_peer(const Key& peer) {
+  return recreate(order_, last_, peer, [this](const DeviceChange& change) { return set(change); });
 }
 
 Result<> UapiDriver::remove() {
