@@ -5,7 +5,7 @@
 // none is dropped: a forwarder whose query is dropped tells its client SERVFAIL. A token bucket a
 // client prefix, kept as the time at which the bucket would be full again (GCRA: one number,
 // exact). A table of fixed size: when a set of it is full, the fullest bucket is forgotten, so
-// forged addresses cost nobody more than a fresh bucket. No I/O, no clock of its own; any thread,
+// forged addresses give a client at most a fresh bucket. No I/O, no clock of its own; any thread,
 // without locks.
 #pragma once
 
