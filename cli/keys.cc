@@ -37,6 +37,21 @@ Result<bool> present(ClusterApi& cluster, const std::string& ns, const KeySecret
                                           ns, wanted.name, wanted.entry));
 }
 
+// Whether no Gateway object stands against a fresh key.
+Result<> allowed(ClusterApi& cluster, const std::string& ns, const KeySecret& wanted,
+                 std::uint32_t ordinal) {
+  const auto found = cluster.get(
+      api::kube::object_path(api::Kind::kGateway, {"", fmt::format("gateway-{}", ordinal)}));
+  if (!found) {
+    // At the first install there is not even the kind.
+    if (found.error().code == Errc::kNotFound) return may_be_made(ns, wanted, nullptr);
+    return fail(found.error());
+  }
+  const auto gateway = api::decode<api::Gateway>(*found);
+  if (!gateway) return fail(gateway.error());
+  return may_be_made(ns, wanted, &*gateway);
+}
+
 }  // namespace
 
 std::vector<KeySecret> key_secrets(std::uint32_t gateways) {
@@ -61,12 +76,28 @@ nlohmann::json fresh_secret(Random& random, const std::string& ns, const KeySecr
   return body;
 }
 
+Result<> may_be_made(const std::string& ns, const KeySecret& wanted, const api::Gateway* gateway) {
+  if (gateway == nullptr || gateway->spec.public_key.empty()) return {};
+  const auto& name = gateway->meta.key.name;
+  return fail(
+      Errc::kExists,
+      fmt::format("Secret {}/{} is gone, and peers know {} by the key {}: restore the Secret "
+                  "from a backup. For a new key, stop that gateway, delete Gateway {}, run "
+                  "this again, and pair again with --replace",
+                  ns, wanted.name, name, gateway->spec.public_key, name));
+}
+
 Result<> make_keys(ClusterApi& cluster, const std::string& ns, std::uint32_t gateways) {
   SystemRandom random;
+  std::uint32_t ordinal = 0;  // the gateways' come first
   for (const auto& wanted : key_secrets(gateways)) {
+    const auto own = ordinal++;
     const auto there = present(cluster, ns, wanted);
     if (!there) return fail(there.error());
     if (*there) continue;
+    if (own < gateways) {
+      if (auto ok = allowed(cluster, ns, wanted, own); !ok) return ok;
+    }
     const auto made = cluster.post(api::kube::collection_path(api::Kind::kSecret, ns),
                                    fresh_secret(random, ns, wanted));
     if (!made && made.error().code != Errc::kExists) return fail(made.error());

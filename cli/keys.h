@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/types/gateway.h"
 #include "api/types/secret.h"
 #include "base/random.h"
 #include "cli/cluster_api.h"
@@ -24,7 +25,12 @@ struct KeySecret {
 // kubelets need no watch on it.
 [[nodiscard]] nlohmann::json fresh_secret(Random& random, const std::string& ns,
                                           const KeySecret& wanted);
-// Makes those of key_secrets() that are missing. An existing Secret without its entry is an error.
+// Why no fresh key may be made for a gateway whose Secret is missing: its Gateway object names a
+// key, and peers know the gateway by it. None: it may. `gateway` null: there is no such object.
+[[nodiscard]] Result<> may_be_made(const std::string& ns, const KeySecret& wanted,
+                                   const api::Gateway* gateway);
+// Makes those of key_secrets() that are missing and may be made. An existing Secret without its
+// entry is an error.
 [[nodiscard]] Result<> make_keys(ClusterApi& cluster, const std::string& ns,
                                  std::uint32_t gateways);
 

@@ -178,10 +178,10 @@ Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& na
   auto peer = api::decode<api::ClusterPeer>(*body);
   if (!peer) return fail(std::move(peer.error()).context(name));
   for (const auto& gateway : peer->spec.gateways) {
-    for (const auto& text : gateway.unusable_endpoints) {
-      return fail(Endpoint::parse(text).error().context(
-          fmt::format("{}: gateway {}", name, gateway.ordinal)));
-    }
+    if (gateway.unusable_endpoints.empty()) continue;
+    return fail(Endpoint::parse(gateway.unusable_endpoints.front())
+                    .error()
+                    .context(fmt::format("{}: gateway {}", name, gateway.ordinal)));
   }
   return peer;
 }

@@ -48,7 +48,9 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
     auto status = StatusServer::listen(loop, *config.status, app->metrics_, [raw = app.get()] {
-      return api::with_store(raw->controller_->not_ready(), *raw->store_);
+      // Names are answered without the store: a replica that has its table stays in the Service.
+      auto reasons = raw->controller_->not_ready();
+      return reasons.empty() ? reasons : api::with_store(std::move(reasons), *raw->store_);
     });
     if (!status) return fail(Errc::kInvalid, status.error().text);
     app->status_ = std::move(*status);

@@ -71,6 +71,7 @@ class Controller {
   static constexpr Duration kMeetingWindow = std::chrono::milliseconds(500);
   static constexpr Duration kMostPatience = std::chrono::seconds(60);
   static constexpr Duration kAskAgent = std::chrono::milliseconds(100);
+  static constexpr Duration kPeersCatchUp = std::chrono::seconds(10);
 
   using Keys = std::set<api::ObjectKey>;
   struct Kept {
@@ -87,6 +88,7 @@ class Controller {
   void publish_kept();
   void drop_kept();
   void follow_agent();
+  void forget_agent();
   void hear_agent();
   [[nodiscard]] Away away(const Items<api::ClusterPeer>& peers);
   [[nodiscard]] LastKnown last_known() const;
@@ -130,7 +132,7 @@ class Controller {
   std::map<api::ObjectKey, api::ObjectKey> derived_of_;  // derived Service -> service
   bool writing_ = false;
   Duration last_build_{};
-  Keys incomplete_;                // exports of which it was said that they lack endpoints
+  Keys incomplete_;             // exports of which it was said that they lack endpoints
   std::unique_ptr<Kept> kept_;  // the table on disk, while that is served
   std::string no_kept_;         // why none is
   Handle kept_timer_;
@@ -138,6 +140,7 @@ class Controller {
   std::map<std::string, WallTime> lost_since_;          // of the clusters that it does not reach
   std::string agent_trouble_;
   Handle agent_timer_;
+  Handle agent_ends_;  // its word counts a while longer than the store is away
   std::unique_ptr<TableKeeper> keeper_;
   std::set<std::string> dropped_;  // clusters of which it was said that their records went
   ObjectWriter writer_;

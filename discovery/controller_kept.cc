@@ -87,11 +87,21 @@ std::optional<Duration> Controller::kept_table_age() const {
 void Controller::follow_agent() {
   if (config_.reach_file.empty()) return;
   if (!peers_.available()) {
+    agent_ends_.reset();
     if (!agent_timer_.active()) {
       agent_timer_ = loop_.every(kAskAgent, [this] { hear_agent(); });
     }
     return;
   }
+  if (!reached_) return forget_agent();
+  // What the store says may be from before it was away: the gateways get time to say it again.
+  if (!agent_ends_.active()) {
+    agent_ends_ = loop_.after(kPeersCatchUp, [this] { forget_agent(); });
+  }
+}
+
+void Controller::forget_agent() {
+  agent_ends_.reset();
   agent_timer_.reset();
   agent_trouble_.clear();
   lost_since_.clear();
@@ -113,8 +123,7 @@ void Controller::hear_agent() {
   if (std::exchange(agent_trouble_, trouble) != trouble && !trouble.empty()) {
     log_warn(
         "the store is away, and the route agent does not say which clusters are reached: names "
-        "stay as "
-        "they are",
+        "stay as they are",
         {{"file", config_.reach_file}, {"error", trouble}});
   }
   if (reached == reached_) return;

@@ -41,6 +41,8 @@ struct SlowKernel {
 
 // The gateway's name among the prober's targets.
 [[nodiscard]] std::string target_name(std::uint32_t ordinal);
+// That processes on the host network reach no remote pod, and the remedy.
+[[nodiscard]] std::string host_unserved(const std::string& prefixes);
 
 class Agent {
  public:

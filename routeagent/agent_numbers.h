@@ -22,6 +22,9 @@ struct Agent::Numbers {
                                  "Remote clusters that changed their gateway.")),
         rules_before(metrics.gauge("causeway_routeagent_rules_before",
                                    "Rules of other programs that take pods' packets away.")),
+        host_unserved(metrics.gauge("causeway_routeagent_host_unserved",
+                                    "1 while the host has no address inside a prefix of its pods, "
+                                    "so that its own processes reach no remote pod.")),
         unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
                                     "Handovers that went on without their confirmation.")) {}
   void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
@@ -64,6 +67,7 @@ struct Agent::Numbers {
   Counter& steps;
   Counter& switches;
   Gauge& rules_before;
+  Gauge& host_unserved;
   Counter& unconfirmed;
   std::set<std::uint32_t> known;
   std::vector<MetricLabels> apart;

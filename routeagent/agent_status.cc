@@ -85,6 +85,12 @@ void Agent::publish(const NodeInputs& inputs) {
        apart.empty() ? "AllNodes" : "NodesLeftOut", fmt::format("{}", fmt::join(apart, "; ")), 0,
        WallTime{}},
       loop_.wall_now());
+  api::set_condition(
+      conditions_,
+      {"HostServed", hostless_.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+       hostless_.empty() ? "AddressInside" : "NoAddressInside",
+       hostless_.empty() ? std::string() : host_unserved(hostless_), 0, WallTime{}},
+      loop_.wall_now());
   status.conditions = conditions_;
   status_.want(std::move(status));
 }

@@ -63,9 +63,26 @@ void Agent::watch_stray(NodeInputs& inputs) {
     stray_timer_ = loop_.after(left, [this] { look_again(); });
     return;
   }
+  // The Gateway object may be old, and the gateway about to come back here: only its own answer
+  // from the other node, which its key authenticates, proves that this device is left over.
+  const auto views =
+      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
+  const auto view = views.find(target_name(moved->ordinal));
+  if (view == views.end() || !view->second.answering) {
+    stray_timer_ = loop_.after(kStrayGoes, [this] { look_again(); });
+    return;
+  }
   inputs.stray_tunnel = true;
   log_warn("a gateway moved away and left its tunnel here: the device goes",
            {{"gateway", moved->ordinal}, {"now_on", moved->node}});
+}
+
+std::string host_unserved(const std::string& prefixes) {
+  return fmt::format(
+      "processes on the host network reach no remote pod: the host has no address "
+      "inside {}. Give one of its devices an address there, as most CNIs' bridges "
+      "have, or run them without hostNetwork",
+      prefixes);
 }
 
 void Agent::tell_host_source(const NodeInputs& inputs) {
@@ -76,9 +93,9 @@ void Agent::tell_host_source(const NodeInputs& inputs) {
   }
   if (inputs.remotes.empty()) without.clear();
   if (without != hostless_ && !without.empty()) {
-    log_info("processes on the host network reach no remote pod: the host has no address inside",
-             {{"prefix", without}});
+    log_warn(host_unserved(without));
   }
+  numbers_->host_unserved.set(without.empty() ? 0 : 1);
   hostless_ = std::move(without);
 }
 

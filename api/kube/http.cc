@@ -128,6 +128,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   Identity last_identity;  // of the last request
   Handle asking;           // the small request
   std::string silence;
+  bool answered = false;  // something came back since all connections were closed
   bool inside = false;  // of libcurl: handles may not be removed now
 
   // libcurl says what it waits for on a socket. A handle must not go within its own callback's
@@ -186,6 +187,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (auto& [easy, transfer] : transfers) {
       if (transfer->heard != TimePoint{}) continue;
       transfer->heard = heard = loop.now();
+      answered = true;
       silence.clear();
     }
   }
@@ -212,8 +214,9 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     transfer->asks = true;
     transfer->done = [this](const Result<HttpAnswer>& answer) {
       asking.reset();
-      // A server that refuses connections is another matter: each request says so itself.
-      if (!answer && loop.now() - heard >= server.quiet) close_all();
+      // Where nothing has come since the last close_all(), no connection is open: each request says
+      // itself that it cannot connect.
+      if (!answer && answered && loop.now() - heard >= server.quiet) close_all();
     };
     asking = start(transfer, last_identity);
   }
@@ -221,7 +224,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   // Nothing came back on any connection: others, then, for whoever asks next.
   void close_all() {
     log_warn("connections to the API server closed: nothing came back", {{"server", server.url}});
-    silence = "nothing comes back on the open connection to the API server, and it was closed";
+    silence = "nothing comes back from the API server: its connections were closed, others follow";
     std::vector<std::shared_ptr<Transfer>> all;
     for (const auto& [easy, transfer] : transfers) all.push_back(transfer);
     for (const auto& transfer : all) {
@@ -236,6 +239,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (const auto& transfer : all) transfer->running = false;
     at_once = 0;
     heard = loop.now();
+    answered = false;
     for (const auto& transfer : all) give_up(transfer, "nothing comes back on the connection");
   }
 

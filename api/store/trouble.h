@@ -16,15 +16,21 @@ inline void add_store_metrics(const Store& store, Metrics& metrics) {
   auto& unreadable = metrics.gauge("causeway_store_unreadable_entries",
                                    "Entries of the directory store that are skipped because they "
                                    "cannot be read; the log names them.");
-  metrics.before_scrape(
-      [&store, &unreadable] { unreadable.set(static_cast<double>(store.trouble().unreadable)); });
+  auto& blocked = metrics.gauge("causeway_store_blocked",
+                                "1 while nothing can be written to the store, or its server says "
+                                "nothing; the log says why.");
+  metrics.before_scrape([&store, &unreadable, &blocked] {
+    const auto trouble = store.trouble();
+    unreadable.set(static_cast<double>(trouble.unreadable));
+    blocked.set(trouble.blocked.empty() ? 0 : 1);
+  });
 }
 
 // `reasons` and the store's.
 [[nodiscard]] inline std::vector<std::string> with_store(std::vector<std::string> reasons,
                                                          const Store& store) {
   if (auto trouble = store.trouble(); !trouble.blocked.empty()) {
-    reasons.push_back("store cannot be written: " + std::move(trouble.blocked));
+    reasons.push_back("store: " + std::move(trouble.blocked));
   }
   return reasons;
 }

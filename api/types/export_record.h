@@ -24,6 +24,11 @@ struct ExportEndpoint {
 // The ports that an endpoint listens on, by ServicePort name; sorted. Empty: it has none of the
 // Service's ports, as a pod without the named target port.
 using PortSet = std::vector<SlicePort>;
+// What a list of one set cannot say (RemoteExport.spec.targetPorts, Export.target_ports), which is
+// all that a reader of one minor version before knows.
+[[nodiscard]] inline bool only_as_sets(const std::vector<PortSet>& sets) {
+  return sets.size() > 1 || (sets.size() == 1 && sets.front().empty());
+}
 
 struct ExportRecord {
   std::string cluster;     // source cluster id

@@ -14,11 +14,15 @@ void read_record(Fields& f, ExportRecord& record) {
   f.read("exportedAt", record.exported_at);
   f.read("headless", record.headless);
   f.list("ports", record.ports, read_service_port);
+  // A writer of one minor version before knows targetPorts only, and so does such a reader.
+  PortSet only;
+  f.list("targetPorts", only, read_slice_port);
   f.list("portSets", record.port_sets, [](Fields& set) {
     PortSet ports;
     set.list("ports", ports, read_slice_port);
     return ports;
   });
+  if (record.port_sets.empty() && !only.empty()) record.port_sets.push_back(std::move(only));
   f.read("clusterIPs", record.cluster_ips);
   f.read("ipFamilies", record.ip_families);
   f.read("sessionAffinity", record.session_affinity);
@@ -54,7 +58,10 @@ json to_json(const ExportRecord& record) {
            {"ports", json_list(record.ports)},
            {"sessionAffinity", record.session_affinity}};
   if (record.exported_at != WallTime{}) out["exportedAt"] = format_time(record.exported_at);
-  for (const auto& ports : record.port_sets) out["portSets"].push_back(to_json(ports));
+  if (!record.port_sets.empty()) out["targetPorts"] = json_list(record.port_sets.front());
+  if (only_as_sets(record.port_sets)) {
+    for (const auto& ports : record.port_sets) out["portSets"].push_back(to_json(ports));
+  }
   put_unless_empty(out, "clusterIPs", record.cluster_ips);
   put_unless_empty(out, "ipFamilies", record.ip_families);
   if (record.session_affinity_timeout) {

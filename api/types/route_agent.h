@@ -46,7 +46,7 @@ struct RouteAgent {
     std::vector<GatewayProbe> gateways;
     std::uint32_t routes = 0;           // programmed now
     std::vector<std::string> errors;    // failed steps of the last pass
-    std::vector<Condition> conditions;  // Ready, OverlayAgrees
+    std::vector<Condition> conditions;  // Ready, OverlayAgrees, HostServed
     // Clusters whose prefixes this node holds back from every device but ours, until unpaired.
     std::vector<std::string> closed = {};
     friend bool operator==(const Status&, const Status&) = default;

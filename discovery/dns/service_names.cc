@@ -76,10 +76,13 @@ class Writer {
     (void)touch(left);
     entries_[left].push_back({order_, type, record(type, ttl_, rdata), target});
   }
-  // Records that follow are of this endpoint, <hostname>.<cluster>. A set that does not fit goes
-  // out as a run of endpoints. They have an order that every replica computes, and that mixes the
-  // clusters.
-  void begin_endpoint(const std::string& left) { order_ = TextHash{}(left); }
+  // Records that follow are of this endpoint. A set that does not fit goes out as a run of
+  // endpoints. They have an order that every replica computes, and that mixes the clusters. A pod's
+  // addresses of both families are one endpoint, though its hostname may be made of the address.
+  void begin_endpoint(const api::ExportEndpoint& endpoint, const std::string& cluster) {
+    const auto& pod = endpoint.pod.empty() ? endpoint.hostname : endpoint.pod;
+    order_ = TextHash{}(lower(fmt::format("{}.{}", pod, cluster)));
+  }
   // Units are endpoints: the same for all types of a name.
   void put_in_order() {
     for (auto& [left, entries] : entries_) {
@@ -142,7 +145,7 @@ class Writer {
           live ? none_ready_ : api::none_ready(serving_.records, {record->cluster});
       for (const auto& endpoint : record->endpoints) {
         if (!api::takes_traffic(endpoint, fallback)) continue;
-        begin_endpoint(lower(fmt::format("{}.{}", endpoint.hostname, record->cluster)));
+        begin_endpoint(endpoint, record->cluster);
         pod_names(*record, endpoint);
         if (live) members(*record, endpoint, numbers.at(endpoint.ports));
       }
@@ -190,7 +193,7 @@ class Writer {
           if (!numbers[i]) numbers[i] = own[i];
         }
         if (!exposed) continue;  // it listens on none of the service's ports
-        begin_endpoint(lower(fmt::format("{}.{}", endpoint.hostname, record->cluster)));
+        begin_endpoint(endpoint, record->cluster);
         for (const auto& address : endpoint.addresses) add_address("", address);
       }
     }

@@ -10,8 +10,8 @@ bin=$cache/$stamp
 [ "${1:-}" != --path ] || { echo "$bin"; exit; }
 [ ! -e "$bin/.complete" ] || { echo "$bin"; exit; }
 
-command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
-command -v go >/dev/null || { echo "programs.sh: needs Go >= 1.24 (or >= 1.21 with GOTOOLCHAIN=auto) in PATH" >&2; exit 1; }
+go=$("$here/../go.sh")
+PATH=$go:$PATH
 mkdir -p "$bin"
 exec 9>"$cache/lock"
 flock 9

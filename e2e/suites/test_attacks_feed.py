@@ -120,5 +120,5 @@ def test_who_has_no_key_gets_nothing(own_world):
     call("http")
     call("nothing")
     log = east.causeway.gateways[0].process.output()
-    assert "speaks feed version 2.0, this one 1.0" in log
+    assert "speaks feed version 2.0, this one 1.1" in log
     assert west.causeway.connected_to("east") and east.causeway.connected_to("west")

@@ -52,6 +52,12 @@ void put(const api::ServicePort& port, pb::Port& out) {
   out.set_target_port(port.target_port);
 }
 
+void put(const api::PortSet& ports, google::protobuf::RepeatedPtrField<pb::Port>& out) {
+  for (const auto& port : ports) {
+    put(api::ServicePort{port.name, port.protocol, port.app_protocol, port.port, ""}, *out.Add());
+  }
+}
+
 void put(const api::ExportRecord& record, pb::Export& out) {
   put(record.service, *out.mutable_key());
   out.set_exported_at(
@@ -59,12 +65,10 @@ void put(const api::ExportRecord& record, pb::Export& out) {
           .count());
   out.set_headless(record.headless);
   for (const auto& port : record.ports) put(port, *out.add_ports());
-  for (const auto& ports : record.port_sets) {
-    auto& to = *out.add_port_sets();
-    for (const auto& port : ports) {
-      put(api::ServicePort{port.name, port.protocol, port.app_protocol, port.port, ""},
-          *to.add_ports());
-    }
+  // A reader of 1.0 knows one set only: it gets the first.
+  if (!record.port_sets.empty()) put(record.port_sets.front(), *out.mutable_target_ports());
+  if (api::only_as_sets(record.port_sets)) {
+    for (const auto& ports : record.port_sets) put(ports, *out.add_port_sets()->mutable_ports());
   }
   for (const auto& ip : record.cluster_ips) out.add_cluster_ips(ip);
   for (const auto& family : record.ip_families) out.add_ip_families(family);
@@ -180,7 +184,7 @@ api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from, std::size_t s
   endpoint.hostname = fields.label("endpoint.hostname", from.hostname());
   endpoint.zone = fields.text("endpoint.zone", from.zone(), 63);
   endpoint.ready = from.ready();
-  endpoint.serving = from.serving();
+  endpoint.serving = from.has_serving() ? from.serving() : from.ready();
   endpoint.terminating = from.terminating();
   endpoint.ports = from.port_set();
   if (endpoint.ports != 0 && endpoint.ports >= sets) {
@@ -190,21 +194,28 @@ api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from, std::size_t s
   return endpoint;
 }
 
-std::vector<api::PortSet> take(Fields& fields,
-                               const google::protobuf::RepeatedPtrField<pb::PortSet>& from) {
+api::PortSet take(Fields& fields, const google::protobuf::RepeatedPtrField<pb::Port>& from) {
+  api::PortSet ports;
+  for (const auto& port : from) {
+    if (!fields.good()) break;
+    auto taken = take(fields, port);
+    ports.push_back({std::move(taken.name), std::move(taken.protocol),
+                     std::move(taken.app_protocol), taken.port});
+  }
+  return ports;
+}
+
+std::vector<api::PortSet> take_port_sets(Fields& fields, const pb::Export& from) {
   std::vector<api::PortSet> sets;
   int ports = 0;
-  fields.count("port_sets", from.size(), api::kMaxPortSets);
-  for (const auto& set : from) {
-    ports += set.ports_size();
-    fields.count("port_sets.ports", ports, api::kMaxTargetPorts);
-    auto& to = sets.emplace_back();
-    for (const auto& port : set.ports()) {
-      if (!fields.good()) return sets;
-      auto taken = take(fields, port);
-      to.push_back({std::move(taken.name), std::move(taken.protocol), std::move(taken.app_protocol),
-                    taken.port});
-    }
+  fields.count("target_ports", from.target_ports_size(), api::kMaxTargetPorts);
+  fields.count("port_sets", from.port_sets_size(), api::kMaxPortSets);
+  for (const auto& set : from.port_sets()) ports += set.ports_size();
+  fields.count("port_sets.ports", ports, api::kMaxTargetPorts);
+  if (!fields.good()) return sets;
+  for (const auto& set : from.port_sets()) sets.push_back(take(fields, set.ports()));
+  if (sets.empty() && from.target_ports_size() > 0) {
+    sets.push_back(take(fields, from.target_ports()));
   }
   return sets;
 }
@@ -249,7 +260,7 @@ api::ExportRecord take(Fields& fields, const pb::Export& from, const std::string
     if (!fields.good()) break;
     record.ports.push_back(take(fields, port));
   }
-  record.port_sets = take(fields, from.port_sets());
+  record.port_sets = take_port_sets(fields, from);
   take_policies(fields, from, record);
   record.labels = take(fields, "labels", from.labels(), true);
   record.annotations = take(fields, "annotations", from.annotations(), false);

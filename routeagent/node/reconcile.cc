@@ -243,7 +243,10 @@ class Pass {
       if (dumped(found, fmt::format("dump table {}", table))) at->second = std::move(*found);
       return at->second;
     };
-    const auto before = rules_before(*all, desired.priorities, desired.pods, remotes, destinations);
+    const auto links = kernel_.all_links();
+    if (!dumped(links, "dump links")) return;
+    const auto before = rules_before(*all, desired.priorities, desired.pods, remotes, destinations,
+                                     outside_of(*links));
     report_.rules_before = before.size();
     if (before.empty()) return;
     report_.complaints.push_back(rules_complaint(before, desired.priorities));

@@ -20,10 +20,11 @@ bool covers(const std::optional<Prefix>& selector, const Prefix& prefix) {
 }
 
 // What the rule asks for is true of some packets that pods here send from `pod` to `remote`.
-bool matches(const AnyRule& rule, const Prefix& pod, const Prefix& remote) {
+bool matches(const AnyRule& rule, const Prefix& pod, const Prefix& remote, const Devices& outside) {
   // Those of this host only (`oif` asks for a bound socket), and those of our own devices.
   const bool not_pods = rule.special || !rule.oif.empty() || rule.iif == "lo" ||
-                        rule.iif == netlink::kTunnelLink || rule.iif == netlink::kVxlanLink;
+                        rule.iif == netlink::kTunnelLink || rule.iif == netlink::kVxlanLink ||
+                        outside.count(rule.iif) != 0;
   const bool marked = (0 & rule.mask) != rule.mark;
   if (!rule.invert) {
     return !not_pods && !marked && overlaps(rule.from, pod) && overlaps(rule.to, remote);
@@ -75,20 +76,28 @@ std::string action_text(const AnyRule& rule) {
 
 std::vector<AnyRule> rules_before(std::span<const AnyRule> all, const netlink::RulePriorities& ours,
                                   std::span<const Prefix> pods, std::span<const Prefix> remotes,
-                                  const Destinations& destinations) {
+                                  const Destinations& destinations, const Devices& outside) {
   std::vector<AnyRule> before;
   for (const auto& rule : all) {
     if (rule.ours || rule.priority >= ours.to_remote()) continue;
     const bool takes = std::any_of(pods.begin(), pods.end(), [&](const Prefix& pod) {
       if (pod.family() != rule.family) return false;
       return std::any_of(remotes.begin(), remotes.end(), [&](const Prefix& remote) {
-        return remote.family() == rule.family && matches(rule, pod, remote) &&
+        return remote.family() == rule.family && matches(rule, pod, remote, outside) &&
                decides(rule, ours, remote, destinations);
       });
     });
     if (takes) before.push_back(rule);
   }
   return before;
+}
+
+Devices outside_of(std::span<const netlink::Link> links) {
+  Devices outside;
+  for (const auto& link : links) {
+    if (link.kind.empty() || link.kind == "bond" || link.kind == "vlan") outside.insert(link.name);
+  }
+  return outside;
 }
 
 std::string rule_text(const AnyRule& rule) {

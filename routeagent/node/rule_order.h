@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,16 +16,20 @@ namespace cw::routeagent {
 
 // Where the routes of a table lead to.
 using Destinations = std::function<std::vector<Prefix>(Family, std::uint32_t table)>;
+using Devices = std::set<std::string>;  // names
 
 // The foreign rules that stand before `ours` and decide about a packet from a prefix of `pods` to a
 // prefix of `remotes`. A rule that looks up a table without such a route decides nothing. A rule
 // that asks for a firewall mark is for packets that another program marked: no pod's packet is
-// marked when it leaves the pod.
+// marked when it leaves the pod. Nor does one come in by a device of `outside`.
 [[nodiscard]] std::vector<netlink::AnyRule> rules_before(std::span<const netlink::AnyRule> all,
                                                          const netlink::RulePriorities& ours,
                                                          std::span<const Prefix> pods,
                                                          std::span<const Prefix> remotes,
-                                                         const Destinations& destinations);
+                                                         const Destinations& destinations,
+                                                         const Devices& outside = {});
+// The devices by which packets come from other hosts: plain ones, bonds and VLANs.
+[[nodiscard]] Devices outside_of(std::span<const netlink::Link> links);
 
 // As ip(8) prints it: `1536: from 10.41.3.7/32 lookup 2`.
 [[nodiscard]] std::string rule_text(const netlink::AnyRule& rule);

@@ -331,6 +331,22 @@ TEST(Types, TakesAnnotationsAsLargeAsKubernetesDoes) {
   EXPECT_EQ(refused.error().text, "metadata.annotations: a value is longer than 262144 bytes");
 }
 
+TEST(Types, OnePortSetIsWrittenAsOneMinorVersionBeforeReadsIt) {
+  auto body = nlohmann::json::parse(R"({"metadata":{"name":"db.west","namespace":"shop"},
+    "spec":{"cluster":"west","service":"db","targetPorts":[{"name":"sql","port":5433,"protocol":"TCP"}],
+    "endpoints":[{"addresses":["10.2.0.1"],"hostname":"h","ready":true}]}})");
+  auto remote = decode<RemoteExport>(body);
+  ASSERT_TRUE(remote) << remote.error().text;
+  EXPECT_EQ(remote->spec.port_sets, (std::vector<PortSet>{{{"sql", "TCP", "", 5433}}}));
+  auto written = encode(*remote)["spec"];
+  EXPECT_EQ(written["targetPorts"], body["spec"]["targetPorts"]);
+  EXPECT_FALSE(written.contains("portSets"));
+  remote->spec.port_sets.push_back({{"sql", "TCP", "", 5434}});
+  written = encode(*remote)["spec"];
+  EXPECT_EQ(written["targetPorts"], body["spec"]["targetPorts"]) << "the first one";
+  EXPECT_EQ(written["portSets"].size(), 2U);
+}
+
 TEST(Types, AnEndpointOfNoPortSetIsRefused) {
   auto body = nlohmann::json::parse(R"({"metadata":{"name":"db.west","namespace":"shop"},
     "spec":{"cluster":"west","service":"db","portSets":[{"ports":[]}],

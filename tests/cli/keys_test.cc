@@ -39,5 +39,20 @@ TEST(KeySecrets, HoldFreshKeysInTheFormThatDaemonsRead) {
   }
 }
 
+TEST(KeySecrets, AKeyThatPeersKnowIsNotReplacedUnasked) {
+  const auto wanted = key_secrets(2)[1];
+  EXPECT_TRUE(may_be_made("causeway-system", wanted, nullptr)) << "the first install";
+  api::Gateway gateway;
+  gateway.meta.key.name = "gateway-1";
+  EXPECT_TRUE(may_be_made("causeway-system", wanted, &gateway)) << "it never had a key";
+  gateway.spec.public_key = "KEY=";
+  const auto refused = may_be_made("causeway-system", wanted, &gateway);
+  ASSERT_FALSE(refused);
+  for (const auto* word :
+       {"causeway-system/causeway-gateway-1", "gateway-1", "KEY=", "restore", "--replace"}) {
+    EXPECT_NE(refused.error().text.find(word), std::string::npos) << word;
+  }
+}
+
 }  // namespace
 }  // namespace cw::cli

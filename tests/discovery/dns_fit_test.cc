@@ -86,6 +86,24 @@ TEST_F(Fit, Answer8_PartsOfAAndAaaaAreOfTheSameEndpoints) {
   }
 }
 
+// Pods of a Deployment have no hostname: the name is made of the address, another one for each
+// family.
+TEST_F(Fit, Answer8_PartsOfAAndAaaaAreOfTheSamePodsWithoutHostnames) {
+  auto big = export_of("east", true, 1);
+  many_endpoints(*big, 1, 200, true);
+  for (auto& endpoint : big->endpoints) {
+    endpoint.pod = endpoint.hostname;
+    endpoint.hostname = (endpoint.addresses[0].is_v4() ? "four-" : "six-") + endpoint.pod;
+  }
+  services = {merge({Claimant{big}})};
+  build();
+  const auto v4 = ask("pg.db.svc", Type::kA, 1232);
+  const auto v6 = ask("pg.db.svc", Type::kAaaa, 1232);
+  EXPECT_TRUE(v4.tc);
+  EXPECT_TRUE(v6.tc);
+  EXPECT_EQ(endpoints_of(v4.records), endpoints_of(v6.records));
+}
+
 TEST_F(Fit, Answer8_APartOfAServiceOfTwoClustersHasEndpointsOfBoth) {
   auto east = export_of("east", true, 1);
   auto west = export_of("west", true, 2);
@@ -141,7 +159,7 @@ TEST_F(Fit, AdditionalAddressesOfSrvTargets) {
 TEST_F(Fit, AdditionalTargetsWithSeveralPortsAreNamedOnce) {
   auto record = export_of("east", true, 1);
   record->ports = {{"a", "TCP", "", 1, ""}, {"b", "TCP", "", 2, ""}};
-  record->target_ports = {{"a", "TCP", "", 1}, {"b", "TCP", "", 2}};
+  record->port_sets = {{{"a", "TCP", "", 1}, {"b", "TCP", "", 2}}};
   for (int i = 0; i < 3; ++i) {
     endpoint(*record, ("10.1.0." + std::to_string(i)).c_str(), ("p-" + std::to_string(i)).c_str());
   }

@@ -17,7 +17,7 @@ const dns::Table& table() {
     record->service = {"db", "pg"};
     record->headless = true;
     record->ports = {{"sql", "TCP", "", 5432, ""}};
-    record->target_ports = {{"sql", "TCP", "", 5432}};
+    record->port_sets = {{{"sql", "TCP", "", 5432}}};
     for (unsigned i = 0; i < 200; ++i) {
       const auto low = static_cast<std::uint8_t>(i);
       std::array<std::uint8_t, 16> bytes{0xfd};

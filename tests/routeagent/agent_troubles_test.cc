@@ -14,9 +14,10 @@ using std::chrono::seconds;
 IpAddress ip(std::string_view text) { return *IpAddress::parse(text); }
 Prefix net(std::string_view text) { return *Prefix::parse(text); }
 
-// Both gateways answer and reach west.
+// Both gateways reach west and answer, unless `answers` is false.
 class UpProber final : public tunnel::Prober {
  public:
+  explicit UpProber(std::shared_ptr<bool> answers) : answers_(std::move(answers)) {}
   void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
     targets_ = targets;
   }
@@ -26,13 +27,15 @@ class UpProber final : public tunnel::Prober {
     for (const auto& [name, target] : targets_) {
       auto& view = views[name];
       view.state = tunnel::LinkState::kUp;
-      view.usable = view.answering = true;
+      view.usable = true;
+      view.answering = *answers_;
       view.clusters.push_back({"west", true});
     }
     return views;
   }
 
  private:
+  std::shared_ptr<bool> answers_;
   std::map<std::string, tunnel::ProbeTarget> targets_;
 };
 
@@ -98,8 +101,10 @@ class TroubleStory : public ::testing::Test {
         loop_, random_, store_, kernel_, metrics_, config_, node_key_,
         LedgerFile{Ledger{}, [this](const std::string& /*text*/,
                                     LedgerFile::Done done) { loop_.post([done] { done({}); }); }},
-        [](const tunnel::ProberConfig& /*config*/, const tunnel::ProberHooks& /*hooks*/)
-            -> Result<std::unique_ptr<tunnel::Prober>> { return std::make_unique<UpProber>(); },
+        [this](const tunnel::ProberConfig& /*config*/,
+               const tunnel::ProberHooks& /*hooks*/) -> Result<std::unique_ptr<tunnel::Prober>> {
+          return std::make_unique<UpProber>(answers_);
+        },
         [this](const tunnel::ThroughConfig& /*config*/, tunnel::ThroughProber::OnChange changed)
             -> Result<std::unique_ptr<tunnel::ThroughProber>> {
           sight_->changed = std::move(changed);
@@ -123,6 +128,7 @@ class TroubleStory : public ::testing::Test {
   ModelKernel kernel_;
   Metrics metrics_;
   Config config_;
+  std::shared_ptr<bool> answers_ = std::make_shared<bool>(true);
   std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
   std::unique_ptr<Agent> agent_;
 };
@@ -184,6 +190,10 @@ TEST_F(TroubleStory, TheDeviceOfAGatewayThatMovedAwayGoes) {
   store_.put(gateway);
   loop_.advance(seconds(3));
   EXPECT_EQ(kernel_.links.count("cw-wg"), 1U) << "it may be about to come back";
+  *answers_ = false;
+  loop_.advance(seconds(30));
+  EXPECT_EQ(kernel_.links.count("cw-wg"), 1U) << "an old object: it may run here";
+  *answers_ = true;
   loop_.advance(seconds(4));
   EXPECT_EQ(kernel_.links.count("cw-wg"), 0U);
   EXPECT_EQ(kernel_.nft.count("causeway-gateway"), 0U);

@@ -109,6 +109,20 @@ TEST(RuleOrder, ARuleThatRefusesOrJumpsPastOursCounts) {
   EXPECT_EQ(before({jump}), "") << "it lands before ours";
 }
 
+TEST(RuleOrder, ARuleForWhatOtherHostsSendTakesNoPodsPacket) {
+  auto rule = lookup(200, 2);
+  rule.iif = "eth1";
+  const std::vector<netlink::Link> links = {{2, "eth1", "", 1500, true, {}},
+                                            {3, "bond0", "bond", 1500, true, {}},
+                                            {4, "cni0", "bridge", 1500, true, {}},
+                                            {5, "veth7", "veth", 1500, true, {}}};
+  const auto outside = outside_of(links);
+  EXPECT_EQ(outside, (Devices{"bond0", "eth1"}));
+  EXPECT_TRUE(rules_before(std::vector{rule}, {}, kPods, kRemotes, destinations, outside).empty());
+  rule.iif = "cni0";
+  EXPECT_EQ(rules_before(std::vector{rule}, {}, kPods, kRemotes, destinations, outside).size(), 1U);
+}
+
 TEST(RuleOrder, AMovedPriorityWins) {
   const auto rule = lookup(1536, 2);
   netlink::RulePriorities early;

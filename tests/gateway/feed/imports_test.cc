@@ -38,7 +38,7 @@ TEST(Imports, ARecordIsTheSameInTheFeedAndInTheStore) {
     "spec":{"cluster":"west","service":"w0","exportedAt":"2026-11-21T08:03:40Z","headless":true,
     "internalTrafficPolicy":"Cluster","ipFamilies":["IPv4","IPv6"],"sessionAffinity":"None",
     "ports":[{"name":"sql","port":5432,"protocol":"TCP","targetPort":5432}],
-    "portSets":[{"ports":[{"name":"sql","port":5432,"protocol":"TCP"}]}],
+    "targetPorts":[{"name":"sql","port":5432,"protocol":"TCP"}],
     "endpoints":[{"addresses":["11.64.0.0"],"hostname":"w0-0","ready":true}]}})");
   const auto stored = api::decode<api::RemoteExport>(body);
   ASSERT_TRUE(stored.has_value());

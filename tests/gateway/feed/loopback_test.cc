@@ -399,7 +399,7 @@ TEST(Feed, AnotherMajorVersionIsSaidInWords) {
   FeedClient client(pair.loop, pair.random, client_config, pair.callbacks());
   client.set_targets("east", {kEast});
   ASSERT_TRUE(pair.until([&] { return !pair.faults.empty(); }));
-  EXPECT_NE(pair.faults.at("feed version").text.find("feed version 2.0, this one 1.0"),
+  EXPECT_NE(pair.faults.at("feed version").text.find("feed version 2.0, this one 1.1"),
             std::string::npos);
   EXPECT_NE(client.view().at("east").last_error.find("upgrade"), std::string::npos);
 }

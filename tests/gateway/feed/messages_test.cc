@@ -96,6 +96,27 @@ void expect_says(const pb::Event& event, const std::string& says) {
   EXPECT_EQ(parsed.error().text.substr(0, 12 + says.size()), "feed event: " + says);
 }
 
+// A sender of feed version 1.0 has one list of ports and knows no `serving`; a reader of 1.0 reads
+// the list that we go on to send.
+TEST(Messages, AnExportOfOneMinorVersionBeforeIsUnderstood) {
+  pb::Event event;
+  ASSERT_TRUE(event.ParseFromString(encode_statement(record())));
+  auto& said = *event.mutable_export_();
+  ASSERT_EQ(said.target_ports_size(), 1) << "the first set, for a reader of 1.0";
+  EXPECT_EQ(said.target_ports(0).port(), 15432U);
+  said.clear_port_sets();
+  for (auto& endpoint : *said.mutable_endpoints()) {
+    endpoint.clear_port_set();
+    endpoint.clear_serving();
+    endpoint.set_ready(true);
+  }
+  const auto parsed = parse_event(event.SerializeAsString(), "east");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  const auto& read = std::get<api::ExportRecord>(parsed->statement);
+  EXPECT_EQ(read.port_sets, (std::vector<api::PortSet>{{{"pg", "TCP", "", 15432}}}));
+  for (const auto& endpoint : read.endpoints) EXPECT_TRUE(endpoint.serving);
+}
+
 TEST(Messages, EveryFieldOfAnExportIsChecked) {
   using E = pb::Export;
   const std::vector<Row<E>> rows = {

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the image from the Dockerfile without a daemon (buildah) and writes it as a docker archive.
+#   build.sh OUT [NAME:TAG]
+# Its base is Debian 12 from the mirror (mmdebstrap), under the name that the Dockerfile has: no
+# registry is asked. Layers, base and compiled files are kept in a cache outside the tree. Root.
+set -euo pipefail
+out=${1:?the archive to write}; name=${2:-docker.io/library/causeway:0.1.0}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/causeway/image
+ccache=${CCACHE_DIR:-$HOME/.cache/causeway-ccache}
+mkdir -p "$cache/run" "$ccache"
+exec 9>"$cache/lock"
+flock 9
+image() { nice -n 19 buildah --root "$cache/store" --runroot "$cache/run" --storage-driver vfs "$@"; }
+
+base=docker.io/library/$(sed -nE 's/^FROM ([^ ]*debian[^ ]*).*/\1/p' "$root/charts/image/Dockerfile")
+# As old as the mirror's security updates may be.
+made=$(image inspect --type image --format '{{.OCIv1.Created.Unix}}' "$base" 2>/dev/null || echo 0)
+if [ $(($(date +%s) - made)) -gt $((7 * 24 * 3600)) ]; then
+  echo "build.sh: $base from Debian's mirror" >&2
+  nice -n 19 mmdebstrap --quiet --variant=minbase --mode=root bookworm "$cache/base.tar"
+  container=$(image from scratch)
+  image add --quiet "$container" "$cache/base.tar" / >/dev/null
+  image config --cmd bash "$container"
+  image commit --quiet --rm "$container" "$base" >/dev/null
+  rm "$cache/base.tar"
+fi
+echo "build.sh: $name" >&2
+image bud --isolation chroot --network host --pull-never --layers --volume "$ccache:/ccache" \
+  -f "$root/charts/image/Dockerfile" -t "$name" "$root" >&2
+rm -f "$out"
+image push --quiet "$name" "docker-archive:$out:$name"
+# What earlier builds left.
+image rmi --prune >/dev/null 2>&1 || true
