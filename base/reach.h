@@ -20,14 +20,14 @@ struct Reach {
 };
 
 inline constexpr std::size_t kMostReachClusters = 4096;
-inline constexpr Duration kReachEvery = std::chrono::seconds(1);  // written at least so often
-inline constexpr Duration kReachStale = std::chrono::seconds(5);  // older: the agent is gone
+inline constexpr Duration kReachEvery = std::chrono::seconds(1);  // the period of writing
+inline constexpr Duration kReachStale = std::chrono::seconds(5);  // a reader ignores what is older
 
 [[nodiscard]] std::string reach_text(const Reach& reach);
 // Any bytes. The whole text counts or none of it.
 [[nodiscard]] Result<Reach> parse_reach(std::string_view text);
 
-// Replaces the file at once; everybody on the host may read it. Makes its folder. A crash of the
+// Replaces the file at once; all users of the host may read it. Makes its folder. A crash of the
 // host may lose it.
 [[nodiscard]] Result<> write_reach(const std::string& path, const Reach& reach);
 // kDenied: others than root and this process's user may have written it. kNotFound: there is none.

@@ -43,7 +43,7 @@ std::string sets(const PathInput& input) {
 }
 
 // Packets of remote gateways, on the underlay. The mark takes them past the guard of closed
-// prefixes, and past our own routes where Linux looks for the way back.
+// prefixes, and the check of the reverse path, which uses the mark, ignores our routes.
 std::string outer(const PathInput& input) {
   return fmt::format(
       "\tchain outer {{\n"
