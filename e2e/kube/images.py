@@ -119,6 +119,15 @@ def tools_root(root):
     shutil.copytree("/usr/share/zoneinfo/Etc", root / "usr/share/zoneinfo/Etc")
 
 
+def causeway(folder, build, tag):
+    """Ours: the one that the Dockerfile made (CAUSEWAY_IMAGE), or the same root file system packed here."""
+    if given := os.environ.get("CAUSEWAY_IMAGE"):
+        return pathlib.Path(given)
+    root = folder / "causeway"
+    subprocess.run([ROOTFS, build, root], check=True)
+    return archive(root, f"docker.io/library/causeway:{tag}", folder / "causeway.tar")
+
+
 def build_all(folder, build, tag="e2e"):
     """The archives of all images, in `folder`: pause, CoreDNS, tools and ours."""
     folder = pathlib.Path(folder)
@@ -134,12 +143,10 @@ def build_all(folder, build, tag="e2e"):
     shutil.copy2(program("coredns"), dns / "coredns")
     tools = folder / "tools"
     tools_root(tools)
-    ours = folder / "causeway"
-    subprocess.run([ROOTFS, build, ours], check=True)
     made = [archive(pause, "registry.k8s.io/pause:3.10", folder / "pause.tar", ["/pause"]),
             archive(dns, "docker.io/library/coredns:e2e", folder / "coredns.tar", ["/coredns"]),
             archive(tools, "docker.io/library/tools:e2e", folder / "tools.tar"),
-            archive(ours, f"docker.io/library/causeway:{tag}", folder / "causeway.tar")]
+            causeway(folder, build, tag)]
     for root in (pause, dns, tools):
         shutil.rmtree(root)
     return made
