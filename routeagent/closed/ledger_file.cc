@@ -1,92 +1,27 @@
 #include "routeagent/closed/ledger_file.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
-
-#include "base/unique_fd.h"
+#include "base/state_file.h"
 
 namespace cw::routeagent {
-
-namespace {
-
-namespace fs = std::filesystem;
-
-Result<> write_all(const UniqueFd& fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const auto n = ::write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail(errno_error(errno, path));
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  if (::fsync(fd.get()) != 0) return fail(errno_error(errno, path));
-  return {};
-}
-
-Result<> sync_folder(const std::string& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(errno_error(errno, folder));
-  return {};
-}
-
-Result<> make_folder(const std::string& folder) {
-  std::error_code error;
-  if (fs::is_directory(folder, error)) return {};
-  fs::create_directories(fs::path(folder).parent_path(), error);
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return fail(errno_error(errno, folder));
-  }
-  return {};
-}
-
-}  // namespace
 
 std::string ledger_path(const std::string& state_dir) { return state_dir + "/closed.json"; }
 
 Result<Ledger> read_ledger(const std::string& state_dir) {
   const auto path = ledger_path(state_dir);
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && errno == ENOENT) return Ledger{};
-  struct stat status {};
-  if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path));
-  if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path + " is not a file");
-  std::string text;
-  char buffer[16384];
-  while (text.size() <= kMostLedgerBytes) {
-    const auto n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(errno_error(errno, path));
-    if (n == 0) break;
-    text.append(buffer, static_cast<std::size_t>(n));
-  }
-  auto ledger = parse_ledger(text);
+  const auto text = read_state_file(path, kMostLedgerBytes);
+  if (!text && text.error().code == Errc::kNotFound) return Ledger{};
+  if (!text) return fail(text.error());
+  auto ledger = parse_ledger(*text);
   if (!ledger) return fail(std::move(ledger.error()).context(path));
   return ledger;
 }
 
 Result<> write_ledger(const std::string& state_dir, const std::string& text) {
-  if (auto made = make_folder(state_dir); !made) return made;
-  const auto path = ledger_path(state_dir);
-  const auto temporary = path + ".tmp";
-  {
-    const UniqueFd fd(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) return fail(errno_error(errno, temporary));
-    if (auto done = write_all(fd, text, temporary); !done) return done;
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(errno_error(errno, path));
-  return sync_folder(state_dir);
+  return write_state_file(ledger_path(state_dir), text);
 }
 
 Result<> remove_ledger(const std::string& state_dir) {
-  const auto path = ledger_path(state_dir);
-  if (::unlink(path.c_str()) == 0) return sync_folder(state_dir);
-  if (errno == ENOENT) return {};
-  return fail(errno_error(errno, path));
+  return remove_state_file(ledger_path(state_dir));
 }
 
 }  // namespace cw::routeagent
