@@ -40,6 +40,8 @@ class Askers {
   };
   Key own_private_;
   FreshnessSecret secret_{};
+  // An asker that comes back goes on above all its earlier sessions: no challenge comes twice.
+  std::uint64_t sessions_ = 0;
   std::map<std::string, Key> wanted_;
   std::unordered_map<PartyId, Asker, First8> askers_;
 };
