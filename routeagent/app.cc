@@ -54,17 +54,23 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
                       });
                       CW_CHECK(taken);  // there is one write at a time
                     }};
+  // The engine's threads, or the program that it starts, carry packets: they do not give way.
+  auto hop_background = no_background();
+  if (config.overlay == OverlayMode::kWireguard) {
+    app->hop_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
+    hop_background = background_of(*app->hop_worker_);
+  }
   app->agent_ = std::make_unique<Agent>(
       loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key, std::move(closed),
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
-        // Nobody has a reason to probe a node; whoever does learns that it is there.
+        // No host has a reason to probe a node; one that does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
       },
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       },
       SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
-      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); });
+      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); }, hop_background);
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
 }
