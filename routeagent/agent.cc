@@ -64,7 +64,8 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
            }),
       background_(slow ? slow->background : no_background()),
       reconciler_(
-          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask)),
+          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask,
+                                       slow ? std::move(slow->forwarding) : ForwardMemory{})),
       status_(loop, store, random, published(config, node_key)),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),

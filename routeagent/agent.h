@@ -37,6 +37,7 @@ inline constexpr std::string_view kOverlayField = "key";  // 32 bytes
 struct SlowKernel {
   netlink::Kernel& kernel;
   Background background;
+  ForwardMemory forwarding = {};
 };
 
 // The gateway's name among the prober's targets.

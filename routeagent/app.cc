@@ -69,7 +69,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       },
-      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
+      SlowKernel{*app->slow_kernel_, background_of(*app->worker_),
+                 forward_memory(config.state_dir)},
       [hop = config.hop_tunnel] { return tunnel::make_driver(hop); }, hop_background);
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;
@@ -103,7 +104,14 @@ Result<> clean_up(const Config& config, bool open) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  auto report = remove_all(**kernel);
+  const auto forwarding = forward_memory(config.state_dir);
+  auto report = remove_all(**kernel, forwarding.before.value_or(std::set<Family>{}));
+  if (!forwarding.before) report.errors.push_back(forwarding.before.error().text);
+  if (report.errors.empty()) {
+    if (auto gone = remove_forward_memory(config.state_dir); !gone) {
+      report.errors.push_back(gone.error().text);
+    }
+  }
   if (open) {
     // The file first: what is left of the guard after an error closes nothing at the next boot.
     if (auto gone = remove_ledger(config.state_dir); !gone) {

@@ -386,7 +386,7 @@ PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& d
   return report;
 }
 
-PassReport remove_all(Kernel& kernel) {
+PassReport remove_all(Kernel& kernel, const std::set<Family>& forwarding) {
   PassReport report;
   Pass pass(kernel, report);
   pass.remove(pass.rules({}));
@@ -396,7 +396,7 @@ PassReport remove_all(Kernel& kernel) {
   if (pass.dumped(listing, "list nft table") && !listing->empty()) {
     pass.step(kernel.remove_nft(std::string(kNodeNftTable)), "remove nft table");
   }
-  remove_forward_policy(kernel, report);
+  remove_forward_policy(kernel, forwarding, report);
   const std::string name(kVxlanLink);
   const auto links = kernel.all_links();
   if (pass.dumped(links, "dump links") &&

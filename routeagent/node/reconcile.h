@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,12 @@ class Reconciler {
           return true;
         }) {}
   // `kernel` is for the loop thread, `slow` for the one that runs pass().
-  Reconciler(netlink::Kernel& kernel, netlink::Kernel& slow, OnLoop on_loop)
-      : kernel_(kernel), slow_(slow), on_loop_(std::move(on_loop)) {}
+  Reconciler(netlink::Kernel& kernel, netlink::Kernel& slow, OnLoop on_loop,
+             ForwardMemory forwarding = {})
+      : kernel_(kernel),
+        slow_(slow),
+        on_loop_(std::move(on_loop)),
+        forward_(std::move(forwarding)) {}
 
   // want() and pass(), on one thread.
   PassReport apply(const NodeState& desired);
@@ -63,7 +68,8 @@ class Reconciler {
   std::string nft_listing_;
 };
 
-// Removes everything the route agent ever makes, and nothing else (sysctls stay: others need them).
-PassReport remove_all(netlink::Kernel& kernel);
+// Removes everything the route agent ever makes, and nothing else (sysctls stay: others need them;
+// forwarding that was ours goes, `forwarding` by the agent's file).
+PassReport remove_all(netlink::Kernel& kernel, const std::set<Family>& forwarding = {});
 
 }  // namespace cw::routeagent
