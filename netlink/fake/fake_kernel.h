@@ -57,6 +57,7 @@ class FakeKernel final : public Kernel {
   void notify();
   // What forget_translated_flows() was asked, one entry a call.
   std::vector<std::vector<Prefix>> forgotten;
+  bool nft_unreadable = false;  // dump_nft() fails
   // Of default routes.
   std::vector<IpAddress> routers;
   [[nodiscard]] bool has_link(const std::string& name) const { return links_.count(name) != 0; }

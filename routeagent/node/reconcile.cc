@@ -219,6 +219,11 @@ class Pass {
     return surplus;
   }
 
+  bool has_overlay() {
+    const auto now = kernel_.dump_vxlan(std::string(kVxlanLink));
+    return dumped(now, "dump " + std::string(kVxlanLink)) && now->has_value();
+  }
+
   void remove(const std::vector<Rule>& rules) {
     for (const auto& rule : rules) step(kernel_.remove_rule(rule), "remove " + describe(rule));
   }
@@ -288,6 +293,13 @@ PassReport Reconciler::pass(const NodeState& desired) {
     }
     nft_text_ = good && after ? desired.nft : std::string();
     nft_listing_ = good && after ? *after : std::string();
+    guarded_ = guarded_ || good;
+  }
+  // A device that is there already goes on: a fault of nft must not stop the switch of gateways.
+  if (!guarded_ && (!listing || listing->empty()) && desired.vxlan && !pass.has_overlay()) {
+    report.errors.push_back(fmt::format(
+        "{} is not made: the node has no guard against what comes from it", kVxlanLink));
+    return report;
   }
 
   if (desired.hop) {
@@ -334,7 +346,7 @@ PassReport Reconciler::pass(const NodeState& desired) {
   }
   for (const auto& [address, mac] : neighbours.remove) {
     // The fast path removes those of holds itself; one that is there again may hold packets. Those
-    // of a process that died are nobody's.
+    // of a process that died have no owner.
     if (is_hold_address(address) && !first_) continue;
     pass.step(slow_.remove_neighbour(std::string(kVxlanLink), {address, mac}),
               "remove neighbour " + address.to_string());

@@ -1,7 +1,7 @@
 // Brings the kernel to a NodeState: dump, diff, apply. Adds before it removes and makes things
-// before what uses them; a failed step stops nothing else. Laws (tests/routeagent/reconcile_test):
-// a second pass does nothing; one pass reaches the state from any other; a crash after any step is
-// repaired by the next pass; remove_all() leaves nothing of ours.
+// before what uses them; a failed step stops nothing else, but without the nft table it makes no
+// cw-vx. Laws (tests/routeagent/reconcile_test): a second pass does nothing; one pass reaches the
+// state from any other; the next one repairs a crash after any step; remove_all() leaves nothing.
 #pragma once
 
 #include <functional>
@@ -61,9 +61,10 @@ class Reconciler {
   netlink::Kernel& slow_;
   OnLoop on_loop_;
   bool first_ = true;
+  bool guarded_ = false;  // the node's table was applied once
   ForwardPolicy forward_;
   // nft prints a table otherwise than it was written: the listing that our text led to, to see
-  // whether somebody changed it since.
+  // whether another program changed it since.
   std::string nft_text_;
   std::string nft_listing_;
 };
