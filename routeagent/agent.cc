@@ -19,7 +19,7 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 // Other programs' links and addresses come and go with every pod; their bursts become one pass.
 constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 
-// How often a carrier that is being left is asked whether everybody has changed over.
+// How often a carrier that is being left is asked whether all have changed over.
 constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
 
 constexpr std::string_view kTarget = "gateway-";

@@ -75,7 +75,7 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
         wait_until(lambda a=attacker: "holding" in a.output(), 30, "the connections are tried")
     for gateway in east.causeway.gateways:
         assert descriptors(gateway) < 300
-        wait_until(lambda g=gateway: g.why_not_ready() == "", 10, "somebody else is answered")
+        wait_until(lambda g=gateway: g.why_not_ready() == "", 10, "the node's own probe is answered")
     for attacker in attackers:
         attacker.wait(40)
     assert_unharmed(streams)
@@ -170,7 +170,7 @@ def test_an_administrator_who_holds_the_lock_is_named(open_sites):
 
 
 def test_bad_entries_in_the_store_cost_themselves(open_sites):
-    """Somebody who may write into one namespace's folder puts there what cannot be read."""
+    """A user who may write into one namespace's folder puts there what cannot be read."""
     east, west = open_sites
     folder = east.store.folder / "serviceexports" / "shop"
     (folder / "loop.yaml").symlink_to("loop.yaml")

@@ -101,7 +101,7 @@ def far(east, west, tell):
 
 
 @pytest.mark.parametrize("seconds", [0.35, 2])
-def test_a_gateway_that_was_paused_blames_nobody(east, west, far, seconds):
+def test_a_gateway_that_was_paused_blames_no_other(east, west, far, seconds):
     """Others may leave it meanwhile, rightly; its own word must not be that they are gone."""
     calm(east, west)
     for ordinal, gateway in enumerate(east.causeway.gateways):

@@ -63,7 +63,7 @@ TEST(Ledger, WhatIsThisClustersOwnIsLeftOutAndSaid) {
   ASSERT_EQ(said.size(), 4U);
   EXPECT_NE(said[0].find("cluster west: 10.0.0.0/8 overlaps 10.1.0.0/16 (pods"), std::string::npos)
       << said[0];
-  // What was left out is closed as soon as it is nobody's own.
+  // What was left out is closed as soon as it is no longer this cluster's own.
   EXPECT_EQ(closed_prefixes(learned(ledger, std::vector{west}, {})),
             nets({"10.0.0.0/8", "192.0.2.0/24"}));
 }
