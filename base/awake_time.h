@@ -17,8 +17,8 @@ class AwakeTime {
     most_ = most;
   }
 
-  // From `now` on look() is called again. Until then there was nothing to judge, so that nobody
-  // looked is no pause.
+  // From `now` on look() is called again. Until then there was nothing to judge, so that no call
+  // came is no pause.
   void begin(TimePoint now) {
     looked_ = true;
     last_ = now;

@@ -98,7 +98,7 @@ bool LineWriter::put(std::string_view text) {
     auto n = ::send(fd_, piece.data(), piece.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == ENOTSOCK) n = ::write(fd_, piece.data(), piece.size());
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n <= 0) return true;  // nobody reads it: there is nobody to tell
+    if (n <= 0) return true;  // no program reads it: there is none to tell
     text.remove_prefix(static_cast<std::size_t>(n));
     const std::lock_guard lock(mutex_);
     taken_ = std::max<std::size_t>(text.size(), 1);  // 0 only when all is done

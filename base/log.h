@@ -31,7 +31,7 @@ void set_up_logging(LogLevel level, bool json);
 void log_event(LogLevel level, std::string_view event, LogFields fields);
 // Waits until what was logged is written; false after a second.
 bool flush_log();
-// Lines that found no room, because nobody reads standard error.
+// Lines that found no room, because no program reads standard error.
 [[nodiscard]] std::uint64_t log_lines_dropped();
 
 inline void log_debug(std::string_view event, LogFields fields = {}) {

@@ -1,4 +1,4 @@
-// Metrics of every daemon's process: stalls of its loop, and log lines that nobody read.
+// Metrics of every daemon's process: stalls of its loop, and log lines that no program read.
 #pragma once
 
 #include "base/event_loop.h"

@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPages = 3;
 constexpr std::array<std::string_view, kPages> kPaths{"/metrics", "/healthz", "/readyz"};
+constexpr Duration kServed = std::chrono::seconds(2);       // so long an answer is waited for
 constexpr Duration kAcceptPause = std::chrono::seconds(1);  // after an error that stays for a while
 
 struct Page {
@@ -58,6 +59,7 @@ struct Connection {
 
   UniqueFd fd;
   IpAddress client;
+  bool own = false;  // of this host: the client has the address that it called
   Clock::time_point since = Clock::now();
   State state = State::kReading;
   std::string in;
@@ -229,7 +231,8 @@ class Serving {
     const std::chrono::duration<double> since = now - refilled_;
     refilled_ = now;
     tokens_ = std::min(limits_.accepts / 10, tokens_ + since.count() * limits_.accepts);
-    for (int i = 0; i < 16; ++i) {
+    // So few at once that a request which came with its connection is read before make_room().
+    for (std::size_t i = 0; i < own_places(); ++i) {
       if (tokens_ < 1) {
         accept_again_ = now + std::chrono::milliseconds(10);
         return;
@@ -243,10 +246,12 @@ class Serving {
       tokens_ -= 1;
       const auto client = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
       if (!client) continue;
-      if (connections_.size() >= limits_.connections) make_room();
+      const bool own = local_address(fd) == client->address;
+      make_room(own);
       auto& c = connections_.emplace_back();
       c.fd = std::move(fd);
       c.client = client->address;
+      c.own = own;
     }
   }
 
@@ -254,20 +259,53 @@ class Serving {
     if (why == EAGAIN || why == EINTR || why == ECONNABORTED) return;
     accept_again_ = Clock::now() + kAcceptPause;
     if (!std::exchange(trouble_, true)) {
-      log_warn("status endpoint accepts nobody for now",
+      log_warn("status endpoint accepts no connections for now",
                {{"error", errno_error(why, "accept").text}});
     }
   }
 
-  // The oldest connection of the client that has the most.
-  void make_room() {
+  // Linux drops packets of others that have an address of this host as their source.
+  static std::optional<IpAddress> local_address(const UniqueFd& fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
+    return at ? std::optional(at->address) : std::nullopt;
+  }
+
+  [[nodiscard]] std::size_t own_places() const {
+    return std::max<std::size_t>(limits_.connections / 4, 1);
+  }
+
+  // It has asked, and not long ago.
+  static bool is_served(const Connection& c, Clock::time_point now) {
+    return (c.state == State::kWaiting || c.state == State::kWriting) &&
+           now - c.waiting_since < kServed;
+  }
+
+  // Of one side (this host or strangers), where its places are taken: of the clients with the most
+  // connections, the oldest connection that waits for no answer, or else the oldest.
+  void make_room(bool own) {
+    const auto places =
+        own ? own_places() : std::max(limits_.connections, own_places() + 1) - own_places();
     std::map<IpAddress, std::size_t> of;
-    for (const auto& c : connections_) ++of[c.client];
-    const auto busiest = std::max_element(
-        of.begin(), of.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    connections_.erase(
-        std::find_if(connections_.begin(), connections_.end(),
-                     [&](const Connection& c) { return c.client == busiest->first; }));
+    std::size_t taken = 0;
+    std::size_t most = 0;
+    for (const auto& c : connections_) {
+      if (c.own != own) continue;
+      ++taken;
+      most = std::max(most, ++of[c.client]);
+    }
+    if (taken < places) return;
+    const auto now = Clock::now();
+    const auto oldest = [&](bool served) {
+      return std::find_if(connections_.begin(), connections_.end(), [&](const Connection& c) {
+        return c.own == own && of[c.client] == most && (served || !is_served(c, now));
+      });
+    };
+    auto goes = oldest(false);
+    if (goes == connections_.end()) goes = oldest(true);
+    connections_.erase(goes);
     refused_.add();
   }
 

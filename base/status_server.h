@@ -1,7 +1,8 @@
 // The one small HTTP endpoint of every daemon: /metrics (Prometheus text), /healthz (alive: 200),
 // /readyz (200, or 503 with one line per reason why not). A thread of its own holds the
 // connections: however many strangers connect or ask, the loop renders each page a bounded number
-// of times a second. The loop thread makes and destroys it.
+// of times per second. Connections that the host makes to itself (the kubelet's probes) have places
+// of their own, which no stranger takes. The loop thread makes and destroys it.
 #pragma once
 
 #include <functional>
@@ -16,11 +17,11 @@
 namespace cw {
 
 struct StatusLimits {
-  std::size_t connections = 32;  // beyond it the oldest of the busiest client makes room
+  std::size_t connections = 32;  // beyond it one makes room; a quarter is for the host's own
   Duration request = std::chrono::seconds(10);     // from accept to the end of the answer
   Duration loop = std::chrono::seconds(5);         // for the loop to render a page: then 503
   Duration pause = std::chrono::milliseconds(50);  // between two renderings of one page
-  double accepts = 2000;                           // a second
+  double accepts = 2000;                           // per second
 };
 
 class StatusServer {

@@ -44,7 +44,7 @@ void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nod
   forget_departed(now);
 }
 
-// Whether anybody may still say something of the prefix, and did.
+// Whether a node may still say something of the prefix, and one did.
 bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
   const auto cluster = clusters_.find(key.cluster);
   if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;

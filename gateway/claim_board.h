@@ -42,7 +42,7 @@ class ClaimBoard {
   // Our request to a remote gateway, and its answer.
   void fill(const GatewayId& to, TimePoint now, tunnel::Probe& request);
   void hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply);
-  // The remote gateway started anew, or does not know that it is us: it holds nothing of ours.
+  // The remote gateway started again, or does not know that it is us: it holds nothing of ours.
   void forget(const GatewayId& id);
 
   // Remote prefixes and the gateway that each is claimed for.

@@ -38,14 +38,14 @@ Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const Tun
       metrics_(metrics),
       jobs_(loop, driver, std::move(background), job_hooks()) {}
 
-DeviceJobHooks Tunnels::job_hooks() {
+tunnel::DeviceJobHooks Tunnels::job_hooks() {
   return {[this] {
             applying_ = placements_;
             return spec();
           },
           [this](Result<tunnel::DeviceStatus> read) { on_read(std::move(read)); },
           [this](const Result<>& done) { on_applied(done); },
-          [this](const PeerMoves& moves, const Result<>& done) { on_moved(moves, done); },
+          [this](const tunnel::PeerMoves& moves, const Result<>& done) { on_moved(moves, done); },
           [this](const Result<>& done, const std::string& what) { note(done, what); }};
 }
 
@@ -183,7 +183,7 @@ void Tunnels::move() {
   if (next == placement_) return;
   const auto before = placement_;
   place(std::move(next));
-  PeerMoves peer_moves{placements_, {}};
+  tunnel::PeerMoves peer_moves{placements_, {}};
   for (const auto& [owner, prefixes] : moves(before, placement_)) {
     const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
     moved_.add(static_cast<double>(prefixes.size()));
@@ -260,7 +260,7 @@ void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
   free_stuck();
 }
 
-void Tunnels::on_moved(const PeerMoves& moves, const Result<>& done) {
+void Tunnels::on_moved(const tunnel::PeerMoves& moves, const Result<>& done) {
   if (!done) return;  // the apply that follows does it, or says why not
   for (const auto& [peer, prefixes] : moves.to) {
     for (const auto& prefix : prefixes) {

@@ -1,6 +1,6 @@
 // Keeps the WireGuard device as the roster and our probes want it. A remote gateway's fall moves
 // its prefixes at once and from memory: no store, no handshake. Calls of the driver that may wait
-// run elsewhere (gateway/device_jobs.h), and what they came to is known later. Loop thread only.
+// run elsewhere (tunnel/device_jobs.h), and what they came to is known later. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,13 @@
 
 #include "base/metrics.h"
 #include "base/worker.h"
-#include "gateway/device_jobs.h"
 #include "gateway/peers/device.h"
 #include "gateway/peers/endpoint_trials.h"
 #include "gateway/peers/hold_down.h"
 #include "gateway/peers/rivals.h"
 #include "gateway/peers/roster.h"
 #include "gateway/peers/stuck.h"
+#include "tunnel/device_jobs.h"
 #include "tunnel/driver.h"
 #include "tunnel/probe/prober.h"
 
@@ -91,10 +91,10 @@ class Tunnels {
   void adopt(const tunnel::DeviceStatus& device);
   void place(Placement next);
   void place_all();
-  [[nodiscard]] DeviceJobHooks job_hooks();
+  [[nodiscard]] tunnel::DeviceJobHooks job_hooks();
   void on_read(Result<tunnel::DeviceStatus> read);
   void on_applied(const Result<>& done);
-  void on_moved(const PeerMoves& moves, const Result<>& done);
+  void on_moved(const tunnel::PeerMoves& moves, const Result<>& done);
   [[nodiscard]] Standings standings();
   void move();
   void pick_endpoints();
@@ -133,7 +133,7 @@ class Tunnels {
   bool tried_ = false;
   bool applied_ = false;
   std::string error_;
-  DeviceJobs jobs_;
+  tunnel::DeviceJobs jobs_;
 };
 
 }  // namespace cw::gateway

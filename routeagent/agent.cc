@@ -19,7 +19,7 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 // Other programs' links and addresses come and go with every pod; their bursts become one pass.
 constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 
-// How often a carrier that is being left is asked whether everybody has changed over.
+// How often a carrier that is being left is asked whether all have changed over.
 constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
 
 constexpr std::string_view kTarget = "gateway-";
@@ -46,7 +46,7 @@ std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTar
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
              OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow,
-             HopDevice::Open open_hop)
+             HopDevice::Open open_hop, Background hop_background)
     : loop_(loop),
       slow_kernel_(slow ? slow->kernel : kernel),
       config_(config),
@@ -57,10 +57,15 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       chooser_(config.hold_down),
       through_(std::move(open_through), metrics, [this] { on_probe(); }),
       hop_(loop, config.overlay == OverlayMode::kWireguard ? std::move(open_hop) : nullptr,
-           node_key, config.hop_port),
+           node_key, config.hop_port, std::move(hop_background),
+           [this] {
+             host_dirty_ = true;
+             look_now();
+           }),
       background_(slow ? slow->background : no_background()),
       reconciler_(
-          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask)),
+          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask,
+                                       slow ? std::move(slow->forwarding) : ForwardMemory{})),
       status_(loop, store, random, published(config, node_key)),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
@@ -96,6 +101,13 @@ void Agent::look_again() {
   if (pass_timer_.active()) return;
   const auto earliest = last_pass_ + kBetweenPasses - loop_.now();
   pass_timer_ = loop_.after(std::max<Duration>(kDebounce, earliest), [this] {
+    pass_timer_.reset();
+    look();
+  });
+}
+
+void Agent::look_now() {
+  pass_timer_ = loop_.after(Duration::zero(), [this] {
     pass_timer_.reset();
     look();
   });
@@ -387,12 +399,9 @@ void Agent::on_probe() {
     numbers_->steps.add(static_cast<double>(report.steps));
   }
   spread();  // after the switch: a hold stands before its carrier is told
-  // The rest (routes that become unreachable or come back) follows at once, without the debounce,
-  // but not inside the prober's own callback: a pass may replace the prober.
-  pass_timer_ = loop_.after(Duration::zero(), [this] {
-    pass_timer_.reset();
-    look();
-  });
+  // The rest (routes that become unreachable or come back) follows at once, but not inside the
+  // prober's own callback: a pass may replace the prober.
+  look_now();
 }
 
 void Agent::pass() {
@@ -417,6 +426,10 @@ void Agent::pass() {
   keep_overlay_key(*fresh);
   fresh->overlay = overlay_key_;
   hop_.keep(*fresh);
+  if (hop_.making()) {  // a pass would find no device; on_change brings us back
+    waiting_ = "the node tunnel is being made";
+    return;
+  }
   // The device of an earlier run goes on; without the key nothing right can be said about it.
   if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
   watch_stray(*fresh);

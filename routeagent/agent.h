@@ -37,6 +37,7 @@ inline constexpr std::string_view kOverlayField = "key";  // 32 bytes
 struct SlowKernel {
   netlink::Kernel& kernel;
   Background background;
+  ForwardMemory forwarding = {};
 };
 
 // The gateway's name among the prober's targets.
@@ -50,11 +51,13 @@ class Agent {
   using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
                                                                            tunnel::ProberHooks)>;
 
-  // `node_key`: the private key that gateways know this node by.
+  // `node_key`: the private key that gateways know this node by. `hop_background`: for the calls of
+  // the driver that `open_hop` opens.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, LedgerFile closed,
         OpenProber open_prober, Through::Open open_through = {},
-        std::optional<SlowKernel> slow = {}, HopDevice::Open open_hop = {});
+        std::optional<SlowKernel> slow = {}, HopDevice::Open open_hop = {},
+        Background hop_background = no_background());
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
@@ -70,6 +73,7 @@ class Agent {
   struct Numbers;  // metrics
 
   void look_again();  // a pass soon; bursts become one
+  void look_now();    // without waiting for a burst to end
   void look();        // that pass, after a look at the host where it may have changed
   void look_at_host();
   void pass();

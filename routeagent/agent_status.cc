@@ -12,7 +12,7 @@ std::vector<std::string> Agent::not_ready() const {
   if (!waiting_.empty()) reasons.push_back(waiting_);
   if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
   if (!overlay_trouble_.empty()) reasons.push_back(overlay_trouble_);
-  if (!hop_.trouble().empty()) reasons.push_back(hop_.trouble());
+  if (auto hop = hop_.trouble(); !hop.empty()) reasons.push_back(std::move(hop));
   if (!probe_trouble_.empty()) reasons.push_back(probe_trouble_);
   if (waiting_.empty() && !programmed_) reasons.emplace_back("the kernel is being programmed");
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");

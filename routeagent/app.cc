@@ -54,17 +54,24 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
                       });
                       CW_CHECK(taken);  // there is one write at a time
                     }};
+  // The engine's threads, or the program that it starts, carry packets: they do not give way.
+  auto hop_background = no_background();
+  if (config.overlay == OverlayMode::kWireguard) {
+    app->hop_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
+    hop_background = background_of(*app->hop_worker_);
+  }
   app->agent_ = std::make_unique<Agent>(
       loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key, std::move(closed),
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
-        // Nobody has a reason to probe a node; whoever does learns that it is there.
+        // No host has a reason to probe a node; one that does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
       },
       [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
         return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
       },
-      SlowKernel{*app->slow_kernel_, background_of(*app->worker_)},
-      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); });
+      SlowKernel{*app->slow_kernel_, background_of(*app->worker_),
+                 forward_memory(config.state_dir)},
+      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); }, hop_background);
   if (!config.reach_file.empty()) {
     app->reach_worker_ = std::make_unique<Worker>(loop, 2);
     app->reach_ =
@@ -104,7 +111,14 @@ Result<> clean_up(const Config& config, bool open) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  auto report = remove_all(**kernel);
+  const auto forwarding = forward_memory(config.state_dir);
+  auto report = remove_all(**kernel, forwarding.before.value_or(std::set<Family>{}));
+  if (!forwarding.before) report.errors.push_back(forwarding.before.error().text);
+  if (report.errors.empty()) {
+    if (auto gone = remove_forward_memory(config.state_dir); !gone) {
+      report.errors.push_back(gone.error().text);
+    }
+  }
   if (open) {
     // The file first: what is left of the guard after an error closes nothing at the next boot.
     if (auto gone = remove_ledger(config.state_dir); !gone) {

@@ -38,6 +38,7 @@ class App {
   std::unique_ptr<Worker> file_worker_;  // a disk that stalls must not delay a pass
   std::unique_ptr<Worker> reach_worker_;
   std::unique_ptr<Agent> agent_;
+  std::unique_ptr<Worker> hop_worker_;  // ends before the agent, which has the driver
   std::unique_ptr<ReachWriter> reach_;
   std::unique_ptr<StatusServer> status_;
 };

@@ -2,8 +2,9 @@
 // spec twice changes nothing and keeps every session. Drivers: kernel/ (embeddable-wg-library),
 // uapi/ (any userspace implementation over the cross-platform socket), engine/ (our own). All pass
 // tests/tunnel/driver_contract_test.cc. Calls wait for the kernel or for another process, some for
-// seconds: they belong on a worker, one at a time. Three never wait and belong to the loop thread:
-// name(), moves(), and move_allowed_ips() where moves_at_once() is true.
+// seconds: they belong on a worker, one at a time (device_jobs.h). Three belong to the loop thread:
+// name() and moves(), which never wait, and move_allowed_ips() where moves_at_once() is true. It
+// waits at most for a change that another thread makes to the device, never for a read.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ inline constexpr std::string_view kProbeLabel = "causeway probe v3";
 inline constexpr std::string_view kFeedLabel = "causeway feed v1";
 
 // kInvalid: `other_public` is a point of low order, so the secret would be all zero and known to
-// everybody; or it is our own public key. Takes some 50 us: keep the result.
+// every host; or it is our own public key. Takes some 50 us: keep the result.
 [[nodiscard]] Result<PairKey> pair_key(const Key& own_private, const Key& other_public,
                                        std::string_view label);
 

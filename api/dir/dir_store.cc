@@ -250,7 +250,7 @@ class DirStore final : public Store {
     if (std::exchange(trying_, true)) return;
     const bool taken = worker_->run([this] {
       std::error_code error;
-      // set_up() would make it anew, empty.
+      // set_up() would make it again, empty.
       auto begun = std::filesystem::is_directory(files_.root(), error)
                        ? reader_.begin()
                        : Result<FolderReader::Begun>(fail(Errc::kUnavailable, "is gone"));

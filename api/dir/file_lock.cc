@@ -75,7 +75,7 @@ Result<UniqueFd> open_lock(const fs::path& path) {
   if (!fd) return fail(errno_error(errno, path.string()));
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path.string()));
-  // One of an earlier version was readable by everybody.
+  // One of an earlier version was readable by every user.
   if ((status.st_mode & 0777U) != 0600U && ::fchmod(fd.get(), 0600) != 0) {
     return fail(errno_error(errno, path.string()));
   }

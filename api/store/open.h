@@ -17,8 +17,8 @@ namespace cw::api {
 [[nodiscard]] Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random,
                                                         const std::string& address);
 
-// Whether daemons make the Secrets that are missing in the store at `address`. In a folder nobody
-// else does. On an API server the chart's hook does, because a process that may create Secrets can
+// Whether daemons make the Secrets that are missing in the store at `address`. In a folder they
+// do so. On an API server the chart's hook does, because a process that may create Secrets can
 // create a token of any service account of the namespace.
 [[nodiscard]] bool daemons_make_secrets(std::string_view address);
 

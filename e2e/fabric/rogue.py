@@ -1,4 +1,4 @@
-"""A compromised gateway: somebody else's WireGuard with the gateway's own key, and what he tries through
+"""A compromised gateway: a foreign WireGuard with the gateway's own key, and what it tries through
 the tunnel."""
 
 import base64

@@ -12,7 +12,7 @@ def test_a_forged_packet_arrives_where_nothing_stops_it(own_world, family):
     site = Site(own_world, "east", gateways=1)
     text, other = token(), token()
     sender, target = site.pods[0], site.pods[1]
-    source = "10.99.9.9" if family == 4 else "fd00:99::9"  # of nobody
+    source = "10.99.9.9" if family == 4 else "fd00:99::9"  # of no pod and no host
     with Catcher(target.machine, text) as caught, Catcher(target.machine, other) as none:
         packets = [udp(source, target.address(family), 4000, 4000, text),
                    tcp_syn(source, target.address(family), 4000, 4001)]

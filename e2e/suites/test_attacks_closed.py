@@ -65,7 +65,7 @@ def heal(east, west):
     wait_until(lambda: east.all_carriers_known(west), 20, "all nodes have a carrier")
 
 
-def nobody_reaches(east, west):
+def no_pod_reaches(east, west):
     return not any(ping(pod.machine, west.pod.address(family), timeout=0.3)
                    for pod in east.pods for family in FAMILIES)
 
@@ -91,7 +91,7 @@ def test_the_carrying_gateway_is_killed(east, west):
 def test_both_gateways_are_killed(east, west):
     with Load(east, west):
         kill_gateways(east)
-        wait_until(lambda: nobody_reaches(east, west), 10, "nothing passes")
+        wait_until(lambda: no_pod_reaches(east, west), 10, "nothing passes")
         time.sleep(1)
 
 
@@ -100,7 +100,7 @@ def test_the_agents_are_away_and_the_gateways_die(east, west):
         stop_agents(east)
         kill_gateways(east)
         time.sleep(3)
-        assert nobody_reaches(east, west)
+        assert no_pod_reaches(east, west)
 
 
 LAYERS = {
@@ -120,7 +120,7 @@ def test_each_layer_is_enough_alone(east, west, gone):
             node.machine.sh(LAYERS[gone])
         kill_gateways(east)
         time.sleep(2)
-        assert nobody_reaches(east, west)
+        assert no_pod_reaches(east, west)
 
 
 @contextlib.contextmanager
@@ -142,7 +142,7 @@ FLUSHES = {
 
 
 @pytest.mark.parametrize("what", FLUSHES)
-def test_somebody_flushes(east, west, what):
+def test_another_program_flushes(east, west, what):
     """The daemons run, and repair it. Meanwhile, again and again, something is missing."""
     with rules_of_the_cni(east) if what == "nft" else contextlib.nullcontext():
         with Load(east, west):
@@ -165,7 +165,7 @@ def test_the_peer_announces_nothing(east, west):
             west.store.remove("Node", node.name)
         wait_until(lambda: not east.store.get("ClusterPeer", "west")["status"].get("cidrs"), 15,
                    "west claims nothing")
-        wait_until(lambda: nobody_reaches(east, west), 10, "nothing passes")
+        wait_until(lambda: no_pod_reaches(east, west), 10, "nothing passes")
         time.sleep(1)
         west.cluster.write_objects()
 
@@ -174,7 +174,7 @@ def test_the_peer_is_removed_and_made_again(east, west):
     with Load(east, west):
         for _ in range(2):
             east.store.remove("ClusterPeer", "west")
-            wait_until(lambda: nobody_reaches(east, west), 10, "nothing passes")
+            wait_until(lambda: no_pod_reaches(east, west), 10, "nothing passes")
             time.sleep(0.5)
             pair(east.causeway, west.causeway)
 
@@ -311,8 +311,8 @@ def test_a_stranger_claims_to_be_a_remote_pod(east, west, stranger, family):
     way = (f"route replace {target.node.pod_cidr} via {target.node.ip}" if family == 4 else
            f"route replace {target.node.pod_cidr6} via {target.node.ip6}")
     stranger.ip(way)
-    nobody = "10.99.9.9" if family == 4 else "fd00:99::9"
-    assert arrives(stranger, target, nobody, family), "the way is open to others"
+    unused = "10.99.9.9" if family == 4 else "fd00:99::9"
+    assert arrives(stranger, target, unused, family), "the way is open to others"
     assert not arrives(stranger, target, west.pod.address(family), family)
 
 
@@ -323,8 +323,8 @@ def test_a_local_pod_claims_to_be_a_remote_one(east, west, family, agents):
         stop_agents(east)
     sender, target = east.pod, east.gateway_pods[0]
     assert not arrives(sender.machine, target, west.pod.address(family), family)
-    nobody = "10.99.9.9" if family == 4 else "fd00:99::9"
-    assert arrives(sender.machine, target, nobody, family), "the way is open to others"
+    unused = "10.99.9.9" if family == 4 else "fd00:99::9"
+    assert arrives(sender.machine, target, unused, family), "the way is open to others"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

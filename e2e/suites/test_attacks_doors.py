@@ -75,12 +75,36 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
         wait_until(lambda a=attacker: "holding" in a.output(), 30, "the connections are tried")
     for gateway in east.causeway.gateways:
         assert descriptors(gateway) < 300
-        wait_until(lambda g=gateway: g.why_not_ready() == "", 10, "somebody else is answered")
+        wait_until(lambda g=gateway: g.why_not_ready() == "", 10, "the node's own probe is answered")
     for attacker in attackers:
         attacker.wait(40)
     assert_unharmed(streams)
     for gateway in east.causeway.gateways:
         assert "Too many open files" not in gateway.process.output()
+
+
+def test_idle_connections_from_many_addresses(open_sites):
+    """The same from 250 addresses, each with one connection: none of them is the busiest client. The
+    node's own probe, as the kubelet sends it, and another host's request are answered all the time."""
+    east, west = open_sites
+    streams = streams_of(east, west)
+    wan, node = east.world.wan, east.cluster.gateway_nodes[0]
+    wan.ip("route add local 198.18.7.0/24 dev lo")
+    attacker = wan.spawn("idle-many", "setpriv", "--pdeathsig", "KILL", PYTHON, WIRE / "idle.py",
+                         node.ip, STATUS, 250, 8, "198.18.7.")
+    wait_until(lambda: "holding" in attacker.output(), 30, "the connections are tried")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        for client, address in ((node.machine, node.ip), (node.machine, "127.0.0.1"),
+                                (west.cluster.edge, node.ip)):
+            assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "1", "--fail",
+                              f"http://{address}:{STATUS}/healthz", check=False).returncode == 0
+    attacker.wait(20)
+    assert_unharmed(streams)
+    metrics = node.machine.out("curl", "-s", f"http://127.0.0.1:{STATUS}/metrics")
+    closed = next(float(line.split()[1]) for line in metrics.splitlines()
+                  if line.startswith("causeway_status_connections_closed_total"))
+    assert closed > 250, "the attack did not fill the endpoint"
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -146,7 +170,7 @@ def test_an_administrator_who_holds_the_lock_is_named(open_sites):
 
 
 def test_bad_entries_in_the_store_cost_themselves(open_sites):
-    """Somebody who may write into one namespace's folder puts there what cannot be read."""
+    """A user who may write into one namespace's folder puts there what cannot be read."""
     east, west = open_sites
     folder = east.store.folder / "serviceexports" / "shop"
     (folder / "loop.yaml").symlink_to("loop.yaml")
@@ -206,6 +230,13 @@ def test_a_bare_host_is_no_router(own_world, tell):
         agent.restart()
     wait_until(lambda: all(a.why_not_ready() == "" for a in east.causeway.agents), 30, "ready again")
     assert not ping(stranger, pod.ip), "a restart forgot who turned forwarding on"
+    agent = east.causeway.agent_of(node)
+    agent.stop()
+    node.machine.run("nft", "flush", "ruleset")
+    agent.start()
+    wait_until(lambda: agent.why_not_ready() == "", 30, "ready again")
+    for target in (pod.ip, pod.ip6):
+        assert not ping(stranger, target), "a flush without the agent opened the host"
     # A cluster whose hosts forwarded before goes on as it did.
     other = west.cluster.gateway_nodes[0]
     west.cluster.edge.ip(f"route replace {other.pods[0].ip} via {other.ip}")

@@ -1,5 +1,5 @@
 """Attacks on probes and claims: who carries a prefix is the word of the node that has it, and of
-nobody else. A forged or false claim leaves the placement and the traffic as they were."""
+no other. A forged or false claim leaves the placement and the traffic as they were."""
 
 import base64
 import json
@@ -167,7 +167,7 @@ def test_a_node_with_its_own_key_claims_no_other_nodes_prefix(east, west):
     nothing_moved(east, west, before, 1)
 
 
-def test_a_node_under_another_nodes_name_is_nobody(east, west):
+def test_a_node_under_another_nodes_name_is_not_known(east, west):
     attacker, victim = west.pod.node, west.cluster.gateway_nodes[0]
     agent = west.causeway.agent_of(attacker)
     key = pathlib.Path(agent.config["stateDir"], "node.key").read_text().strip()

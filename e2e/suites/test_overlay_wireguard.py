@@ -3,7 +3,9 @@ with VXLAN alone. East has an underlay of IPv4 and west one of IPv6. East's firs
 wireguard-go, all other nodes have our engine."""
 
 import contextlib
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -200,6 +202,39 @@ def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, 
     report = stream.stop()
     tell(f"the agent of a node with wireguard-go restarts: {report}")
     assert report.outage_ms <= 500  # with the engine, which ends with its agent, it is about twice that
+
+
+def test_a_program_that_hangs_stalls_no_agent(sites, tell):
+    """wireguard-go does not run for 8 s, and meanwhile its agent starts again and needs it. The
+    node's hop stands still; the agent does not."""
+    east, west = sites
+    here = east.worker_pods[0]
+    machine, agent = here.node.machine, east.causeway.agent_of(here.node)
+    programs, reasons, metrics = machine.pids("wireguard-go"), [], ""
+    assert programs
+    try:
+        for pid in programs:
+            os.kill(pid, signal.SIGSTOP)
+        agent.restart()
+        wait_until(lambda: agent.why_not_ready() is not None, 5, "the status endpoint is there")
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            reasons.append(agent.why_not_ready())
+            time.sleep(0.1)
+        metrics = machine.out("curl", "-s", f"http://{agent.config['status']}/metrics")
+    finally:
+        for pid in programs:
+            os.kill(pid, signal.SIGCONT)
+    tell("longest stall of the agent's loop: %.3f s" % agent.loop_stall())
+    assert agent.loop_stall() < 0.5
+    assert None not in reasons, "the status endpoint gave no answer"
+    assert any("driver uapi does not answer" in one for one in reasons), reasons
+    for ordinal in (0, 1):
+        assert f'causeway_routeagent_gateway_up{{gateway="{ordinal}"}} 0' in metrics, (
+            "its probes have found out that its hop is cut")
+    wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is ready again")
+    wait_until(lambda: ping(here.machine, west.pod.ip), 20, "traffic flows again")
+    assert machine.pids("wireguard-go") == programs, "no program was started again"
 
 
 def test_a_device_that_is_taken_away_comes_back(sites):

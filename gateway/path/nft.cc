@@ -155,7 +155,7 @@ std::string translation(Family family, const std::map<IpAddress, IpAddress>& thr
 }
 
 // Nodes' probes through the gateway go on from its own address, which the remote gateway takes from
-// this one only. The ports are nobody's, so the answers cannot be taken for probes. Both chains
+// this one only. No program has the ports, so the answers cannot be taken for probes. Both chains
 // stand before the CNI's own NAT chains: the first one translates a flow.
 std::string through_chains(const PathInput& input) {
   return fmt::format(

@@ -177,6 +177,14 @@ PassReport PathReconciler::apply(const PathState& desired) {
     const auto after = kernel_.dump_nft(table);
     nft_text_ = good && after ? desired.nft : std::string();
     nft_listing_ = good && after ? *after : std::string();
+    guarded_ = guarded_ || good;
+  }
+  // Once there was a guard, a fault of nft must not stop the repair of anything else.
+  if (!guarded_ && (!listing || listing->empty())) {
+    report.errors.push_back(fmt::format(
+        "{} gets no address and no route: the host has no guard against what comes from it",
+        desired.link));
+    return report;
   }
   pass.device(desired);
   const auto main = pass.routes(kMainTable, desired.link, desired.routes);

@@ -1,8 +1,9 @@
 // Brings the kernel to a PathState: dump, diff, apply. Adds before it removes; a failed step stops
-// nothing else. A pass changes at most kRoutesAtOnce routes, each of which is a call of the kernel;
-// then it says that there is more. Laws (tests/gateway/path): a pass after the last one does
-// nothing; passes reach the state from any other; a crash after any step is repaired by the next
-// pass; remove_path() leaves nothing.
+// nothing else, but there is no path without the host's guard (the nft table). A pass changes at
+// most kRoutesAtOnce routes, each of which is a call of the kernel; then it says that there is
+// more. Laws (tests/gateway/path): a pass after the last one does nothing; passes reach the state
+// from any other; a crash after any step is repaired by the next pass; remove_path() leaves
+// nothing.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +30,9 @@ class PathReconciler {
 
  private:
   netlink::Kernel& kernel_;
+  bool guarded_ = false;  // the table was applied once
   // nft prints a table otherwise than it was written: the listing that our text led to, to see
-  // whether somebody changed it since.
+  // whether another program changed it since.
   std::string nft_text_;
   std::string nft_listing_;
 };

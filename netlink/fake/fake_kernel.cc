@@ -351,6 +351,7 @@ Result<> FakeKernel::apply_nft(const std::string& text) {
 }
 
 Result<std::string> FakeKernel::dump_nft(const std::string& table) {
+  if (nft_unreadable) return fail(Errc::kInternal, "nft cannot be run");
   const auto found = nft_.find(table);
   return found == nft_.end() ? "" : found->second;
 }

@@ -60,6 +60,7 @@ class FakeKernel final : public Kernel {
   void notify();
   // What forget_translated_flows() was asked, one entry a call.
   std::vector<std::vector<Prefix>> forgotten;
+  bool nft_unreadable = false;  // dump_nft() fails
   // Of default routes.
   std::vector<IpAddress> routers;
   // Rules and tables of other programs.

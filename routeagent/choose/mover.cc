@@ -110,7 +110,7 @@ void Mover::fill(std::uint32_t to, tunnel::Probe& request) {
   }
 }
 
-// `theirs` is ours of before a restart, or somebody's who had our prefix.
+// `theirs` is ours of before a restart, or of a node that had our prefix.
 void Mover::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now) {
   // Nothing can be above a full count, and no honest one is full.
   if (theirs.epoch >= tunnel::kMaxEpoch) return;

@@ -37,7 +37,7 @@ class Mover {
   void fill(std::uint32_t to, tunnel::Probe& request);
   // What gateway `from` holds.
   void hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now);
-  // Gateway `from` started anew, or does not know that it is us: it holds nothing of ours.
+  // Gateway `from` started again, or does not know that it is us: it holds nothing of ours.
   void forget(std::uint32_t from);
   // Ends handovers whose patience is over.
   void tick(TimePoint now);

@@ -22,7 +22,7 @@
 
 namespace cw::routeagent {
 
-// The file: what it said at start, and how to write it anew. `write` calls `done` on the loop
+// The file: what it said at start, and how to write it again. `write` calls `done` on the loop
 // thread when the disk has it.
 struct LedgerFile {
   using Done = std::function<void(const Result<>&)>;

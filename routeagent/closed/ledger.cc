@@ -15,8 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
-// Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
-constexpr std::size_t kMostPrefixes = 16384;
 
 // The other half of the prefix one bit shorter.
 bool are_halves(const Prefix& low, const Prefix& high) {
@@ -25,15 +23,18 @@ bool are_halves(const Prefix& low, const Prefix& high) {
   return whole && whole->address() == low.address() && whole->contains(high);
 }
 
-void add(std::set<Prefix>& to, const Prefix& prefix) {
+// False: it is left out.
+bool add(std::set<Prefix>& to, const Prefix& prefix) {
   if (to.size() < kMostPrefixes) to.insert(prefix);
+  return to.size() < kMostPrefixes || to.count(prefix) != 0;
 }
 
 void judge(ClosedCluster& cluster, std::span<const OwnPrefixes> own) {
   std::set<Prefix> all;
   all.merge(cluster.closed);
   all.merge(cluster.open);
-  cluster = {};
+  cluster.closed.clear();
+  cluster.open.clear();
   for (const auto& prefix : all) {
     (never_a_peers(prefix, own) ? cluster.open : cluster.closed).insert(prefix);
   }
@@ -45,7 +46,8 @@ json texts(const std::set<Prefix>& prefixes) {
   return list;
 }
 
-Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& to) {
+Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& to,
+                       std::size_t& beyond) {
   const auto at = cluster.find(name);
   if (at == cluster.end()) return {};
   if (!at->is_array()) return fail(Errc::kInvalid, fmt::format("{} is not a list", name));
@@ -53,7 +55,7 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
     if (!item.is_string()) return fail(Errc::kInvalid, fmt::format("{}: want texts", name));
     const auto prefix = Prefix::parse(item.get_ref<const std::string&>());
     if (!prefix) return fail(prefix.error().context(name));
-    add(to, *prefix);
+    if (!add(to, *prefix)) ++beyond;
   }
   return {};
 }
@@ -66,15 +68,22 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
     if (peer.unpaired) ledger.erase(peer.cluster);
   }
   for (const auto& peer : peers) {
+    if (!peer.unpaired) ledger[peer.cluster].beyond = 0;
+  }
+  for (const auto& peer : peers) {
     if (peer.unpaired) continue;
     auto& cluster = ledger[peer.cluster];
-    for (const auto& prefix : peer.allowed) add(cluster.closed, prefix);
+    for (const auto& prefix : peer.allowed) (void)add(cluster.closed, prefix);  // counted below
     judge(cluster, own);
     // What is allowed and held back covers its claims.
     const PrefixSet allowed(peer.allowed);
     const PrefixSet closed(std::vector<Prefix>(cluster.closed.begin(), cluster.closed.end()));
+    for (const auto& prefix : peer.allowed) {
+      if (cluster.open.count(prefix) == 0 && !closed.covering(prefix)) ++cluster.beyond;
+    }
     for (const auto& prefix : peer.claimed) {
-      if (allowed.covering(prefix) && !closed.covering(prefix)) add(cluster.closed, prefix);
+      if (!allowed.covering(prefix) || closed.covering(prefix)) continue;
+      if (!add(cluster.closed, prefix)) ++cluster.beyond;
     }
   }
   for (auto& [id, cluster] : ledger) judge(cluster, own);
@@ -95,6 +104,11 @@ std::vector<std::string> left_open(const Ledger& ledger, std::span<const OwnPref
                       "ClusterPeer's allowedCidrs",
                       id, prefix.to_string(), *why));
     }
+    if (cluster.beyond == 0) continue;
+    sentences.push_back(
+        fmt::format("cluster {}: {} prefixes beyond the first {} are not held back: their traffic "
+                    "may leave in the clear; allow fewer and wider prefixes in the ClusterPeer",
+                    id, cluster.beyond, kMostPrefixes));
   }
   return sentences;
 }
@@ -120,6 +134,7 @@ std::string ledger_text(const Ledger& ledger) {
   json clusters = json::object();
   for (const auto& [id, cluster] : ledger) {
     clusters[id] = {{"closed", texts(cluster.closed)}, {"open", texts(cluster.open)}};
+    if (cluster.beyond != 0) clusters[id]["beyond"] = cluster.beyond;
   }
   return json{{"version", kVersion}, {"clusters", clusters}}.dump(-1, ' ', true,
                                                                   json::error_handler_t::replace) +
@@ -144,9 +159,17 @@ Result<Ledger> parse_ledger(std::string_view text) {
       return fail(Errc::kInvalid, "clusters: want objects with names");
     }
     auto& entry = ledger[id];
-    auto good = read_prefixes(cluster, "closed", entry.closed);
-    if (good) good = read_prefixes(cluster, "open", entry.open);
+    std::size_t cut = 0;  // by hand there may be more than we ever write
+    auto good = read_prefixes(cluster, "closed", entry.closed, cut);
+    if (good) good = read_prefixes(cluster, "open", entry.open, cut);
     if (!good) return fail(good.error().context("cluster " + id));
+    if (const auto beyond = cluster.find("beyond"); beyond != cluster.end()) {
+      if (!beyond->is_number_unsigned()) {
+        return fail(Errc::kInvalid, fmt::format("cluster {}: beyond: want a number", id));
+      }
+      entry.beyond = beyond->get<std::size_t>();
+    }
+    entry.beyond += cut;
     for (const auto& prefix : entry.closed) {
       if (never_a_peers(prefix)) entry.open.insert(prefix);
     }

@@ -3,6 +3,7 @@
 // becomes of its ClusterPeer. Pure; docs/operations/fail-closed.md is the specification.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <span>
@@ -16,10 +17,15 @@
 
 namespace cw::routeagent {
 
+// Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
+inline constexpr std::size_t kMostPrefixes = 16384;
+
 struct ClosedCluster {
   std::set<Prefix> closed;
   // Known, but not held back: they overlap what is this cluster's own, or what no peer may have.
   std::set<Prefix> open;
+  // Prefixes that a ClusterPeer names beyond kMostPrefixes. They are not held back either.
+  std::size_t beyond = 0;
   friend bool operator==(const ClosedCluster&, const ClosedCluster&) = default;
 };
 using Ledger = std::map<std::string, ClosedCluster>;  // by cluster id
@@ -38,7 +44,7 @@ struct PeerPrefixes {
 [[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
                              std::span<const OwnPrefixes> own);
 
-// One sentence for each prefix that is not held back.
+// One sentence for each prefix that is not held back, and one for all beyond kMostPrefixes.
 [[nodiscard]] std::vector<std::string> left_open(const Ledger& ledger,
                                                  std::span<const OwnPrefixes> own);
 

@@ -67,7 +67,8 @@ std::string forward_table(const ForwardInputs& inputs, const std::set<Family>& f
   return text + "}\n";
 }
 
-// Decided once a family, before we touch its setting: is it off, or was it us who turned it on?
+// Decided once a family, before we touch its setting: is it off, or was it us who turned it on? The
+// disk has the answer before the setting changes.
 bool ForwardPolicy::recall(netlink::Kernel& kernel, const std::set<Family>& families,
                            PassReport& report) {
   if (std::includes(recalled_.begin(), recalled_.end(), families.begin(), families.end())) {
@@ -78,6 +79,7 @@ bool ForwardPolicy::recall(netlink::Kernel& kernel, const std::set<Family>& fami
     report.errors.push_back(before.error().context("list nft table").text);
     return false;
   }
+  auto ours = ours_;
   for (const auto family : families) {
     if (recalled_.count(family) != 0) continue;
     const auto now = kernel.sysctl(sysctl_of(family));
@@ -86,9 +88,24 @@ bool ForwardPolicy::recall(netlink::Kernel& kernel, const std::set<Family>& fami
       return false;
     }
     const auto chain = fmt::format("chain {}", chain_name(family));
-    if (*now == "0" || before->find(chain) != std::string::npos) ours_.insert(family);
-    recalled_.insert(family);
+    const bool known = *now == "0" || before->find(chain) != std::string::npos;
+    if (!known && !memory_.before) {
+      report.errors.push_back(memory_.before.error().context("who turned forwarding on").text);
+      return false;
+    }
+    if (known || memory_.before->count(family) != 0) ours.insert(family);
   }
+  auto noted = ours;
+  if (memory_.before) noted.insert(memory_.before->begin(), memory_.before->end());
+  if (memory_.write && (!memory_.before || noted != *memory_.before)) {
+    if (const auto written = memory_.write(noted); !written) {
+      report.errors.push_back(written.error().context("note that forwarding is ours").text);
+      return false;
+    }
+    memory_.before = std::move(noted);
+  }
+  ours_ = std::move(ours);
+  recalled_.insert(families.begin(), families.end());
   return true;
 }
 
@@ -117,23 +134,24 @@ bool ForwardPolicy::apply(netlink::Kernel& kernel, const ForwardInputs& inputs,
   return true;
 }
 
-void remove_forward_policy(netlink::Kernel& kernel, PassReport& report) {
+void remove_forward_policy(netlink::Kernel& kernel, const std::set<Family>& remembered,
+                           PassReport& report) {
   const std::string table(kForwardNftTable);
   const auto now = kernel.dump_nft(table);
   if (!now) {
     report.errors.push_back(now.error().context("list nft table").text);
     return;
   }
-  if (now->empty()) return;
   const auto step = [&](const Result<>& done, const std::string& what) {
     ++report.steps;
     if (!done) report.errors.push_back(done.error().context(what).text);
   };
   for (const auto family : {Family::kV4, Family::kV6}) {
-    if (now->find(fmt::format("chain {}", chain_name(family))) == std::string::npos) continue;
+    const auto chain = fmt::format("chain {}", chain_name(family));
+    if (now->find(chain) == std::string::npos && remembered.count(family) == 0) continue;
     step(kernel.set_sysctl(sysctl_of(family), "0"), "turn forwarding off again");
   }
-  step(kernel.remove_nft(table), "remove nft table");
+  if (!now->empty()) step(kernel.remove_nft(table), "remove nft table");
 }
 
 }  // namespace cw::routeagent

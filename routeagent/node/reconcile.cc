@@ -266,6 +266,11 @@ class Pass {
     }
   }
 
+  bool has_overlay() {
+    const auto now = kernel_.dump_vxlan(std::string(kVxlanLink));
+    return dumped(now, "dump " + std::string(kVxlanLink)) && now->has_value();
+  }
+
   void remove(const std::vector<Rule>& rules) {
     for (const auto& rule : rules) step(kernel_.remove_rule(rule), "remove " + describe(rule));
   }
@@ -336,6 +341,13 @@ PassReport Reconciler::pass(const NodeState& desired) {
     }
     nft_text_ = good && after ? desired.nft : std::string();
     nft_listing_ = good && after ? *after : std::string();
+    guarded_ = guarded_ || good;
+  }
+  // A device that is there already goes on: a fault of nft must not stop the switch of gateways.
+  if (!guarded_ && (!listing || listing->empty()) && desired.vxlan && !pass.has_overlay()) {
+    report.errors.push_back(fmt::format(
+        "{} is not made: the node has no guard against what comes from it", kVxlanLink));
+    return report;
   }
 
   if (desired.hop) {
@@ -383,7 +395,7 @@ PassReport Reconciler::pass(const NodeState& desired) {
   }
   for (const auto& [address, mac] : neighbours.remove) {
     // The fast path removes those of holds itself; one that is there again may hold packets. Those
-    // of a process that died are nobody's.
+    // of a process that died have no owner.
     if (is_hold_address(address) && !first_) continue;
     pass.step(slow_.remove_neighbour(std::string(kVxlanLink), {address, mac}),
               "remove neighbour " + address.to_string());
@@ -435,7 +447,7 @@ PassReport Reconciler::switch_nexthops(const std::map<std::uint32_t, Nexthop>& d
   return report;
 }
 
-PassReport remove_all(Kernel& kernel) {
+PassReport remove_all(Kernel& kernel, const std::set<Family>& forwarding) {
   PassReport report;
   Pass pass(kernel, report);
   pass.remove(pass.rules({}));
@@ -445,7 +457,7 @@ PassReport remove_all(Kernel& kernel) {
   if (pass.dumped(listing, "list nft table") && !listing->empty()) {
     pass.step(kernel.remove_nft(std::string(kNodeNftTable)), "remove nft table");
   }
-  remove_forward_policy(kernel, report);
+  remove_forward_policy(kernel, forwarding, report);
   const std::string name(kVxlanLink);
   const auto links = kernel.all_links();
   if (pass.dumped(links, "dump links") &&

@@ -1,11 +1,12 @@
 // Brings the kernel to a NodeState: dump, diff, apply. Adds before it removes and makes things
-// before what uses them; a failed step stops nothing else. Laws (tests/routeagent/reconcile_test):
-// a second pass does nothing; one pass reaches the state from any other; a crash after any step is
-// repaired by the next pass; remove_all() leaves nothing of ours.
+// before what uses them; a failed step stops nothing else, but without the nft table it makes no
+// cw-vx. Laws (tests/routeagent/reconcile_test): a second pass does nothing; one pass reaches the
+// state from any other; the next one repairs a crash after any step; remove_all() leaves nothing.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,12 @@ class Reconciler {
           return true;
         }) {}
   // `kernel` is for the loop thread, `slow` for the one that runs pass().
-  Reconciler(netlink::Kernel& kernel, netlink::Kernel& slow, OnLoop on_loop)
-      : kernel_(kernel), slow_(slow), on_loop_(std::move(on_loop)) {}
+  Reconciler(netlink::Kernel& kernel, netlink::Kernel& slow, OnLoop on_loop,
+             ForwardMemory forwarding = {})
+      : kernel_(kernel),
+        slow_(slow),
+        on_loop_(std::move(on_loop)),
+        forward_(std::move(forwarding)) {}
 
   // want() and pass(), on one thread.
   PassReport apply(const NodeState& desired);
@@ -56,14 +61,16 @@ class Reconciler {
   netlink::Kernel& slow_;
   OnLoop on_loop_;
   bool first_ = true;
+  bool guarded_ = false;  // the node's table was applied once
   ForwardPolicy forward_;
   // nft prints a table otherwise than it was written: the listing that our text led to, to see
-  // whether somebody changed it since.
+  // whether another program changed it since.
   std::string nft_text_;
   std::string nft_listing_;
 };
 
-// Removes everything the route agent ever makes, and nothing else (sysctls stay: others need them).
-PassReport remove_all(netlink::Kernel& kernel);
+// Removes everything the route agent ever makes, and nothing else (sysctls stay: others need them;
+// forwarding that was ours goes, `forwarding` by the agent's file).
+PassReport remove_all(netlink::Kernel& kernel, const std::set<Family>& forwarding = {});
 
 }  // namespace cw::routeagent

@@ -327,7 +327,7 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   EXPECT_TRUE(b->leader());
 }
 
-// A host that was frozen as a whole: nobody renewed, and nobody may conclude anything from that.
+// A host that was frozen as a whole: no process renewed, and none may conclude anything from that.
 TEST_F(LeaseTest, APauseOfAllIsNoReasonToTakeOver) {
   std::vector<std::string> changes;
   const auto tell = [&](const std::string& name) {

@@ -47,8 +47,8 @@ TEST(LineWriter, WritesWhatItIsGivenInOrder) {
   EXPECT_NE(text.find("line 99\n"), std::string::npos);
 }
 
-// Nobody reads the pipe: writers never wait, memory is bounded, and what was lost is said.
-TEST(LineWriter, AReaderThatStopsBlocksNobody) {
+// No program reads the pipe: writers never wait, memory is bounded, and what was lost is said.
+TEST(LineWriter, AReaderThatStopsBlocksNoWriter) {
   const auto ends = pipe_ends();
   const std::string line(1000, 'x');
   std::string text;
@@ -80,12 +80,12 @@ TEST(LineWriter, EndsThoughNobodyReadsAndThoughTheReaderIsGone) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(3));
   ends.read.reset();
   LineWriter writer(ends.write.get(), 1 << 20);
-  writer.write("to nobody\n");
+  writer.write("to no reader\n");
   EXPECT_TRUE(writer.flush(milliseconds(5000)));
 }
 
 // What the writer's thread has taken waits, too: the bound is on both together.
-TEST(LineWriter, ASocketThatIsFullBlocksNobodyEither) {
+TEST(LineWriter, ASocketThatIsFullBlocksNoWriterEither) {
   constexpr std::size_t kBound = 1 << 20;
   std::array<int, 2> fds{};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds.data()), 0);

@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/http_request.h"
@@ -51,9 +54,11 @@ class StatusTest : public testing::Test {
     ASSERT_TRUE(made) << made.error().text;
     server_ = std::move(*made);
   }
-  [[nodiscard]] UniqueFd connect() const {
+  [[nodiscard]] UniqueFd connect(const std::string& from = "127.0.0.1") const {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_storage at{};
+    const auto own = Endpoint{*IpAddress::parse(from), 0}.to_sockaddr(at);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(own)), 0);
     const auto size = Endpoint{*IpAddress::parse("127.0.0.1"), server_->port()}.to_sockaddr(at);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
               0);
@@ -91,6 +96,32 @@ class StatusTest : public testing::Test {
     return text;
   }
 
+  // `fd` has asked: what it hears while the loop turns.
+  std::string hear_turning(int fd) {
+    std::string text;
+    std::thread client([&] {
+      text = hear(fd, milliseconds(4000));
+      loop_.post([this] { loop_.stop(); });
+    });
+    loop_.run();
+    client.join();
+    return text;
+  }
+  // Waits until so many connections have made room.
+  void wait_closed(int count) {
+    const auto line = "causeway_status_connections_closed_total " + std::to_string(count) + "\n";
+    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    while (metrics_.text().find(line) == std::string::npos) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end) << metrics_.text();
+      std::this_thread::yield();
+    }
+  }
+  std::vector<UniqueFd> idle_from(int first, int last) {
+    std::vector<UniqueFd> all;
+    for (int n = first; n <= last; ++n) all.push_back(connect("127.0.0." + std::to_string(n)));
+    return all;
+  }
+
   EventLoop loop_;
   Metrics metrics_;
   std::vector<std::string> reasons_;
@@ -122,7 +153,7 @@ TEST_F(StatusTest, ATakenPortIsSaid) {
 }
 
 // H5: idle connections of strangers took all descriptors.
-TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNobodyOut) {
+TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNoClientOut) {
   start();
   std::vector<UniqueFd> idle;
   for (int i = 0; i < 900; ++i) idle.push_back(connect());
@@ -133,6 +164,46 @@ TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNobodyOut) {
     open += ::poll(&p, 1, 0) == 0 ? 1 : 0;
   }
   EXPECT_LE(open, 160) << "those accepted, and those that still wait in the kernel's queue";
+}
+
+const char* const kAsk = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+// One idle connection from each of 32 addresses, and the kubelet's was the next to go.
+TEST_F(StatusTest, StrangersOfManyAddressesTakeNoPlaceOfTheHostItself) {
+  start();
+  const auto idle = idle_from(2, 33);
+  const auto probe = connect("127.0.0.1");
+  const auto one_more = idle_from(34, 34);
+  wait_closed(33 - 24);
+  say(probe.get(), kAsk);
+  EXPECT_NE(hear_turning(probe.get()).find("200 OK"), std::string::npos);
+}
+
+TEST_F(StatusTest, OfEqualStrangersTheOldestIdleOneMakesRoom) {
+  start();
+  const auto before = idle_from(2, 11);
+  const auto asks = connect("127.0.0.100");
+  say(asks.get(), kAsk);
+  const auto after = idle_from(12, 60);
+  wait_closed(10 + 1 + 49 - 24);
+  EXPECT_NE(hear_turning(asks.get()).find("200 OK"), std::string::npos);
+  const auto is_open = [](const UniqueFd& fd) {
+    pollfd p{fd.get(), POLLIN, 0};
+    return ::poll(&p, 1, 0) == 0;
+  };
+  EXPECT_FALSE(std::any_of(before.begin(), before.end(), is_open));
+  EXPECT_EQ(std::count_if(after.begin(), after.end(), is_open), 23);
+  EXPECT_TRUE(std::all_of(after.end() - 23, after.end(), is_open));
+}
+
+TEST_F(StatusTest, TheHostsOwnIdleConnectionsMakeRoomForEachOther) {
+  start();
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 40; ++i) idle.push_back(connect());
+  wait_closed(40 - 8);
+  const auto strangers = idle_from(2, 25);
+  EXPECT_NE(get("/readyz").find("200 OK"), std::string::npos);
+  wait_closed(40 - 8 + 1);
 }
 
 TEST_F(StatusTest, AFloodOfRequestsRendersAPageAFewTimesOnly) {

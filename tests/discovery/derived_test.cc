@@ -347,7 +347,7 @@ TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
   };
   const std::set<std::string> both{"10.1.0.5", "10.2.0.5"};
   using Metadata = std::map<std::string, std::string>;
-  EXPECT_EQ(serving(), both) << "without an own export nobody is followed unasked";
+  EXPECT_EQ(serving(), both) << "without an own export no cluster is followed unasked";
   auto meta = world.desired().imports.begin()->second.meta;
   EXPECT_EQ(meta.annotations, (Metadata{{"note", "w"}})) << "and its wish is not shown as ours";
   EXPECT_EQ(meta.labels, (Metadata{{"from", "west"}}));

@@ -598,7 +598,7 @@ TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
   store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
   EXPECT_NE(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
-  EXPECT_FALSE(kernel_.vxlan) << "no device with addresses that anybody can compute";
+  EXPECT_FALSE(kernel_.vxlan) << "no device with addresses that every host can compute";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaves meanwhile";
   EXPECT_EQ(sight_->opened, 0);
   put_overlay_key('k');

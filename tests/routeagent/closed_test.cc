@@ -64,7 +64,7 @@ TEST_F(ClosedStory, ClosesWhatTheFileSaysBeforeTheStoreAnswers) {
   EXPECT_EQ(closed_->clusters(), Ids{"west"});
   learn({});
   closed_->let_go();
-  EXPECT_TRUE(stands("10.2.0.0/16")) << "no ClusterPeer names it, and nobody unpaired it";
+  EXPECT_TRUE(stands("10.2.0.0/16")) << "no ClusterPeer names it, and no administrator unpaired it";
 }
 
 TEST_F(ClosedStory, ClosesAPairedClusterAtOnceAndRemembersIt) {
@@ -145,7 +145,7 @@ TEST_F(ClosedStory, RepairsEitherLayerWithinASecond) {
   const std::vector<std::function<void()>> harm = {
       [this] { kernel_.rules.clear(); },
       [this] { kernel_.nft.clear(); },
-      [this] { kernel_.nft["causeway-closed"] += "somebody's rule"; },
+      [this] { kernel_.nft["causeway-closed"] += "another rule"; },
       [this] { kernel_.rules.insert(rule("10.77.0.0/16")); },
   };
   for (const auto& hurt : harm) {

@@ -1,7 +1,12 @@
 // Who turned forwarding on decides what is forwarded.
 #include "routeagent/node/forward_policy.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "routeagent/node/reconcile.h"
 #include "tests/routeagent/lives.h"
@@ -36,7 +41,7 @@ TEST(ForwardPolicy, AHostThatForwardedBeforeGoesOnAsItDid) {
   Reconciler reconciler(kernel);
   reconciler.apply(wanted());
   EXPECT_EQ(kernel.nft.count(kTable), 0U);
-  // Somebody turns it off for a moment: that does not make it ours.
+  // Another program turns it off for a moment: that does not make it ours.
   kernel.sysctls["ipv4/ip_forward"] = "0";
   reconciler.apply(wanted());
   EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "1");
@@ -70,6 +75,108 @@ TEST(ForwardPolicy, StandsBeforeForwardingIsTurnedOn) {
     Reconciler(kernel).apply(wanted());
     EXPECT_EQ(kernel.nft.count(kTable), 1U) << "change " << at;
   }
+}
+
+// A file on the host's disk, and the agent's lives with it.
+struct Remembered {
+  Result<std::set<Family>> file;
+  Result<> disk;
+  int writes = 0;
+
+  PassReport life(ModelKernel& kernel) {
+    Reconciler reconciler(kernel, kernel,
+                          [](const std::function<void()>& call) {
+                            call();
+                            return true;
+                          },
+                          {file, [this](const std::set<Family>& families) {
+                             ++writes;
+                             if (disk) file = families;
+                             return disk;
+                           }});
+    return reconciler.apply(wanted());
+  }
+};
+
+// `nft flush ruleset` while the agent was stopped made the host an open router until its next boot.
+TEST(ForwardPolicy, AFlushWhileTheAgentIsAwayForgetsNothing) {
+  ModelKernel kernel;
+  Remembered host;
+  EXPECT_TRUE(host.life(kernel).errors.empty());
+  const auto table = kernel.nft[kTable];
+  EXPECT_EQ(*host.file, (std::set<Family>{Family::kV4, Family::kV6}));
+  kernel.nft.clear();
+  EXPECT_TRUE(host.life(kernel).errors.empty());
+  EXPECT_EQ(kernel.nft[kTable], table);
+  EXPECT_EQ(host.writes, 1);
+}
+
+TEST(ForwardPolicy, TheFileIsWrittenBeforeForwardingIsTurnedOn) {
+  ModelKernel kernel;
+  Remembered host;
+  host.disk = fail(Errc::kUnavailable, "disk full");
+  const auto report = host.life(kernel);
+  EXPECT_NE(fmt::format("{}", fmt::join(report.errors, "; ")).find("disk full"), std::string::npos);
+  EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "0");
+  host.disk = {};
+  EXPECT_TRUE(host.life(kernel).errors.empty());
+  EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "1");
+}
+
+TEST(ForwardPolicy, ATableOfAnEarlierVersionIsNotedInTheFile) {
+  ModelKernel kernel;
+  Reconciler(kernel).apply(wanted());
+  Remembered host;
+  EXPECT_TRUE(host.life(kernel).errors.empty());
+  EXPECT_EQ(host.file->size(), 2U);
+}
+
+TEST(ForwardPolicy, AFileThatCannotBeReadIsSaidWhereItMatters) {
+  ModelKernel kernel;
+  Remembered host;
+  host.file = fail(Errc::kInvalid, "forwarding: not a record of this version");
+  kernel.sysctls["ipv4/ip_forward"] = "1";
+  const auto report = host.life(kernel);
+  EXPECT_NE(fmt::format("{}", fmt::join(report.errors, "; ")).find("not a record"),
+            std::string::npos);
+  kernel.sysctls["ipv4/ip_forward"] = "0";  // now it is clear without the file
+  EXPECT_TRUE(host.life(kernel).errors.empty());
+  EXPECT_EQ(kernel.nft.count(kTable), 1U);
+}
+
+TEST(ForwardMemory, IsOfOneBoot) {
+  const std::set<Family> both{Family::kV4, Family::kV6};
+  const auto text = forward_memory_text("boot-1 net:[1]", both);
+  EXPECT_EQ(*parse_forward_memory(text, "boot-1 net:[1]"), both);
+  EXPECT_TRUE(parse_forward_memory(text, "boot-2 net:[1]")->empty());
+  EXPECT_TRUE(parse_forward_memory(text, "boot-1 net:[2]")->empty());
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    EXPECT_FALSE(parse_forward_memory(text.substr(0, size), "boot-1 net:[1]")) << size;
+  }
+  EXPECT_FALSE(parse_forward_memory(text + "x", "boot-1 net:[1]"));
+}
+
+TEST(ForwardMemory, OutlivesTheAgentOnDisk) {
+  std::string folder = testing::TempDir() + "forwarding-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  EXPECT_TRUE(forward_memory(folder).before->empty());
+  ASSERT_TRUE(forward_memory(folder).write({Family::kV6}));
+  EXPECT_EQ(*forward_memory(folder).before, std::set<Family>{Family::kV6});
+  std::ofstream(folder + "/forwarding") << "x";
+  EXPECT_NE(forward_memory(folder).before.error().text.find(folder), std::string::npos);
+  ASSERT_TRUE(remove_forward_memory(folder));
+  ASSERT_TRUE(remove_forward_memory(folder));
+  EXPECT_TRUE(forward_memory(folder).before->empty());
+  std::filesystem::remove_all(folder);
+}
+
+TEST(ForwardPolicy, ACleanupTurnsOffWhatTheFileSaysWasOurs) {
+  ModelKernel kernel;
+  Reconciler(kernel).apply(wanted());
+  kernel.nft.clear();
+  EXPECT_TRUE(remove_all(kernel, {Family::kV4}).errors.empty());
+  EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "0");
+  EXPECT_EQ(kernel.sysctls["ipv6/conf/all/forwarding"], "1");
 }
 
 TEST(ForwardPolicy, ACleanupTurnsOffWhatWasOurs) {

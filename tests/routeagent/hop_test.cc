@@ -177,7 +177,25 @@ struct DeviceStory : ::testing::Test {
                      driver = made.get();
                      return made;
                    },
-                   private_key(3), 4794};
+                   private_key(3),
+                   4794,
+                   {[this](Worker::Job job) {
+                      if (!hangs) {
+                        if (const auto finish = job()) finish();
+                      } else {
+                        waiting.push_back(std::move(job));
+                      }
+                      return true;
+                    },
+                    {}},
+                   [this] { ++changes; }};
+  bool hangs = false;  // jobs wait until run()
+  std::vector<Worker::Job> waiting;
+  int changes = 0;
+
+  void run() {
+    for (const auto& job : std::exchange(waiting, {})) job()();
+  }
 };
 
 TEST_F(DeviceStory, IsMadeOnceAndFollowsTheNodes) {
@@ -200,16 +218,61 @@ TEST_F(DeviceStory, AFailureIsToldAndTriedAgain) {
   refuse = Error{Errc::kUnavailable, "no /dev/net/tun"};
   device.keep(keyed());
   EXPECT_NE(device.trouble().find("no /dev/net/tun"), std::string::npos);
+  EXPECT_EQ(changes, 1);
   refuse.reset();
   device.keep(keyed());
+  EXPECT_EQ(opened, 1) << "a pass does not try again";
+  loop.advance(std::chrono::seconds(2));
   EXPECT_EQ(device.trouble(), "");
+  EXPECT_EQ(changes, 2);
   driver->fail_next(Error{Errc::kInternal, "EBUSY"});
   auto changed = keyed();
   changed.others[0].key = public_key(8);
   device.keep(changed);
   EXPECT_NE(device.trouble().find("EBUSY"), std::string::npos);
-  device.keep(changed);
+  loop.advance(std::chrono::seconds(2));
   EXPECT_EQ(device.trouble(), "");
+  EXPECT_EQ(driver->device().peers.count(public_key(8)), 1U);
+}
+
+TEST_F(DeviceStory, ADriverThatHangsIsAskedOnceAndNamed) {
+  hangs = true;
+  device.keep(keyed());
+  EXPECT_TRUE(device.making());
+  loop.advance(tunnel::DeviceJobs::kPatience);
+  EXPECT_FALSE(device.making()) << "the rest of the agent goes on without it";
+  EXPECT_EQ(changes, 1);
+  run();  // it opens
+  run();  // the first apply ends
+  EXPECT_EQ(driver->device().peers.size(), 2U);
+
+  auto in = keyed();
+  in.host.hop_index = 9;
+  for (const auto key : std::array<std::uint8_t, 2>{8, 9}) {
+    in.others[0].key = public_key(key);
+    device.keep(in);
+  }
+  EXPECT_EQ(waiting.size(), 1U) << "one call at a time";
+  EXPECT_EQ(device.trouble(), "");
+  loop.advance(tunnel::DeviceJobs::kPatience);
+  EXPECT_EQ(device.trouble(), "node tunnel: driver fake does not answer");
+  run();
+  run();  // with the newest peers
+  EXPECT_EQ(device.trouble(), "");
+  EXPECT_EQ(driver->device().peers.count(public_key(9)), 1U);
+  EXPECT_EQ(driver->device().peers.count(public_key(8)), 0U);
+}
+
+TEST_F(DeviceStory, WhatAnotherProgramChangedIsRepairedWithinAMinute) {
+  auto in = keyed();
+  in.host.hop_index = 9;
+  device.keep(in);
+  driver->device().peers.clear();
+  device.keep(in);
+  EXPECT_TRUE(driver->device().peers.empty());
+  loop.advance(std::chrono::minutes(1));
+  device.keep(in);
+  EXPECT_EQ(driver->device().peers.size(), 2U);
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ TEST(Ledger, WhatIsThisClustersOwnIsLeftOutAndSaid) {
   ASSERT_EQ(said.size(), 4U);
   EXPECT_NE(said[0].find("cluster west: 10.0.0.0/8 overlaps 10.1.0.0/16 (pods"), std::string::npos)
       << said[0];
-  // What was left out is closed as soon as it is nobody's own.
+  // What was left out is closed as soon as it is no longer this cluster's own.
   EXPECT_EQ(closed_prefixes(learned(ledger, std::vector{west}, {})),
             nets({"10.0.0.0/8", "192.0.2.0/24"}));
 }
@@ -74,6 +74,36 @@ TEST(Ledger, NoPeerHasWhatAHostNeedsToWork) {
     const PeerPrefixes west{"west", false, {net(text)}, {net(text)}};
     EXPECT_TRUE(closed_prefixes(learned({}, std::vector{west}, {})).empty()) << text;
   }
+}
+
+// The 16,385th prefix was left open, and no word was said.
+TEST(Ledger, WhatIsBeyondTheLimitIsSaid) {
+  PeerPrefixes west{"west", false, {}, {}};
+  for (unsigned n = 0; n < kMostPrefixes + 3; ++n) {
+    west.allowed.push_back(*Prefix::of(
+        IpAddress::v4({11, static_cast<std::uint8_t>(n >> 15U), static_cast<std::uint8_t>(n >> 7U),
+                       static_cast<std::uint8_t>(n << 1U)}),
+        32));
+  }
+  const auto full = std::vector<Prefix>(west.allowed.begin(), west.allowed.end() - 3);
+  const auto last = west.allowed.back();
+  auto ledger = learned({}, std::vector{west}, kOwn);
+  EXPECT_EQ(ledger.at("west").beyond, 3U);
+  const auto said = left_open(ledger, kOwn);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0],
+            "cluster west: 3 prefixes beyond the first 16384 are not held back: their traffic may "
+            "leave in the clear; allow fewer and wider prefixes in the ClusterPeer");
+  EXPECT_EQ(*parse_ledger(ledger_text(ledger)), ledger) << "a restart does not forget it";
+  EXPECT_EQ(learned(ledger, std::vector{west}, kOwn), ledger);
+  EXPECT_EQ(learned(ledger, {}, kOwn), ledger) << "the ClusterPeer is gone";
+
+  west.allowed = full;
+  ledger = learned(ledger, std::vector{west}, kOwn);
+  EXPECT_TRUE(left_open(ledger, kOwn).empty());
+  west.claimed = {full.front()};  // a claim inside what is closed needs no place
+  EXPECT_TRUE(left_open(learned(ledger, std::vector{west}, kOwn), kOwn).empty());
+  EXPECT_EQ(ledger.at("west").closed.count(last), 0U);
 }
 
 TEST(Ledger, HalvesBecomeOnePrefix) {
@@ -108,7 +138,8 @@ TEST(LedgerText, RefusesEverythingElse) {
                            R"({"version":1,"clusters":{"w":{"closed":"10.0.0.0/8"}}})",
                            R"({"version":1,"clusters":{"w":{"closed":[1]}}})",
                            R"({"version":1,"clusters":{"w":{"closed":["10.0.0.1/8"]}}})",
-                           R"({"version":1,"clusters":{"":{"closed":[]}}})"}) {
+                           R"({"version":1,"clusters":{"":{"closed":[]}}})",
+                           R"({"version":1,"clusters":{"w":{"closed":[],"beyond":-1}}})"}) {
     EXPECT_FALSE(parse_ledger(text)) << text;
   }
   EXPECT_EQ(parse_ledger(std::string(kMostLedgerBytes + 1, ' ')).error().code, Errc::kTooLarge);

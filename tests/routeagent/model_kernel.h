@@ -39,6 +39,8 @@ class ModelKernel final : public netlink::Kernel {
   std::map<std::string, std::string> sysctls;
   std::map<std::string, std::string> nft;
   std::vector<std::string> put;  // nexthops and neighbours, in the order of their writing
+  bool nft_unreadable = false;   // dump_nft() fails
+  std::string refused_nft;       // apply_nft() of this table fails
   int changes = 0;
   int fail_at = -1;      // this change fails, counted from 0
   bool crashed = false;  // with fail_at: and all later ones
@@ -235,10 +237,13 @@ class ModelKernel final : public netlink::Kernel {
     if (auto good = change(); !good) return good;
     // The table that the text ends with is what it defines.
     const auto at = text.rfind("table inet ") + 11;
-    nft[text.substr(at, text.find_first_of(" {\n", at) - at)] = "listing of\n" + text;
+    const auto name = text.substr(at, text.find_first_of(" {\n", at) - at);
+    if (name == refused_nft) return fail(Errc::kInternal, "nft: no such file");
+    nft[name] = "listing of\n" + text;
     return {};
   }
   Result<std::string> dump_nft(const std::string& table) override {
+    if (nft_unreadable) return fail(Errc::kInternal, "nft cannot be run");
     const auto found = nft.find(table);
     return found == nft.end() ? std::string() : found->second;
   }

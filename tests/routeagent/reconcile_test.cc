@@ -117,6 +117,35 @@ TEST(Reconcile, AFailedStepStopsNothingElseAndIsTriedAgain) {
   }
 }
 
+TEST(Reconcile, WithoutTheNftTableThereIsNoDevice) {
+  for (const bool unreadable : {false, true}) {
+    const auto desired = desired_state(inputs());
+    ModelKernel kernel;
+    Reconciler reconciler(kernel);
+    kernel.nft_unreadable = unreadable;
+    kernel.refused_nft = "causeway";
+    const auto report = reconciler.apply(desired);
+    ASSERT_EQ(report.errors.size(), 2U);
+    EXPECT_NE(report.errors[1].find("cw-vx is not made"), std::string::npos);
+    EXPECT_FALSE(kernel.vxlan);
+    EXPECT_TRUE(kernel.routes.empty());
+    kernel.nft_unreadable = false;
+    kernel.refused_nft.clear();
+    EXPECT_TRUE(reconciler.apply(desired).errors.empty());
+    EXPECT_TRUE(kernel.vxlan);
+
+    // The next process finds the device: it goes on, so that a lost gateway is left.
+    kernel.nft.clear();
+    kernel.nft_unreadable = unreadable;
+    kernel.refused_nft = "causeway";
+    const auto id = kernel.nexthops.begin()->first;
+    kernel.drop_nexthop(id);
+    Reconciler next(kernel);
+    EXPECT_EQ(next.apply(desired).errors.size(), 1U);
+    EXPECT_EQ(kernel.nexthops.count(id), 1U);
+  }
+}
+
 TEST(Reconcile, RepairsEveryKindOfDrift) {
   const auto desired = desired_state(inputs(true));
   const std::vector<std::function<void(ModelKernel&)>> harm = {

@@ -36,7 +36,7 @@ TEST(Words, WhatIsNotRepeatedDoesNotOutweighWhatIs) {
   EXPECT_EQ(words.held(kNow + Words::kLife / 2), (Claim{0, 900}));
   EXPECT_EQ(words.held(kNow + Words::kLife), (Claim{1, 2}));
   EXPECT_EQ(words.held(kNow + 10 * Words::kLife), (Claim{0, 900}))
-      << "where nobody speaks all stand";
+      << "where no node speaks all stand";
 }
 
 TEST(Words, SpeakersThatAreGoneAreForgotten) {

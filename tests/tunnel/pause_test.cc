@@ -37,7 +37,7 @@ class Side {
       }
     }
   }
-  // Replies go on arriving; nobody reads them.
+  // Replies go on arriving; no call reads them.
   void pause(Duration span) { now_ += span; }
   void kill_target() { dead_since_ = now_; }
   void kill_target(Duration ahead) { dead_since_ = now_ + ahead; }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
+#include "tunnel/probe/askers.h"
 #include "tunnel/probe/freshness.h"
 #include "tunnel/probe/packet.h"
 
@@ -241,7 +242,40 @@ TEST_F(FreshnessStory, AChallengeIsOfOneReplierAndOneSession) {
   const auto here = asks(10, 0).challenge;
   EXPECT_FALSE(asks(11, 0, here).fresh);
   secret_ = key_of(8);
-  EXPECT_FALSE(asks(10, 1, here).fresh) << "the replier started anew";
+  EXPECT_FALSE(asks(10, 1, here).fresh) << "the replier started again";
+}
+
+// A recorded request of an asker's first session must not be fresh after it left and came back.
+TEST(AskersStory, AnAskerThatComesBackHasNoChallengeOfBefore) {
+  SeededRandom random(7);
+  const auto node = Key::generate_private(random).public_key();
+  Askers askers(Key::generate_private(random), random);
+  const std::map<std::string, Key> both{{"n1", node}, {"n2", node}};
+  const auto id = party_id(node, "n1");
+  const auto ask = [&](std::uint64_t session, std::uint64_t sequence, std::uint64_t challenge) {
+    auto* asker = askers.find(id);
+    EXPECT_NE(asker, nullptr);
+    Probe request;
+    request.asker = id;
+    request.session = session;
+    request.sequence = sequence;
+    request.challenge = challenge;
+    return askers.judge(*asker, request);
+  };
+  std::vector<std::uint64_t> recorded;
+  for (int round = 0; round < 3; ++round) {
+    askers.set(both);
+    for (const auto challenge : recorded) {
+      EXPECT_FALSE(ask(10, 1, challenge).fresh) << round;
+      EXPECT_FALSE(ask(11, 1, challenge).fresh) << round;
+    }
+    const auto first = ask(10, 0, 0).challenge;
+    recorded.push_back(first);
+    EXPECT_TRUE(ask(10, 1, first).fresh) << round;
+    recorded.push_back(ask(11, 0, 0).challenge);  // on its way when the asker leaves
+    askers.set({{"n2", node}});
+    EXPECT_EQ(askers.find(id), nullptr);
+  }
 }
 
 }  // namespace

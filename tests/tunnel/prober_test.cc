@@ -103,7 +103,7 @@ struct Ends {
   ProbeView view() { return node->views().at("gateway-0"); }
 };
 
-// Somebody else on the same host, who sends what he likes.
+// Another program on the same host, which sends what it likes.
 struct Stranger {
   UniqueFd fd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   void send(std::span<const std::byte> bytes, const Endpoint& to) const {
@@ -152,7 +152,7 @@ TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
   ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
   const auto before = ends.replies;
   for (int i = 0; i < 5; ++i) ends.node->ask_now("gateway-0");
-  ends.node->ask_now("nobody");
+  ends.node->ask_now("no-target");
   ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
   EXPECT_EQ(ends.echoed, ends.claims);
 }
@@ -182,7 +182,7 @@ TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
   ends.gateway.reset();
   ASSERT_TRUE(ends.open_gateway());
   ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 2; }));
-  EXPECT_FALSE(ends.asked[0].second) << "the gateway started anew";
+  EXPECT_FALSE(ends.asked[0].second) << "the gateway started again";
   EXPECT_TRUE(ends.asked[1].second);
   EXPECT_EQ(ends.strangers, 2) << "so that what it was told is told again";
 }

@@ -34,21 +34,21 @@ struct Claim {
 using Claims = std::map<ClaimKey, Claim>;
 
 // No epoch is higher: a node counts its own switches, from 1 on. What is higher is no honest word
-// and is refused, so nobody can take all the room and no count wraps.
+// and is refused, so no node can take all the room and no count wraps.
 inline constexpr std::uint64_t kMaxEpoch = 1ULL << 32U;
 
 // What several gateways of a cluster say of one prefix of theirs: the last word of each.
 class Words {
  public:
   // Gateways repeat their words within seconds. One that was not repeated for so long is old and
-  // does not outweigh one that was: its speaker is gone, started anew, or does not say it any more.
+  // does not outweigh one that was: its speaker is gone, started again or does not say it any more.
   static constexpr Duration kLife = std::chrono::minutes(1);
 
   // `claim` replaces what `speaker` said before, whatever its epoch. `old`: the speaker has not
   // heard it from the node for so long.
   void say(std::uint32_t speaker, const Claim& claim, TimePoint now, bool old = false);
   // The word with the highest epoch (equal ones: of the lowest speaker); of those that are not old,
-  // if there is one. There is a word once somebody said something.
+  // if there is one. There is a word once a speaker said one.
   [[nodiscard]] Claim held(TimePoint now) const;
   // Forgets all words of speakers that `stays` denies; whether any word is left.
   template <typename Stays>
@@ -71,7 +71,7 @@ class Words {
 class ClaimSender {
  public:
   // At most `limit` of `claims` for the next probe to `target`. `version`: another one whenever
-  // `claims` changed, so that thousands that everybody holds are not looked through each time; 0:
+  // `claims` changed, so that thousands that all hold are not looked through each time; 0:
   // they may have changed.
   [[nodiscard]] std::vector<ClaimKey> pick(const std::string& target, const Claims& claims,
                                            std::size_t limit, std::uint64_t version = 0);

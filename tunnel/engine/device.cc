@@ -1,6 +1,7 @@
 #include "tunnel/engine/device.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <span>
 #include <thread>
@@ -99,8 +100,9 @@ namespace {
 // Prefixes that one locked section changes or reads. Packets wait meanwhile, and a peer may have
 // 10,000 of them.
 constexpr std::size_t kPrefixesAtOnce = 128;
+constexpr std::size_t kPeersAtOnce = 128;  // that one locked section reads
 
-// Of one peer, read in parts. Only set() changes them, one at a time.
+// Of one peer, read in parts: a set() may change them in between.
 std::set<Prefix> allowed_ips_of(DeviceState& state, const Key& key) {
   std::set<Prefix> all;
   std::vector<Prefix> part;
@@ -201,24 +203,33 @@ Device::Settings Device::settings() const {
   auto& state = parts_->state;
   Settings out;
   out.status.fwmark = parts_->fwmark;
-  const std::lock_guard one(parts_->setting);
+  // Not under `setting`: the loop's moves would wait for the whole read.
   std::unique_lock lock(state.mutex);
   if (state.sockets != nullptr) out.status.listen_port = state.sockets->port();
   if (const auto& identity = state.core.identity()) {
     out.private_key = identity->private_key;
     out.status.public_key = identity->public_key;
   }
-  for (const auto& [key, peer] : state.core.peers()) {
-    auto& status = out.status.peers[key];
-    if (peer->path) status.endpoint = peer->path->remote;
-    status.last_handshake = peer->last_handshake;
-    status.rx_bytes = peer->rx_bytes;
-    status.tx_bytes = peer->tx_bytes;
-    status.keepalive_seconds = peer->persistent_keepalive;
-    status.has_preshared_key = !peer->preshared_key.is_zero();
-    if (status.has_preshared_key) out.preshared_keys[key] = peer->preshared_key;
-  }
   lock.unlock();
+  std::optional<Key> last;
+  for (bool more = true; more; lock.unlock()) {
+    lock.lock();
+    const auto& peers = state.core.peers();
+    auto at = last ? peers.upper_bound(*last) : peers.begin();
+    for (std::size_t n = 0; at != peers.end() && n < kPeersAtOnce; ++at, ++n) {
+      const auto& [key, peer] = *at;
+      last = key;
+      auto& status = out.status.peers[key];
+      if (peer->path) status.endpoint = peer->path->remote;
+      status.last_handshake = peer->last_handshake;
+      status.rx_bytes = peer->rx_bytes;
+      status.tx_bytes = peer->tx_bytes;
+      status.keepalive_seconds = peer->persistent_keepalive;
+      status.has_preshared_key = !peer->preshared_key.is_zero();
+      if (status.has_preshared_key) out.preshared_keys[key] = peer->preshared_key;
+    }
+    more = at != peers.end();
+  }
   for (auto& [key, status] : out.status.peers) status.allowed_ips = allowed_ips_of(state, key);
   return out;
 }

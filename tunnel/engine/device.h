@@ -40,10 +40,12 @@ class Device {
     DeviceStatus status;
     std::map<Key, Key> preshared_keys;
   };
+  // Holds up no set(): of one that runs meanwhile, a prefix on its way from one peer to another may
+  // be at both or at neither.
   [[nodiscard]] Settings settings() const;
 
   [[nodiscard]] const std::string& interface() const;
-  // The interface was deleted by somebody: this object can only be destroyed.
+  // The interface was deleted from outside: this object can only be destroyed.
   [[nodiscard]] bool gone() const;
   // Waits for that; returns at once after it.
   void wait_gone() const;

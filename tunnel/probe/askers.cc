@@ -1,5 +1,6 @@
 #include "tunnel/probe/askers.h"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -20,11 +21,14 @@ void Askers::set(const std::map<std::string, Key>& wanted) {
   if (wanted == wanted_) return;
   wanted_ = wanted;
   std::unordered_map<PartyId, Asker, First8> next;
+  for (const auto& [id, asker] : askers_) {
+    sessions_ = std::max(sessions_, asker.freshness.sessions() + 1);
+  }
   for (const auto& [name, public_key] : wanted) {
     const auto id = party_id(public_key, name);
     const auto known = askers_.find(id);
     if (known == askers_.end()) {
-      next.emplace(id, Asker{name, public_key, {}, false, {}});
+      next.emplace(id, Asker{name, public_key, {}, false, Freshness(sessions_)});
     } else {
       next.emplace(id, std::move(known->second));
     }

@@ -1,5 +1,5 @@
 // Who may ask a prober, by party id: the key of each, and which of its requests are fresh. The keys
-// are computed when somebody asks for the first time, so that a thousand nodes cost nothing at
+// are computed when an asker asks for the first time, so that a thousand nodes cost nothing at
 // once, and are kept. Loop thread only.
 #pragma once
 
@@ -28,7 +28,7 @@ class Askers {
 
   // The whole set, public keys by name. Those who stay keep what is known of them.
   void set(const std::map<std::string, Key>& wanted);
-  // Null: nobody we know.
+  // Null: no asker of the set.
   [[nodiscard]] Asker* find(const PartyId& id);
   [[nodiscard]] Freshness::Verdict judge(Asker& asker, const Probe& request) const {
     return asker.freshness.take(secret_, request);
@@ -40,6 +40,8 @@ class Askers {
   };
   Key own_private_;
   FreshnessSecret secret_{};
+  // An asker that comes back goes on above all its earlier sessions: no challenge comes twice.
+  std::uint64_t sessions_ = 0;
   std::map<std::string, Key> wanted_;
   std::unordered_map<PartyId, Asker, First8> askers_;
 };

@@ -1,6 +1,6 @@
 // The datagram of probes through a gateway (docs/protocol/probe.md): the node's own words, padded
 // to the size that is to be tried; a remote gateway sends them back with another type. The tag
-// covers the request. Its key is random, of the asking process: nobody else needs to know it. The
+// covers the request. Its key is random, of the asking process: no other needs to know it. The
 // remote gateway reads the version and the type only, so every minor version works. Pure.
 #pragma once
 

@@ -27,7 +27,7 @@ inline constexpr std::size_t kMinProbe = 80;    // header and tag
 // Which party asks. Not a secret: it finds the key, the tag proves the rest.
 using PartyId = std::array<std::uint8_t, 16>;
 // `name`: the Node's, or "<cluster>/<ordinal>" of a gateway. Two nodes with one key (a copied disk)
-// are two parties, and nobody takes another's id by publishing its key under a name of his own.
+// are two parties, and no node takes another's id by publishing its key under its own name.
 [[nodiscard]] PartyId party_id(const Key& public_key, std::string_view name);
 
 // A remote cluster as the replying gateway sees it.

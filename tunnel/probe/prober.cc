@@ -292,7 +292,7 @@ class UdpProber final : public Prober {
     if (hooks_.on_refused) hooks_.on_refused(refusal, source.address, words);
   }
 
-  // Why a target seems not to answer. Anybody can make us say so of a target that does not.
+  // Why a target seems not to answer. Any host can make us say so of a target that does not.
   void blame(const Endpoint& source, const std::string& words) {
     const auto at = std::find_if(targets_.begin(), targets_.end(),
                                  [&](const auto& one) { return one.second.is.to == source; });

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Holds TCP connections and says nothing on them: idle.py HOST PORT COUNT SECONDS.
-Those that the other side closes are opened again. Says "holding" when it has tried COUNT times."""
+"""Holds TCP connections and says nothing on them: idle.py HOST PORT COUNT SECONDS [SOURCES].
+Those that the other side closes are opened again. Says "holding" when it has tried COUNT times.
+With SOURCES ("198.18.7.") each connection comes from another of the addresses .1 to .250."""
 
 import resource
 import select
@@ -9,6 +10,7 @@ import sys
 import time
 
 host, port, count, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+sources = sys.argv[5] if len(sys.argv) > 5 else None
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 poll = select.poll()
@@ -19,6 +21,8 @@ while time.monotonic() < end:
     for _ in range(min(200, count - len(held))):
         one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         one.setblocking(False)
+        if sources:
+            one.bind((f"{sources}{tried % 250 + 1}", 0))
         one.connect_ex((host, port))
         held[one.fileno()] = one
         poll.register(one, select.POLLIN)

@@ -257,7 +257,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "na
 ALL = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
 
 # What no daemon may do at all.
-OF_ANYBODY = {
+OF_ANY_DAEMON = {
     "mint a token Secret of discovery": lambda t: t.create(token_secret("causeway-discovery")),
     "mint a token Secret of the stop hook": lambda t: t.create(token_secret("causeway-stop")),
     "mint a token by TokenRequest": lambda t: t.ask(
@@ -301,10 +301,10 @@ OF_ANYBODY = {
 
 
 @pytest.mark.parametrize("pod", ["gateway-0", "routeagent-a", "discovery-a"])
-@pytest.mark.parametrize("attack", OF_ANYBODY)
+@pytest.mark.parametrize("attack", OF_ANY_DAEMON)
 def test_a_stolen_token_does_nothing_beyond_its_daemons_work(tokens, pod, attack):
     with pytest.raises(Refused, match="forbidden|denied"):
-        OF_ANYBODY[attack](tokens[pod])
+        OF_ANY_DAEMON[attack](tokens[pod])
 
 
 def outside(*cidrs):

@@ -43,7 +43,7 @@ void add_tunnel(FakeKernel& kernel) {
   link.kind = "wireguard";
   link.mtu = 1500;
   kernel.add_link(link);
-  // Somebody else's, which must survive everything.
+  // Another program's, which must survive everything.
   netlink::Link other;
   other.name = "eth0";
   other.up = true;
@@ -93,6 +93,14 @@ TEST(Path, MarksWhatRemoteGatewaysSend) {
   EXPECT_NE(state.nft.find("udp dport 4500 fib daddr type local meta mark set 0x1057"),
             std::string::npos);
   EXPECT_EQ(state.sysctls.at("ipv4/conf/all/src_valid_mark"), "1");
+}
+
+std::string state_of_links(FakeKernel& kernel) {
+  std::string text;
+  const auto links = *kernel.all_links();
+  for (const auto& link : links) text += fmt::format("{} {} {}\n", link.name, link.mtu, link.up);
+  for (const auto& a : all(kernel.all_addresses())) text += a.address.to_string() + "\n";
+  return text;
 }
 
 TEST(Path, ASecondPassIsEmpty) {
@@ -187,11 +195,56 @@ TEST(Path, ACrashAfterAnyStepIsRepairedByTheNextPass) {
     add_tunnel(kernel);
     kernel.fail_after(n, {Errc::kInternal, "injected"});
     const auto first = PathReconciler(kernel).apply(desired);
-    EXPECT_EQ(first.errors.size(), 1U) << n;  // one step's failure stops no other
+    // One step's failure stops no other; without the guard, which is the first, there is no path.
+    EXPECT_EQ(first.errors.size(), n == 0 ? 2U : 1U) << n;
     kernel.forget_failures();
     const auto second = PathReconciler(kernel).apply(desired);  // another process
     EXPECT_TRUE(second.errors.empty()) << n;
     EXPECT_EQ(state_of(kernel), wanted) << n;
+  }
+}
+
+// A gateway whose nft failed opened the host's services to remote clusters.
+TEST(Path, WithoutTheGuardNothingArrives) {
+  for (const bool unreadable : {false, true}) {
+    FakeKernel kernel;
+    add_tunnel(kernel);
+    PathReconciler reconciler(kernel);
+    const auto desired = desired_path(input());
+    kernel.nft_unreadable = unreadable;
+    if (!unreadable) kernel.fail_next({Errc::kInternal, "nft: no such file"});
+    const auto before = state_of_links(kernel);
+    const auto report = reconciler.apply(desired);
+    ASSERT_EQ(report.errors.size(), 2U);
+    EXPECT_NE(report.errors[1].find("cw-wg gets no address and no route"), std::string::npos);
+    EXPECT_EQ(state_of_links(kernel), before);
+    EXPECT_TRUE(kernel.dump_routes(netlink::kTransitTable)->empty());
+    EXPECT_TRUE(kernel.dump_rules()->empty());
+    kernel.nft_unreadable = false;
+    EXPECT_TRUE(reconciler.apply(desired).errors.empty());
+    EXPECT_NE(state_of_links(kernel), before);
+
+    // Where it stood once, or an earlier process left it, nft's fault stops nothing else.
+    const auto break_both = [&] {
+      (void)kernel.remove_address({kLink, ip("fd12::1"), 128});
+      if (unreadable) {
+        kernel.nft_unreadable = true;
+      } else {
+        kernel.fail_next({Errc::kInternal, "nft: no such file"});
+      }
+    };
+    auto other = input();
+    other.feed_connections = 9;
+    break_both();
+    EXPECT_EQ(reconciler.apply(desired_path(other)).errors.size(), 1U);
+    const auto addresses = *kernel.all_addresses();
+    EXPECT_NE(
+        std::find(addresses.begin(), addresses.end(), netlink::Address{kLink, ip("fd12::1"), 128}),
+        addresses.end());
+    kernel.nft_unreadable = false;
+    if (unreadable) continue;
+    break_both();
+    EXPECT_EQ(PathReconciler(kernel).apply(desired_path(other)).errors.size(), 1U);
   }
 }
 

@@ -5,10 +5,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
 #include <random>
+#include <set>
+#include <thread>
 
 #include "base/unique_fd.h"
 #include "tests/tunnel/engine/hosts.h"
@@ -254,6 +258,51 @@ TEST(Device, ChangingThePortKeepsSessions) {
   });
   EXPECT_EQ(hosts.device[0]->settings().status.listen_port, 51999);
   EXPECT_FALSE(hosts.device[0]->settings().private_key.is_zero());
+}
+
+// The driver reads the device each second while the loop moves prefixes.
+TEST(Device, AReadBesideMovesSeesWhatDoesNotMove) {
+  TwoHosts hosts;
+  auto& device = *hosts.device[0];
+  uapi::SetRequest request;
+  const std::array<Key, 2> others{Key::generate_private(hosts.random).public_key(),
+                                  Key::generate_private(hosts.random).public_key()};
+  std::set<Prefix> moving;
+  for (unsigned n = 0; n < 1000; ++n) {
+    moving.insert(
+        *Prefix::parse("10.20." + std::to_string(n / 250) + "." + std::to_string(n % 250) + "/32"));
+  }
+  for (const auto& key : others) request.peers.emplace_back().key = key;
+  for (unsigned n = 0; n < 5000; ++n) {
+    request.peers[0].allowed_ips.push_back(
+        {*Prefix::parse("10.21." + std::to_string(n / 250) + "." + std::to_string(n % 250) + "/32"),
+         false});
+  }
+  hosts.host[0].in([&] { ASSERT_TRUE(device.set(request)); });
+  std::atomic<bool> ends{false};
+  std::atomic<int> bad{0};
+  std::thread reading([&] {
+    while (!ends) {
+      const auto peers = device.settings().status.peers;
+      const auto& all = peers.at(others[0]).allowed_ips;
+      const auto fixed = std::count_if(
+          all.begin(), all.end(), [&](const Prefix& prefix) { return moving.count(prefix) == 0; });
+      if (peers.size() != 3 || fixed != 5000) ++bad;
+    }
+  });
+  for (int round = 0; round < 40; ++round) {
+    uapi::SetRequest move;
+    auto& peer = move.peers.emplace_back();
+    peer.key = others[static_cast<std::size_t>(round % 2)];
+    for (const auto& prefix : moving) peer.allowed_ips.push_back({prefix, false});
+    hosts.host[0].in([&] { EXPECT_TRUE(device.set(move)); });
+  }
+  ends = true;
+  reading.join();
+  EXPECT_EQ(bad, 0);
+  const auto peers = device.settings().status.peers;
+  EXPECT_EQ(peers.at(others[0]).allowed_ips.size(), 5000U);
+  EXPECT_EQ(peers.at(others[1]).allowed_ips, moving);
 }
 
 TEST(Device, UpAndDownUnderTraffic) {

@@ -1,10 +1,10 @@
-#include "gateway/device_jobs.h"
+#include "tunnel/device_jobs.h"
 
-namespace cw::gateway {
+namespace cw::tunnel {
 namespace {
 
 // All of them, also after one that failed; the first error.
-Result<> make(tunnel::Driver& driver, const PeerMoves& moves) {
+Result<> make(Driver& driver, const PeerMoves& moves) {
   Result<> result;
   for (const auto& [peer, prefixes] : moves.to) {
     auto done = driver.move_allowed_ips(peer, prefixes);
@@ -15,8 +15,7 @@ Result<> make(tunnel::Driver& driver, const PeerMoves& moves) {
 
 }  // namespace
 
-DeviceJobs::DeviceJobs(Loop& loop, tunnel::Driver& driver, Background background,
-                       DeviceJobHooks hooks)
+DeviceJobs::DeviceJobs(Loop& loop, Driver& driver, Background background, DeviceJobHooks hooks)
     : loop_(loop), driver_(driver), background_(std::move(background)), hooks_(std::move(hooks)) {}
 
 bool DeviceJobs::hangs() const { return running_ && loop_.now() - running_since_ >= kPatience; }
@@ -40,7 +39,7 @@ void DeviceJobs::move(PeerMoves moves) {
   next();
 }
 
-void DeviceJobs::recreate(const tunnel::Key& peer) {
+void DeviceJobs::recreate(const Key& peer) {
   recreate_.insert(peer);
   next();
 }
@@ -102,8 +101,8 @@ void DeviceJobs::next() {
   }
   if (std::exchange(read_, false)) {
     return start([&driver] { return driver.read(); },
-                 [this](Result<tunnel::DeviceStatus> read) { hooks_.on_read(std::move(read)); });
+                 [this](Result<DeviceStatus> read) { hooks_.on_read(std::move(read)); });
   }
 }
 
-}  // namespace cw::gateway
+}  // namespace cw::tunnel
