@@ -184,9 +184,10 @@ TEST(Codec, AnEndpointThatIsNoAddressCostsNothingElse) {
 TEST(Codec, MistakesNameTheField) {
   EXPECT_EQ(mistake<ClusterPeer>("spec: {}"), "metadata: is missing");
   EXPECT_EQ(mistake<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
-  EXPECT_EQ(mistake<Gateway>("metadata: {name: a}\nspec: {endpoints: [1.2.3.4]}"),
-            "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
-            "[2001:db8::1]:4500 (names are not looked up)");
+  EXPECT_EQ(
+      mistake<Gateway>("metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
+      "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
+      "[2001:db8::1]:4500 (names are not looked up)");
   EXPECT_EQ(
       mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
                            "publicKey: x}]}"),
