@@ -141,8 +141,11 @@ Table nodes_table(const StatusInputs& in) {
     if (agent.status.chosen.empty()) {
       // A node that serves no cluster although there is one says why among the problems.
       table.add({agent.meta.key.name, "-", "-", "-",
-                 in.peers.empty() ? Cell("no remote cluster")
-                                  : Cell("serves no remote cluster: see below", Tone::kBad),
+                 in.peers.empty()
+                     ? Cell("no remote cluster")
+                     : Cell(agent.status.errors.empty() ? "serves no remote cluster"
+                                                        : "serves no remote cluster: see below",
+                            Tone::kBad),
                  seen});
     }
     for (const auto& chosen : agent.status.chosen) {

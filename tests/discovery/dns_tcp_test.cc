@@ -149,7 +149,8 @@ TEST(Families, AWildcardOfAFamilyThatTheHostLacksIsLeftOut) {
   const int result = without_ipv6([] {
     dns::ServerConfig config;
     config.listen = {*Endpoint::parse("0.0.0.0:0"), *Endpoint::parse("[::]:0")};
-    const auto both = dns::Server::start(config);
+    auto both = dns::Server::start(config);
+    for (int more = 0; more < 20 && !both; ++more) both = dns::Server::start(config);
     if (!both || (*both)->bound().size() != 1) return 1;
     config.listen = {*Endpoint::parse("[::]:0")};
     if (dns::Server::start(config)) return 2;  // nothing to listen at
@@ -162,16 +163,21 @@ TEST(Families, AWildcardOfAFamilyThatTheHostLacksIsLeftOut) {
 }
 
 TEST(Families, BothWildcardsServeTheSamePort) {
-  dns::ServerConfig config;
-  config.listen = {*Endpoint::parse("0.0.0.0:0")};
-  auto first = dns::Server::start(config);
-  ASSERT_TRUE(first);
-  const auto port = (*first)->bound().front().port;
-  first->reset();
-  config.listen = {{*IpAddress::parse("0.0.0.0"), port}, {*IpAddress::parse("::"), port}};
-  const auto both = dns::Server::start(config);
-  ASSERT_TRUE(both) << both.error().text;
-  EXPECT_EQ((*both)->bound().size(), 2U);
+  // Another process may take the free port first, in one of the protocols.
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    dns::ServerConfig config;
+    config.listen = {*Endpoint::parse("0.0.0.0:0")};
+    auto first = dns::Server::start(config);
+    if (!first) continue;
+    const auto port = (*first)->bound().front().port;
+    first->reset();
+    config.listen = {{*IpAddress::parse("0.0.0.0"), port}, {*IpAddress::parse("::"), port}};
+    const auto both = dns::Server::start(config);
+    if (!both) continue;
+    EXPECT_EQ((*both)->bound().size(), 2U);
+    return;
+  }
+  FAIL() << "no free port in 20 attempts";
 }
 
 TEST(OwnAddresses, AWildcardStandsForTheInterfacesOfItsFamily) {

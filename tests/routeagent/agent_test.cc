@@ -291,7 +291,9 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_EQ(told.chosen[0].reason, "home of 10.1.3.0/24");
   EXPECT_EQ(told.routes, 1U);
   EXPECT_TRUE(told.errors.empty());
-  ASSERT_EQ(told.conditions.size(), 2U);
+  ASSERT_EQ(told.conditions.size(), 3U);
+  EXPECT_EQ(told.conditions[2].type, "HostServed");
+  EXPECT_EQ(told.conditions[2].status, api::ConditionStatus::kFalse) << "no address in 10.1.3.0/24";
   EXPECT_EQ(told.conditions[0].status, api::ConditionStatus::kTrue);
   EXPECT_EQ(told.conditions[1].status, api::ConditionStatus::kTrue);
   ASSERT_EQ(told.gateways.size(), 2U);
