@@ -109,7 +109,7 @@ def test_the_host_itself_reaches_remote_pods_by_a_virtual_ip(own_world):
         node.machine.sh("nft 'table ip proxy { "
                         "chain out { type nat hook output priority -100; "
                         f"ip daddr {vip} meta mark set 0x4000 dnat to {west.pod.ip}; }}; "
-                        "chain masquerade { type nat hook postrouting priority 100; "
+                        "chain outward { type nat hook postrouting priority 100; "
                         "meta mark & 0x4000 == 0x4000 masquerade; }; }'")
         done = transfer(node.machine, vip, 20_000)
         assert done.source.startswith("10.41."), f"{node.name} arrives as {done.source}"
@@ -145,6 +145,6 @@ def test_a_gateway_that_moves_leaves_no_tunnel_behind(own_world):
     moved.machine, moved.config["node"] = new.machine, new.name
     moved.start()
     wait_until(lambda: "cw-wg" not in old.machine.out("ip", "link"), 15, "the old device is gone")
-    assert "causeway-gateway" not in old.machine.out("nft", "list", "tables")
+    wait_until(lambda: "causeway-gateway" not in old.machine.out("nft", "list", "tables")
+               and not old.machine.pids("wireguard-go"), 15, "its table and the program with the key, too")
     wait_until_reached(east, west)
-    assert not old.machine.pids("wireguard-go"), "nor the program with the key"

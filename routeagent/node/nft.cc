@@ -120,7 +120,7 @@ std::string clamp(const NftInputs& inputs) {
 
 // What reaches this host's own stack. VXLAN packets: those of the cluster's nodes. From cw-vx:
 // probes, neighbour discovery, and answers to what the host itself asked from an address inside its
-// pod prefix.
+// pod prefix: host_traffic() may have put that there, so the connection tells and not the packet.
 std::string guard(const OverlayGuard& overlay) {
   return fmt::format(
       "\tchain guard {{\n"
@@ -132,8 +132,8 @@ std::string guard(const OverlayGuard& overlay) {
       "\t\tip6 saddr fe80::/64 udp dport {{ {}, {} }} accept\n"
       "\t\tip daddr @own4 icmp type echo-request accept\n"
       "\t\tip6 daddr @own6 icmpv6 type echo-request accept\n"
-      "\t\tip daddr @own4 ct state established,related accept\n"
-      "\t\tip6 daddr @own6 ct state established,related accept\n"
+      "\t\tct reply ip daddr @own4 ct state established,related accept\n"
+      "\t\tct reply ip6 daddr @own6 ct state established,related accept\n"
       "\t\tdrop\n"
       "\t}}\n",
       kVxlanPort,
