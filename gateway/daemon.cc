@@ -266,7 +266,7 @@ api::Gateway Daemon::wanted_object() const {
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // said above
   std::vector<api::GatewayView> views{
-      {config_.ordinal, true, status.draining, world_->own_prefixes(config_.node)}};
+      {config_.ordinal, true, status.draining, PrefixSet(world_->own_prefixes(config_.node))}};
   for (const auto& [key, other] : world_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;
     views.push_back(local_view(*other, world_->own_prefixes(other->spec.node)));
