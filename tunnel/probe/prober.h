@@ -65,8 +65,8 @@ struct ProberHooks {
   std::function<void(const std::string& target, Probe& request)> ask;
   // A reply of this target that answers one of our requests.
   std::function<void(const std::string& target, const Probe& reply)> on_reply;
-  // The target does not know our session, so it has taken none of our claims: it started anew, or
-  // we did.
+  // The target does not know our session, so it has taken none of our claims: it restarted, or we
+  // did.
   std::function<void(const std::string& target)> on_stranger;
   // A datagram that is no authentic probe.
   std::function<void(Refusal refusal, const IpAddress& from, const std::string& words)> on_refused;
@@ -80,7 +80,7 @@ class Prober {
   virtual ~Prober() = default;
   // The whole wanted set; unchanged targets keep their state.
   virtual void set_targets(const std::map<std::string, ProbeTarget>& targets) = 0;
-  // Who is answered: public keys by name, the whole set. Nobody else is.
+  // The parties that are answered: public keys by name, the whole set. No other party is.
   virtual void set_askers(const std::map<std::string, Key>&) {}
   // From now on; targets keep their state.
   virtual void set_interval(Duration) {}
