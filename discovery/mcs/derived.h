@@ -40,7 +40,7 @@ struct DesiredInputs {
 // "cw-<16 hex digits>": a label for any name, the same in every cluster and version.
 [[nodiscard]] api::ObjectKey derived_key(const api::ObjectKey& service);
 [[nodiscard]] bool ours(const api::ObjectMeta& meta);
-// The virtual IPs of the derived Service, none while nobody has allocated any.
+// The virtual IPs of the derived Service, none while none is allocated.
 [[nodiscard]] std::vector<std::string> virtual_ips(const Items<api::Service>& services,
                                                    const api::ObjectKey& service);
 // "IPv4" and "IPv6" as far as `prefixes` have them.
