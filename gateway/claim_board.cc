@@ -44,7 +44,7 @@ void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nod
   forget_departed(now);
 }
 
-// Whether a node may still say something of the prefix, and one did.
+// Whether a gateway of the cluster may still speak of the prefix, and did.
 bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
   const auto cluster = clusters_.find(key.cluster);
   if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
@@ -130,13 +130,16 @@ std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& 
   return tell;
 }
 
-bool ClaimBoard::from_remote(const GatewayId& from, const Heard& heard,
-                             const tunnel::Probe& request, tunnel::Probe& reply) {
+std::map<Prefix, GatewayId> ClaimBoard::from_remote(const GatewayId& from, const Heard& heard,
+                                                    const tunnel::Probe& request,
+                                                    tunnel::Probe& reply) {
   const auto& [fresh, now] = heard;
+  std::map<Prefix, GatewayId> changed;
   const auto cluster = clusters_.find(from.cluster);
-  if (cluster == clusters_.end() || cluster->second.gateways.count(from.ordinal) == 0) return false;
+  if (cluster == clusters_.end() || cluster->second.gateways.count(from.ordinal) == 0) {
+    return changed;
+  }
   const auto& cidrs = cidrs_.at(from.cluster);
-  bool changed = false;
   for (const auto& [wire_key, claim, unused, old] : request.claims) {
     if (!wire_key.cluster.empty() || cluster->second.gateways.count(claim.ordinal) == 0 ||
         cidrs.count(wire_key.prefix) == 0 || claim.epoch > tunnel::kMaxEpoch) {
@@ -151,7 +154,9 @@ bool ClaimBoard::from_remote(const GatewayId& from, const Heard& heard,
       auto& [words, held] = at->second;
       words.say(from.ordinal, claim, now, old);
       const auto next = words.held(now);
-      changed = changed || first || next.ordinal != held.ordinal;
+      if (first || next.ordinal != held.ordinal) {
+        changed.insert_or_assign(key.prefix, GatewayId{from.cluster, next.ordinal});
+      }
       held = next;
     }
     reply.claims.push_back({wire_key, at->second.held, false});

@@ -36,9 +36,9 @@ class ClaimBoard {
   std::set<GatewayId> from_node(const std::string& node, const Heard& heard,
                                 const tunnel::Probe& request, const std::set<GatewayId>& working,
                                 tunnel::Probe& reply);
-  // A request of a remote gateway; fills the reply. Whether remote() changed.
-  bool from_remote(const GatewayId& from, const Heard& heard, const tunnel::Probe& request,
-                   tunnel::Probe& reply);
+  // A request of a remote gateway; fills the reply. What changed of remote().
+  std::map<Prefix, GatewayId> from_remote(const GatewayId& from, const Heard& heard,
+                                          const tunnel::Probe& request, tunnel::Probe& reply);
   // Our request to a remote gateway, and its answer.
   void fill(const GatewayId& to, TimePoint now, tunnel::Probe& request);
   void hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply);

@@ -18,7 +18,7 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 constexpr Duration kKernelDebounce = std::chrono::milliseconds(200);
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kResync = std::chrono::seconds(60);
-// Nobody can take over: probes and the feed get to say goodbye, no more.
+// No other gateway can take over: probes and the feed get to say goodbye, no more.
 constexpr Duration kShortDrain = std::chrono::milliseconds(200);
 // A drain waits for nodes that still claim this gateway at most so many times its usual length.
 constexpr int kDrainLimit = 5;
@@ -134,7 +134,7 @@ Result<> Daemon::make_core() {
   }
   if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
   if (core_ == nullptr) {
-    // A gateway that never was has nobody's hold-down to outlast.
+    // A gateway that never was there has no hold-down to outlast.
     const bool was_there = world_->gateways.find(gateway_key(config_.ordinal)) != nullptr;
     comeback_.started(was_there && others_can_take_over(), around_.loop.now());
   }
@@ -220,7 +220,11 @@ void Daemon::on_probe() {
   if (const auto end = core_->tunnels.next_end()) {
     hold_timer_ = around_.loop.after(*end - around_.loop.now(), [this] { on_probe(); });
   }
-  // The rest follows at once, but not inside the prober's own callback: a pass may replace it.
+  // The rest follows at once, but not inside the prober's own callback: a pass may replace it. A
+  // peer can change its answers with each probe, so passes have some time between them.
+  const auto now = around_.loop.now();
+  if (last_at_once_ && now - *last_at_once_ < kDebounce) return look_again();
+  last_at_once_ = now;
   at_once_ = around_.loop.after(Duration::zero(), [this] { pass(); });
 }
 
@@ -283,7 +287,7 @@ api::Gateway Daemon::wanted_object() const {
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // said above
   std::vector<api::GatewayView> views{
-      {config_.ordinal, true, status.draining, world_->own_prefixes(config_.node)}};
+      {config_.ordinal, true, status.draining, PrefixSet(world_->own_prefixes(config_.node))}};
   for (const auto& [key, other] : world_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;
     views.push_back(local_view(*other, world_->own_prefixes(other->spec.node)));

@@ -137,6 +137,7 @@ class Daemon {
   Debounce look_;
   Debounce kernel_look_;
   Handle at_once_;
+  std::optional<TimePoint> last_at_once_;
   Handle hold_timer_;
   Handle tick_timer_;
   Handle resync_timer_;

@@ -54,15 +54,14 @@ tunnel::ProberHooks Daemon::node_hooks() {
   return hooks;
 }
 
-// An echo says "done", not "heard". Most drivers have moved the prefixes when the answer goes out;
-// for the others the next answers say it.
+// An echo says "done", not "heard". Most drivers have moved the prefixes when the answer goes out.
+// For the others, and for claims that wait (gateway/peers/claim_flow.h), a later answer says it.
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto id = gateway_of(asker.name);
   if (core_ == nullptr || !id || request.claims.empty()) return;
-  if (core_->claims.from_remote(*id, {asker.fresh, around_.loop.now()}, request, reply)) {
-    core_->tunnels.set_claims(core_->claims.remote());
-  }
+  core_->tunnels.change_claims(
+      core_->claims.from_remote(*id, {asker.fresh, around_.loop.now()}, request, reply));
   std::erase_if(reply.claims, [this](const auto& one) {
     return !core_->tunnels.applied() || !core_->tunnels.placed(one.key.prefix);
   });

@@ -26,7 +26,7 @@ TunnelsTell Daemon::tell() {
     if (!meta) return;
     events_.record(api::Kind::kGateway, *meta,
                    {true, "TunnelStuck",
-                    fmt::format("handshakes with {} come and data does not: the {} is made anew",
+                    fmt::format("handshakes with {} come and data does not: the {} is made again",
                                 target_name(id), remedy == Remedy::kDevice ? "device" : "peer")});
   };
   tell.changed = [this] { look_again(); };

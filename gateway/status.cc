@@ -91,10 +91,10 @@ std::vector<Prefix> homed_here(const std::string& cluster, const std::vector<Pre
   return homed;
 }
 
-api::GatewayView local_view(const api::Gateway& gateway, std::vector<Prefix> own) {
+api::GatewayView local_view(const api::Gateway& gateway, const std::vector<Prefix>& own) {
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
   return {gateway.spec.ordinal, ready != nullptr && ready->status == api::ConditionStatus::kTrue,
-          gateway.status.draining, std::move(own)};
+          gateway.status.draining, PrefixSet(own)};
 }
 
 bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b) {
@@ -146,7 +146,7 @@ void GatewayWriter::written(const Result<api::Object>& result, bool status) {
   }
   not_before_ = loop_.now() + backoff_.next(random_);
   const auto code = result.error().code;
-  // Somebody was faster: the informer brings the newer object.
+  // Another writer was faster: the informer brings the newer object.
   if (code == Errc::kConflict || code == Errc::kExists) return;
   const auto text = result.error().context("write Gateway").text;
   if (text != last_error_) log_warn("gateway object not written", {{"error", text}});

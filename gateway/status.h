@@ -27,7 +27,8 @@ namespace cw::gateway {
                                              const std::vector<api::GatewayView>& gateways,
                                              std::uint32_t self);
 // Another local gateway as its object tells: usable if it says it is ready.
-[[nodiscard]] api::GatewayView local_view(const api::Gateway& gateway, std::vector<Prefix> own);
+[[nodiscard]] api::GatewayView local_view(const api::Gateway& gateway,
+                                          const std::vector<Prefix>& own);
 
 // `b` tells something that `a` does not, beyond counters and the noise of measurements.
 [[nodiscard]] bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b);

@@ -1,6 +1,7 @@
 #include "gateway/tunnels.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,6 +10,15 @@
 #include "base/log.h"
 
 namespace cw::gateway {
+namespace {
+
+void say_moved(const MoveLog::Line& line) {
+  log_info("prefixes move", {{"cluster", line.cluster},
+                             {"to", fmt::format("{}", fmt::join(line.to, ","))},
+                             {"count", line.count}});
+}
+
+}  // namespace
 
 std::string target_name(const GatewayId& id) {
   return fmt::format("{}/{}", id.cluster, id.ordinal);
@@ -104,7 +114,7 @@ Standings Tunnels::standings() {
   }
   hold_down_.update(good, now);
   standings.held = hold_down_.held(now);
-  standings.claimed = claimed_;
+  standings.claimed = claims_.counted();
   return standings;
 }
 
@@ -125,6 +135,8 @@ void Tunnels::adopt(const tunnel::DeviceStatus& device) {
 void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   if (applied_ && clusters == clusters_) return;
   clusters_ = std::move(clusters);
+  homes_ = homes_of(clusters_);
+  claims_.set_clusters(clusters_);
   placed_by_.reset();
   judge();
   std::set<GatewayId> ids;
@@ -132,13 +144,14 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   trials_.keep_only(ids);
   stuck_.keep_only(ids);
   rivals_.keep_only(ids);
+  drain_words_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!adopted_) return jobs_.read();
   place_all();
 }
 
 void Tunnels::place_all() {
-  place(placement_of(clusters_, standings(), placement_));
+  place(placement_of(clusters_, homes_, standings(), placement_));
   pick_endpoints();
   jobs_.apply();
 }
@@ -157,6 +170,10 @@ void Tunnels::place(Placement next) {
 void Tunnels::set_views(Views views) {
   const auto before = std::exchange(working_, {});
   views_ = std::move(views);
+  for (auto& [target, view] : views_) {
+    const auto id = gateway_of(target);
+    if (id) view.draining = drain_words_.take(*id, view.draining, loop_.now());
+  }
   judge();
   const auto say = [](const auto& from, const auto& to, const char* what) {
     for (const auto& id : to) {
@@ -168,32 +185,79 @@ void Tunnels::set_views(Views views) {
   move();
 }
 
-void Tunnels::set_claims(std::map<Prefix, GatewayId> claimed) {
-  claimed_ = std::move(claimed);
+void Tunnels::set_claims(const ClaimFlow::Claimed& all) {
+  claims_.set(all, loop_.now());
+  await_claims();
   move();
+}
+
+void Tunnels::change_claims(const ClaimFlow::Claimed& changed) {
+  move(claims_.take(changed, loop_.now()));
+  await_claims();
+}
+
+void Tunnels::await_claims() {
+  if (claim_timer_.active()) return;
+  const auto now = loop_.now();
+  const auto next = claims_.next(now);
+  if (!next) return;
+  claim_timer_ = loop_.after(*next - now, [this] {
+    claim_timer_.reset();
+    move(claims_.release(loop_.now()));
+    await_claims();
+  });
 }
 
 void Tunnels::move() {
   if (!adopted_) return;
-  // Asked for with every probe that changes something: thousands of prefixes take milliseconds.
+  // Asked for with each change of a probe's result: thousands of prefixes take milliseconds.
   const auto now = standings();
   if (placed_by_ == now) return;
   placed_by_ = now;
-  auto next = placement_of(clusters_, now, placement_);
+  auto next = placement_of(clusters_, homes_, now, placement_);
   if (next == placement_) return;
   const auto before = placement_;
   place(std::move(next));
+  carry_out(before, placement_);
+}
+
+// A peer decides how often this runs, so it looks at no other prefix.
+void Tunnels::move(const ClaimFlow::Claimed& claims) {
+  if (!adopted_ || claims.empty()) return;
+  if (!placed_by_) return move();
+  Placement before;
+  Placement after;
+  for (const auto& [prefix, claimed] : claims) {
+    placed_by_->claimed[prefix] = claimed;
+    const auto at = placement_.find(prefix);
+    if (at == placement_.end() || at->second.cluster != claimed.cluster) continue;
+    const auto owner =
+        owner_of(claimed.cluster, prefix, homes_.at(claimed.cluster), *placed_by_, &at->second);
+    if (!owner || *owner == at->second) continue;
+    before.emplace(prefix, at->second);
+    after.emplace(prefix, *owner);
+  }
+  if (after.empty()) return;
+  ++placements_;
+  for (const auto& [prefix, owner] : after) {
+    placement_[prefix] = owner;
+    unplaced_[prefix] = placements_;
+  }
+  carry_out(before, after);
+}
+
+void Tunnels::carry_out(const Placement& before, const Placement& after) {
   tunnel::PeerMoves peer_moves{placements_, {}};
-  for (const auto& [owner, prefixes] : moves(before, placement_)) {
+  for (const auto& [owner, prefixes] : moves(before, after)) {
     const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
     moved_.add(static_cast<double>(prefixes.size()));
-    log_info("prefixes move",
-             {{"cluster", owner.cluster}, {"to", owner.ordinal}, {"count", prefixes.size()}});
+    move_log_.add(owner, prefixes.size());
     peer_moves.to.emplace_back(gateway.key, prefixes);
   }
+  for (const auto& line : move_log_.lines(loop_.now())) say_moved(line);
   if (applied_ && !peer_moves.to.empty()) jobs_.move(std::move(peer_moves));
   jobs_.apply();
-  if (tell_.moved) tell_.moved(explained_moves(before, placement_, now));
+  if (tell_.moved) tell_.moved(explained_moves(before, after, *placed_by_));
 }
 
 void Tunnels::pick_endpoints() {
@@ -229,6 +293,7 @@ tunnel::DeviceSpec Tunnels::spec() const {
 }
 
 void Tunnels::look() {
+  for (const auto& line : move_log_.lines(loop_.now())) say_moved(line);
   if (tried_ && jobs_.hangs() && error_.empty()) {
     note(fail(Errc::kUnavailable, fmt::format("driver {} does not answer", driver_.name())),
          "tunnel device");

@@ -11,9 +11,12 @@
 
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/peers/claim_flow.h"
 #include "gateway/peers/device.h"
+#include "gateway/peers/drain_words.h"
 #include "gateway/peers/endpoint_trials.h"
 #include "gateway/peers/hold_down.h"
+#include "gateway/peers/move_log.h"
 #include "gateway/peers/rivals.h"
 #include "gateway/peers/roster.h"
 #include "gateway/peers/stuck.h"
@@ -55,8 +58,11 @@ class Tunnels {
   void set_clusters(std::map<std::string, RemoteCluster> clusters);
   // What the probes say now. Prefixes that change their gateway move at once.
   void set_views(Views views);
-  // What the nodes of remote clusters claim now. Moves at once, too.
-  void set_claims(std::map<Prefix, GatewayId> claimed);
+  // What the nodes of remote clusters claim now. Moves at once, too, as far as the budget of the
+  // cluster allows (gateway/peers/claim_flow.h).
+  void set_claims(const ClaimFlow::Claimed& all);
+  // Only these claims changed. Looks at their prefixes alone.
+  void change_claims(const ClaimFlow::Claimed& changed);
   // Looks at the device: repairs it, tries other endpoints. About every second.
   void look();
 
@@ -70,9 +76,9 @@ class Tunnels {
   [[nodiscard]] bool tried() const { return tried_; }
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
   [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
-  // The device has the prefix at the peer that placement() says.
+  // The device has the prefix at the peer that placement() says, and no newer claim of it waits.
   [[nodiscard]] bool placed(const Prefix& prefix) const {
-    return applied_ && unplaced_.count(prefix) == 0;
+    return applied_ && unplaced_.count(prefix) == 0 && !claims_.waits(prefix);
   }
   [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
   [[nodiscard]] const std::set<std::string>& reached() const { return reached_; }
@@ -97,6 +103,9 @@ class Tunnels {
   void on_moved(const tunnel::PeerMoves& moves, const Result<>& done);
   [[nodiscard]] Standings standings();
   void move();
+  void move(const ClaimFlow::Claimed& claims);
+  void carry_out(const Placement& before, const Placement& after);
+  void await_claims();
   void pick_endpoints();
   void nudge();
   void free_stuck();
@@ -120,7 +129,10 @@ class Tunnels {
   std::set<GatewayId> working_;
   std::set<std::string> reached_;
   std::set<std::string> degraded_;
-  std::map<Prefix, GatewayId> claimed_;
+  ClaimFlow claims_;
+  DrainWords drain_words_;
+  MoveLog move_log_;
+  Homes homes_;  // of clusters_
   Placement placement_;
   std::optional<Standings> placed_by_;        // placement_ is theirs; none: it must be looked at
   std::uint64_t placements_ = 0;              // how many there were
@@ -133,6 +145,7 @@ class Tunnels {
   bool tried_ = false;
   bool applied_ = false;
   std::string error_;
+  Handle claim_timer_;
   tunnel::DeviceJobs jobs_;
 };
 

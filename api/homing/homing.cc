@@ -41,9 +41,8 @@ std::vector<Rank> ranked(std::string_view cluster, const Prefix& prefix,
   std::vector<Rank> ranks;
   ranks.reserve(gateways.size());
   for (const auto& gateway : gateways) {
-    const bool own = std::any_of(gateway.own.begin(), gateway.own.end(),
-                                 [&](const Prefix& p) { return p.contains(prefix); });
-    ranks.push_back({own, score(cluster, text, gateway.ordinal), &gateway});
+    ranks.push_back({gateway.own.covering(prefix).has_value(),
+                     score(cluster, text, gateway.ordinal), &gateway});
   }
   std::sort(ranks.begin(), ranks.end(), [](const Rank& a, const Rank& b) {
     if (a.own != b.own) return a.own;

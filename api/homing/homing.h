@@ -1,6 +1,6 @@
-// Which gateway carries a prefix. Rendezvous hashing (Thaler & Ravishankar 1998): everyone computes
-// the same order from the same list, so nobody elects anybody, and losing a gateway moves only the
-// prefixes that were homed at it. Pure.
+// Which gateway carries a prefix. Rendezvous hashing (Thaler & Ravishankar 1998): each node and
+// each gateway computes the same order from the same list, without an election, and losing a
+// gateway moves only the prefixes that were homed at it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,18 @@
 #include <string_view>
 #include <vector>
 
-#include "base/prefix.h"
+#include "base/prefix_set.h"
 
 namespace cw::api {
 
-// A gateway of one cluster in somebody's view.
+// A gateway of one cluster, as one viewer sees it.
 struct GatewayView {
   std::uint32_t ordinal = 0;
-  bool usable = false;      // by the viewer's own probes
-  bool draining = false;    // by its own word; taken only if nothing else is usable
-  std::vector<Prefix> own;  // the prefixes of the gateway's own node: it prefers itself for them
+  bool usable = false;    // by the viewer's own probes
+  bool draining = false;  // by its own word; taken only if nothing else is usable
+  // The prefixes of the gateway's own node: it prefers itself for them. A remote cluster may
+  // announce 10,000, and each prefix is looked up.
+  PrefixSet own = {};
 };
 
 // All gateways in the order in which `cluster`'s prefix `prefix` tries them, whatever their state:

@@ -35,15 +35,18 @@ def main():
     flags.add_argument("--explain", action="store_true")
     options = flags.parse_args()
     with World(options.build) as world:
-        east, west, north = (Site(world, name, gateways=1, ipv6=False) for name in ("east", "west", "north"))
+        east, west, north = (Site(world, name, gateways=2, ipv6=False) for name in ("east", "west", "north"))
         join(east, north, west)
         rogue = RogueFeed(west, east, north)
-        for what, modes in [*MODES.items(), ("opens connections to the feed port", None)]:
+        attacks = {what: lambda modes=modes: rogue.speak(*modes) for what, modes in MODES.items()}
+        attacks["opens connections to the feed port"] = lambda: rogue.connect(east)
+        attacks["flips claims 2,000 times per second"] = lambda: rogue.flip(east)
+        for what, attack in attacks.items():
             if options.only not in what:
                 continue
             alone = stream_for(options.seconds, east, north)
-            with rogue.speak(*modes) if modes else rogue.connect(east):
-                usage = Usage(world, [east.causeway.gateways[0], north.causeway.gateways[0]])
+            with attack():
+                usage = Usage(world, [*east.causeway.gateways, *north.causeway.gateways])
                 beside = stream_for(options.seconds, east, north)
                 explained = usage.report() if options.explain else ""
             print(f"{what}: outage {alone.outage_ms:.0f} ms alone, {beside.outage_ms:.0f} ms beside it, "

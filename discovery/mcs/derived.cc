@@ -45,7 +45,10 @@ Service derived_service(const MergedService& merged, const std::set<std::string>
   spec.ip_family_policy = spec.ip_families.size() > 1 ? "PreferDualStack" : "SingleStack";
   if (spec.ip_families.size() > 1) spec.ip_families.clear();
   spec.session_affinity = merged.spec.session_affinity;
-  spec.session_affinity_timeout = merged.spec.session_affinity_timeout;
+  // The API server takes no timeout beside another affinity.
+  if (spec.session_affinity == "ClientIP") {
+    spec.session_affinity_timeout = merged.spec.session_affinity_timeout;
+  }
   return out;
 }
 

@@ -30,11 +30,18 @@ std::set<ServicePort> port_set(const ExportRecord& record) {
   return out;
 }
 
-// The union: by name first, then by protocol and number; the older export wins either way.
+// The union: by name first, then by protocol and number; the older export wins either way. A port
+// without a name is alone: the API server takes no Service that has others beside it. So it is left
+// out, unless it is the first one and its export names none.
 std::vector<ServicePort> merged_ports(const std::vector<RecordPtr>& records) {
   std::vector<ServicePort> out;
   for (const auto& record : records) {
+    const bool names = std::any_of(record->ports.begin(), record->ports.end(),
+                                   [](const ServicePort& port) { return !port.name.empty(); });
     for (const auto& port : record->ports) {
+      const bool unfit =
+          port.name.empty() ? names || !out.empty() : !out.empty() && out.front().name.empty();
+      if (unfit) continue;
       const bool taken = std::any_of(out.begin(), out.end(), [&](const ServicePort& have) {
         return have.name == port.name || (have.protocol == port.protocol && have.port == port.port);
       });

@@ -76,11 +76,12 @@ class RogueGateway:
         self.machine.run("wg", "set", LINK, "listen-port", site.causeway.gateways[ordinal].config.get(
             "listenPort", 4500))
         for victim in victims:
-            # To one victim anything can be sent; of several each has its own addresses.
-            inside = "0.0.0.0/0,::/0" if len(victims) == 1 else ",".join(
-                [*victim.cluster.pod_cidrs, f"{control_address(victim)}/128"])
             for gateway in victim.store.list("Gateway"):
                 spec = gateway["spec"]
+                # To one victim anything can be sent; of several each has its own addresses.
+                pods = victim.cluster.pod_cidrs if spec["ordinal"] == 0 else []
+                inside = "0.0.0.0/0,::/0" if len(victims) == 1 else ",".join(
+                    [*pods, f"{spec['controlAddress']}/128"])
                 self.machine.run("wg", "set", LINK, "peer", spec["publicKey"], "endpoint",
                                  spec["endpoints"][0], "persistent-keepalive", 1, "allowed-ips",
                                  inside)

@@ -235,7 +235,7 @@ def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
                "the other namespace's export is announced", every=0.2)
     wait_until(lambda: condition(west, "ServiceExport", "Valid", "latest", "crowd").get("reason")
                == "OverShare", 60, "what is not announced says so, the youngest first", every=0.5)
-    assert condition(west, "ServiceExport", "Valid", "pg2", "data").get("status") != "False"
+    assert condition(west, "ServiceExport", "Valid", "pg2", "data").get("status") == "True"
 
 
 def test_metadata_of_one_export_is_bounded(own_world):

@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 64;
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::chrono::seconds kPause{1};      // out of descriptors
-constexpr std::chrono::seconds kLogEvery{60};  // refusals of one address and reason
+constexpr std::chrono::seconds kLogEvery{60};  // refusals of one address and error code
 
 using Callers = std::map<tunnel::Key, GatewayId>;
 
@@ -161,7 +161,7 @@ struct FeedDoor::State {
                             SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd) {
         if (!out_of_descriptors(errno)) return;  // none left, or it is gone again
-        if (!said_full) log_warn("feed accepts nobody for a second", {{"error", "descriptors"}});
+        if (!said_full) log_warn("feed accepts no caller for a second", {{"error", "descriptors"}});
         said_full = true;
         paused_until = Clock::now() + kPause;
         return;
@@ -176,7 +176,8 @@ struct FeedDoor::State {
     const int on = 1;
     (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // only latency
     strangers.remove_if([&](const Stranger& other) { return other.address == address; });
-    if (strangers.size() >= config.strangers) strangers.pop_front();
+    // Each known gateway has a slot, so that those of one cluster cannot take all.
+    if (strangers.size() >= std::max(config.strangers, known()->size())) strangers.pop_front();
     strangers.push_back({std::move(fd), address,
                          Handshake::server(
                              public_key, [this](const tunnel::Key& key) { return shared(key); },
@@ -209,7 +210,7 @@ struct FeedDoor::State {
                                      MSG_NOSIGNAL) != static_cast<ssize_t>(step.send.size())) {
       return false;
     }
-    if (step.error) say_refused(stranger.address, step.error->text);
+    if (step.error) say_refused(stranger.address, *step.error);
     if (step.done) come_in(std::move(stranger.fd), stranger.handshake.session());
     return !step.error && !step.done;
   }
@@ -231,13 +232,14 @@ struct FeedDoor::State {
     admit(std::move(fd), std::move(caller));
   }
 
-  void say_refused(const IpAddress& address, const std::string& why) {
+  // Not by the text of the error: the caller chooses a part of it.
+  void say_refused(const IpAddress& address, const Error& why) {
     const auto now = Clock::now();
-    auto& last = told[{address, why}];
+    auto& last = told[{address, why.code}];
     if (last != Clock::time_point{} && now - last < kLogEvery) return;
     if (told.size() > 256) told.clear();
-    told[{address, why}] = now;
-    log_warn("feed caller refused", {{"address", address.to_string()}, {"reason", why}});
+    told[{address, why.code}] = now;
+    log_warn("feed caller refused", {{"address", address.to_string()}, {"reason", why.text}});
   }
 
   const FeedDoorConfig config;
@@ -256,7 +258,7 @@ struct FeedDoor::State {
   std::list<Stranger> strangers;  // oldest first
   std::list<Guest> guests;        // oldest first
   std::map<tunnel::Key, tunnel::PairKey> pair_keys;
-  std::map<std::pair<IpAddress, std::string>, Clock::time_point> told;
+  std::map<std::pair<IpAddress, Errc>, Clock::time_point> told;
   Clock::time_point paused_until{};
   bool said_full = false;
 

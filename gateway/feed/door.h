@@ -1,8 +1,9 @@
 // The feed's listening socket, on a thread of its own. It accepts, has each caller prove its key
-// (handshake.h), and hands the socket over. What a stranger gets is one of a few fixed slots and
-// some seconds: a newer connection from the same address takes its place, and when all slots are
-// taken the oldest makes room. A gateway that has proven its key has at most two connections; a
-// third one ends the oldest. Out of descriptors, the door pauses.
+// (handshake.h), and hands the socket over. What a stranger gets is one of a few slots (8, or one
+// for each known gateway where these are more) and some seconds: a newer connection from the same
+// address takes its place, and when all slots are taken the oldest makes room. A gateway that has
+// proven its key has at most two connections; a third one ends the oldest. Out of descriptors, the
+// door pauses.
 //
 // The methods are for one thread. `admit` is called on the door's thread.
 #pragma once
@@ -27,7 +28,7 @@ struct FeedCaller {
 
 struct FeedDoorConfig {
   std::chrono::milliseconds patience{3000};  // for a handshake
-  std::size_t strangers = 8;                 // handshakes at a time
+  std::size_t strangers = 8;                 // handshakes at a time, at least
   std::size_t connections = 2;               // of one gateway
   FeedVersion version = kFeedVersion;
 };

@@ -98,7 +98,7 @@ std::string Fields::qualified_name(std::string_view field, const std::string& ke
                         ? is_name(text)
                         : is_subdomain(text.substr(0, slash)) && is_name(text.substr(slash + 1));
   if (good) return key;
-  wrong(field, fmt::format("\"{}\" is not a key", shown(key)));
+  wrong(field, fmt::format("\"{}\" is not a qualified name", shown(key)));
   return {};
 }
 

@@ -35,8 +35,8 @@ class Fields {
   // Not unspecified, loopback, link-local or multicast.
   [[nodiscard]] IpAddress unicast(std::string_view field, const std::string& bytes);
 
-  // As Kubernetes takes them: a key is a name of at most 63 characters, or a DNS subdomain, "/" and
-  // such a name. A label's value is empty or such a name.
+  // As Kubernetes takes them: a key or an appProtocol is a name of at most 63 characters, or a DNS
+  // subdomain, "/" and such a name. A label's value is empty or such a name.
   [[nodiscard]] std::string qualified_name(std::string_view field, const std::string& key);
   [[nodiscard]] std::string label_value(std::string_view field, const std::string& key,
                                         const std::string& value);

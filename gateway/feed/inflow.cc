@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -13,13 +14,20 @@ namespace cw::gateway {
 namespace {
 
 // A large announcement is work for every program of the cluster: the next one waits longer.
-constexpr std::size_t kCidrsPerTurn = 1000;
+constexpr std::size_t kPrefixesPerTurn = 1000;
 // Exports of a snapshot that are compared at a time: as much work as a change or two.
 constexpr std::size_t kCompared = 32;
 // Refusals become words of a condition: soon, but not each of them apart.
 constexpr Duration kTellEvery = std::chrono::milliseconds(100);
 // Of a change: what an export costs that spec.imports does not name. Every snapshot has it again.
 constexpr double kUnstored = 0.05;
+
+// All that it has, also those of its gateways.
+std::size_t prefixes_of(const Announcement& said) {
+  auto count = said.cidrs.size();
+  for (const auto& gateway : said.gateways) count += gateway.own.size() + gateway.homed.size();
+  return count;
+}
 
 // Of export_subject().
 std::optional<api::ObjectKey> service_of(std::string_view subject) {
@@ -68,6 +76,7 @@ struct Inflow::Queue {
     faults.clear();
     order.clear();
     bytes = 0;
+    completes = false;  // some of it is not known now
   }
   auto take_first() {
     auto change = changes.extract(order.front());
@@ -134,7 +143,7 @@ struct Inflow::State {
     if (waiting.announcement) {
       if (now >= waiting.next_announcement) {
         auto said = *std::exchange(waiting.announcement, std::nullopt);
-        const auto cost = static_cast<int>(1 + said.cidrs.size() / kCidrsPerTurn);
+        const auto cost = static_cast<int>(1 + prefixes_of(said) / kPrefixesPerTurn);
         waiting.next_announcement = now + config.between_announcements * cost;
         intake.announce(cluster, std::move(said));
         return true;
@@ -176,8 +185,11 @@ struct Inflow::State {
     look();
     if (!waiting.too_much()) return;
     waiting.clear();
-    overflow = loop.after(Duration::zero(), [this, cluster] {
-      if (resync) resync(cluster);
+    overflowed.insert(cluster);
+    overflow = loop.after(Duration::zero(), [this] {
+      for (const auto& one : std::exchange(overflowed, {})) {
+        if (resync) resync(one);
+      }
     });
   }
 
@@ -236,6 +248,7 @@ struct Inflow::State {
   bool due = false;  // the timer's next call is in the next turn
   Handle timer;
   Handle telling;
+  std::set<std::string> overflowed;  // they need a snapshot
   Handle overflow;
 };
 

@@ -1,10 +1,10 @@
 // Between the feed client and the Intake: how fast what one cluster says takes effect. Of each
 // export only the newest version waits, so the queue is bounded; a first sync of all that a cluster
 // may export goes through at once, afterwards 50 changes a second do, the one that waits longest
-// first. Announcements have a second between them, and one more for each 1,000 prefixes. What is
-// unchanged costs nothing. The work is done in slices, so that no turn of the loop is long: a
-// snapshot is compared with what is known 1,024 exports a turn, and refusals are told each 100 ms.
-// Loop thread only.
+// first. Announcements have a second between them, and one more for each 1,000 prefixes, those of
+// gateways included. What is unchanged costs nothing. The work is done in slices, so that no turn
+// of the loop is long: a snapshot is compared with what is known 1,024 exports a turn, and refusals
+// are told each 100 ms. Loop thread only.
 #pragma once
 
 #include <functional>

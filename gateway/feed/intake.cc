@@ -206,24 +206,12 @@ struct Intake::State {
     if (forget(remote, key)) tell_export(cluster, &key);
   }
 
-  // After a change of its ClusterPeer's imports. What no rule named is not here; who follows the
-  // feed asks for it again.
-  void import_again(Remote& remote) {
+  // After a change of its ClusterPeer's imports: recheck() does it. What no rule named is not here;
+  // the follower of the feed asks for it again.
+  static void import_again(Remote& remote) {
     if (!remote.not_listed.empty()) remote.refusals_changed = true;
     remote.not_listed.clear();
-    std::vector<api::ObjectKey> gone;
-    for (auto& [key, said] : remote.exports) {
-      if (verdict_of(remote, key) == api::ImportVerdict::kNotListed) {
-        gone.push_back(key);
-      } else {
-        accept(remote, key, said);
-      }
-    }
-    for (const auto& key : gone) {
-      (void)forget(remote, key);  // it is there
-      note_not_listed(remote, key, true);
-    }
-    tell_export(remote.peer->spec.cluster_id, nullptr);
+    remote.recheck = api::ObjectKey{};
   }
 
   // One of our own ServiceExports came or went.
@@ -264,7 +252,7 @@ struct Intake::State {
     }
   }
 
-  // All claims anew; exports only of clusters whose accepted prefixes changed, and these later.
+  // All claims again; exports only of clusters whose accepted prefixes changed, and these later.
   void judge() {
     std::vector<Claim> claims;
     std::map<std::string, Announcement> words;
@@ -354,10 +342,18 @@ struct Intake::State {
   // True: more of this cluster is left.
   bool recheck(const std::string& cluster, Remote& remote, std::size_t& most) {
     auto at = remote.exports.lower_bound(*remote.recheck);
-    for (; at != remote.exports.end() && most > 0; ++at, --most) {
-      const auto before = at->second.fingerprint;
-      accept(remote, at->first, at->second);
-      if (at->second.fingerprint != before) tell_export(cluster, &at->first);
+    for (; at != remote.exports.end() && most > 0; --most) {
+      auto& [key, said] = *at++;
+      if (verdict_of(remote, key) == api::ImportVerdict::kNotListed) {
+        const auto gone = key;
+        (void)forget(remote, gone);  // it is there
+        note_not_listed(remote, gone, true);
+        tell_export(cluster, &gone);
+        continue;
+      }
+      const auto before = said.fingerprint;
+      accept(remote, key, said);
+      if (said.fingerprint != before) tell_export(cluster, &key);
     }
     remote.recheck = at == remote.exports.end() ? std::nullopt : std::optional(at->first);
     return remote.recheck.has_value();

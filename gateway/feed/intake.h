@@ -1,8 +1,9 @@
 // What all remote clusters say of themselves, judged: takes what the feed brings (inflow.h) and the
 // ClusterPeers, keeps what admission.h accepts. Every gateway has one; the one that holds the
 // import Lease writes it to the store (importer.h). Exports are kept in wire form (a few hundred
-// bytes each). Every call is short: a change of a cluster's prefixes means another look at all its
-// exports, which recheck() does in parts. Loop thread only.
+// bytes each). A call about one export is short. A change of a cluster's prefixes or of its
+// spec.imports means another look at all its exports, which recheck() does in parts. Calls that
+// change what clusters may claim look at all prefixes. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -68,7 +69,8 @@ class Intake {
   // kind: one change of an export costs no look at all refusals.
   void tell_refusals();
 
-  // Judges up to `most` exports again whose cluster's prefixes changed. True: there are more.
+  // Judges up to `most` exports again whose cluster's prefixes or imports changed. True: there are
+  // more.
   bool recheck(std::size_t most);
 
   // The paired clusters now, and this cluster's own prefixes (its announcement's).

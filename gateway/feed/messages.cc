@@ -148,7 +148,9 @@ api::ServicePort take(Fields& fields, const pb::Port& from) {
   api::ServicePort port;
   if (!from.name().empty()) port.name = fields.label("port.name", from.name());
   port.protocol = fields.one_of("port.protocol", from.protocol(), {"TCP", "UDP", "SCTP"});
-  port.app_protocol = fields.text("port.app_protocol", from.app_protocol(), 317);
+  if (!from.app_protocol().empty()) {
+    port.app_protocol = fields.qualified_name("port.app_protocol", from.app_protocol());
+  }
   port.port = fields.port("port.port", from.port());
   port.target_port = fields.text("port.target_port", from.target_port(), 63);
   return port;

@@ -12,6 +12,12 @@ class TokenBucket {
   TokenBucket(double per_second, double burst)
       : per_second_(per_second), burst_(burst), tokens_(burst) {}
 
+  // A larger burst, with the tokens that it has more. A smaller one changes nothing.
+  void grow_to(double burst) {
+    if (burst <= burst_) return;
+    tokens_ += burst - burst_;
+    burst_ = burst;
+  }
   // Takes them in any case; what is missing is a debt.
   void take(double tokens, TimePoint now) {
     refill(now);

@@ -21,47 +21,61 @@ int rank_of(const GatewayId& id, const Standings& standings, bool carries) {
 
 }  // namespace
 
-Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
+Homes homes_of(const std::map<std::string, RemoteCluster>& clusters) {
+  Homes homes;
+  for (const auto& [cluster, remote] : clusters) {
+    auto& views = homes[cluster];
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      views.push_back({ordinal, true, false, PrefixSet(gateway.own)});
+    }
+  }
+  return homes;
+}
+
+std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& prefix,
+                                  const std::vector<api::GatewayView>& homes,
+                                  const Standings& standings, const GatewayId* current) {
+  if (homes.size() == 1) return GatewayId{cluster, homes.front().ordinal};  // nothing to choose
+  const auto claim = standings.claimed.find(prefix);
+  if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
+      (standings.working.count(claim->second) != 0 ||
+       standings.answering.count(claim->second) != 0)) {
+    return claim->second;
+  }
+  std::optional<GatewayId> home;
+  int best = 4;
+  for (const auto ordinal : api::home_order(cluster, prefix, homes)) {
+    const GatewayId id{cluster, ordinal};
+    const bool carries = current != nullptr && *current == id;
+    auto rank = rank_of(id, standings, carries);
+    if (rank == 3 && !carries) rank = 4;  // better nowhere else than where it was
+    if (rank < best || !home) {
+      best = rank;
+      home = id;
+    }
+  }
+  return home;
+}
+
+Placement placement_of(const std::map<std::string, RemoteCluster>& clusters, const Homes& homes,
                        const Standings& standings, const Placement& before) {
   Placement placement;
   for (const auto& [cluster, remote] : clusters) {
-    if (remote.gateways.size() == 1) {  // there is nothing to choose
-      const GatewayId only{cluster, remote.gateways.begin()->first};
-      for (const auto& prefix : remote.cidrs) {
-        placement.emplace_hint(placement.end(), prefix, only);
-      }
-      continue;
-    }
-    std::vector<api::GatewayView> views;
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      views.push_back({ordinal, true, false, gateway.own});
-    }
+    const auto& gateways = homes.at(cluster);
     for (const auto& prefix : remote.cidrs) {
-      const auto claim = standings.claimed.find(prefix);
-      if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
-          (standings.working.count(claim->second) != 0 ||
-           standings.answering.count(claim->second) != 0)) {
-        placement.emplace(prefix, claim->second);
-        continue;
-      }
       const auto current = before.find(prefix);
-      std::optional<GatewayId> home;
-      int best = 4;
-      for (const auto ordinal : api::home_order(cluster, prefix, views)) {
-        const GatewayId id{cluster, ordinal};
-        const bool carries = current != before.end() && current->second == id;
-        auto rank = rank_of(id, standings, carries);
-        if (rank == 3 && !carries) rank = 4;  // better nowhere else than where it was
-        if (rank < best || !home) {
-          best = rank;
-          home = id;
-        }
-      }
+      auto owner = owner_of(cluster, prefix, gateways, standings,
+                            current == before.end() ? nullptr : &current->second);
       // emplace: should two clusters hold one prefix against all admission, the first keeps it.
-      if (home) placement.emplace(prefix, *home);
+      if (owner) placement.emplace_hint(placement.end(), prefix, std::move(*owner));
     }
   }
   return placement;
+}
+
+Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
+                       const Standings& standings, const Placement& before) {
+  return placement_of(clusters, homes_of(clusters), standings, before);
 }
 
 tunnel::DeviceSpec desired_device(const DeviceInput& input) {

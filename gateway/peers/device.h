@@ -32,14 +32,28 @@ struct Standings {
   friend bool operator==(const Standings&, const Standings&) = default;
 };
 
+// The gateways of each cluster as api::home_order() takes them. With many prefixes of gateways' own
+// nodes this is most of the work of a placement, and it changes with the clusters only.
+using Homes = std::map<std::string, std::vector<api::GatewayView>>;
+[[nodiscard]] Homes homes_of(const std::map<std::string, RemoteCluster>& clusters);
+
 // Where every remote prefix is: at the gateway that its node claims, if that works or answers.
-// Else, and for prefixes that nobody claims, by the rule of the nodes that send
+// Else, and for prefixes without a claim, by the rule of the nodes that send
 // (routeagent/choose): in the prefix's order the first gateway that works; before one that waits or
-// drains whoever does not; who carries the prefix now (`before`) is not moved away from because it
-// came back lately. Where no gateway works it stays where it was. With the same clusters and
-// standings, the placement of a placement is the same again.
+// drains one that does neither; the gateway that carries the prefix now (`before`) is not moved
+// away from because it came back lately. Where no gateway works it stays where it was. With the
+// same clusters and standings, the placement of a placement is the same again.
+[[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
+                                     const Homes& homes, const Standings& standings,
+                                     const Placement& before);
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Standings& standings, const Placement& before);
+// The same of one prefix of `cluster`, whose gateways are `homes`. `current`: where it is now;
+// null: nowhere. None: the cluster has no gateway.
+[[nodiscard]] std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& prefix,
+                                                const std::vector<api::GatewayView>& homes,
+                                                const Standings& standings,
+                                                const GatewayId* current);
 
 struct DeviceInput {
   tunnel::Key private_key;
@@ -51,7 +65,7 @@ struct DeviceInput {
 };
 [[nodiscard]] tunnel::DeviceSpec desired_device(const DeviceInput& input);
 
-// What moves from one placement to the next: new owner -> prefixes that somebody else had.
+// What moves from one placement to the next: new owner -> prefixes that another gateway had.
 [[nodiscard]] std::map<GatewayId, std::set<Prefix>> moves(const Placement& before,
                                                           const Placement& after);
 

@@ -117,7 +117,8 @@ Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Pre
   const auto& remote = key.cluster;
   std::vector<api::GatewayView> views;
   for (const auto& gateway : input.gateways) {
-    views.push_back({gateway.ordinal, gateway.usable, gateway.draining, gateway.own_prefixes});
+    views.push_back(
+        {gateway.ordinal, gateway.usable, gateway.draining, PrefixSet(gateway.own_prefixes)});
   }
   const auto order = api::home_order(input.cluster, prefix, views);
 

@@ -303,7 +303,7 @@ TEST(Homing, OnlyTheLostGatewaysPrefixesMove) {
 TEST(Homing, PrefersItsOwnNodeThenNotDrainingThenAnythingUsable) {
   auto all = gateways(3);
   const auto prefix = p("10.1.0.0/24");
-  all[1].own = {prefix};
+  all[1].own = PrefixSet(std::vector{prefix});
   EXPECT_EQ(home_of("east", prefix, all), 1U);
   all[1].draining = true;
   EXPECT_NE(home_of("east", prefix, all), 1U);

@@ -391,7 +391,16 @@ TEST(Derived, ServicesAndSlicesSurviveTheirCodec) {
   EXPECT_EQ(*slice, out.slices.begin()->second);
 }
 
-TEST(Derived, SomebodyElsesServiceOfThatNameIsNotOurs) {
+TEST(Derived, ATimeoutWithoutClientIPIsLeftOut) {
+  World world;
+  auto& record = world.add("west", {"10.2.0.5"});
+  record.session_affinity_timeout = 60;
+  EXPECT_FALSE(world.desired().services.begin()->second.spec.session_affinity_timeout);
+  record.session_affinity = "ClientIP";
+  EXPECT_EQ(world.desired().services.begin()->second.spec.session_affinity_timeout, 60);
+}
+
+TEST(Derived, AnotherOwnersServiceOfThatNameIsNotOurs) {
   World world;
   world.add("west", {"10.2.0.5"});
   world.allocate({"10.96.0.9"});

@@ -74,8 +74,9 @@ TEST_F(Zone, D9_TheBareNamesSrvSetIsTheDistinctTargetsAndPorts) {
     auto record = export_of("east", headless, 1);
     record->service.name = name;
     record->ports = {
-        {"dns", "UDP", "", 53, ""}, {"dns-tcp", "TCP", "", 53, ""}, {"", "TCP", "", 9, ""}};
-    record->port_sets = {{{"dns", "UDP", "", 53}, {"dns-tcp", "TCP", "", 53}, {"", "TCP", "", 9}}};
+        {"dns", "UDP", "", 53, ""}, {"dns-tcp", "TCP", "", 53, ""}, {"old", "TCP", "", 9, ""}};
+    record->port_sets = {
+        {{"dns", "UDP", "", 53}, {"dns-tcp", "TCP", "", 53}, {"old", "TCP", "", 9}}};
     endpoint(*record, "10.1.0.20", "a");
     endpoint(*record, "10.1.0.21", "b");
     return merge({Claimant{record}});
@@ -87,7 +88,7 @@ TEST_F(Zone, D9_TheBareNamesSrvSetIsTheDistinctTargetsAndPorts) {
   EXPECT_EQ(ask("many.db.svc", Type::kSrv).records,
             (Strings{"53 a.east.many" + z, "53 b.east.many" + z, "9 a.east.many" + z,
                      "9 b.east.many" + z}));
-  // Each named port has its own; the one without a name none.
+  // Each named port has its own.
   EXPECT_EQ(ask("_dns._udp.one.db.svc", Type::kSrv).records, Strings{"53 one" + z});
   EXPECT_EQ(ask("_dns-tcp._tcp.one.db.svc", Type::kSrv).records, Strings{"53 one" + z});
 }

@@ -66,6 +66,36 @@ TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
   EXPECT_EQ(merged.conflict->reasons, "PortConflict");
 }
 
+// The API server takes no Service with such ports, so the older export's clients would lose theirs.
+TEST(Merge, APortWithoutANameIsNotBesideOthers) {
+  const auto names = [](std::vector<api::ServicePort> older,
+                        std::vector<api::ServicePort> younger) {
+    auto a = record("a", 1);
+    auto b = record("b", 2);
+    a->ports = std::move(older);
+    b->ports = std::move(younger);
+    std::vector<std::string> merged;
+    for (const auto& port : merge(believed({a, b})).spec.ports) {
+      merged.push_back(port.name + ":" + std::to_string(port.port));
+    }
+    return merged;
+  };
+  using Names = std::vector<std::string>;
+  const api::ServicePort sql{"sql", "TCP", "", 5432, ""};
+  const api::ServicePort ui{"ui", "TCP", "", 80, ""};
+  const api::ServicePort nameless{"", "TCP", "", 9000, ""};
+  const api::ServicePort another{"", "UDP", "", 53, ""};
+  EXPECT_EQ(names({sql}, {nameless}), Names{"sql:5432"});
+  EXPECT_EQ(names({nameless}, {sql, ui}), Names{":9000"}) << "the winner's";
+  EXPECT_EQ(names({nameless}, {nameless}), Names{":9000"});
+  EXPECT_EQ(names({nameless, another}, {}), Names{":9000"});
+  EXPECT_EQ(names({nameless, sql}, {ui}), (Names{"sql:5432", "ui:80"}));
+  EXPECT_EQ(names({sql, {"sql", "TCP", "", 1, ""}, {"x", "TCP", "", 5432, ""}}, {ui}),
+            (Names{"sql:5432", "ui:80"}))
+      << "names and numbers are there once";
+  EXPECT_EQ(names({}, {nameless, another}), Names{":9000"});
+}
+
 TEST(Merge, Item2_AnyOrderOfArrivalGivesTheSame) {
   std::mt19937 random(1);
   for (int round = 0; round < 300; ++round) {

@@ -36,7 +36,7 @@ class Board : public testing::Test {
   tunnel::Probe remote(const tunnel::Probe& request, const GatewayId& from = kWest0,
                        bool fresh = true) {
     tunnel::Probe reply;
-    changed_ = board_.from_remote(from, {fresh, now_}, request, reply);
+    changed_ = !board_.from_remote(from, {fresh, now_}, request, reply).empty();
     return reply;
   }
   // The remote gateway gets our claims and echoes them.

@@ -509,6 +509,25 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   EXPECT_EQ(carried(22).count(prefix), 1U);
 }
 
+TEST_F(GatewayStory, APeerThatFlipsItsClaimsMovesLittle) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  const auto prefix = *carried(21).begin();
+  const auto before = driver_.moves_made;
+  for (std::uint64_t n = 1; n <= 20'000; ++n) {
+    tunnel::Probe request;
+    request.claims = {{{"", prefix}, {static_cast<std::uint32_t>(n % 2), n}, false}};
+    tunnel::Probe reply;
+    tunnel_sight_->hooks.answer(request, {"west/0", true}, reply);
+    if (n % 2 == 0) loop_.advance(milliseconds(1));
+  }
+  EXPECT_LE(driver_.moves_made - before, 256 + 510);
+  loop_.advance(milliseconds(200));
+  EXPECT_EQ(carried(21).count(prefix), 1U) << "the last word counts";
+}
+
 TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   put_west();
   start();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <random>
 
 #include "base/fake/sim_loop.h"
 #include "tests/gateway/scene.h"
@@ -182,6 +183,52 @@ TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   EXPECT_EQ(tunnels_->placement().size(), 4U);
   run_all();
   EXPECT_EQ(tunnels_->error(), "");
+}
+
+// The peer's word moves nothing else, and costs nothing that grows with what others have.
+TEST_F(SlowDriver, AClaimAloneMovesWhatAWholePlacementWould) {
+  west_ = remote_cluster(2, 3, 40);
+  start();
+  std::mt19937 dice(3);
+  std::map<Prefix, GatewayId> claimed;
+  for (int round = 0; round < 300; ++round) {
+    const auto before = tunnels_->placement();
+    see(dice() % 4 != 0, dice() % 4 != 0);
+    const auto& prefix = west_.cidrs[dice() % west_.cidrs.size()];
+    claimed[prefix] = {"west", static_cast<std::uint32_t>(dice() % 3)};
+    tunnels_->change_claims({{prefix, claimed[prefix]}});
+    const auto after = tunnels_->placement();
+    tunnels_->set_claims(claimed);
+    EXPECT_EQ(tunnels_->placement(), after) << round;
+    run_all();
+    loop_.advance(milliseconds(20));
+    EXPECT_TRUE(all_placed());
+  }
+}
+
+TEST_F(SlowDriver, AClaimBeyondTheBudgetWaitsAndIsNotSaidToBeDone) {
+  start();
+  const auto& prefix = west_.cidrs[0];
+  std::size_t moved = 0;
+  for (std::uint32_t n = 0; n < 2000; ++n) {
+    const auto before = tunnels_->placement().at(prefix);
+    tunnels_->change_claims({{prefix, {"west", n % 2}}});
+    moved += tunnels_->placement().at(prefix) != before ? 1 : 0;
+  }
+  EXPECT_LE(moved, 256U);
+  const auto now = tunnels_->placement().at(prefix).ordinal;
+  tunnels_->change_claims({{prefix, {"west", 1 - now}}});
+  run_all();
+  EXPECT_FALSE(tunnels_->placed(prefix)) << "a newer word waits";
+  EXPECT_TRUE(tunnels_->placed(west_.cidrs[1]));
+  // Nor does another look at everything let it through.
+  tunnels_->set_claims({{prefix, {"west", 1 - now}}});
+  see(true, true);
+  EXPECT_EQ(tunnels_->placement().at(prefix).ordinal, now);
+  loop_.advance(ClaimFlow::kPause);
+  run_all();
+  EXPECT_EQ(tunnels_->placement().at(prefix).ordinal, 1 - now);
+  EXPECT_TRUE(tunnels_->placed(prefix));
 }
 
 TEST_F(SlowDriver, ACallMayOutliveItsOwner) {

@@ -4,6 +4,8 @@
 //   rogue_feed KEY CLUSTER LOCAL CALLER/ORDINAL=PUBLIC_KEY... MODE...
 //     exports=N,E     all N exports of E endpoints change all the time
 //     announce=N      N accepted /32s of 10.42.0.0/16, one less, one more
+//     own             these are the prefixes of each gateway's own node, and each gateway has them
+//     gateway=N,KEY   a gateway of the cluster, which is announced
 //     refused=N       N CIDRs that no peer may claim, another set each time
 //     restarts        another process ten times a second: a snapshot each time
 //   rogue_feed KEY connections=ADDRESS:PORT LOCAL
@@ -37,7 +39,9 @@ struct Plan {
   std::size_t endpoints = 1;
   std::size_t announced = 0;
   std::size_t refused = 0;
+  bool own = false;
   bool restarts = false;
+  std::map<std::uint32_t, std::string> gateways;  // public keys
 };
 
 std::size_t number(std::string_view text) {
@@ -56,6 +60,11 @@ bool read(std::string_view word, Plan& plan) {
     plan.announced = number(value);
   } else if (word.rfind("refused=", 0) == 0) {
     plan.refused = number(value);
+  } else if (word.rfind("gateway=", 0) == 0) {
+    const auto comma = std::min(value.find(','), value.size() - 1);
+    plan.gateways[static_cast<std::uint32_t>(number(value))] = value.substr(comma + 1);
+  } else if (word == "own") {
+    plan.own = true;
   } else if (word == "restarts") {
     plan.restarts = true;
   } else {
@@ -83,6 +92,10 @@ Announcement announcement(const std::string& cluster, const Plan& plan, std::siz
     said.cidrs.push_back(Prefix::host(IpAddress::v4(
         {10, 42, static_cast<std::uint8_t>(100 + n / 250), static_cast<std::uint8_t>(n % 250)})));
   }
+  for (const auto& [ordinal, key] : plan.gateways) {
+    const auto own = plan.own ? said.cidrs : std::vector<Prefix>{};
+    said.gateways.push_back({ordinal, key, {}, false, own, own});
+  }
   for (std::size_t n = 0; n < plan.refused; ++n) {
     const auto high = static_cast<std::uint8_t>(n / 250);
     said.cidrs.push_back(Prefix::host(IpAddress::v4({static_cast<std::uint8_t>(11 + turn % 100), 0,
@@ -99,7 +112,7 @@ class Rogue {
         cluster_(std::move(cluster)),
         local_(local),
         callers_(std::move(callers)),
-        plan_(plan) {
+        plan_(std::move(plan)) {
     start();
     // First all is said once: a stream counts when its snapshot is complete.
     begins_ = loop_.after(std::chrono::seconds(2), [this] { begin(); });
@@ -207,6 +220,6 @@ int main(int argc, char** argv) {
     callers[*peer] = {words[n].substr(0, slash),
                       static_cast<std::uint32_t>(number(words[n].substr(slash + 1, equals)))};
   }
-  Rogue(*key, words[1], *local, std::move(callers), plan).run();
+  Rogue(*key, words[1], *local, std::move(callers), std::move(plan)).run();
   return 0;
 }

@@ -35,7 +35,9 @@ class ChooserStory : public ::testing::Test {
 
   std::vector<std::uint32_t> order_of(const Prefix& prefix) {
     std::vector<api::GatewayView> views;
-    for (const auto& g : input_.gateways) views.push_back({g.ordinal, true, false, g.own_prefixes});
+    for (const auto& g : input_.gateways) {
+      views.push_back({g.ordinal, true, false, PrefixSet(g.own_prefixes)});
+    }
     return api::home_order("east", prefix, views);
   }
   // The n-th gateway in home order.

@@ -187,6 +187,31 @@ TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
   EXPECT_EQ(ends.strangers, 2) << "so that what it was told is told again";
 }
 
+// Else both would ask and answer as fast as they can, each time with all claims.
+TEST(Prober, AGatewayWithAnotherChallengeEachTimeIsNotAskedMoreOften) {
+  Ends ends;
+  ends.open();
+  ends.gateway.reset();
+  Stranger rogue;  // it has the gateway's key
+  sockaddr_storage at{};
+  const auto size = ends.gateway_at.to_sockaddr(at);
+  ASSERT_EQ(::bind(rogue.fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
+            0);
+  const auto key = *pair_key(ends.gateway_key, ends.node_key.public_key(), kProbeLabel);
+  int requests = 0;
+  const auto answers = ends.loop.watch(rogue.fd.get(), FdEvent::kRead, [&] {
+    const auto request = parse_probe(rogue.receive(), key);
+    if (!request) return;
+    auto reply = *request;
+    reply.reply = true;
+    reply.challenge = static_cast<std::uint64_t>(++requests);
+    rogue.send(serialize(reply, key), ends.node_at);
+  });
+  EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(400)));
+  EXPECT_GE(requests, 10);
+  EXPECT_LE(requests, 60) << "20 ms between two, and one more at once in each";
+}
+
 TEST(Prober, APartyWithoutAKnownKeyGetsNoAnswer) {
   Ends ends;
   ends.askers.clear();
@@ -198,7 +223,7 @@ TEST(Prober, APartyWithoutAKnownKeyGetsNoAnswer) {
   EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }));
 }
 
-TEST(Prober, NobodySpeaksUnderAnothersName) {
+TEST(Prober, APartyDoesNotSpeakUnderAnothersName) {
   Ends ends;
   ends.askers = {{"n2", ends.node_key.public_key()}, {"n1", private_key(3).public_key()}};
   ends.open();  // a node whose key is known, under another name

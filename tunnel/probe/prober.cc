@@ -102,13 +102,14 @@ class UdpProber final : public Prober {
     std::optional<ProbeKey> key;  // none: there is none with that public key
     std::uint64_t session = 0;    // a target that is new has new sequence numbers
     TimePoint next_send{};
+    TimePoint next_again{};       // not before, a request at once because of a new challenge
     std::uint64_t challenge = 0;  // of the newest reply
     std::uint64_t newest = 0;     // the highest sequence that was answered
     ProbeView last;  // as last told: only state, answering, draining, clusters and trouble matter
   };
 
   void add_target(const std::string& name, const ProbeTarget& is) {
-    Target target{is, Detector(config_.detector), {}, random_.next(), {}, 0, 0, {}};
+    Target target{is, Detector(config_.detector), {}, random_.next(), {}, {}, 0, 0, {}};
     if (const auto key = pair_key(config_.private_key, is.key, kProbeLabel)) {
       target.key = *key;
     } else {
@@ -326,7 +327,7 @@ class UdpProber final : public Prober {
     if (hooks_.on_reply) hooks_.on_reply(name, *reply);
     const auto still = targets_.find(name);
     if (still == targets_.end()) return;
-    if (stranger) send_request(name, still->second, time());
+    if (stranger) answer_challenge(name, still->second);
     auto& last = still->second.last;
     const bool judged = judge(still->second);
     if (!judged && reply->draining == last.draining && reply->clusters == last.clusters &&
@@ -337,6 +338,14 @@ class UdpProber final : public Prober {
     last.clusters = reply->clusters;
     last.trouble.clear();
     changed_now(name);
+  }
+
+  // At once, but a target that has a new challenge in each of its replies gains nothing.
+  void answer_challenge(const std::string& name, Target& target) {
+    const auto now = time();
+    if (now < target.next_again) return;  // the next regular request does
+    target.next_again = now + config_.detector.interval;
+    send_request(name, target, now);
   }
 
   // Whether the target asks to prove that our session is of now, for the first time.

@@ -97,6 +97,7 @@ struct World {
           std::make_shared<const api::ClusterPeer>(store.must_get<api::ClusterPeer>({"", name}));
     }
     intake.set_peers(peers);
+    inflow.look();
   }
   void announce(std::vector<Prefix> cidrs = {p("10.1.0.0/16")}) {
     feed.on_announcement("east",
@@ -228,7 +229,8 @@ TEST(Importer, AClusterThatIsAwayKeepsItsRecordsUntouched) {
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
 }
 
-// A start begins with nobody connected: what was connected before counts so until there was time.
+// A start begins with no cluster connected: what was connected before counts so until there was
+// time.
 TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   World world;
   world.announce();

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/fake/sim_loop.h"
 #include "gateway/feed/messages.h"
 #include "gateway/feed/refusal_log.h"
@@ -34,7 +36,11 @@ struct World {
   SimLoop loop;
   Intake intake;
   int resyncs = 0;
-  Inflow inflow{loop, intake, [this](const std::string&) { ++resyncs; }};
+  std::set<std::string> resynced;
+  Inflow inflow{loop, intake, [this](const std::string& cluster) {
+                  ++resyncs;
+                  resynced.insert(cluster);
+                }};
   FeedCallbacks feed = inflow.callbacks();
   std::size_t told = 0;  // exports that changed
   std::size_t clusters = 0;
@@ -199,7 +205,7 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
   }
 }
 
-// With spec.imports most of a large cluster may be nobody's business: it comes with every snapshot.
+// With spec.imports most exports of a large cluster may be unused: they come with every snapshot.
 TEST(Inflow, WhatNoRuleNamesIsNearlyFree) {
   World world;
   auto peer = std::make_shared<api::ClusterPeer>();
@@ -241,6 +247,79 @@ TEST(Inflow, WhatWaitsIsBounded) {
   }
   world.run(milliseconds(1));
   EXPECT_GE(world.resyncs, 1);
+}
+
+// Else what an earlier process stored would be removed: it was never compared.
+TEST(Inflow, ASnapshotThatIsForgottenIsNotComplete) {
+  World world;
+  world.snapshot(100);
+  for (std::size_t n = 0; n <= 2 * kMaxExports; ++n) {
+    world.feed.on_export("east", key(n), wire(n));
+  }
+  world.run(seconds(1));
+  EXPECT_GE(world.resyncs, 1);
+  EXPECT_FALSE(world.intake.clusters().at("east").complete);
+  world.snapshot(100);
+  world.run(seconds(1));
+  EXPECT_TRUE(world.intake.clusters().at("east").complete);
+}
+
+TEST(Inflow, TwoClustersThatSayTooMuchInOneTurnAreBothAskedAgain) {
+  World world;
+  for (const auto* cluster : {"east", "north"}) {
+    for (std::size_t n = 0; n <= 2 * kMaxExports; ++n) {
+      world.feed.on_export(cluster, key(n), wire(n));
+    }
+  }
+  world.run(milliseconds(1));
+  EXPECT_EQ(world.resynced, (std::set<std::string>{"east", "north"}));
+}
+
+TEST(Inflow, PrefixesOfGatewaysMakeAnAnnouncementLargeToo) {
+  World world;
+  world.run(seconds(2));
+  std::vector<Prefix> many;
+  for (unsigned n = 0; n < 5000; ++n) {
+    many.push_back(p(fmt::format("10.1.{}.{}/32", n / 250, n % 250)));
+  }
+  const auto said = [&](std::vector<Prefix> own, std::vector<Prefix> homed) {
+    world.feed.on_announcement(
+        "east",
+        {"east", {p("10.1.0.0/16")}, {{0, kKey, {}, false, std::move(own), std::move(homed)}}});
+  };
+  said(many, many);
+  world.run(milliseconds(1));
+  const auto before = world.clusters;
+  for (int n = 0; n < 10; ++n) {
+    said(n % 2 == 0 ? std::vector<Prefix>{} : many, {});
+    world.run(seconds(1));
+  }
+  EXPECT_EQ(world.clusters, before) << "11 seconds for 10,001 prefixes";
+  world.run(seconds(2));
+  EXPECT_EQ(world.clusters, before + 1);
+}
+
+TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenImportsChange) {
+  World world;
+  world.snapshot(5000);
+  world.run(milliseconds(50));
+  auto peer = std::make_shared<api::ClusterPeer>();
+  peer->meta.key.name = "east";
+  peer->spec.cluster_id = "east";
+  peer->spec.gateways = {{0, kKey, {}}};
+  peer->spec.allowed_cidrs = {p("10.1.0.0/16")};
+  peer->spec.imports = std::vector<api::ImportRule>{{"shop", "s00007", false, false}};
+  const auto told = world.told;
+  world.intake.set_peers({{{"", "east"}, peer}});
+  EXPECT_EQ(world.told, told) << "no export was read in this call";
+  EXPECT_TRUE(world.intake.recheck(32));
+  EXPECT_EQ(world.told, told + 31) << "one of them is listed";
+  world.inflow.look();
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.told, told + 4999);
+  EXPECT_EQ(world.known(), 1U);
+  world.run(milliseconds(100));
+  EXPECT_EQ(world.intake.clusters().at("east").left_out.not_listed.count, 4999U);
 }
 
 TEST(Inflow, OneAnnouncementASecondTakesEffectTheNewestOne) {

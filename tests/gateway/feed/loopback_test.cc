@@ -1,4 +1,5 @@
 // Server and client over ::1, on the real loop: what the client sees is what the server says.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
+#include "base/log.h"
 #include "gateway/feed/client.h"
 #include "gateway/feed/door.h"
 #include "gateway/feed/messages.h"
@@ -283,13 +285,14 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
 // A TCP connection to the server, as whoever reaches the port makes it.
 struct Caller {
   explicit Caller(std::uint16_t port, const std::string& from = "::1") {
-    fd = UniqueFd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto source = *IpAddress::parse(from);
+    const auto target = source.is_v4() ? *IpAddress::parse("127.0.0.1") : kLoopback;
+    fd = UniqueFd(::socket(source.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_storage local{};
-    const auto local_size =
-        static_cast<socklen_t>(Endpoint{*IpAddress::parse(from), 0}.to_sockaddr(local));
+    const auto local_size = static_cast<socklen_t>(Endpoint{source, 0}.to_sockaddr(local));
     EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&local), local_size), 0);
     sockaddr_storage remote{};
-    const auto size = static_cast<socklen_t>(Endpoint{kLoopback, port}.to_sockaddr(remote));
+    const auto size = static_cast<socklen_t>(Endpoint{target, port}.to_sockaddr(remote));
     const timeval patience{5, 0};
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), size), 0);
@@ -361,6 +364,47 @@ TEST(FeedDoor, AGatewayHasTwoConnectionsTheOldestEnds) {
   pair.server->set_callers({});
   EXPECT_TRUE(second.ended());
   EXPECT_TRUE(third.ended());
+}
+
+std::unique_ptr<FeedDoor> door_at(std::string_view address) {
+  auto door = FeedDoor::open({*IpAddress::parse(address), 0}, kEastKey, [](auto, auto) {}, {});
+  EXPECT_TRUE(door);
+  return std::move(*door);
+}
+
+TEST(FeedDoor, TheGatewaysOfOneClusterDoNotTakeEverySlot) {
+  const auto door = door_at("127.0.0.1");
+  std::map<tunnel::Key, GatewayId> known{{kWestKey.public_key(), kWest}};
+  for (std::uint32_t n = 0; n < 20; ++n) {
+    known[private_key(static_cast<std::uint8_t>(100 + n)).public_key()] = {"north", n};
+  }
+  door->set_callers(known);
+  Caller slow(door->port(), "127.0.0.2");
+  std::vector<std::unique_ptr<Caller>> silent;
+  for (int n = 0; n < 19; ++n) {
+    silent.push_back(std::make_unique<Caller>(door->port(), fmt::format("127.0.1.{}", n)));
+  }
+  EXPECT_TRUE(slow.prove(kWestKey)) << "though 19 others came after it";
+  for (auto& one : silent) EXPECT_TRUE(one->alive());
+}
+
+TEST(FeedDoor, ACallerWritesOneLineOfTheLogWhateverItSays) {
+  const auto door = door_at("127.0.0.1");
+  testing::internal::CaptureStderr();
+  for (int n = 0; n < 50; ++n) {
+    const Caller caller(door->port(), "127.0.0.3");
+    caller.send(std::string("CWFH") + static_cast<char>(2 + n) + static_cast<char>(n) +
+                std::string("\1\0", 2) + std::string(96, '\0'));
+    EXPECT_TRUE(caller.ended());
+  }
+  EXPECT_TRUE(flush_log());
+  const auto log = testing::internal::GetCapturedStderr();
+  std::size_t lines = 0;
+  for (auto at = log.find("feed caller refused"); at != std::string::npos;
+       at = log.find("feed caller refused", at + 1)) {
+    ++lines;
+  }
+  EXPECT_EQ(lines, 1U) << log;
 }
 
 TEST(FeedDoor, PatienceIsLimited) {

@@ -1,0 +1,65 @@
+"""A gateway that claims one prefix for gateway 0 and for gateway 1 in turn, as fast as it is told, and answers the
+probes of the gateways that it knows, so that it works for them. It has the key of a real gateway.
+
+    claim_flips.py CONTROL_ADDRESS PLAN     PLAN: JSON with private, name, ordinal (its own), prefix, hertz,
+                                            gateways (public key by control address), flip (addresses)
+"""
+
+import json
+import select
+import socket
+import sys
+import time
+
+from probe import REPLY, REQUEST, TUNNEL_PORT, Asker, claim, pair_key, party_id, public_of, sealed
+
+EPOCH = 2 ** 32 - 1  # above the words of honest gateways
+
+
+def reply_to(request, key):
+    """The answer to an authentic request; None for anything else."""
+    if len(request) < 80 or request[5] != REQUEST or request != sealed(request[:-16], key):
+        return None
+    head = bytearray(request[:64])
+    head[5] = REPLY
+    head[48:56] = bytes(8)  # no challenge
+    head[60:62] = bytes(2)  # no clusters, no claims
+    return sealed(bytes(head), key)
+
+
+def main(address, plan):
+    plan = json.loads(plan)
+    keys = {to: pair_key(plan["private"], public) for to, public in plan["gateways"].items()}
+    party = party_id(public_of(plan["private"]), plan["name"])
+    askers = {to: Asker(keys[to], party, plan["ordinal"]) for to in plan["flip"]}
+    claims = [claim("", plan["prefix"], ordinal, EPOCH) for ordinal in (0, 1)]
+    out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    out.setblocking(False)
+    out.bind((address, TUNNEL_PORT))
+    print("speaking", flush=True)
+    began, flips = time.monotonic(), 0
+    while True:
+        try:
+            while True:
+                datagram, source = out.recvfrom(2000)
+                asker, key = askers.get(source[0]), keys.get(source[0])
+                if key is None or (asker is not None and asker.take(datagram)):
+                    continue
+                answer = reply_to(datagram, key)
+                if answer is not None:
+                    out.sendto(answer, source[:2])
+        except BlockingIOError:
+            pass
+        due = min(int((time.monotonic() - began) * plan["hertz"]), flips + 100)
+        for flips in range(flips + 1, due + 1):
+            for to, asker in askers.items():
+                try:
+                    out.sendto(asker.request(claims[flips % 2]), (to, TUNNEL_PORT))
+                except BlockingIOError:
+                    break
+        select.select([out], [], [], 0.002)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

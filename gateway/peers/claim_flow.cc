@@ -1,0 +1,100 @@
+#include "gateway/peers/claim_flow.h"
+
+#include <algorithm>
+
+namespace cw::gateway {
+
+void ClaimFlow::set_clusters(const std::map<std::string, RemoteCluster>& clusters) {
+  std::erase_if(clusters_, [&](const auto& one) { return clusters.count(one.first) == 0; });
+  const auto gone = [this](const auto& one) { return clusters_.count(one.second.cluster) == 0; };
+  for (const auto& [name, remote] : clusters) {
+    // It never shrinks: a cluster that announces less, then more, must gain nothing by it.
+    clusters_[name].tokens.grow_to(2 * static_cast<double>(remote.cidrs.size()));
+  }
+  std::erase_if(counted_, gone);
+  std::erase_if(waiting_, gone);
+}
+
+bool ClaimFlow::counts(const Prefix& prefix, const GatewayId& claimed) const {
+  const auto at = counted_.find(prefix);
+  return at != counted_.end() && at->second == claimed;
+}
+
+bool ClaimFlow::waits(const Prefix& prefix) const {
+  const auto at = waiting_.find(prefix);
+  return at != waiting_.end() && !counts(prefix, at->second);
+}
+
+void ClaimFlow::set(const Claimed& all, TimePoint now) {
+  std::erase_if(counted_, [&](const auto& one) { return all.count(one.first) == 0; });
+  const auto gone = std::erase_if(waiting_, [&](const auto& one) {
+    const auto said = all.find(one.first);
+    return said == all.end() || said->second.cluster != one.second.cluster;
+  });
+  if (gone != 0) {
+    for (auto& [name, cluster] : clusters_) {
+      std::erase_if(cluster.order, [&, &id = name](const Prefix& prefix) {
+        const auto at = waiting_.find(prefix);
+        return at == waiting_.end() || at->second.cluster != id;
+      });
+    }
+  }
+  (void)take(all, now);
+}
+
+ClaimFlow::Claimed ClaimFlow::take(const Claimed& changed, TimePoint now) {
+  Claimed now_counted;
+  for (const auto& [prefix, claimed] : changed) {
+    const auto waiting = waiting_.find(prefix);
+    if (waiting != waiting_.end() && waiting->second.cluster == claimed.cluster) {
+      waiting->second = claimed;  // in its place in the line
+      continue;
+    }
+    const auto cluster = clusters_.find(claimed.cluster);
+    if (cluster == clusters_.end() || counts(prefix, claimed)) continue;
+    if (cluster->second.tokens.wait(now) == Duration::zero()) {
+      cluster->second.tokens.take(1, now);
+      counted_[prefix] = now_counted[prefix] = claimed;
+    } else {
+      waiting_.insert_or_assign(prefix, claimed);
+      cluster->second.order.push_back(prefix);
+    }
+  }
+  return now_counted;
+}
+
+ClaimFlow::Claimed ClaimFlow::release(TimePoint now) {
+  Claimed now_counted;
+  for (auto& [name, cluster] : clusters_) {
+    if (now < cluster.not_before) continue;
+    bool any = false;
+    while (!cluster.order.empty()) {
+      const auto prefix = cluster.order.front();
+      const auto at = waiting_.find(prefix);
+      const bool ours = at != waiting_.end() && at->second.cluster == name;
+      const bool news = ours && !counts(prefix, at->second);
+      if (news && cluster.tokens.wait(now) > Duration::zero()) break;
+      cluster.order.pop_front();
+      if (news) {
+        cluster.tokens.take(1, now);
+        counted_[prefix] = now_counted[prefix] = at->second;
+        any = true;
+      }
+      if (ours) waiting_.erase(at);
+    }
+    if (any) cluster.not_before = now + kPause;
+  }
+  return now_counted;
+}
+
+std::optional<TimePoint> ClaimFlow::next(TimePoint now) {
+  std::optional<TimePoint> next;
+  for (auto& [name, cluster] : clusters_) {
+    if (cluster.order.empty()) continue;
+    const auto at = std::max(now + cluster.tokens.wait(now), cluster.not_before);
+    next = next ? std::min(*next, at) : at;
+  }
+  return next;
+}
+
+}  // namespace cw::gateway

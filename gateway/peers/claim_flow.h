@@ -1,0 +1,52 @@
+// How fast the claims of each remote cluster take effect. Twice as many changes as the cluster has
+// prefixes count at once, and 256 at least; after that 50 per second do, the one that waits longest
+// first. Of a prefix only the newest claim waits. A gateway that crashes moves each of its
+// cluster's prefixes once, so failovers never wait. Pure.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "gateway/feed/token_bucket.h"
+#include "gateway/peers/roster.h"
+
+namespace cw::gateway {
+
+class ClaimFlow {
+ public:
+  using Claimed = std::map<Prefix, GatewayId>;  // each for a gateway of the claiming cluster
+  static constexpr double kPerSecond = 50;
+  static constexpr double kLeastBurst = 256;
+  // Between two turns of what waits, so that they are few.
+  static constexpr Duration kPause = std::chrono::milliseconds(100);
+
+  // The clusters now. Others are forgotten, and so is what waits of them.
+  void set_clusters(const std::map<std::string, RemoteCluster>& clusters);
+  // All claims now. Those that are not there any more stop counting at once.
+  void set(const Claimed& all, TimePoint now);
+  // Claims that changed. Those that count now; the others wait.
+  Claimed take(const Claimed& changed, TimePoint now);
+  // What waited and counts now. Call it at next().
+  Claimed release(TimePoint now);
+  [[nodiscard]] std::optional<TimePoint> next(TimePoint now);
+
+  [[nodiscard]] const Claimed& counted() const { return counted_; }
+  // A newer claim of the prefix waits.
+  [[nodiscard]] bool waits(const Prefix& prefix) const;
+
+ private:
+  struct Cluster {
+    TokenBucket tokens{kPerSecond, kLeastBurst};
+    std::deque<Prefix> order;  // of those that wait, the oldest first
+    TimePoint not_before{};
+  };
+  [[nodiscard]] bool counts(const Prefix& prefix, const GatewayId& claimed) const;
+
+  std::map<std::string, Cluster> clusters_;
+  Claimed counted_;
+  Claimed waiting_;
+};
+
+}  // namespace cw::gateway
