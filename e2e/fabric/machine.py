@@ -119,4 +119,6 @@ class Machine:
         if self._holder.poll() is None:
             self._holder.kill()
         self._holder.wait(10)
+        for process in self.processes:
+            process.end_wrapper()
         self._holder.stdout.close()

@@ -62,6 +62,12 @@ class Process:
         self.signal(signal.SIGKILL)
         return self._popen.wait(10)
 
+    def end_wrapper(self):
+        """Of a program that was killed while it was paused: nsenter would stay stopped."""
+        if self.alive():
+            self._popen.kill()
+            self._popen.wait(10)
+
     def pause(self):
         self.signal(signal.SIGSTOP)
 
