@@ -516,11 +516,17 @@ def hook_objects(*kinds):
 def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
     plane.kubectl("-n", NAMESPACE, "delete", "secret", "causeway-gateway-1", "causeway-overlay-key")
     kept = plane.get("-n", NAMESPACE, "secret", "causeway-gateway-0")["data"]
+    plane.apply(json.dumps(gateway(1, "n2")))
     plane.apply("\n---\n".join(yaml.safe_dump({**body, "metadata": {
         **body["metadata"], "namespace": NAMESPACE}})
-        for body in hook_objects("ServiceAccount", "Role", "RoleBinding")))
+        for body in hook_objects("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")))
     config = plane.pki.kubeconfig("as-keys", f'{{token: "{plane.token(NAMESPACE, "causeway-keys")}"}}')
     command = hook_objects("Job")[0]["spec"]["template"]["spec"]["containers"][0]["command"]
+    # Peers know gateway 1 by its key: a Secret that is lost is not replaced unasked.
+    refused = plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config}, check=False)
+    assert refused.returncode == 1
+    assert f"Secret {NAMESPACE}/causeway-gateway-1 is gone" in refused.stderr
+    plane.kubectl("delete", "gateways.causeway.dev", "gateway-1")
     for _ in range(2):  # the second time there is nothing to do
         plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config})
         made = plane.get("-n", NAMESPACE, "secret", "causeway-gateway-1")
