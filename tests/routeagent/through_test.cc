@@ -136,7 +136,7 @@ TEST_F(ThroughStory, WithoutASocketNothingIsKnown) {
   EXPECT_EQ(hand_->opened, 1);
 }
 
-// A gateway's node has nobody to forward for it: its probes tell the size and no verdict.
+// No other gateway forwards for a gateway's node: its probes tell the size and no verdict.
 TEST_F(ThroughStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
   inputs_.self.name = "g0";
   const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);
