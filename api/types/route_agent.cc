@@ -15,7 +15,8 @@ Result<RouteAgent> decode(const json& body) {
     spec.read("node", agent.spec.node);
     spec.read("publicKey", agent.spec.public_key);
     spec.object("overlay", [&](Fields& overlay) {
-      auto& side = agent.spec.overlay.emplace();
+      agent.spec.overlay = RouteAgent::Overlay{};
+      auto& side = *agent.spec.overlay;
       overlay.read("version", side.version);
       overlay.read("mode", side.mode);
       overlay.read("port", side.port);
