@@ -221,21 +221,24 @@ def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
     east = Site(own_world, "east", gateways=1, workers=0, ipv6=False)
     west = Site(own_world, "west", gateways=1, workers=0, ipv6=False)
     join(east, west)
-    west.store.put(objects.namespace("crowd"))  # east has no such namespace: it stores nothing of it
+    # East has no such namespace: it stores nothing of it. Conditions are written in the order of the names, about 13
+    # per second, so that of the other namespace is not the last.
+    west.store.put(objects.namespace("mass"))
     count = 32 * 1024 * 1024 // 16_000 + 100
     for name in [*(f"s{number}" for number in range(count)), "latest"]:
-        body = objects.service_export("crowd", name)
+        body = objects.service_export("mass", name)
         body["metadata"]["creationTimestamp"] = f"20{24 if name == 'latest' else 20}-01-01T00:00:00Z"
         body["spec"] = {"exportedAnnotations": {"note": "x" * 16_000}}
-        write(west.store, objects.service("crowd", name, PORTS, "None"))
+        write(west.store, objects.service("mass", name, PORTS, "None"))
         write(west.store, body)
     make_service(west.cluster, "data", "pg2", PORTS, {"pg-0": west.pod}, headless=True)
     export(west.cluster, "data", "pg2")
     wait_until(lambda: addresses(east, "pg2.data.svc.clusterset.local") == addresses_of(west.pod), 60,
                "the other namespace's export is announced", every=0.2)
-    wait_until(lambda: condition(west, "ServiceExport", "Valid", "latest", "crowd").get("reason")
+    wait_until(lambda: condition(west, "ServiceExport", "Valid", "latest", "mass").get("reason")
                == "OverShare", 60, "what is not announced says so, the youngest first", every=0.5)
-    assert condition(west, "ServiceExport", "Valid", "pg2", "data").get("status") == "True"
+    wait_until(lambda: condition(west, "ServiceExport", "Valid", "pg2", "data").get("status") == "True", 60,
+               "the other namespace's export is valid", every=0.5)
 
 
 def test_metadata_of_one_export_is_bounded(own_world):
