@@ -81,7 +81,8 @@ void App::refresh_metrics() {
       .set(age ? std::chrono::duration<double>(*age).count() : 0);
   metrics_
       .gauge("causeway_dns_follows_route_agent",
-             "1 while the store is away and the route agent of this host says which clusters are reached.")
+             "1 while the store is away and the route agent of this host says which clusters are "
+             "reached.")
       .set(controller_->follows_route_agent() ? 1 : 0);
   metrics_.gauge("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.")
       .set(static_cast<double>(controller_->table_file_errors()));

@@ -129,7 +129,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   Handle asking;           // the small request
   std::string silence;
   bool answered = false;  // something came back since all connections were closed
-  bool inside = false;  // of libcurl: handles may not be removed now
+  bool inside = false;    // of libcurl: handles may not be removed now
 
   // libcurl says what it waits for on a socket. A handle must not go within its own callback's
   // libcurl call, which is why socket callbacks copy what they need.

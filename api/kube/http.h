@@ -29,8 +29,9 @@ struct HttpServer {
   std::string user_agent;
   bool insecure = false;
   // A load balancer that lost its server keeps the client's connection open, and TCP acknowledges:
-  // only an answer from the server proves that it is alive. Nothing came for `quiet` though something is
-  // awaited: one small request asks. No answer to it within `answer`: the connections are closed.
+  // only an answer from the server proves that it is alive. Nothing came for `quiet` though
+  // something is awaited: one small request asks. No answer to it within `answer`: the connections
+  // are closed.
   Duration quiet = std::chrono::seconds(20);
   Duration answer = std::chrono::seconds(15);
   // A stream that gives nothing for so long ends: a watch has a bookmark every minute.
