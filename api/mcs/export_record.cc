@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -196,18 +197,8 @@ ExportRecord record_of(const ExportInputs& inputs, LeftOut& left_out) {
   return record;
 }
 
-}  // namespace
-
-std::string dashed_ip(const IpAddress& address) {
-  auto text = address.to_string();
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '.' || c == ':'; }, '-');
-  if (text.front() == '-') text.insert(text.begin(), '0');
-  if (text.back() == '-') text.push_back('0');
-  return text;
-}
-
-ExportVerdict judge_export(const ExportInputs& inputs) {
+// Why this cannot be an export at all; none: it can. Then there is a Service.
+std::optional<ExportVerdict> asked_wrongly(const ExportInputs& inputs) {
   const auto& wanted = inputs.service_export;
   const auto& key = wanted.meta.key;
   if (!is_dns_label(key.name) || !is_dns_label(key.ns) || !is_dns_label(inputs.cluster)) {
@@ -226,35 +217,57 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
   if (inputs.service == nullptr) {
     return refused(wanted, "NoService", "there is no Service " + key.to_string());
   }
-  const auto& spec = inputs.service->spec;
-  if (spec.type == "ExternalName") {
+  if (inputs.service->spec.type == "ExternalName") {
     return refused(wanted, "InvalidServiceType", "a Service of type ExternalName has no endpoints");
   }
-  if (metadata_bytes(wanted.spec.exported_labels) +
-          metadata_bytes(wanted.spec.exported_annotations) >
+  return std::nullopt;
+}
+
+std::optional<ExportVerdict> too_large(const ServiceExport& wanted, std::size_t ports) {
+  const auto& spec = wanted.spec;
+  if (metadata_bytes(spec.exported_labels) + metadata_bytes(spec.exported_annotations) >
       kMaxExportMetadata) {
     return refused(wanted, "TooLarge", "more than 16 KiB of exported labels and annotations");
   }
-  if (wanted.spec.exported_labels.size() > kMaxExportLabels ||
-      wanted.spec.exported_annotations.size() > kMaxExportLabels) {
+  if (spec.exported_labels.size() > kMaxExportLabels ||
+      spec.exported_annotations.size() > kMaxExportLabels) {
     return refused(wanted, "TooLarge", "more than 1024 exported labels or annotations");
   }
-  if (spec.ports.size() > kMaxExportPorts) {
-    return refused(wanted, "TooLarge", "more than 256 ports");
-  }
-  LeftOut left_out;
-  ExportVerdict verdict;
-  verdict.record = record_of(inputs, left_out);
-  const auto& sets = verdict.record->port_sets;
+  if (ports > kMaxExportPorts) return refused(wanted, "TooLarge", "more than 256 ports");
+  return std::nullopt;
+}
+
+std::optional<ExportVerdict> too_many_ports(const ServiceExport& wanted,
+                                            const std::vector<PortSet>& sets) {
   const auto ports =
       std::accumulate(sets.begin(), sets.end(), std::size_t{0},
                       [](std::size_t sum, const PortSet& set) { return sum + set.size(); });
-  if (sets.size() > kMaxPortSets || ports > kMaxTargetPorts) {
-    return refused(wanted, "TooLarge",
-                   fmt::format("the endpoints listen on {} different sets of {} ports in all; {} "
-                               "sets and {} ports are the limit",
-                               sets.size(), ports, kMaxPortSets, kMaxTargetPorts));
-  }
+  if (sets.size() <= kMaxPortSets && ports <= kMaxTargetPorts) return std::nullopt;
+  return refused(wanted, "TooLarge",
+                 fmt::format("the endpoints listen on {} different sets of {} ports in all; {} "
+                             "sets and {} ports are the limit",
+                             sets.size(), ports, kMaxPortSets, kMaxTargetPorts));
+}
+
+}  // namespace
+
+std::string dashed_ip(const IpAddress& address) {
+  auto text = address.to_string();
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '.' || c == ':'; }, '-');
+  if (text.front() == '-') text.insert(text.begin(), '0');
+  if (text.back() == '-') text.push_back('0');
+  return text;
+}
+
+ExportVerdict judge_export(const ExportInputs& inputs) {
+  const auto& wanted = inputs.service_export;
+  if (auto wrong = asked_wrongly(inputs)) return std::move(*wrong);
+  if (auto large = too_large(wanted, inputs.service->spec.ports.size())) return std::move(*large);
+  LeftOut left_out;
+  ExportVerdict verdict;
+  verdict.record = record_of(inputs, left_out);
+  if (auto large = too_many_ports(wanted, verdict.record->port_sets)) return std::move(*large);
   std::string message = "the Service is exported";
   if (left_out.renamed != 0) {
     message +=
