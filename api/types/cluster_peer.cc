@@ -53,7 +53,7 @@ json to_json(const PeerGateway& gateway) {
   json out{{"ordinal", gateway.ordinal}, {"publicKey", gateway.public_key}};
   auto endpoints = texts(gateway.endpoints);
   for (const auto& text : gateway.unusable_endpoints) endpoints.push_back(text);
-  put_unless_empty(out, "endpoints", std::move(endpoints));
+  put_unless_empty(out, "endpoints", endpoints);
   return out;
 }
 
