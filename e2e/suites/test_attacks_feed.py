@@ -45,14 +45,8 @@ def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
 
     def moved():
         return [gateway.metric("causeway_prefix_moves_total") - before for gateway, before in zip(gateways, moves)]
-    def burst_is_over():
-        """It is twice the most prefixes that the peer has announced, in the scenarios before too."""
-        before = moved()
-        time.sleep(1)
-        return max(after - at for at, after in zip(before, moved())) < 150
     with rogue.flip(east):
         wait_until(lambda: min(moved()) > 200, 30, "the claims are heard and taken")
-        wait_until(burst_is_over, 60, "what is let through at once has moved")
         first, logged, began = moved(), [log_bytes(gateway) for gateway in gateways], time.monotonic()
         stream = Stream(east.pod.machine, north.pod.machine, north.pod.ip, east.world.folder)
         stays_true(lambda: True, 12, "the rogue claims, the stream flows", every=0.5)
@@ -60,7 +54,8 @@ def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
         then, seconds = moved(), time.monotonic() - began
     logged = max(log_bytes(gateway) - before for gateway, before in zip(gateways, logged))
     tell(f"flips: {report}, {first}, then {then} moves in {seconds:.0f} s, log +{logged / 1024:.1f} KiB")
-    assert max(after - before for before, after in zip(first, then)) < 60 * seconds, "50 per second"
+    # 256 at once, then 50 per second.
+    assert max(after - before for before, after in zip(first, then)) < 256 + 60 * seconds
     assert report.lost < (report.received + report.lost) / 100
     assert logged < LOG
 
