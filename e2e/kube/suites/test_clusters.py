@@ -223,20 +223,22 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
                for d, pid in [((c.name, p), daemon_pids(c, p))]}
     for cluster in joined:
         cluster.plane.stop_api()
-    ping = east.pods[0].ping_for(west.pods[1], 20)
-    stays_true(lambda: west.pods[0].sees_us_as(east.pods[0]) == west.pods[0].ip, 3,
-               "pods talk while no API server runs", every=0.3)
-    assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
-    node, pid = carrier(east, west)
-    node.run("kill", "-9", str(pid))
-    wait_until(lambda: not ping.alive(), 40, "the ping ends", every=0.3)
-    silence = longest_silence(ping.output())
-    tell(f"no API server, a gateway killed: the longest silence was {silence * 1000:.0f} ms")
-    assert silence < 1.5
-    assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
-    for cluster in joined:
-        cluster.plane.start_api()
-        cluster.plane.wait_ready()
+    try:
+        ping = east.pods[0].ping_for(west.pods[1], 20)
+        stays_true(lambda: west.pods[0].sees_us_as(east.pods[0]) == west.pods[0].ip, 3,
+                   "pods talk while no API server runs", every=0.3)
+        assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
+        node, pid = carrier(east, west)
+        node.run("kill", "-9", str(pid))
+        wait_until(lambda: not ping.alive(), 40, "the ping ends", every=0.3)
+        silence = longest_silence(ping.output())
+        tell(f"no API server, a gateway killed: the longest silence was {silence * 1000:.0f} ms")
+        assert silence < 1.5
+        assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
+    finally:  # the scenarios that follow need them
+        for cluster in joined:
+            cluster.plane.start_api()
+            cluster.plane.wait_ready()
     wait_until(lambda: any(switches(c, kind) for c in joined for kind in ("Gateway", "RouteAgent")), 70,
                "the switch is told as an Event, though no API server ran then", every=0.5)
     after = east.pods[0].ping_for(west.pods[1], 12)
