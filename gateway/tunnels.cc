@@ -144,6 +144,7 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   trials_.keep_only(ids);
   stuck_.keep_only(ids);
   rivals_.keep_only(ids);
+  std::erase_if(rivals_told_, [&](const GatewayId& id) { return ids.count(id) == 0; });
   drain_words_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!adopted_) return jobs_.read();
@@ -343,9 +344,9 @@ std::string Tunnels::rival(const GatewayId& id) const {
     where += (where.empty() ? "" : " and ") + place.to_string();
   }
   return fmt::format(
-      "two hosts use the key of {}: its packets come from {} in turn. Stop the copy of that "
+      "two hosts use the key of {}: its packets come from {}{}. Stop the copy of that "
       "cluster (a restored backup), or remove the old tunnel device of that gateway",
-      target_name(id), where);
+      target_name(id), where, places.size() > 1 ? " in turn" : " and from elsewhere in turn");
 }
 
 void Tunnels::watch_rivals() {

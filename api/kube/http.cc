@@ -128,8 +128,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   Identity last_identity;  // of the last request
   Handle asking;           // the small request
   std::string silence;
-  bool answered = false;  // something came back since all connections were closed
-  bool inside = false;    // of libcurl: handles may not be removed now
+  bool inside = false;  // of libcurl: handles may not be removed now
 
   // libcurl says what it waits for on a socket. A handle must not go within its own callback's
   // libcurl call, which is why socket callbacks copy what they need.
@@ -187,7 +186,6 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (auto& [easy, transfer] : transfers) {
       if (transfer->heard != TimePoint{}) continue;
       transfer->heard = heard = loop.now();
-      answered = true;
       silence.clear();
     }
   }
@@ -214,9 +212,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     transfer->asks = true;
     transfer->done = [this](const Result<HttpAnswer>& answer) {
       asking.reset();
-      // Where nothing has come since the last close_all(), no connection is open: each request says
-      // itself that it cannot connect.
-      if (!answer && answered && loop.now() - heard >= server.quiet) close_all();
+      if (!answer && loop.now() - heard >= server.quiet) close_all();
     };
     asking = start(transfer, last_identity);
   }
@@ -239,7 +235,6 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (const auto& transfer : all) transfer->running = false;
     at_once = 0;
     heard = loop.now();
-    answered = false;
     for (const auto& transfer : all) give_up(transfer, "nothing comes back on the connection");
   }
 

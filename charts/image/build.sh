@@ -18,6 +18,7 @@ base=docker.io/library/$(sed -nE 's/^FROM ([^ ]*debian[^ ]*).*/\1/p' "$root/char
 made=$(image inspect --type image --format '{{.OCIv1.Created.Unix}}' "$base" 2>/dev/null || echo 0)
 if [ $(($(date +%s) - made)) -gt $((7 * 24 * 3600)) ]; then
   echo "build.sh: $base from Debian's mirror" >&2
+  image rmi --all --force >/dev/null 2>&1 || true  # the layers that stood on the old one
   nice -n 19 mmdebstrap --quiet --variant=minbase --mode=root bookworm "$cache/base.tar"
   container=$(image from scratch)
   image add --quiet "$container" "$cache/base.tar" / >/dev/null
@@ -30,5 +31,3 @@ image bud --isolation chroot --network host --pull-never --layers --volume "$cca
   -f "$root/charts/image/Dockerfile" -t "$name" "$root" >&2
 rm -f "$out"
 image push --quiet "$name" "docker-archive:$out:$name"
-# What earlier builds left.
-image rmi --prune >/dev/null 2>&1 || true

@@ -165,8 +165,9 @@ TEST_F(DirStoreFaults, WhatCanNoLongerBeReadStaysAsItWas) {
   write("serviceexports/other/web.yaml", "{}\n");
   Informer<ServiceExport> informer(loop_, *store_, random_, [] {});
   turn([&] { return informer.items().size() == 2; });
-  fs::remove(root_ / "serviceexports/shop/web.yaml");
-  fs::create_symlink("web.yaml", root_ / "serviceexports/shop/web.yaml");
+  // In one step: a file that is gone for a moment is a file that was removed.
+  fs::create_symlink("web.yaml", root_ / "loop");
+  fs::rename(root_ / "loop", root_ / "serviceexports/shop/web.yaml");
   turn([&] { return store_->trouble().unreadable == 1; });
   EXPECT_EQ(informer.items().size(), 2U);
   fs::remove_all(root_ / "serviceexports/shop");

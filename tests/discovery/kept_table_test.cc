@@ -291,9 +291,13 @@ TEST_F(Follows, TheAgentOfTheHostWhileTheStoreIsAwayAndTheStoreOtherwise) {
   EXPECT_EQ(names(), both) << "all are away: a stale answer beats none";
   say(true, true);
   EXPECT_EQ(names(), both);
+  say(false, true);
   store->available();
+  loop.advance(seconds(2));
+  EXPECT_EQ(names(), Strings{"10.3.0.5"}) << "the store's status is from before it was away";
   loop.advance(seconds(30));
   EXPECT_FALSE(controller->follows_route_agent());
+  EXPECT_EQ(names(), both);
 }
 
 TEST_F(Follows, WhatChangesMeanwhileDoesNotMakeTheFileYoung) {

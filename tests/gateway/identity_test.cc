@@ -18,10 +18,15 @@ const api::ObjectKey kSecret{"causeway-system", key_secret(0)};
 const std::string kEntry(kPrivateKeyEntry);
 
 struct KeyFile {
-  std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / "causeway-gateway-key-file";
-  explicit KeyFile(const std::string& text) { std::ofstream(path) << text; }
-  ~KeyFile() { std::filesystem::remove(path); }
+  std::filesystem::path folder;  // of this test alone: others run at the same time
+  std::filesystem::path path;
+  explicit KeyFile(const std::string& text) {
+    std::string made = ::testing::TempDir() + "key-file-XXXXXX";
+    folder = ::mkdtemp(made.data());
+    path = folder / "key";
+    std::ofstream(path) << text;
+  }
+  ~KeyFile() { std::filesystem::remove_all(folder); }
 };
 
 TEST(KeyFile, HoldsABase64Key) {

@@ -21,6 +21,15 @@ constexpr const char* kKey = "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=";
 
 Prefix p(std::string_view text) { return *Prefix::parse(text); }
 
+// Single addresses of net.0.0/16.
+std::vector<Prefix> addresses(std::string_view net, unsigned count) {
+  std::vector<Prefix> many;
+  for (unsigned n = 0; n < count; ++n) {
+    many.push_back(p(fmt::format("{}.{}.{}/32", net, n / 250, n % 250)));
+  }
+  return many;
+}
+
 api::ObjectKey key(std::size_t n) { return {"shop", fmt::format("s{:05}", n)}; }
 
 std::string wire(std::size_t n, std::uint16_t port = 80, const std::string& at = "10.1.0.1") {
@@ -278,10 +287,7 @@ TEST(Inflow, TwoClustersThatSayTooMuchInOneTurnAreBothAskedAgain) {
 TEST(Inflow, PrefixesOfGatewaysMakeAnAnnouncementLargeToo) {
   World world;
   world.run(seconds(2));
-  std::vector<Prefix> many;
-  for (unsigned n = 0; n < 5000; ++n) {
-    many.push_back(p(fmt::format("10.1.{}.{}/32", n / 250, n % 250)));
-  }
+  const auto many = addresses("10.1", 5000);
   const auto said = [&](std::vector<Prefix> own, std::vector<Prefix> homed) {
     world.feed.on_announcement(
         "east",
@@ -355,10 +361,7 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
 TEST(Inflow, RefusedCidrsAreCountedNotListed) {
   World world;
   world.run(seconds(2));
-  std::vector<Prefix> many;
-  for (unsigned n = 0; n < 9000; ++n) {
-    many.push_back(p(fmt::format("10.99.{}.{}/32", n / 250, n % 250)));
-  }
+  const auto many = addresses("10.99", 9000);
   world.announce(many);
   world.run(seconds(1));
   const auto& refusals = world.intake.clusters().at("east").refusals;
