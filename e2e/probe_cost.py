@@ -52,7 +52,7 @@ def make_nodes(site, others, count):
     lines, known = [], set()
     for n in range(count):
         name, private = f"asks-{n}", probe.new_private()
-        prefixes = [f"10.{64 + n // 256}.{n % 256}.0/24", f"fd00:64:{n:x}::/64"]
+        prefixes = [f"10.{64 + n // 256}.{n % 256}.0/24", f"fd00:64:{n + 1:x}::/64"]
         site.store.put(objects.node(name, [f"172.21.{n // 250}.{n % 250 + 1}"], prefixes))
         site.store.put({"apiVersion": "causeway.dev/v1alpha1", "kind": "RouteAgent",
                         "metadata": {"name": name},

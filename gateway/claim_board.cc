@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/tunnels.h"
-
 namespace cw::gateway {
 
 namespace {
@@ -28,10 +26,13 @@ void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nod
   const auto before = std::exchange(owners_, std::move(owners));
   for (auto& [cluster, claims] : own_) {
     // The word of a node that has lost the prefix does not bind the one that has it now.
-    own_version_ += std::erase_if(claims, [&](const auto& one) {
-      const auto old = before.find(one.first.prefix);
-      const auto owner = owners_.find(one.first.prefix);
-      return owner == owners_.end() || (old != before.end() && old->second != owner->second);
+    std::erase_if(claims, [&, &id = cluster](const auto& one) {
+      const auto old = before.find(one.first);
+      const auto owner = owners_.find(one.first);
+      const bool gone =
+          owner == owners_.end() || (old != before.end() && old->second != owner->second);
+      if (gone) relay_.lost(id, one.first);
+      return gone;
     });
   }
   if (clusters_ != clusters) {
@@ -55,22 +56,19 @@ bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoi
 }
 
 void ClaimBoard::forget_departed(TimePoint now) {
-  own_version_ +=
-      std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
+  std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
   std::erase_if(contested_, [&](const auto& one) {
     const auto claims = own_.find(one.first.cluster);
-    return claims == own_.end() || claims->second.count(one.first) == 0;
+    return claims == own_.end() || claims->second.count(one.first.prefix) == 0;
   });
   for (auto at = remote_.begin(); at != remote_.end();) {
     at = still_told(at->first, at->second, now) ? std::next(at) : remote_.erase(at);
   }
-  std::set<std::string> targets;
+  std::set<GatewayId> targets;
   for (const auto& [cluster, remote] : clusters_) {
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      targets.insert(target_name({cluster, ordinal}));
-    }
+    for (const auto& [ordinal, gateway] : remote.gateways) targets.insert({cluster, ordinal});
   }
-  sender_.keep_only(targets);
+  relay_.set_targets(targets);
   std::erase_if(heard_, [&](const auto& one) { return nodes_.count(one.first) == 0; });
 }
 
@@ -78,7 +76,7 @@ bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim
                          const std::set<GatewayId>& working) const {
   for (auto id = working.lower_bound({key.cluster, 0});
        id != working.end() && id->cluster == key.cluster; ++id) {
-    if (!sender_.holds(target_name(*id), key, claim)) return false;
+    if (!relay_.holds(*id, key.prefix, claim)) return false;
   }
   return true;
 }
@@ -105,14 +103,14 @@ std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& 
       continue;
     }
     auto& claims = own_[key.cluster];
-    auto at = claims.find(key);
+    auto at = claims.find(key.prefix);
     if (!fresh && at == claims.end()) continue;
     if (fresh && (at == claims.end() || at->second != claim)) {
       // The node's newest word counts here, whatever we held. That it may count everywhere the node
       // hears once of the higher claim that it had before a restart, or that stood in its way.
       if (at != claims.end() && stands_above(at->second, claim)) contested_[key] = at->second;
-      at = claims.insert_or_assign(key, claim).first;
-      ++own_version_;
+      at = claims.insert_or_assign(key.prefix, claim).first;
+      relay_.changed(key.cluster, key.prefix);
     }
     const auto& held = at->second;
     if (const auto* higher = above(key, held)) {
@@ -124,7 +122,7 @@ std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& 
     if (reply.claims.back().settled) continue;
     for (const auto& [ordinal, gateway] : cluster->second.gateways) {
       const GatewayId id{key.cluster, ordinal};
-      if (!sender_.holds(target_name(id), key, held)) tell.insert(id);
+      if (!relay_.holds(id, key.prefix, held) && relay_.due(id, heard.now)) tell.insert(id);
     }
   }
   return tell;
@@ -174,10 +172,8 @@ bool ClaimBoard::is_old(const Prefix& prefix, TimePoint now) const {
 void ClaimBoard::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request) {
   const auto theirs = own_.find(to.cluster);
   if (theirs == own_.end()) return;
-  for (const auto& key :
-       sender_.pick(target_name(to), theirs->second, tunnel::kMaxClaims, own_version_)) {
-    request.claims.push_back(
-        {{{}, key.prefix}, theirs->second.at(key), false, is_old(key.prefix, now)});
+  for (const auto& prefix : relay_.pick(to, theirs->second, tunnel::kMaxClaims, now)) {
+    request.claims.push_back({{{}, prefix}, theirs->second.at(prefix), false, is_old(prefix, now)});
   }
 }
 
@@ -186,23 +182,23 @@ void ClaimBoard::hear(const GatewayId& from, TimePoint now, const tunnel::Probe&
   if (told == own_.end()) return;
   for (const auto& [wire_key, claim, unused, old] : reply.claims) {
     const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
-    const auto mine = told->second.find(key);
+    const auto mine = told->second.find(key.prefix);
     if (mine == told->second.end()) continue;
     if (mine->second == claim) {
-      sender_.heard(target_name(from), key, claim);
+      relay_.heard(from, key.prefix, claim);
     } else if (stands_above(claim, mine->second)) {
       // Another gateway of ours has told a higher claim, of before the node's restart or of a
       // moment ago. Only the node changes its word; it hears of this in our next answer.
       auto& higher = contested_[key];
       if (claim.epoch >= higher.epoch) higher = claim;
-      sender_.overruled(target_name(from), key, mine->second);
+      relay_.overruled(from, key.prefix, mine->second);
     } else if (is_old(key.prefix, now)) {
-      sender_.overruled(target_name(from), key, mine->second);
+      relay_.overruled(from, key.prefix, mine->second);
     }
   }
 }
 
-void ClaimBoard::forget(const GatewayId& id) { sender_.forget(target_name(id)); }
+void ClaimBoard::forget(const GatewayId& id) { relay_.forget(id); }
 
 std::map<Prefix, GatewayId> ClaimBoard::remote() const {
   std::map<Prefix, GatewayId> claimed;
@@ -215,9 +211,9 @@ std::map<Prefix, GatewayId> ClaimBoard::remote() const {
 std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
   std::set<Prefix> prefixes;
   for (const auto& [cluster, claims] : own_) {
-    for (const auto& [key, claim] : claims) {
-      const auto* higher = above(key, claim);
-      if ((higher == nullptr ? claim : *higher).ordinal == ordinal) prefixes.insert(key.prefix);
+    for (const auto& [prefix, claim] : claims) {
+      const auto* higher = above({cluster, prefix}, claim);
+      if ((higher == nullptr ? claim : *higher).ordinal == ordinal) prefixes.insert(prefix);
     }
   }
   return prefixes;
@@ -226,7 +222,7 @@ std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
 std::set<Prefix> ClaimBoard::claimed() const {
   std::set<Prefix> prefixes;
   for (const auto& [cluster, claims] : own_) {
-    for (const auto& [key, claim] : claims) prefixes.insert(key.prefix);
+    for (const auto& [prefix, claim] : claims) prefixes.insert(prefix);
   }
   return prefixes;
 }

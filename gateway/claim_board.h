@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "gateway/claim_relay.h"
 #include "gateway/peers/roster.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/probe/packet.h"
@@ -32,7 +33,7 @@ class ClaimBoard {
                  const std::map<std::string, RemoteCluster>& clusters, TimePoint now);
 
   // A request of `node`; fills the reply. Only a fresh one changes what is held. The remote
-  // gateways that must hear of it now.
+  // gateways that must hear of it soon: has_news() tells until when.
   std::set<GatewayId> from_node(const std::string& node, const Heard& heard,
                                 const tunnel::Probe& request, const std::set<GatewayId>& working,
                                 tunnel::Probe& reply);
@@ -41,6 +42,9 @@ class ClaimBoard {
                                           const tunnel::Probe& request, tunnel::Probe& reply);
   // Our request to a remote gateway, and its answer.
   void fill(const GatewayId& to, TimePoint now, tunnel::Probe& request);
+  [[nodiscard]] bool has_news(const GatewayId& to, TimePoint now) const {
+    return relay_.due(to, now);
+  }
   void hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply);
   // The remote gateway started again, or does not know that it is us: it holds nothing of ours.
   void forget(const GatewayId& id);
@@ -72,11 +76,10 @@ class ClaimBoard {
   std::map<std::string, TimePoint> heard_;  // when each node last asked
   std::map<std::string, RemoteCluster> clusters_;
   std::map<std::string, std::set<Prefix>> cidrs_;  // of clusters_
-  std::map<std::string, tunnel::Claims> own_;      // by remote cluster: each has thousands
-  std::uint64_t own_version_ = 1;                  // another one after each change
+  std::map<std::string, ClaimRelay::Claims> own_;  // by remote cluster: each has thousands
   tunnel::Claims contested_;  // by remote gateways: higher claims than our nodes' own
   std::map<tunnel::ClaimKey, Remote> remote_;
-  tunnel::ClaimSender sender_;
+  ClaimRelay relay_;
 };
 
 }  // namespace cw::gateway

@@ -85,6 +85,7 @@ class Daemon {
                       tunnel::Probe& reply);
   void answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                    tunnel::Probe& reply);
+  void tell_remotes();
   void watch_drain();
   [[nodiscard]] bool drains() const;  // we stop, or were asked to (causewayctl drain)
   void on_probe();

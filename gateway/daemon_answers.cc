@@ -1,8 +1,18 @@
 // What the daemon answers to probes, and what it takes from them. Who asks is proven by a key
 // (tunnel/probe/prober.h): a node speaks for its own prefixes only, a gateway for its cluster's.
+#include <utility>
+
 #include "gateway/daemon_core.h"
 
 namespace cw::gateway {
+
+namespace {
+
+// Probes that one turn sends to one remote gateway, each with up to tunnel::kMaxClaims claims. More
+// would not fit the buffer of its socket, and the next node's request begins the next turn.
+constexpr int kNewsProbes = 32;
+
+}  // namespace
 
 void Daemon::answer(tunnel::Probe& reply) const {
   reply.draining = drains() || comeback_.waits(around_.loop.now());
@@ -70,9 +80,19 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                          tunnel::Probe& reply) {
   if (core_ == nullptr) return;
-  for (const auto& id : core_->claims.from_node(asker.name, {asker.fresh, around_.loop.now()},
-                                                request, core_->tunnels.working(), reply)) {
-    core_->probes.ask_now(target_name(id));
+  core_->to_tell.merge(core_->claims.from_node(asker.name, {asker.fresh, around_.loop.now()},
+                                               request, core_->tunnels.working(), reply));
+  // Many nodes speak at once when a gateway is lost. What came together goes out together.
+  if (core_->to_tell.empty() || core_->telling.active()) return;
+  core_->telling = around_.loop.after(Duration::zero(), [this] { tell_remotes(); });
+}
+
+void Daemon::tell_remotes() {
+  core_->telling.reset();
+  for (const auto& id : std::exchange(core_->to_tell, {})) {
+    for (int n = 0; n < kNewsProbes && core_->claims.has_news(id, around_.loop.now()); ++n) {
+      core_->probes.ask_now(target_name(id));
+    }
   }
 }
 

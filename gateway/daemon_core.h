@@ -2,6 +2,8 @@
 // sources only.
 #pragma once
 
+#include <set>
+
 #include "gateway/claim_board.h"
 #include "gateway/daemon.h"
 #include "tunnel/probe/through_address.h"
@@ -36,6 +38,8 @@ struct Daemon::Core {
   std::map<api::ObjectKey, Trouble> troubles;
   Tunnels tunnels;
   ClaimBoard claims;
+  std::set<GatewayId> to_tell;  // news of our nodes' claims
+  Handle telling;
   Probes probes;
   FeedSide feed;
 };

@@ -14,9 +14,11 @@ BORINGTUN = ("boringtun-cli", "0.7.1")
 BUILD_SECONDS = 900
 
 
-def all_of(build, say):
-    """The implementations that are there, ours first."""
+def all_of(build, before, say):
+    """The implementations that are there, ours first; `before`: the build of another commit, or None."""
     found = [engine(build)]
+    if before:
+        found.append(Implementation("engine (before)", engine(before).command))
     if shutil.which("wireguard-go"):
         found.append(wireguard_go())
     folder = pathlib.Path(build).parent / "bench-peers"

@@ -49,7 +49,7 @@ def ratios(results, ours="engine"):
     return "\n".join(lines)
 
 
-COLOURS = ("#2563eb", "#9ca3af", "#6b7280", "#d97706", "#111827")
+COLOURS = ("#2563eb", "#9ca3af", "#6b7280", "#d97706", "#111827", "#059669")
 
 
 def plot(results):

@@ -52,16 +52,19 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of each single measurement")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--before", metavar="BUILD", help="also the engine of this build, of another commit")
     parser.add_argument("--only", help="implementations whose names contain this, and raw veth")
     parser.add_argument("--measures", default="tcp,datagrams,latency,memory,handshakes,flood",
                         help="which, with commas between them")
     parser.add_argument("--out", default=None, help="folder for tunnel.json, tunnel.md, tunnel.svg")
     args = parser.parse_args()
     args.build = str(pathlib.Path(args.build).resolve())
+    if args.before and not (pathlib.Path(args.before) / "bin/engine_host").exists():
+        parser.error(f"--before {args.before}: no bin/engine_host there; build that commit first")
     if args.quick:
         args.rounds, args.seconds = 1, 1
     say = lambda text: print(text, flush=True)  # noqa: E731
-    found = implementations.all_of(args.build, say)
+    found = implementations.all_of(args.build, args.before, say)
     if args.only:
         found = [i for i in found if args.only in i.name]
     contenders = [(i.name, i) for i in found] + [("raw veth", None)]

@@ -41,6 +41,7 @@ class Board : public testing::Test {
   }
   // The remote gateway gets our claims and echoes them.
   void confirm(const GatewayId& id) {
+    now_ += ClaimRelay::kAgain;
     tunnel::Probe request;
     board_.fill(id, now_, request);
     board_.hear(id, now_, request);
@@ -68,6 +69,31 @@ TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   confirm(kWest1);
   EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
   EXPECT_TRUE(told_.empty());
+}
+
+// A gateway that takes over a thousand nodes hears from all of them within 230 ms.
+TEST_F(Board, AThousandNodesAtOnceAreToldInAFewProbes) {
+  std::map<std::string, std::vector<Prefix>> nodes;
+  for (int n = 0; n < 1000; ++n) {
+    nodes[fmt::format("n{}", n)] = {net(fmt::format("10.{}.{}.0/24", 64 + n / 256, n % 256))};
+  }
+  see(nodes);
+  const auto all_ask = [&] {
+    std::size_t probes = 0;
+    for (const auto& [name, prefixes] : nodes) {
+      (void)node(says("west", prefixes[0], 0, 1), true, name);
+      for (const auto& id : told_) {
+        tunnel::Probe request;
+        board_.fill(id, now_, request);
+        ++probes;
+      }
+    }
+    return probes;
+  };
+  EXPECT_LE(all_ask(), 2 * 1000U) << "each claim is said once";
+  EXPECT_EQ(all_ask(), 0U) << "and not again before it can be answered";
+  now_ += ClaimRelay::kAgain;
+  EXPECT_EQ(all_ask(), 2U) << "then a probe full to each gateway";
 }
 
 TEST_F(Board, ARemoteGatewayThatDoesNotWorkIsNotWaitedFor) {
@@ -202,6 +228,7 @@ TEST_F(Board, AWordThatTheNodeDoesNotRepeatDoesNotOutweighOneThatItDoes) {
 
 TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
   (void)node(says("west", kPods, 0, 1));
+  confirm(kWest0);
   const auto told_as_old = [&] {
     tunnel::Probe request;
     board_.fill(kWest0, now_, request);

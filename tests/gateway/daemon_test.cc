@@ -25,6 +25,7 @@ struct Sight {
   std::map<std::string, tunnel::Key> askers;
   tunnel::ProberHooks hooks;
   std::vector<std::string> asked;
+  std::map<std::string, tunnel::Probe> sent;  // the last one to each of them
   std::vector<tunnel::ProberConfig> opened;
 };
 
@@ -37,7 +38,11 @@ class HandProber final : public tunnel::Prober {
   void set_askers(const std::map<std::string, tunnel::Key>& askers) override {
     sight_->askers = askers;
   }
-  void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
+  void ask_now(const std::string& target) override {
+    sight_->asked.push_back(target);
+    sight_->sent[target] = {};
+    if (sight_->hooks.ask) sight_->hooks.ask(target, sight_->sent[target]);
+  }
   std::map<std::string, tunnel::ProbeView> views() override { return sight_->views; }
 
  private:
@@ -541,12 +546,12 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   tunnel::Probe reply;
   tunnel_sight_->asked.clear();
   node_sight_->hooks.answer(request, {"n2", true}, reply);
-  EXPECT_EQ(tunnel_sight_->asked, (std::vector<std::string>{"west/0", "west/1"}));
+  node_sight_->hooks.answer(request, {"n2", true}, reply);
+  loop_.run_ready();
+  EXPECT_EQ(tunnel_sight_->asked, (std::vector<std::string>{"west/0", "west/1"})) << "once";
   for (const auto* target : {"west/0", "west/1"}) {
     ASSERT_FALSE(reply.claims.at(0).settled);
-    tunnel::Probe out;
-    tunnel_sight_->hooks.ask(target, out);
-    tunnel_sight_->hooks.on_reply(target, out);
+    tunnel_sight_->hooks.on_reply(target, tunnel_sight_->sent.at(target));
     reply = {};
     node_sight_->hooks.answer(request, {"n2", true}, reply);
   }

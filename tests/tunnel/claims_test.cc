@@ -52,10 +52,10 @@ TEST(ClaimSender, WhoIsKnownToHaveForgottenHearsEverythingAsNews) {
   ClaimSender sender;
   const auto claims = many(3);
   for (const auto& [key, claim] : claims) sender.heard("a", key, claim);
-  (void)sender.pick("a", claims, 1, 5);
+  (void)sender.pick("a", claims, 1);
   sender.forget("a");
   EXPECT_FALSE(sender.holds("a", key(0), {0, 1}));
-  EXPECT_EQ(sender.pick("a", claims, 8, 5).size(), 3U);
+  EXPECT_EQ(sender.pick("a", claims, 8).size(), 3U);
 }
 
 TEST(ClaimSender, SaysNewsFirstAndEverythingInTurns) {
@@ -105,26 +105,6 @@ TEST(ClaimSender, TargetsAreToldApartAndForgotten) {
   EXPECT_FALSE(sender.holds("a", key(0), {0, 2}));
   sender.keep_only({"b"});
   EXPECT_FALSE(sender.holds("a", key(0), {0, 1}));
-}
-
-TEST(ClaimSender, OfAVersionThatIsHeldTheTurnsGoOnAndANewVersionIsLookedThrough) {
-  ClaimSender sender;
-  auto claims = many(6);
-  const auto told = [&](std::uint64_t version) { return sender.pick("a", claims, 2, version); };
-  for (const auto& [key, claim] : claims) sender.heard("a", key, claim);
-  const auto first = told(1);
-  const auto second = told(1);
-  EXPECT_EQ(first.size(), 2U);
-  EXPECT_NE(first, second);
-  claims[key(4)].epoch = 9;
-  EXPECT_EQ(told(2).front(), key(4)) << "the news first";
-  EXPECT_EQ(told(2).front(), key(4)) << "until it is held";
-  sender.heard("a", key(4), claims.at(key(4)));
-  std::set<ClaimKey> all;
-  for (int i = 0; i < 3; ++i) {
-    for (const auto& one : told(2)) all.insert(one);
-  }
-  EXPECT_EQ(all.size(), 6U) << "who forgot everything hears everything again";
 }
 
 TEST(ClaimSender, ForgetsWhatIsNoLongerClaimed) {

@@ -31,16 +31,13 @@ Claim Words::held(TimePoint now) const {
 }
 
 std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims& claims,
-                                        std::size_t limit, std::uint64_t version) {
+                                        std::size_t limit) {
   auto& state = targets_[target];
   std::vector<ClaimKey> picked;
-  if (version == 0 || state.no_news_of != version) {
-    std::erase_if(state.answers, [&](const auto& entry) { return claims.count(entry.first) == 0; });
-    for (const auto& [key, claim] : claims) {
-      if (picked.size() == limit) return picked;
-      if (!knows(target, key, claim)) picked.push_back(key);
-    }
-    if (picked.empty()) state.no_news_of = version;
+  std::erase_if(state.answers, [&](const auto& entry) { return claims.count(entry.first) == 0; });
+  for (const auto& [key, claim] : claims) {
+    if (picked.size() == limit) return picked;
+    if (!holds(target, key, claim)) picked.push_back(key);
   }
   if (claims.empty()) return picked;
   auto next = claims.upper_bound(state.last);
@@ -48,7 +45,7 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
   std::size_t said = 0;
   for (std::size_t step = 0; step < claims.size() && said < unsaid; ++step, ++next) {
     if (next == claims.end()) next = claims.begin();
-    if (!knows(target, next->first, next->second)) continue;  // picked above
+    if (!holds(target, next->first, next->second)) continue;  // picked above
     picked.push_back(next->first);
     state.last = next->first;
     ++said;
@@ -57,22 +54,14 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
 }
 
 void ClaimSender::heard(const std::string& target, const ClaimKey& key, const Claim& claim) {
-  targets_[target].answers[key] = {claim, true};
-}
-
-void ClaimSender::overruled(const std::string& target, const ClaimKey& key, const Claim& claim) {
-  targets_[target].answers[key] = {claim, false};
-}
-
-bool ClaimSender::knows(const std::string& target, const ClaimKey& key, const Claim& claim) const {
-  const auto state = targets_.find(target);
-  if (state == targets_.end()) return false;
-  const auto answer = state->second.answers.find(key);
-  return answer != state->second.answers.end() && answer->second.claim == claim;
+  targets_[target].answers[key] = claim;
 }
 
 bool ClaimSender::holds(const std::string& target, const ClaimKey& key, const Claim& claim) const {
-  return knows(target, key, claim) && targets_.at(target).answers.at(key).holds;
+  const auto state = targets_.find(target);
+  if (state == targets_.end()) return false;
+  const auto answer = state->second.answers.find(key);
+  return answer != state->second.answers.end() && answer->second == claim;
 }
 
 void ClaimSender::keep_only(const std::set<std::string>& targets) {

@@ -70,15 +70,11 @@ class Words {
 // that one who forgot everything (a restart) knows all again after a few probes.
 class ClaimSender {
  public:
-  // At most `limit` of `claims` for the next probe to `target`. `version`: another one whenever
-  // `claims` changed, so that thousands that all hold are not looked through each time; 0:
-  // they may have changed.
+  // At most `limit` of `claims` for the next probe to `target`.
   [[nodiscard]] std::vector<ClaimKey> pick(const std::string& target, const Claims& claims,
-                                           std::size_t limit, std::uint64_t version = 0);
+                                           std::size_t limit);
   // `target` answered that it holds `claim`.
   void heard(const std::string& target, const ClaimKey& key, const Claim& claim);
-  // `target` knows our `claim` and holds another one above it: ours is no news to it any more.
-  void overruled(const std::string& target, const ClaimKey& key, const Claim& claim);
   [[nodiscard]] bool holds(const std::string& target, const ClaimKey& key,
                            const Claim& claim) const;
   // `target` is known to have forgotten everything.
@@ -87,17 +83,9 @@ class ClaimSender {
   void keep_only(const std::set<std::string>& targets);
 
  private:
-  [[nodiscard]] bool knows(const std::string& target, const ClaimKey& key,
-                           const Claim& claim) const;
-
-  struct Answer {
-    Claim claim;  // ours
-    bool holds = false;
-  };
   struct Target {
-    std::map<ClaimKey, Answer> answers;
-    ClaimKey last;                 // where the turns are
-    std::uint64_t no_news_of = 0;  // the version of which it holds everything
+    std::map<ClaimKey, Claim> answers;  // what it holds of ours
+    ClaimKey last;                      // where the turns are
   };
   std::map<std::string, Target> targets_;
 };

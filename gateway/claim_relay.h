@@ -1,0 +1,81 @@
+// What a gateway still has to tell the remote gateways of its nodes' claims (docs/protocol/
+// homing.md, "Claims"): to each remote gateway first what is news to it, then in turns what it is
+// known to have, so that one who forgot everything knows all again soon. A gateway that takes over
+// hears thousands of claims within a moment; the cost of each is the same however many there are,
+// and none is said again before its answer can be here. Pure.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/loop.h"
+#include "gateway/peers/roster.h"
+#include "tunnel/claims/claims.h"
+
+namespace cw::gateway {
+
+class ClaimRelay {
+ public:
+  // Our nodes' claims towards one remote cluster.
+  using Claims = std::map<Prefix, tunnel::Claim>;
+  // What was not answered is said again after so long, one probe full at a time.
+  static constexpr Duration kAgain = std::chrono::milliseconds(25);
+
+  // The remote gateways now. Everything is news to those that were not there.
+  void set_targets(const std::set<GatewayId>& targets);
+  // The claim of `prefix` towards `cluster` is another one.
+  void changed(const std::string& cluster, const Prefix& prefix);
+  // There is none any more.
+  void lost(const std::string& cluster, const Prefix& prefix);
+
+  // At most `limit` of `claims` for the next probe to `target`.
+  [[nodiscard]] std::vector<Prefix> pick(const GatewayId& target, const Claims& claims,
+                                         std::size_t limit, TimePoint now);
+  // There may be news that `target` should hear now.
+  [[nodiscard]] bool due(const GatewayId& target, TimePoint now) const;
+
+  // `target` answered that it holds `claim`.
+  void heard(const GatewayId& target, const Prefix& prefix, const tunnel::Claim& claim);
+  // `target` knows our `claim` and holds another one above it: ours is no news to it any more.
+  void overruled(const GatewayId& target, const Prefix& prefix, const tunnel::Claim& claim);
+  [[nodiscard]] bool holds(const GatewayId& target, const Prefix& prefix,
+                           const tunnel::Claim& claim) const;
+  // `target` has forgotten everything.
+  void forget(const GatewayId& target);
+
+ private:
+  struct Answer {
+    tunnel::Claim claim;  // ours
+    bool holds = false;
+  };
+  struct Said {
+    Prefix prefix;
+    TimePoint at{};
+  };
+  struct Target {
+    bool all = true;  // is news, and stands in no list yet
+    std::map<Prefix, Answer> answers;
+    std::deque<Prefix> news;              // not said yet, the oldest first
+    std::set<Prefix> listed;              // in `news`
+    std::deque<Said> said;                // and perhaps not answered, the oldest first
+    std::map<Prefix, TimePoint> said_at;  // for the last time; other entries of `said` are old
+    TimePoint next_again{};
+    Prefix last;  // where the turns are
+  };
+  static void list(Target& target, const Prefix& prefix);
+  static void say(Target& target, const Prefix& prefix, TimePoint now, std::vector<Prefix>& picked);
+  static bool knows(const Target& target, const Prefix& prefix, const tunnel::Claim& claim);
+  static void pick_news(Target& target, const Claims& claims, std::size_t limit, TimePoint now,
+                        std::vector<Prefix>& picked);
+  static void pick_again(Target& target, const Claims& claims, std::size_t limit, TimePoint now,
+                         std::vector<Prefix>& picked);
+  static void pick_turns(Target& target, const Claims& claims, std::size_t limit,
+                         std::vector<Prefix>& picked);
+
+  std::map<GatewayId, Target> targets_;
+};
+
+}  // namespace cw::gateway
