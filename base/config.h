@@ -1,6 +1,6 @@
 // Configuration files: YAML with "file:line: key: what is wrong" for every mistake, including
 // unknown keys and keys that are there twice. Read a mapping key by key, then finish():
-//   ConfigMap map = *ConfigFile::load(path);
+//   ConfigMap map = *ConfigMap::load(path);
 //   map.read("probeInterval", config.probe_interval);   // optional: keeps its default
 //   map.require("cluster", config.cluster);
 //   if (auto ok = map.finish(); !ok) return fail(ok.error());

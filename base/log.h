@@ -1,7 +1,7 @@
 // Logging: one line per event, the event first, then key=value fields, to standard error.
 //   log_info("peer connected", {{"cluster", "east"}, {"gateway", 0}});
-// Text by default, JSON objects with set_up(level, true). Thread-safe. Never blocks: a thread of
-// its own writes the lines (line_writer.h).
+// Text by default, JSON objects with set_up_logging(level, true). Thread-safe. Never blocks: a
+// thread of its own writes the lines (line_writer.h).
 #pragma once
 
 #include <fmt/format.h>

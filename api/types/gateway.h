@@ -15,7 +15,7 @@ inline constexpr std::string_view kDrainAnnotation = "causeway.dev/drain";
 struct TunnelStatus {
   std::string cluster;
   std::uint32_t ordinal = 0;
-  std::string state;     // "up", "degraded", "down", "connecting"
+  std::string state;     // "up", "degraded", "down", "stuck", "connecting"
   std::string trouble;   // why it is not up, if that is known: another probe version, ...
   std::string endpoint;  // in use now; empty if none yet
   double rtt_ms = 0;     // smoothed

@@ -106,10 +106,10 @@ def memory(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
-def start_ours(build, store, folder, workers):
+def start_ours(build, store, folder, workers, exempt=("127.0.0.0/8",)):
     config = folder / "discovery.yaml"
     config.write_text(json.dumps({"store": f"dir:{store}", "listen": [f"127.0.0.1:{OURS}"], "workers": workers,
-                                  "rateLimit": {"exempt": ["127.0.0.0/8"]},
+                                  "rateLimit": {"exempt": list(exempt)},
                                   "status": f"127.0.0.1:{STATUS}"}))
     log = open(folder / "discovery.log", "w")
     return subprocess.Popen([build / "bin/causeway-discovery", "--config", config], stdout=log, stderr=log)

@@ -13,6 +13,21 @@ from kube.programs import program
 # The underlay's third octet, and the clusters' own ranges.
 NUMBERS = {"east": 1, "west": 2}
 
+
+class Ranges:
+    """The addresses of one cluster, all of one family."""
+
+    def __init__(self, number, family):
+        self._number, self._family = number, family
+        if family == 4:
+            self.services, self.pods = f"10.{90 + number}.0.0/16", f"10.{240 + number}.0.0/16"
+        else:
+            self.services, self.pods = f"fd00:{90 + number}::/112", f"fd00:{240 + number}::/56"
+
+    def machine(self, host):
+        return f"172.30.{self._number}.{host}" if self._family == 4 else f"fd30::{self._number}:{host}"
+
+
 COREDNS = """\
 apiVersion: v1
 kind: ServiceAccount
@@ -86,12 +101,14 @@ spec:
 
 
 class Underlay:
-    """The network that all machines of all clusters are on: one bridge, 172.30.0.0/16."""
+    """The network that all machines of all clusters are on: one bridge, 172.30.0.0/16 or fd30::/64.
+    A machine has an address of one family."""
 
     def __init__(self, folder):
         self.machine = Machine("underlay", folder)
         self.machine.sh("ip link add br0 type bridge; ip link set br0 up; "
-                        "ip addr add 172.30.0.1/16 dev br0; echo 1 > /proc/sys/net/ipv4/ip_forward")
+                        "ip addr add 172.30.0.1/16 dev br0; ip addr add fd30::1/64 dev br0 nodad; "
+                        "echo 1 > /proc/sys/net/ipv4/ip_forward")
         self._count = 0
 
     def plug(self, machine, address):
@@ -100,9 +117,14 @@ class Underlay:
         subprocess.run(["ip", "link", "add", "name", "eth0", "netns", str(machine.pid), "type",
                         "veth", "peer", "name", end, "netns", str(self.machine.pid)], check=True)
         self.machine.sh(f"ip link set {end} master br0 up")
-        machine.run("sh", "-ec", f"ip addr add {address}/16 dev eth0; ip link set eth0 up; "
-                                 "ip route add default via 172.30.0.1; "
-                                 "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        if ":" in address:
+            machine.run("sh", "-ec", f"ip addr add {address}/64 dev eth0 nodad; ip link set eth0 up; "
+                                     "ip route add default via fd30::1; "
+                                     "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+        else:
+            machine.run("sh", "-ec", f"ip addr add {address}/16 dev eth0; ip link set eth0 up; "
+                                     "ip route add default via 172.30.0.1; "
+                                     "echo 1 > /proc/sys/net/ipv4/ip_forward")
         machine.port = end
 
     def cut(self, machine):
@@ -117,20 +139,21 @@ class Underlay:
 
 
 class Cluster:
-    def __init__(self, name, folder, underlay, images, nodes=2):
+    def __init__(self, name, folder, underlay, images, nodes=2, family=4):
+        """`family`: 6 makes a cluster without any IPv4 address but loopback's."""
         self.name, self.folder, self.images = name, folder / name, images
         self.folder.mkdir()
         self.underlay = underlay
         self.number = NUMBERS[name]
-        address = f"172.30.{self.number}.10"
+        ranges = Ranges(self.number, family)
         self.machine = Machine(f"{name}-cp", self.folder)
-        underlay.plug(self.machine, address)
-        self.plane = ControlPlane(name, self.folder, address, f"10.{90 + self.number}.0.0/16",
-                                  f"10.{240 + self.number}.0.0/16", self.machine)
+        underlay.plug(self.machine, ranges.machine(10))
+        self.plane = ControlPlane(name, self.folder, ranges.machine(10), ranges.services, ranges.pods,
+                                  self.machine)
         self.pki = self.plane.pki
         # Here and not in start(), which may run in a thread of its own: a machine ends with the
         # thread that made it (PR_SET_PDEATHSIG).
-        self.nodes = [self._node(f"{name}-n{i}", f"172.30.{self.number}.{10 + i}")
+        self.nodes = [self._node(f"{name}-n{i}", ranges.machine(10 + i))
                       for i in range(1, nodes + 1)]
 
     def _node(self, name, address):

@@ -1,6 +1,7 @@
 """One cluster's control plane in a machine: etcd, kube-apiserver and, where there are nodes,
 kube-controller-manager and kube-scheduler. TLS, RBAC and the Node authorizer are on."""
 
+import ipaddress
 import json
 import os
 import subprocess
@@ -28,10 +29,10 @@ class ControlPlane:
         self.processes = {}
 
     def service_address(self, host):
-        return self.service_cidr.rsplit(".", 1)[0] + f".{host}"
+        return str(ipaddress.ip_network(self.service_cidr)[host])
 
     def _make_pki(self):
-        pki = Pki(self.folder / "pki", self.name, f"https://{self.address}:6443")
+        pki = Pki(self.folder / "pki", self.name, f"https://{in_url(self.address)}:6443")
         names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
                  "kubernetes.default.svc.cluster.local", "localhost"]
         addresses = {"127.0.0.1", self.address, self.service_address(1)}
@@ -65,7 +66,7 @@ class ControlPlane:
         self.processes["api"] = self.machine.spawn(
             "kube-apiserver", program("kube-apiserver"),
             "--etcd-servers=http://127.0.0.1:2379",
-            f"--advertise-address={self._advertised()}", "--bind-address=0.0.0.0",
+            f"--advertise-address={self._advertised()}", "--bind-address=::",
             "--secure-port=6443", f"--tls-cert-file={p('apiserver.crt')}",
             f"--tls-private-key-file={p('apiserver.key')}", f"--client-ca-file={p('ca.crt')}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -100,7 +101,7 @@ class ControlPlane:
             *self._as("kcm"), f"--service-account-private-key-file={p('sa.key')}",
             f"--root-ca-file={p('ca.crt')}", "--use-service-account-credentials=true",
             "--leader-elect=false", "--allocate-node-cidrs=true",
-            f"--cluster-cidr={self.pod_cidr}", "--node-cidr-mask-size=24",
+            f"--cluster-cidr={self.pod_cidr}", f"--node-cidr-mask-size={64 if ':' in self.pod_cidr else 24}",
             f"--service-cluster-ip-range={self.service_cidr}", f"--cluster-name={self.name}",
             f"--cluster-signing-cert-file={p('ca.crt')}",
             f"--cluster-signing-key-file={p('ca.key')}", "--bind-address=127.0.0.1",
@@ -170,6 +171,10 @@ class ControlPlane:
     def remove(self):
         self.stop()
         self.machine.remove()
+
+
+def in_url(address):
+    return f"[{address}]" if ":" in address else address
 
 
 def wait_for_crds(plane):

@@ -83,6 +83,7 @@ state = "/run/containerd"
 KUBELET = """\
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
+address: "::"
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: cgroupfs
 failCgroupV1: false
@@ -206,15 +207,16 @@ class Node(Machine):
     def set_network(self, pod_cidr, cluster_pods):
         """The CNI configuration: a bridge of the node's own prefix, as kind has it; what leaves the
         cluster's pods is masqueraded, as usual CNIs do."""
+        iptables, everything = ("ip6tables", "::/0") if ":" in pod_cidr else ("iptables", "0.0.0.0/0")
         text = ('{"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", '
                 '"bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true, '
                 '"mtu": 1450, "ipam": {"type": "host-local", "ranges": [[{"subnet": "'
-                + pod_cidr + '"}]], "routes": [{"dst": "0.0.0.0/0"}], "dataDir": '
+                + pod_cidr + '"}]], "routes": [{"dst": "' + everything + '"}], "dataDir": '
                 '"/run/cni-ipam"}}, {"type": "portmap", "capabilities": {"portMappings": true}}]}')
         partial = self.home / "cni/10-pods.conflist.new"
         partial.write_text(text)
         partial.rename(self.home / "cni/10-pods.conflist")
-        self.run("iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-s", pod_cidr, "!", "-d",
+        self.run(iptables, "-w", "-t", "nat", "-A", "POSTROUTING", "-s", pod_cidr, "!", "-d",
                  cluster_pods, "-j", "MASQUERADE")
 
     def remove(self):

@@ -2,6 +2,7 @@
 used while it is away."""
 
 from fabric.wait import wait_until
+from kube.control_plane import in_url
 
 IMAGE = "docker.io/library/tools:e2e"
 
@@ -58,7 +59,7 @@ class Pod:
 
     def sees_us_as(self, other):
         """Our address as `other` sees it, or "" without an answer."""
-        seen = self.run("curl", "-s", "-m", "2", f"http://{other.ip}:8080/cgi-bin/who",
+        seen = self.run("curl", "-s", "-m", "2", f"http://{in_url(other.ip)}:8080/cgi-bin/who",
                         check=False).stdout
         return seen.strip().strip("[]").removeprefix("::ffff:")  # busybox listens on [::]
 

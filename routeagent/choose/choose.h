@@ -68,10 +68,9 @@ class Chooser {
 
   // The choices for `input`, one for each remote cluster and family. Order of preference: good
   // gateways in home order; then good ones in hold-down; then those whose links lose much; then
-  // draining ones; then those that answer
-  // but fell too lately to be trusted; then those through which nothing comes while it does through
-  // another; then whoever carried it last, if it is merely silent (a gateway that answers "I do not
-  // reach it" confirms the loss).
+  // draining ones; then those that answer but fell too lately to be trusted; then those through
+  // which nothing comes while it does through another; then the one that carried it last, if it is
+  // merely silent (a gateway that answers "I do not reach it" confirms the loss).
   const std::map<ChoiceKey, Choice>& update(const ChooseInput& input, TimePoint now, WallTime wall);
   [[nodiscard]] const std::map<ChoiceKey, Choice>& choices() const { return choices_; }
   // When a hold-down ends next, to update() again then.

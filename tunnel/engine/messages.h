@@ -1,9 +1,13 @@
 // The four WireGuard messages, their sizes and offsets (paper section 5.4, all little endian):
 //
-//   initiation 148: type 1 | 000 | sender 4 | ephemeral 32 | static+16 48 | timestamp+16 28 | mac1
-//   16 | mac2 16 response    92: type 2 | 000 | sender 4 | receiver 4 | ephemeral 32 | empty+16 16
-//   | mac1 16 | mac2 16 cookie      64: type 3 | 000 | receiver 4 | nonce 24 | cookie+16 32 data
-//   >=32: type 4 | 000 | receiver 4 | counter 8 | packet+16
+// clang-format off
+//   initiation  148  type 1 | 000 | sender 4 | ephemeral 32 | static+16 48 | timestamp+16 28
+//                    | mac1 16 | mac2 16
+//   response     92  type 2 | 000 | sender 4 | receiver 4 | ephemeral 32 | empty+16 16
+//                    | mac1 16 | mac2 16
+//   cookie       64  type 3 | 000 | receiver 4 | nonce 24 | cookie+16 32
+//   data       >=32  type 4 | 000 | receiver 4 | counter 8 | packet+16
+// clang-format on
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// One peer of the engine: handshake, the three key pairs, the five timers, staged packets,
+// One peer of the engine: handshake, the three key pairs, the six timers, staged packets,
 // counters. State only; core.cc has the rules. Guarded by the Core's owner.
 #pragma once
 

@@ -21,7 +21,7 @@ namespace cw::tunnel {
 
 inline constexpr unsigned kProbeMajor = 3;
 inline constexpr unsigned kProbeMinor = 0;
-inline constexpr std::size_t kMaxProbe = 1400;  // bytes; requests may be padded up to the path MTU
+inline constexpr std::size_t kMaxProbe = 1400;  // bytes
 inline constexpr std::size_t kMinProbe = 80;    // header and tag
 
 // Which party asks. Not a secret: it finds the key, the tag proves the rest.

@@ -270,7 +270,7 @@ def test_a_watch_that_expired_lists_again(joined):
         kind: ServiceExport
         metadata: {name: late, namespace: demo}
         """)
-    # The informers' pause after an outage grows to 30 s.
+    # The informers' pause after an outage grows to 10 s (api/store/informer.h).
     wait_until(lambda: west.pods[0].lookup("late.demo.svc.clusterset.local"), 60,
                "an export made after the compaction resolves", every=0.3)
     east.kubectl("-n", "demo", "delete", "svcex/late", "svc/late")

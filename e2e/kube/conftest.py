@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "e2e"))
 
 from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
@@ -106,6 +106,10 @@ def underlay(run_folder):
 @pytest.fixture(scope="session")
 def clusters(run_folder, underlay, build, tell):
     """East and west with two nodes each, a pod on every node, and nothing of Causeway yet."""
+    yield from two_clusters(run_folder, underlay, build, tell)
+
+
+def two_clusters(run_folder, underlay, build, tell, family=4):
     import concurrent.futures
     import time
 
@@ -118,7 +122,7 @@ def clusters(run_folder, underlay, build, tell):
     made = []
     try:
         for name in ("east", "west"):
-            made.append(Cluster(name, run_folder, underlay, images))
+            made.append(Cluster(name, run_folder, underlay, images, family=family))
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(lambda cluster: cluster.start(), made))
         for cluster in made:

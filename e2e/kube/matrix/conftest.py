@@ -1,0 +1,11 @@
+"""The scenarios of ../suites' kind on clusters of other shapes: too long for every change. ./dev kube --matrix."""
+
+import pytest
+
+from kube.conftest import two_clusters
+
+
+@pytest.fixture(scope="session")
+def clusters(run_folder, underlay, build, tell):
+    """East and west without any IPv4 address but loopback's."""
+    yield from two_clusters(run_folder, underlay, build, tell, family=6)
