@@ -138,7 +138,7 @@ def test(options):
         run.unit("release", match, times)
         run.finish()
     if not options.k:
-        run.fail_if(dev("format", "--check"))
+        run.fail_if(dev("check"))
         run.unit("release")
     if everything:
         run.guest()
