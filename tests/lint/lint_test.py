@@ -35,8 +35,9 @@ class Links(unittest.TestCase):
     def test_each_link_leads_somewhere(self):
         with tempfile.TemporaryDirectory() as folder:
             page = pathlib.Path(folder, "p.md")
-            page.write_text("# A `b` C, d!\n\n# A b c d\n[x](y.md) [ok](#a-b-c-d) [ok](#a-b-c-d-1) [no](#none) `[c](d)`\n"
-                            "```\n# none\n[q](r)\n```\n[web](https://example.org/x)\n![ok](p.md#a-b-c-d)\n[r]: gone.md\n")
+            page.write_text(
+                "# A `b` C, d!\n\n# A b c d\n[x](y.md) [ok](#a-b-c-d) [ok](#a-b-c-d-1) [no](#none) `[c](d)`\n"
+                "```\n# none\n[q](r)\n```\n[web](https://example.org/x)\n![ok](p.md#a-b-c-d)\n[r]: gone.md\n")
             self.assertEqual(list(links.broken(page)), [
                 (4, "y.md", "no such file"), (4, "#none", "no such heading"), (11, "gone.md", "no such file")])
 
