@@ -1,8 +1,6 @@
 """Traffic between two clusters that goes on while the gateway that carries it changes."""
 
-import time
-
-from fabric.traffic import Session, Stream
+from fabric.traffic import Session, Stream, let_flow
 from fabric.wait import wait_until
 
 
@@ -19,6 +17,6 @@ class BothWays:
         The streams' reports (there, back), how many echoes came, and the longest wait for one in ms."""
         wait_until(lambda: site.carrier_to(peer) not in (None, lost), 10,
                    "the other gateway carries the traffic")
-        time.sleep(1)  # what the move cost is seen to its end
+        let_flow(*self._streams)
         reports = [stream.stop() for stream in self._streams]
         return reports, *self._session.finish()

@@ -6,7 +6,7 @@ import signal
 from fabric.cluster import Cluster
 from fabric.daemons import Causeway, pair
 from fabric.traffic import ping, serve_tcp
-from fabric.wait import wait_until
+from fabric.wait import wait_until, wait_until_steady
 
 # Scenarios cannot wait minutes until a recovered gateway is preferred again.
 QUICK = {"holdDown": "2s"}
@@ -129,3 +129,26 @@ def wait_until_reached(one, other, deadline=20):
             if one.cluster.ipv6 and other.cluster.ipv6:
                 wait_until(lambda pod=pod, target=target: ping(pod.machine, target.ip6), deadline,
                            f"the same over IPv6 ({pod.node.name} to {target.node.name})")
+
+
+def carriers(*sites):
+    """Who carries what each node sends to each other site, by family."""
+    return [site.carrier_to(other, family, node) for site in sites for other in sites
+            if other is not site for node in site.cluster.nodes for family in site.families]
+
+
+def in_service(site):
+    """All tunnels are up, no gateway drains, and every node sees every gateway so. (One that came back answers the
+    nodes as a draining one for a while.)"""
+    nodes, gateways = site.cluster.nodes, site.store.list("Gateway")
+    seen = [gateway["state"] for node in nodes
+            for gateway in (site.store.get("RouteAgent", node.name) or {}).get("status", {}).get("gateways", [])]
+    return (len(seen) == len(nodes) * len(gateways) and set(seen) <= {"up", "self"}
+            and not any(gateway["status"].get("draining") for gateway in gateways)
+            and all(tunnel["state"] == "up" for _, tunnel in site.causeway.tunnels()))
+
+
+def wait_until_settled(*sites):
+    """All gateways are in service, and no carrier has changed for longer than the hold-down of QUICK."""
+    wait_until_steady(lambda: all(map(in_service, sites)) and carriers(*sites), 3, 80,
+                      "all gateways are in service and carriers stay")

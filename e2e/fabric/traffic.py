@@ -125,7 +125,18 @@ class Stream:
         data = self._file.read_bytes()
         return list(struct.iter_unpack("!QQQ", data[:len(data) // 24 * 24]))
 
+    def arrived(self):
+        """How many packets the receiver has written down; it does so several times per second."""
+        return self._file.stat().st_size // 24
+
     def stop(self):
         self._sender.stop()
         self._receiver.stop()
         return report_of(self.records())
+
+
+def let_flow(*streams, packets=1000):
+    """Waits until that many more packets have arrived on each stream, so that an outage is measured to its end."""
+    ends = [stream.arrived() + packets for stream in streams]
+    wait_until(lambda: all(stream.arrived() >= end for stream, end in zip(streams, ends)), 15,
+               f"{packets} more packets arrive on each stream")

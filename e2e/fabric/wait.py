@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: the only way in which scenarios wait."""
+"""Waiting for a condition with a deadline. A scenario sleeps only for a time that it tests, watches or paces."""
 
 import time
 
@@ -33,4 +33,23 @@ def stays_true(condition, seconds, why, every=0.1):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert condition(), f"did not stay so for {seconds} s: {why}"
+        time.sleep(every)
+
+
+def wait_until_steady(look, seconds, deadline, why, every=0.1):
+    """Waits until `look` returns the same true value for `seconds` on end, and returns that value. What `look` may
+    raise is as in wait_until()."""
+    started = time.monotonic()
+    seen, since = None, started
+    while True:
+        try:
+            now = look()
+        except (AssertionError, OSError, LookupError) as error:
+            now = error
+        if not now or isinstance(now, Exception) or now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since >= seconds:
+            return seen
+        if time.monotonic() - started > deadline:
+            raise TimedOut(f"not within {deadline} s: {why} (last: {seen!r})")
         time.sleep(every)

@@ -3,18 +3,13 @@
 import os
 import pathlib
 import shutil
-import signal
-import sys
 import tempfile
 
 import pytest
 
+from kube.control_plane import ControlPlane, wait_for_crds
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "e2e"))
-
-from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
-
-SCENARIO_SECONDS = 480  # a scenario that takes longer hangs
 FOLDERS = []
 
 
@@ -25,19 +20,6 @@ def build_folder():
 @pytest.fixture(scope="session")
 def build():
     return build_folder()
-
-
-@pytest.fixture(scope="session")
-def tell(request):
-    """Writes a line to the terminal, whatever is captured."""
-    plugins = request.config.pluginmanager
-    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-
-    def line(text):
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"    {text}")
-    return line
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +45,6 @@ def plane(run_folder):
         yield made
     finally:
         made.remove()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item, nextitem):
-    """Ends a scenario that hangs."""
-    def too_long(*_):
-        # Not an OSError: wait_until() would take that for "not yet".
-        pytest.fail(f"{item.name} took more than {SCENARIO_SECONDS} s")
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(SCENARIO_SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(hookwrapper=True)

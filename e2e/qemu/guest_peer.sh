@@ -5,7 +5,7 @@
 #                                 has ip, wg, socat, busybox. The console is standard output.
 set -eu
 tap=$1 script=$2
-kernel=$(ls /boot/vmlinuz-*-cloud-amd64 | sort -V | tail -1)
+kernel=$(printf '%s\n' /boot/vmlinuz-*-cloud-amd64 | sort -V | tail -1)
 version=${kernel##*/vmlinuz-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

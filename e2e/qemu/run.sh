@@ -8,8 +8,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${1:?usage: run.sh BUILD_DIR}" && pwd)
 LIMIT=${LIMIT:-600}  # seconds for the whole guest
 
-kernel=$(ls /boot/vmlinuz-*-cloud-amd64 2>/dev/null | sort -V | tail -1)
-[ -n "$kernel" ] || { echo "run.sh: no /boot/vmlinuz-*-cloud-amd64: apt-get install linux-image-cloud-amd64" >&2; exit 2; }
+kernel=$(printf '%s\n' /boot/vmlinuz-*-cloud-amd64 | sort -V | tail -1)
+[ -e "$kernel" ] || { echo "run.sh: no /boot/vmlinuz-*-cloud-amd64: apt-get install linux-image-cloud-amd64" >&2; exit 2; }
 version=${kernel#/boot/vmlinuz-}
 
 work=$(mktemp -d)

@@ -3,38 +3,20 @@
 import contextlib
 import os
 import pathlib
-import signal
-import sys
 
 import pytest
 
+from fabric.site import Site, join
+from fabric.watch import told
+from fabric.world import World
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "e2e"))
-
-from fabric.site import Site, join  # noqa: E402
-from fabric.watch import told  # noqa: E402
-from fabric.world import World  # noqa: E402
-
-SCENARIO_SECONDS = 150  # a scenario that takes longer hangs
 WORLDS = []
 SNIFFED = {"packets": 0, "clear": 0}
 
 
 def build_folder():
     return pathlib.Path(os.environ.get("CAUSEWAY_BUILD", ROOT / "build/release"))
-
-
-@pytest.fixture(scope="session")
-def tell(request):
-    """Writes a line to the terminal, whatever is captured."""
-    plugins = request.config.pluginmanager
-    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-
-    def line(text):
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"    {text}")
-    return line
 
 
 @contextlib.contextmanager
@@ -80,19 +62,6 @@ def east(sites):
 @pytest.fixture
 def west(sites):
     return sites[1]
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item, nextitem):
-    """Ends a scenario that hangs."""
-    def too_long(*_):
-        # Not an OSError: wait_until() would take that for "not yet".
-        pytest.fail(f"{item.name} took more than {SCENARIO_SECONDS} s")
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(SCENARIO_SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(hookwrapper=True)

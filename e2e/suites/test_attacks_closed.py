@@ -2,7 +2,8 @@
 that claim to be a remote pod's are taken from the tunnel only.
 
 Pods send 500 packets a second and family all the time, from the node of the gateway that carries
-their traffic and from a worker. Every scenario is watched by the WAN's sniffer (conftest).
+their traffic and from a worker. Every scenario is watched by the WAN's sniffer (conftest): where one
+sleeps, it leaves a state under watch for that long.
 """
 
 import contextlib
@@ -32,6 +33,7 @@ class Load:
             for pod in pods for family in FAMILIES]
 
     def __enter__(self):
+        wait_until(lambda: all("sending" in sender.output() for sender in self._senders), 15, "the pods send")
         time.sleep(0.5)
         return self
 

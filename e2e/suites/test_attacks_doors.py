@@ -63,6 +63,7 @@ def descriptors(daemon):
     return len(list(pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("count, family", [(1100, 4), (1100, 6), (12000, 4)])
 def test_idle_connections_to_the_status_port(open_sites, count, family):
     """A stranger opens connections to the port that scrapers use and says nothing on them."""
@@ -83,6 +84,7 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
         assert "Too many open files" not in gateway.process.output()
 
 
+@pytest.mark.timing
 def test_idle_connections_from_many_addresses(open_sites):
     """The same from 250 addresses, each with one connection: none of them is the busiest client. The
     node's own probe, as the kubelet sends it, and another host's request are answered all the time."""
@@ -108,6 +110,7 @@ def test_idle_connections_from_many_addresses(open_sites):
     assert closed > 250, "the attack did not fill the endpoint"
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_flood_of_requests(open_sites, family):
     """A stranger asks for metrics as fast as it can."""
@@ -129,6 +132,7 @@ def test_the_descriptor_limit_is_raised(open_sites):
         assert soft == hard, daemon.name
 
 
+@pytest.mark.timing
 def test_a_local_user_holds_the_stores_lock(open_sites):
     """`nobody` locks what it can of the store, as flock(1) does, and keeps it."""
     east, west = open_sites
@@ -146,6 +150,7 @@ def test_a_local_user_holds_the_stores_lock(open_sites):
     assert lock.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.timing
 def test_an_administrator_who_holds_the_lock_is_named(open_sites):
     """A program of the same user that hangs with the lock: readiness names it, traffic flows."""
     east, west = open_sites

@@ -35,6 +35,7 @@ def log_bytes(gateway):
     return gateway.process.log.stat().st_size
 
 
+@pytest.mark.timing
 def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
     """Each change of a claim moves prefixes in the tunnel device. Before, all of 2,000 per second did, each was a line
     of the log, and each was a look at every prefix of every cluster. First of all: what is let through at once grows

@@ -289,6 +289,7 @@ def test_without_the_rules_the_same_packets_arrive(sites, family):
     wait_until_reached(east, west)
 
 
+@pytest.mark.timing
 def test_a_changed_secret_is_taken_over_without_a_restart(sites, tell):
     """One interruption, until the last node has changed; afterwards every pod is reached and no device has the old MAC."""
     east, west = sites

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from fabric.cluster import Cluster
 from fabric.kernel_state import difference, kernel_state
-from fabric.traffic import Session, Stream, largest_ping, ping, report_of, serve_tcp, transfer
+from fabric.traffic import Session, Stream, largest_ping, let_flow, ping, report_of, serve_tcp, transfer
 from fabric.wait import wait_until
 
 FABRIC = pathlib.Path(__file__).resolve().parents[1]
@@ -60,19 +62,19 @@ def test_nat_hides_a_cluster(own_world):
     assert done.source == "192.0.2.9", "the NAT's own address"
 
 
+@pytest.mark.timing
 def test_a_cut_is_seen_by_stream_and_session(own_world):
     east = Cluster(own_world, "east")
     a, b = east.workers[0].pod("a"), east.gateway_nodes[0].pod("b")
     serve_tcp(b.machine)
     session, stream = Session(a.machine, b.ip), Stream(a.machine, b.machine, b.ip,
                                                        own_world.folder)
-    time.sleep(0.5)
+    let_flow(stream, packets=500)
     a.node.cut()
     time.sleep(0.5)
     assert not ping(a.machine, b.ip)
     a.node.mend()
-    wait_until(lambda: ping(a.machine, b.ip), 5, "it is mended")
-    time.sleep(0.5)
+    let_flow(stream, packets=500)
     report = stream.stop()
     echoes, longest = session.finish()
     assert report.outage_ms > 450 and report.lost > 400, report

@@ -7,9 +7,11 @@ import pytest
 from fabric.both_ways import BothWays
 from fabric.ctl import ctl
 from fabric.forger import Forger
-from fabric.site import Site, join
-from fabric.traffic import Session, Stream, largest_ping, ping, transfer
-from fabric.wait import stays_true, wait_until
+from fabric.site import Site, carriers, join
+from fabric.traffic import Session, Stream, largest_ping, let_flow, ping, transfer
+from fabric.wait import stays_true, wait_until, wait_until_steady
+
+pytestmark = pytest.mark.timing
 
 HARD_CAP_MS = 1500  # the design's: detect and switch in 800 ms at p99, never over this
 
@@ -44,7 +46,7 @@ def all_gateways_work(east, west):
         wait_until(lambda here=here, there=there: here.all_carriers_known(there), 20,
                    f"{here.id}'s nodes know who carries their traffic")
     wait_until(lambda: all_tunnels_up(east) and all_tunnels_up(west), 20, "all tunnels are up")
-    time.sleep(0.5)
+    wait_until_steady(lambda: carriers(east, west), 0.5, 20, "no carrier changes")
 
 
 def all_tunnels_up(site):
@@ -80,7 +82,7 @@ def test_a_killed_gateway_process_is_replaced(east, west, tell):
     east.causeway.gateways[lost].kill()
     wait_until(lambda: east.carrier_to(west, family=6) not in (None, lost), 10,
                "the other gateway carries")
-    time.sleep(1)
+    let_flow(stream)
     report = stream.stop()
     session.finish()
     tell(f"gateway process killed: {report}")
@@ -96,7 +98,7 @@ def test_a_gateway_that_hangs_is_replaced(east, west, tell):
     east.causeway.gateways[lost].process.pause()
     node.cut()
     wait_until(lambda: east.carrier_to(west) not in (None, lost), 10, "the other gateway carries")
-    time.sleep(1)
+    let_flow(stream)
     report = stream.stop()
     node.mend()
     east.causeway.gateways[lost].process.resume()
@@ -113,7 +115,7 @@ def test_a_planned_stop_hands_over(east, west, victim, tell):
     session = Session(east.pod.machine, west.pod.ip)
     forth, back = meter(east, west), meter(west, east)
     assert site.causeway.gateways[leaving].stop() == 0
-    time.sleep(1)
+    let_flow(forth, back)
     reports = forth.stop(), back.stop()
     session.finish()
     site.causeway.gateways[leaving].start()
@@ -128,9 +130,9 @@ def test_the_pods_on_a_stopping_gateways_own_node_lose_nothing(east, west, tell)
     streams = [Stream(pod.machine, west.pod.machine, west.pod.ip, east.world.folder),
                Stream(west.pod.machine, pod.machine, pod.ip, east.world.folder)]
     wait_until(lambda: east.carrier_to(west, node=pod.node) == 0, 20, "a gateway node prefers itself")
-    time.sleep(0.5)
+    let_flow(*streams, packets=500)
     assert gateway.stop() == 0
-    time.sleep(1)
+    let_flow(*streams)
     reports = [stream.stop() for stream in streams]
     gateway.start()
     tell(f"planned stop, own pods: out {reports[0]}; in {reports[1]}")
@@ -143,7 +145,7 @@ def test_a_gateway_is_drained_by_command(east, west, tell):
     said = ctl(east, "drain", f"gateway-{leaving}").stdout
     assert "carries nothing" in said
     assert east.carrier_to(west) not in (None, leaving)
-    time.sleep(0.3)
+    let_flow(forth, back, packets=300)
     reports = forth.stop(), back.stop()
     tell(f"drained by command: east to west {reports[0]}; west to east {reports[1]}")
     assert [report.lost for report in reports] == [0, 0]
@@ -162,7 +164,7 @@ def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell
                and east.causeway.gateways[home].why_not_ready() is not None, 20,
                "the gateway is ready again")
     wait_until(lambda: east.carrier_to(west) == home, 30, "it is preferred again")
-    time.sleep(0.5)
+    let_flow(stream, packets=500)
     report = stream.stop()
     tell(f"back to the recovered gateway: {report}")
     assert report.lost == 0, "both gateways work: a handover"
@@ -180,8 +182,7 @@ def test_a_session_outlives_a_partition(east, west, tell):
     finally:
         east.cluster.edge.sh("nft delete table inet fault")
     wait_until(lambda: ping(east.pod.machine, west.pod.ip), 20, "they are together again")
-    time.sleep(3)
-    echoes, longest = session.finish()
+    echoes, longest = session.finish()  # after the echo that is due
     tell(f"20 s apart: the session waited {longest / 1000:.1f} s for an answer, then went on")
     assert echoes > 0 and 20_000 < longest < 35_000
 

@@ -8,7 +8,7 @@ import pytest
 from fabric.dns import ask
 from fabric.kernel_state import difference, kernel_state
 from fabric.services import export, make_service, remove_service, share
-from fabric.site import Site, join, wait_until_reached
+from fabric.site import Site, join, wait_until_reached, wait_until_settled
 from fabric.traffic import TCP_PORT, Session, ping, transfer
 from fabric.wait import stays_true, wait_until
 
@@ -40,23 +40,12 @@ def everything_works(east, west):
                        f"{daemon.name} is ready")
 
 
-def settled(*sites):
-    """All tunnels are trusted again after many restarts, and no gateway is on its way back."""
-    def calm(site):
-        gateways = site.store.list("Gateway")
-        return all(not g["status"].get("draining") for g in gateways) and all(
-            t["state"] == "up" for _, t in site.causeway.tunnels())
-    for site in sites:
-        wait_until(lambda site=site: calm(site), 40, f"{site.id} is calm")
-    time.sleep(11)  # gateways that came back answer as draining ones for 10 s
-
-
 def across_restart(daemons, end, verify):
     """Holds before, holds while they are away and come back, holds after."""
     verify()
     for daemon in daemons:
         end(daemon)
-    time.sleep(0.3)
+    time.sleep(0.3)  # so long they are away
     for daemon in daemons:
         daemon.start()
     verify()
@@ -81,7 +70,7 @@ def test_a_restart_heals(east, west, which, end):
 
 def test_the_data_path_outlives_the_daemons_of_a_node(east, west):
     """A route agent's stop or crash leaves what it made in place."""
-    settled(east, west)
+    wait_until_settled(east, west)
     agent = east.causeway.agent_of(east.pod.node)
     session = Session(east.pod.machine, west.pod.ip)
     agent.kill()

@@ -182,13 +182,14 @@ print(sent, *sorted(set(kinds)))
 GARBAGE = 'bytes([1 + sent % 4, 0, 0, 0]) + os.urandom((144, 88, 60, 1200)[sent % 4])'
 
 
+@pytest.mark.timing
 def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_nobody(pair, tell):
     one = pair("engine-engine").connect()
     before = one.iperf(1)["end"]["sum_received"]["bits_per_second"]
     answers = []
     stranger = threading.Thread(target=lambda: answers.append(flood(one.hosts[0], GARBAGE, 3)))
     stranger.start()
-    time.sleep(0.5)
+    wait_until(lambda: f"192.0.2.2:{PORT}" in one.hosts[0].out("ss", "-Hun"), 10, "the stranger sends")
     during = one.iperf(2)["end"]["sum_received"]["bits_per_second"]
     stranger.join()
     sent, *kinds = answers[0]
@@ -197,6 +198,7 @@ def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_nobody(pair, tell):
     assert during > before / 5  # the flooder's process takes its share of the CPU, too
 
 
+@pytest.mark.timing
 def test_a_flood_of_initiations_by_strangers_leaves_the_traffic_its_share(pair, world, tell):
     """At line rate, well-formed, by keys that are nobody's peers."""
     one = pair("engine-engine").connect()
@@ -211,6 +213,7 @@ def test_a_flood_of_initiations_by_strangers_leaves_the_traffic_its_share(pair, 
     assert during > before / 5
 
 
+@pytest.mark.timing
 def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
     """Strangers that know the public key: when the load shows they get cookie replies (type 3) and
     nothing else, and a peer still gets its handshake."""
@@ -229,6 +232,7 @@ def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
     load.kill()
 
 
+@pytest.mark.timing
 def test_a_flood_of_initiations_does_not_stand_before_the_answers_to_our_own(pair, world):
     """What the flooded end starts itself: the kernel tells its peer's response from what strangers
     send by the index in it. One round more than usual: under load a response, too, shows a cookie."""

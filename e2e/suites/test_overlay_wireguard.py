@@ -164,6 +164,7 @@ def neighbour_ip6():
     return "fd00:20:1::200"
 
 
+@pytest.mark.timing
 def test_a_gateways_crash_heals_as_without_it(sites, tell):
     east, west = sites
     traffic, lost = BothWays(east, west), east.carrier_to(west)
@@ -177,6 +178,7 @@ def test_a_gateways_crash_heals_as_without_it(sites, tell):
     wait_until_reached(east, west)
 
 
+@pytest.mark.timing
 def test_an_agents_restart_interrupts_its_own_hop_briefly(sites, tell):
     """The fabric's kernel has no WireGuard, so the engine is in the agent's process."""
     east, west = sites
@@ -191,6 +193,7 @@ def test_an_agents_restart_interrupts_its_own_hop_briefly(sites, tell):
     assert east.world.watch.take_clear() == []
 
 
+@pytest.mark.timing
 def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, tell):
     east, west = sites
     here, there = east.worker_pods[0], west.pod
@@ -204,6 +207,7 @@ def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, 
     assert report.outage_ms <= 500  # with the engine, which ends with its agent, it is about twice that
 
 
+@pytest.mark.timing
 def test_a_program_that_hangs_stalls_no_agent(sites, tell):
     """wireguard-go does not run for 8 s, and meanwhile its agent starts again and needs it. The
     node's hop stands still; the agent does not."""

@@ -5,9 +5,12 @@ import time
 import pytest
 
 from fabric.services import export, make_service
+from fabric.site import carriers, wait_until_settled
 from fabric.slow_disk import SlowDisk
 from fabric.traffic import TCP_PORT, Stream
 from fabric.wait import stays_true, wait_until
+
+pytestmark = pytest.mark.timing
 
 
 LOOP_STALL = 0.5  # seconds; on a busy machine it is some hundredths (docs/adr/0011)
@@ -19,21 +22,6 @@ def daemons(*sites):
 
 def said(daemon, words, since):
     return [line for line in daemon.process.output()[since:].splitlines() if words in line]
-
-
-def calm(*sites):
-    """All tunnels are trusted, no gateway is on its way back, and carriers are known."""
-    for site in sites:
-        wait_until(lambda site=site: len(site.causeway.tunnels()) == 4 and all(
-            t["state"] == "up" for _, t in site.causeway.tunnels()) and all(
-                not g["status"].get("draining") for g in site.store.list("Gateway")), 60,
-                   f"{site.id} is calm")
-    time.sleep(11)  # gateways that came back answer as draining ones for 10 s
-
-
-def carriers(east, west):
-    return [site.carrier_to(other, family, node) for site, other in ((east, west), (west, east))
-            for node in site.cluster.nodes for family in (4, 6)]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +39,7 @@ def slow(sites):
 @pytest.mark.parametrize("milliseconds", [700, 2000])
 def test_a_disk_that_stalls_moves_nothing(east, west, slow, milliseconds, tell):
     """Every fsync of every daemon takes that long, while there is much to write."""
-    calm(east, west)
+    wait_until_settled(east, west)
     before = carriers(east, west)
     marks = {d.name: len(d.process.output()) for d in daemons(east, west)}
     streams = [Stream(a.pod.machine, b.pod.machine, b.pod.ip, a.world.folder)
@@ -103,7 +91,7 @@ def far(east, west, tell):
 @pytest.mark.parametrize("seconds", [0.35, 2])
 def test_a_gateway_that_was_paused_blames_no_other(east, west, far, seconds):
     """Others may leave it meanwhile, rightly; its own word must not be that they are gone."""
-    calm(east, west)
+    wait_until_settled(east, west)
     for ordinal, gateway in enumerate(east.causeway.gateways):
         mark = len(gateway.process.output())
         gateway.process.pause()
@@ -115,7 +103,7 @@ def test_a_gateway_that_was_paused_blames_no_other(east, west, far, seconds):
 
 
 def test_an_agent_that_was_paused_moves_nothing(east, west, far):
-    calm(east, west)
+    wait_until_settled(east, west)
     before = carriers(east, west)
     for agent in east.causeway.agents:
         mark = len(agent.process.output())
@@ -128,7 +116,7 @@ def test_an_agent_that_was_paused_moves_nothing(east, west, far):
 
 def test_a_crash_beside_a_pause_is_found(east, west):
     """A gateway dies while an agent is paused: the agent finds out within its usual time."""
-    calm(east, west)
+    wait_until_settled(east, west)
     carrier = east.carrier_to(west)
     agent = east.causeway.agent_of(east.pod.node)
     agent.process.pause()

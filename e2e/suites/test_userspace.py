@@ -56,6 +56,7 @@ def test_a_restarted_gateway_takes_over_the_running_program(both):
     assert machine.pids("wireguard-go") == before
 
 
+@pytest.mark.timing
 def test_a_program_that_hangs_stalls_no_loop(both, tell):
     """wireguard-go does not run for 4 s. The gateway's tunnels stand still; the gateway does not."""
     north, south = both

@@ -32,6 +32,8 @@ def send(host, port, hertz):
             out.sendto(PACKET.pack(number, time.monotonic_ns()), (host, port))
         except OSError:
             pass  # no route now: the packet is lost, and counted as such by the receiver
+        if number == 0:
+            print("sending", flush=True)
         number += 1
     print(f"sent {number}", flush=True)
 

@@ -212,6 +212,7 @@ def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_fo
     assert daemon.stop() == 0
 
 
+@pytest.mark.timing
 def test_an_idle_daemon_asks_little(plane, build, run_folder, tell):
     """Requests a minute of one discovery daemon with nothing to do, and its memory."""
     settings = run_folder / "idle.yaml"

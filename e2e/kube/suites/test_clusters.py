@@ -107,6 +107,7 @@ def writes_so_far(cluster):
                and any(f'verb="{verb}"' in line for verb in ("POST", "PUT", "PATCH", "DELETE")))
 
 
+@pytest.mark.timing
 def test_exports_resolve_soon(joined, tell):
     """From the export's creation to the answer of Causeway's server in the other cluster; CoreDNS would
     remember that there was no such name."""
@@ -216,6 +217,7 @@ def carrier(cluster, other):
                 if (n is node) == here)
 
 
+@pytest.mark.timing
 def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
     east, west = joined
     started = {d: pid for c in joined for p in ("causeway-gateway", "causeway-routeagent",
@@ -276,6 +278,7 @@ def test_a_watch_that_expired_lists_again(joined):
     east.kubectl("-n", "demo", "delete", "svcex/late", "svc/late")
 
 
+@pytest.mark.timing
 def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
     east, west = joined
     before = {pid for _, pid in daemon_pids(east, "causeway-routeagent")}
@@ -458,6 +461,7 @@ def test_a_gateway_sees_its_own_key_only_and_says_when_it_is_missing(joined, tel
     assert len(set(key)) == 2
 
 
+@pytest.mark.timing
 def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     east, west = joined
     ping = east.pods[0].ping_for(west.pods[1], 150)

@@ -1,17 +1,18 @@
+# shellcheck shell=sh
 # Attacks on the two clusters where Linux's own WireGuard carries the packets; two_clusters.sh reads this file.
 # Each counter stands at the receiver. Each attack has a control that shows that the packet would be counted.
 
 watch() { # watch NAMESPACE RULE: counts packets before any filter of ours
-  ip netns exec $1 nft -f - <<N
+  ip netns exec "$1" nft -f - <<N
 table inet attack {
   counter seen {}
   chain received { type filter hook prerouting priority -400; $2 counter name seen; }
 }
 N
 }
-seen() { ip netns exec $1 nft list counter inet attack seen | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
-forget() { ip netns exec $1 nft delete table inet attack; }
-probe_address() { ip -n $1 -4 addr show cw-wg | sed -n 's/.*inet \([0-9.]*\)\/32.*/\1/p' | head -1; }
+seen() { ip netns exec "$1" nft list counter inet attack seen | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+forget() { ip netns exec "$1" nft delete table inet attack; }
+probe_address() { ip -n "$1" -4 addr show cw-wg | sed -n 's/.*inet \([0-9.]*\)\/32.*/\1/p' | head -1; }
 
 # A stranger on the WAN takes the address of a pod of east and writes to a pod of west.
 watch west-pod "ip saddr 10.1.0.5"
@@ -34,16 +35,16 @@ step "attack: a stranger's packets with a remote pod's address reach no pod"
 
 # A pod takes the probe address of its own cluster's gateway and writes to the remote gateway.
 us=$(probe_address east); them=$(probe_address west)
-[ -n "$us" ] && [ -n "$them" ] || die "no probe addresses on cw-wg"
+if [ -z "$us" ] || [ -z "$them" ]; then die "no probe addresses on cw-wg"; fi
 watch west "ip saddr $us icmp type echo-request"
-ip netns exec east ping -I $us -c 1 -W 2 $them >/dev/null 2>&1 || true
+ip netns exec east ping -I "$us" -c 1 -W 2 "$them" >/dev/null 2>&1 || true
 [ "$(seen west)" -ge 1 ] || die "control: a packet of the gateway itself was not counted"
 forget west; watch west "ip saddr $us icmp type echo-request"
-ip -n east-pod addr add $us/32 dev eth0
-ip netns exec east-pod ping -I $us -c 5 -W 1 $them >/dev/null 2>&1 || true
-ip netns exec east-pod ping -I $us -c 5 -W 1 10.2.0.5 >/dev/null 2>&1 || true
+ip -n east-pod addr add "$us/32" dev eth0
+ip netns exec east-pod ping -I "$us" -c 5 -W 1 "$them" >/dev/null 2>&1 || true
+ip netns exec east-pod ping -I "$us" -c 5 -W 1 10.2.0.5 >/dev/null 2>&1 || true
 [ "$(seen west)" = 0 ] || die "$(seen west) packets of a pod crossed the tunnel with a gateway's probe address"
-ip -n east-pod addr del $us/32 dev eth0
+ip -n east-pod addr del "$us/32" dev eth0
 forget west
 step "attack: a pod's packets with a gateway's probe address do not enter the tunnel"
 

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Two clusters of one node each with the kernel driver, in network namespaces of the guest: paired
 # by causewayctl, pod to pod; killing both gateways loses nothing (the device outlives them);
 # starting them again keeps the session; attacks.sh; cleanup leaves the guard of closed prefixes, and
@@ -16,23 +17,23 @@ until_true() {
 
 # cluster NAME NUMBER: node 192.0.2.NUMBER on the WAN, pod 10.NUMBER.0.5
 cluster() {
-  ip netns add $1; ip netns add $1-pod
-  ip -n $1 link set lo up
-  ip link add $1 type veth peer name wan netns $1; ip link set $1 master wan up
-  ip -n $1 addr add 192.0.2.$2/24 dev wan; ip -n $1 link set wan up
-  ip -n $1 link add cni type veth peer name eth0 netns $1-pod
-  ip -n $1 addr add 10.$2.0.1/24 dev cni; ip -n $1 link set cni up
-  ip -n $1-pod addr add 10.$2.0.5/24 dev eth0; ip -n $1-pod link set eth0 up
-  ip -n $1-pod link set lo up; ip -n $1-pod route add default via 10.$2.0.1
-  ip netns exec $1 sysctl -qw net.ipv4.ip_forward=1
-  store=$W/$1; mkdir -p $store/nodes $store/clusterproperties
-  cat >$store/clusterproperties/cluster.clusterset.k8s.io.yaml <<Y
+  ip netns add "$1"; ip netns add "$1-pod"
+  ip -n "$1" link set lo up
+  ip link add "$1" type veth peer name wan netns "$1"; ip link set "$1" master wan up
+  ip -n "$1" addr add "192.0.2.$2/24" dev wan; ip -n "$1" link set wan up
+  ip -n "$1" link add cni type veth peer name eth0 netns "$1-pod"
+  ip -n "$1" addr add "10.$2.0.1/24" dev cni; ip -n "$1" link set cni up
+  ip -n "$1-pod" addr add "10.$2.0.5/24" dev eth0; ip -n "$1-pod" link set eth0 up
+  ip -n "$1-pod" link set lo up; ip -n "$1-pod" route add default via "10.$2.0.1"
+  ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1
+  store=$W/$1; mkdir -p "$store/nodes" "$store/clusterproperties"
+  cat >"$store/clusterproperties/cluster.clusterset.k8s.io.yaml" <<Y
 apiVersion: about.k8s.io/v1beta1
 kind: ClusterProperty
 metadata: {name: cluster.clusterset.k8s.io}
 spec: {value: $1}
 Y
-  cat >$store/nodes/$1-0.yaml <<Y
+  cat >"$store/nodes/$1-0.yaml" <<Y
 apiVersion: v1
 kind: Node
 metadata: {name: $1-0}
@@ -41,12 +42,13 @@ status:
   addresses: [{type: InternalIP, address: 192.0.2.$2}]
   conditions: [{type: Ready, status: "True"}]
 Y
-  printf 'store: dir:%s\nordinal: 0\nnode: %s-0\ntunnel: {driver: kernel}\nprobe: {interval: 500ms, lost: 5}\nstatus: 127.0.0.1:9701\n' $store $1 >$W/$1.gateway.yaml
-  printf 'store: dir:%s\nnode: %s-0\nprobe: {interval: 500ms, lost: 5}\n' $store $1 >$W/$1.routeagent.yaml
+  printf 'store: dir:%s\nordinal: 0\nnode: %s-0\ntunnel: {driver: kernel}\nprobe: {interval: 500ms, lost: 5}\nstatus: 127.0.0.1:9701\n' \
+    "$store" "$1" >"$W/$1.gateway.yaml"
+  printf 'store: dir:%s\nnode: %s-0\nprobe: {interval: 500ms, lost: 5}\n' "$store" "$1" >"$W/$1.routeagent.yaml"
 }
 start() { # start CLUSTER PROGRAM
-  ip netns exec $1 causeway-$2 --config $W/$1.$2.yaml >>$W/$1.$2.log 2>&1 &
-  echo $! >$W/$1.$2.pid
+  ip netns exec "$1" "causeway-$2" --config "$W/$1.$2.yaml" >>"$W/$1.$2.log" 2>&1 &
+  echo $! >"$W/$1.$2.pid"
 }
 kernel_state() { # what cleanup must restore
   for n in east west; do
@@ -79,7 +81,7 @@ step "paired, pod to pod over the kernel's WireGuard"
 before=$(handshake)
 ip netns exec east-pod ping -i 0.1 -c 80 10.2.0.5 >$W/ping & ping=$!
 usleep 1000000
-kill -9 $(cat $W/east.gateway.pid) $(cat $W/west.gateway.pid)
+kill -9 "$(cat $W/east.gateway.pid)" "$(cat $W/west.gateway.pid)"
 usleep 3000000
 for c in east west; do start $c gateway; done
 wait $ping || true
@@ -87,16 +89,18 @@ grep -q ' 80 packets received' $W/ping || { tail -3 $W/ping; die "packets were l
 [ "$(handshake)" = "$before" ] || die "the session did not survive the restart"
 step "both gateways killed and started again: 0 of 80 packets lost, session kept"
 
+# shellcheck source=attacks.sh
 . /causeway/attacks.sh
 
 for c in east west; do
-  for d in gateway routeagent; do kill $(cat $W/$c.$d.pid); done
+  for d in gateway routeagent; do kill "$(cat $W/$c.$d.pid)"; done
 done
 wait
 cleanup() { # cleanup CLUSTER DAEMON [--open]
-  ip netns exec $1 causeway-$2 cleanup $3 --config $W/$1.$2.yaml || die "cleanup of $1/$2"
+  of=$1 daemon=$2; shift 2
+  ip netns exec "$of" "causeway-$daemon" cleanup "$@" --config "$W/$of.$daemon.yaml" || die "cleanup of $of/$daemon"
 }
-for c in east west; do cleanup $c gateway ""; cleanup $c routeagent ""; done
+for c in east west; do cleanup $c gateway; cleanup $c routeagent; done
 for c in east west; do
   ip -n $c rule | grep -q '^7488:.*unreachable' || die "a cleanup opened the closed prefixes of $c"
 done

@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "e2e"))
 
 from fabric.services import export, make_service, remove_service  # noqa: E402
 from fabric.site import Site, join  # noqa: E402
@@ -116,7 +116,7 @@ def table(result):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(prog="./dev bench outage", description=__doc__)
     options.add_argument("--build", default="build/release")
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--stops", type=int, default=4)
@@ -124,7 +124,7 @@ def main():
     options.add_argument("--json", metavar="FILE")
     options = options.parse_args()
     if os.geteuid() != 0:
-        sys.exit("measure.py makes network namespaces: run it as root")
+        sys.exit("./dev bench outage makes network namespaces: run it as root")
     with World(options.build) as world:
         print("raising two clusters", flush=True)
         east, west = (Site(world, name, {"log.level": "info"}, {"log.level": "info"})

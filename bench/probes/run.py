@@ -10,8 +10,8 @@ import pathlib
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-sys.path.insert(0, str(pathlib.Path(__file__).parent / "fabric/wire"))
+E2E = pathlib.Path(__file__).resolve().parents[2] / "e2e"
+sys.path[:0] = [str(E2E), str(E2E / "fabric/wire")]
 
 import probe  # noqa: E402
 
@@ -87,7 +87,7 @@ class Costs:
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(prog="./dev bench probes", description=__doc__)
     options.add_argument("--build", default="build/release")
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("--nodes", type=int, default=1000)
@@ -96,7 +96,7 @@ def main():
                          help="of all nodes' probes through a gateway (probe.md)")
     options = options.parse_args()
     if os.geteuid() != 0:
-        sys.exit("probe_cost.py makes network namespaces: run it as root")
+        sys.exit("./dev bench probes makes network namespaces: run it as root")
     with World(options.build) as world:
         east, west = (Site(world, name, {"log.level": "info"}, {"log.level": "info"})
                       for name in ("east", "west"))

@@ -1,0 +1,54 @@
+"""What all scenarios share: a line to the terminal, an end for those that hang, the load average at a failure."""
+
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+# A scenario that takes longer hangs.
+SCENARIO_SECONDS, KUBERNETES_SCENARIO_SECONDS = 150, 480
+
+
+@pytest.fixture(scope="session")
+def tell(request):
+    """Writes a line to the terminal, whatever is captured."""
+    plugins = request.config.pluginmanager
+    reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
+
+    def line(text):
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
+    return line
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Ends a scenario that hangs."""
+    on_kubernetes = item.path.is_relative_to(HERE / "kube")
+    seconds = KUBERNETES_SCENARIO_SECONDS if on_kubernetes else SCENARIO_SECONDS
+
+    def too_long(*_):
+        # Not an OSError: wait_until() would take that for "not yet".
+        pytest.fail(f"{item.name} took more than {seconds} s")
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # after the suites had their say about the outcome
+def pytest_runtest_makereport(item, call):
+    """Adds the load average to the JUnit entry of a failure; e2e/results.py reads it."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        load = ("load average", f"{os.getloadavg()[0]:.1f}")
+        item.user_properties.append(load)
+        report.user_properties.append(load)
