@@ -89,13 +89,13 @@ class Run:
         say("end-to-end scenarios")
         self.scenarios("e2e/suites", match)
 
-    def on_kubernetes(self, match):
+    def on_kubernetes(self, match, folder="e2e/kube/suites"):
         say("scenarios on Kubernetes")
         built = start_kubernetes_programs(quiet=False).wait()
         if built != 0:
             self.fail_if(built)
             return
-        self.scenarios("e2e/kube/suites", match)
+        self.scenarios(folder, match)
 
 
 def pytest(folder, match, again=0, preset="release", env=None):
@@ -153,7 +153,8 @@ def test(options):
 def kube(options):
     run = Run()
     build("release")
-    run.on_kubernetes(" ".join(options.words))
+    folder = "e2e/kube/matrix" if options.matrix else "e2e/kube/suites"
+    run.on_kubernetes(" ".join(options.words), folder)
     run.finish()
 
 
@@ -203,6 +204,7 @@ def main():
     command.add_argument("--repeat", nargs=2, metavar=("N", "WORD"), help="the unit tests that match WORD, N times")
     command.set_defaults(go=test)
     command = commands.add_parser("kube")
+    command.add_argument("--matrix", action="store_true", help="clusters of other shapes: IPv6 only")
     command.add_argument("words", nargs="*", help="only scenarios that match")
     command.set_defaults(go=kube)
     command = commands.add_parser("flaky")
