@@ -22,6 +22,7 @@
 #include "base/http_request.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "base/status_listener.h"
 #include "base/thread_role.h"
 #include "base/unique_fd.h"
 
@@ -87,14 +88,14 @@ struct Pages {
 // The thread's side.
 class Serving {
  public:
-  Serving(int listener, Pages& pages, Mailbox<std::size_t>::Sender ask, const StatusLimits& limits,
-          Counter& refused)
-      : listener_(listener),
+  Serving(const StatusListeners& listeners, Pages& pages, Mailbox<std::size_t>::Sender ask,
+          const StatusLimits& limits, Counter& refused)
+      : doors_{{Door{listeners.own.get(), limits.accepts},
+                Door{listeners.others.get(), limits.accepts}}},
         pages_(pages),
         ask_(std::move(ask)),
         limits_(limits),
-        refused_(refused),
-        tokens_(limits.accepts) {}
+        refused_(refused) {}
 
   void run() {
     while (wait()) {
@@ -105,23 +106,38 @@ class Serving {
         if (pages_.stop) return;
       }
       take_pages();
-      auto fd = fds_.begin() + 2;
+      auto fd = fds_.begin() + 1 + kDoors;
       for (auto at = connections_.begin(); at != connections_.end(); ++fd) {
         at = keep(*at, fd->revents) ? std::next(at) : connections_.erase(at);
       }
-      if (fds_[1].revents != 0) accept_some();
+      for (std::size_t i = 0; i < kDoors; ++i) {
+        if (fds_[1 + i].revents != 0) accept_some(doors_[i]);
+      }
       ask_for_pages();
     }
   }
 
  private:
   using State = Connection::State;
+  // A listening socket and how many connections it takes.
+  struct Door {
+    int listener = -1;  // none: -1, which poll() passes over
+    double tokens = 0;
+    Clock::time_point refilled = Clock::now();
+    Clock::time_point again{};  // no connection is taken before
+    bool trouble = false;
+  };
+  static constexpr std::size_t kDoors = 2;
 
   bool wait() {
     const auto now = Clock::now();
-    const bool accepts = now >= accept_again_;
-    fds_.assign({{pages_.wake.get(), POLLIN, 0}, {accepts ? listener_ : -1, POLLIN, 0}});
-    bool waits = !accepts;
+    fds_.assign({{pages_.wake.get(), POLLIN, 0}});
+    bool waits = false;
+    for (const auto& door : doors_) {
+      const bool accepts = now >= door.again;
+      fds_.push_back({accepts ? door.listener : -1, POLLIN, 0});
+      waits = waits || !accepts;
+    }
     for (const auto& c : connections_) {
       const short want = c.state == State::kWriting   ? POLLOUT
                          : c.state == State::kWaiting ? short{0}
@@ -226,24 +242,24 @@ class Serving {
     return true;
   }
 
-  void accept_some() {
+  void accept_some(Door& door) {
     const auto now = Clock::now();
-    const std::chrono::duration<double> since = now - refilled_;
-    refilled_ = now;
-    tokens_ = std::min(limits_.accepts / 10, tokens_ + since.count() * limits_.accepts);
+    const std::chrono::duration<double> since = now - door.refilled;
+    door.refilled = now;
+    door.tokens = std::min(limits_.accepts / 10, door.tokens + since.count() * limits_.accepts);
     // So few at once that a request which came with its connection is read before make_room().
     for (std::size_t i = 0; i < own_places(); ++i) {
-      if (tokens_ < 1) {
-        accept_again_ = now + std::chrono::milliseconds(10);
+      if (door.tokens < 1) {
+        door.again = now + std::chrono::milliseconds(10);
         return;
       }
       sockaddr_storage from{};
       socklen_t size = sizeof from;
-      UniqueFd fd(::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &size,
+      UniqueFd fd(::accept4(door.listener, reinterpret_cast<sockaddr*>(&from), &size,
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (!fd) return accept_failed(errno);
-      trouble_ = false;
-      tokens_ -= 1;
+      if (!fd) return accept_failed(door, errno);
+      door.trouble = false;
+      door.tokens -= 1;
       const auto client = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
       if (!client) continue;
       const bool own = local_address(fd) == client->address;
@@ -255,10 +271,10 @@ class Serving {
     }
   }
 
-  void accept_failed(int why) {
+  static void accept_failed(Door& door, int why) {
     if (why == EAGAIN || why == EINTR || why == ECONNABORTED) return;
-    accept_again_ = Clock::now() + kAcceptPause;
-    if (!std::exchange(trouble_, true)) {
+    door.again = Clock::now() + kAcceptPause;
+    if (!std::exchange(door.trouble, true)) {
       log_warn("status endpoint accepts no connections for now",
                {{"error", errno_error(why, "accept").text}});
     }
@@ -309,7 +325,7 @@ class Serving {
     refused_.add();
   }
 
-  int listener_;
+  std::array<Door, kDoors> doors_;
   Pages& pages_;
   Mailbox<std::size_t>::Sender ask_;
   StatusLimits limits_;
@@ -318,45 +334,15 @@ class Serving {
   std::vector<pollfd> fds_;
   std::array<bool, kPages> outstanding_{};
   std::array<Clock::time_point, kPages> asked_at_{};
-  Clock::time_point accept_again_{};
-  Clock::time_point refilled_ = Clock::now();
-  double tokens_;
-  bool trouble_ = false;
 };
-
-Result<UniqueFd> listen_at(const Endpoint& at) {
-  const auto failed = [&] {
-    return fail(errno_error(errno, fmt::format("status endpoint {}", at.to_string())));
-  };
-  UniqueFd fd(::socket(at.address.is_v4() ? AF_INET : AF_INET6,
-                       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // "[::]" is every address of the host. A kernel without IPv6 has the IPv4 ones.
-  if (!fd && errno == EAFNOSUPPORT && !at.address.is_v4() && at.address.is_unspecified()) {
-    return listen_at({IpAddress::v4({}), at.port});
-  }
-  if (!fd) return failed();
-  const int one = 1;
-  const int off = 0;
-  if (!at.address.is_v4()) {
-    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  }
-  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  sockaddr_storage address{};
-  const auto size = at.to_sockaddr(address);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0 ||
-      ::listen(fd.get(), 128) != 0) {
-    return failed();
-  }
-  return fd;
-}
 
 }  // namespace
 
 struct StatusServer::State {
-  State(Loop& loop, Metrics& m, Readiness ready, UniqueFd fd)
+  State(Loop& loop, Metrics& m, Readiness ready, StatusListeners sockets)
       : metrics(m),
         readiness(std::move(ready)),
-        listener(std::move(fd)),
+        listeners(std::move(sockets)),
         asked(loop, 2 * kPages, [this](std::size_t page) { render(page); }) {}
 
   void render(std::size_t page) {
@@ -381,7 +367,7 @@ struct StatusServer::State {
 
   Metrics& metrics;
   Readiness readiness;
-  UniqueFd listener;
+  StatusListeners listeners;
   Pages pages;
   Mailbox<std::size_t> asked;
   std::thread thread;
@@ -390,9 +376,9 @@ struct StatusServer::State {
 Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const Endpoint& at,
                                                            Metrics& metrics, Readiness readiness,
                                                            const StatusLimits& limits) {
-  auto listener = listen_at(at);
-  if (!listener) return fail(std::move(listener.error()));
-  auto state = std::make_unique<State>(loop, metrics, std::move(readiness), std::move(*listener));
+  auto listeners = listen_for_status(at);
+  if (!listeners) return fail(std::move(listeners.error()));
+  auto state = std::make_unique<State>(loop, metrics, std::move(readiness), std::move(*listeners));
   if (!state->pages.wake) return fail(errno_error(errno, "status endpoint: eventfd"));
   auto& refused = metrics.counter("causeway_status_connections_closed_total",
                                   "Connections to the status endpoint that made room for others.");
@@ -404,7 +390,7 @@ Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const End
   state->thread = std::thread([raw = state.get(), limits, &refused] {
     name_thread("cw-status");
     give_way();
-    Serving(raw->listener.get(), raw->pages, raw->asked.sender(), limits, refused).run();
+    Serving(raw->listeners, raw->pages, raw->asked.sender(), limits, refused).run();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return std::unique_ptr<StatusServer>(new StatusServer(std::move(state)));
@@ -421,12 +407,6 @@ StatusServer::~StatusServer() {
   state_->thread.join();
 }
 
-std::uint16_t StatusServer::port() const {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  (void)::getsockname(state_->listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
-  return at ? at->port : 0;
-}
+std::uint16_t StatusServer::port() const { return state_->listeners.port(); }
 
 }  // namespace cw

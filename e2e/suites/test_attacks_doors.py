@@ -85,21 +85,24 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
 
 
 @pytest.mark.timing
-def test_idle_connections_from_many_addresses(open_sites):
-    """The same from 250 addresses, each with one connection: none of them is the busiest client. The
-    node's own probe, as the kubelet sends it, and another host's request are answered all the time."""
+@pytest.mark.parametrize("connections", [250, 6000])
+def test_idle_connections_from_many_addresses(open_sites, connections):
+    """The same from 250 addresses: none of them is the busiest client. The node's own probe, as the kubelet sends it,
+    is answered all the time. Another host's request is, too, while the queue of those who wait to be accepted has
+    room (4,096)."""
     east, west = open_sites
     streams = streams_of(east, west)
     wan, node = east.world.wan, east.cluster.gateway_nodes[0]
     wan.ip("route add local 198.18.7.0/24 dev lo")
     attacker = wan.spawn("idle-many", "setpriv", "--pdeathsig", "KILL", PYTHON, WIRE / "idle.py",
-                         node.ip, STATUS, 250, 8, "198.18.7.")
+                         node.ip, STATUS, connections, 8, "198.18.7.")
     wait_until(lambda: "holding" in attacker.output(), 30, "the connections are tried")
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        for client, address in ((node.machine, node.ip), (node.machine, "127.0.0.1"),
-                                (west.cluster.edge, node.ip)):
-            # A SYN that a full queue drops comes again after 1 s.
+        clients = [(node.machine, node.ip), (node.machine, "127.0.0.1")]
+        if connections < 4096:
+            clients.append((west.cluster.edge, node.ip))
+        for client, address in clients:
             assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "3", "--fail",
                               f"http://{address}:{STATUS}/healthz", check=False).returncode == 0
     attacker.wait(20)

@@ -1,0 +1,91 @@
+#include "base/status_listener.h"
+
+#include <fmt/format.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+namespace cw {
+
+namespace {
+
+// `shared`: several sockets of this process have the port.
+Result<UniqueFd> bound(const Endpoint& at, bool shared) {
+  const auto failed = [&] {
+    return fail(errno_error(errno, fmt::format("status endpoint {}", at.to_string())));
+  };
+  UniqueFd fd(::socket(at.address.is_v4() ? AF_INET : AF_INET6,
+                       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // "[::]" is every address of the host. A kernel without IPv6 has the IPv4 ones.
+  if (!fd && errno == EAFNOSUPPORT && !at.address.is_v4() && at.address.is_unspecified()) {
+    return bound({IpAddress::v4({}), at.port}, shared);
+  }
+  if (!fd) return failed();
+  const int one = 1;
+  const int off = 0;
+  if (!at.address.is_v4()) {
+    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (shared) (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+  sockaddr_storage address{};
+  const auto size = at.to_sockaddr(address);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0) {
+    return failed();
+  }
+  return fd;
+}
+
+std::uint16_t port_of(const UniqueFd& fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
+  return at ? at->port : 0;
+}
+
+// The socket that listened first (0) gets what came in by the loopback device, whose index is 1 in
+// every network namespace; the other one gets the rest. Linux drops packets of others that have an
+// address of this host as their source.
+bool split_by_device(const UniqueFd& fd) {
+  constexpr auto kDevice = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX);
+  std::array<sock_filter, 4> code{{
+      {BPF_LD | BPF_W | BPF_ABS, 0, 0, kDevice},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 1},
+      {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, 1},
+  }};
+  const sock_fprog program{code.size(), code.data()};
+  return ::setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) ==
+         0;
+}
+
+Result<UniqueFd> listening(const Endpoint& at) {
+  auto fd = bound(at, true);
+  if (fd && ::listen(fd->get(), SOMAXCONN) != 0) {
+    return fail(errno_error(errno, fmt::format("status endpoint {}", at.to_string())));
+  }
+  return fd;
+}
+
+}  // namespace
+
+std::uint16_t StatusListeners::port() const { return port_of(others); }
+
+Result<StatusListeners> listen_for_status(const Endpoint& at) {
+  // Sockets that share a port do not notice another process of this user that shares it, too.
+  if (at.port != 0) {
+    if (auto alone = bound(at, false); !alone) return fail(std::move(alone.error()));
+  }
+  auto own = listening(at);
+  if (!own) return fail(std::move(own.error()));
+  auto others = listening({at.address, port_of(*own)});
+  if (!others) return fail(std::move(others.error()));
+  if (!split_by_device(*own)) own->reset();
+  return StatusListeners{std::move(*own), std::move(*others)};
+}
+
+}  // namespace cw
