@@ -339,6 +339,20 @@ TEST_F(LinuxKernel, EveryRouterOfADefaultRouteIsNamed) {
             (std::vector<IpAddress>{ip("192.0.2.7"), ip("192.0.2.8"), ip("fd00:1::9")}));
 }
 
+TEST_F(LinuxKernel, SingleAddressesBehindAVethAreNamedAsPods) {
+  run("ip link add br0 type bridge");
+  run("ip link set br0 up");
+  run("ip route add 10.9.9.9/32 dev veth0 scope link");
+  run("ip -6 route add fd00:9::9/128 dev veth0");
+  run("ip route add 10.9.8.0/24 dev veth0 scope link");
+  run("ip route add 10.9.7.7/32 dev br0 scope link");
+  run("ip route add 10.9.6.6/32 via 192.0.2.7");
+  const auto connected = kernel().all_connected();
+  ASSERT_TRUE(connected);
+  EXPECT_EQ(connected->pods, (std::vector<std::pair<IpAddress, std::string>>{
+                                 {ip("10.9.9.9"), "veth0"}, {ip("fd00:9::9"), "veth0"}}));
+}
+
 TEST_F(LinuxKernel, SysctlPathsStayInsideNet) {
   EXPECT_EQ(kernel().sysctl("../kernel/hostname").error().code, Errc::kInvalid);
   EXPECT_EQ(kernel().sysctl("/etc/passwd").error().code, Errc::kInvalid);
