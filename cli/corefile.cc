@@ -32,12 +32,11 @@ Result<std::string> with_stub(const std::string& corefile, const std::vector<IpA
   if (std::regex_search(text, kOthers)) {
     return fail(Errc::kExists, "the Corefile has a clusterset.local block already: left as it is");
   }
+  // CoreDNS takes an IPv6 address in brackets with a port only, and refuses the whole file
+  // otherwise.
   std::vector<std::string> addresses;
   addresses.reserve(servers.size());
-  for (const auto& server : servers) {
-    addresses.push_back(server.is_v4() ? server.to_string()
-                                       : fmt::format("[{}]", server.to_string()));
-  }
+  for (const auto& server : servers) addresses.push_back(server.to_string());
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += fmt::format(
       "{}clusterset.local:53 {{\n    errors\n    cache 5 {{\n        denial 9984 1\n    }}\n    "

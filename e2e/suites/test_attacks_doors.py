@@ -93,7 +93,7 @@ def test_idle_connections_from_many_addresses(open_sites, connections):
     east, west = open_sites
     streams = streams_of(east, west)
     wan, node = east.world.wan, east.cluster.gateway_nodes[0]
-    wan.ip("route add local 198.18.7.0/24 dev lo")
+    wan.ip("route replace local 198.18.7.0/24 dev lo")
     attacker = wan.spawn("idle-many", "setpriv", "--pdeathsig", "KILL", PYTHON, WIRE / "idle.py",
                          node.ip, STATUS, connections, 8, "198.18.7.")
     wait_until(lambda: "holding" in attacker.output(), 30, "the connections are tried")
@@ -102,8 +102,8 @@ def test_idle_connections_from_many_addresses(open_sites, connections):
         clients = [(node.machine, node.ip), (node.machine, "127.0.0.1")]
         if connections < 4096:
             clients.append((west.cluster.edge, node.ip))
-        for client, address in clients:
-            assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "3", "--fail",
+        for client, address in clients:  # a kubelet's probe waits for 1 s
+            assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "1", "--fail",
                               f"http://{address}:{STATUS}/healthz", check=False).returncode == 0
     attacker.wait(20)
     assert_unharmed(streams)
