@@ -44,7 +44,9 @@ class Watch:
 
     def seen(self):
         """Every clear packet of any pod so far, as the sniffer's lines."""
-        return [line for line in self._process.output().splitlines() if line[:1].isdigit()]
+        written = self._process.output()
+        whole = written[:written.rfind("\n") + 1]  # the last line may be half written
+        return [line for line in whole.splitlines() if line[:1].isdigit()]
 
     def take_clear(self):
         """Those since the last call that should not have been there."""

@@ -102,8 +102,8 @@ def test_idle_connections_from_many_addresses(open_sites, connections):
         clients = [(node.machine, node.ip), (node.machine, "127.0.0.1")]
         if connections < 4096:
             clients.append((west.cluster.edge, node.ip))
-        for client, address in clients:  # a kubelet's probe waits for 1 s
-            assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "1", "--fail",
+        for client, address in clients:
+            assert client.run("curl", "-s", "-o", "/dev/null", "--max-time", "3", "--fail",
                               f"http://{address}:{STATUS}/healthz", check=False).returncode == 0
     attacker.wait(20)
     assert_unharmed(streams)
