@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import subprocess
+import time
 
 from fabric.machine import Machine
 from fabric.wait import wait_until
@@ -27,6 +28,7 @@ class ControlPlane:
         self.pki = self._make_pki()
         self.admin = self.pki.kubeconfig("admin")
         self.processes = {}
+        self.starts = []  # of the API server: seconds since 1970 of its start and of its readiness
 
     def service_address(self, host):
         return str(ipaddress.ip_network(self.service_cidr)[host])
@@ -63,6 +65,7 @@ class ControlPlane:
 
     def start_api(self, *more):
         p = self.pki.path
+        self._starting = time.time()
         self.processes["api"] = self.machine.spawn(
             "kube-apiserver", program("kube-apiserver"),
             "--etcd-servers=http://127.0.0.1:2379",
@@ -126,6 +129,7 @@ class ControlPlane:
 
     def wait_ready(self, deadline=60):
         wait_until(self.is_ready, deadline, f"{self.name}: the API server is ready", every=0.1)
+        self.starts.append((self._starting, time.time()))
 
     def is_ready(self):
         if not self.processes["api"].alive():
