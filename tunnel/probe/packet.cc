@@ -126,8 +126,8 @@ bool is_probe(std::span<const std::byte> packet) {
 
 // One call and no set-up for each key: a gateway has a thousand of them.
 std::array<std::uint8_t, kTag> tag_of(std::span<const std::byte> covered, const ProbeKey& key) {
-  static const bool ready = sodium_init() >= 0;  // picks the implementation for this processor
-  CW_CHECK(ready);
+  static const bool kReady = sodium_init() >= 0;  // picks the implementation for this processor
+  CW_CHECK(kReady);
   std::array<std::uint8_t, kTag> tag{};
   CW_CHECK(crypto_generichash(tag.data(), tag.size(),
                               reinterpret_cast<const unsigned char*>(covered.data()),
