@@ -67,14 +67,15 @@ def test_a_program_that_hangs_stalls_no_loop(both, tell):
     wait_until(lambda: gateway.why_not_ready() == "", 20, "the gateway is ready")
     programs = machine.pids("wireguard-go")
     agent = north.causeway.agent_of(north.pod.node)
+    up = f'causeway_routeagent_gateway_up{{gateway="{ordinal}"}}'
+    wait_until(lambda: agent.metric(up) == 1, 20, "the node's probes find the gateway")
     unanswered, reasons = [], []
     try:
         for pid in programs:
             os.kill(pid, signal.SIGSTOP)
         end = time.monotonic() + 4
         while time.monotonic() < end:
-            up = agent.metric(f'causeway_routeagent_gateway_up{{gateway="{ordinal}"}}')
-            unanswered += [] if up == 1 else [end - time.monotonic()]
+            unanswered += [] if agent.metric(up) == 1 else [end - time.monotonic()]
             reasons.append(gateway.why_not_ready())
             time.sleep(0.1)
     finally:
