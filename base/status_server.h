@@ -1,8 +1,9 @@
 // The one small HTTP endpoint of every daemon: /metrics (Prometheus text), /healthz (alive: 200),
 // /readyz (200, or 503 with one line per reason why not). A thread of its own holds the
 // connections: however many strangers connect or ask, the loop renders each page a bounded number
-// of times per second. Connections that the host makes to itself (the kubelet's probes) have places
-// of their own, which no stranger takes. The loop thread makes and destroys it.
+// of times per second. Connections that the host makes to itself (the kubelet's probes) have a
+// queue (status_listener.h) and places of their own, which no stranger takes. The loop thread makes
+// and destroys it.
 #pragma once
 
 #include <functional>

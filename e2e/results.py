@@ -26,13 +26,16 @@ class Counts(typing.NamedTuple):
         return Counts(self.passed + other.passed, self.failed + other.failed)
 
 
-def read_cases(path):
-    """The scenarios of a JUnit file, in their order. None at all if pytest failed before it wrote the file."""
+def read_cases(path, code=0):
+    """The scenarios of a JUnit file, in their order. `code` is pytest's exit code: above 1 it did not come to its end,
+    which is a failure of its own."""
+    found = {}
+    if code not in (0, 1):
+        found["pytest"] = Case(f"pytest ended early, with exit code {code}", "failed")
     try:
         root = xml.etree.ElementTree.parse(path).getroot()
     except (OSError, xml.etree.ElementTree.ParseError):
-        return []
-    found = {}
+        return list(found.values())
     for element in root.iter("testcase"):
         name = f"{element.get('classname', '').split('.')[-1]}::{element.get('name')}"
         parts = {part.tag for part in element}

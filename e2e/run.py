@@ -108,9 +108,9 @@ def pytest(folder, match, again=0, preset="release", env=None):
         command = [sys.executable, "-m", "pytest", "-v", "--durations=8", f"--junit-xml={report}"]
         command += ["--last-failed", "--last-failed-no-failures=none"] if again else []
         command += [folder] + (["-k", match] if match else [])
-        subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False,
-                       env={**(env or os.environ), "CAUSEWAY_BUILD": str(BUILD / preset)})
-        return results.read_cases(report)
+        done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False,
+                              env={**(env or os.environ), "CAUSEWAY_BUILD": str(BUILD / preset)})
+        return results.read_cases(report, done.returncode)
 
 
 def start_kubernetes_programs(quiet):

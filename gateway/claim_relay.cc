@@ -44,7 +44,7 @@ std::vector<Prefix> ClaimRelay::pick(const GatewayId& id, const Claims& claims, 
     for (const auto& [prefix, claim] : claims) list(target, prefix);
   }
   pick_news(target, claims, limit, now, picked);
-  pick_again(target, claims, limit, now, picked);
+  pick_again(target, claims, picked.size() + (limit - picked.size() + 1) / 2, now, picked);
   pick_turns(target, claims, limit, picked);
   return picked;
 }

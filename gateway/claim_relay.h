@@ -21,7 +21,8 @@ class ClaimRelay {
  public:
   // Our nodes' claims towards one remote cluster.
   using Claims = std::map<Prefix, tunnel::Claim>;
-  // What was not answered is said again after so long, one probe full at a time.
+  // What was not answered is said again after so long, half a probe full at a time: the rest is for
+  // the turns. (A remote cluster may never accept some of our prefixes.)
   static constexpr Duration kAgain = std::chrono::milliseconds(25);
 
   // The remote gateways now. Everything is news to those that were not there.

@@ -32,11 +32,6 @@ def start_forwarder(program, folder, upstream, tcp):
     return subprocess.Popen([program, "-conf", corefile], stdout=log, stderr=log)
 
 
-def stop(process):
-    process.terminate()
-    process.wait(20)
-
-
 def measured(queries, rate, seconds):
     """Percent of the queries by what came back; "lost" has no answer within dnsperf's 5 s."""
     text = subprocess.run(
@@ -59,8 +54,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
-    if not (shutil.which("dnsperf") and (shutil.which("knotd") or pathlib.Path("/usr/sbin/knotd").exists())):
-        sys.exit("bench: apt-get install --no-install-recommends knot dnsperf")
+    run.need_tools()
     program = run.coredns()
     if program is None:
         sys.exit("bench: CoreDNS needs Go >= 1.24 (or >= 1.21 with GOTOOLCHAIN=auto)")
@@ -89,10 +83,10 @@ def main():
                           f"{found.pop('qps'):.0f} queries/s, "
                           + ", ".join(f"{k} {v:.3f} %" for k, v in found.items()), flush=True)
                     running.remove(forwarder)
-                    stop(forwarder)
+                    run.stop(forwarder)
     finally:
         for process in running:
-            stop(process)
+            run.stop(process)
         shutil.rmtree(folder, ignore_errors=True)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1))

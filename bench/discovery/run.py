@@ -189,6 +189,17 @@ def changes(store, services, count):
     return out
 
 
+def need_tools():
+    missing = [p for p in ("knotd", "dnsperf") if not (shutil.which(p) or os.path.exists(f"/usr/sbin/{p}"))]
+    if missing:
+        sys.exit("bench: apt-get install --no-install-recommends knot dnsperf")
+
+
+def stop(process):
+    process.terminate()
+    process.wait(20)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/release"))
@@ -199,9 +210,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
-    missing = [p for p in ("knotd", "dnsperf") if not (shutil.which(p) or os.path.exists(f"/usr/sbin/{p}"))]
-    if missing:
-        sys.exit("bench: apt-get install --no-install-recommends knot dnsperf")
+    need_tools()
     workers = os.cpu_count()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: stopped"))
     running, result = [], {"services": args.services, "endpoints": args.services * args.endpoints}
@@ -247,8 +256,7 @@ def main():
                 result.setdefault(name, []).append(dnsperf(port, queries, args.seconds))
     finally:
         for process in running:
-            process.terminate()
-            process.wait(20)
+            stop(process)
         shutil.rmtree(folder, ignore_errors=True)
     for key, value in result.items():
         if isinstance(value, list):

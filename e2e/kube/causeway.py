@@ -26,6 +26,12 @@ def install(cluster, verb="install", *flags, **more):
                         "--timeout", "120s", *settings(cluster, **more), *flags, timeout=200)
 
 
+def chart_test(cluster):
+    """The chart's own test, as an administrator runs it."""
+    shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "160s").stdout
+    assert "Phase:          Succeeded" in shown
+
+
 def uninstall(cluster):
     return cluster.helm("uninstall", "causeway", "-n", NAMESPACE, "--wait", "--timeout", "200s",
                         timeout=240)
@@ -63,6 +69,14 @@ def daemon_pids(cluster, program):
         for pid in node.run("pgrep", "-x", program[:15], check=False).stdout.split():
             found.append((node, int(pid)))
     return found
+
+
+def assert_pods_see_each_other(one, other):
+    """Each under its own address, both ways, at once."""
+    for here in one.pods:
+        for there in other.pods:
+            assert here.sees_us_as(there) == here.ip
+            assert there.sees_us_as(here) == there.ip
 
 
 def wait_until_reached(sources, targets, deadline=40):

@@ -1,7 +1,6 @@
 """What others do to a node around us: claims of gateways' addresses, rules of CNIs, hardened hosts, a
 kube-proxy on the host, a gateway that moves. Tried after public bug reports of such systems."""
 
-
 import pytest
 
 from fabric import objects

@@ -61,6 +61,16 @@ class ReadCases(unittest.TestCase):
         self.assertEqual(self.read(REPORT[:200]), [])
 
 
+    def test_a_pytest_that_ended_early_is_a_failure_whatever_passed(self):
+        self.assertEqual(results.count(results.read_cases("/nowhere/report.xml", 3)), Counts(0, 1))
+        self.assertEqual(results.count(results.read_cases("/nowhere/report.xml", 1)), Counts(0, 1))
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write('<testsuites><testsuite><testcase classname="a" name="b"/></testsuite></testsuites>')
+            file.flush()
+            self.assertEqual(results.count(results.read_cases(file.name, 2)), Counts(1, 1))
+            self.assertEqual(results.count(results.read_cases(file.name, 0)), Counts(1, 0))
+
+
 class Count(unittest.TestCase):
     def test_skipped_scenarios_are_neither(self):
         self.assertEqual(results.count(passed("a", "b") + failed("c") + [Case("d", "skipped")]), Counts(2, 1))

@@ -3,7 +3,7 @@
 import json
 
 from fabric.wait import wait_until
-from kube.causeway import NAMESPACE
+from kube.causeway import assert_pods_see_each_other, chart_test
 
 NAME = "tools.demo.svc.clusterset.local"
 
@@ -18,16 +18,11 @@ def test_no_machine_has_an_ipv4_address(clusters):
 def test_the_chart_is_installed_and_its_own_test_passes(joined):
     """The kubelet's probes reached every status endpoint, or Helm would have waited in vain."""
     for cluster in joined:
-        shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "160s").stdout
-        assert "Phase:          Succeeded" in shown
+        chart_test(cluster)
 
 
 def test_pods_reach_each_other_under_their_own_addresses(joined):
-    east, west = joined
-    for one in east.pods:
-        for other in west.pods:
-            assert one.sees_us_as(other) == one.ip
-            assert other.sees_us_as(one) == other.ip
+    assert_pods_see_each_other(*joined)
 
 
 def test_an_export_answers_by_its_name_through_the_clusters_own_dns(joined, ctl):

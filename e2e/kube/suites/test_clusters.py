@@ -13,23 +13,19 @@ import pytest
 import yaml
 
 from fabric.wait import stays_true, wait_until
-from kube.causeway import NAMESPACE, daemon_pids, install, uninstall, wait_until_reached
+from kube.causeway import (NAMESPACE, assert_pods_see_each_other, chart_test, daemon_pids, install, uninstall,
+                           wait_until_reached)
 from kube.control_plane import Refused
 from kube.pods import longest_silence, pods_of
 
 
 def test_the_chart_is_installed_and_its_own_test_passes(joined):
     for cluster in joined:
-        shown = cluster.helm("test", "causeway", "-n", NAMESPACE, "--timeout", "160s").stdout
-        assert "Phase:          Succeeded" in shown
+        chart_test(cluster)
 
 
 def test_pods_reach_each_other_under_their_own_addresses(joined):
-    east, west = joined
-    for one in east.pods:
-        for other in west.pods:
-            assert one.sees_us_as(other) == one.ip
-            assert other.sees_us_as(one) == other.ip
+    assert_pods_see_each_other(*joined)
 
 
 def test_every_size_passes_both_ways_and_a_megabyte_arrives_whole(joined, run_folder):

@@ -39,7 +39,7 @@ sockaddr_in at(const char* address, std::uint16_t port) {
   inet_pton(AF_INET, address, &name.sin_addr);
   return name;
 }
-UniqueFd socket_in(Host& host, int type) {
+UniqueFd socket_in(TestHost& host, int type) {
   UniqueFd fd;
   host.in([&] { fd.reset(::socket(AF_INET, type | SOCK_CLOEXEC, 0)); });
   EXPECT_TRUE(bool(fd));
