@@ -177,6 +177,11 @@ Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& na
   }
   auto peer = api::decode<api::ClusterPeer>(*body);
   if (!peer) return fail(std::move(peer.error()).context(name));
+  if (!peer->spec.unusable_cidrs.empty()) {
+    return fail(Prefix::parse(peer->spec.unusable_cidrs.front())
+                    .error()
+                    .context(fmt::format("{}: spec.allowedCidrs", name)));
+  }
   for (const auto& gateway : peer->spec.gateways) {
     if (gateway.unusable_endpoints.empty()) continue;
     return fail(Endpoint::parse(gateway.unusable_endpoints.front())

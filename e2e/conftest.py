@@ -21,6 +21,8 @@ def tell(request):
     reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
 
     def line(text):
+        if reporter is None:  # one of several processes side by side: it has no terminal
+            return
         with capture.global_and_fixture_disabled():
             reporter.ensure_newline()
             reporter.write_line(f"    {text}")

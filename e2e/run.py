@@ -22,6 +22,7 @@ BUILD = ROOT / "build"
 SECOND_TRIES = BUILD / "second-try.log"
 FLAKY = BUILD / "flaky.log"
 JOBS = os.environ.get("JOBS", "2")  # ./dev sets it
+NOTHING_SELECTED = 5  # pytest's exit code
 QUIET = re.compile(r" *Start +\d+:| *\d+/\d+ Test .* Passed ")  # lines of ctest that say nothing new
 
 
@@ -70,9 +71,10 @@ class Run:
         command += ["--repeat", f"until-fail:{repeat}"] if repeat else []
         self.add(results.count_ctest(printed(command, hide=QUIET, env=env)[1]))
 
-    def scenarios(self, folder, match):
-        """A folder of scenarios. Those that pass on a second try only count as passed, and are logged."""
-        counts, late = results.two_tries(lambda again: pytest(folder, match, again))
+    def scenarios(self, first, again):
+        """Scenarios. `first()` runs them, `again(N)` runs the N that failed once more; both return their cases. Those
+        that pass on a second try only count as passed, and are logged."""
+        counts, late = results.two_tries(lambda failed: again(failed) if failed else first())
         self.add(counts)
         lines = results.log_lines(late)
         results.append(SECOND_TRIES, lines)
@@ -87,7 +89,7 @@ class Run:
 
     def end_to_end(self, match):
         say("end-to-end scenarios")
-        self.scenarios("e2e/suites", match)
+        self.scenarios(lambda: suites(match), lambda failed: pytest("e2e/suites", match, again=failed))
 
     def on_kubernetes(self, match, folder="e2e/kube/suites"):
         say("scenarios on Kubernetes")
@@ -95,22 +97,33 @@ class Run:
         if built != 0:
             self.fail_if(built)
             return
-        self.scenarios(folder, match)
+        self.scenarios(lambda: pytest(folder, match), lambda failed: pytest(folder, match, again=failed))
 
 
-def pytest(folder, match, again=0, preset="release", env=None):
-    """Runs the scenarios of a folder, or once more the `again` ones that failed last, and returns their cases. What
-    pytest prints goes to stderr."""
+def suites(match):
+    """Runs e2e/suites and returns the cases. The files run side by side, for a scenario mostly waits. Scenarios with
+    the marker `timing` run afterwards, one by one."""
+    say(f"side by side, {JOBS} at once: the scenarios without the marker `timing`")
+    cases = pytest("e2e/suites", match, mark="not timing", options=["-n", JOBS, "--dist", "loadfile"])
+    say("one by one: the scenarios with the marker `timing`")
+    return cases + pytest("e2e/suites", match, mark="timing")
+
+
+def pytest(folder, match, again=0, preset="release", env=None, mark="", options=()):
+    """Runs the scenarios of a folder, or once more the `again` ones that failed last, and returns their cases. `mark`
+    is an expression of markers. What pytest prints goes to stderr."""
     if again:
         say(f"once more: the {again} scenarios that failed")
     with tempfile.TemporaryDirectory() as kept:
         report = pathlib.Path(kept, "report.xml")
         command = [sys.executable, "-m", "pytest", "-v", "--durations=8", f"--junit-xml={report}"]
         command += ["--last-failed", "--last-failed-no-failures=none"] if again else []
-        command += [folder] + (["-k", match] if match else [])
+        command += [folder, *options] + (["-k", match] if match else []) + (["-m", mark] if mark else [])
         done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False,
                               env={**(env or os.environ), "CAUSEWAY_BUILD": str(BUILD / preset)})
-        return results.read_cases(report, done.returncode)
+        # With a marker the other half may hold all that matches.
+        code = 0 if mark and done.returncode == NOTHING_SELECTED else done.returncode
+        return results.read_cases(report, code)
 
 
 def start_kubernetes_programs(quiet):
@@ -165,7 +178,7 @@ def flaky(options):
     with busy_machine(BUILD / "load.dat"):
         for number in range(1, options.times + 1):
             say(f"run {number} of {options.times} beside a busy machine")
-            cases = pytest("e2e/suites", options.match)
+            cases = suites(options.match)
             run.add(results.count(cases))
             lines = results.log_lines([case for case in cases if case.outcome == "failed"], f"run {number} ")
             results.append(FLAKY, lines)

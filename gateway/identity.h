@@ -23,6 +23,12 @@ inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
 // What to do about a Secret that the chart's hook should have made.
 [[nodiscard]] std::string missing_secret(const std::string& ns, const std::string& name);
 
+// The key that two clusters share besides their key pairs (WireGuard, section 5.2).
+struct PresharedKey {
+  tunnel::Key key;
+  bool kept = false;  // its Secret held it before and holds no readable key now
+};
+
 // kInvalid with the path: no such file, not readable, or no base64 key in it.
 [[nodiscard]] Result<tunnel::Key> key_from_file(const std::string& path);
 // A base64 key in a Secret; surrounding white space is ignored. kNotFound: no such entry.

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "api/mcs/export_record.h"
-#include "gateway/identity.h"
+#include "base/log.h"
 
 namespace cw::gateway {
 
@@ -203,23 +203,27 @@ void World::keep_preshared() {
   for (const auto& [key, peer] : peers.items()) {
     if (!peer->spec.preshared_key_secret.empty()) wanted.insert(peer->spec.preshared_key_secret);
   }
-  std::erase_if(preshared_, [&](const auto& entry) { return wanted.count(entry.first) == 0; });
+  const auto unnamed = [&](const auto& entry) { return wanted.count(entry.first) == 0; };
+  std::erase_if(preshared_, unnamed);
+  std::erase_if(preshared_keys_, unnamed);
   for (const auto& name : wanted) {
     auto& informer = preshared_[name];
-    if (informer != nullptr) continue;
-    informer =
-        std::make_unique<api::Informer<api::Secret>>(loop_, store_, random_, on_change_, ns_, name);
-  }
-}
-
-std::map<std::string, tunnel::Key> World::preshared_keys() const {
-  std::map<std::string, tunnel::Key> keys;
-  for (const auto& [name, informer] : preshared_) {
+    if (informer == nullptr) {
+      informer = std::make_unique<api::Informer<api::Secret>>(loop_, store_, random_, on_change_,
+                                                              ns_, name);
+    }
     const auto secret = informer->find({ns_, name});
-    if (secret == nullptr) continue;
-    if (auto key = key_from_secret(*secret, std::string(kPresharedKeyEntry))) keys[name] = *key;
+    const auto key = secret == nullptr ? Result<tunnel::Key>{fail(Errc::kNotFound, "no Secret")}
+                                       : key_from_secret(*secret, std::string(kPresharedKeyEntry));
+    const auto known = preshared_keys_.find(name);
+    if (key) {
+      preshared_keys_[name] = {*key, false};
+    } else if (known != preshared_keys_.end() && informer->synced() && !known->second.kept) {
+      known->second.kept = true;
+      log_warn("the Secret of a pre-shared key is gone or cannot be read; the key stays in use",
+               {{"secret", name}});
+    }
   }
-  return keys;
 }
 
 GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own) {

@@ -13,6 +13,7 @@
 #include "api/store/informer.h"
 #include "base/never_a_peers.h"
 #include "gateway/feed/statement.h"
+#include "gateway/identity.h"
 #include "tunnel/key.h"
 #include "tunnel/probe/packet.h"
 
@@ -55,8 +56,11 @@ class World {
   [[nodiscard]] std::map<std::string, tunnel::Key> node_keys() const;
   // Reads the Secrets that ClusterPeers name now, each by its name. Call it after each change.
   void keep_preshared();
-  // Pre-shared keys by Secret name: those that can be read.
-  [[nodiscard]] std::map<std::string, tunnel::Key> preshared_keys() const;
+  // Pre-shared keys by Secret name. A key that was read once is kept until no ClusterPeer names its
+  // Secret: a deleted Secret takes down no running tunnel.
+  [[nodiscard]] const std::map<std::string, PresharedKey>& preshared_keys() const {
+    return preshared_keys_;
+  }
 
  private:
   [[nodiscard]] PrefixSet cluster_ips() const;
@@ -68,6 +72,7 @@ class World {
   std::string ns_;
   std::function<void()> on_change_;
   std::map<std::string, std::unique_ptr<api::Informer<api::Secret>>> preshared_;
+  std::map<std::string, PresharedKey> preshared_keys_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
   // Read again only after a Service changed: there may be 10,000.

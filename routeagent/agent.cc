@@ -275,6 +275,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       numbers_->gateway(gateway.ordinal, view->second);
     }
     if (gateway.node == inputs.self.name) {
+      input.here = true;
       input.own_prefixes = inputs.self.pod_cidrs;
       if (input.usable && !inputs.host.tunnel_up) {
         input.usable = false;

@@ -144,7 +144,7 @@ class Agent {
   std::string probe_trouble_;
   std::vector<std::string> errors_;
   std::map<ChoiceKey, TimePoint> silent_since_;  // through no gateway comes anything
-  std::vector<std::string> unforwarded_;         // what is told of it
+  std::vector<Silence> unforwarded_;             // what is told of it
   std::optional<TimePoint> stray_since_;         // a moved gateway's device is here
   std::string hostless_;                         // own prefixes without an address of the host
   std::vector<api::Condition> conditions_;

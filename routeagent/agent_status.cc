@@ -17,7 +17,9 @@ std::vector<std::string> Agent::not_ready() const {
   if (waiting_.empty() && !programmed_) reasons.emplace_back("the kernel is being programmed");
   if (waiting_.empty() && !decided_) reasons.emplace_back("gateways have not been probed yet");
   reasons.insert(reasons.end(), errors_.begin(), errors_.end());
-  reasons.insert(reasons.end(), unforwarded_.begin(), unforwarded_.end());
+  for (const auto& silence : unforwarded_) {
+    if (silence.certain) reasons.push_back(silence.text);
+  }
   return reasons;
 }
 
@@ -68,7 +70,7 @@ void Agent::publish(const NodeInputs& inputs) {
   }
   status.routes = routes_;
   status.errors = errors_;
-  status.errors.insert(status.errors.end(), unforwarded_.begin(), unforwarded_.end());
+  for (const auto& silence : unforwarded_) status.errors.push_back(silence.text);
   const auto apart = sentences(left_out_);
   status.errors.insert(status.errors.end(), apart.begin(), apart.end());
   status.closed = closed_.clusters();

@@ -23,13 +23,13 @@ void Agent::watch_silence(const ChooseInput& input) {
   const auto now = loop_.now();
   const auto silent = silent_everywhere(input);
   std::erase_if(silent_since_, [&](const auto& entry) { return silent.count(entry.first) == 0; });
-  std::vector<std::string> told;
+  std::vector<Silence> told;
   std::optional<Duration> next;
-  for (const auto& [key, text] : silent) {
+  for (const auto& [key, silence] : silent) {
     const auto since = silent_since_.emplace(key, now).first->second;
     const auto left = since + kSilenceIsTold - now;
     if (left <= Duration::zero()) {
-      told.push_back(text);
+      told.push_back(silence);
     } else if (!next || left < *next) {
       next = left;
     }
@@ -40,9 +40,9 @@ void Agent::watch_silence(const ChooseInput& input) {
     silence_timer_.reset();
   }
   if (told == unforwarded_) return;
-  for (const auto& text : told) {
-    if (std::find(unforwarded_.begin(), unforwarded_.end(), text) == unforwarded_.end()) {
-      log_warn("no gateway forwards", {{"error", text}});
+  for (const auto& silence : told) {
+    if (std::find(unforwarded_.begin(), unforwarded_.end(), silence) == unforwarded_.end()) {
+      log_warn("no gateway forwards", {{"error", silence.text}});
     }
   }
   if (told.empty()) log_info("gateways forward again");
@@ -80,8 +80,11 @@ void Agent::watch_stray(NodeInputs& inputs) {
 std::string host_unserved(const std::string& prefixes) {
   return fmt::format(
       "processes on the host network reach no remote pod: the host has no address "
-      "inside {}. Give one of its devices an address there, as most CNIs' bridges "
-      "have, or run them without hostNetwork",
+      "inside {}. For the same reason this node sends no probes through other nodes' gateways: "
+      "here nothing "
+      "finds a path with a smaller MTU or a gateway that does not forward. Give one of the host's "
+      "devices an address there, as most CNIs' bridges have; a process needs none if it runs "
+      "without hostNetwork",
       prefixes);
 }
 

@@ -10,6 +10,19 @@ using nlohmann::json;
 
 namespace {
 
+// One prefix that is none costs neither the others nor the ClusterPeer.
+void read_allowed(Fields& spec, ClusterPeer::Spec& peer) {
+  std::vector<std::string> texts;
+  spec.read("allowedCidrs", texts);
+  for (auto& text : texts) {
+    if (const auto prefix = Prefix::parse(text)) {
+      peer.allowed_cidrs.push_back(*prefix);
+    } else {
+      peer.unusable_cidrs.push_back(std::move(text));
+    }
+  }
+}
+
 PeerGateway read_gateway(Fields& f) {
   PeerGateway gateway;
   if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
@@ -76,7 +89,7 @@ Result<ClusterPeer> decode(const json& body) {
     if (peer.spec.gateways.empty() && !peer.spec.unpaired) {
       spec.wrong("gateways", "want at least one");
     }
-    spec.read("allowedCidrs", peer.spec.allowed_cidrs);
+    read_allowed(spec, peer.spec);
     spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
     if (spec.has("imports")) spec.list("imports", peer.spec.imports.emplace(), read_rule);
   });
@@ -104,7 +117,9 @@ json encode(const ClusterPeer& peer) {
   spec["clusterId"] = peer.spec.cluster_id;
   spec["gateways"] = json::array();
   for (const auto& gateway : peer.spec.gateways) spec["gateways"].push_back(to_json(gateway));
-  spec["allowedCidrs"] = texts(peer.spec.allowed_cidrs);
+  auto allowed = texts(peer.spec.allowed_cidrs);
+  allowed.insert(allowed.end(), peer.spec.unusable_cidrs.begin(), peer.spec.unusable_cidrs.end());
+  spec["allowedCidrs"] = std::move(allowed);
   put_unless_empty(spec, "presharedKeySecret", peer.spec.preshared_key_secret);
   if (peer.spec.unpaired) spec["unpaired"] = true;
   if (peer.spec.imports) {

@@ -81,6 +81,19 @@ def pytest_runtest_makereport(item, call):
             report.sections.append(("logs of the machines", made.logs()))
 
 
+def pytest_sessionfinish(session):
+    """In one of several processes side by side: hands the counts of the sniffer to the process that prints them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["sniffed"] = SNIFFED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Adds the counts of a process that ended."""
+    for name, count in getattr(node, "workeroutput", {}).get("sniffed", {}).items():
+        SNIFFED[name] += count
+
+
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"WAN sniffer: {SNIFFED['packets']} packets seen, "
                                 f"{SNIFFED['clear']} clear packets of pods")

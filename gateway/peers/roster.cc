@@ -112,7 +112,23 @@ Roster roster_of(const RosterInput& input) {
                         secret)};
         continue;
       }
-      preshared = key->second;
+      preshared = key->second.key;
+      if (key->second.kept) {
+        roster.troubles[peer->meta.key] = {
+            "PresharedKeyKept",
+            fmt::format("Secret {} is gone or has no readable presharedKey. This gateway uses the "
+                        "key that it read before; one that starts now has none. Write the Secret "
+                        "again, or pair again",
+                        secret)};
+      }
+    }
+    if (!peer->spec.unusable_cidrs.empty()) {
+      roster.troubles.emplace(
+          peer->meta.key,
+          Trouble{"CidrUnusable",
+                  fmt::format("allowedCidrs: \"{}\" is no prefix and is left out. Write an address "
+                              "and a length without host bits, as 10.1.0.0/16",
+                              peer->spec.unusable_cidrs.front().substr(0, 64))});
     }
     for (const auto& paired : peer->spec.gateways) {
       const auto key = tunnel::Key::from_base64(paired.public_key);

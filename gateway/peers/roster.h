@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/feed/intake.h"
+#include "gateway/identity.h"
 #include "tunnel/key.h"
 
 namespace cw::gateway {
@@ -53,13 +54,13 @@ struct Roster {
 struct RosterInput {
   const Intake::Peers& peers;  // of paired_clusters()
   const std::map<std::string, AcceptedCluster>& accepted;
-  std::set<tunnel::Key> own_keys;  // public keys of this cluster's gateways
-  // Secrets of our namespace by name: only the pre-shared keys that could be read.
-  std::map<std::string, tunnel::Key> preshared_keys;
+  std::set<tunnel::Key> own_keys;                      // public keys of this cluster's gateways
+  std::map<std::string, PresharedKey> preshared_keys;  // by the Secret's name
 };
 
 // A gateway is left out if its key cannot be read, is ours, or is that of a gateway before it
-// (older ClusterPeers first); all of a ClusterPeer are if its pre-shared key is not there.
+// (older ClusterPeers first); all of a ClusterPeer are if its pre-shared key was never there.
+// A key that was kept goes on serving and is a trouble.
 [[nodiscard]] Roster roster_of(const RosterInput& input);
 
 }  // namespace cw::gateway

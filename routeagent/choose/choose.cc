@@ -43,30 +43,54 @@ bool does_not_forward(const std::vector<GatewayInput>& gateways, const GatewayIn
          });
 }
 
-std::map<ChoiceKey, std::string> silent_everywhere(const ChooseInput& input) {
-  std::map<ChoiceKey, std::string> all;
+namespace {
+
+std::string silence_text(const ChoiceKey& key, const std::vector<std::uint32_t>& silent,
+                         const GatewayInput* here) {
+  const bool v4 = key.family == Family::kV4;
+  const bool one = silent.size() == 1;
+  const auto gateways = one ? fmt::format("gateway {}", silent.front())
+                            : fmt::format("gateways {}", fmt::join(silent, ", "));
+  auto text = here == nullptr
+                  ? fmt::format(
+                        "no gateway forwards {} packets to {}: {} {} the cluster, and no probe of "
+                        "this node comes back",
+                        v4 ? "IPv4" : "IPv6", key.cluster, gateways, one ? "reaches" : "reach")
+                  : fmt::format(
+                        "no gateway of another node forwards {} packets to {}: {} {} the cluster, "
+                        "and no probe of this node comes back. Whether gateway {} on this node "
+                        "forwards cannot be probed from here",
+                        v4 ? "IPv4" : "IPv6", key.cluster, gateways, one ? "reaches" : "reach",
+                        here->ordinal);
+  return text + fmt::format(
+                    ". Look at the gateways' nodes in both clusters: does the FORWARD chain drop "
+                    "(`iptables -S FORWARD`, `nft list ruleset`), and is forwarding on (`sysctl "
+                    "{}`)?",
+                    v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+}
+
+}  // namespace
+
+std::map<ChoiceKey, Silence> silent_everywhere(const ChooseInput& input) {
+  std::map<ChoiceKey, Silence> all;
   for (const auto& remote : input.remotes) {
     for (const auto& [family, prefix] : input.homed) {
       const ChoiceKey key{remote, family};
       std::vector<std::uint32_t> silent;
+      const GatewayInput* here = nullptr;
       bool forwards = false;
       for (const auto& gateway : input.gateways) {
         if (!gateway.usable || gateway.reaches.count(remote) == 0) continue;
         if (gateway.silent.count(key) != 0) {
           silent.push_back(gateway.ordinal);
+        } else if (gateway.here && gateway.forwards.count(key) == 0) {
+          here = &gateway;
         } else {
-          forwards = true;  // or it is not known yet, or it is on this node
+          forwards = true;  // or it is not known yet
         }
       }
       if (silent.empty() || forwards) continue;
-      all[key] = fmt::format(
-          "no gateway forwards {} packets to {}: {} the cluster, and no probe of this node comes "
-          "back. Look at the gateways' nodes in both clusters: does the FORWARD chain drop "
-          "(`iptables -S FORWARD`, `nft list ruleset`), and is forwarding on (`sysctl {}`)?",
-          family == Family::kV4 ? "IPv4" : "IPv6", remote,
-          silent.size() == 1 ? fmt::format("gateway {} reaches", silent.front())
-                             : fmt::format("gateways {} reach", fmt::join(silent, ", ")),
-          family == Family::kV4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+      all[key] = {silence_text(key, silent, here), here == nullptr};
     }
   }
   return all;

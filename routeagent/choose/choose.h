@@ -28,6 +28,7 @@ struct ChoiceKey {
 // A gateway of this cluster as this node sees it now.
 struct GatewayInput {
   std::uint32_t ordinal = 0;
+  bool here = false;                  // on this node: no probe of this node goes through it
   bool usable = false;                // answers our probes and can forward
   bool answers = false;               // does, but fell too lately to be usable (damping)
   std::string trouble = "is down";    // why it is not usable, after "gateway N "
@@ -58,9 +59,17 @@ struct ChooseInput {
 [[nodiscard]] bool does_not_forward(const std::vector<GatewayInput>& gateways,
                                     const GatewayInput& gateway, const ChoiceKey& choice);
 
-// The remote clusters and families that gateways reach and through which nothing comes, through
-// none of them: a sentence for each, with the remedy. Gateways of this node itself do not count.
-[[nodiscard]] std::map<ChoiceKey, std::string> silent_everywhere(const ChooseInput& input);
+struct Silence {
+  std::string text;     // what does not work, and the remedy
+  bool certain = true;  // false: a gateway of this node may forward, which no probe of it can tell
+  friend bool operator==(const Silence&, const Silence&) = default;
+};
+
+// The remote clusters and families to which no gateway forwards: every gateway that reaches the
+// cluster was probed, and no probe came back. A gateway of this node cannot be probed from here.
+// Where all others are silent the result says so and is not certain: in a cluster whose nodes are
+// all gateway nodes nothing else tells it.
+[[nodiscard]] std::map<ChoiceKey, Silence> silent_everywhere(const ChooseInput& input);
 
 class Chooser {
  public:

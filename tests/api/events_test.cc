@@ -149,7 +149,7 @@ TEST_F(EventsTest, ABadObjectGetsAConditionAndAnEventOnce) {
   auto body = encode(peer("west"));
   body["metadata"]["uid"] = "u-west";
   body["metadata"]["generation"] = 3;
-  body["spec"]["allowedCidrs"] = {"10.0.0.0/99"};
+  body["spec"]["clusterId"] = "West!";
   store_.put_body(Kind::kClusterPeer, {"", "west"}, body);
   BadObjects bad(loop_, store_, recorder_, Kind::kClusterPeer, "Accepted");
   int reports = 0;
@@ -163,7 +163,7 @@ TEST_F(EventsTest, ABadObjectGetsAConditionAndAnEventOnce) {
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all.front()["reason"], "Invalid");
-  EXPECT_NE(all.front()["message"].get<std::string>().find("allowedCidrs"), std::string::npos);
+  EXPECT_NE(all.front()["message"].get<std::string>().find("clusterId"), std::string::npos);
   nlohmann::json stored;
   const auto handle = store_.get(Kind::kClusterPeer, {"", "west"},
                                  [&](const Result<Object>& object) { stored = object->body; });
@@ -172,7 +172,7 @@ TEST_F(EventsTest, ABadObjectGetsAConditionAndAnEventOnce) {
   EXPECT_EQ(condition["type"], "Accepted");
   EXPECT_EQ(condition["status"], "False");
   EXPECT_EQ(condition["observedGeneration"], 3);
-  EXPECT_TRUE(stored["spec"]["allowedCidrs"][0] == "10.0.0.0/99");  // nothing else was touched
+  EXPECT_TRUE(stored["spec"]["clusterId"] == "West!");  // nothing else was touched
 }
 
 }  // namespace

@@ -181,6 +181,18 @@ TEST(Codec, AnEndpointThatIsNoAddressCostsNothingElse) {
   expect_round_trip(*peer);
 }
 
+TEST(Codec, AnAllowedPrefixThatIsNoneCostsNothingElse) {
+  const auto body = parse_yaml(
+      "metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, publicKey: x}], "
+      "allowedCidrs: [10.0.0.0/99, 10.1.0.0/16]}",
+      "test");
+  ASSERT_TRUE(body);
+  const auto peer = decode<ClusterPeer>(*body);
+  ASSERT_TRUE(peer) << peer.error().text;
+  EXPECT_EQ(peer->spec.allowed_cidrs, std::vector<Prefix>{*Prefix::parse("10.1.0.0/16")});
+  EXPECT_EQ(peer->spec.unusable_cidrs, std::vector<std::string>{"10.0.0.0/99"});
+}
+
 TEST(Codec, MistakesNameTheField) {
   EXPECT_EQ(mistake<ClusterPeer>("spec: {}"), "metadata: is missing");
   EXPECT_EQ(mistake<ClusterPeer>("metadata: {name: a}"), "spec: is missing");

@@ -260,6 +260,34 @@ TEST_F(GatewayStory, ReadsThePresharedKeysThatPeersNameAndNoOtherSecret) {
   EXPECT_TRUE(driver_.inner.device().peers.begin()->second.has_preshared_key);
 }
 
+TEST_F(GatewayStory, KeepsAPresharedKeyWhoseSecretVanishesAndTakesANewOne) {
+  put_west();
+  auto west = store_.must_get<api::ClusterPeer>({"", "west"});
+  west.spec.preshared_key_secret = "psk-west";
+  store_.put(west);
+  api::Secret secret;
+  secret.meta.key = {"causeway-system", "psk-west"};
+  secret.data["presharedKey"] = private_key(5).base64();
+  store_.put(secret);
+  start();
+  loop_.advance(seconds(3));
+  ASSERT_EQ(driver_.inner.device().peers.size(), 2U);
+  const auto reason = [this] {
+    const auto conditions = store_.must_get<api::ClusterPeer>({"", "west"}).status.conditions;
+    const auto* found = api::find_condition(conditions, "GatewaysAccepted");
+    return found == nullptr ? std::string() : found->reason;
+  };
+  EXPECT_NE(reason(), "PresharedKeyKept");
+  store_.drop(api::Kind::kSecret, secret.meta.key);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
+  EXPECT_TRUE(driver_.inner.device().peers.begin()->second.has_preshared_key);
+  EXPECT_EQ(reason(), "PresharedKeyKept");
+  store_.put(secret);
+  loop_.advance(seconds(5));
+  EXPECT_NE(reason(), "PresharedKeyKept");
+}
+
 TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   put_west();
   start();

@@ -365,14 +365,41 @@ TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent)
   input.gateways[1].ordinal = 1;
   const auto told = silent_everywhere(input);
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_NE(told.at(west).find("gateways 0, 1 reach"), std::string::npos) << told.at(west);
-  EXPECT_NE(told.at(west).find("net.ipv4.ip_forward"), std::string::npos);
+  EXPECT_NE(told.at(west).text.find("gateways 0, 1 reach"), std::string::npos)
+      << told.at(west).text;
+  EXPECT_NE(told.at(west).text.find("net.ipv4.ip_forward"), std::string::npos);
   input.gateways[1].silent.clear();
   EXPECT_TRUE(silent_everywhere(input).empty()) << "not known yet, or it forwards";
   input.gateways[1].reaches.clear();
   EXPECT_EQ(silent_everywhere(input).size(), 1U) << "that one does not count";
   input.gateways[0].usable = false;
   EXPECT_TRUE(silent_everywhere(input).empty()) << "another trouble";
+}
+
+TEST(SilentEverywhere, AGatewayOfThisNodeIsNoProofThatTheOthersForward) {
+  const ChoiceKey west{"west", Family::kV4};
+  ChooseInput input;
+  input.cluster = "east";
+  input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
+  input.remotes = {"west"};
+  GatewayInput gateway;
+  gateway.usable = gateway.answers = true;
+  gateway.reaches = {"west"};
+  input.gateways = {gateway, gateway};
+  input.gateways[0].here = true;
+  input.gateways[1].ordinal = 1;
+  EXPECT_TRUE(silent_everywhere(input).empty()) << "not probed yet";
+  input.gateways[1].silent = {west};
+  const auto told = silent_everywhere(input);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_FALSE(told.at(west).certain);
+  EXPECT_NE(told.at(west).text.find("gateway 1 reaches"), std::string::npos);
+  EXPECT_NE(told.at(west).text.find("gateway 0 on this node"), std::string::npos);
+  input.gateways[1].silent.clear();
+  input.gateways[1].forwards = {west};
+  EXPECT_TRUE(silent_everywhere(input).empty());
+  input.gateways.pop_back();
+  EXPECT_TRUE(silent_everywhere(input).empty()) << "the only gateway is here: remote nodes tell it";
 }
 
 }  // namespace

@@ -118,9 +118,29 @@ TEST(Roster, WithoutItsPresharedKeyAClusterGetsNoTunnel) {
   EXPECT_TRUE(without.clusters.at("west").gateways.empty());
   EXPECT_EQ(without.clusters.at("north").gateways.size(), 1U);
   EXPECT_EQ(without.troubles.at({"", "west"}).reason, "NoPresharedKey");
-  const auto with = roster_of({peers, kNothingSaid, {}, {{"west-psk", private_key(9)}}});
+  const auto with = roster_of({peers, kNothingSaid, {}, {{"west-psk", {private_key(9)}}}});
   EXPECT_EQ(with.clusters.at("west").gateways.at(0).preshared_key, private_key(9));
   EXPECT_TRUE(with.troubles.empty());
+}
+
+TEST(Roster, AKeptPresharedKeyServesAndIsTold) {
+  auto west = peer("west", {1});
+  west->spec.preshared_key_secret = "west-psk";
+  const auto peers = named({west});
+  const auto roster = roster_of({peers, kNothingSaid, {}, {{"west-psk", {private_key(9), true}}}});
+  EXPECT_EQ(roster.clusters.at("west").gateways.at(0).preshared_key, private_key(9));
+  EXPECT_EQ(roster.troubles.at({"", "west"}).reason, "PresharedKeyKept");
+}
+
+TEST(Roster, AnAllowedPrefixThatIsNoneIsNamedAndTheGatewaysAreUsed) {
+  auto west = peer("west", {1});
+  west->spec.unusable_cidrs = {"10.0.0.0/99"};
+  const auto peers = named({west});
+  const auto roster = roster_of({peers, kNothingSaid, {}, {}});
+  EXPECT_EQ(roster.clusters.at("west").gateways.size(), 1U);
+  const auto& trouble = roster.troubles.at({"", "west"});
+  EXPECT_EQ(trouble.reason, "CidrUnusable");
+  EXPECT_NE(trouble.message.find("10.0.0.0/99"), std::string::npos);
 }
 
 TEST(Roster, TakesAnnouncedEndpointsAfterThePairedOnes) {
