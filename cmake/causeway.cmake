@@ -1,5 +1,5 @@
-# How every target of ours is built. Sources are the folder's own *.cc files, so that adding a file
-# needs no edit here (CONFIGURE_DEPENDS re-globs at build time).
+# The build of all our targets. Sources are the folder's own *.cc files, so a new file needs no edit here
+# (CONFIGURE_DEPENDS re-globs at build time).
 
 add_library(cw_flags INTERFACE)
 target_include_directories(cw_flags INTERFACE ${PROJECT_SOURCE_DIR})
@@ -9,7 +9,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(cw_flags INTERFACE _GLIBCXX_ASSERTIONS)
 endif()
 if(CW_SANITIZE)
-  # GCC 12 loses track of std::optional under instrumentation and warns of what is not so.
+  # GCC 12 loses track of std::optional under instrumentation and gives false warnings.
   target_compile_options(cw_flags INTERFACE -fsanitize=${CW_SANITIZE} -fno-sanitize-recover=all
     -Wno-maybe-uninitialized)
   target_link_options(cw_flags INTERFACE -fsanitize=${CW_SANITIZE})
@@ -19,18 +19,18 @@ if(CW_FUZZ)
   target_link_options(cw_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
-# Compiled together, a folder's files read their headers once: a build from nothing takes a fraction of the
-# time. What is in an unnamed namespace therefore has one meaning in a folder. CW_UNITY=OFF compiles each
-# file alone, which shows a header that a file forgot; ./dev lint does so.
+# Unity builds: files of a folder that are compiled together read their headers once, so a build from nothing
+# takes a fraction of the time. So a name in an unnamed namespace must be unique in its folder. CW_UNITY=OFF
+# compiles each file alone, which shows a missing #include; ./dev lint does so.
 option(CW_UNITY "compile the files of a folder together" ON)
-set(CW_UNITY_FILES 8)  # in one go at most
+set(CW_UNITY_FILES 8)  # the most files of one unit
 if(CW_UNITY)
-  # GCC takes a unity file's unnamed namespaces for those of a header.
+  # GCC takes the unnamed namespaces of a unity file for those of a header.
   target_compile_options(cw_flags INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
 endif()
 
-# cw_together(TARGET ALONE files SOURCES files): the sources of each folder in units of CW_UNITY_FILES, those
-# in ALONE excepted: they use names of their own that others in the folder use, too.
+# cw_together(TARGET ALONE files SOURCES files): compiles the sources of each folder in units of CW_UNITY_FILES.
+# The files in ALONE are excepted: they use names that other files of the folder use, too.
 function(cw_together target)
   if(NOT CW_UNITY)
     return()
@@ -55,7 +55,7 @@ function(cw_together target)
 endfunction()
 
 # cw_library(NAME [FOLDERS sub...] [DEPS target...] [TOGETHER]): a static library of this folder's *.cc and
-# those of the named sub-folders. TOGETHER is for those whose headers are heavy.
+# those of the named sub-folders. TOGETHER is for sources with heavy headers.
 function(cw_library name)
   cmake_parse_arguments(ARG "TOGETHER" "" "FOLDERS;DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -87,7 +87,7 @@ function(cw_test name)
     cw_together(${name}_test ALONE ${ARG_ALONE} SOURCES ${sources})
   endif()
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPS} GTest::gtest GTest::gtest_main)
-  # Only where it is used: ccache cannot share between clones what was compiled with a path.
+  # Only where it is used: ccache cannot share between clones a file that was compiled with a path.
   foreach(source IN LISTS sources)
     file(STRINGS ${source} uses REGEX CW_SOURCE_DIR LIMIT_COUNT 1)
     if(uses)

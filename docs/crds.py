@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "crds.md"
 OWN_GROUP = "causeway.dev"
 COLUMNS = 120
 
-# All that our schemas use. The API server only warns of others and drops them.
+# All keywords that our schemas use. The API server only warns of others and drops them.
 KEYWORDS = {
     "type", "format", "description", "default", "required", "properties", "items", "additionalProperties", "enum",
     "pattern", "minimum", "maximum", "minLength", "maxLength", "maxItems", "x-kubernetes-validations",
@@ -51,12 +51,12 @@ def schemas(crd):
 
 
 def faults(schema, path, in_list=False):
-    """What is wrong with a schema, one sentence for each fault."""
+    """The faults of a schema, one sentence each."""
     for keyword in schema.keys() - KEYWORDS:
         yield f'{path}: unknown keyword "{keyword}"'
     if "type" not in schema and "x-kubernetes-int-or-string" not in schema:
         yield f"{path}: no type"
-    # What an item of a list is, its list says.
+    # The description of a list covers its items.
     if not in_list and not schema.get("description", "").strip():
         yield f"{path}: no description"
     for name, field in schema.get("properties", {}).items():
@@ -104,7 +104,7 @@ def between(low, high, unit):
 
 
 def limits(schema):
-    """What a value must be, besides its type."""
+    """The limits of a value, besides its type."""
     out = between(schema.get("minimum"), schema.get("maximum"), "")
     out += between(schema.get("minLength"), schema.get("maxLength"), " characters")
     out += between(None, schema.get("maxItems"), " items")
@@ -143,7 +143,8 @@ def field_lines(path, schema, required):
 
 
 def fields(schema, path=""):
-    """The fields below a schema, each before its own fields. The items of conditions stand once, in their own part."""
+    """The fields below a schema, each before its own fields. The items of conditions are in a part of their
+    own, once."""
     for name, field in schema.get("properties", {}).items():
         at = f"{path}.{name}" if path else name
         yield from field_lines(at, field, name in schema.get("required", []))

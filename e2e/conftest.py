@@ -1,4 +1,5 @@
-"""What all scenarios share: a line to the terminal, an end for those that hang, the load average at a failure."""
+"""Shared by all scenarios: lines to the terminal, an end for scenarios that hang, the load average at a
+failure."""
 
 import os
 import pathlib
@@ -10,13 +11,13 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-# A scenario that takes longer hangs.
+# A scenario that takes longer counts as hanging.
 SCENARIO_SECONDS, KUBERNETES_SCENARIO_SECONDS = 150, 480
 
 
 @pytest.fixture(scope="session")
 def tell(request):
-    """Writes a line to the terminal, whatever is captured."""
+    """Writes a line to the terminal, even if output is captured."""
     plugins = request.config.pluginmanager
     reporter, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
 
@@ -36,7 +37,7 @@ def pytest_runtest_protocol(item, nextitem):
     seconds = KUBERNETES_SCENARIO_SECONDS if on_kubernetes else SCENARIO_SECONDS
 
     def too_long(*_):
-        # Not an OSError: wait_until() would take that for "not yet".
+        # Not an OSError: wait_until() would take an OSError for "not yet".
         pytest.fail(f"{item.name} took more than {seconds} s")
     before = signal.signal(signal.SIGALRM, too_long)
     signal.alarm(seconds)
@@ -45,7 +46,7 @@ def pytest_runtest_protocol(item, nextitem):
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # after the suites had their say about the outcome
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # after the suites' hooks, which may change the outcome
 def pytest_runtest_makereport(item, call):
     """Adds the load average to the JUnit entry of a failure; e2e/results.py reads it."""
     outcome = yield

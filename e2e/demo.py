@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The main job, shown: two clusters on this host, a database that streams from one to the other by an
-exported name, a gateway that dies meanwhile, and the standby's promotion. Needs root.
+"""Shows the main job: two clusters on this host, a database that streams from one to the other by an exported
+name, a gateway that dies meanwhile, and the standby's promotion. Needs root.
 
-Exit code 0 only if everything it says was checked.
+The exit code is 0 only if every printed statement was checked.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def say(text):
 
 
 def claim(holds, text):
-    """Says `text` only if it is true; ends the demo otherwise."""
+    """Prints `text` if it is true; ends the demo otherwise."""
     if not holds:
         raise AssertionError(f"not so: {text}")
     say(text)
@@ -169,7 +169,7 @@ def main():
             print(f"\nThe demo failed: {error}\n\n{world.logs()}", file=sys.stderr)
             return 1
         folder, holders = world.folder, [machine.pid for machine in world.machines.values()]
-    # A machine's last process needs a moment to be reaped by whoever inherited it.
+    # The last process of a machine is reaped a moment later, by its new parent.
     wait_until(lambda: not any(alive(pid) for pid in holders), 5, "all machines are gone")
     claim(not folder.exists(), "nothing is left: no process, no namespace, no file")
     step("Done.")

@@ -3,7 +3,7 @@
 namespace cw::tunnel {
 namespace {
 
-// All of them, also after one that failed; the first error.
+// Makes all moves, even after one failed. Returns the first error.
 Result<> make(Driver& driver, const PeerMoves& moves) {
   Result<> result;
   for (const auto& [peer, prefixes] : moves.to) {
@@ -63,7 +63,7 @@ void DeviceJobs::start(Work work, Done done) {
           next();
         };
       });
-  // Calls of an earlier owner hang. The next look at the device asks again.
+  // Not taken: calls of an earlier owner hang. The next look at the device tries again.
   if (!taken) running_ = false;
 }
 

@@ -1,7 +1,7 @@
-// The calls of a Driver that may wait: one after another on a thread of their own, moves of
-// allowed IPs first. Where the driver moves at once (tunnel/driver.h) a move does not get in line:
-// it happens on the loop, whatever the other thread does. Each kind of call waits in line once; an
-// apply takes the newest spec when its turn comes. Loop thread only.
+// Runs the calls of a Driver that may wait, one after another on a worker thread, with moves of
+// allowed IPs first. If the driver moves at once (tunnel/driver.h), a move does not queue: it
+// happens on the loop, whatever the worker does. Each kind of call is queued at most once. An apply
+// takes the newest spec when its turn comes. Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@
 
 namespace cw::tunnel {
 
-// Prefixes that change their peers together.
+// Prefixes that change their peers together, in one placement.
 struct PeerMoves {
-  std::uint64_t number = 0;  // of the placement that they are a part of
+  std::uint64_t number = 0;  // number of the placement that they belong to
   std::vector<std::pair<Key, std::set<Prefix>>> to;
 };
 
-// What the calls came to. None runs after the DeviceJobs is gone.
+// Results of the calls. No hook runs after the DeviceJobs is destroyed.
 struct DeviceJobHooks {
-  std::function<DeviceSpec()> spec;  // the newest; an apply of it starts now
+  std::function<DeviceSpec()> spec;  // returns the newest spec; its apply starts now
   std::function<void(Result<DeviceStatus>)> on_read;
   std::function<void(const Result<>&)> on_applied;
   std::function<void(const PeerMoves&, const Result<>&)> on_moved;
@@ -35,7 +35,7 @@ struct DeviceJobHooks {
 
 class DeviceJobs {
  public:
-  // `driver` and `background` outlive every job, also those that outlive this object.
+  // `driver` and `background` must outlive every job, including jobs that outlive this object.
   DeviceJobs(Loop& loop, Driver& driver, Background background, DeviceJobHooks hooks);
   DeviceJobs(const DeviceJobs&) = delete;
   DeviceJobs& operator=(const DeviceJobs&) = delete;
@@ -44,9 +44,10 @@ class DeviceJobs {
   void apply();
   void move(PeerMoves moves);
   void recreate(const Key& peer);
-  void remake();  // removes the device and applies
+  void remake();  // removes the device, then applies the spec
 
-  // A call has been running for longer than this: the driver hangs.
+  // A call that runs for longer than this counts as hanging. A request to a userspace program fails
+  // after 3 s (uapi/uapi_driver.cc), so a hanging program is reported before that.
   static constexpr Duration kPatience = std::chrono::milliseconds(1500);
   [[nodiscard]] bool hangs() const;
 
@@ -59,7 +60,7 @@ class DeviceJobs {
   Driver& driver_;
   Background background_;
   DeviceJobHooks hooks_;
-  std::vector<PeerMoves> moves_;  // these five: what waits in line
+  std::vector<PeerMoves> moves_;  // these five: the queue
   bool remake_ = false;
   bool apply_ = false;
   std::set<Key> recreate_;

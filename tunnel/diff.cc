@@ -7,7 +7,7 @@ namespace cw::tunnel {
 
 namespace {
 
-// `owned`: every prefix that some peer is to have.
+// `owned`: every prefix that some peer is wanted to have.
 PeerChange change_of_peer(const Key& key, const PeerStatus* actual, const PeerSpec& want,
                           const Applied::Peer* before, const std::set<Prefix>& owned) {
   PeerChange change;
@@ -20,8 +20,9 @@ PeerChange change_of_peer(const Key& key, const PeerStatus* actual, const PeerSp
     if (want.keepalive_seconds != 0) change.keepalive_seconds = want.keepalive_seconds;
     return change;
   }
-  // What another peer gains moves by that alone, without a gap. Only a prefix that nobody is to
-  // have any more needs the whole set to be replaced: old devices cannot remove a single one.
+  // A prefix that another peer gains moves by that alone, without a gap. Only a prefix that no peer
+  // is wanted to have needs a replacement of the whole set: old devices cannot remove a single
+  // prefix.
   const bool loses = std::any_of(
       actual->allowed_ips.begin(), actual->allowed_ips.end(), [&](const Prefix& prefix) {
         return want.allowed_ips.count(prefix) == 0 && owned.count(prefix) == 0;
@@ -106,7 +107,7 @@ Applied applied_of(const DeviceSpec& spec, const Applied& before) {
   Applied out;
   for (const auto& [key, peer] : spec.peers) {
     auto endpoint = peer.endpoint;
-    if (!endpoint) {  // "leave as it is" does not forget what was set
+    if (!endpoint) {  // "keep the endpoint" does not forget the configured one
       if (const auto old = before.peers.find(key); old != before.peers.end()) {
         endpoint = old->second.endpoint;
       }

@@ -1,5 +1,5 @@
-// What to change in a WireGuard device to reach a spec: pure, shared by all drivers. A peer that is
-// as it should be is not named at all, so its session cannot be disturbed.
+// The changes that turn a WireGuard device into a spec. Pure, shared by all drivers. A peer that
+// needs no change is not listed, so its session cannot be disturbed.
 #pragma once
 
 #include <vector>
@@ -10,10 +10,10 @@ namespace cw::tunnel {
 
 struct PeerChange {
   Key key;
-  bool add = false;  // not there yet
+  bool add = false;  // the device does not have it yet
   bool remove = false;
-  bool replace_allowed_ips = false;  // it loses some: the whole set is given
-  std::set<Prefix> allowed_ips;      // all (replace_allowed_ips) or those to add
+  bool replace_allowed_ips = false;  // it loses some prefixes: allowed_ips has the whole set
+  std::set<Prefix> allowed_ips;      // all of them (replace_allowed_ips), or those to add
   std::optional<Endpoint> endpoint;  // set only if present
   std::optional<Key> preshared_key;  // zero key: remove it
   std::optional<std::uint16_t> keepalive_seconds;
@@ -27,14 +27,14 @@ struct DeviceChange {
   std::optional<Key> private_key;
   std::optional<std::uint16_t> listen_port;
   std::optional<std::uint32_t> fwmark;
-  std::vector<PeerChange> peers;  // removals, then gains (a prefix moves in one go), then losses
+  std::vector<PeerChange> peers;  // removals, then gains (a prefix moves in one step), then losses
   [[nodiscard]] bool empty() const {
     return !private_key && !listen_port && !fwmark && peers.empty();
   }
 };
 
-// What a driver remembers between applies: a device does not tell pre-shared keys or which endpoint
-// was configured (a roamed peer must stay roamed).
+// What a driver remembers between applies. A device reveals neither pre-shared keys nor which
+// endpoint was configured, and a peer that roamed must keep its endpoint.
 struct Applied {
   struct Peer {
     std::optional<Endpoint> endpoint;
@@ -45,9 +45,9 @@ struct Applied {
 
 [[nodiscard]] DeviceChange change_of(const DeviceStatus& actual, const DeviceSpec& desired,
                                      const Applied& applied);
-// Removes a peer of `spec` and makes it again, in one change.
+// The change that removes a peer of `spec` and makes it again.
 [[nodiscard]] DeviceChange recreation_of(const DeviceSpec& spec, const Key& key);
-// What `spec` is after a move.
+// Changes `spec` to its state after a move.
 void move_in(DeviceSpec& spec, const Key& peer, const std::set<Prefix>& prefixes);
 [[nodiscard]] Applied applied_of(const DeviceSpec& spec, const Applied& before);
 

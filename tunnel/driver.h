@@ -1,10 +1,12 @@
-// One WireGuard device. apply() takes the whole wanted state: what is not in it goes away, the same
-// spec twice changes nothing and keeps every session. Drivers: kernel/ (embeddable-wg-library),
-// uapi/ (any userspace implementation over the cross-platform socket), engine/ (our own). All pass
-// tests/tunnel/driver_contract_test.cc. Calls wait for the kernel or for another process, some for
-// seconds: they belong on a worker, one at a time (device_jobs.h). Three belong to the loop thread:
-// name() and moves(), which never wait, and move_allowed_ips() where moves_at_once() is true. It
-// waits at most for a change that another thread makes to the device, never for a read.
+// One WireGuard device. apply() takes the whole wanted state: it removes everything else, and
+// applying the same spec twice changes nothing and keeps every session. The drivers are kernel/
+// (embeddable-wg-library), uapi/ (any userspace implementation over the cross-platform socket) and
+// engine/ (our own). All pass tests/tunnel/driver_contract_test.cc.
+//
+// Threads: most calls wait for the kernel or for another process, some for seconds. They belong on
+// a worker, one at a time (device_jobs.h). Three belong to the loop thread: name() and moves()
+// never wait, and move_allowed_ips() where moves_at_once() is true. That one waits at most for
+// another thread's change of the device, never for a read.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,7 @@
 namespace cw::tunnel {
 
 struct PeerSpec {
-  std::optional<Endpoint> endpoint;  // none: leave as it is (the peer calls us, or roamed)
+  std::optional<Endpoint> endpoint;  // none: keep the endpoint (the peer calls us, or roamed)
   std::optional<Key> preshared_key;
   std::uint16_t keepalive_seconds = 0;  // 0: off
   std::set<Prefix> allowed_ips;         // a prefix has one owner in the device
@@ -35,7 +37,7 @@ struct DeviceSpec {
   std::uint16_t listen_port = 0;
   std::uint32_t fwmark = 0;
   std::map<Key, PeerSpec> peers;  // by public key
-  // Driver::moves() when this was written.
+  // Driver::moves() at the time when this spec was computed.
   std::uint64_t moves = 0;
 };
 
@@ -61,24 +63,26 @@ class Driver {
   virtual ~Driver() = default;
   // "kernel", "uapi", "engine".
   [[nodiscard]] virtual std::string name() const = 0;
-  // Makes the device if it is not there (taking over one that is), then applies the difference
-  // between it and `spec`: moves of allowed IPs in one step, no session of an unchanged peer
-  // touched. A PeerSpec endpoint is set only where it differs from the last one *applied*, so that
-  // a peer that roamed stays roamed. kConflict: allowed IPs moved after `spec` was written; the
-  // peers are as they were. kUnavailable: the other process does not answer.
+  // Makes the device, or takes over an existing one. Then applies the difference between it and
+  // `spec`. Allowed IPs move in one step, and sessions of unchanged peers stay. A PeerSpec's
+  // endpoint is set only if it differs from the last *applied* one, so a peer that roamed keeps its
+  // endpoint. kConflict: allowed IPs moved after `spec` was computed, and the peers are unchanged.
+  // kUnavailable: the other process does not answer.
   [[nodiscard]] virtual Result<> apply(const DeviceSpec& spec) = 0;
   [[nodiscard]] virtual Result<DeviceStatus> read() = 0;
-  // Only this: moves `prefixes` to `peer` at once, for failover. kNotFound: the peer is not there.
+  // Moves `prefixes` to `peer` at once and changes nothing else; for failover. kNotFound: there is
+  // no such peer.
   [[nodiscard]] virtual Result<> move_allowed_ips(const Key& peer,
                                                   const std::set<Prefix>& prefixes) = 0;
-  // How many calls of move_allowed_ips() there were.
+  // The number of calls of move_allowed_ips() so far.
   [[nodiscard]] virtual std::uint64_t moves() const = 0;
-  // move_allowed_ips() is one message that is answered at once. It may be called on the loop thread
-  // while another thread is in another call.
+  // True if move_allowed_ips() is one message that is answered at once. Then the loop thread may
+  // call it while another thread is in another call.
   [[nodiscard]] virtual bool moves_at_once() const = 0;
-  // Drops the peer's session and makes it again with the same settings (a stuck receive side).
+  // Drops the peer's session and makes the peer again with the same settings, for a stuck receive
+  // side.
   [[nodiscard]] virtual Result<> recreate_peer(const Key& peer) = 0;
-  // Removes the device, if it is ours.
+  // Removes the device if it is ours. Success if there is none.
   [[nodiscard]] virtual Result<> remove() = 0;
 };
 
@@ -98,13 +102,13 @@ struct EngineConfig {
 struct DriverConfig {
   std::string interface = "cw-wg";
   DriverChoice choice = DriverChoice::kAuto;
-  // The userspace program for uapi: started as `PROGRAM INTERFACE` if no socket answers.
+  // The userspace program for uapi. It is started as `PROGRAM INTERFACE` if no socket answers.
   std::string userspace_program = "wireguard-go";
   std::string socket_dir = "/var/run/wireguard";
   EngineConfig engine;
 };
 
-// auto: the kernel's if it has WireGuard, else our own engine.
+// auto: the kernel's driver if the kernel has WireGuard, else our own engine.
 [[nodiscard]] Result<std::unique_ptr<Driver>> make_driver(const DriverConfig& config);
 
 }  // namespace cw::tunnel

@@ -1,6 +1,6 @@
-// A WireGuard key: 32 bytes, public, private or pre-shared. Base64 outside (wg's form), hex in the
-// UAPI. Private keys are wiped when destroyed. Public keys are libsodium's work, two and a
-// half times as fast at it as OpenSSL 3.0.
+// A WireGuard key of 32 bytes: public, private or pre-shared. Its text form is base64 (as wg's), or
+// hex in the UAPI. The destructor wipes it. libsodium computes public keys, because it is two and a
+// half times as fast as OpenSSL 3.0.
 #pragma once
 
 #include <array>
@@ -33,7 +33,7 @@ class Key {
   [[nodiscard]] bool is_zero() const;
   [[nodiscard]] std::string base64() const;
   [[nodiscard]] std::string hex() const;
-  // Public keys only: not constant-time.
+  // For public keys only: the comparison does not take constant time.
   friend auto operator<=>(const Key&, const Key&) = default;
 
  private:

@@ -1,4 +1,4 @@
-// The one thing drivers need of rtnetlink: removing their own device, and only theirs.
+// The part of rtnetlink that drivers need: removing their own device, and only that one.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,9 @@
 
 namespace cw::tunnel {
 
-// The link's kind ("wireguard", "tun", "" for none); nothing if there is no such link.
+// The link's kind ("wireguard", "tun", "" for none). Nothing if there is no such link.
 [[nodiscard]] Result<std::optional<std::string>> link_kind(const std::string& name);
-// Success if it is not there; kExists if it is of another kind than `kind`.
+// Removes the link. Success if there is no such link. kExists: its kind is not `kind`.
 [[nodiscard]] Result<> remove_link(const std::string& name, const std::string& kind);
 
 }  // namespace cw::tunnel

@@ -1,6 +1,6 @@
-// Two threads change a device: the loop thread moves allowed IPs at once, and a worker applies
-// whole specs, for which it reads the device first. This keeps a spec that was written before the
-// last move from undoing that move. One of these a driver. Any thread.
+// Orders the two threads that change a device. The loop thread moves allowed IPs at once. A worker
+// reads the device and applies whole specs. This class keeps a spec that was computed before the
+// last move from undoing that move. One per driver. Any thread.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,7 @@ namespace cw::tunnel {
 
 class MoveOrder {
  public:
-  // Moves so far, also those that failed. Never waits.
+  // The number of moves so far, including failed ones. Never waits.
   [[nodiscard]] std::uint64_t moves() const { return moves_.load(std::memory_order_acquire); }
 
   // Counts a move and runs `set`, which makes it. Waits while another `set` runs.
@@ -24,7 +24,7 @@ class MoveOrder {
     moves_.fetch_add(1, std::memory_order_release);
     return set();
   }
-  // Runs `set` unless a move came after the first `moves`: kConflict.
+  // Runs `set` if no move came after the first `moves`; else kConflict.
   template <typename Set>
   [[nodiscard]] Result<> apply(std::uint64_t moves, const Set& set) {
     const std::lock_guard lock(mutex_);
@@ -45,8 +45,8 @@ class MoveOrder {
   std::atomic<std::uint64_t> moves_{0};
 };
 
-// Driver::move_allowed_ips() with `set`, which makes a DeviceChange at the device. `last` is the
-// spec that was applied last, and follows.
+// Driver::move_allowed_ips() with `set`, which applies a DeviceChange to the device. `last` is the
+// spec that was applied last; it follows the move.
 template <typename Set>
 [[nodiscard]] Result<> move_to(MoveOrder& order, DeviceSpec& last, const Key& peer,
                                const std::set<Prefix>& prefixes, const Set& set) {
@@ -62,7 +62,7 @@ template <typename Set>
   });
 }
 
-// Driver::recreate_peer(), likewise.
+// Driver::recreate_peer(), in the same way.
 template <typename Set>
 [[nodiscard]] Result<> recreate(MoveOrder& order, const DeviceSpec& last, const Key& peer,
                                 const Set& set) {

@@ -27,7 +27,7 @@ struct Secret {
   ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
 };
 
-// False: the secret would be all zero (OpenSSL refuses it, too).
+// False: the secret would be all zero. OpenSSL refuses it, too.
 bool agree(const Key& own_private, const Key& other_public, Secret& shared) {
   const Pkey own(EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, nullptr, own_private.bytes().data(),
                                               own_private.bytes().size()),

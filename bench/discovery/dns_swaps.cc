@@ -1,9 +1,11 @@
-// How long answers take while the table of many services is swapped under them: one client asks the
-// real server over loopback, one question after the other, while another thread publishes tables.
+// Measures answers while the table of many Services is swapped. One client asks the real server
+// over loopback, one question after the other, while another thread publishes tables.
 //   dns_swaps [--services N] [--seconds S]     prints one JSON object
-// Phases: quiet (no swap), swaps (ready-made tables, one service differs, 100 a second), builds
-// (each swap after a TableBuilder made it, 100 a second), fresh (no two tables share anything, 2 a
-// second: what a restart of the builder would do).
+// The phases:
+//   quiet   no swap
+//   swaps   ready-made tables that differ in one Service, 100 per second
+//   builds  a TableBuilder makes each table, 100 per second
+//   fresh   no two tables share anything, 2 per second: as after a restart of the builder
 #include <fmt/format.h>
 #include <sys/socket.h>
 
@@ -63,7 +65,7 @@ struct Span {
   }
 };
 
-// When each question was asked and answered, until `stop`.
+// Asks until `stop`. Returns when each question was asked and answered.
 std::vector<Span> ask(const Endpoint& server, unsigned services, const std::atomic<bool>& stop) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM, 0));
   const timeval limit{1, 0};
@@ -93,8 +95,8 @@ struct Phase {
   std::function<TablePtr(unsigned)> next;  // empty: no swaps
 };
 
-// Answers of more than 1 ms that were under way when a table was published, and how many there
-// would be if the two had nothing to do with each other.
+// Of the answers of more than 1 ms: how many were under way when a table was published, and how
+// many would be by chance.
 std::pair<std::size_t, double> coincidences(const std::vector<Span>& slow,
                                             const std::vector<Span>& swaps, double phase_us) {
   std::size_t met = 0;
@@ -105,8 +107,8 @@ std::pair<std::size_t, double> coincidences(const std::vector<Span>& slow,
                [&](const Span& swap) { return swap.from <= answer.to && swap.to >= answer.from; })
                ? 1U
                : 0U;
-    // Each swap meets it if it begins while the answer is under way, or up to its own length
-    // before.
+    // A swap meets an answer if it begins while the answer is under way, or up to the answer's
+    // length before.
     for (const auto& swap : swaps)
       share += (answer.microseconds() + swap.microseconds()) / phase_us;
   }

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What pods get when the DNS server of a whole cluster forwards their queries: CoreDNS, with one connection for
-each query (`force_tcp`, as NodeLocal DNSCache has it) and over UDP, before causeway-discovery with its default
-limits and before knotd with the same names. CoreDNS has no cache here, so each query is a miss. Everything runs
-on this host. Needs dnsperf, knot and Go.
+"""Measures what pods get when the DNS server of a whole cluster forwards their queries. CoreDNS forwards with
+one connection per query (`force_tcp`, as NodeLocal DNSCache does) and over UDP. Behind it are
+causeway-discovery with its default limits and knotd with the same names. CoreDNS has no cache here, so each
+query is a miss. Everything runs on this host. Needs dnsperf, knot and Go.
 
     bench/discovery/forwarders.py --build build/release [--rate 8000] [--seconds 20] [--rounds 3] [--json FILE]
 """
@@ -33,7 +33,7 @@ def start_forwarder(program, folder, upstream, tcp):
 
 
 def measured(queries, rate, seconds):
-    """Percent of the queries by what came back; "lost" has no answer within dnsperf's 5 s."""
+    """Percent of the queries by result. "lost" got no answer within dnsperf's 5 s."""
     text = subprocess.run(
         ["dnsperf", "-s", "127.0.0.1", "-p", str(FORWARDER), "-d", queries, "-l", str(seconds), "-Q", str(rate),
          "-c", "64", "-T", "1", "-q", "4000"], capture_output=True, text=True, check=True).stdout

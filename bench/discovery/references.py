@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """Puts the same questions to causeway-discovery and to knotd, nsd, named and CoreDNS, which serve the same
-names, and prints the answers side by side: code, flags, counts of the sections, OPT, size. Servers that are
-not there are left out; --root FOLDER holds Debian packages that were unpacked rather than installed (knot,
-nsd, bind9 and their libraries).
+names. Prints the answers side by side: code, flags, counts of the sections, OPT, size. Servers that are not
+installed are left out. --root FOLDER holds unpacked Debian packages (knot, nsd, bind9 and their libraries).
 
     bench/discovery/references.py --build build/release [--root FOLDER] [--coredns FILE]
 """
@@ -119,7 +118,7 @@ def ask(port, query, tcp):
 
 
 def types(answer):
-    """The types of all records."""
+    """The types of all records, each once."""
     counts, at = struct.unpack(">4H", answer[4:12]), 12
 
     def name(at):

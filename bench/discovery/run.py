@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Measures causeway-discovery alone: the first sync of many exported Services, the time from a changed
-RemoteExport to the answer, what swapping tables costs answers (dns_swaps.cc), and queries a second next
-to knotd and CoreDNS serving the same names on the same cores in the same run (turn about; dnsperf and
-knot are Debian packages; CoreDNS is built once from the modules that e2e/kube/programs pins, with Go).
+RemoteExport to the answer, what table swaps cost answers (dns_swaps.cc), and queries per second. knotd and
+CoreDNS serve the same names on the same cores in the same run, in turn. dnsperf and knot are Debian packages.
+CoreDNS is built once with Go, from the modules that e2e/kube/programs pins.
 
-Prints a table; with --json FILE also the raw numbers.
+Prints a table; --json FILE also writes the raw numbers.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def remote_export(service, addresses):
 
 
 def write(path, body):
-    """JSON is YAML; atomically, as an administrator's tool would."""
+    """Writes JSON, which is YAML, atomically, as an administrator's tool would."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name("." + path.name)
     fresh.write_text(json.dumps(body))
@@ -61,7 +61,7 @@ def fill(store, services, endpoints):
         "ClusterProperty", "about.k8s.io/v1beta1", "cluster.clusterset.k8s.io", spec={"value": "east"}))
     (store / "clusterproperties/id.yaml").rename(
         store / "clusterproperties/cluster.clusterset.k8s.io.yaml")
-    # Nothing is imported from a cluster that is no peer.
+    # Exports of a cluster without a ClusterPeer are not imported.
     write(store / "clusterpeers/west.yaml", plain(
         "ClusterPeer", "causeway.dev/v1alpha1", "west",
         spec={"clusterId": "west", "gateways": [{"ordinal": 0, "publicKey": "A" * 43 + "="}]},
@@ -125,7 +125,7 @@ def write_zone(path, services, endpoints):
 
 
 def coredns():
-    """The program, built if need be; None where Go is missing."""
+    """The path of the program, built if necessary. None without Go."""
     source = REPOSITORY / "e2e/kube/programs"
     stamp = hashlib.sha256(b"".join((source / f).read_bytes() for f in (
         "go.mod", "go.sum", "coredns-file/main.go"))).hexdigest()[:16]
@@ -177,7 +177,7 @@ def dnsperf(port, queries, seconds):
 
 
 def changes(store, services, count):
-    """Seconds from a rewritten RemoteExport to the answer that says so."""
+    """Seconds from a rewritten RemoteExport to the first answer with the change."""
     out = []
     for i in range(count):
         service, fresh = i * 7 % services, f"10.200.{i // 250}.{i % 250 + 1}"

@@ -1,4 +1,4 @@
-"""The faults that `./dev bench failover` puts into a pair of clusters, and how each is taken away again."""
+"""The faults that `./dev bench failover` puts into a pair of clusters, and how each is undone."""
 
 import datetime
 import os
@@ -16,12 +16,12 @@ HOP = "{ 4794, 4799 }"  # WireGuard or VXLAN between node and gateway
 
 
 class Fault:
-    """What `put` does to the gateway that carries the traffic of `site`, and `heal` undoes.
-    `settle`: seconds to go on measuring; `lasts`: seconds of them in which nothing can flow, which
-    are not counted; then `heal` comes before the end of the measurement. `prepare` and `restore`:
-    before and after it all. `clusters`: how many it takes; with three, the traffic is between the
-    two others. `burden(site, True)` begins something that must move nothing and lose nothing. It
-    stays for --minutes before the fault and ends with `burden(site, False)` after it."""
+    """`put` does something to the gateway that carries the traffic of `site`, and `heal` undoes it. `settle`:
+    seconds of measurement after it. `lasts`: seconds of these in which no packet can flow; they do not count,
+    and `heal` comes before the end of the measurement. `prepare` and `restore`: before and after everything.
+    `clusters`: how many clusters it needs; with three, the traffic is between the two others. `burden(site,
+    True)` begins something that must move no carrier and lose no packet. It lasts --minutes before the fault
+    and ends with `burden(site, False)` after it."""
 
     def __init__(self, name, put, heal, settle=1.5, lasts=0, prepare=None, restore=None,
                  clusters=2, burden=None):
@@ -35,7 +35,7 @@ def gateway_node(site, ordinal):
 
 
 def block(machine, rules):
-    """Drops what matches, before and after everything else on the machine."""
+    """Drops matching packets, before and after all other rules of the machine."""
     chains = "".join(
         f"chain {hook} {{ type filter hook {hook} priority -500; {rule}; }}\n"
         for hook, rule in rules)
@@ -70,7 +70,7 @@ def nothing(*_):
 
 
 def no_forwarding(site, n):
-    """The route agent sets it back when it looks; the fault is as obstinate."""
+    """Turns forwarding off every 10 ms, because the route agent turns it on again."""
     said = gateway_node(site, n).sh(
         "(while :; do echo 0 > /proc/sys/net/ipv4/ip_forward; sleep 0.01; done) >/dev/null 2>&1 & "
         "echo $!")
@@ -95,7 +95,7 @@ def crash_without_stores(site, n):
 
 def stores_back(site, n):
     for folder in stores(site):
-        shutil.rmtree(folder, ignore_errors=True)  # what a daemon made meanwhile
+        shutil.rmtree(folder, ignore_errors=True)  # a daemon may have made files meanwhile
         folder.with_name("store-away").rename(folder)
     site.recover_gateway(n)
 
@@ -117,7 +117,7 @@ def with_clock(site, env):
 
 
 def prepare_clock(site, hours=0):
-    """Daemons whose clock a file moves; time as it passes (monotonic) stays what it is."""
+    """Gives the daemons a clock that a file moves. The monotonic clock stays right."""
     clocks(site).write_text(f"{hours:+}h\n")
     library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     with_clock(site, {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clocks(site)),
@@ -125,7 +125,7 @@ def prepare_clock(site, hours=0):
 
 
 def jump(hours):
-    """The clock of one cluster's daemons. What they write shows that it did jump."""
+    """Moves the clock of one cluster's daemons. The leases that they write then show the jump."""
     def put(site, _):
         clocks(site).write_text(f"{hours:+}h\n")
         wait_until(lambda: hours_off(site, hours), 10, f"leases are {hours:+} h off")
@@ -133,7 +133,7 @@ def jump(hours):
 
 
 def hours_off(site, hours):
-    """The import Lease, once a daemon renewed it with a clock that is `hours` off."""
+    """The import Lease, if a daemon has renewed it with a clock that is `hours` off."""
     for lease in site.store.list("Lease"):
         renewed = datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00"))
         off = renewed.timestamp() - time.time() - hours * 3600
@@ -143,7 +143,7 @@ def hours_off(site, hours):
 
 
 def gateway_added(site, _):
-    """A third one, on the worker, paired as an administrator does it; then it goes for good."""
+    """Adds a third gateway on the worker, paired as an administrator does it, and removes it for good."""
     node, causeway = site.cluster.workers[0], site.causeway
     config = dict(causeway.gateways[0].config, ordinal=2, node=node.name)
     added = Daemon(site.world, node.machine, GATEWAY, config, site.cluster.folder)
@@ -189,7 +189,7 @@ def stalling_disk(site, begins):
 
 
 def busy_cores(site, begins):
-    """Two endless loops a core of this host, which all machines share."""
+    """Two endless loops per core of this host, which all machines share."""
     if begins:
         site.world.busy = [site.world.wan.spawn(f"busy-{n}", "setpriv", "--pdeathsig", "KILL", "sh",
                                                 "-c", "while :; do :; done")
@@ -225,7 +225,7 @@ FAULTS = [
           restore=lambda site: with_clock(site, None)),
     Fault("clock 5 h back", jump(-5), nothing, settle=8, prepare=prepare_clock,
           restore=lambda site: with_clock(site, None)),
-    # Sessions are made with the clock ahead; all of them end within these 200 s.
+    # Sessions begin with the clock ahead, and all of them end within these 200 s.
     Fault("clock 5 h back, rekeying", jump(-5), nothing, settle=200,
           prepare=lambda site: prepare_clock(site, 5), restore=lambda site: with_clock(site, None)),
     Fault("gateway added and removed", gateway_added, nothing, settle=2),

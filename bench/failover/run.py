@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""Measures what every kind of fault costs: two or three clusters on this host, UDP at 1 kHz and a TCP session
-both ways, the fault put in and taken away, N times each. Prints a table; --json FILE keeps the raw
-numbers, --plot FILE draws the packets that arrived around each fault (SVG). Needs root.
-"""
+"""Measures what each kind of fault costs. Two or three clusters run on this host, with UDP at 1 kHz and a TCP
+session in both directions. Each fault is made and undone N times. Prints a table. --json FILE writes the raw
+numbers, --plot FILE draws the packets that arrived around each fault (SVG). Needs root."""
 
 import argparse
 import json
@@ -37,7 +36,7 @@ def healthy(*sites):
 
 
 def fresh(meter):
-    """Packets arrive. (The receiver writes its records several times a second.)"""
+    """Whether packets arrive. The receiver writes its records several times per second."""
     before = meter.records()[-1][0]
     time.sleep(0.6)
     return meter.records()[-1][0] > before
@@ -48,8 +47,8 @@ def carriers(sites):
 
 
 def settle(sites, seconds):
-    """Waits until no carrier has changed for so long: after a restart, traffic goes back to the
-    gateway that is preferred when its hold-down has ended."""
+    """Waits until no carrier has changed for `seconds`. After a restart, traffic returns to the preferred
+    gateway when that one's hold-down has ended."""
     seen, since, end = carriers(sites), time.monotonic(), time.monotonic() + 60
     while time.monotonic() < since + seconds:
         assert time.monotonic() < end, "the carriers change again and again without a fault"
@@ -59,7 +58,7 @@ def settle(sites, seconds):
 
 
 def carry_burden(fault, sites, meters, seconds):
-    """How many carriers changed and how many packets were lost under it, before any fault."""
+    """How many carriers changed and how many packets were lost under the burden, before any fault."""
     settle(sites, 8)
     before, moves = carriers(sites), 0
     fault.burden(sites[0], True)
@@ -77,9 +76,9 @@ def carry_burden(fault, sites, meters, seconds):
 
 
 def one_run(fault, sites, minutes):
-    """The outages in ms (there, back), packets lost, the longest waits of TCP, and the arrivals
-    around the fault in bins of 10 ms. The first site has the fault; it is an end of the traffic
-    unless the fault needs three."""
+    """The outages in ms (there, back), packets lost, the longest waits of TCP, and the arrivals around the
+    fault in bins of 10 ms. The first site has the fault. It is one end of the traffic unless the fault needs
+    three clusters."""
     site = sites[0]
     if fault.prepare:
         fault.prepare(site)
@@ -97,7 +96,7 @@ def one_run(fault, sites, minutes):
         time.sleep(fault.lasts)
         fault.heal(site, carrier)
     time.sleep(fault.settle - fault.lasts)
-    # An outage that still lasts is measured to its end.
+    # An outage that is not over yet is measured to its end.
     wait_until(lambda: all(fresh(meter) for meter in meters), 60, "traffic flows both ways")
     records = [meter.records() for meter in meters]
     reports = [meter.stop() for meter in meters]
@@ -144,7 +143,7 @@ def table(rows):
 
 
 def plot(rows, path):
-    """One strip a fault: packets per 10 ms (0 to 10) of its slowest run, both ways."""
+    """One strip per fault: packets per 10 ms (0 to 10) of its slowest run, in both directions."""
     width, height, left = 900, 46, 250
     lines = []
     for index, (name, runs) in enumerate(rows.items()):
@@ -203,7 +202,7 @@ def main():
                 except AssertionError as error:
                     failed.append(f"{fault.name}, run {number + 1}: {error}")
                     print(f"  FAILED {failed[-1]}", flush=True)
-                    break  # what it left behind would spoil the next
+                    break  # its remains would spoil the next run
                 rows.setdefault(fault.name, []).append(run)
                 if fault.burden:
                     print(f"  {fault.name}: {run['burden_s']:.0f} s without a fault: "

@@ -1,5 +1,5 @@
-"""One cluster that is measured: a real API server without nodes in a machine of its own, the daemons beside it.
-Its underlay is the machine's link under0, which whoever measures makes."""
+"""One measured cluster: a real API server without nodes in a machine of its own, and the daemons beside it.
+Its underlay is the machine's link under0, which the caller makes."""
 
 import json
 import pathlib
@@ -48,12 +48,12 @@ class Site:
                            json.dumps({"status": node["status"]}))
 
     def fill(self, *shape):
-        """As fill.py has it, after the folder of the admin's certificate."""
+        """Runs fill.py with these arguments after the folder of the admin's certificate."""
         self.machine.run(sys.executable, ROOT / "bench/kube/fill.py", self.folder / "pki", *shape, timeout=900)
 
     def token(self):
-        """A kubeconfig with a ServiceAccount's token, as daemons in pods have one: it costs an API server less
-        than a client certificate, which it verifies for every request."""
+        """A kubeconfig with a ServiceAccount's token, as daemons in pods have one. A token costs an API
+        server less than a client certificate, which it verifies for every request."""
         for body in ({"apiVersion": "v1", "kind": "ServiceAccount",
                       "metadata": {"name": "daemons", "namespace": "causeway-system"}},
                      {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
@@ -89,7 +89,7 @@ class Site:
         return {program: daemon.resident_kib() / 1024 for program, daemon in self.daemons.items()}
 
     def requests(self):
-        """Requests of our kinds so far, by verb; a watch counts when it ends."""
+        """Requests for our kinds so far, by verb. A watch counts when it ends."""
         found = {}
         for line in self.plane.kubectl("get", "--raw", "/metrics").stdout.splitlines():
             if line.startswith("apiserver_request_total{"):
@@ -101,7 +101,7 @@ class Site:
         return found
 
     def count(self, path):
-        """How many objects a list has, without reading them."""
+        """The number of objects in a list, without reading them."""
         page = json.loads(self.plane.kubectl("get", "--raw", f"{path}?limit=1").stdout)
         return len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
 
@@ -115,7 +115,7 @@ class Site:
 
 
 def quiet(sites):
-    """Waits until little but the Leases is asked any more."""
+    """Waits until the daemons ask for little but their Leases."""
     def still():
         before = [sum(site.requests().values()) for site in sites]
         time.sleep(3)

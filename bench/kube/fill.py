@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Makes many exported Services with their EndpointSlices in the API server of an admin's certificate (the
-folder of which is given), inside the machine it runs on. Without a first byte of their addresses also as many
-RemoteExports of a cluster "west".
+"""Makes many exported Services with their EndpointSlices in the API server of an admin's certificate, inside
+the machine on which that server runs. Without FIRST-BYTE-OF-ADDRESSES it also makes as many RemoteExports of
+a cluster "west".
 
     fill.py PKI-FOLDER SERVICES ENDPOINTS-EACH [FIRST-BYTE-OF-ADDRESSES PREFIX-OF-NAMES]
 """
@@ -22,7 +22,7 @@ def address(number, first):
 
 
 def objects_of(number, endpoints, byte, prefix, remote):
-    """(path, body) of everything that belongs to one Service number."""
+    """(path, body) of all objects of Service number n."""
     name, spaced = f"{prefix}{number}", f"namespaces/{NAMESPACE}"
     meta = {"name": name, "namespace": NAMESPACE}
     first = number * endpoints
@@ -57,7 +57,7 @@ def connection(pki):
 
 
 def send(server, method, path, body, problems):
-    """The object as stored, or None and an entry in `problems`."""
+    """The stored object, or None and an entry in `problems`."""
     server.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
     answer = server.getresponse()
     text = answer.read()
@@ -68,7 +68,7 @@ def send(server, method, path, body, problems):
 
 
 def make_peer(server, problems):
-    """The connected cluster "west", whose exports are one Service with ours of the same names."""
+    """The connected cluster "west". Its exports have the names of ours and are one Service with them."""
     path = "/apis/causeway.dev/v1alpha1/clusterpeers"
     made = send(server, "POST", path, {
         "apiVersion": "causeway.dev/v1alpha1", "kind": "ClusterPeer", "metadata": {"name": "west"},

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Measures the daemons on a real API server: memory at many Services, requests of a start, a restart and an
-idle minute. A control plane without nodes in a machine of its own; the daemons run beside it.
+"""Measures the daemons on a real API server: memory with many Services, requests of a start, a restart and an
+idle minute. A control plane without nodes has a machine of its own, and the daemons run beside it.
 
-Prints a table; with --json FILE also the raw numbers. Needs root and the programs of e2e/kube/programs.sh.
+Prints a table; --json FILE also writes the raw numbers. Needs root and the programs of e2e/kube/programs.sh.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 
-from cluster_site import IMPORTS, Site, less, quiet, say, shown  # first: it finds the fabric
+from cluster_site import IMPORTS, Site, less, quiet, say, shown  # imported first: it finds the fabric
 from fabric import objects
 from fabric.wait import wait_until
 
@@ -20,7 +20,7 @@ IDLE_SECONDS = 60
 
 
 def raised(folder, build, services, endpoints):
-    """With a peer "west" that never answers."""
+    """A site with a peer "west" that never answers."""
     site = Site("east", 1, folder, build)
     site.machine.sh("ip link add under0 type veth peer under1; ip link set under1 up")
     site.start_plane()

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Measures, on two clusters on this host: the outage when a gateway's node dies, packets lost by a
-planned stop, the time from a ServiceExport to its name in the other cluster, and resident memory.
+"""Measures two clusters on this host: the outage when a gateway's node dies, the packets that a planned stop
+loses, the time from a ServiceExport to its name in the other cluster, and resident memory.
 
-Prints a table; with --json FILE also the raw numbers. Needs root.
+Prints a table; --json FILE also writes the raw numbers. Needs root.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def streams(east, west):
 
 
 def outages(east, west, count, end, begin):
-    """One row a round: which site lost a gateway, and what both directions saw."""
+    """One row per round: the site that lost a gateway, and what both directions lost."""
     rows = []
     for round_, (site, other) in zip(range(count), itertools.cycle(((east, west), (west, east)))):
         healthy(east, west)

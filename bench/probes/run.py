@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""Measures what the probes of many nodes cost a gateway, in percent of a core of its process (with
-the engine): those that end on it, sent as by N nodes with two claims each, and those that pass
-through it. Two clusters on this host. Needs root.
-"""
+"""Measures what the probes of many nodes cost a gateway with the engine, in percent of one core of its
+process: probes that end on it, as from N nodes with two claims each, and probes through it. Two clusters on
+this host. Needs root."""
 
 import argparse
 import os
@@ -47,8 +46,8 @@ def seconds_of(daemon):
 
 
 def make_nodes(site, others, count):
-    """Nodes that exist in the store only, each with a key and prefixes of its own; what the flood
-    needs of them. The other clusters accept their prefixes."""
+    """Makes nodes that exist only in the store, each with a key and prefixes of its own, and makes the other
+    clusters accept the prefixes. Returns what the flood needs of them."""
     lines, known = [], set()
     for n in range(count):
         name, private = f"asks-{n}", probe.new_private()
@@ -73,7 +72,7 @@ class Costs:
         self.gateways, self.seconds = gateways, seconds
 
     def of(self, machine, *command, stdin=None):
-        """Percent of a core for each gateway while the command runs, and what it says."""
+        """Percent of a core for each gateway while the command runs, and the command's output."""
         before, began = [seconds_of(g) for g in self.gateways], time.monotonic()
         said = machine.out(*command, timeout=self.seconds + 60, stdin=stdin).strip().splitlines()[-1:]
         lasted = time.monotonic() - began
@@ -113,7 +112,7 @@ def main():
         nodes = make_nodes(east, [west], options.nodes)
         time.sleep(10)
         idle, _ = costs.of(node.machine, "sleep", options.seconds)
-        east.causeway.agent_of(node).stop()  # its port is ours then; what it made stays
+        east.causeway.agent_of(node).stop()  # frees its port; its kernel objects stay
         costs.show(f"{options.nodes} nodes ask one gateway", idle, costs.of(
             node.machine, PYTHON, WIRE / "probe_flood.py", link_local(east.cluster.gateway_nodes[0]),
             east.store.get("Gateway", "gateway-0")["spec"]["publicKey"], "west", options.interval,

@@ -1,4 +1,4 @@
-"""Where the processors' time goes meanwhile: by thread of every process in the world, and the loops' stalls."""
+"""The processors' time during a measurement: per thread of every process in the world, and the loops' stalls."""
 
 import os
 import pathlib
@@ -7,13 +7,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def threads_of(pid):
-    """{(thread, its name): seconds of processor}"""
+    """{(thread, its name): seconds of processor time}"""
     found = {}
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
         try:
             text = task.read_text()
         except OSError:
-            continue  # it ended
+            continue  # the thread ended
         name, fields = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
         found[task.parent.name, name] = (int(fields[11]) + int(fields[12])) / TICK, int(fields[16])
     return found

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Measures two clusters that meet for the first time, each with a real API server of its own: how long until
-every Service that west exports has a name in east, how many requests that takes, what the daemons then
-need, and the time from a changed EndpointSlice in west to the answer in east.
+"""Measures two clusters that meet for the first time, each with a real API server of its own: the time until
+every Service that west exports has a name in east, the requests for that, the daemons' memory, and the time
+from a changed EndpointSlice in west to the answer in east.
 
-A control plane without nodes in a machine of its own for each cluster, gateway, route agent and discovery
-beside it. Prints a table; with --json FILE also the raw numbers. Needs root and the programs of
+Each cluster has a control plane without nodes in a machine of its own, with gateway, route agent and
+discovery beside it. Prints a table; --json FILE also writes the raw numbers. Needs root and the programs of
 e2e/kube/programs.sh.
 """
 
@@ -24,25 +24,26 @@ from cluster_site import (IMPORTS, NAMESPACE, REMOTE_EXPORTS, Site, less, quiet,
                           shown)
 from fabric.wait import wait_until  # noqa: E402
 
-REST = 35  # seconds: daemons give memory back every 30
+REST = 35  # seconds: daemons give memory back every 30 s
 
 
 def pairing(site):
-    """What another cluster applies to be paired with this one; None before the gateway has its key."""
+    """The ClusterPeer that another cluster applies to be paired with this one. None before the gateway has
+    its key."""
     done = site.machine.run(site.build / "bin/causewayctl", "--store", f"kube:{site.plane.admin}", "pair",
                             "export", check=False)
     return done.stdout if done.returncode == 0 and "publicKey" in done.stdout else None
 
 
 def said(site, services):
-    """Whether its last ServiceExport has conditions: the daemons have read what there is."""
+    """Whether the last ServiceExport has conditions: then the daemons have read all of them."""
     return services == 0 or "conditions" in site.plane.get(
         "-n", NAMESPACE, "serviceexports.multicluster.x-k8s.io",
         f"{site.name[0]}{services - 1}").get("status", {})
 
 
-# In west's machine: rewrites slices; in east's: asks until the new address is the answer. Both have one
-# clock, so each prints times of it.
+# In west's machine it rewrites slices. In east's machine it asks until the new address is the answer. Both
+# machines have one clock, so each prints times of it.
 CHANGER = """
 import http.client, json, ssl, sys, time, pathlib
 pki = pathlib.Path(sys.argv[1])
@@ -88,7 +89,7 @@ def inside(site, script, *arguments):
 
 
 def changes(east, west, services, count):
-    """Milliseconds from the beginning of a write in west to the answer in east, for `count` Services."""
+    """Milliseconds from the start of a write in west to the answer in east, for `count` Services."""
     changer, asker = inside(west, CHANGER, west.folder / "pki"), inside(east, ASKER)
     out = []
     try:
@@ -111,7 +112,7 @@ def changes(east, west, services, count):
 
 
 def raised(folder, build, exported, imported, endpoints):
-    """East and west, not paired yet, with all that they export."""
+    """East and west, not paired yet, with all their exports."""
     east, west = sites = [Site(name, number, folder / name, build)
                           for number, name in enumerate(("east", "west"), 1)]
     subprocess.run(["ip", "link", "add", "name", "under0", "netns", str(east.machine.pid), "type", "veth",

@@ -1,6 +1,6 @@
 // The engine as a program of its own, `engine_host INTERFACE [KEY=VALUE...]`: for measurements and
-// interoperability tests, where each WireGuard is a process that Debian's `wg` configures. Stays in
-// the foreground until SIGTERM or until its interface is deleted.
+// interoperability tests, in which each WireGuard is a process that Debian's `wg` configures. Runs
+// in the foreground until SIGTERM or until its interface is deleted.
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
     (*device)->wait_gone();
     pthread_kill(main_thread, SIGUSR1);
   });
-  watch.detach();  // it ends with the process: the interface may never go
+  watch.detach();  // ends with the process: the interface may never go
   int signal = 0;
   sigwait(&ends, &signal);
   server->reset();

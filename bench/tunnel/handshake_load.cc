@@ -1,11 +1,11 @@
-// How many handshakes a second a WireGuard answers.
+// Measures how many handshakes per second a WireGuard answers.
 //   handshake_load keys N                          public keys of N initiators, for its peers
-//   handshake_load run SERVER_KEY ENDPOINT N SEC   prints answered initiations a second
-//   handshake_load flood SERVER_KEY ENDPOINT SEC   strangers' initiations as fast as they can be
-//   handshake_load garbage ENDPOINT SEC            sent, or data messages of no session; prints:
-//                                                  sent, responses, cookies, others received
-// Initiations are made beforehand; 64 are under way at any time, so that a responder is busy but
-// not flooded. Cookies are obeyed.
+//   handshake_load run SERVER_KEY ENDPOINT N SEC   prints answered initiations per second
+//   handshake_load flood SERVER_KEY ENDPOINT SEC   strangers' initiations as fast as possible
+//   handshake_load garbage ENDPOINT SEC            data messages of no session as fast as possible
+//   The last two print the messages sent, and the responses, cookies and others received.
+// Initiations are made beforehand. 64 are under way at any time, so that a responder is busy but
+// not flooded. The initiators use the cookies that they get.
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -66,7 +66,7 @@ double measure(int fd, std::vector<std::unique_ptr<Caller>>& callers,
   std::array<std::uint8_t, 2048> buffer;
   while (elapsed() < limit && next < messages.size()) {
     pollfd waiting{fd, POLLIN, 0};
-    if (::poll(&waiting, 1, 100) <= 0) {  // all lost: start over
+    if (::poll(&waiting, 1, 100) <= 0) {  // all were lost: start again
       for (std::size_t i = 0; i < kUnderWay && next < messages.size(); ++i) send_one(next++);
       continue;
     }
@@ -97,7 +97,7 @@ UniqueFd connect_to(const Endpoint& endpoint) {
   return fd;
 }
 
-// A few hundred well-formed initiations by keys that are nobody's peers: each costs the responder a
+// A few hundred well-formed initiations with keys of no peer. Each costs the responder a
 // Diffie-Hellman unless it asks for a cookie.
 std::vector<Initiation> strangers_initiations(const Key& server) {
   SystemRandom random;
@@ -111,7 +111,7 @@ std::vector<Initiation> strangers_initiations(const Key& server) {
   return messages;
 }
 
-// Well-formed data messages with indices, counters and contents made up.
+// Well-formed data messages with made-up indices, counters and contents.
 std::vector<Initiation> garbage() {
   SystemRandom random;
   std::vector<Initiation> messages(300);
@@ -122,7 +122,7 @@ std::vector<Initiation> garbage() {
   return messages;
 }
 
-// Sends them again and again.
+// Sends the messages again and again.
 int flood(const std::vector<Initiation>& messages, const char* endpoint_text, double limit) {
   const auto endpoint = Endpoint::parse(endpoint_text);
   if (!endpoint) return 2;
@@ -156,7 +156,7 @@ int run(const char* server_text, const char* endpoint_text, std::size_t count, d
   std::vector<Initiation> messages;
   const auto now = wall_now();
   for (std::size_t n = 0; n < kPrepared; ++n) {
-    // Timestamps have steps of 17 ms: a caller's next one is later by more.
+    // Timestamps have steps of 17 ms, so a caller's next one is later by more.
     const auto at = now + milliseconds(25 * static_cast<std::int64_t>(n / count));
     messages.push_back(*callers[n % count]->handshake.create_initiation(
         static_cast<std::uint32_t>(n), at, random));

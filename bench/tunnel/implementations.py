@@ -7,15 +7,15 @@ import subprocess
 
 from fabric.pair import QUIET, Implementation, engine, wireguard_go
 
-# Pinned: the newest at the time of writing. Their registries may be out of reach; then they are left out,
-# and the report says so.
+# Pinned: the newest versions at the time of writing. If a registry cannot be reached, its implementation is
+# left out and the report says so.
 WIREGUARD_GO = "golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446"
 BORINGTUN = ("boringtun-cli", "0.7.1")
 BUILD_SECONDS = 900
 
 
 def all_of(build, before, say):
-    """The implementations that are there, ours first; `before`: the build of another commit, or None."""
+    """The available implementations, ours first. `before`: the build of another commit, or None."""
     found = [engine(build)]
     if before:
         found.append(Implementation("engine (before)", engine(before).command))

@@ -1,4 +1,4 @@
-"""What is measured of one pair. Each returns {name: number}."""
+"""The measurements of one pair. Each returns {name: number}."""
 
 import subprocess
 import threading
@@ -30,8 +30,8 @@ def tcp(pair, seconds):
 
 
 def small_packets(pair, seconds):
-    """64-byte datagrams as fast as the sender can: those that arrive, a second. With a large receive
-    buffer, or the receiving process would be what is measured."""
+    """64-byte datagrams as fast as the sender can: those that arrive, per second. The receive buffer is
+    large, or the receiving process would be the limit."""
     end = pair.iperf(seconds, "-u", "-b", "0", "-l", "64", "-w", "4M")["end"]["sum"]
     return {"pps": end["packets"] * (1 - end["lost_percent"] / 100) / end["seconds"] / 1e3}
 
@@ -62,13 +62,13 @@ def memory(pair, peers=1000):
 
 
 def add(host, peers):
-    """In portions that every implementation's socket takes."""
+    """Adds peers in portions that the socket of every implementation takes."""
     for at in range(0, len(peers), 20):
         host.run("wg", "addconf", "wg0", "/dev/stdin", stdin="".join(peers[at:at + 20]), timeout=60)
 
 
 def keys(count):
-    """Valid public keys need no private ones here: any 32 bytes are a point."""
+    """Public keys. They need no private ones here: any 32 bytes are a point."""
     import base64
     import hashlib
     for n in range(count):
@@ -76,15 +76,15 @@ def keys(count):
 
 
 def handshakes(pair, program, seconds):
-    """Handshakes a second that the right end answers, from 1,000 initiators on the left, and what one
-    costs it."""
+    """Handshakes per second that the right end answers, from 1,000 initiators on the left, and the CPU time
+    of one."""
     left, right = pair.hosts
     lines = left.out(program, "keys", 1000).split()
     add(right, [f"[Peer]\nPublicKey = {key}\n" for key in lines])
     before = pair.cpu_seconds()
     answer = float(left.out(program, "run", pair.keys[1][1], "192.0.2.2:51820", 1000, seconds,
                             timeout=seconds + 60))
-    spent = pair.cpu_seconds() - before  # the left end has nothing to do
+    spent = pair.cpu_seconds() - before  # the right end's: the left end's WireGuard is idle
     found = {"handshakes": answer / 1e3}
     if answer > 0:
         found["handshake_cpu"] = spent / (answer * seconds) * 1e6
@@ -92,7 +92,7 @@ def handshakes(pair, program, seconds):
 
 
 def rate(pair, seconds):
-    """Of one TCP flow; 0 if none comes about."""
+    """Gbit/s of one TCP flow; 0 if it cannot connect."""
     try:
         return gbits(pair.iperf(seconds, "--connect-timeout", 2000))
     except (RuntimeError, ValueError, subprocess.TimeoutExpired):
@@ -104,9 +104,9 @@ BIND = f"import socket,time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM
 
 
 def flood(pair, program, seconds):
-    """One TCP flow through the tunnel beside strangers' initiations, and beside data messages of no
-    session, as fast as one process sends them, as a share of the flow alone. The flooder takes its share of
-    the CPU also where nobody answers it: the same flood at a socket that nobody reads tells how much."""
+    """One TCP flow through the tunnel beside strangers' initiations, and beside data messages of no session,
+    as fast as one process sends them. The result is a share of the flow alone. The flooder takes its share of
+    the CPU even if no program answers it; the same flood at a socket that no program reads shows that share."""
     left, right = pair.hosts
     found, alone = {}, gbits(pair.iperf(seconds))
     lasts = seconds + 5
@@ -120,7 +120,7 @@ def flood(pair, program, seconds):
         stranger.start()
         time.sleep(1)
         flow = rate(pair, seconds)
-        # What comes about only when the flood is over was not beside it.
+        # A flow that ends after the flood was not beside it.
         found[name] = flow / alone * 100 if stranger.is_alive() else 0.0
         stranger.join()
         found[f"{name}_rate"] = int(sent[0].split()[0]) / lasts / 1e3

@@ -53,7 +53,7 @@ COLOURS = ("#2563eb", "#9ca3af", "#6b7280", "#d97706", "#111827", "#059669")
 
 
 def plot(results):
-    """Bars of the medians, a panel a measure, whiskers from minimum to maximum; SVG."""
+    """Bars of the medians with whiskers from minimum to maximum, one panel per measure; SVG."""
     panels = [row for row in ROWS if row[0] in ("tcp1", "tcp4", "both", "pps", "idle99", "load99")]
     names = list(results)
     width, height, bar = 230, 210, 30

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""`./dev bench tunnel`: the engine beside other userspace WireGuards and the bare cable, between two
-network namespaces of this host, all in one run and interleaved, so that what else the machine does
-hits all alike. --quick: one short round, to see that it works. Needs root.
-"""
+"""`./dev bench tunnel`: the engine beside other userspace WireGuards and the bare cable, between two network
+namespaces of this host. All are interleaved in one run, so other work on the machine affects all alike.
+--quick: one short round, to see that it works. Needs root."""
 
 import argparse
 import json
@@ -75,7 +74,7 @@ def main():
                 say(f"round {round_ + 1} of {args.rounds}: {name} (load {os.getloadavg()[0]:.1f})")
                 try:
                     measured = one(world, implementation, args.build, args)
-                except Exception as error:  # one broken contender must not cost the others' numbers
+                except Exception as error:  # a broken implementation must not cost the others' numbers
                     say(f"  failed: {error}")
                     continue
                 say("  " + " ".join(f"{k}={v:.3g}" for k, v in measured.items()))

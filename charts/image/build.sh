@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image from the Dockerfile without a daemon (buildah) and writes it as a docker archive.
 #   build.sh OUT [NAME:TAG]
-# Its base is Debian 12 from the mirror (mmdebstrap), under the name that the Dockerfile has: no
-# registry is asked. Layers, base and compiled files are kept in a cache outside the tree. Root.
+# The base is Debian 12 from the mirror (mmdebstrap), with the base's name in the Dockerfile. So no registry is
+# needed. A cache outside of the tree keeps layers, base and compiled files. Needs root.
 set -euo pipefail
 out=${1:?the archive to write}; name=${2:-docker.io/library/causeway:0.1.0}
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -14,11 +14,11 @@ flock 9
 image() { nice -n 19 buildah --root "$cache/store" --runroot "$cache/run" --storage-driver vfs "$@"; }
 
 base=docker.io/library/$(sed -nE 's/^FROM ([^ ]*debian[^ ]*).*/\1/p' "$root/charts/image/Dockerfile")
-# As old as the mirror's security updates may be.
+# A base older than a week is made again, for the mirror's security updates.
 made=$(image inspect --type image --format '{{.OCIv1.Created.Unix}}' "$base" 2>/dev/null || echo 0)
 if [ $(($(date +%s) - made)) -gt $((7 * 24 * 3600)) ]; then
   echo "build.sh: $base from Debian's mirror" >&2
-  image rmi --all --force >/dev/null 2>&1 || true  # the layers that stood on the old one
+  image rmi --all --force >/dev/null 2>&1 || true  # the layers on top of the old base
   nice -n 19 mmdebstrap --quiet --variant=minbase --mode=root bookworm "$cache/base.tar"
   container=$(image from scratch)
   image add --quiet "$container" "$cache/base.tar" / >/dev/null

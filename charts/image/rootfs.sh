@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The image's root file system, made without a container engine: our programs, nft, and the shared
-# libraries both need. The Dockerfile runs the same script, so what tests start is what ships.
+# Makes the image's root file system without a container engine: our programs, nft, and the shared libraries of
+# both. The Dockerfile runs the same script, so tests run the files that are shipped.
 #   rootfs.sh BUILD OUT     BUILD: folder with bin/causeway-*; OUT: must not exist yet
 set -euo pipefail
 build=${1:?build folder}; out=${2:?folder to make}
@@ -11,7 +11,7 @@ ln -s usr/bin "$out/bin"; ln -s usr/sbin "$out/sbin"; ln -s usr/lib "$out/lib"; 
 mkdir -p "$out/usr/lib" "$out/usr/lib64"
 chmod 1777 "$out/tmp"
 
-program() {  # SOURCE TARGET: with every library it is linked to
+program() {  # SOURCE TARGET: copies a program with every library that it is linked to
   install -m 755 "$1" "$out$2"
   { ldd "$1" || true; } | sed -nE 's/.*=> (\/[^ ]+) .*/\1/p; s/^\s*(\/[^ ]+) .*/\1/p' | while read -r library; do
     target=$out/usr/${library#/}; target=${target//\/usr\/usr\//\/usr\/}
@@ -23,7 +23,7 @@ for name in causeway-gateway causeway-routeagent causeway-discovery causewayctl;
   strip --strip-unneeded "$out/usr/bin/$name"
 done
 program "$(command -v nft || echo /usr/sbin/nft)" /usr/sbin/nft
-# Names are resolved by glibc's own modules, which no program is linked to.
+# glibc resolves names with modules of its own, which no program is linked to.
 for module in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
   found=$(find /lib /usr/lib -name "$module" -path "*$(uname -m)*" | head -1)
   [ -z "$found" ] || install -D -m 755 "$(readlink -f "$found")" "$out/usr/lib/$(uname -m)-linux-gnu/$module"

@@ -1,4 +1,4 @@
-"""What attackers send and what of it arrives: forged packets, built layer by layer.
+"""The packets of attackers, built layer by layer, and the count of those that arrive.
 
     packet = udp("10.41.3.9", "10.42.3.7", 4000, 4000, token)
     forge(stranger, [udp(worker.ip, gateway.ip, 5000, 4799, vxlan(packet, mac_a, mac_b, vni))])
@@ -18,7 +18,7 @@ _tokens = itertools.count(1)
 
 
 def token():
-    """A text that stands in no other packet of this run."""
+    """A text that is in no other packet of this run."""
     return f"forged-{next(_tokens):06d}-packet"
 
 
@@ -42,7 +42,7 @@ def ip(source, target, protocol, body):
 
 
 def udp(source, target, source_port, target_port, payload):
-    """A UDP packet with a right checksum."""
+    """A UDP packet with a correct checksum."""
     payload = payload.encode() if isinstance(payload, str) else payload
     a, b = ipaddress.ip_address(source), ipaddress.ip_address(target)
     head = struct.pack("!HHH", source_port, target_port, 8 + len(payload))
@@ -78,7 +78,7 @@ def mac(text):
 
 
 def forge(machine, packets, count=4, hertz=200):
-    """Sends each packet `count` times from the machine; how many left it."""
+    """Sends each packet `count` times from the machine. Returns how many left it."""
     done = machine.run(PYTHON, WIRE / "forge.py", count, hertz,
                        stdin="\n".join(packet.hex() for packet in packets),
                        timeout=30 + count * len(packets) / hertz)
@@ -105,7 +105,7 @@ class Catcher:
 
 
 def beside_the_nodes(world, cluster, *routes):
-    """A host on the network of the cluster's nodes that is no node."""
+    """A host on the network of the cluster's nodes that is not one of them."""
     host = world.machine("neighbour")
     world.link(host, "eth0", cluster.edge, "neighbour")
     cluster.edge.ip("link set neighbour master br0 up")
@@ -116,7 +116,7 @@ def beside_the_nodes(world, cluster, *routes):
 
 
 class VxlanDevice:
-    """What a node's cw-vx looks like, as the attacker who has seen everything knows it."""
+    """A node's cw-vx, as an attacker with full knowledge can compute it."""
 
     def __init__(self, node):
         shown = node.machine.out("ip", "-d", "link", "show", "cw-vx")

@@ -13,8 +13,8 @@ class BothWays:
                          for a, b in ((one, other), (other, one))]
 
     def after_move(self, site, peer, lost):
-        """Waits until another gateway than `lost` carries the traffic of `site` to `peer`, and ends.
-        The streams' reports (there, back), how many echoes came, and the longest wait for one in ms."""
+        """Waits until another gateway than `lost` carries the traffic of `site` to `peer`, and ends. Returns
+        the streams' reports (there, back), the number of echoes, and the longest wait for one in ms."""
         wait_until(lambda: site.carrier_to(peer) not in (None, lost), 10,
                    "the other gateway carries the traffic")
         let_flow(*self._streams)

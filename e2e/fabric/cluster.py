@@ -1,9 +1,8 @@
 """One cluster: an underlay with an edge router, gateway nodes and workers, pods, a CNI's rules.
 
-Cluster number i has the underlay 172.20.i.0/24 and fd00:20:i::/64, and the pod network
-10.(40+i).0.0/16 and fd00:10:(40+i)::/48, of which node n has 10.(40+i).n.0/24 and
-fd00:10:(40+i):n::/64. The WAN knows underlays only: without Causeway no pod reaches another
-cluster's pods.
+Cluster number i has the underlay 172.20.i.0/24 and fd00:20:i::/64, and the pod network 10.(40+i).0.0/16 and
+fd00:10:(40+i)::/48. Node n has 10.(40+i).n.0/24 and fd00:10:(40+i):n::/64 of it. The WAN has routes to
+underlays only: without Causeway no pod reaches another cluster's pods.
 """
 
 from fabric import objects
@@ -75,7 +74,8 @@ class Node:
         self.machine.ip("\n".join(lines))
 
     def cni_rules(self, flavour):
-        """What a CNI and kube-proxy install: masquerade what leaves, drop what conntrack rejects."""
+        """The rules of a CNI and kube-proxy: masquerade packets that leave, drop packets that conntrack
+        rejects."""
         families = [("iptables", self.cluster.pod_cidr)]
         if self.cluster.ipv6:
             families.append(("ip6tables", self.cluster.pod_cidr6))
@@ -90,7 +90,7 @@ class Node:
         return pod
 
     def cut(self):
-        """The underlay forwards nothing from or to the node any more; the node sees no sign."""
+        """The underlay no longer forwards packets from or to the node; the node sees no sign of it."""
         self.cluster.edge.run("bridge", "link", "set", "dev", self.port, "state", "0")
 
     def mend(self):

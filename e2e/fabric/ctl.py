@@ -2,7 +2,7 @@
 
 
 def ctl(site, *arguments, check=True, stdin=None, timeout=30):
-    """CompletedProcess; the store of the site's cluster is named by a flag."""
+    """Returns a CompletedProcess. A flag names the store of the site's cluster."""
     return site.cluster.nodes[0].machine.run(
         site.world.program("causewayctl"), "--store", f"dir:{site.store.folder}", *arguments,
         check=check, stdin=stdin, timeout=timeout)

@@ -1,4 +1,4 @@
-"""Causeway's daemons on a cluster: configuration files, starting, stopping, ending them by name."""
+"""Causeway's daemons on a cluster: configuration files, start, stop, kill by name."""
 
 import yaml
 
@@ -16,7 +16,7 @@ class Daemon:
         self.config = dict(config)
         self.config_file = folder / f"{machine.name}.{program}.yaml"
         self.process = None
-        self.env = None  # variables beside our own
+        self.env = None  # further environment variables
 
     @property
     def name(self):
@@ -33,7 +33,7 @@ class Daemon:
         return self.process is not None and self.process.alive()
 
     def stop(self):
-        """A planned stop; the exit code."""
+        """A planned stop. Returns the exit code."""
         return self.process.stop()
 
     def kill(self):
@@ -49,7 +49,7 @@ class Daemon:
                          self.config_file)
 
     def why_not_ready(self):
-        """What /readyz says; "" when ready, None when nobody answers."""
+        """The text of /readyz: "" when ready, None without an answer."""
         done = self.machine.run("curl", "-s", "-o", "-", "-w", "\n%{http_code}", "--max-time", "2",
                                 f"http://{self.config['status']}/readyz", check=False)
         text, _, code = done.stdout.rpartition("\n")
@@ -58,14 +58,14 @@ class Daemon:
         return "" if code == "200" else text or code
 
     def metric(self, name):
-        """The value of a metric by its name with labels, as /metrics writes it."""
+        """The value of a metric by its name with labels, as /metrics prints it."""
         text = self.machine.out("curl", "-s", "--max-time", "2",
                                 f"http://{self.config['status']}/metrics")
         return next(float(line.rpartition(" ")[2]) for line in text.splitlines()
                     if line.startswith(name + " "))
 
     def loop_stall(self):
-        """The longest time, in seconds, of the last minute or two in which the loop did not turn."""
+        """The longest time in seconds, of the last minute or two, in which the loop did not turn."""
         return self.metric("causeway_loop_stall_seconds")
 
     def resident_kib(self):
@@ -73,8 +73,8 @@ class Daemon:
 
 
 class Causeway:
-    """All daemons of one cluster: a route agent a node, a gateway a gateway node, discovery in a
-    pod on the first worker. `gateway_options` and `agent_options` are merged into their files."""
+    """All daemons of one cluster: a route agent per node, a gateway per gateway node, discovery in a pod on
+    the first worker. `gateway_options` and `agent_options` are merged into their files."""
 
     def __init__(self, cluster, gateway_options=None, agent_options=None):
         self.cluster = cluster
@@ -113,14 +113,14 @@ class Causeway:
         return self.agents[self.cluster.nodes.index(node)]
 
     def announced(self):
-        """The Gateway objects, when every gateway has written its own with key and endpoints."""
+        """The Gateway objects, once every gateway has written its own with key and endpoints."""
         found = {g["spec"]["ordinal"]: g for g in self.cluster.store.list("Gateway")}
         complete = len(found) == len(self.gateways) and all(
             g["spec"].get("publicKey") and g["spec"].get("endpoints") for g in found.values())
         return [found[n] for n in sorted(found)] if complete else None
 
     def as_peer(self, allowed=None):
-        """This cluster as a ClusterPeer for others. A cluster behind NAT gives no endpoints."""
+        """This cluster as a ClusterPeer for others. A cluster behind NAT has no endpoints in it."""
         gateways = wait_until(self.announced, 20, f"{self.cluster.id}'s gateways announce themselves")
         return objects.cluster_peer(
             self.cluster.id,
@@ -138,7 +138,7 @@ class Causeway:
         return peer.get("status", {}).get("connected", False)
 
     def keeps_closed(self, cluster_id):
-        """Whether every running agent says that it holds back the cluster's prefixes."""
+        """Whether every running agent reports that it holds back the cluster's prefixes."""
         names = [node.name for node in self.cluster.nodes if self.agent_of(node).running()]
         return all(cluster_id in (self.cluster.store.get("RouteAgent", name) or {})
                    .get("status", {}).get("closed", []) for name in names)

@@ -17,8 +17,8 @@ class Answer:
 
 def ask(machine, server, name, kind="A", tcp=False, edns=True, port=53,
         retry=True):
-    """One question, one try; a missing answer has the status TIMEOUT. Without `retry` an answer that
-    is truncated is not asked for again over TCP."""
+    """Asks one question once. A missing answer has the status TIMEOUT. Without `retry`, dig does not ask
+    again over TCP after a truncated answer."""
     options = ["+tries=1", "+timeout=1", "+noall", "+comments", "+answer", "+nocookie"]
     options += [] if retry else ["+ignore"]
     options += ["+tcp"] if tcp else []

@@ -1,4 +1,4 @@
-"""An etcd member in a pod, known to the others by its exported name."""
+"""An etcd member in a pod. The other members find it by its exported name."""
 
 import shutil
 
@@ -13,7 +13,7 @@ def name_of(site):
 
 
 class Member:
-    """Of the cluster that `sites` make, one member each, at `site`."""
+    """The member at `site` of an etcd cluster with one member at each of `sites`."""
 
     def __init__(self, site, sites):
         self.site, self.sites = site, sites

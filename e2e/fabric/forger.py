@@ -1,9 +1,9 @@
-"""A stranger on the WAN who sends to one cluster's pods, all the time, as if he were pods of another.
+"""A stranger on the WAN that sends to one cluster's pods all the time, as if its packets came from pods of
+another cluster.
 
-He sends them as they are, and inside VXLAN packets from one node's address to another's, with the
-VNI and the MACs that one can compute without the cluster's secret. The cluster's edge knows which
-node has which pods, as a cloud's route table does, so nothing but the nodes themselves keeps his
-packets from the pods.
+It sends the packets plain, and inside VXLAN packets from one node's address to another's. The VNI and the
+MACs are those that can be computed without the cluster's secret. The cluster's edge has a route to each
+node's pods, as a cloud's route table has. So only the nodes themselves keep the packets from the pods.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ PORT = 4999
 HERTZ = 200
 VXLAN_PORT, PUBLIC_VNI = 4799, 17239
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-MANY = 10_000_000  # until it is stopped
+MANY = 10_000_000  # in effect until it is stopped
 
 
 class Forger:
-    """Use with `with`; delivered() tells which pods got a forged packet."""
+    """Use with `with`. delivered() names the pods that got a forged packet."""
 
     def __init__(self, victim, other):
         world, self._text = victim.world, token()
@@ -67,7 +67,7 @@ class Forger:
                 if self._text in receiver.output()]
 
     def arrived(self, node):
-        """Forged packets that reached the node and that it dropped."""
+        """The number of forged packets that reached the node and that it dropped."""
         shown = node.machine.out("nft", "list", "counter", "inet", "causeway-closed", "arriving")
         return int(shown.split("packets")[1].split()[0])
 
@@ -94,6 +94,6 @@ def public_mac(node):
 
 
 def beside(address):
-    """An address of no pod, in the same node's prefix."""
+    """An address of no pod in the same node's prefix."""
     given = ipaddress.ip_address(address)
     return str(type(given)(int(given) - (int(given) & 0xff) + 0xfa))

@@ -15,7 +15,7 @@ COMMANDS = (
     "nft --stateless list ruleset",
 )
 
-# What changes by itself: counters, ages, queue lengths.
+# Values that change by themselves: counters, ages, queue lengths.
 NOISE = (
     (re.compile(r"\b(packets|bytes) \d+"), r"\1 N"),
     (re.compile(r"\b(expires|valid_lft|preferred_lft) \S+"), r"\1 T"),
@@ -28,13 +28,13 @@ NOISE = (
 
 
 def kernel_state(machine):
-    """Command -> sorted lines of what it prints."""
+    """Command -> sorted lines of its output."""
     state = {}
     for command in COMMANDS:
         lines = machine.sh(f"{command} 2>/dev/null || true").splitlines()
         for pattern, by in NOISE:
             lines = [pattern.sub(by, line) for line in lines]
-        if "nft" not in command:  # text in which order has a meaning
+        if "nft" not in command:  # in nft's text the order has a meaning
             lines = sorted(line.rstrip() for line in lines)
         state[command] = lines
     return state

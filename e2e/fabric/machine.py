@@ -1,9 +1,8 @@
 """A machine: a host of its own, made of namespaces (network, mount, PID, UTS, IPC).
 
-Its first process is a holder that does nothing but reap. All that runs inside belongs to the
-holder's PID namespace, so the kernel ends it together with the holder, and the holder has a
-parent-death signal: when the process that made the machine goes, by whatever way, so does
-everything inside, and with it the network namespace and all its links.
+Its first process is a holder that only reaps. All processes inside belong to the holder's PID namespace, so
+the kernel ends them together with the holder. The holder has a parent-death signal. So everything inside ends
+with the process that made the machine, however that ends, including the network namespace and all its links.
 """
 
 import os
@@ -12,7 +11,7 @@ import subprocess
 
 from fabric.process import Process, child_of
 
-# Runs as PID 1. /run is private because WireGuard's control sockets live there, one folder a host.
+# Runs as PID 1. /run is private because WireGuard's control sockets are in it, in one folder per host.
 HOLDER = """
 set -e
 mount -t sysfs sysfs /sys
@@ -52,12 +51,12 @@ class Machine:
     def _enter(self, command, tied):
         enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--pid", "--uts",
                  "--ipc", "--"]
-        if tied:  # dies with nsenter, so that a timeout ends it
+        if tied:  # the process ends with nsenter, so that a timeout ends it
             enter += ["setpriv", "--pdeathsig", "KILL"]
         return enter + [str(part) for part in command]
 
     def run(self, *command, check=True, timeout=30, stdin=None):
-        """Runs a command to its end. Returns CompletedProcess with text output."""
+        """Runs a command until it ends. Returns a CompletedProcess with text output."""
         done = subprocess.run(self._enter(command, tied=True), input=stdin, text=True,
                               stdin=None if stdin is not None else subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
@@ -85,7 +84,7 @@ class Machine:
             self.run("sh", "-ec", f'echo "{value}" > {path}')
 
     def spawn(self, name, *command, env=None):
-        """Starts a process that lives until it ends, is stopped, or the machine goes."""
+        """Starts a process that runs until it ends, is stopped, or the machine ends."""
         log = self.folder / f"{self.name}.{name}.log"
         with open(log, "ab") as output:
             popen = subprocess.Popen(
@@ -97,7 +96,7 @@ class Machine:
         return process
 
     def pids(self, program=None):
-        """Host PIDs of what runs inside, the holder's own processes excepted."""
+        """The host's PIDs of the processes inside, without the holder's own."""
         mine = os.readlink(f"/proc/{self.pid}/ns/pid")
         found = []
         for entry in os.listdir("/proc"):

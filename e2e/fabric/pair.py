@@ -39,8 +39,9 @@ def wireguard_go():
 
 
 class Pair:
-    """`ends` are two Implementations; two Nones: no tunnel. Outside 192.0.2.1 and .2, 2001:db8::1 and
-    ::2 (`outer` tells which is used); inside 10.9.0.1 and .2, fd09::1 and ::2."""
+    """`ends` are two Implementations; two Nones mean no tunnel. The outer addresses are 192.0.2.1 and .2,
+    2001:db8::1 and ::2 (`outer` says which family is used). The inner ones are 10.9.0.1 and .2, fd09::1 and
+    ::2."""
 
     def __init__(self, world, ends, name="", outer=4, psk=False, endpoints=None, keepalive=0):
         self.world, self.keepalive = world, keepalive
@@ -78,7 +79,7 @@ class Pair:
             self.configure(n)
 
     def configure(self, n):
-        """Host `n` from its first setting on; done by __init__."""
+        """Configures host `n` from nothing; __init__ calls it."""
         host, other = self.hosts[n], 1 - n
         secret = f"PresharedKey = {self.psk}\n" if self.psk else ""
         host.run("wg", "setconf", "wg0", "/dev/stdin", stdin=(
@@ -99,7 +100,7 @@ class Pair:
                                      check=False).returncode == 0
 
     def show(self, n):
-        """What `wg show dump` says of host n's peer."""
+        """`wg show dump` of host n's peer."""
         line = self.hosts[n].out("wg", "show", "wg0", "dump").splitlines()[1].split("\t")
         return {"endpoint": line[2], "handshake": int(line[4]), "rx": int(line[5]), "tx": int(line[6])}
 
@@ -122,7 +123,7 @@ class Pair:
         return max(process.resident_kib() for process in self.processes) / 1024
 
     def iperf(self, seconds, *options, address=None):
-        """Runs iperf3 from left to right; its JSON."""
+        """Runs iperf3 from left to right. Returns its JSON."""
         with IperfServer(self.hosts[1]):
             done = self.hosts[0].run("iperf3", "-J", "-c", address or self.address, "-t", seconds,
                                      *options, timeout=seconds + 30, check=False)

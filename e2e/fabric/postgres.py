@@ -6,10 +6,10 @@ import pwd
 from fabric.wait import wait_until
 
 BIN = "/usr/lib/postgresql/15/bin"
-PASSWORD = "replication-password"  # of a server that lives for one test
+PASSWORD = "replication-password"  # the server lives for one test only
 
-# Timers as an operator for databases in several sites sets them: a dead peer is noticed in
-# seconds, a short outage of the network is sat out.
+# Timers as an operator for databases in several sites sets them: a dead peer is noticed within seconds, and
+# connections survive a short outage of the network.
 SETTINGS = """
 listen_addresses = '*'
 fsync = off
@@ -83,7 +83,7 @@ class Postgres:
                    f"PostgreSQL {self.name} accepts connections", every=0.1)
 
     def sql(self, statement):
-        """The result as text, rows by line, columns by |."""
+        """The result as text, one line per row, columns separated by |."""
         return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h",
                          self.folder, "-U", "postgres", "-c", statement).stdout.strip()
 
@@ -94,7 +94,7 @@ class Postgres:
         self.sql("SELECT pg_promote(wait => true, wait_seconds => 20)")
 
     def streaming_from(self):
-        """On a standby: the host it streams from now, or ""."""
+        """On a standby: the host that it streams from now, or ""."""
         return self.sql("SELECT sender_host FROM pg_stat_wal_receiver WHERE status = 'streaming'")
 
     def replication(self):
@@ -108,13 +108,13 @@ class Postgres:
         return address, state, int(lag or 0), started
 
     def stop(self):
-        """Immediate: what a test leaves needs no checkpoint."""
+        """Immediate shutdown: a test's data needs no checkpoint."""
         if self.process and self.process.alive():
             self.process.kill()
 
 
 class Writer:
-    """Rows, one every few milliseconds, written by one psql on the primary until stopped."""
+    """Writes rows, one every few milliseconds, with one psql on the primary until stopped."""
 
     def __init__(self, primary, every_ms=5):
         self.primary = primary
@@ -132,6 +132,7 @@ class Writer:
     def stop(self):
         if self._process.alive():
             self._process.kill()
-        # The backend ends when it next looks at its client; end it now, so that counts stand still.
+        # The backend would end only when it next looks at its client. End it now, so that counts stay the
+        # same.
         self.primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                          "WHERE query LIKE 'DO $$%'")

@@ -28,7 +28,7 @@ class Process:
 
     @property
     def pid(self):
-        """As the host counts; waits until nsenter has forked."""
+        """The PID in the host's namespace; waits until nsenter has forked."""
         if self._pid is None:
             wait_until(lambda: child_of(self._popen.pid) or self._popen.poll() is not None, 10,
                        f"{self.name} starts")
@@ -46,11 +46,11 @@ class Process:
                 pass
 
     def wait(self, deadline):
-        """The exit code; negative for a signal."""
+        """Returns the exit code; negative for a signal."""
         return self._popen.wait(deadline)
 
     def stop(self, deadline=15):
-        """SIGTERM, then the exit code. A process that ignores it is killed and reported."""
+        """Sends SIGTERM and returns the exit code. A process that ignores it is killed and reported."""
         self.signal(signal.SIGTERM)
         try:
             return self._popen.wait(deadline)
@@ -63,7 +63,7 @@ class Process:
         return self._popen.wait(10)
 
     def end_wrapper(self):
-        """Of a program that was killed while it was paused: nsenter would stay stopped."""
+        """Ends the nsenter of a program that was killed while it was paused: nsenter would stay stopped."""
         if self.alive():
             self._popen.kill()
             self._popen.wait(10)
@@ -72,7 +72,7 @@ class Process:
         self.signal(signal.SIGSTOP)
 
     def resume(self):
-        # nsenter stops itself together with its child and hands SIGCONT on.
+        # nsenter stops together with its child and passes SIGCONT on.
         if self.alive():
             os.kill(self._popen.pid, signal.SIGCONT)
             os.kill(self.pid, signal.SIGCONT)

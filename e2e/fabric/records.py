@@ -1,4 +1,4 @@
-"""Programs that write to a database and record every row that it acknowledged."""
+"""Programs that write to a database and record every acknowledged row."""
 
 import itertools
 
@@ -9,7 +9,7 @@ _number = itertools.count(1)
 
 
 class RecordingWriter:
-    """`program` is one of fabric/wire; it gets the record's path where `arguments` has FILE."""
+    """`program` is one of fabric/wire. It gets the record's path where `arguments` has FILE."""
 
     def __init__(self, machine, program, *arguments, wrap=lambda *command: command):
         name = f"{program}-{next(_number)}"
@@ -22,12 +22,12 @@ class RecordingWriter:
         wait_until(lambda: len(self.records()) > 20, 15, f"{program} gets acknowledgements")
 
     def records(self):
-        """(number, when in ns) of every acknowledged row so far."""
+        """(number, time in ns) of every acknowledged row so far."""
         lines = self._file.read_text().split("\n")[:-1]
         return [tuple(map(int, line.split())) for line in lines]
 
     def first_after(self, moment):
-        """When the first row after `moment` (monotonic ns) was acknowledged, or None."""
+        """The time of the first row acknowledged after `moment` (monotonic ns), or None."""
         return next((at for _, at in self.records() if at > moment), None)
 
     def stop(self):

@@ -1,5 +1,4 @@
-"""A compromised gateway: a foreign WireGuard with the gateway's own key, and what it tries through
-the tunnel."""
+"""A compromised gateway: a foreign WireGuard with the gateway's own key, and its attempts through the tunnel."""
 
 import base64
 import ipaddress
@@ -22,7 +21,7 @@ out.connect((target, port))
 
 
 def opens(machine, target, port, source="", source_port=0):
-    """Whether a TCP connection from this source comes about within a second."""
+    """Whether a TCP connection from this source opens within a second."""
     return machine.run(PYTHON, "-c", CONNECT, source, source_port, target, port,
                        check=False).returncode == 0
 
@@ -43,7 +42,7 @@ def probe_address(site, ordinal=0):
 
 
 def private_key(site, ordinal=0):
-    """The gateway's private key, out of whichever Secret has it."""
+    """The gateway's private key, from the Secret that has it."""
     public = gateway_object(site, ordinal)["spec"]["publicKey"]
     machine = site.cluster.gateway_nodes[ordinal].machine
     for secret in site.store.list("Secret"):
@@ -56,8 +55,8 @@ def private_key(site, ordinal=0):
 
 
 class RogueGateway:
-    """Takes the place of a site's gateway on its node: Causeway's programs and rules are gone there, the
-    tunnel to the victim's gateway goes on with the same key and lets anything through."""
+    """Takes the place of a site's gateway on its node. Causeway's programs and rules are gone there. The
+    tunnel to the victim's gateway continues with the same key and accepts any packet."""
 
     def __init__(self, site, *victims, ordinal=0):
         self.site, self.node = site, site.cluster.gateway_nodes[ordinal]
@@ -68,7 +67,7 @@ class RogueGateway:
         site.causeway.gateways[ordinal].kill()
         wait_until(lambda: LINK not in self.machine.out("ip", "link"), 10, "the device is gone")
         self.machine.run("nft", "flush", "ruleset")
-        # All is on one host: the rogue must not win by taking the victims' processors.
+        # All machines share one host: the rogue must not win by taking the victims' processor time.
         self.machine.spawn("rogue", "nice", "-n", 19, "wireguard-go", "-f", LINK)
         wait_until(lambda: self.machine.run("wg", "show", LINK, check=False).returncode == 0, 10,
                    "the rogue's tunnel device is there")
@@ -78,7 +77,7 @@ class RogueGateway:
         for victim in victims:
             for gateway in victim.store.list("Gateway"):
                 spec = gateway["spec"]
-                # To one victim anything can be sent; of several each has its own addresses.
+                # With one victim any address may be sent to. With several victims each has its own addresses.
                 pods = victim.cluster.pod_cidrs if spec["ordinal"] == 0 else []
                 inside = "0.0.0.0/0,::/0" if len(victims) == 1 else ",".join(
                     [*pods, f"{spec['controlAddress']}/128"])
@@ -88,7 +87,7 @@ class RogueGateway:
         self.machine.run("ip", "link", "set", LINK, "mtu", 1420, "up")
 
     def aim(self, target):
-        """Sends what is for this address into the tunnel."""
+        """Sends packets for this address into the tunnel."""
         if target in self._aimed:
             return
         self._aimed.add(target)
@@ -97,5 +96,5 @@ class RogueGateway:
         self.machine.run("ip", f"-{version}", "rule", "add", "pref", 100, "to", target, "lookup", TABLE)
 
     def source(self, target):
-        """An address of ours that the victim's tunnel takes, of the target's family."""
+        """An address of ours that the victim's tunnel accepts, of the target's family."""
         return self.node.bridge_ip6 if ":" in target else self.node.bridge_ip

@@ -1,5 +1,5 @@
-"""West, compromised: the attacker has the keys of its gateways. The first one's tunnels to the victims stand, and
-its feed is a program of the attacker's."""
+"""West, compromised: the attacker has the keys of its gateways. The first gateway's tunnels to the victims
+stand, and its feed is the attacker's program."""
 
 import json
 
@@ -8,7 +8,7 @@ from fabric.traffic import PYTHON, WIRE
 from fabric.wait import wait_until
 
 FEED = 4798
-# What the rogue says, as arguments of the program `rogue_feed`.
+# The rogue's behaviour, as arguments of the program `rogue_feed`.
 MODES = {
     "changes 9,900 exports of 1 endpoint": ("exports=9900,1",),
     "changes 2,000 exports of 5 endpoints": ("exports=2000,5",),
@@ -20,7 +20,7 @@ MODES = {
 
 
 class RogueFeed:
-    """Of west's gateways the first is the rogue's, the others are stopped, so that victims follow its feed."""
+    """The first of west's gateways is the rogue's. The others are stopped, so that victims follow its feed."""
 
     def __init__(self, site, *victims):
         self.site, self.victims = site, victims
@@ -37,7 +37,7 @@ class RogueFeed:
         self.process = None
 
     def speak(self, *modes):
-        """Use with `with`."""
+        """Lets the rogue speak. Use with `with`."""
         callers = [f"{victim.id}/{g['spec']['ordinal']}={g['spec']['publicKey']}"
                    for victim in self.victims for g in victim.store.list("Gateway")]
         gateways = [f"gateway={g['spec']['ordinal']},{g['spec']['publicKey']}"
@@ -48,9 +48,9 @@ class RogueFeed:
         return self._start(self._feed(), self.key, f"connections=[{control_address(victim)}]:{FEED}", self.control)
 
     def flip(self, victim, hertz=2000):
-        """Claims one prefix for the first gateway and for the second one in turn, so many times per second in all,
-        at each gateway of the victim. It answers the victims' probes, and the second gateway runs, so that both
-        gateways work."""
+        """Claims one prefix for the first gateway and for the second one in turn, at each gateway of the
+        victim. The rate is that of all claims together. It answers the victims' probes, and the second
+        gateway runs, so both gateways work."""
         second = self.site.causeway.gateways[1]
         second.start()
         wait_until(lambda: second.why_not_ready() == "", 30, "the second gateway runs")
@@ -65,7 +65,7 @@ class RogueFeed:
         return (self.site.world.program("rogue_feed"),)
 
     def _start(self, program, *words):
-        # Everything is on one host: the rogue must not win by taking the victims' processors.
+        # All machines share one host: the rogue must not win by taking the victims' processor time.
         self.process = self.machine.spawn("rogue-feed", "nice", "-n", 19, *program, *words)
         wait_until(lambda: "speaking" in self.process.output(), 60, "the rogue speaks")
         return self

@@ -26,15 +26,15 @@ def export(cluster, ns, name):
 
 
 def share(ns, name, *clusters):
-    """Opens the name in each of the clusters: what their peers export under it is one Service with
-    their own export (ClusterPeer.spec.imports)."""
+    """Opens the name in each of the clusters: the peers' exports of it become one Service with the own export
+    (ClusterPeer.spec.imports)."""
     rule = {"namespace": ns, "service": name, "overLocal": True}
     for cluster in clusters:
         for peer in cluster.store.list("ClusterPeer"):
             imports = peer["spec"].setdefault("imports", [{"namespace": "*", "service": "*"}])
             if rule not in imports:
                 imports.append(rule)
-                peer.pop("status", None)  # the store keeps what the gateways wrote
+                peer.pop("status", None)  # the store keeps the status that the gateways wrote
                 cluster.store.put(peer)
 
 

@@ -1,4 +1,4 @@
-"""A cluster with Causeway on it and a pod on every node: what most scenarios start from."""
+"""A cluster with Causeway on it and a pod on every node: the start of most scenarios."""
 
 import os
 import signal
@@ -29,12 +29,12 @@ class Site:
 
     @property
     def pods(self):
-        """One on every node, those on gateway nodes first."""
+        """One pod per node, those on gateway nodes first."""
         return self.gateway_pods + self.worker_pods
 
     @property
     def pod(self):
-        """The pod that scenarios take when any will do: on a worker where there is one."""
+        """The pod for scenarios in which any pod will do: on a worker if there is one."""
         return self.pods[-1]
 
     @property
@@ -67,7 +67,7 @@ class Site:
         return (4, 6) if self.cluster.ipv6 else (4,)
 
     def crash_gateway(self, ordinal):
-        """The gateway's node is gone: its processes die and its underlay forwards nothing."""
+        """The gateway's node is gone: its processes die and its underlay forwards no packet."""
         node = self.cluster.gateway_nodes[ordinal]
         node.cut()
         self.causeway.gateways[ordinal].kill()
@@ -75,7 +75,7 @@ class Site:
             kill_quietly(pid)
 
     def lose(self):
-        """The whole cluster is gone: nothing gets out of any of its nodes, its gateways die."""
+        """The whole cluster is gone: no packet leaves any of its nodes, and its gateways die."""
         for node in self.cluster.nodes:
             node.cut()
         for gateway in self.causeway.gateways:
@@ -93,7 +93,7 @@ class Site:
 
 
 def link_local(node):
-    """Of the node's VXLAN device; "none" while there is none."""
+    """The link-local address of the node's VXLAN device; "none" while there is none."""
     shown = node.machine.run("ip", "-6", "-o", "address", "show", "dev", "cw-vx", "scope", "link",
                              check=False).stdout.split()
     return shown[3].split("/")[0] if len(shown) > 3 else "none"
@@ -107,8 +107,8 @@ def kill_quietly(pid):
 
 
 def join(*sites):
-    """Starts what does not run yet, pairs all with all, and waits until every pod of one reaches
-    every pod of another."""
+    """Starts the daemons that do not run yet, pairs all clusters with each other, and waits until all pods of
+    different clusters reach each other."""
     for site in sites:
         for daemon in site.causeway.all:
             if not daemon.running():
@@ -132,14 +132,14 @@ def wait_until_reached(one, other, deadline=20):
 
 
 def carriers(*sites):
-    """Who carries what each node sends to each other site, by family."""
+    """The carrier of each node's traffic to each other site, by family."""
     return [site.carrier_to(other, family, node) for site in sites for other in sites
             if other is not site for node in site.cluster.nodes for family in site.families]
 
 
 def in_service(site):
-    """All tunnels are up, no gateway drains, and every node sees every gateway so. (One that came back answers the
-    nodes as a draining one for a while.)"""
+    """Whether all tunnels are up, no gateway drains, and every node sees every gateway so. A gateway that
+    came back answers the nodes as a draining one for a while."""
     nodes, gateways = site.cluster.nodes, site.store.list("Gateway")
     seen = [gateway["state"] for node in nodes
             for gateway in (site.store.get("RouteAgent", node.name) or {}).get("status", {}).get("gateways", [])]

@@ -6,7 +6,7 @@ from fabric.traffic import WIRE
 
 
 class SlowDisk:
-    """One for a whole world. `env` is for Daemon.env; stall(0) makes it a good disk again."""
+    """One per world. `env` is for Daemon.env; stall(0) ends the stall."""
 
     def __init__(self, world):
         self._told = world.folder / "slow-fsync"

@@ -1,4 +1,4 @@
-"""A cluster's directory store, as an administrator would edit it: one YAML file an object."""
+"""A cluster's directory store, as an administrator would edit it: one YAML file per object."""
 
 import os
 import pathlib
@@ -23,7 +23,7 @@ class DirectoryStore:
         return (place / ns if ns else place) / f"{name}.yaml"
 
     def put(self, body):
-        """Creates or replaces an object, atomically. A status that daemons wrote is kept."""
+        """Creates or replaces an object, atomically. Keeps a status that daemons wrote."""
         meta = body["metadata"]
         path = self.path(body["kind"], meta["name"], meta.get("namespace", ""))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Traffic between machines and what became of it: pings, transfers, sessions, streams."""
+"""Traffic between machines and its results: pings, transfers, sessions, streams."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ _stream_port = itertools.count(7100)
 
 
 def ping(machine, address, size=56, df=False, source=None, timeout=1):
-    """Whether one echo request of `size` payload bytes is answered. df: never fragmented."""
+    """Whether one echo request with `size` bytes of payload is answered. df: never fragmented."""
     command = ["ping", "-n", "-q", "-c", "1", "-W", timeout, "-s", size]
     command += ["-M", "do"] if df else []
     command += ["-I", source] if source else []
@@ -26,7 +26,7 @@ def ping(machine, address, size=56, df=False, source=None, timeout=1):
 
 
 def largest_ping(machine, address, low=56, high=1472):
-    """The largest payload that passes with DF set. Tries again where path MTU is being learned."""
+    """The largest payload that passes with DF set. Tries again while the path MTU is being learned."""
     while low < high:
         middle = (low + high + 1) // 2
         if any(ping(machine, address, middle, df=True) for _ in range(2)):
@@ -50,7 +50,7 @@ class Transfer:
 
 
 def transfer(machine, host, size=MIB, timeout=30):
-    """Sends `size` bytes to the server at `host` and gets as many back; checks every byte."""
+    """Sends `size` bytes to the server at `host` and receives as many; checks every byte."""
     done = json.loads(machine.out(PYTHON, WIRE / "tcp.py", "transfer", host, TCP_PORT, size,
                                   timeout=timeout))
     assert done["intact"] and done["back"] == size, f"damaged on the way: {done}"
@@ -58,8 +58,8 @@ def transfer(machine, host, size=MIB, timeout=30):
 
 
 class Session:
-    """One long TCP connection with a line every 10 ms, each answered within `patience` seconds.
-    finish() tells how it went."""
+    """One long TCP connection with a line every 10 ms, each answered within `patience` seconds. finish() has
+    the result."""
 
     def __init__(self, machine, host, patience=30):
         self._patience = patience
@@ -80,7 +80,7 @@ class StreamReport:
     received: int
     lost: int  # between the first and the last that arrived
     reordered: int
-    outage_ms: float  # the longest time without a packet where one was due
+    outage_ms: float  # the longest time without a packet while some were due
 
     def __str__(self):
         return (f"outage {self.outage_ms:.0f} ms, {self.lost} lost, {self.reordered} reordered "
@@ -99,7 +99,7 @@ def report_of(records):
             continue
         gap = arrived - newest[2]
         if number == newest[0] + 1:
-            # Nothing is missing in between: what counts is delay, not a sender that was late.
+            # No packet is missing in between: the delay counts, and not a sender that was late.
             gap -= sent - newest[1]
         outage = max(outage, gap)
         newest = (number, sent, arrived)
@@ -109,7 +109,7 @@ def report_of(records):
 
 
 class Stream:
-    """UDP packets at a steady rate from one machine to a pod; stop() gives the report."""
+    """UDP packets at a steady rate from one machine to a pod; stop() returns the report."""
 
     def __init__(self, source, target, address, folder, hertz=1000):
         port = next(_stream_port)
@@ -126,7 +126,7 @@ class Stream:
         return list(struct.iter_unpack("!QQQ", data[:len(data) // 24 * 24]))
 
     def arrived(self):
-        """How many packets the receiver has written down; it does so several times per second."""
+        """The number of packets that the receiver has written down; it writes several times per second."""
         return self._file.stat().st_size // 24
 
     def stop(self):
@@ -136,7 +136,8 @@ class Stream:
 
 
 def let_flow(*streams, packets=1000):
-    """Waits until that many more packets have arrived on each stream, so that an outage is measured to its end."""
+    """Waits until that many more packets have arrived on each stream, so that an outage is measured to its
+    end."""
     ends = [stream.arrived() + packets for stream in streams]
     wait_until(lambda: all(stream.arrived() >= end for stream, end in zip(streams, ends)), 15,
                f"{packets} more packets arrive on each stream")

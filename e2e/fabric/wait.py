@@ -8,10 +8,10 @@ class TimedOut(AssertionError):
 
 
 def wait_until(condition, deadline, why, every=0.05):
-    """Calls `condition` until it returns something true, for at most `deadline` seconds.
+    """Calls `condition` until it returns a true value, for at most `deadline` seconds.
 
-    Returns that value. A condition may raise AssertionError, OSError or LookupError for "not yet";
-    the last one is shown when time runs out.
+    Returns that value. A condition may raise AssertionError, OSError or LookupError for "not yet"; the last
+    one is shown when time runs out.
     """
     started = time.monotonic()
     seen = None
@@ -29,7 +29,7 @@ def wait_until(condition, deadline, why, every=0.05):
 
 
 def stays_true(condition, seconds, why, every=0.1):
-    """Checks that `condition` holds all the time for `seconds`: for what must not happen."""
+    """Checks that `condition` holds for `seconds` without a break: for events that must not happen."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         assert condition(), f"did not stay so for {seconds} s: {why}"
@@ -37,8 +37,8 @@ def stays_true(condition, seconds, why, every=0.1):
 
 
 def wait_until_steady(look, seconds, deadline, why, every=0.1):
-    """Waits until `look` returns the same true value for `seconds` on end, and returns that value. What `look` may
-    raise is as in wait_until()."""
+    """Waits until `look` returns the same true value for `seconds` without a break, and returns that value.
+    `look` may raise the same errors as a condition of wait_until()."""
     started = time.monotonic()
     seen, since = None, started
     while True:

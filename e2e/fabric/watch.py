@@ -1,8 +1,8 @@
-"""Watches the WAN of a world: no clear packet of a pod may come out of a cluster that is paired with
-the pod's cluster.
+"""Watches the WAN of a world: no clear packet of a pod may leave a cluster that is paired with the pod's
+cluster.
 
-The fabric says which cluster keeps which other one's packets off the wire: from the moment when
-they are paired (`pair` waits until every node is closed) until a deliberate unpair.
+The fabric says which cluster keeps which other one's packets off the wire: from the moment of the pairing
+(`pair` waits until every node is closed) until a deliberate unpair.
 """
 
 import ipaddress
@@ -17,28 +17,28 @@ class Watch:
         self._world = world
         self._process = world.wan.spawn("sniff", PYTHON, WIRE / "sniff.py")
         self._kept = {}  # (keeper's id, other's id) -> [[from ns, until ns or None], ...]
-        self._judged = 0  # lines of the sniffer's log
+        self._judged = 0  # lines of the sniffer's log that were judged
         self._forged = set()
         self.clear = 0
 
     def begin(self, keeper, other):
-        """From now on nothing of a pod of `other` leaves `keeper` in the clear."""
+        """From now on no packet of a pod of `other` may leave `keeper` in the clear."""
         wait_until(lambda: "listening" in self._process.output(), 10, "the sniffer listens")
         spans = self._kept.setdefault((keeper.id, other.id), [])
         if not spans or spans[-1][1] is not None:
             spans.append([time.time_ns(), None])
 
     def end(self, keeper, other):
-        """`keeper` is about to unpair `other`: its packets may leave as they like."""
+        """`keeper` is about to unpair `other`: from now on its packets may leave in the clear."""
         for span in self._kept.get((keeper.id, other.id), []):
             span[1] = span[1] or time.time_ns()
 
     def forged(self, address):
-        """An attacker on the WAN uses this address of no pod: answers to it are not pods'."""
+        """An attacker on the WAN uses this address of no pod, so answers to it do not count."""
         self._forged.add(ipaddress.ip_address(address))
 
     def packets(self):
-        """All that reached the WAN machine."""
+        """The number of packets that reached the WAN machine."""
         return sum(map(int, self._world.wan.sh(
             "cat /sys/class/net/*/statistics/rx_packets").split()))
 
@@ -49,12 +49,12 @@ class Watch:
         return [line for line in whole.splitlines() if line[:1].isdigit()]
 
     def take_clear(self):
-        """Those since the last call that should not have been there."""
+        """The packets since the last call that should not have been there."""
         assert self._process.alive(), f"the WAN sniffer ended: {self._process.output()[-2000:]}"
         return self._take()
 
     def finish(self):
-        """Ends the sniffer; the last of take_clear()."""
+        """Ends the sniffer and returns the last packets as take_clear() does."""
         if self._process.alive():
             self._process.stop()
         return self._take()
@@ -83,6 +83,6 @@ class Watch:
 
 
 def told(lines):
-    """A failure's text."""
+    """The text of a failure."""
     return (f"{len(lines)} clear packets of pods on the WAN (time, link, source, target, length):\n"
             + "\n".join(lines[:20]))

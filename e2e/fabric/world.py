@@ -13,14 +13,14 @@ JANITOR = 'cat > /dev/null; rm -rf -- "$0"'
 
 
 class World:
-    """Use with `with`. At its end, or when this process dies, everything in it is gone."""
+    """Use with `with`. At its end, or when this process dies, everything in it is removed."""
 
     def __init__(self, build):
-        self.build = pathlib.Path(build).resolve()  # where the daemons' binaries are
+        self.build = pathlib.Path(build).resolve()  # the folder of the daemons' binaries
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="causeway-e2e-"))
         self.folder.chmod(0o755)
-        # The janitor sees the end of its standard input when we end, even by SIGKILL. It removes
-        # the folder then; machines go by themselves (see machine.py).
+        # The janitor's standard input ends when this process ends, even by SIGKILL. The janitor then removes
+        # the folder. Machines end by themselves (machine.py).
         self._janitor = subprocess.Popen(["sh", "-c", JANITOR, str(self.folder)],
                                          stdin=subprocess.PIPE, start_new_session=True)
         self.machines = {}
@@ -48,7 +48,7 @@ class World:
         return self.machines[name]
 
     def link(self, a, a_name, b, b_name, mtu=1500):
-        """A cable: a veth pair made straight inside both machines."""
+        """A cable: a veth pair with one end inside each machine."""
         subprocess.run(["ip", "link", "add", "name", a_name, "mtu", str(mtu), "netns", str(a.pid),
                         "type", "veth", "peer", "name", b_name, "mtu", str(mtu), "netns",
                         str(b.pid)], check=True)

@@ -1,4 +1,4 @@
-"""Causeway in a cluster, by Helm, and causewayctl outside, with a kubeconfig of two contexts."""
+"""Causeway in a cluster, by Helm, and causewayctl outside of it, with a kubeconfig of two contexts."""
 
 import pathlib
 import re
@@ -38,7 +38,7 @@ def uninstall(cluster):
 
 
 def two_contexts(clusters, path):
-    """One kubeconfig with a context a cluster."""
+    """One kubeconfig with one context per cluster."""
     parts = {"clusters": [], "users": [], "contexts": []}
     for cluster in clusters:
         text = pathlib.Path(cluster.plane.admin).read_text()
@@ -63,7 +63,7 @@ class Ctl:
 
 
 def daemon_pids(cluster, program):
-    """(node, pid as the node counts) of every running daemon of that program."""
+    """(node, pid in the node's namespace) of every running daemon of that program."""
     found = []
     for node in cluster.nodes:
         for pid in node.run("pgrep", "-x", program[:15], check=False).stdout.split():
@@ -72,7 +72,7 @@ def daemon_pids(cluster, program):
 
 
 def assert_pods_see_each_other(one, other):
-    """Each under its own address, both ways, at once."""
+    """Each pod sees the other under its own address, in both directions."""
     for here in one.pods:
         for there in other.pods:
             assert here.sees_us_as(there) == here.ip

@@ -128,7 +128,7 @@ class Underlay:
         machine.port = end
 
     def cut(self, machine):
-        """The cable is out, as when a machine is lost; what runs on it runs on."""
+        """Takes the cable out, as when a machine is lost. The processes on the machine go on."""
         self.machine.run("ip", "link", "set", machine.port, "down")
 
     def mend(self, machine):
@@ -151,8 +151,8 @@ class Cluster:
         self.plane = ControlPlane(name, self.folder, ranges.machine(10), ranges.services, ranges.pods,
                                   self.machine)
         self.pki = self.plane.pki
-        # Here and not in start(), which may run in a thread of its own: a machine ends with the
-        # thread that made it (PR_SET_PDEATHSIG).
+        # Made here and not in start(), which may run in a thread of its own: a machine ends with the thread
+        # that made it (PR_SET_PDEATHSIG).
         self.nodes = [self._node(f"{name}-n{i}", ranges.machine(10 + i))
                       for i in range(1, nodes + 1)]
 
@@ -187,7 +187,7 @@ class Cluster:
                 if "podCIDR" in n["spec"]}
 
     def connect_nodes(self):
-        """A route a node's pods, on every other node and the control plane."""
+        """Makes a route to each node's pods, on every other node and on the control plane."""
         cidrs = self.pod_cidrs()
         for node in self.nodes:
             node.set_network(cidrs[node.name], self.plane.pod_cidr)
@@ -195,7 +195,7 @@ class Cluster:
                 if other is not node:
                     other.run("ip", "route", "replace", cidrs[node.name], "via", node.address)
 
-    # --- what tests say ---
+    # --- for tests ---
 
     def kubectl(self, *args, **options):
         return self.plane.kubectl(*args, **options)

@@ -36,7 +36,7 @@ def run_folder():
 
 @pytest.fixture(scope="module")
 def plane(run_folder):
-    """A control plane without controllers or nodes, with the CRDs: an API and nothing else."""
+    """A control plane without controllers or nodes, with the CRDs: only an API."""
     made = ControlPlane("plain", pathlib.Path(tempfile.mkdtemp(dir=run_folder)))
     try:
         made.start(controllers=False)
@@ -59,7 +59,7 @@ def pytest_runtest_makereport(item, call):
                 try:
                     lines = log.read_text(errors="replace").splitlines()
                 except OSError:
-                    continue  # a pod's, rotated or gone meanwhile
+                    continue  # a pod's log that was rotated or removed meanwhile
                 parts += [f"--- {log.relative_to(folder)}"] + lines[-15:] if lines else []
         report.sections.append(("logs", "\n".join(parts)[-40000:]))
 
@@ -74,7 +74,7 @@ def underlay(run_folder):
 
 @pytest.fixture(scope="session")
 def clusters(run_folder, underlay, build, tell):
-    """East and west with two nodes each, a pod on every node, and nothing of Causeway yet."""
+    """East and west with two nodes each and a pod on every node, without Causeway."""
     yield from two_clusters(run_folder, underlay, build, tell)
 
 

@@ -1,4 +1,4 @@
-"""One cluster's control plane in a machine: etcd, kube-apiserver and, where there are nodes,
+"""One cluster's control plane in a machine: etcd, kube-apiserver and, if there are nodes,
 kube-controller-manager and kube-scheduler. TLS, RBAC and the Node authorizer are on."""
 
 import ipaddress
@@ -20,7 +20,7 @@ class Refused(AssertionError):
 class ControlPlane:
     def __init__(self, name, folder, address="127.0.0.1", service_cidr="10.96.0.0/16",
                  pod_cidr="10.244.0.0/16", machine=None):
-        """`machine` is where it runs, with `address`; without one it gets its own, loopback only."""
+        """It runs on `machine` with `address`. Without one it gets a machine of its own, with loopback only."""
         self.name, self.folder = name, folder
         self.address, self.service_cidr, self.pod_cidr = address, service_cidr, pod_cidr
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ class ControlPlane:
         self.pki = self._make_pki()
         self.admin = self.pki.kubeconfig("admin")
         self.processes = {}
-        self.starts = []  # of the API server: seconds since 1970 of its start and of its readiness
+        self.starts = []  # of the API server: times of start and readiness, in seconds since 1970
 
     def service_address(self, host):
         return str(ipaddress.ip_network(self.service_cidr)[host])
@@ -94,7 +94,7 @@ class ControlPlane:
             *more)
 
     def _advertised(self):
-        # An address on loopback cannot be advertised; nobody follows it there.
+        # A loopback address cannot be advertised. No client uses the advertised one.
         return "192.0.2.1" if self.address.startswith("127.") else self.address
 
     def start_controllers(self):
@@ -138,7 +138,7 @@ class ControlPlane:
         return self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0
 
     def stop_api(self):
-        """The API server only; etcd keeps what it knows."""
+        """Stops the API server only; etcd keeps its data."""
         self.processes["api"].kill()
 
     def stop(self):
@@ -146,7 +146,7 @@ class ControlPlane:
             if name in self.processes and self.processes[name].alive():
                 self.processes[name].kill()
 
-    # --- what tests say ---
+    # --- for tests ---
 
     def kubectl(self, *args, check=True, stdin=None, timeout=60, config=None):
         done = self.machine.run(program("kubectl"), "--kubeconfig", config or self.admin, *args,
@@ -168,7 +168,7 @@ class ControlPlane:
                             f"--duration={seconds}s").stdout.strip()
 
     def run(self, *command, env=None, **options):
-        """A program of ours beside the API server, e.g. a test binary."""
+        """Runs one of our programs beside the API server, for example a test binary."""
         return self.machine.run("env", *[f"{k}={v}" for k, v in (env or {}).items()], *command,
                                 **options)
 

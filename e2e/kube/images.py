@@ -98,7 +98,7 @@ def skeleton(root):
 
 
 def tools_root(root):
-    """Shell, network tools and PostgreSQL: what the tests' pods run."""
+    """The root file system of the tests' pods: shell, network tools and PostgreSQL."""
     skeleton(root)
     shutil.copy2("/usr/bin/busybox", root / "usr/bin/busybox")
     for name in APPLETS:
@@ -120,7 +120,7 @@ def tools_root(root):
 
 
 def causeway(folder, build, tag):
-    """Ours: the one that the Dockerfile made (CAUSEWAY_IMAGE), or the same root file system packed here."""
+    """Our image: the one made from the Dockerfile (CAUSEWAY_IMAGE), or the same root file system packed here."""
     if given := os.environ.get("CAUSEWAY_IMAGE"):
         return pathlib.Path(given)
     root = folder / "causeway"

@@ -1,5 +1,5 @@
 """One node in namespaces of its own: containerd, runc, kubelet and kube-proxy, on an overlay of this
-machine's root. What was in the way, and why each line is here, is told in e2e/README.md."""
+machine's root. e2e/README.md gives the reason of each line."""
 
 import os
 import pathlib
@@ -128,7 +128,7 @@ def cgroup_folders(name):
 
 
 def make_cgroups(name):
-    """A sub-tree a controller; the cgroup namespace made below turns it into the node's root."""
+    """One sub-tree per controller. The cgroup namespace that is made below turns it into the node's root."""
     for leaf in cgroup_folders(name):
         leaf.mkdir(parents=True, exist_ok=True)
         if leaf.parent.parent.name == "cpuset":
@@ -160,7 +160,7 @@ class Node(Machine):
         self.boot()
 
     def boot(self):
-        """The namespaces, empty but for the root file system."""
+        """Makes the namespaces, with only the root file system in them."""
         remove_cgroups(self.name)
         make_cgroups(self.name)
         enter = "; ".join(f"echo $$ > {leaf}/cgroup.procs" for leaf in cgroup_folders(self.name))
@@ -182,7 +182,7 @@ class Node(Machine):
         return enter
 
     def start(self):
-        """containerd, with the images of the cluster, then the kubelet and kube-proxy."""
+        """Starts containerd with the images of the cluster, then the kubelet and kube-proxy."""
         pki, plane = self.cluster.pki, self.cluster.plane
         (self.home / "etc/containerd.toml").write_text(CONTAINERD)
         (self.home / "etc/kubelet.yaml").write_text(KUBELET.format(
@@ -205,8 +205,8 @@ class Node(Machine):
             f"--hostname-override={self.name}", f"--node-ip={self.address}")
 
     def set_network(self, pod_cidr, cluster_pods):
-        """The CNI configuration: a bridge of the node's own prefix, as kind has it; what leaves the
-        cluster's pods is masqueraded, as usual CNIs do."""
+        """Writes the CNI configuration: a bridge with the node's own prefix, as kind has it. Packets that
+        leave the cluster's pods are masqueraded, as usual CNIs do."""
         iptables, everything = ("ip6tables", "::/0") if ":" in pod_cidr else ("iptables", "0.0.0.0/0")
         text = ('{"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", '
                 '"bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true, '

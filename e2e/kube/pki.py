@@ -55,7 +55,7 @@ class Pki:
                 f"client-key-data: {self._data(name + '.key')}}}")
 
     def kubeconfig(self, name, user=None):
-        """NAME.kubeconfig: the user with certificate NAME, or what `user` says."""
+        """Writes NAME.kubeconfig, for the user with certificate NAME or for `user`."""
         path = self.path(f"{name}.kubeconfig")
         path.write_text(textwrap.dedent(f"""\
             apiVersion: v1

@@ -1,12 +1,12 @@
-"""Pods of the tests, reached through their node and not through the API server, so that they can be
-used while it is away."""
+"""Pods of the tests. They are reached through their node and not through the API server, so they work while
+that is away."""
 
 from fabric.wait import wait_until
 from kube.control_plane import in_url
 
 IMAGE = "docker.io/library/tools:e2e"
 
-# A pod on every node that says over HTTP whom it sees (who) and what it is called (where).
+# A pod on every node that reports over HTTP its caller's address (who) and its own name (where).
 TOOLS = f"""
 apiVersion: v1
 kind: Namespace
@@ -64,22 +64,22 @@ class Pod:
         return seen.strip().strip("[]").removeprefix("::ffff:")  # busybox listens on [::]
 
     def lookup(self, name, kind="A", server=None):
-        """What the cluster's DNS says, or another server, as sorted lines."""
+        """The answer of the cluster's DNS, or of another server, as sorted lines."""
         shown = self.run("dig", "+short", "+time=1", "+tries=1",
                          f"@{server or self.cluster.plane.service_address(10)}", name, kind,
                          check=False).stdout
         return sorted(line for line in shown.splitlines() if not line.startswith(";"))
 
     def ping_for(self, other, seconds, every=0.05):
-        """A ping that runs beside the test; read it with losses()."""
+        """Starts a ping beside the test; losses() reads its result."""
         count = int(seconds / every)
-        self._pings += 1  # each has a log of its own
+        self._pings += 1  # each ping has a log of its own
         return self.node.spawn(f"ping-{self.name}-{self._pings}", "nsenter", f"--net={self.netns}", "--", "ping",
                                "-D", "-i", str(every), "-c", str(count), "-W", "1", other.ip)
 
 
 def longest_silence(output):
-    """Seconds between answers of a ping -D, the longest; 1000 without two answers."""
+    """The longest time between two answers of a ping -D, in seconds; 1000 with fewer than two answers."""
     times = [float(line[1:line.index("]")]) for line in output.splitlines()
              if line.startswith("[") and "bytes from" in line]
     gaps = [b - a for a, b in zip(times, times[1:])]
@@ -87,7 +87,7 @@ def longest_silence(output):
 
 
 def pods_of(cluster, selector, namespace="demo", count=None):
-    """The running pods that the selector matches, in the order of their nodes."""
+    """The running pods of the selector, in the order of their nodes."""
     def found():
         items = cluster.get("-n", namespace, "pods", "-l", selector)["items"]
         ready = [i for i in items if i["status"].get("podIP")

@@ -1,4 +1,4 @@
-"""Where the Kubernetes programs are; built once if they are not yet."""
+"""The paths of the Kubernetes programs, which are built once if they are missing."""
 
 import functools
 import pathlib

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Linux's own WireGuard as a peer: Debian's cloud kernel under QEMU's software emulation, one network
-# card on the TAP interface that the caller made in its network namespace. Runs until it is ended.
+# Linux's own WireGuard as a peer: Debian's cloud kernel under QEMU's software emulation, with one network card on the
+# TAP interface that the caller made in its network namespace. Runs until it is killed.
 #   guest_peer.sh TAP SCRIPT      SCRIPT (sh) is run inside once the card eth0 and modprobe work; it
 #                                 has ip, wg, socat, busybox. The console is standard output.
 set -eu
@@ -13,7 +13,7 @@ root=$work/root
 mkdir -p "$root/bin" "$root/sbin" "$root/lib64" "$root/usr/lib" "$root/proc" "$root/sys" "$root/dev" "$root/run" \
   "$root/tmp" "$root/lib/modules"
 
-add() {  # a program and the libraries it is linked with
+add() {  # adds a program and the libraries that it is linked with
   install -D -m 755 "$(readlink -f "$1")" "$root/$2"
   { ldd "$1" 2>/dev/null || true; } | { grep -oE '/[^ )]+' || true; } | while read -r library; do
     [ -e "$root/$library" ] || install -D -m 755 "$(readlink -f "$library")" "$root/$library"
@@ -25,7 +25,7 @@ add "$(command -v busybox)" bin/busybox
 add "$(command -v ip)" bin/ip
 add "$(command -v wg)" bin/wg
 add "$(command -v socat)" bin/socat
-add "$(command -v dash)" bin/sh  # busybox's prefers its own `ip`
+add "$(command -v dash)" bin/sh  # busybox's shell prefers its own `ip`
 ln -s ../bin/busybox "$root/sbin/modprobe"
 modules=lib/modules/$version
 (cd / && cp --parents -r "$modules/kernel/net" "$modules/kernel/lib" "$modules/kernel/crypto" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Our own binaries on a kernel that has WireGuard: Debian's cloud kernel under QEMU's software
+# Runs our binaries on a kernel that has WireGuard: Debian's cloud kernel under QEMU's software
 # emulation, with a busybox initramfs. Runs the driver contract on Linux's WireGuard and two small
 # clusters end to end (guest/). No device, file or network of the host is touched.
 #   e2e/qemu/run.sh BUILD_DIR      exit 0: all passed
@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,sbin,lib64,usr/lib,proc,sys,dev,run,tmp,etc,causeway,lib/modules}
 
-# A program and the libraries it is linked with, at their own paths (all under /lib, in any form).
+# Copies a program and the libraries that it is linked with, at their own paths (all under /lib, in any form).
 add() {
   install -D -m 755 "$(readlink -f "$1")" "$root/$2"
   { ldd "$1" 2>/dev/null || true; } | { grep -oE '/[^ )]+' || true; } | while read -r library; do
@@ -29,9 +29,9 @@ for applet in $(busybox --list); do
 done
 rm "$root"/bin/{busybox,sh,ip}
 add "$(command -v busybox)" bin/busybox
-# Debian's shell and iproute2: busybox's shell prefers its own `ip`, which knows no namespaces.
+# Debian's shell and iproute2: busybox's shell prefers its own `ip`, which has no namespaces.
 add "$(command -v dash)" bin/sh
-ln -s ../bin/busybox "$root/sbin/modprobe"  # where the kernel calls it
+ln -s ../bin/busybox "$root/sbin/modprobe"  # the path that the kernel calls
 add "$(command -v ip)" bin/ip
 add "$(command -v nft)" bin/nft
 add "$(command -v wg)" bin/wg

@@ -40,7 +40,7 @@ def world():
 
 @pytest.fixture
 def own_world():
-    """The same for one scenario alone."""
+    """The same for one scenario only."""
     with watched_world() as made:
         yield made
 
@@ -66,8 +66,8 @@ def west(sites):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Fails a scenario during which a pod's packet was in the clear on the WAN. Adds the daemons'
-    logs to the report of a failure."""
+    """Fails a scenario during which a pod's packet was on the WAN in the clear. Adds the daemons' logs to the
+    report of a failure."""
     outcome = yield
     report = outcome.get_result()
     if call.when == "call":

@@ -1,4 +1,4 @@
-"""The attackers' tools do what they say: a forged packet that nothing stops arrives."""
+"""The attackers' tools work: a forged packet arrives if no rule stops it."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_a_forged_packet_arrives_where_nothing_stops_it(own_world, family):
     site = Site(own_world, "east", gateways=1)
     text, other = token(), token()
     sender, target = site.pods[0], site.pods[1]
-    source = "10.99.9.9" if family == 4 else "fd00:99::9"  # of no pod and no host
+    source = "10.99.9.9" if family == 4 else "fd00:99::9"  # the address of no pod and no host
     with Catcher(target.machine, text) as caught, Catcher(target.machine, other) as none:
         packets = [udp(source, target.address(family), 4000, 4000, text),
                    tcp_syn(source, target.address(family), 4000, 4001)]
@@ -22,7 +22,7 @@ def test_a_forged_packet_arrives_where_nothing_stops_it(own_world, family):
 
 
 def test_a_vxlan_datagram_is_what_the_kernel_takes(own_world):
-    """Two plain hosts with a VXLAN device each: the frame that we build comes out of it."""
+    """Two plain hosts with a VXLAN device each: the device delivers the frame that the tool builds."""
     here, there = own_world.machine("here"), own_world.machine("there")
     own_world.link(here, "eth0", there, "eth0")
     for n, host in enumerate((here, there), 1):

@@ -1,9 +1,9 @@
-"""Attacks on secrecy: whatever is lost, pods' packets never go over the WAN in the clear, and packets
-that claim to be a remote pod's are taken from the tunnel only.
+"""Attacks on secrecy: whatever fails, pods' packets never cross the WAN in the clear. Packets with a remote
+pod's source are accepted from the tunnel only.
 
-Pods send 500 packets a second and family all the time, from the node of the gateway that carries
-their traffic and from a worker. Every scenario is watched by the WAN's sniffer (conftest): where one
-sleeps, it leaves a state under watch for that long.
+Pods send 500 packets per second and family all the time, from the node of the gateway that carries their
+traffic and from a worker. The WAN's sniffer (conftest) watches every scenario. Where a scenario sleeps, it
+leaves a state under watch for that long.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ FAMILIES = (4, 6)
 
 
 class Load:
-    """Streams from east's pods to a pod of west, whether or not anything arrives."""
+    """Streams from east's pods to a pod of west, whether or not the packets arrive."""
 
     def __init__(self, east, west):
         self.carrier = east.carrier_to(west)
@@ -41,7 +41,7 @@ class Load:
         time.sleep(0.2)
         for sender in self._senders:
             sender.stop()
-        for sender in self._senders:  # else the scenario proves nothing
+        for sender in self._senders:  # otherwise the scenario proves nothing
             assert int(sender.output().split()[-1]) > HERTZ / 2, sender.output()
 
 
@@ -115,7 +115,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("gone", LAYERS)
 def test_each_layer_is_enough_alone(east, west, gone):
-    """Agents and gateways are dead, and one of the layers is taken away: the other one stands."""
+    """Agents and gateways are dead and one of the layers is removed: the other one stands."""
     with Load(east, west):
         stop_agents(east)
         for node in east.cluster.nodes:
@@ -127,7 +127,7 @@ def test_each_layer_is_enough_alone(east, west, gone):
 
 @contextlib.contextmanager
 def rules_of_the_cni(site):
-    """Flushing the ruleset takes the CNI's masquerading too."""
+    """Puts the CNI's rules back at the end: a flush of the ruleset removes its masquerading, too."""
     yield
     for node in site.cluster.nodes:
         node.cni_rules("nft")
@@ -145,14 +145,14 @@ FLUSHES = {
 
 @pytest.mark.parametrize("what", FLUSHES)
 def test_another_program_flushes(east, west, what):
-    """The daemons run, and repair it. Meanwhile, again and again, something is missing."""
+    """The daemons run and repair it. Meanwhile parts are missing again and again."""
     with rules_of_the_cni(east) if what == "nft" else contextlib.nullcontext():
         with Load(east, west):
             for _ in range(5):
                 for node in east.cluster.nodes:
                     node.machine.sh(FLUSHES[what])
                 time.sleep(0.3)
-            if what == "cw-wg":  # its process may not survive this
+            if what == "cw-wg":  # its process may end with the device
                 kill_gateways(east)
             else:
                 wait_until(lambda: all("7488" in node.machine.out("ip", "rule") and
@@ -161,7 +161,7 @@ def test_another_program_flushes(east, west, what):
 
 
 def test_the_peer_announces_nothing(east, west):
-    """The remote cluster's nodes vanish from its store: it claims no prefix any more."""
+    """The remote cluster's nodes vanish from its store, so it no longer claims a prefix."""
     with Load(east, west):
         for node in west.cluster.nodes:
             west.store.remove("Node", node.name)
@@ -209,7 +209,7 @@ def test_a_daemon_is_upgraded(east, west):
 
 
 def test_a_node_boots(east, west):
-    """All that a boot loses is lost. Only `close` has run, by a unit before the network, when the
+    """Everything that a boot loses is lost. Only `close` has run, by a unit before the network, when the
     first pods send."""
     node, agent = east.pod.node, east.causeway.agent_of(east.pod.node)
     agent.kill()
@@ -254,7 +254,7 @@ def test_an_agent_without_a_store_closes_what_it_remembers(east, west):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_cnis_rule_sends_packets_past_ours(east, west, family):
-    """As Amazon's at priority 1536: pods' packets are looked up in the main table first."""
+    """Like Amazon's rule at priority 1536: pods' packets are looked up in the main table first."""
     ip, cidr = (("ip -4", east.cluster.pod_cidr), ("ip -6", east.cluster.pod_cidr6))[family == 6]
     with Load(east, west):
         for node in east.cluster.nodes:
@@ -269,7 +269,7 @@ def test_a_cnis_rule_sends_packets_past_ours(east, west, family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_clusters_own_traffic_passes_while_all_is_closed(east, west, family):
-    """A Service's address inside the remote prefix that leads to a local pod is no remote traffic."""
+    """A Service's address inside the remote prefix leads to a local pod, so its traffic is not remote."""
     node, pod = east.pod.node, east.gateway_pods[0]
     ip, virtual, real = ("ip", "ip6")[family == 6], west.pod.address(family), pod.address(family)
     stop_agents(east)
@@ -285,7 +285,7 @@ def test_the_clusters_own_traffic_passes_while_all_is_closed(east, west, family)
 
 @pytest.fixture(scope="module")
 def stranger(sites):
-    """A host on the LAN of east's nodes, which takes a node as its router."""
+    """A host on the LAN of east's nodes that uses a node as its router."""
     cluster = sites[0].cluster
     host = cluster.world.machine("stranger")
     cluster.world.link(host, "eth0", cluster.edge, "lan9")

@@ -1,7 +1,8 @@
 """Attacks on the small doors: the status port, the store's lock and entries, DNS, forwarding.
 
-Each scenario is the attack in its own words. Actors: a stranger on the WAN, a remote pod, a local
-user without rights on a host."""
+The docstring of each scenario is the attack. Actors: a stranger on the WAN, a remote pod, a local user
+without rights on a host.
+"""
 
 import pathlib
 import resource
@@ -25,7 +26,7 @@ def open_sites(world, tell):
     """Two clusters whose gateways listen for scrapers on all addresses, with few descriptors."""
     tell("raising two clusters, east and west")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # as systemd gives it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # systemd's default
     sites = [Site(world, name, {"status": f"[::]:{STATUS}"}) for name in ("east", "west")]
     join(*sites)
     east = sites[0]
@@ -49,8 +50,8 @@ def lost(streams):
 
 
 def assert_unharmed(streams):
-    """A flood takes processor time from everything on these hosts, so that a queue may overflow once. A tunnel
-    that is lost, or a loop that stands still, costs hundreds of packets."""
+    """A flood takes processor time from all processes on these hosts, so a queue may overflow once. A lost
+    tunnel, or a loop that stands still, would cost hundreds of packets."""
     for report in [stream.stop() for stream in streams]:
         assert report.lost <= report.received / 500 and report.outage_ms < 250, str(report)
 
@@ -66,7 +67,7 @@ def descriptors(daemon):
 @pytest.mark.timing
 @pytest.mark.parametrize("count, family", [(1100, 4), (1100, 6), (12000, 4)])
 def test_idle_connections_to_the_status_port(open_sites, count, family):
-    """A stranger opens connections to the port that scrapers use and says nothing on them."""
+    """A stranger opens connections to the port for scrapers and sends nothing on them."""
     east, west = open_sites
     streams = streams_of(east, west)
     attackers = [east.world.wan.spawn(f"idle-{count}-{n}-{family}", "setpriv", "--pdeathsig", "KILL",
@@ -87,9 +88,9 @@ def test_idle_connections_to_the_status_port(open_sites, count, family):
 @pytest.mark.timing
 @pytest.mark.parametrize("connections", [250, 6000])
 def test_idle_connections_from_many_addresses(open_sites, connections):
-    """The same from 250 addresses: none of them is the busiest client. The node's own probe, as the kubelet sends it,
-    is answered all the time. Another host's request is, too, while the queue of those who wait to be accepted has
-    room (4,096)."""
+    """The same from 250 addresses, none of which is the busiest client. The node's own probe, as the kubelet
+    sends it, is always answered. Another host's request is answered while the queue of connections that wait
+    to be accepted has room (4,096)."""
     east, west = open_sites
     streams = streams_of(east, west)
     wan, node = east.world.wan, east.cluster.gateway_nodes[0]
@@ -137,7 +138,7 @@ def test_the_descriptor_limit_is_raised(open_sites):
 
 @pytest.mark.timing
 def test_a_local_user_holds_the_stores_lock(open_sites):
-    """`nobody` locks what it can of the store, as flock(1) does, and keeps it."""
+    """The user `nobody` locks every file of the store that it can, as flock(1) does, and keeps the locks."""
     east, west = open_sites
     streams = streams_of(east, west)
     machine = east.cluster.gateway_nodes[0].machine
@@ -155,7 +156,7 @@ def test_a_local_user_holds_the_stores_lock(open_sites):
 
 @pytest.mark.timing
 def test_an_administrator_who_holds_the_lock_is_named(open_sites):
-    """A program of the same user that hangs with the lock: readiness names it, traffic flows."""
+    """A program of the same user hangs with the lock: readiness names it, and traffic flows."""
     east, west = open_sites
     streams = streams_of(east, west)
     lock = east.store.folder / ".lock"
@@ -179,7 +180,7 @@ def test_an_administrator_who_holds_the_lock_is_named(open_sites):
 
 
 def test_bad_entries_in_the_store_cost_themselves(open_sites):
-    """A user who may write into one namespace's folder puts there what cannot be read."""
+    """A user who may write into one namespace's folder puts unreadable entries there."""
     east, west = open_sites
     folder = east.store.folder / "serviceexports" / "shop"
     (folder / "loop.yaml").symlink_to("loop.yaml")
@@ -205,7 +206,7 @@ def test_bad_entries_in_the_store_cost_themselves(open_sites):
 
 
 def test_strangers_ask_the_dns_server(open_sites):
-    """A remote pod asks this cluster's DNS server, in both transports: it is no amplifier."""
+    """A remote pod asks this cluster's DNS server over both transports: the server is no amplifier."""
     east, west = open_sites
     assert resolves(east)
     node = east.cluster.gateway_nodes[0]
@@ -217,8 +218,8 @@ def test_strangers_ask_the_dns_server(open_sites):
 
 
 def test_a_bare_host_is_no_router(own_world, tell):
-    """Hosts that did not forward before Causeway came: a stranger on their network uses one as its
-    router. What is ours passes."""
+    """The hosts did not forward before Causeway came. A stranger on their network uses one as its router.
+    Only Causeway's packets pass."""
     east, west = Site(own_world, "east"), Site(own_world, "west")
     for node in east.cluster.nodes:
         node.machine.sysctl(net__ipv4__ip_forward=0, net__ipv6__conf__all__forwarding=0)
@@ -231,7 +232,7 @@ def test_a_bare_host_is_no_router(own_world, tell):
                 f"route replace {pod.ip6} via {node.ip6}")
     for target in (pod.ip, pod.ip6):
         assert not ping(stranger, target), f"{target} is reached through the host"
-    # And the other way: a pod uses the host as its router to elsewhere.
+    # The other direction: a pod uses the host as its router to other networks.
     assert not ping(pod.machine, "192.0.2.2")
     stays_true(lambda: ping(pod.machine, west.pod.ip) and ping(pod.machine, west.pod.ip6), 2,
                "pods reach the other cluster")
@@ -246,7 +247,7 @@ def test_a_bare_host_is_no_router(own_world, tell):
     wait_until(lambda: agent.why_not_ready() == "", 30, "ready again")
     for target in (pod.ip, pod.ip6):
         assert not ping(stranger, target), "a flush without the agent opened the host"
-    # A cluster whose hosts forwarded before goes on as it did.
+    # A cluster whose hosts forwarded before keeps forwarding.
     other = west.cluster.gateway_nodes[0]
     west.cluster.edge.ip(f"route replace {other.pods[0].ip} via {other.ip}")
     assert ping(west.cluster.edge, other.pods[0].ip)

@@ -1,6 +1,6 @@
-"""Attacks on the feed: by a caller without a key, and by a compromised peer that says too much too fast, also in
-claims. What the peer does costs a bounded amount of memory, log and descriptors. What it costs the traffic of others
-is a figure of `./dev bench rogue`."""
+"""Attacks on the feed: by a caller without a key, and by a compromised peer that sends too much too fast, in
+claims, too. The peer costs a bounded amount of memory, log and descriptors. `./dev bench rogue` measures what
+it costs the traffic of others."""
 
 import base64
 import os
@@ -22,12 +22,12 @@ def scene(world, tell):
     east, west, north = (Site(world, name, gateways=2, ipv6=False)
                          for name in ("east", "west", "north"))
     join(east, north, west)
-    # The rogue announces what it likes inside of what it may.
+    # The rogue announces prefixes of its choice inside its allowed ones.
     rogue = RogueFeed(west, east, north)
     return east, north, rogue
 
 
-# Bytes of one gateway's log, in which debug lines are, while a peer does what it likes for 12 s.
+# Bytes of one gateway's log, with debug lines, during 12 s of a peer's attack.
 LOG = 100 << 10
 
 
@@ -37,9 +37,9 @@ def log_bytes(gateway):
 
 @pytest.mark.timing
 def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
-    """Each change of a claim moves prefixes in the tunnel device. Before, all of 2,000 per second did, each was a line
-    of the log, and each was a look at every prefix of every cluster. First of all: what is let through at once grows
-    with the prefixes that a peer has announced."""
+    """Each change of a claim moves prefixes in the tunnel device. Before there was a budget, all 2,000 per
+    second did. Each was a line of the log and a look at every prefix of every cluster. This scenario runs
+    first: the number of changes at once grows with the prefixes that a peer has announced."""
     east, north, rogue = scene
     gateways = east.causeway.gateways
     moves = [gateway.metric("causeway_prefix_moves_total") or 0 for gateway in gateways]
@@ -90,7 +90,7 @@ def test_a_rogue_peer_that_always_changes_its_exports_is_still_heard(scene, what
 
 
 def connections_taken(machine):
-    """How many TCP connections the host's listeners took since it started."""
+    """The number of TCP connections that the host's listeners accepted since it started."""
     names, values = [line.split() for line in machine.out("cat", "/proc/net/snmp").splitlines()
                      if line.startswith("Tcp:")]
     return int(values[names.index("PassiveOpens")])
@@ -108,7 +108,7 @@ def test_connections_to_the_feed_port_cost_few_descriptors_and_no_memory(scene, 
     grown = gateway.resident_kib() - resident
     tell(f"connections: {report}, gateway +{grown / 1024:.0f} MiB")
     assert grown < 8 << 10
-    # 20 at once, then 5 per second. Before, there were thousands.
+    # 20 at once, then 5 per second. Before the limit there were thousands.
     assert connections_taken(gateway.machine) - taken < 150
     wait_until(lambda: north.causeway.connected_to("east"), 20, "the others are connected")
 
@@ -117,7 +117,7 @@ def gateway_descriptors(gateway):
     return os.listdir(f"/proc/{gateway.process.pid}/fd")
 
 
-# Without the key: a hello with a known gateway's public key, then silence, garbage, or HTTP/2.
+# Without the key: a hello with a known gateway's public key, then silence, garbage or HTTP/2.
 CALL = """
 import socket, sys
 out = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
@@ -141,7 +141,7 @@ assert out.recv(1) == b"", "the connection is not ended"
 
 
 def test_who_has_no_key_gets_nothing(own_world):
-    """From the gateway's own host, which no filter keeps off the port: an address is worth nothing."""
+    """From the gateway's own host, where no filter protects the port: an address proves nothing."""
     east = Site(own_world, "east", gateways=1, ipv6=False)
     west = Site(own_world, "west", gateways=1, ipv6=False)
     join(east, west)

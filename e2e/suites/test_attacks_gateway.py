@@ -1,5 +1,5 @@
-"""Attacks on gateway nodes: on their own services through a tunnel, and with addresses that only
-gateways have inside the tunnels."""
+"""Attacks on gateway nodes: on their own services through a tunnel, and with addresses that only gateways
+have inside the tunnels."""
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_a_pod_cannot_speak_as_its_gateway(sites, family):
 
 @pytest.mark.parametrize("family", (4, 6))
 def test_a_stranger_cannot_speak_as_a_gateway_inside_vxlan(sites, family):
-    """The stranger on the WAN knows all public things: MAC addresses, VNI, node addresses, keys."""
+    """The stranger on the WAN has all public data: MAC addresses, VNI, node addresses, keys."""
     east, west = sites
     worker = west.cluster.workers[0]
     for ordinal, gateway in enumerate(west.cluster.gateway_nodes):
@@ -110,7 +110,7 @@ def test_a_stranger_cannot_speak_as_a_gateway_inside_vxlan(sites, family):
 
 
 def kube_proxy(node, pod, family):
-    """What kube-proxy installs for a Service with one endpoint: ClusterIP and NodePort."""
+    """The rules of kube-proxy for a Service with one endpoint: ClusterIP and NodePort."""
     ip, target = ("ip", pod.ip) if family == 4 else ("ip6", f"[{pod.ip6}]")
     node.machine.run("nft", "-f", "-", stdin=f"""
         table {ip} kube-proxy-{ip} {{
@@ -123,7 +123,7 @@ def kube_proxy(node, pod, family):
 
 
 def udp_service(machine):
-    """What it heard, as a Process. It listens on all addresses of both families."""
+    """A UDP service on all addresses of both families. The Process's output is what it received."""
     service = machine.spawn("udp-service", "socat", "-u", f"UDP6-RECV:{UDP_PORT}", "STDOUT")
     wait_until(lambda: f":{UDP_PORT}" in machine.out("ss", "-Hlun"), 10, "the UDP service listens")
     return service
@@ -131,8 +131,8 @@ def udp_service(machine):
 
 @pytest.mark.parametrize("family", (4, 6))
 def test_a_compromised_peer_reaches_pods_and_nothing_else(own_world, family):
-    """UDP, one way. The rogue answers no probes: east's route agent is paused, or it would soon give the
-    tunnel up, and with it the check of IPv4 sources would drop everything."""
+    """UDP in one direction. The rogue answers no probes. So east's route agent is paused, or it would soon
+    leave the tunnel, and the check of IPv4 sources would then drop everything."""
     east = Site(own_world, "east", gateways=1)
     west = Site(own_world, "west", gateways=1)
     join(east, west)
@@ -157,7 +157,7 @@ def test_a_compromised_peer_reaches_pods_and_nothing_else(own_world, family):
         rogue.aim(target)
 
     def send(tries):
-        """What is sent, and the text in it. The pod's packet is the last one."""
+        """Sends the packets. Returns the name and the text of each; the pod's packet is the last one."""
         sent = [(what, source_port, target, port, token()) for what, target, port in tries
                 for source_port in (FEED, PROBE, 5000)]
         forge(rogue.machine, [udp(rogue.source(target), target, source_port, port, text)

@@ -1,8 +1,8 @@
 """Attacks on the hop between nodes and gateways: VXLAN packets that no node's kernel made.
 
-Attackers outside of the cluster know everything but the overlay's secret: all addresses, the ports,
-how MACs were derived before there was a secret. Attackers inside (pods, nodes) know the MACs and
-the VNI, too. Beside every attack ordinary traffic goes on.
+Attackers outside of the cluster have everything but the overlay's secret: all addresses, the ports, the old
+way to derive MACs without a secret. Attackers inside (pods, nodes) have the MACs and the VNI, too. Ordinary
+traffic goes on beside every attack.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def neighbour(world, sites):
 
 
 class Guess:
-    """A node's device as one can compute it from the node's address without the secret."""
+    """A node's device as computed from the node's address without the secret."""
 
     def __init__(self, node):
         packed = ipaddress.ip_address(node.ip).packed
@@ -66,7 +66,7 @@ class Guess:
 
 @contextlib.contextmanager
 def undisturbed(one, other):
-    """Traffic between two pods in both directions and families loses nothing meanwhile."""
+    """Traffic between two pods in both directions and families loses no packet meanwhile."""
     folder = one.cluster.folder
     streams = [Stream(a.machine, b.machine, b.address(family), folder, hertz=200)
                for a, b in ((one.pod, other.pod), (other.pod, one.pod)) for family in FAMILIES]
@@ -77,8 +77,8 @@ def undisturbed(one, other):
 
 
 def not_delivered(attacker, packets_with, victim, source):
-    """`packets_with(text)` are the attack's packets. None of them reaches the pod `victim`, while a
-    packet of the pod `source` that is sent after them does."""
+    """`packets_with(text)` are the attack's packets. None of them reaches the pod `victim`, but a packet that
+    the pod `source` sends after them does."""
     text, ordinary = token(), token()
     with Catcher(victim.machine, text) as caught, Catcher(victim.machine, ordinary) as good:
         packets = packets_with(text)
@@ -91,15 +91,15 @@ def not_delivered(attacker, packets_with, victim, source):
 
 
 def frames(outer_source, outer_target, inner, *pairs):
-    """The inner packet in VXLAN from one node's address to another's, as each of `pairs` (sender's
-    device, receiver's device) would have it, also to the broadcast MAC."""
+    """The inner packet in VXLAN from one node's address to another's. The MACs are those of each of `pairs`
+    (sender's device, receiver's device), and the broadcast MAC."""
     return [udp(outer_source, outer_target, 40000, PORT,
                 vxlan(inner, sender.mac, mac, receiver.vni))
             for sender, receiver in pairs for mac in (receiver.mac, BROADCAST)]
 
 
 def dropped(node, chain):
-    """Packets that the drop rules of a chain of the route agent's table have counted."""
+    """The number of packets that the drop rules of a chain of the route agent's table have counted."""
     listed = node.machine.out("nft", "list", "chain", "inet", "causeway", chain)
     return sum(int(n) for n in re.findall(r"counter packets (\d+)", listed))
 
@@ -112,8 +112,8 @@ CHAINS = ("overlay-source", "overlay-forward", "vxlan")
 
 
 def test_ordinary_traffic_and_its_errors_are_not_dropped(sites):
-    """Pods', hosts' and probes' packets; answers that say too big, expired or unreachable. The
-    errors' senders are routers, so their source is no pod's."""
+    """Packets of pods, hosts and probes, and ICMP errors for too big, expired or unreachable. Routers send
+    the errors, so their source is no pod's."""
     nodes = [node for site in sites for node in site.cluster.nodes]
     before = {(node.name, chain): dropped(node, chain) for node in nodes for chain in CHAINS}
     for one, other in (sites, sites[::-1]):
@@ -156,8 +156,8 @@ def test_a_stranger_who_forges_a_node_sends_nothing_through_a_gateway(sites, str
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("forged", ("another gateway", "its own node", "itself"))
 def test_a_pod_with_raw_sockets_sends_nothing_through_a_gateway(sites, forged, family):
-    """The pod knows the MACs and the VNI. With its own address as outer source the node would
-    masquerade the packet: it would leave with the node's address."""
+    """The pod has the MACs and the VNI. If it used its own address as outer source, the node would masquerade
+    the packet, and the packet would leave with the node's address."""
     east, west = sites
     pod = east.pod
     gateway = carrier(east, west, pod.node, family)
@@ -215,7 +215,7 @@ def test_a_host_beside_the_nodes_sends_nothing_into_the_overlay(sites, neighbour
 @pytest.mark.parametrize("whose", ("of the router", "of another node", "its own"))
 def test_a_host_that_takes_a_node_for_its_router_reaches_no_remote_pod(sites, neighbour, whose,
                                                                        family):
-    """A plain packet, no VXLAN: the source is a pod of this cluster."""
+    """A plain packet without VXLAN, with a pod of this cluster as its source."""
     east, west = sites
     router, other = east.cluster.workers
     own = "172.20.1.200" if family == 4 else "fd00:20:1::200"
@@ -229,7 +229,7 @@ def test_a_host_that_takes_a_node_for_its_router_reaches_no_remote_pod(sites, ne
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("mac", ("its own", "the other node's"))
 def test_a_node_does_not_speak_for_another_nodes_pods(sites, mac, family):
-    """The node knows the secret. From its own address it passes for its own pods only."""
+    """The node has the secret. With its own address it can send for its own pods only."""
     east, west = sites
     liar, other = east.cluster.workers
     gateway = carrier(east, west, liar, family)
@@ -239,7 +239,7 @@ def test_a_node_does_not_speak_for_another_nodes_pods(sites, mac, family):
             liar.ip, gateway.ip,
             udp(other.pods[0].address(family), west.pod.address(family), 4000, 4000, text),
             (VxlanDevice(claimed), VxlanDevice(gateway))), west.pod, other.pods[0])
-        not_delivered(liar.machine, lambda text: [  # by its own cw-vx
+        not_delivered(liar.machine, lambda text: [  # through its own cw-vx
             udp(other.pods[0].address(family), west.pod.address(family), 4000, 4000, text)],
             west.pod, other.pods[0])
 
@@ -256,7 +256,7 @@ def test_a_worker_does_not_speak_for_a_remote_cluster(sites, family):
 
 
 def test_what_was_dropped_is_counted(sites):
-    """By the attacks above."""
+    """The counters of the attacks above."""
     east, _ = sites
     for chain in CHAINS:
         assert any(dropped(node, chain) > 0 for node in east.cluster.nodes), chain
@@ -264,7 +264,8 @@ def test_what_was_dropped_is_counted(sites):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_without_the_rules_the_same_packets_arrive(sites, family):
-    """The control: what the scenarios above send is right. Agents that are away repair nothing."""
+    """The control: without the rules the packets of the scenarios above arrive. The agents are stopped, so
+    they repair nothing."""
     east, west = sites
     pod, gateway = east.pod, carrier(east, west, east.pod.node, family)
     forged = next(g for g in east.cluster.gateway_nodes if g is not gateway)
@@ -291,7 +292,8 @@ def test_without_the_rules_the_same_packets_arrive(sites, family):
 
 @pytest.mark.timing
 def test_a_changed_secret_is_taken_over_without_a_restart(sites, tell):
-    """One interruption, until the last node has changed; afterwards every pod is reached and no device has the old MAC."""
+    """One interruption, until the last node has changed. Afterwards every pod is reached and no device has
+    the old MAC."""
     east, west = sites
     nodes = east.cluster.nodes
     before = {node.name: VxlanDevice(node) for node in nodes}
@@ -305,6 +307,6 @@ def test_a_changed_secret_is_taken_over_without_a_restart(sites, tell):
     wait_until(lambda: ping(east.pod.machine, west.pod.ip), 5, "traffic goes on")
     report = stream.stop()
     tell(f"the secret changes: {report}")
-    assert report.outage_ms < 10_000  # a pass of every node, on however busy a machine
+    assert report.outage_ms < 10_000  # one pass of every node, even on a busy machine
     assert len({VxlanDevice(node).vni for node in nodes}) == 1
     assert VxlanDevice(nodes[0]).vni != before[nodes[0].name].vni

@@ -1,4 +1,4 @@
-"""A paired cluster turns against its peers: it exports their names, claims their networks, changes its
+"""A paired cluster turns against its peers: it exports their names, claims their networks and changes its
 keys, and one of its users floods the others' exports. It runs our own gateway on a store that lies."""
 
 import json
@@ -32,7 +32,7 @@ def condition(site, kind, key, name, ns=""):
 
 
 def rogue_export(west, ns="data", name="pg", headless=False):
-    """An export that claims to be older than all others and wants all traffic for its cluster."""
+    """An export that claims to be older than all others and demands all traffic for its cluster."""
     make_service(west.cluster, ns, name, PORTS, {"rogue-0": west.pod}, headless=headless)
     body = objects.service_export(ns, name)
     body["metadata"]["creationTimestamp"] = "1970-01-01T00:00:00Z"
@@ -77,7 +77,7 @@ def test_a_peers_export_of_our_own_name_takes_no_client_away(clusters, family):
 
 
 def test_an_annotation_of_a_peer_decides_nothing_in_a_cluster_that_does_not_follow_it(clusters):
-    """H3. Before, the oldest date had the last word on who serves in every cluster."""
+    """H3. Before, the export with the oldest date decided in every cluster which endpoints serve."""
     east, west, north = clusters
     found = north.store.get("ServiceImport", "pg", "data")
     assert found["spec"]["type"] == "Headless", "the export that north saw first is the older one"
@@ -103,7 +103,7 @@ def test_a_peer_is_imported_from_only_as_far_as_it_is_listed(clusters):
 
 
 def test_a_shared_name_keeps_the_own_clusters_rules_whatever_date_the_peer_claims(clusters):
-    """H3 with the name opened: the peer serves its share, and has no say in anything else."""
+    """H3 with the name opened: the peer serves its share and decides nothing else."""
     east, west, _ = clusters
     share("data", "pg", east.cluster)
     wait_until(lambda: addresses(east) == addresses_of(east.pod, west.pod), 15,
@@ -142,7 +142,7 @@ def test_pairing_refuses_endpoints_that_are_no_other_hosts(clusters, endpoint):
 
 
 def test_a_changed_key_wants_a_person(clusters):
-    """M1. Before, `pair accept` took any key for a cluster it knew and said "is still a peer"."""
+    """M1. Before, `pair accept` took any key for a known cluster and said "is still a peer"."""
     east, west, north = clusters
     before = east.store.get("ClusterPeer", "west")
     right = ctl(west, "pair", "export")
@@ -174,7 +174,7 @@ def routes_of(node, prefix):
 
 
 def test_claims_that_are_never_a_peers_become_no_routes(own_world):
-    """M1, where an administrator applied the peer's file without `pair accept`: each node knows its own
+    """M1, for an administrator who applied the peer's file without `pair accept`: each node refuses its own
     networks. Before, the default router of every node stopped answering."""
     east = Site(own_world, "east", gateways=1)
     west = Site(own_world, "west", gateways=1)
@@ -206,7 +206,7 @@ def test_claims_that_are_never_a_peers_become_no_routes(own_world):
 
 
 def write(store, body):
-    """As store.put() does for a new object, but fast where there are thousands: JSON is YAML."""
+    """Like store.put() for a new object, but fast for thousands: JSON is YAML."""
     meta = body["metadata"]
     path = store.path(body["kind"], meta["name"], meta["namespace"])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,8 +221,8 @@ def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
     east = Site(own_world, "east", gateways=1, workers=0, ipv6=False)
     west = Site(own_world, "west", gateways=1, workers=0, ipv6=False)
     join(east, west)
-    # East has no such namespace: it stores nothing of it. Conditions are written in the order of the names, about 13
-    # per second, so that of the other namespace is not the last.
+    # East has no such namespace, so it stores none of it. Conditions are written in the order of the names,
+    # about 13 per second. So the other namespace's name must not be the last.
     west.store.put(objects.namespace("mass"))
     count = 32 * 1024 * 1024 // 16_000 + 100
     for name in [*(f"s{number}" for number in range(count)), "latest"]:

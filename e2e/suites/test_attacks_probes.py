@@ -1,5 +1,5 @@
-"""Attacks on probes and claims: who carries a prefix is the word of the node that has it, and of
-no other. A forged or false claim leaves the placement and the traffic as they were."""
+"""Attacks on probes and claims: only the node that has a prefix decides its carrier. A forged or false claim
+leaves the placement and the traffic unchanged."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ def gateway_objects(site):
 
 
 def placement(site):
-    """Which remote gateway each prefix is accepted from, by WireGuard itself."""
+    """The remote gateway from which WireGuard accepts each prefix."""
     found = {}
     for ordinal, node in enumerate(site.cluster.gateway_nodes):
         for line in node.machine.out("wg", "show", "cw-wg", "allowed-ips").splitlines():
@@ -37,7 +37,7 @@ def placement(site):
 
 
 def settled(site, other):
-    """The placement once every prefix of the other cluster is with its carrier."""
+    """The placement, once every prefix of the other cluster is at its carrier."""
     def whole():
         now = placement(site)
         expected = len(site.cluster.gateway_nodes) * len(other.cluster.nodes) * len(other.families)
@@ -65,14 +65,14 @@ def nothing_moved(victim, other, before, seconds=3):
 
 
 def version_2(*claims):
-    """The unauthenticated datagram of before: only its source address says who sent it."""
+    """The unauthenticated datagram of version 2: only its source address names the sender."""
     return (struct.pack("!4sBBBB8sQQI", b"CWP2", 1, 0, 0, len(claims), b"attacker", 1, 0, 0) +
             bytes(16) + b"".join(claims))
 
 
 def forged_claims(east, west, node):
-    """Datagrams that claim the node's prefixes at east, for the gateway that does not carry them,
-    with the control address of each west gateway as their source."""
+    """Datagrams that claim the node's prefixes at east for the gateway that does not carry them. Their source
+    is the control address of each west gateway."""
     for epoch in EPOCHS:
         for family, prefix in prefixes_of(node):
             claim = probe.claim("", prefix, 1 - west.carrier_to(east, family, node), epoch)
@@ -86,8 +86,8 @@ def forged_claims(east, west, node):
 
 
 def inside_vxlan(packets, site, node):
-    """Each packet as VXLAN from that node to each gateway of the site, by one who knows the VNI and
-    the MAC addresses."""
+    """Each packet as VXLAN from that node to each gateway of the site, by a sender with the VNI and the MAC
+    addresses."""
     device = VxlanDevice(node)
     for gateway in site.cluster.gateway_nodes:
         if gateway is node:
@@ -100,7 +100,7 @@ def inside_vxlan(packets, site, node):
 
 @pytest.fixture(scope="module")
 def stranger(world):
-    """A machine on the WAN, whose provider lets forged source addresses out."""
+    """A machine on the WAN whose provider does not filter forged source addresses."""
     machine = world.machine("stranger")
     world.link(machine, "eth0", world.wan, "stranger")
     world.wan.ip("link set stranger up\naddr add 198.51.100.1/24 dev stranger\n"
@@ -137,7 +137,7 @@ def test_a_pod_on_a_worker_that_forges_another_nodes_vxlan_moves_nothing(east, w
 
 
 def claims(machine, source, port, target, device, given, count=6):
-    """What the answers to the claims echo; one list for each authentic answer."""
+    """The claims that the answers echo; one list per authentic answer."""
     out = machine.out(PYTHON, WIRE / "probe_claim.py", source, port, target, device, count,
                       stdin=json.dumps(given))
     return [json.loads(line) for line in out.splitlines()]
@@ -185,7 +185,7 @@ def test_a_node_under_another_nodes_name_is_not_known(east, west):
 
 
 def private_key_of(site, public):
-    """Of a gateway: the entry of a Secret that fits its public key."""
+    """The private key of a gateway: the entry of a Secret that fits its public key."""
     for secret in site.store.list("Secret"):
         for entry in secret.get("data", {}).values():
             text = base64.b64decode(entry).strip()
@@ -195,7 +195,7 @@ def private_key_of(site, public):
 
 
 def rogue(west, ordinal, theirs, own_claims, count=12):
-    """West's gateway does what it likes with its own key, beside its own daemon."""
+    """West's gateway makes these claims with its own key, beside its own daemon. Returns the echoes."""
     mine = gateway_objects(west)[ordinal]
     key = private_key_of(west, mine["publicKey"])
     return claims(west.cluster.gateway_nodes[ordinal].machine, mine["controlAddress"], 4797 + 40000,
@@ -225,7 +225,7 @@ def test_a_false_claim_of_a_gateway_that_was_taken_over_heals_by_itself(east, we
                        for family, prefix in prefixes_of(worker)])
         wait_until(lambda: placement(east) == before, 10, f"epoch {epoch} is healed")
         wait_until(lambda: every_pod_reaches_every_pod(west, east), 5, "all traffic is back")
-    # Also after restarts of both ends.
+    # The same after restarts of both ends.
     rogue(west, 0, gateway_objects(east)[0],
           [["", worker.pod_cidr, 1 - west.carrier_to(east, 4, worker), 2 ** 32]])
     for daemon in (*east.causeway.gateways, *west.causeway.gateways, *west.causeway.agents):

@@ -1,5 +1,5 @@
-"""After cleanup only the guard of remote prefixes is left in the kernel, after `cleanup --open` nothing
-of Causeway; all that others made still is."""
+"""After cleanup only the guard of remote prefixes is left in the kernel. After `cleanup --open` nothing of
+Causeway is left. The objects of other programs stay in both cases."""
 
 import pathlib
 
@@ -51,7 +51,7 @@ def test_cleanup_leaves_the_guard_and_with_open_nothing(own_world, end):
     for site in sites:
         for agent in site.causeway.agents:
             assert not pathlib.Path(agent.config["stateDir"], "closed.json").exists()
-    clean(sites, "--open")  # a second time is no error
+    clean(sites, "--open")  # a second run is no error
 
 
 def test_it_works_again_after_cleanup(own_world):

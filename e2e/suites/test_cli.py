@@ -15,7 +15,7 @@ NAME = "web.shop.svc.clusterset.local"
 
 
 def test_pairing_by_what_each_side_exports(own_world):
-    """`pair export` on one side is all that the other needs."""
+    """`pair export` on one side gives all that the other side needs."""
     east = Site(own_world, "east", gateways=1).start()
     west = Site(own_world, "west", gateways=1).start()
     for here, there in ((east, west), (west, east)):

@@ -1,4 +1,4 @@
-"""Mistakes of configuration: one clear line and exit code 2, or a retry, as fits."""
+"""Mistakes of configuration: each gives one clear line and exit code 2, or a retry where that helps."""
 
 import copy
 import subprocess
@@ -132,7 +132,7 @@ def causeway(daemons):
             daemon.kill()
         daemon.config = config
     for daemon in daemons.gateways + daemons.agents:
-        if daemon.config_file.exists():  # it was started
+        if daemon.config_file.exists():  # the daemon was started
             daemon.cleanup()
 
 
@@ -156,7 +156,7 @@ def squatter(cluster):
 
 
 def ends_or_waits(daemon, word):
-    """It either ends with code 2 or stays, not ready, and says why; in both cases by name."""
+    """The daemon either ends with code 2, or stays, is not ready and says why. Both name the cause."""
     wait_until(lambda: word in daemon.process.output(), 10, f"{daemon.name} names {word}")
     if daemon.running():
         stays_true(lambda: daemon.why_not_ready() != "" or not daemon.running(), 1, "not ready")
@@ -192,7 +192,7 @@ def test_a_store_that_cannot_be_used(cluster, causeway):
 
 
 def test_a_cluster_without_a_name_is_waited_for(cluster, causeway):
-    """No ClusterProperty yet: the daemon says so, waits, and goes on when it comes."""
+    """There is no ClusterProperty yet: the daemon says so, waits, and goes on when it comes."""
     path = cluster.store.path("ClusterProperty", "cluster.clusterset.k8s.io")
     text = path.read_text()
     path.unlink()

@@ -1,4 +1,4 @@
-"""No acknowledged row is ever lost: a whole cluster goes, with the database's primary in it."""
+"""No acknowledged row is ever lost when a whole cluster is lost, with the database's primary in it."""
 
 import time
 
@@ -21,7 +21,7 @@ def resolves(site, name):
 
 
 def synchronous_pair(here, there):
-    """A primary at `here` that acknowledges only what the standby at `there` has applied."""
+    """A primary at `here` that acknowledges only rows that the standby at `there` has applied."""
     for site in (here, there):
         make_service(site.cluster, "data", "pg", {"postgres": 5432}, {"pg-0": site.pod},
                      headless=True)
@@ -55,7 +55,7 @@ def test_no_acknowledged_row_is_missing_after_the_primarys_cluster_is_lost(own_w
     primary, standby = synchronous_pair(east, west)
     writer = writer_at(west, primary, [pg_name(east), pg_name(west)])
     try:
-        # First a gateway on each side: the writer's and the standby's connections go on.
+        # First a gateway of each side is lost: the writer's and the standby's connections go on.
         for site, other in ((east, west), (west, east)):
             carrier = site.carrier_to(other)
             struck = time.monotonic_ns()
@@ -107,7 +107,7 @@ def test_etcd_over_three_clusters_takes_writes_while_any_one_is_gone(own_world, 
                                  members[lost].url, *[member.url for member in others])
         struck = time.monotonic_ns()
         site.lose()
-        # The writer, which asks the lost member first, goes on with another one.
+        # The writer asks the lost member first, then goes on with another one.
         works = wait_until(lambda: writer.first_after(struck + 1_500_000_000), 20, "writes work")
         wait_until(lambda: writer.first_after(works + 1_000_000_000), 20, "and go on")
         times = [at for _, at in writer.records()]

@@ -1,4 +1,4 @@
-"""Packets between pods of two clusters: addresses, sizes, protocols, and what must not pass."""
+"""Packets between pods of two clusters: addresses, sizes, protocols, and packets that must not pass."""
 
 import pytest
 
@@ -34,8 +34,8 @@ def test_a_mebibyte_passes_unharmed_both_ways(east, west, family):
 
 @pytest.mark.parametrize("family", (4, 6))
 def test_every_size_passes_or_is_refused_aloud(east, west, family):
-    """With DF set, what fits the tunnel gets an answer and what does not gets an error at once: no
-    size disappears silently."""
+    """With DF set, a packet that fits the tunnel is answered, and a larger one gets an error at once. No size
+    disappears silently."""
     for here, there in ways(east, west):
         for client in (here.worker_pods[0], here.gateway_pods[0]):
             target = there.pod.address(family)
@@ -53,7 +53,7 @@ def test_every_size_passes_or_is_refused_aloud(east, west, family):
 
 
 def test_the_hosts_themselves_reach_remote_pods(east, west):
-    """The host's own traffic carries an address inside its pod prefix, so answers find back."""
+    """The host's own traffic has an address inside its pod prefix, so answers come back."""
     for here, there in ways(east, west):
         for node in here.cluster.nodes:
             for server in there.pods:
@@ -66,7 +66,7 @@ def test_the_hosts_themselves_reach_remote_pods(east, west):
 
 
 def test_pods_reach_the_hosts_of_no_other_cluster(east, west):
-    """The tunnel leads to pods. The underlay has its own way to nodes, and it is not the tunnel."""
+    """The tunnel leads to pods only. Nodes are reached over the underlay."""
     for node in west.cluster.nodes:
         before = tunnel_packets(east)
         east.pod.machine.run("ping", "-c", 1, "-W", 1, node.ip, check=False)
@@ -82,7 +82,7 @@ def tunnel_packets(site):
 
 
 def test_other_traffic_is_still_masqueraded(east):
-    """What goes neither to this cluster nor to a remote one leaves as the CNI wants it."""
+    """Traffic to neither this cluster nor a remote one is masqueraded by the CNI's rules, as before."""
     serve_tcp(east.world.wan)
     wan_address = east.world.wan.sh("ip -4 -o addr show dev east").split()[3].split("/")[0]
     done = transfer(east.pod.machine, wan_address, 20_000)

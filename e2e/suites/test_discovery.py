@@ -21,7 +21,7 @@ def resolves_to(site, name, kind, expected):
 
 @pytest.fixture
 def shop(east, west):
-    """The Service shop/web of east, behind two pods, exported; gone after the scenario."""
+    """The Service shop/web of east, behind two pods, exported; removed after the scenario."""
     pods = {"web-0": east.worker_pods[0], "web-1": east.gateway_pods[0]}
     make_service(east.cluster, "shop", "web", PORTS, pods)
     export(east.cluster, "shop", "web")
@@ -48,7 +48,7 @@ def test_an_exported_name_resolves_and_connects(shop, west):
     wait_until(lambda: resolves_to(west, name, "A", [p.ip for p in pods.values()]), 10,
                "A records in the other cluster")
     assert resolves_to(west, name, "AAAA", [p.ip6 for p in pods.values()])
-    done = transfer(west.pod.machine, name, 20_000)  # by the pod's own resolver
+    done = transfer(west.pod.machine, name, 20_000)  # through the pod's own resolver
     assert done.source in (west.pod.ip, west.pod.ip6)
 
 
@@ -126,7 +126,7 @@ def test_negative_answers_are_the_right_ones(shop, west):
     assert ask(machine, dns, f"none.shop.{ZONE}").status == "NXDOMAIN"
     nothing_of_this_type = ask(machine, dns, name, "MX")
     assert (nothing_of_this_type.status, nothing_of_this_type.records) == ("NOERROR", [])
-    between = ask(machine, dns, f"shop.{ZONE}")  # names exist below it
+    between = ask(machine, dns, f"shop.{ZONE}")  # an empty non-terminal: names exist below it
     assert (between.status, between.records) == ("NOERROR", [])
     assert ask(machine, dns, "example.org").status == "REFUSED"
 
@@ -180,7 +180,7 @@ def crowd(east, west):
 
 
 def test_a_service_of_5000_endpoints(crowd, east, west, tell):
-    """Every one has a name in the other cluster; the set is cut to what a message takes, not refused."""
+    """Every endpoint has a name in the other cluster. The set is cut to the size of a message, not refused."""
     name, address = crowd
     began = time.monotonic()
     for host in ("p-0", "p-2500", "p-4999"):

@@ -1,4 +1,4 @@
-"""The fabric itself: what the other scenarios take for granted."""
+"""The fabric itself: the facts that the other scenarios rely on."""
 
 import os
 import pathlib
@@ -37,7 +37,7 @@ def test_pods_need_causeway_to_reach_another_cluster(own_world):
     near = east.gateway_nodes[0].pod("near")
     assert ping(a.machine, near.ip) and ping(a.machine, near.ip6)
     assert not ping(a.machine, b.ip) and not ping(a.machine, b.ip6)
-    # The sniffer saw both. They are no fault: the clusters are not paired.
+    # The sniffer saw both packets. They are no fault, because the clusters are not paired.
     wait_until(lambda: {b.ip, b.ip6} <= {line.split()[3] for line in own_world.watch.seen()}, 5,
                "the sniffer sees clear packets")
     assert own_world.watch.take_clear() == []
@@ -48,7 +48,7 @@ def test_pods_need_causeway_to_reach_another_cluster(own_world):
     clear = own_world.watch.take_clear()
     assert clear and {(line.split()[1], line.split()[3]) for line in clear} == {("east", b.ip)}
     own_world.watch.end(east, west)
-    own_world.watch.clear = 0  # they were on purpose
+    own_world.watch.clear = 0  # these packets were sent on purpose
     # Nodes reach each other over the WAN; a pod's packets to it are masqueraded.
     serve_tcp(west.workers[0].machine)
     assert transfer(a.machine, west.workers[0].ip, 5000).source == a.node.ip

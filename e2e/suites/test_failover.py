@@ -1,4 +1,4 @@
-"""Losing a gateway, by every way in which gateways are lost, while traffic flows."""
+"""The loss of a gateway, in every way in which gateways are lost, while traffic flows."""
 
 import time
 
@@ -13,12 +13,12 @@ from fabric.wait import stays_true, wait_until, wait_until_steady
 
 pytestmark = pytest.mark.timing
 
-HARD_CAP_MS = 1500  # the design's: detect and switch in 800 ms at p99, never over this
+HARD_CAP_MS = 1500  # the design's bound: detect and switch in 800 ms at p99, never over this
 
 
 @pytest.fixture(scope="module", autouse=True)
 def forgers(sites):
-    """Strangers who claim to be the other side's pods, beside every scenario."""
+    """Strangers that pose as the other side's pods, beside every scenario."""
     east, west = sites
     with Forger(east, west) as at_east, Forger(west, east) as at_west:
         for forger, site in ((at_east, east), (at_west, west)):
@@ -36,7 +36,7 @@ def nothing_forged_is_delivered(forgers):
 
 @pytest.fixture(autouse=True)
 def all_gateways_work(east, west):
-    """Every scenario starts with both gateways of both sides in use again."""
+    """Every scenario starts with both gateways of both sides in use."""
     def healthy():
         return all(
             not daemon.why_not_ready() and daemon.running()
@@ -61,7 +61,7 @@ def meter(here, there, family=4):
 
 @pytest.mark.parametrize("victim", ("ours", "theirs"))
 def test_sessions_outlive_the_crash_of_a_gateway(east, west, victim, tell):
-    """The node of the gateway that carries the traffic dies: processes, cable and all."""
+    """The node of the carrier dies: its processes, its cable and everything else."""
     traffic = BothWays(east, west)
     site, other = (east, west) if victim == "ours" else (west, east)
     lost = site.carrier_to(other)
@@ -91,7 +91,7 @@ def test_a_killed_gateway_process_is_replaced(east, west, tell):
 
 
 def test_a_gateway_that_hangs_is_replaced(east, west, tell):
-    """It is up, its kernel answers, and yet it does not do its work."""
+    """Its host is up and its kernel answers, but the gateway does not work."""
     lost = east.carrier_to(west)
     node = east.cluster.gateway_nodes[lost]
     stream = meter(east, west)
@@ -108,8 +108,8 @@ def test_a_gateway_that_hangs_is_replaced(east, west, tell):
 
 @pytest.mark.parametrize("victim", ("ours", "theirs"))
 def test_a_planned_stop_hands_over(east, west, victim, tell):
-    """It drains first: every node hands over, holding its packets until the remote gateways have
-    changed over (docs/protocol/homing.md), then it stops. Nothing is lost either way."""
+    """The gateway drains first. Every node hands over and holds its packets until the remote gateways have
+    changed over (docs/protocol/homing.md). Then the gateway stops. No packet is lost in either direction."""
     site, other = (east, west) if victim == "ours" else (west, east)
     leaving = site.carrier_to(other)
     session = Session(east.pod.machine, west.pod.ip)
@@ -125,7 +125,8 @@ def test_a_planned_stop_hands_over(east, west, victim, tell):
 
 
 def test_the_pods_on_a_stopping_gateways_own_node_lose_nothing(east, west, tell):
-    """What they send is held like anybody's. (On the way back to their own gateway it is not.)"""
+    """Their packets are held like those of other pods. Packets on the way back to their own gateway are not
+    held."""
     gateway, pod = east.causeway.gateways[0], east.gateway_pods[0]
     streams = [Stream(pod.machine, west.pod.machine, west.pod.ip, east.world.folder),
                Stream(west.pod.machine, pod.machine, pod.ip, east.world.folder)]
@@ -154,7 +155,7 @@ def test_a_gateway_is_drained_by_command(east, west, tell):
 
 
 def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell):
-    """No ping-pong: it takes its prefixes back only after the hold-down (2 s here)."""
+    """It gets its prefixes back only after the hold-down (2 s here), so traffic does not go back and forth."""
     home = east.carrier_to(west)
     east.crash_gateway(home)
     wait_until(lambda: east.carrier_to(west) not in (None, home), 10, "the other gateway carries")
@@ -172,7 +173,7 @@ def test_a_recovered_gateway_waits_before_it_is_preferred_again(east, west, tell
 
 
 def test_a_session_outlives_a_partition(east, west, tell):
-    """Nothing passes between the clusters for 20 s; what was connected goes on by itself."""
+    """No packet passes between the clusters for 20 s. Open connections then go on by themselves."""
     session = Session(east.pod.machine, west.pod.ip, patience=60)
     east.cluster.edge.sh("nft 'table inet fault { chain cut { type filter hook forward "
                          "priority -500; udp dport 4500 drop; }; }'")
@@ -182,7 +183,7 @@ def test_a_session_outlives_a_partition(east, west, tell):
     finally:
         east.cluster.edge.sh("nft delete table inet fault")
     wait_until(lambda: ping(east.pod.machine, west.pod.ip), 20, "they are together again")
-    echoes, longest = session.finish()  # after the echo that is due
+    echoes, longest = session.finish()  # returns after the echo that is due
     tell(f"20 s apart: the session waited {longest / 1000:.1f} s for an answer, then went on")
     assert echoes > 0 and 20_000 < longest < 35_000
 
@@ -204,7 +205,7 @@ def refusal(near, far):
 
 
 NOT_FORWARDING = {
-    # The route agent sets it again when it next looks; the fault is put back as fast.
+    # The route agent turns it on again when it next looks, so the fault is repeated every 10 ms.
     "ip_forward=0": ("(while :; do echo 0 > /proc/sys/net/ipv4/ip_forward; sleep 0.01; done) "
                      ">/dev/null 2>&1 & echo $!", "kill {said}; sysctl -qw net.ipv4.ip_forward=1"),
     "a foreign drop": ("nft 'table inet foreign { chain forward { type filter hook forward "
@@ -218,7 +219,7 @@ NOT_FORWARDING = {
 
 @pytest.mark.parametrize("how", NOT_FORWARDING)
 def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
-    """Its process, its tunnels and all probes that end on it are fine."""
+    """Its process, its tunnels and all probes that end on it are well."""
     lost = east.carrier_to(west)
     machine = east.cluster.gateway_nodes[lost].machine
     traffic = BothWays(east, west)
@@ -237,7 +238,7 @@ def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
 
 
 def test_a_gateway_whose_link_loses_much_is_left(east, west, tell):
-    """Nothing is down: 30 % of what its WAN link carries is lost, each way."""
+    """No part is down: its WAN link loses 30 % of the packets in each direction."""
     lost = east.carrier_to(west)
     node = east.cluster.gateway_nodes[lost].machine
     drop = "udp dport 4500 numgen random mod 100 < 30 drop"
@@ -249,7 +250,7 @@ def test_a_gateway_whose_link_loses_much_is_left(east, west, tell):
     try:
         wait_until(lambda: east.carrier_to(west) not in (None, lost), 30, "the other gateway carries")
         tell(f"30 % loss: the traffic left the link after {time.monotonic() - began:.1f} s")
-        # 100 datagrams without a loss: the way there and the way back have left it.
+        # 100 datagrams without a loss show that both directions have left the link.
         wait_until(lambda: ", 0% packet loss" in east.pod.machine.run(
             "ping", "-q", "-c", "100", "-i", "0.01", "-W", "1", west.pod.ip, check=False, timeout=30).stdout, 20,
             "nothing is lost any more", every=0.2)
@@ -260,8 +261,8 @@ def test_a_gateway_whose_link_loses_much_is_left(east, west, tell):
 
 
 def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
-    """The WAN drops what is larger than a size and says nothing: only small transfers would work."""
-    for site in (east, west):  # else the rule sees bundles of datagrams, which pass no wire
+    """The WAN drops packets above a size without an ICMP error: only small transfers would work."""
+    for site in (east, west):  # otherwise the rule sees super-datagrams, which no wire carries
         for node in site.cluster.gateway_nodes:
             node.machine.run("ethtool", "-K", "eth0", "tx-udp-segmentation", "off")
     east.world.wan.sh("nft 'table inet floor { chain forward { type filter hook forward priority 0; "
@@ -274,7 +275,8 @@ def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
             return int(found[0].split("mtu")[1].split()[0]) if found else None
         found = wait_until(mtu, 15, "the floor is found")
         tell(f"floor of 1368 outside found as {found} inside, after {time.monotonic() - started:.1f} s")
-        # IPv4 or IPv6 outside, UDP, WireGuard: 60 or 80 bytes, the rest to 16; found to 8.
+        # The outer headers (IPv4 or IPv6, UDP, WireGuard) take 60 or 80 bytes. The rest is padded to 16, and
+        # found to 8.
         most = [(1368 - around) // 16 * 16 for around in (60, 80)]
         assert any(size - 8 < found <= size for size in most)
         wait_until(lambda: largest_ping(east.pod.machine, west.pod.ip) + 28 == found, 5,
@@ -291,8 +293,8 @@ def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
 
 
 def test_when_no_gateway_forwards_none_is_blamed(east, west):
-    """Nobody is better than the others: the home keeps its prefixes, and traffic flows again with
-    the first that is healed."""
+    """No gateway is better than the others. The home keeps its prefixes, and traffic flows again through the
+    first gateway that is healed."""
     home = east.carrier_to(west)
     machines = [node.machine for node in east.cluster.gateway_nodes]
     put, heal = NOT_FORWARDING["a foreign drop"]

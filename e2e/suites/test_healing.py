@@ -1,4 +1,4 @@
-"""Restarts, drift and a store that goes away: the whole heals by itself."""
+"""Restarts, drift and a store that goes away: the clusters heal by themselves."""
 
 import shutil
 import time
@@ -17,7 +17,7 @@ NAME = "web.shop.svc.clusterset.local"
 
 @pytest.fixture(scope="module", autouse=True)
 def exported(sites):
-    """One exported Service, so that names are a part of what must heal."""
+    """One exported Service, so that names have to heal, too."""
     east, west = sites
     make_service(east.cluster, "shop", "web", {"echo": TCP_PORT}, {"web-0": east.pod})
     export(east.cluster, "shop", "web")
@@ -41,11 +41,11 @@ def everything_works(east, west):
 
 
 def across_restart(daemons, end, verify):
-    """Holds before, holds while they are away and come back, holds after."""
+    """Checks before, while the daemons are away and come back, and after."""
     verify()
     for daemon in daemons:
         end(daemon)
-    time.sleep(0.3)  # so long they are away
+    time.sleep(0.3)  # the time for which they are away
     for daemon in daemons:
         daemon.start()
     verify()
@@ -69,7 +69,7 @@ def test_a_restart_heals(east, west, which, end):
 
 
 def test_the_data_path_outlives_the_daemons_of_a_node(east, west):
-    """A route agent's stop or crash leaves what it made in place."""
+    """A route agent's stop or crash leaves its kernel objects in place."""
     wait_until_settled(east, west)
     agent = east.causeway.agent_of(east.pod.node)
     session = Session(east.pod.machine, west.pod.ip)
@@ -95,7 +95,7 @@ def test_a_second_start_changes_nothing(east, west):
 DRIFT = {
     "a route to the remote cluster":
         "ip route del $(ip route show table 7487 | head -1 | cut -d' ' -f1) table 7487",
-    "all routes to the remote cluster":  # "flush" cannot remove IPv6 routes by next-hop objects
+    "all routes to the remote cluster":  # `ip route flush` cannot remove IPv6 routes by nexthop objects
         "for f in -4 -6; do ip $f route show table 7487 | "
         "while read dst rest; do ip $f route del $dst table 7487; done; done",
     "the rule": "ip rule del priority 7487",
@@ -118,7 +118,7 @@ def test_drift_on_a_worker_is_repaired(east, west, what):
     node = east.pod.node
     agent = east.causeway.agent_of(node)
     before = kernel_state(node.machine)
-    agent.process.pause()  # it repairs faster than we look
+    agent.process.pause()  # it would repair before the test looks
     try:
         node.machine.sh(DRIFT[what])
         assert difference(before, kernel_state(node.machine)), f"removing {what} changed nothing"
@@ -151,7 +151,7 @@ def test_drift_on_a_gateway_is_repaired(east, west, what):
 
 
 def repaired(before, node):
-    """The same state but for interface numbers, which a device made again does not keep."""
+    """The same state except for interface numbers, which differ after a device was made again."""
     left = difference(strip_numbers(before), strip_numbers(kernel_state(node.machine)))
     assert not left, left
     return True
@@ -166,7 +166,7 @@ def strip_numbers(state):
 
 
 def test_foreign_state_is_left_alone(east, west):
-    """What others made on the node survives our repairs."""
+    """The kernel objects of other programs survive our repairs."""
     node = east.pod.node
     node.machine.sh("ip route add 203.0.113.0/24 via 172.20.1.1; ip rule add priority 500 "
                     "from 203.0.113.9 lookup 500; nft add table inet others")
@@ -180,7 +180,7 @@ def test_foreign_state_is_left_alone(east, west):
 
 
 def test_a_store_that_goes_away_stops_nothing(east, west):
-    """The API is gone: traffic and names go on, and a gateway's loss is still healed."""
+    """The API is gone: traffic and names go on, and the loss of a gateway still heals."""
     folder = west.store.folder
     away = folder.with_name("store-away")
     folder.rename(away)
@@ -207,7 +207,7 @@ def test_a_store_that_goes_away_stops_nothing(east, west):
 
 
 def test_names_follow_the_tunnels_without_a_store(east, west, tell):
-    """Every API server of both clusters is gone, then a cluster: its endpoints leave the names."""
+    """All API servers of both clusters are gone, then one cluster: its endpoints leave the names."""
     name, dns = "both.shop.svc.clusterset.local", west.causeway.dns
     share("shop", "both", east.cluster, west.cluster)
     own = {}
@@ -248,7 +248,7 @@ def test_names_follow_the_tunnels_without_a_store(east, west, tell):
 
 
 def test_a_broken_file_in_the_store_is_survived(east, west):
-    """The last good state is kept, the file is named in the log."""
+    """The last good state stays, and the log names the file."""
     path = west.store.path("ClusterPeer", "east")
     good = path.read_text()
     path.write_text("spec: [not: a peer\n")
@@ -262,7 +262,7 @@ def test_a_broken_file_in_the_store_is_survived(east, west):
 
 
 def test_a_cluster_starts_from_its_last_known_state(own_world):
-    """West starts again while east is away: routes and names are there at once."""
+    """West starts again while east is away: routes and names are present at once."""
     east = Site(own_world, "east", gateways=1, ipv6=False)
     west = Site(own_world, "west", gateways=1, ipv6=False)
     join(east, west)

@@ -1,5 +1,5 @@
 """The engine with other WireGuards and with itself: handshakes, keys, roaming, floods, bad networks.
-Rekeying and Linux's own WireGuard: test_interop_long.py."""
+test_interop_long.py has rekeying and Linux's own WireGuard."""
 
 import itertools
 import threading
@@ -22,7 +22,7 @@ def ends(build, kind):
 
 @pytest.fixture
 def pair(world):
-    """Makes pairs that go at the scenario's end."""
+    """Makes pairs that end with the scenario."""
     made = []
 
     def make(kind, **options):
@@ -74,13 +74,13 @@ def test_item18_a_new_private_key_works_at_once(pair, kind):
 
 @pytest.mark.parametrize("kind", ("engine-engine", "engine-go", "go-engine"))
 def test_item59_roaming(pair, kind):
-    """The left one's port and address change; the right one answers to where it hears it from."""
+    """The left host's port and address change. The right host answers to the address that it hears from."""
     one = pair(kind).connect()
     one.hosts[0].run("wg", "set", "wg0", "listen-port", 40000)
     wait_until(one.reaches, 3, "the session goes on at once", every=0.2)
     assert one.show(1)["endpoint"] == "192.0.2.1:40000"
     if kind == "go-engine":
-        return  # wireguard-go itself insists on a source address for some time after it is gone
+        return  # wireguard-go keeps a source address for some time after it is gone
     handshake = one.show(1)["handshake"]
     one.hosts[0].ip("addr add 192.0.2.77/24 dev eth0\naddr del 192.0.2.1/24 dev eth0\n"
                     "addr replace 192.0.2.77/24 dev eth0")
@@ -94,12 +94,12 @@ def test_item59_roaming(pair, kind):
 
 
 def test_item61_answers_come_from_the_address_that_was_called(pair):
-    """The right host has two addresses; the second one is called, and answers."""
+    """The right host has two addresses. The second one is called, and it answers."""
     one = pair("engine-engine", endpoints=[f"192.0.2.1:{PORT}", f"192.0.2.99:{PORT}"])
     one.hosts[1].ip("addr add 192.0.2.99/24 dev eth0")
     one.connect()
     assert one.show(0)["endpoint"] == f"192.0.2.99:{PORT}"
-    one.hosts[1].ip("addr del 192.0.2.99/24 dev eth0")  # gone: it must not insist on it
+    one.hosts[1].ip("addr del 192.0.2.99/24 dev eth0")  # the host must not keep a source address that is gone
     one.hosts[0].run("wg", "set", "wg0", "peer", one.keys[1][1], "endpoint", f"192.0.2.2:{PORT}")
     wait_until(one.reaches, 5, "the other address answers", every=0.2)
     assert one.show(0)["endpoint"] == f"192.0.2.2:{PORT}"
@@ -118,7 +118,7 @@ def test_item62_fwmark_chooses_the_routing_table(pair):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_size_passes(pair, kind):
-    """One packet of each size up to the MTU, and MTUs from the least to a jumbo frame."""
+    """One packet of each size up to the MTU, with MTUs from the smallest to a jumbo frame."""
     one = pair(kind).connect()
     for size in itertools.chain(range(0, 100, 7), range(1380, 1393)):
         assert one.reaches(size=size), size
@@ -131,8 +131,8 @@ def test_every_size_passes(pair, kind):
 
 
 def test_item58_padding_stops_at_the_mtu(pair):
-    """With an MTU that is no multiple of 16 no datagram is larger than MTU + 32."""
-    one = pair("nogso-nogso")  # a super-datagram would be seen as one large one
+    """With an MTU that is no multiple of 16, no datagram is larger than MTU + 32."""
+    one = pair("nogso-nogso")  # the filter would see a super-datagram as one large packet
     for host in one.hosts:
         host.ip("link set wg0 mtu 1300")
     one.connect()
@@ -200,7 +200,7 @@ def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_nobody(pair, tell):
 
 @pytest.mark.timing
 def test_a_flood_of_initiations_by_strangers_leaves_the_traffic_its_share(pair, world, tell):
-    """At line rate, well-formed, by keys that are nobody's peers."""
+    """Well-formed initiations at line rate, with keys of no peer."""
     one = pair("engine-engine").connect()
     before = one.iperf(1)["end"]["sum_received"]["bits_per_second"]
     program, target = world.program("handshake_load"), f"192.0.2.2:{PORT}"
@@ -209,21 +209,21 @@ def test_a_flood_of_initiations_by_strangers_leaves_the_traffic_its_share(pair, 
     during = one.iperf(2)["end"]["sum_received"]["bits_per_second"]
     load.kill()
     tell(f"{before / 1e9:.2f} -> {during / 1e9:.2f} Gbit/s")
-    # Its process takes a core of two, the answers (cookies) a share of the other.
+    # The flooder's process takes one core of two. The answers (cookies) take a share of the other.
     assert during > before / 5
 
 
 @pytest.mark.timing
 def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
-    """Strangers that know the public key: when the load shows they get cookie replies (type 3) and
-    nothing else, and a peer still gets its handshake."""
+    """The flooders have the public key. Once the load shows, they get only cookie replies (type 3), and a
+    peer still gets its handshake."""
     one = pair("engine-engine", keepalive=1).connect()
     program = world.program("handshake_load")
     done = one.hosts[0].out(program, "flood", one.keys[1][1], f"192.0.2.2:{PORT}", 3, timeout=60)
     sent, responses, cookies, others = map(int, done.split())
     assert sent > 5000 and responses == 0 and others == 0 and cookies > 0
     assert one.reaches()
-    # A peer that comes while the flood goes on shows a cookie and is served.
+    # A peer that calls during the flood shows a cookie and is served.
     load = one.hosts[0].spawn("flood", program, "flood", one.keys[1][1], f"192.0.2.2:{PORT}", 8)
     time.sleep(1)
     one.hosts[0].run("wg", "set", "wg0", "peer", one.keys[1][1], "remove")
@@ -234,8 +234,8 @@ def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
 
 @pytest.mark.timing
 def test_a_flood_of_initiations_does_not_stand_before_the_answers_to_our_own(pair, world):
-    """What the flooded end starts itself: the kernel tells its peer's response from what strangers
-    send by the index in it. One round more than usual: under load a response, too, shows a cookie."""
+    """The flooded end starts the handshake. The kernel tells its peer's response from strangers' messages by
+    the index in it. It takes one more round trip than usual: under load a response must show a cookie, too."""
     one = pair("engine-engine").connect()
     program = world.program("handshake_load")
     load = one.hosts[0].spawn("flood", program, "flood", one.keys[1][1], f"192.0.2.2:{PORT}", 30)
@@ -262,7 +262,7 @@ def test_item49_counters_and_wg_show(pair):
 
 
 def test_item63_a_loop_is_bounded(pair):
-    """The endpoint is reached through the tunnel itself: no storm of packets in packets."""
+    """The endpoint is reached through the tunnel itself: packets inside packets must not multiply."""
     one = pair("engine-engine").connect()
     one.hosts[0].run("wg", "set", "wg0", "peer", one.keys[1][1], "endpoint", f"10.9.0.2:{PORT}")
     before = one.show(0)["tx"]

@@ -1,5 +1,5 @@
-"""The engine with Linux's own WireGuard (in a virtual machine), and what takes a rekeying (two minutes)
-with all of them at once."""
+"""The engine with Linux's own WireGuard (in a virtual machine), and a rekeying with all implementations at
+once, which takes two minutes."""
 
 import itertools
 import pathlib
@@ -119,7 +119,7 @@ def test_linux_takes_every_size(guest):
     for size in (0, 1, 15, 16, 17, 700, 1372, 1391, 1392):
         assert guest.reaches(size=size), size
     assert guest.reaches(family=6, size=1372)
-    assert guest.reaches(size=4000)  # fragments inside
+    assert guest.reaches(size=4000)  # fragments inside the tunnel
 
 
 def test_linux_follows_when_we_roam(guest):
@@ -132,10 +132,10 @@ def test_linux_follows_when_we_roam(guest):
 
 
 def test_item39_rekeying_with_everybody_loses_nothing(world, tell):
-    """Five sessions older than two minutes, under a packet every 50 ms: each is renewed by its
-    initiator, without a loss."""
+    """Five sessions older than two minutes, with a packet every 50 ms. The initiator of each renews it
+    without a loss."""
     made = {"engine": engine(world.build), "go": wireguard_go()}
-    # Linux initiates here: it is the one that knows an endpoint.
+    # Linux initiates here: only it has an endpoint.
     linux = Guest(world, "caller-", called=False, then="ping -c 1 -w 30 10.9.0.1 > /dev/null")
     pairs = [Pair(world, [made[a], made[b]], name=f"rekey{next(NUMBERS)}-")
              for a, b in (("engine", "engine"), ("engine", "go"), ("go", "engine"))]
@@ -152,7 +152,7 @@ def test_item39_rekeying_with_everybody_loses_nothing(world, tell):
         text = process.output()
         sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", text).groups())
         tell(f"{one.name}: {received} of {sent} answered")
-        # The last one may be under way; an emulated guest may be late once.
+        # The last packet may still be under way, and an emulated guest may be late once.
         assert sent - received <= (20 if one is linux.host else 1), text[-400:]
     for before, pair in zip(first, pairs):
         assert pair.show(0)["handshake"] >= before + REKEY_SECONDS

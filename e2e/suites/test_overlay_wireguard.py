@@ -1,6 +1,6 @@
-"""`overlay: wireguard`: the hop between nodes and gateways is WireGuard, too. Everything else is as
-with VXLAN alone. East has an underlay of IPv4 and west one of IPv6. East's first worker has
-wireguard-go, all other nodes have our engine."""
+"""`overlay: wireguard`: the hop between nodes and gateways is WireGuard, too. Everything else is as with
+VXLAN alone. East has an IPv4 underlay and west an IPv6 one. East's first worker has wireguard-go, all other
+nodes have our engine."""
 
 import contextlib
 import os
@@ -49,7 +49,7 @@ def meter(here, there, family=4):
 
 
 def forwarded(edge, port):
-    """Packets to the UDP port that the nodes' network has passed on since the count began."""
+    """The number of packets to the UDP port that the nodes' network has forwarded since the count began."""
     listed = edge.out("nft", "list", "table", "bridge", "count")
     return int(re.search(rf"dport {port} counter packets (\d+)", listed).group(1))
 
@@ -78,14 +78,14 @@ def seen_on_the_nodes_networks(sites, family):
           Catcher(west.pod.machine, text) as arrived):
         forge(east.pod.machine, [udp(east.pod.address(family), west.pod.address(family), 4000,
                                      4000, text)], count=20)
-        # A move of a prefix in between may cost some.
+        # A prefix that moves meanwhile may cost some packets.
         wait_until(lambda: arrived.count >= 10, 10, "the packets arrive")
         return at_east.count, at_west.count
 
 
 def says(site, node, words):
-    """Waits until the node's RouteAgent has the words in its errors and its condition, and the
-    agent is ready all the same."""
+    """Waits until the node's RouteAgent has the words in its errors and its condition. The agent must be
+    ready all the same."""
     def said():
         status = (site.store.get("RouteAgent", node.name) or {}).get("status", {})
         condition = {c["type"]: c for c in status.get("conditions", [])}.get("OverlayAgrees", {})
@@ -103,7 +103,7 @@ def agrees(site, *nodes):
 
 @contextlib.contextmanager
 def mended_by(mend, site, peer):
-    """What is in the block leaves a node out; after `mend` all agree and traffic flows."""
+    """The code in the block leaves a node out. Then `mend` runs, all nodes agree again, and traffic flows."""
     try:
         yield
     finally:
@@ -132,7 +132,7 @@ def test_the_devices_mtu_leaves_room_for_both_headers(sites):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_injected_vxlan_is_refused(sites, neighbour, family):
-    """The attacker has all that can be known: addresses, MACs, VNI. It lacks a node's key."""
+    """The attacker has addresses, MACs and VNI. It lacks a node's key."""
     east, west = sites
     worker, gateway = east.pod.node, east.cluster.gateway_nodes[0]
     source, victim = west.pod.address(family), east.pod.address(family)
@@ -204,13 +204,13 @@ def test_with_a_driver_outside_of_the_agent_a_restart_interrupts_nothing(sites, 
     wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is back")
     report = stream.stop()
     tell(f"the agent of a node with wireguard-go restarts: {report}")
-    assert report.outage_ms <= 500  # with the engine, which ends with its agent, it is about twice that
+    assert report.outage_ms <= 500  # with the engine, which ends with its agent, it is about twice as long
 
 
 @pytest.mark.timing
 def test_a_program_that_hangs_stalls_no_agent(sites, tell):
-    """wireguard-go does not run for 8 s, and meanwhile its agent starts again and needs it. The
-    node's hop stands still; the agent does not."""
+    """wireguard-go does not run for 8 s. Meanwhile its agent starts again and needs it. The node's hop stands
+    still, but the agent does not."""
     east, west = sites
     here = east.worker_pods[0]
     machine, agent = here.node.machine, east.causeway.agent_of(here.node)
@@ -260,7 +260,7 @@ def test_a_node_without_a_published_key_is_named_and_left_out(sites):
     kept = path.read_text()
     path.unlink()
     gateway = east.causeway.agents[1]
-    gateway.restart()  # it has forgotten the key
+    gateway.restart()  # a new process, without the old key
 
     def publish():
         if not path.exists():
@@ -293,7 +293,7 @@ def test_another_major_version_is_left_out_in_words_and_a_minor_one_is_not(sites
     east, west = sites
     worker, lost = east.pod.node, east.cluster.gateway_nodes[0]
     agent = east.causeway.agents[0]
-    agent.kill()  # else it would write its own version again
+    agent.kill()  # otherwise it would write its own version again
     spec = east.store.get("RouteAgent", lost.name)
     with mended_by(agent.start, east, west):
         for version, apart in (("1.9", False), ("2.0", True), ("1.9", False)):
@@ -312,7 +312,7 @@ def peers_of(node):
 
 
 def test_back_to_plain_vxlan_no_device_is_left_and_the_frames_are_clear(sites, neighbour):
-    """The control of the scenarios above: what they look for is there without WireGuard."""
+    """The control of the scenarios above: without WireGuard the frames that they look for are there."""
     east, west = sites
     for site in sites:
         for agent in site.causeway.agents:

@@ -1,4 +1,4 @@
-"""Daemons whose disk stalls, and daemons that did not run for a while: no traffic moves for that."""
+"""Daemons whose disk stalls, and daemons that did not run for a while: neither moves traffic."""
 
 import time
 
@@ -13,7 +13,7 @@ from fabric.wait import stays_true, wait_until
 pytestmark = pytest.mark.timing
 
 
-LOOP_STALL = 0.5  # seconds; on a busy machine it is some hundredths (docs/adr/0011)
+LOOP_STALL = 0.5  # seconds; on a busy machine a stall is some hundredths (docs/adr/0011)
 
 
 def daemons(*sites):
@@ -26,7 +26,7 @@ def said(daemon, words, since):
 
 @pytest.fixture(scope="module")
 def slow(sites):
-    """All gateways and agents of both sites again, on a disk that can be made to stall."""
+    """All gateways and agents of both sites, started again on a disk that can stall."""
     disk = SlowDisk(sites[0].world)
     for daemon in daemons(*sites):
         daemon.stop()
@@ -69,7 +69,7 @@ def test_a_disk_that_stalls_moves_nothing(east, west, slow, milliseconds, tell):
 
 
 def delay_wan(site, milliseconds):
-    """A long way: a pause then finds several requests without an answer."""
+    """A long way: after a pause several requests are without an answer."""
     site.cluster.edge.sh(f"tc qdisc replace dev wan root netem delay {milliseconds}ms limit 20000"
                          if milliseconds else "tc qdisc del dev wan root || true")
 
@@ -90,7 +90,7 @@ def far(east, west, tell):
 
 @pytest.mark.parametrize("seconds", [0.35, 2])
 def test_a_gateway_that_was_paused_blames_no_other(east, west, far, seconds):
-    """Others may leave it meanwhile, rightly; its own word must not be that they are gone."""
+    """Others may leave it meanwhile, rightly. It must not report that the others are gone."""
     wait_until_settled(east, west)
     for ordinal, gateway in enumerate(east.causeway.gateways):
         mark = len(gateway.process.output())
@@ -115,7 +115,7 @@ def test_an_agent_that_was_paused_moves_nothing(east, west, far):
 
 
 def test_a_crash_beside_a_pause_is_found(east, west):
-    """A gateway dies while an agent is paused: the agent finds out within its usual time."""
+    """A gateway dies while an agent is paused. The agent finds it within its usual time."""
     wait_until_settled(east, west)
     carrier = east.carrier_to(west)
     agent = east.causeway.agent_of(east.pod.node)
@@ -132,7 +132,7 @@ def test_a_crash_beside_a_pause_is_found(east, west):
 
 
 def test_a_loop_says_when_it_did_not_turn(east, west):
-    """The metric that the scenario of the disk trusts. West's daemons ran all the time."""
+    """The metric on which the scenario of the disk relies. West's daemons ran all the time."""
     agent = east.causeway.agents[0]
     agent.process.pause()
     time.sleep(3)

@@ -1,4 +1,4 @@
-"""What all of it is for: a database standby that streams from another cluster by name."""
+"""The main job: a database standby that streams from another cluster by name."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_the_standby_streams_by_the_exported_name(servers, east, west):
 
 @pytest.mark.parametrize("victim", ("east", "west"))
 def test_replication_outlives_a_gateway(servers, sites, victim, tell):
-    """The same TCP connection goes on: the WAL sender never had to start again."""
+    """The same TCP connection goes on: the WAL sender did not start again."""
     primary, standby = servers
     site, other = sites if victim == "east" else reversed(sites)
     before = primary.replication()[3]

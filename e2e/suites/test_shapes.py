@@ -1,4 +1,4 @@
-"""The same whole in other shapes: NAT, three clusters, one gateway, IPv4 only, legacy iptables."""
+"""The same system in other shapes: NAT, three clusters, one gateway, IPv4 only, legacy iptables."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def all_pairs_keep_addresses(*sites):
 
 
 def test_a_cluster_behind_nat(own_world):
-    """Nobody can call it; it calls, and then traffic goes both ways."""
+    """Other clusters cannot call it. It calls them, and then traffic flows in both directions."""
     open_, hidden = Site(own_world, "open"), Site(own_world, "hidden", nat=True)
     assert not ping(open_.cluster.gateway_nodes[0].machine, hidden.cluster.gateway_nodes[0].ip)
     join(open_, hidden)
@@ -26,7 +26,7 @@ def test_a_cluster_behind_nat(own_world):
                "every tunnel's endpoint is told")
     for _, tunnel in open_.causeway.tunnels():
         assert "172.20.2." not in tunnel["endpoint"], "the endpoint is not the NAT's address"
-    # The gateway that calls restarts: its new source port must be found.
+    # The gateway behind NAT restarts: the other side must find its new source port.
     hidden.causeway.gateways[0].restart()
     wait_until_reached(open_, hidden)
 
@@ -42,14 +42,14 @@ def test_three_clusters(own_world):
         wait_until(lambda site=site: ask(site.pod.machine, site.causeway.dns,
                                          "web.shop.svc.clusterset.local").data("A") ==
                    [east.pod.ip], 10, f"{site.id} resolves east's Service")
-    # A whole cluster dies; the two that are left do not notice.
+    # A whole cluster dies. The other two do not notice.
     for ordinal in (0, 1):
         east.crash_gateway(ordinal)
     all_pairs_keep_addresses(west, north)
 
 
 def test_one_gateway_and_no_worker(own_world):
-    """The smallest cluster: one node that is gateway and worker in one."""
+    """The smallest cluster: one node that is gateway and worker."""
     big, small = Site(own_world, "big"), Site(own_world, "small", gateways=1, workers=0)
     join(big, small)
     all_pairs_keep_addresses(big, small)
@@ -62,7 +62,7 @@ def test_clusters_without_ipv6(own_world):
 
 
 def test_masquerading_by_legacy_iptables(own_world):
-    """The other flavour of a CNI's rules, which nft does not show."""
+    """The other form of a CNI's rules, which nft does not show."""
     sites = [Site(own_world, name, iptables="legacy", ipv6=False) for name in ("east", "west")]
     join(*sites)
     all_pairs_keep_addresses(*sites)

@@ -1,4 +1,4 @@
-"""Who gets in: only a paired cluster, only with its key, only with what it may claim."""
+"""Access: only a paired cluster gets in, only with its key, and only with prefixes that it may claim."""
 
 import base64
 import copy
@@ -18,7 +18,7 @@ from fabric.wait import stays_true, wait_until
 
 @pytest.fixture
 def strangers(own_world):
-    """Two clusters that run but know nothing of each other."""
+    """Two clusters that run and are not paired."""
     east = Site(own_world, "east", gateways=1).start()
     west = Site(own_world, "west", gateways=1).start()
     return east, west
@@ -34,7 +34,7 @@ def nothing_passes(one, other):
 
 def test_a_peer_that_is_paired_on_one_side_only_gets_nothing(strangers):
     east, west = strangers
-    west.store.put(east.causeway.as_peer())  # west wants; east never agreed
+    west.store.put(east.causeway.as_peer())  # west has paired, east has not
     wait_until(west.causeway.tunnels, 15, "west tries")
     stays_true(lambda: nothing_passes(east, west), 4, "east gives nothing")
     east.store.put(west.causeway.as_peer())
@@ -55,13 +55,13 @@ def test_a_peer_with_another_key_gets_nothing(strangers):
 
 
 def test_removing_a_peer_closes_the_tunnel(strangers):
-    """And nothing else: what went through the tunnel is held back, until an unpair on purpose."""
+    """Only the tunnel closes: its packets are held back until a deliberate unpair."""
     east, west = strangers
     join(east, west)
     east.store.remove("ClusterPeer", "west")
     wait_until(lambda: not ping(west.pod.machine, east.pod.ip), 10, "east is closed to west")
     wait_until(lambda: "10.42" not in routes(east), 10, "east has no route to west")
-    for family in (4, 6):  # the WAN's sniffer watches
+    for family in (4, 6):  # while the WAN's sniffer watches
         assert not ping(east.pod.machine, west.pod.address(family))
     assert east.causeway.keeps_closed("west")
     wait_until(lambda: "causewayctl unpair west" in ctl(east, "status").stdout, 10,
@@ -104,7 +104,7 @@ def guard(node):
 
 
 def claim(site, cidr):
-    """A node with this pod CIDR: the site's gateways announce it."""
+    """Adds a node with this pod CIDR: the site's gateways announce it."""
     site.store.put(objects.node("stray", [f"172.20.{site.cluster.number}.200"], [cidr]))
 
 
@@ -134,7 +134,7 @@ def test_a_claim_is_refused_and_the_rest_works(own_world, what, cidr, allowed):
         east.store.put(west.causeway.as_peer(allowed))
     claim(west, cidr)
     wait_until(lambda: refused(east, west, cidr), 15, f"the claim is refused: {what}")
-    # West believes its own claim: for it that prefix is not east's. All others go on.
+    # West accepts its own claim: for west that prefix is not east's. All others go on.
     for pod in east.pods:
         if ipaddress.ip_address(pod.ip) not in ipaddress.ip_network(cidr):
             wait_until(lambda pod=pod: ping(pod.machine, west.pod.ip)

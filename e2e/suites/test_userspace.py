@@ -1,5 +1,5 @@
-"""Another userspace WireGuard (Debian's wireguard-go) as the tunnel, over its socket; everywhere else the
-scenarios run on what `auto` takes, which is our own engine on a host without kernel WireGuard."""
+"""Another userspace WireGuard (Debian's wireguard-go) as the tunnel, over its socket. All other scenarios run
+on the choice of `auto`, which is our own engine on a host without kernel WireGuard."""
 
 import os
 import signal
@@ -58,7 +58,7 @@ def test_a_restarted_gateway_takes_over_the_running_program(both):
 
 @pytest.mark.timing
 def test_a_program_that_hangs_stalls_no_loop(both, tell):
-    """wireguard-go does not run for 4 s. The gateway's tunnels stand still; the gateway does not."""
+    """wireguard-go does not run for 4 s. The gateway's tunnels stand still, but the gateway does not."""
     north, south = both
     wait_until(lambda: north.all_carriers_known(south), 20, "carriers are known")
     ordinal = north.carrier_to(south)

@@ -1,5 +1,5 @@
-// The shape of the tree, held by a test: who may include whom, which third-party headers stay in
-// .cc files, how long a file may be. docs/architecture.md has the picture.
+// Tests the shape of the tree: which folder may include which, that third-party headers stay in .cc
+// files, and the length of files. docs/architecture.md has the picture.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,7 +49,7 @@ std::vector<Source> sources() {
   return all;
 }
 
-// What stands between the delimiters of an #include line; empty if it is none.
+// The text between the delimiters of an #include line; empty if it is no such line.
 std::string included(const std::string& line, char open, char close) {
   if (line.rfind("#include", 0) != 0) return {};
   const auto from = line.find(open);

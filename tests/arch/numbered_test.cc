@@ -1,4 +1,4 @@
-// Every numbered requirement is named by a test. One table: a family of numbers a row.
+// Every numbered requirement is named by a test. One table, with one row per family of numbers.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -17,9 +17,8 @@ const fs::path kRoot = CW_SOURCE_DIR;
 
 struct Family {
   const char* name;
-  std::vector<const char*> folders;  // where its tests are: *_test.cc and test_*.py
-  // What stands before the numbers in a test's name: "D4_...", "Answers3And4_...",
-  // "item_7_and_8_...".
+  std::vector<const char*> folders;  // folders of its tests
+  // The text before the numbers in a test's name: "D4_...", "Answers3And4_...", "item_7_and_8_...".
   const char* before;
   int last;  // numbers are 1 to last
 };
@@ -34,7 +33,7 @@ const std::vector<Family> kFamilies = {
     {"answers of a small server (docs/protocol/dns.md)", {"tests/discovery"}, "Answers?", 13},
 };
 
-// The lines of all tests below `folder` that start one: TEST(, TEST_F(, TEST_P(, def test_.
+// The lines below `folder` that begin a test: TEST(, TEST_F(, TEST_P(, def test_.
 std::string tests_below(const fs::path& folder) {
   const std::regex start("(TEST(_[FP])?\\([^,)]*,|def )\\s*([A-Za-z0-9_]+)");
   std::string names;

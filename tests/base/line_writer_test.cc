@@ -47,7 +47,7 @@ TEST(LineWriter, WritesWhatItIsGivenInOrder) {
   EXPECT_NE(text.find("line 99\n"), std::string::npos);
 }
 
-// No program reads the pipe: writers never wait, memory is bounded, and what was lost is said.
+// No program reads the pipe: writers never wait, memory is bounded, and lost lines are reported.
 TEST(LineWriter, AReaderThatStopsBlocksNoWriter) {
   const auto ends = pipe_ends();
   const std::string line(1000, 'x');
@@ -84,7 +84,7 @@ TEST(LineWriter, EndsThoughNobodyReadsAndThoughTheReaderIsGone) {
   EXPECT_TRUE(writer.flush(milliseconds(5000)));
 }
 
-// What the writer's thread has taken waits, too: the bound is on both together.
+// Lines that the writer's thread has taken wait, too: the bound covers both together.
 TEST(LineWriter, ASocketThatIsFullBlocksNoWriterEither) {
   constexpr std::size_t kBound = 1 << 20;
   std::array<int, 2> fds{};
@@ -94,7 +94,7 @@ TEST(LineWriter, ASocketThatIsFullBlocksNoWriterEither) {
   const int small = 65536;
   ASSERT_EQ(::setsockopt(write.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
   LineWriter writer(write.get(), kBound);
-  // First all that the socket and the thread's hands hold, so that the thread has a full batch.
+  // First fills the socket and the thread's own batch.
   writer.write(std::string(kBound - 1000, 'x') + "\n");
   for (int i = 0; i < 1000; ++i) writer.write(std::string(999, 'x') + "\n");
   EXPECT_GE(writer.dropped(), 800U) << "the socket holds about 100 lines";

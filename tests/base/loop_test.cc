@@ -1,4 +1,4 @@
-// The Loop's contract on the real loop and the simulated one, and what is built on it.
+// The Loop's contract on the real and on the simulated loop, and classes that are built on it.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-// When memory goes back to the system.
+// When memory is given back to the system.
 #include "base/memory.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ TEST(GrowthWatch, GivesBackAfterGrowthOnly) {
   EXPECT_FALSE(watch.grew(20 * kMiB));
   EXPECT_FALSE(watch.grew(20 * kMiB + GrowthWatch::kStep - 1));
   EXPECT_TRUE(watch.grew(20 * kMiB + GrowthWatch::kStep));
-  watch.settle(28 * kMiB);  // it is in use
+  watch.settle(28 * kMiB);  // the memory is in use
   EXPECT_FALSE(watch.grew(29 * kMiB));
   EXPECT_FALSE(watch.grew(5 * kMiB));
 }

@@ -1,4 +1,4 @@
-// What no remote cluster may claim: the fixed list, widths, and what is this cluster's own.
+// Prefixes that no remote cluster may claim: the fixed list, too wide ones, and this cluster's own.
 #include "base/never_a_peers.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +70,7 @@ TEST(NeverAPeers, WhatIsOursIsNamed) {
   EXPECT_EQ(why("10.42.0.0/16", own), "");
 }
 
-// Whatever part of a refused range is asked for, and whatever contains one, is refused.
+// Each part of a refused range is refused, and each prefix that contains one.
 TEST(NeverAPeers, PartsAndContainersOfReservedRangesAreRefused) {
   SeededRandom random(3);
   for (int round = 0; round < 2000; ++round) {

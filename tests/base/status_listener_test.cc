@@ -20,7 +20,7 @@ sockaddr_in at(const char* address, std::uint16_t port) {
   return out;
 }
 
-// Whether the connection came about; with `wait` within 5 s.
+// Whether the connection is established; with `wait` within 5 s.
 bool connected(const UniqueFd& fd, const sockaddr_in& to, bool wait) {
   const timeval limit{wait ? 5 : 0, 0};
   EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
@@ -40,7 +40,7 @@ std::vector<std::string> waiting(const UniqueFd& listener) {
   }
 }
 
-// Nobody accepts. Where both share a queue, the host's own connections find it full.
+// No thread accepts. If both shared a queue, the host's own connections would find it full.
 TEST(StatusListener, StrangersWhoFillTheirQueueKeepNoConnectionOfTheHostOut) {
   TestHost here;
   TestHost stranger;
@@ -60,7 +60,7 @@ TEST(StatusListener, StrangersWhoFillTheirQueueKeepNoConnectionOfTheHostOut) {
     for (int i = 0; i < 40; ++i) {
       many.emplace_back(
           ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (i == 0 ? 0 : SOCK_NONBLOCK), 0));
-      // The first one waits until the new cable carries packets.
+      // The first connection waits until the new cable carries packets.
       const bool there = connected(many.back(), at("192.0.2.1", listeners.port()), i == 0);
       EXPECT_TRUE(there || i != 0);
     }

@@ -1,4 +1,4 @@
-// The status endpoint and its strangers.
+// The status endpoint, and strangers that misuse it.
 #include "base/status_server.h"
 
 #include <arpa/inet.h>
@@ -67,7 +67,7 @@ class StatusTest : public testing::Test {
   static void say(int fd, const std::string& text) {
     (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
   }
-  // All until the server closes; the loop does not turn here.
+  // All bytes until the server closes; the loop does not turn meanwhile.
   static std::string hear(int fd, milliseconds limit) {
     std::string text;
     const auto end = std::chrono::steady_clock::now() + limit;
@@ -96,7 +96,7 @@ class StatusTest : public testing::Test {
     return text;
   }
 
-  // `fd` has asked: what it hears while the loop turns.
+  // All bytes that `fd` gets after its request, while the loop turns.
   std::string hear_turning(int fd) {
     std::string text;
     std::thread client([&] {
@@ -107,7 +107,7 @@ class StatusTest : public testing::Test {
     client.join();
     return text;
   }
-  // Waits until so many connections have made room.
+  // Waits until `count` connections have been closed for others.
   void wait_closed(int count) {
     const auto line = "causeway_status_connections_closed_total " + std::to_string(count) + "\n";
     const auto end = std::chrono::steady_clock::now() + seconds(10);

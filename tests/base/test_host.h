@@ -16,7 +16,7 @@
 
 namespace cw {
 
-// Runs what it is given on its own thread, in its own network namespace.
+// Runs functions on its own thread, in its own network namespace.
 class TestHost {
  public:
   TestHost() {

@@ -119,7 +119,7 @@ TEST(Worker, AnEndAnswersAJobThatAsks) {
     Worker worker(loop, 10);
     ASSERT_TRUE(worker.run([&] {
       began.set_value();
-      answer = worker.ask([&] { ran = true; });  // the loop does not turn any more
+      answer = worker.ask([&] { ran = true; });  // the loop no longer turns
       return Worker::Finish();
     }));
     began.get_future().wait();

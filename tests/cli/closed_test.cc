@@ -1,4 +1,4 @@
-// Which nodes hold back whose prefixes, and what `causewayctl status` says of it.
+// Which nodes hold back which cluster's prefixes, and the text of `causewayctl status` about it.
 #include "cli/closed.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ TEST(Closed, APairedClusterIsNoProblem) {
   const auto holders = holders_of({agent("n1", {"west"}), agent("n2", {"west"})});
   EXPECT_EQ(holders.at("west").size(), 2U);
   EXPECT_TRUE(closed_without_peer(holders, {peer("west", false)}).empty());
-  // Paired again beside an old mark.
+  // The cluster is paired again beside an object with the old mark.
   EXPECT_TRUE(closed_without_peer(holders, {peer("west", true), peer("west", false)}).empty());
 }
 

@@ -1,4 +1,4 @@
-// What a cluster tells others of itself, and what it accepts from them.
+// The ClusterPeer that a cluster gives to others, and the ones that it accepts.
 #include "cli/pair.h"
 
 #include <gtest/gtest.h>
@@ -117,7 +117,7 @@ TEST(PairAccept, RefusesOverlaps) {
   EXPECT_NE(refusal(peer).find("allowedCidrs"), std::string::npos);
 }
 
-// Finding M1: the peer's own file names what it may claim.
+// Finding M1: the peer's own file says which prefixes it may claim.
 TEST(PairAccept, RefusesWhatIsNeverAPeers) {
   auto own = kEast;
   own.services = {*Prefix::parse("10.96.0.1/32")};

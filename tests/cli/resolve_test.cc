@@ -92,7 +92,7 @@ TEST_F(Resolve, SaysSinceWhenAClusterIsAwayAndAsksThePeerThatCounts) {
                            {"Connected", api::ConditionStatus::kFalse, "NoTunnel", "m", 0, {}},
                            WallTime(std::chrono::seconds(1'700'000'000)));
   EXPECT_EQ(found().clusters[0].state, "stale: not connected since 2023-11-14T22:13:20Z");
-  auto first = in_.peers[0];  // of the same id
+  auto first = in_.peers[0];  // with the same id
   first.status = {};
   first.status.connected = true;
   in_.peers.push_back(first);
@@ -114,7 +114,7 @@ TEST_F(Resolve, SaysWhyAnEndpointIsNotImported) {
             "not imported: this cluster exports it, and spec.imports of ClusterPeer west has no "
             "rule for it with overLocal");
   EXPECT_EQ(all.clusters[2].endpoints[0].why_not, "not imported");
-  // What is not listed is not stored: the rules alone say why nothing is there.
+  // Without the RemoteExports, the rules alone explain why there is no import.
   in_.remote.clear();
   in_.peers[0].spec.imports = std::vector<api::ImportRule>{};
   all = found();

@@ -28,7 +28,7 @@ struct World {
   std::vector<std::shared_ptr<api::ExportRecord>> records;
   std::set<std::string> stale;
   std::string own;     // the cluster whose export is this cluster's own
-  std::string steers;  // the one whose policy is followed
+  std::string steers;  // the cluster whose policy is followed
 
   World() {
     auto ns = std::make_shared<api::Namespace>();
@@ -101,7 +101,7 @@ TEST(Derived, Item14_OneSlicePerClusterAndFamilyWithTheLabels) {
     seen.insert(slice.meta.labels.at("multicluster.kubernetes.io/source-cluster") + " " +
                 slice.address_type);
     ASSERT_EQ(slice.ports.size(), 1U);
-    EXPECT_EQ(slice.ports[0].port, 5433);  // where the pods listen
+    EXPECT_EQ(slice.ports[0].port, 5433);  // the port on which the pods listen
   }
   EXPECT_EQ(seen, (std::set<std::string>{"east IPv4", "east IPv6", "west IPv4"}));
 }
@@ -181,7 +181,7 @@ TEST(Derived, AnEndpointIsBehindThePortsThatItListensOn) {
   west.ports = {{"a", "TCP", "", 1, ""}, {"b", "TCP", "", 2, ""}};
   west.port_sets = {{}, {{"a", "TCP", "", 1001}}, {{"b", "TCP", "", 1002}}};
   west.endpoints[0].ports = 1;
-  west.endpoints[1].ports = 2;  // and 10.2.0.7 has neither
+  west.endpoints[1].ports = 2;  // 10.2.0.7 has neither
   std::map<std::string, std::vector<api::SlicePort>> found;
   for (const auto& [key, slice] : world.desired().slices) {
     ASSERT_EQ(slice.endpoints.size(), 1U);
@@ -192,7 +192,7 @@ TEST(Derived, AnEndpointIsBehindThePortsThatItListensOn) {
                 {"10.2.0.5", {{"a", "TCP", "", 1001}}}, {"10.2.0.6", {{"b", "TCP", "", 1002}}}}));
 }
 
-// A rollout that brings pods with other ports leaves the slices of the others as they are.
+// A rollout with pods of other ports leaves the slices of the earlier pods unchanged.
 TEST(Derived, SlicesOfOtherPortsComeAndGoBesideEachOther) {
   World world;
   auto& west = world.add("west", {"10.2.0.5", "10.2.0.6"});
@@ -206,7 +206,7 @@ TEST(Derived, SlicesOfOtherPortsComeAndGoBesideEachOther) {
   EXPECT_EQ(after.at(before.begin()->first).ports, before.begin()->second.ports);
 }
 
-// Rows D12 and D60: kube-proxy falls back to these if nothing is ready.
+// Rows D12 and D60: kube-proxy falls back to these endpoints if none is ready.
 TEST(Derived, ServingAndTerminatingAreInTheSlices) {
   World world;
   world.add("east", {"10.1.0.5"}).endpoints[0].ready = false;
@@ -331,7 +331,7 @@ TEST(Derived, PreferLocalThenTheOrderThenAll) {
   EXPECT_EQ(ready(), (std::set<std::string>{"10.1.0.5", "10.3.0.5"}));
 }
 
-// Finding H3: a peer that is the oldest, or says so, took all traffic by an annotation.
+// Finding H3: a peer with the oldest date, true or not, took all traffic by an annotation.
 TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
   World world;
   auto& west = world.add("west", {"10.2.0.5"});
@@ -410,8 +410,8 @@ TEST(Derived, AnotherOwnersServiceOfThatNameIsNotOurs) {
   EXPECT_TRUE(world.desired().imports.begin()->second.spec.ips.empty());
 }
 
-// Items 2 and 16 to 18 over any number of clusters: what a cluster concludes does not depend on
-// which cluster it is, nor on the order of arrival.
+// Items 2 and 16 to 18 over any number of clusters: the result depends neither on the cluster that
+// computes it nor on the order of arrival.
 TEST(Derived, Items2And17_AllClustersComputeTheSameInAnyOrder) {
   std::mt19937 random(7);
   const auto pick = [&](unsigned n) { return random() % n; };
@@ -442,7 +442,7 @@ TEST(Derived, Items2And17_AllClustersComputeTheSameInAnyOrder) {
   }
 }
 
-// The table of conflicts, one row each: the oldest wins, and the reason is named.
+// The table of conflicts, one row each: the oldest wins, and the condition names the reason.
 TEST(Derived, Item16_EachFieldHasItsReason) {
   using Change = std::function<void(api::ExportRecord&)>;
   const std::vector<std::pair<std::string, Change>> rows = {

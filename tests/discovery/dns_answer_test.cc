@@ -1,4 +1,5 @@
-// How a small authoritative server answers: the numbers of the answer matrix, docs/protocol/dns.md.
+// The answers of a small authoritative server. The numbers are those of the answers in
+// docs/protocol/dns.md.
 #include "tests/discovery/dns_scene.h"
 
 namespace cw::discovery {
@@ -101,13 +102,13 @@ TEST_F(Zone, Answer10_TheQuestionIsEchoedToTheByte) {
 TEST_F(Zone, Answer7_OptionsMustBeWholeAndErrorsHaveAnOpt) {
   auto option = query_of("pg.db.svc.clusterset.local", Type::kA, 1232);
   option[option.size() - 1] = 4;
-  option.insert(option.end(), {0, 10, 0, 9});  // a cookie of nine bytes that are not there
+  option.insert(option.end(), {0, 10, 0, 9});  // a cookie of nine bytes, which are missing
   EXPECT_EQ(send(option).rcode, Rcode::kFormErr);
-  option.insert(option.end(), 9, 0);  // behind the OPT
+  option.insert(option.end(), 9, 0);  // after the OPT
   EXPECT_EQ(send(option).rcode, Rcode::kFormErr);
   option[query_of("pg.db.svc.clusterset.local", Type::kA).size() + 10] = 13;
   EXPECT_EQ(send(option).records.size(), 2U);
-  // No question, and two, each with an OPT.
+  // Messages with no question and with two, each with an OPT.
   Bytes none = {0x12, 0x34, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0};
   EXPECT_EQ(send(none).rcode, Rcode::kFormErr);
   EXPECT_TRUE(send(none).opt);
@@ -118,7 +119,7 @@ TEST_F(Zone, Answer7_OptionsMustBeWholeAndErrorsHaveAnOpt) {
   EXPECT_TRUE(send(two).opt);
 }
 
-// As knotd, nsd and named: RFC 8945, 5.2.1.
+// As knotd, nsd and named answer: RFC 8945, 5.2.1.
 TEST_F(Zone, Answer7_ASignatureIsAnsweredWithBadkey) {
   const auto plain = query_of("pg.db.svc.clusterset.local", Type::kA, 1232);
   const Bytes tsig = {3, 'k', 'e', 'y', 0,   0, 250,  0,    255, 0, 0, 0, 0, 0,  26,  // head
@@ -132,7 +133,7 @@ TEST_F(Zone, Answer7_ASignatureIsAnsweredWithBadkey) {
   EXPECT_TRUE(a.opt);
   EXPECT_EQ(a.additional, Strings{"key. TSIG hmac. 17"});
   EXPECT_LE(a.size, signature.size());
-  // Nothing follows a TSIG; it is whole.
+  // A TSIG is the last record; the message is complete.
   auto before = query_of("pg.db.svc.clusterset.local", Type::kA);
   before.insert(before.end(), tsig.begin(), tsig.end());
   before.insert(before.end(), plain.end() - 11, plain.end());

@@ -1,4 +1,4 @@
-// Sets that do not fit (RFC 2181, 5 and 9; multicluster DNS 2.4.1), and what goes with an answer.
+// Sets that do not fit (RFC 2181, 5 and 9; multicluster DNS 2.4.1), and the additional section.
 #include <set>
 
 #include "tests/discovery/dns_scene.h"
@@ -22,7 +22,7 @@ class Fit : public Zone {
   Answer ask_tcp(const std::string& name, Type type) {
     return send(query_of(name + ".clusterset.local", type, 1232), true);
   }
-  // The endpoints that addresses are of: 10.1.x.y and fd00::x:0:y.
+  // The endpoints that have these addresses: 10.1.x.y and fd00::x:0:y.
   static std::set<unsigned> endpoints_of(const Strings& addresses) {
     std::set<unsigned> out;
     for (const auto& text : addresses) {
@@ -86,7 +86,7 @@ TEST_F(Fit, Answer8_PartsOfAAndAaaaAreOfTheSameEndpoints) {
   }
 }
 
-// Pods of a Deployment have no hostname: the name is made of the address, another one for each
+// Pods of a Deployment have no hostname. Their name is made of the address, so it differs per
 // family.
 TEST_F(Fit, Answer8_PartsOfAAndAaaaAreOfTheSamePodsWithoutHostnames) {
   auto big = export_of("east", true, 1);
@@ -131,8 +131,8 @@ TEST_F(Fit, Answer8_SomeAddressesOfAnEndpointThatHasTooManyForOneMessage) {
   }
 }
 
-// No transport has more room. What fits is the zone's subset (KEP-1645), the same for both
-// families; a client that sees TC over TCP gives up (Go's resolver does).
+// No transport has more room than TCP. The part that fits is the zone's subset (KEP-1645), the same
+// for both families. A client that sees TC over TCP gives up (Go's resolver does).
 TEST_F(Fit, Answer8_OverTcpASubsetIsAWholeAnswer) {
   serve(5000, true);
   const auto v4 = ask_tcp("pg.db.svc", Type::kA);
@@ -187,13 +187,13 @@ TEST_F(Fit, AdditionalAddressesAreLeftOutWithoutTcWhereTheyDoNotFit) {
   EXPECT_EQ(a.records.size(), 17U);
   EXPECT_LT(a.additional.size(), 34U);
   EXPECT_LE(a.size, 1232U);
-  // Over TCP names beyond the reach of a pointer have none.
+  // Over TCP, names that a pointer cannot reach have no addresses there.
   serve(1000, false);
   const auto tcp = ask_tcp("_sql._tcp.pg.db.svc", Type::kSrv);
   EXPECT_EQ(tcp.records.size(), 1000U);
   EXPECT_GT(tcp.additional.size(), 200U);
   EXPECT_LT(tcp.additional.size(), 1000U);
-  // A virtual name with more addresses than fit beside its SRV record has none.
+  // A virtual name has none if its addresses do not fit beside its SRV record.
   serve(200, false, false);
   const auto web = ask("web.db.svc", Type::kSrv, 1232);
   EXPECT_FALSE(web.tc);

@@ -1,5 +1,5 @@
-// Hostile input on the real server over loopback sockets: it answers by the book or not at all,
-// stays as large as it is, and others are served meanwhile.
+// Hostile input on the real server over loopback sockets. The server answers as the RFCs say or not
+// at all, keeps its size, and serves other clients meanwhile.
 #include <dirent.h>
 #include <poll.h>
 
@@ -21,7 +21,7 @@ int open_descriptors() {
   return count;
 }
 
-// What resident() may grow by, MiB. A sanitizer keeps what was freed for a while.
+// The allowed growth of resident(), MiB. A sanitizer keeps freed memory for a while.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr double kGrowth = 400;
 #else
@@ -143,7 +143,7 @@ std::vector<Case> malformed() {
 int rcode_of(const Bytes& answer) {
   if (answer.size() < 12) return -1;
   const int low = answer[3] & 15;
-  // BADVERS has its upper bits in the OPT, which is last.
+  // The upper bits of BADVERS are in the OPT, which is last.
   return answer[11] == 0 ? low : low | answer[answer.size() - 6] << 4;
 }
 
@@ -151,12 +151,12 @@ class Hostile : public Serving {
  protected:
   Hostile() { start({seconds(1), 32, 8}, {}); }
   ~Hostile() override {
-    // Whatever a test did: a client is served over both transports.
-    // A datagram may be lost behind what is left of a flood.
+    // After every test a client is served over both transports. A datagram may be lost behind the
+    // rest of a flood.
     EXPECT_EQ(read_answer(asked_often("127.0.0.9")).records, Strings{"10.1.0.5"});
     EXPECT_TRUE(served_over_tcp());
   }
-  // As a resolver, which tries again: each attempt from another port. Empty: none was answered.
+  // Asks as a resolver does, which tries again from another port. Empty: no attempt was answered.
   [[nodiscard]] Bytes asked_often(const char* source, milliseconds patience = seconds(1),
                                   int attempts = 10) {
     Bytes answer;
@@ -270,12 +270,13 @@ TEST_F(Hostile, ClientsThatTakeNoAnswersAreNotReadFromAndDoNotGrow) {
 TEST_F(Hostile, SilentConnectionsStayWithinTheCapsWhoeverOpensThem) {
   const int before = open_descriptors();
   std::vector<UniqueFd> silent;
-  for (int source = 20; source < 40; ++source) {  // 20 clients, twice what one may have
+  for (int source = 20; source < 40;
+       ++source) {  // 20 clients, twice the connections that one may have
     const auto from = "127.0.0." + std::to_string(source);
     for (int i = 0; i < 16; ++i) silent.push_back(connect(SOCK_STREAM, from.c_str()));
   }
-  EXPECT_TRUE(served_over_tcp());  // the quietest made room
-  // Ours and the server's own: at most its cap.
+  EXPECT_TRUE(served_over_tcp());  // the quietest connection made room
+  // Our descriptors and the server's own: at most its limit.
   EXPECT_LE(open_descriptors() - before - static_cast<int>(silent.size()), 33);
   const auto end = std::chrono::steady_clock::now() + seconds(5);
   while (open_descriptors() - before > static_cast<int>(silent.size()) &&
@@ -304,8 +305,7 @@ TEST_F(Hostile, ConnectionsThatComeAndGoLeaveNothingBehind) {
   EXPECT_LT(resident() - memory, kGrowth);
 }
 
-// The flood's length is counted in queries, not in seconds: how fast this machine is says nothing
-// about the server.
+// The flood is counted in queries, not in seconds, so the speed of this machine does not matter.
 TEST_F(Hostile, AFloodFromOneSourceLeavesOthersServed) {
   start({}, {1000, 0, 2, 32, 64, {}});
   const double before = resident();

@@ -1,4 +1,4 @@
-// What the DNS server counts, as a scrape shows it.
+// The DNS server's counters, as a scrape shows them.
 #include <regex>
 
 #include "discovery/dns/metrics.h"
@@ -16,7 +16,7 @@ class Scraped : public Serving {
     const auto at = text.find("\n" + series + " ");
     return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
   }
-  // Counters follow the answer that tells a client.
+  // Counters change after the client has its answer, so this waits.
   void expect(const std::string& series, double want) {
     for (int i = 0; i < 200 && value(series) != want; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -47,7 +47,7 @@ TEST_F(Scraped, QueriesByZoneTypeAndTransportAndResponsesByZoneAndRcode) {
   expect(r + R"({rcode="NXDOMAIN",zone="clusterset.local"})", 1);
   expect(r + R"({rcode="REFUSED",zone="other"})", 1);
   expect("causeway_dns_tcp_connections_total", 1);
-  (void)exchange(udp, query);  // the counters go on, not anew
+  (void)exchange(udp, query);  // the counters go on from their old values
   expect(q + R"({transport="udp",type="A",zone="clusterset.local"})", 4);
 }
 
@@ -56,7 +56,7 @@ TEST_F(Scraped, DropsAndConnectionsAreCounted) {
   EXPECT_TRUE(exchange(udp, {1, 2, 3}).empty());
   expect(R"(causeway_dns_dropped_total{reason="malformed"})", 1);
   std::vector<UniqueFd> many;
-  for (int i = 0; i < 6; ++i) many.push_back(connect(SOCK_STREAM));  // a client's cap is four
+  for (int i = 0; i < 6; ++i) many.push_back(connect(SOCK_STREAM));  // a client's limit is four
   expect(R"(causeway_dns_tcp_closed_total{reason="client_limit"})", 2);
   expect("causeway_dns_tcp_connections", 4);
   expect(R"(causeway_dns_tcp_closed_total{reason="idle"})", 4);  // after a second

@@ -1,4 +1,4 @@
-// The rate limit of answers over UDP: the pure part with a calendar of its own, then the server.
+// The rate limit of answers over UDP: first the pure part with simulated time, then the server.
 #include <map>
 
 #include "discovery/dns/metrics.h"
@@ -45,7 +45,7 @@ TEST(ResponseRate, ABurstIsAnsweredAndThenWhatTheRateEarns) {
 TEST(ResponseRate, OverAnHourExactlyTheRateIsAnswered) {
   ResponseRate rate(limit(100), 1);
   int answered = 0;
-  for (int ms = 0; ms < 3600 * 1000; ++ms) {  // 1,000 a second are asked
+  for (int ms = 0; ms < 3600 * 1000; ++ms) {  // 1,000 queries per second
     answered += rate.take(kOne, milliseconds(ms)) == Verdict::kAnswer ? 1 : 0;
   }
   EXPECT_NEAR(answered, 100 * 3600 + 100, 1);
@@ -106,7 +106,7 @@ TEST(ResponseRate, ForgedAddressesCostAnHonestOneNothingAndOneThatFloodsOnlyAFre
                        static_cast<std::uint8_t>(i)});
     known += rate.take(forged, seconds(1)) == Verdict::kAnswer ? 0 : 1;
   }
-  // Never more than a collision of hashes now and then is taken for somebody else.
+  // Only a collision of hashes takes one client for another.
   EXPECT_LT(known, 20);
   EXPECT_EQ(rate.take(kOne, seconds(1)), Verdict::kAnswer);
   EXPECT_LE(take(rate, kTwo, seconds(1), 100)[Verdict::kAnswer], 10);
@@ -131,7 +131,7 @@ TEST(ResponseRate, ThreadsShareOneBudgetAClient) {
     });
   }
   for (auto& thread : threads) thread.join();
-  // Lost races are let through: few.
+  // Queries that lose a race are answered: few.
   EXPECT_GE(answered, 1000);
   EXPECT_LE(answered, 1100);
 }
@@ -152,7 +152,7 @@ TEST_F(Serving, AFloodOverTheRateIsCutAndItsClientIsServedOverTcp) {
     ++(answer.tc ? truncated : full);
   }
   EXPECT_GE(full, 20);
-  EXPECT_LE(full, 25);  // and what the seconds of the test earn
+  EXPECT_LE(full, 25);  // the burst, and what the seconds of the test add
   EXPECT_NEAR(truncated, 240, 5);
   const auto other = connect(SOCK_DGRAM, "127.0.0.3");
   EXPECT_EQ(read_answer(exchange(other, query)).records, Strings{"10.1.0.5"});

@@ -1,5 +1,5 @@
-// What the tests of the DNS server share: a writer of queries, an independent reader of answers, a
-// zone of a few services, and a server of it on loopback sockets.
+// Shared by the tests of the DNS server: a writer of queries, an independent reader of answers, a
+// zone of a few Services, and a server with this zone on loopback sockets.
 #pragma once
 
 #include <arpa/inet.h>
@@ -56,7 +56,7 @@ struct Answer {
   std::vector<unsigned> ttls;  // of both sections
 };
 
-// An independent reader of what the server wrote; fails the test if it is malformed.
+// An independent reader of the server's messages. A malformed one fails the test.
 class Reader {
  public:
   explicit Reader(const Bytes& m) : m_(m) {}
@@ -184,7 +184,7 @@ inline Answer read_whole_answer(const Bytes& m) {
   return a;
 }
 
-// No answer, or one that is cut off, fails the test, too.
+// A missing or incomplete answer fails the test, too.
 inline Answer read_answer(const Bytes& m) {
   try {
     return read_whole_answer(m);
@@ -212,8 +212,8 @@ inline void endpoint(api::ExportRecord& record, const char* address, const char*
   record.endpoints.push_back({{*IpAddress::parse(address)}, host, "", ready});
 }
 
-// More than one datagram holds: 10.<second>.x.y, pg-0 and up. With `both` each has fd00::x:y, too,
-// as an endpoint of its own, as slices of two families have it.
+// More endpoints than one datagram holds: 10.<second>.x.y, pg-0 and up. With `both` each also has
+// fd00::x:y, as an endpoint of its own, as in slices of two families.
 inline void many_endpoints(api::ExportRecord& record, std::uint8_t second, unsigned count,
                            bool both = false) {
   for (unsigned i = 0; i < count; ++i) {
@@ -280,7 +280,7 @@ class Serving : public Zone {
              const char* listen = "127.0.0.1",
              const std::vector<Prefix>& allow_from = dns::loopback(), unsigned refusals = 50) {
     server.reset();
-    // The kernel picks a free UDP port; its TCP twin may be some client's own: pick again.
+    // The kernel chooses a free UDP port. If another program has the same TCP port, choose again.
     const dns::ServerConfig config{
         {{*IpAddress::parse(listen), 0}}, 2, tcp, rate, 1, allow_from, refusals};
     auto started = dns::Server::start(config);
@@ -289,7 +289,7 @@ class Serving : public Zone {
     server = std::move(*started);
     server->publish(std::make_shared<dns::Table>(table));
   }
-  // What a query over UDP is answered; empty: nothing came in time.
+  // The answer to a query over UDP; empty if none came in time.
   static Bytes exchange(const UniqueFd& fd, const Bytes& message) {
     EXPECT_EQ(::send(fd.get(), message.data(), message.size(), 0),
               static_cast<ssize_t>(message.size()));

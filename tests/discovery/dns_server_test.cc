@@ -39,7 +39,7 @@ TEST_F(Serving, Answer12_TheReplyComesFromTheAddressThatWasAsked) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     sockaddr_storage to{};
     const auto size = Endpoint{*IpAddress::parse(address), port}.to_sockaddr(to);
-    // A connected socket hears only whom it asked.
+    // A connected socket receives only from the address that it asked.
     ASSERT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(size)),
               0);
     EXPECT_EQ(read_answer(exchange(fd, query)).records, Strings{"10.1.0.5"}) << address;
@@ -93,7 +93,7 @@ TEST_F(Serving, HostileTcpClientsDoNotKeepOthersWaiting) {
   const auto good = connect(SOCK_STREAM);
   send_tcp(good, query);
   EXPECT_EQ(read_answer(receive_tcp(good)).records, Strings{"10.1.0.5"});
-  const auto fifth = connect(SOCK_STREAM);  // over the client's cap of four
+  const auto fifth = connect(SOCK_STREAM);  // over the client's limit of four
   std::uint8_t byte = 0;
   EXPECT_EQ(::recv(fifth.get(), &byte, 1, 0), 0);
   EXPECT_EQ(::recv(slow.front().get(), &byte, 1, 0), 0);  // idle: closed after a second
@@ -107,7 +107,7 @@ TEST_F(Serving, HostileTcpClientsDoNotKeepOthersWaiting) {
 
 TEST_F(Serving, ATakenPortIsNamed) {
   const auto again = dns::Server::start({server->bound(), 1, {}, {}, 1});
-  // UDP shares its port with SO_REUSEPORT; TCP does not, and it is what tells.
+  // UDP sockets share a port with SO_REUSEPORT. TCP does not, so it detects the taken port.
   ASSERT_FALSE(again);
   EXPECT_NE(again.error().text.find(server->bound().front().to_string()), std::string::npos);
 }

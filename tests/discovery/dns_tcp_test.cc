@@ -1,5 +1,5 @@
-// Which TCP connection goes when there are too many; a forwarder that asks for a whole cluster; a
-// host that lacks a family.
+// Which TCP connection is closed when there are too many; a forwarder that asks for a whole
+// cluster; a host that lacks a family.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -33,7 +33,7 @@ class ClientsTest : public testing::Test {
 };
 
 TEST_F(ClientsTest, OverAllTheQuietestOfTheClientWithTheMostMakesRoom) {
-  auto* pod = add(kPod);  // quiet for longest, but it has only this one
+  auto* pod = add(kPod);  // quiet for longest, but its client has only this one
   for (int i = 0; i < 4; ++i) ASSERT_NE(add(kForwarder), nullptr);
   const auto other = *IpAddress::parse("10.1.0.30");
   for (int i = 0; i < 3; ++i) ASSERT_NE(add(other), nullptr);
@@ -42,7 +42,7 @@ TEST_F(ClientsTest, OverAllTheQuietestOfTheClientWithTheMostMakesRoom) {
   ASSERT_NE(add(*IpAddress::parse("10.1.0.40")), nullptr);
   EXPECT_TRUE(evicted);
   EXPECT_EQ(clients.size(), 8U);
-  clients.note_active(*pod, now);  // is still there
+  clients.note_active(*pod, now);  // it still exists
   clients.forget_closed();
 }
 
@@ -56,7 +56,7 @@ TEST_F(ClientsTest, OverOneClientItsOwnQuietestGoesUnlessItIsBusy) {
   EXPECT_TRUE(evicted);
   EXPECT_EQ(clients.size(), 5U);
   now += seconds(9);
-  EXPECT_EQ(clients.close_idle(now), 3U);  // but for the one that asked, and the new one
+  EXPECT_EQ(clients.close_idle(now), 3U);  // all but the one that asked, and the new one
   now += seconds(1);
   EXPECT_EQ(clients.close_idle(now), 2U);
   EXPECT_EQ(clients.size(), 0U);
@@ -121,7 +121,7 @@ TEST_F(Serving, OverTheRateNoQueryOfOurClientsIsDropped) {
   EXPECT_GE(truncated, 180);
 }
 
-// As on a host that was started with ipv6.disable=1. In a child: a filter of system calls stays.
+// Runs as on a host with ipv6.disable=1. It needs a child process: a filter of system calls stays.
 int without_ipv6(const std::function<int()>& body) {
   const auto child = ::fork();
   if (child == 0) {
@@ -153,7 +153,7 @@ TEST(Families, AWildcardOfAFamilyThatTheHostLacksIsLeftOut) {
     for (int more = 0; more < 20 && !both; ++more) both = dns::Server::start(config);
     if (!both || (*both)->bound().size() != 1) return 1;
     config.listen = {*Endpoint::parse("[::]:0")};
-    if (dns::Server::start(config)) return 2;  // nothing to listen at
+    if (dns::Server::start(config)) return 2;  // there is no address to listen on
     config.listen = {*Endpoint::parse("0.0.0.0:0"), *Endpoint::parse("[::1]:0")};
     if (dns::Server::start(config)) return 3;  // a mistake of the configuration
     return 0;
@@ -163,7 +163,7 @@ TEST(Families, AWildcardOfAFamilyThatTheHostLacksIsLeftOut) {
 }
 
 TEST(Families, BothWildcardsServeTheSamePort) {
-  // Another process may take the free port first, in one of the protocols.
+  // Another process may take the free port first, in one of the two protocols.
   for (int attempt = 0; attempt < 20; ++attempt) {
     dns::ServerConfig config;
     config.listen = {*Endpoint::parse("0.0.0.0:0")};

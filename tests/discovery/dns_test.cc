@@ -1,4 +1,4 @@
-// What is in the zone: the multicluster DNS specification (D1-D9, docs/protocol/dns.md).
+// The contents of the zone: the multicluster DNS specification (D1-D9, docs/protocol/dns.md).
 #include "tests/discovery/dns_scene.h"
 
 namespace cw::discovery {
@@ -48,7 +48,7 @@ TEST_F(Zone, D6_SrvOfAHeadlessServiceNamesEachPod) {
 }
 
 TEST_F(Zone, D7_AddressesToNamesAreTheClustersOwnBusiness) {
-  // Refused, not denied: a resolver that asks us by mistake learns nothing wrong.
+  // Refused and not denied: a resolver that asks us by mistake must not learn a false denial.
   const auto ptr = static_cast<Type>(12);
   for (const auto* name : {"5.0.1.10.in-addr.arpa", "7.0.96.10.in-addr.arpa", "1.0.d.f.ip6.arpa",
                            "web.db.svc.cluster.local"}) {
@@ -88,7 +88,7 @@ TEST_F(Zone, D9_TheBareNamesSrvSetIsTheDistinctTargetsAndPorts) {
   EXPECT_EQ(ask("many.db.svc", Type::kSrv).records,
             (Strings{"53 a.east.many" + z, "53 b.east.many" + z, "9 a.east.many" + z,
                      "9 b.east.many" + z}));
-  // Each named port has its own.
+  // Each named port has its own record.
   EXPECT_EQ(ask("_dns._udp.one.db.svc", Type::kSrv).records, Strings{"53 one" + z});
   EXPECT_EQ(ask("_dns-tcp._tcp.one.db.svc", Type::kSrv).records, Strings{"53 one" + z});
 }
@@ -110,14 +110,14 @@ TEST_F(Zone, StaleClustersLeaveUnlessAllAreStale) {
   stale = {"east"};
   build();
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
-  EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.1.0.9"});  // east is all it has
+  EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.1.0.9"});  // only east has endpoints
   stale = {"east", "west"};
   build();
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records.size(), 2U);
 }
 
-// Row F6: a denial is remembered by caches and taken for good; a pod whose cluster is away may be
-// back in a second.
+// Row F6: caches keep a denial, and programs take it for permanent. A pod whose cluster is away may
+// be back in a second.
 TEST_F(Zone, APodOfAClusterThatIsAwayKeepsItsName) {
   stale = {"west"};
   build();
@@ -159,7 +159,7 @@ TEST_F(Zone, NamesFollowPreferAndFailoverHeadlessOrNot) {
   EXPECT_EQ(with({{"causeway.dev/failover", "west,east"}}), std::pair(west, west));
   EXPECT_EQ(ask("_sql._tcp.pg.db.svc", Type::kSrv).records,
             Strings{"5433 pg-0.west.pg.db.svc.clusterset.local."});
-  // A pod's own name is of this pod, whoever serves.
+  // A pod's own name leads to this pod, whichever cluster serves.
   EXPECT_EQ(ask("pg-0.east.pg.db.svc", Type::kA).records, east);
   EXPECT_EQ(with({{"causeway.dev/prefer", "local"}}), std::pair(east, east));
   EXPECT_EQ(with({{"causeway.dev/prefer", "local"}}, false), std::pair(west, west));
@@ -211,7 +211,7 @@ TEST_F(Zone, SrvNamesAPodOnlyForThePortsThatItListensOn) {
             Strings{"1002 y.east.pg.db.svc.clusterset.local."});
 }
 
-// A headless service's port is known by its name; a virtual IP's by its number.
+// The port of a headless Service is known by its name, that of a virtual IP by its number.
 TEST_F(Zone, AnotherNumberForOnePortName) {
   services.clear();
   for (const bool headless : {true, false}) {

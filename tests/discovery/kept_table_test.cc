@@ -1,4 +1,4 @@
-// The table that outlives a replica: what it last knew is on disk, and is served until the store
+// The table that outlives a replica: its last known input is on disk and is served until the store
 // answers.
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -66,7 +66,7 @@ class OnDisk : public testing::Test {
     dns.spec.cluster_ips = {"10.96.0.53", "fd00:96::53"};
     store->put(dns);
   }
-  // A ClusterSetIP export of ours; its derived Service gets a virtual IP.
+  // A ClusterSetIP export of this cluster. Its derived Service gets a virtual IP.
   void put_own() {
     api::Service service;
     service.meta.key = {"db", "web"};
@@ -82,7 +82,7 @@ class OnDisk : public testing::Test {
     object.meta.key = key;
     store->put(object);
   }
-  // As the API server gives it.
+  // Sets the virtual IP as the API server does.
   void give_virtual_ip() {
     auto derived = store->must_get<api::Service>(derived_key({"db", "web"}));
     derived.spec.cluster_ips = {"10.96.7.7"};
@@ -98,7 +98,7 @@ class OnDisk : public testing::Test {
         [this](const std::vector<Prefix>& own) { clients = own; });
     loop.advance(seconds(3));
   }
-  // Another replica, while the store is away.
+  // Starts another replica while the store is away.
   void restart_without_store() {
     controller.reset();
     store = std::make_unique<api::MemoryStore>(loop, random);
@@ -115,7 +115,7 @@ class OnDisk : public testing::Test {
     for (const auto& reason : controller->not_ready()) all += reason + "\n";
     return all;
   }
-  // As if the replica had had the store `before` this last.
+  // Makes the file look as if the store had last answered `before` ago.
   void age_file(Duration before) {
     const auto at = (loop.wall_now() - before).time_since_epoch() / seconds(1);
     const timespec both[2] = {{at, 0}, {at, 0}};
@@ -250,7 +250,7 @@ TEST_F(OnDisk, AFileThatCannotBeWrittenIsCountedAndNamesAreServed) {
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
 }
 
-// A cluster falls while no API server answers: names follow the route agent of this host.
+// A cluster is lost while no API server answers: names follow the route agent of this host.
 class Follows : public OnDisk {
  protected:
   Follows() {

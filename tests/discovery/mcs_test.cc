@@ -1,4 +1,4 @@
-// Merging and conditions by KEP-1645; numbers are those of docs/protocol/dns.md's source list.
+// Merging and conditions by KEP-1645. The numbers are those of docs/protocol/dns.md.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ std::shared_ptr<api::ExportRecord> record(const std::string& cluster, int create
   return out;
 }
 
-// Exports whose dates are believed, none of them this cluster's own.
+// Exports whose dates count as they are, none of them this cluster's own.
 std::vector<Claimant> believed(std::vector<RecordPtr> records) {
   std::vector<Claimant> claimants;
   for (auto& one : records) claimants.push_back({one, one->exported_at});
@@ -66,7 +66,8 @@ TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
   EXPECT_EQ(merged.conflict->reasons, "PortConflict");
 }
 
-// The API server takes no Service with such ports, so the older export's clients would lose theirs.
+// The API server accepts no Service with such ports, so clients of the older export would lose
+// theirs.
 TEST(Merge, APortWithoutANameIsNotBesideOthers) {
   const auto names = [](std::vector<api::ServicePort> older,
                         std::vector<api::ServicePort> younger) {
@@ -172,7 +173,7 @@ class ControllerTest : public testing::Test {
     store.put(peer);
     put_connected(name, connected);
   }
-  // As the importing gateway says it.
+  // Sets the connection as the importing gateway does.
   void put_connected(const std::string& name, bool connected) {
     auto peer = store.must_get<api::ClusterPeer>({"", name});
     peer.status.connected = connected;
@@ -198,7 +199,7 @@ class ControllerTest : public testing::Test {
     return api::find_condition(held.status.conditions, type);
   }
   bool derive = false;
-  // The behaviour of KEP-1645, which most tests are about.
+  // The behaviour of KEP-1645, which most tests check.
   std::optional<std::vector<api::ImportRule>> imports =
       std::vector<api::ImportRule>{api::import_everything()};
   SimLoop loop;
@@ -273,7 +274,7 @@ TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
   EXPECT_EQ(store.must_get<api::ServiceImport>({"db", "pg"}).status.clusters,
             (std::vector<std::string>{"east", "west"}));
   EXPECT_EQ(condition("Shared")->status, ConditionStatus::kTrue);
-  // And closes the cluster altogether.
+  // Then the administrator closes the cluster for all names.
   imports = std::vector<api::ImportRule>{};
   put_west("west", true);
   run();
@@ -281,7 +282,7 @@ TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
             std::vector<std::string>{"east"});
 }
 
-// A name does not change hands because the own Service is away for a moment.
+// A name stays with its cluster while the own Service is away for a moment.
 TEST_F(ControllerTest, AnExportWithoutItsServiceKeepsPeersOut) {
   imports.reset();
   put_export();
@@ -295,7 +296,7 @@ TEST_F(ControllerTest, AnExportWithoutItsServiceKeepsPeersOut) {
             std::vector<std::string>{"west"});
 }
 
-// Left by a gateway that is stopped: its cluster is no peer any more.
+// Objects that a stopped gateway left: its cluster is no longer a peer.
 TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
   put_remote();
   run();
@@ -306,7 +307,7 @@ TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-// Finding H3, with the name opened to the peer: a date buys nothing.
+// Finding H3 with the name opened to the peer: an old date gains nothing.
 TEST_F(ControllerTest, AnAncientDateDoesNotWinOverOurExport) {
   put_service();
   put_export();
@@ -355,7 +356,7 @@ TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
   EXPECT_EQ(import.spec.ips, std::vector<std::string>{"10.96.0.9"});
   EXPECT_EQ(import.status.conditions[0].status, ConditionStatus::kTrue);
   EXPECT_EQ(import.status.conditions[0].observed_generation, import.meta.generation);
-  // Drift is mended; the address stays for the life of the import.
+  // Drift is repaired. The address stays for the life of the import.
   service = store.must_get<api::Service>(key);
   service.spec.ports[0].port = 1;
   store.put(service);
@@ -433,7 +434,7 @@ TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
             "its name resolves in this cluster");
 }
 
-// The one that does not count is never connected: it says nothing about the cluster.
+// The object that does not count is never connected. It says nothing about the cluster.
 TEST_F(ControllerTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
   put_remote();
   put_west("a-second", false);
@@ -443,7 +444,7 @@ TEST_F(ControllerTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-// A ClusterPeer that nobody has said anything about has been away since nobody knows when.
+// A ClusterPeer without a status does not say since when its cluster is away.
 TEST_F(ControllerTest, WithoutATimeNothingIsDropped) {
   put_remote();
   auto peer = store.must_get<api::ClusterPeer>({"", "west"});
@@ -455,7 +456,7 @@ TEST_F(ControllerTest, WithoutATimeNothingIsDropped) {
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-// Namespace sameness goes by name: the same Service name elsewhere is another service.
+// Namespace sameness goes by name: the same Service name in another namespace is another Service.
 TEST_F(ControllerTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
   put_ns("shop");
   put_service();
@@ -473,7 +474,7 @@ TEST_F(ControllerTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
   EXPECT_EQ(there.status.clusters, std::vector<std::string>{"west"});
 }
 
-// A write that is refused for good is tried ever more rarely, and at once when it is news.
+// A write that is always refused is tried more and more rarely, and at once after a change.
 TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
   store.refuse(api::Kind::kServiceImport, Error{Errc::kDenied, "no"});
   put_remote();
@@ -487,7 +488,7 @@ TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-// Two clusters meet: the API server is left to the records, from which the names are made.
+// Two clusters pair: the API server's capacity is left to the records, from which names are made.
 TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
   const auto writes = [this] {
     const auto log = store.take_log();
@@ -520,7 +521,7 @@ TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
   loop.advance(std::chrono::milliseconds(7));
   EXPECT_EQ(controller->view().services.size(), 141U);
   EXPECT_EQ(writes(), 0U);
-  // What is there already is kept right meanwhile.
+  // Existing objects are still kept right meanwhile.
   store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
   loop.advance(std::chrono::milliseconds(100));
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
@@ -530,7 +531,7 @@ TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "s40"}));
 }
 
-// A pour without an end does not keep ServiceImports away for ever.
+// An endless stream of records does not delay ServiceImports for ever.
 TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
   put_remote();
   run();
@@ -553,7 +554,7 @@ TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
   EXPECT_TRUE(came);
 }
 
-// Row D47: endpoints that a peer cannot reach are no success.
+// Row D47: endpoints that a peer cannot reach must not look like a success.
 TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   put_service();
   put_export();

@@ -32,7 +32,7 @@ def failed(*names):
 
 
 class Tries:
-    """Stands for pytest: what its runs report, in order."""
+    """Stands in for pytest: gives the results of its runs, in order."""
 
     def __init__(self, *reports):
         self.reports, self.asked = list(reports), []

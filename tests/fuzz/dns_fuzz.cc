@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static std::array<std::uint8_t, 65535> out;
   CW_CHECK(dns::respond(table(), {data, size}, {false, false, 3}, out, counters) <= 1232);
   const auto empty = dns::respond(table(), {data, size}, {false, true, 0}, out, counters);
-  CW_CHECK(empty <= size);  // over the rate limit: nothing is amplified
+  CW_CHECK(empty <= size);  // over the rate limit: no amplification
   (void)dns::respond(table(), {data, size}, {true, false, 0}, out, counters);  // as the buffer
   return 0;
 }

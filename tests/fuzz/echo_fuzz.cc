@@ -1,5 +1,5 @@
-// A datagram of probes through a gateway: any bytes are sent back or not, and believed or not; what
-// is believed is what was asked.
+// A datagram of probes through a gateway. Any bytes are sent back or not, and accepted or not. An
+// accepted reply is one that was asked for.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What a remote gateway sends: any bytes are an event within the limits or an error, what is
-// accepted reads back the same, and admission lets nothing through from outside.
+// Messages of a remote gateway. Any bytes give an event within the limits or an error. An accepted
+// event reads back the same, and admission accepts nothing outside the allowed prefixes.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// The feed's handshake, both sides, before anything is proven: any bytes in any pieces are a step
-// or an error, and never a proof. The first byte says how the rest is cut into pieces.
+// The feed's handshake on both sides, before any proof. Any bytes in any pieces give a step or an
+// error, and never a proof. The first byte says how the rest is cut into pieces.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -18,7 +18,7 @@ void must(bool holds) {
   if (!holds) std::abort();
 }
 
-constexpr tunnel::PairKey kShared{42};  // the input cannot be keyed with it but by chance
+constexpr tunnel::PairKey kShared{42};  // the input has this key by chance only
 
 tunnel::Key key(std::uint8_t first) {
   std::array<std::uint8_t, 32> bytes{};

@@ -1,6 +1,6 @@
-// Every message type behind the doors that random bytes never open: macs are made right, so that
-// the fuzzer reaches the handshake, the cookie reply and (through a real session) the data path.
-// One side of a pair of cores gets what the other said, mutated by the input.
+// Every message type behind the checks that random bytes never pass. The macs are made valid, so
+// that the fuzzer reaches the handshake, the cookie reply and (through a real session) the data
+// path. One side of a pair of cores gets the other's messages, changed by the input.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   packet[17] = 2;
   Output said;
   (void)a.core.encrypt(packet, now, wall, said);  // an initiation
-  // Byte 0: which of the messages is mutated; byte 1: sign it anew; byte 2: load.
+  // Byte 0: which message is changed; byte 1: sign it again; byte 2: load.
   const unsigned chosen = data[0] % 4;
   const bool sign = (data[1] & 1U) != 0;
   const std::size_t queued = (data[2] & 1U) != 0 ? 600 : 0;
@@ -71,7 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     auto& receiver = step % 2 == 0 ? b : a;
     receiver.core.on_datagram(message, step % 2 == 0 ? at_a : at_b, now, wall, queued, said);
-    // No more than one answer to one message.
+    // At most one answer per message.
     CW_CHECK(said.datagrams.size() <= 1);
   }
   return 0;

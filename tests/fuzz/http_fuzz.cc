@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const auto whole = cw::parse_http_request(input);
   if (whole && *whole) {
-    // A complete head says the same whatever follows it.
+    // A complete head means the same whatever follows it.
     CW_CHECK((*whole)->path.find(' ') == std::string_view::npos);
     CW_CHECK(size <= cw::kMaxRequestHead || input.find("\r\n\r\n") < cw::kMaxRequestHead);
   }

@@ -1,4 +1,4 @@
-// What an API server may send: list pages, objects, watch streams, error bodies, exec credentials.
+// Answers of an API server: list pages, objects, watch streams, error bodies, exec credentials.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -1,4 +1,4 @@
-// A kubeconfig: YAML from somebody's home.
+// A kubeconfig: YAML from a user's home folder.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -1,4 +1,4 @@
-// Any bytes as discovery's file of what it last knew: refused, or served.
+// Any bytes as discovery's file of its last known table: refused or served.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace cw::discovery;
   const auto known = parse_last_known({reinterpret_cast<const char*>(data), size});
   if (!known) return 0;
-  // What is read is written so that it reads the same.
+  // A file that was read is written so that it reads the same.
   const auto text = last_known_text(*known);
   const auto again = parse_last_known(text);
   CW_CHECK(again && last_known_text(*again) == text);

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (version) CW_CHECK(node::parse_overlay_version(to_string(*version)) == version);
   const auto mode = node::parse_overlay_mode(theirs.mode);
   if (mode) CW_CHECK(to_string(*mode) == theirs.mode);
-  // Frames are exchanged only with a node that speaks this major version and has this kind.
+  // Frames are exchanged only with a node of this major version and this mode.
   const node::OverlaySide ours;
   const bool alike =
       version && version->major == node::kOverlayVersion.major && theirs.mode == ours.mode;

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       (void)cw::cli::fingerprints_text(*peer, &*peer);  // total, as all of these
       (void)cw::cli::imports_text(peer->spec);
-      // What is accepted is written so that it reads the same.
+      // An accepted peer is written so that it reads the same.
       const auto again = cw::cli::parse_peer(cw::cli::peer_yaml(*peer), "again");
       CW_CHECK(again && again->spec == peer->spec);
     }

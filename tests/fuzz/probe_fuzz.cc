@@ -1,6 +1,6 @@
-// A probe datagram: any bytes give a probe or a mistake; what parses serializes to a datagram that
-// parses to the same. The bytes are read as they are and once more with a good tag, since nothing
-// behind the tag would be tried otherwise.
+// A probe datagram. Any bytes give a probe or an error. A parsed probe serializes to a datagram
+// that parses to the same. The bytes are read as they are and once more with a valid tag: without
+// one the code behind the tag would never run.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A resource file: any bytes give an object of each kind or a mistake, never a crash; what decodes
-// encodes, and reads back as the same.
+// A resource file. Any bytes give an object of each kind or an error, never a crash. A decoded
+// object encodes and reads back the same.
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-// UAPI text, both sides: any bytes give a value or a mistake; what a reply says is said again
-// alike.
+// UAPI text on both sides. Any bytes give a value or an error. A parsed reply is written so that it
+// reads the same.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

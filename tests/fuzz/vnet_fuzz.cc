@@ -1,5 +1,5 @@
-// IP packets as a TUN may give them, and as peers may send them: cut, joined, answered. What is
-// joined cuts back to as many bytes; nothing is read or written outside.
+// IP packets as a TUN or a peer may give them: cut, joined, answered. A joined packet cuts back to
+// as many bytes. No byte outside of the buffers is read or written.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

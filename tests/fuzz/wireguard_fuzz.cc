@@ -1,5 +1,5 @@
-// WireGuard messages and inner packets at the engine's core: no answer to what is not
-// authenticated.
+// WireGuard messages and inner packets at the engine's core: an unauthenticated message gets no
+// answer.
 #include <cstddef>
 #include <cstdint>
 

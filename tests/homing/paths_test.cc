@@ -1,6 +1,6 @@
-// Property test of homing: two clusters of random shape, random failures, the product's own parts
-// on both sides (the nodes' Chooser and Mover, the gateways' ClaimBoard and placement). Once
-// everybody has heard everybody, packets are followed from node to node.
+// Property test of homing: two clusters of random shape, random failures, and the product's own
+// parts on both sides (the nodes' Chooser and Mover, the gateways' ClaimBoard and placement). Once
+// all parties have heard each other, packets are followed from node to node.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -20,7 +20,7 @@ using std::chrono::seconds;
 
 struct Node {
   Prefix prefix;
-  std::vector<bool> links;  // to its gateways
+  std::vector<bool> links;  // working paths to its gateways
   routeagent::Chooser chooser{minutes(2)};
   routeagent::Mover mover;
   std::optional<std::uint32_t> carrier;
@@ -82,7 +82,7 @@ class World {
     const auto& there = sides_[1 - from].gates[b];
     return here.alive && there.alive && (from == 0 ? tunnels_[a][b] : tunnels_[b][a]);
   }
-  // A gateway of the node's that can do all that it has to.
+  // Whether some gateway of the node can do everything that it needs.
   [[nodiscard]] bool served(unsigned s, const Node& node) const {
     for (std::size_t g = 0; g < sides_[s].gates.size(); ++g) {
       const auto& gate = sides_[s].gates[g];
@@ -93,7 +93,7 @@ class World {
     return false;
   }
 
-  // Everybody looks, claims and hears until nothing changes.
+  // All parties look, claim and hear until nothing changes.
   void converge() {
     now_ += minutes(5);  // hold-downs are over
     for (int round = 0; round < 12; ++round) {
@@ -113,7 +113,7 @@ class World {
     }
   }
 
-  // The gateways on the way of a packet; none: it is lost.
+  // The gateways on the path of a packet. None: the packet is lost.
   [[nodiscard]] std::optional<Hop> send(unsigned s, const Node& from, const Node& to) const {
     if (!from.carrier) return std::nullopt;
     const auto g = *from.carrier;
@@ -130,8 +130,8 @@ class World {
     return Hop{g, r};
   }
 
-  // Gateway `g` of side `s` is not ours for a moment: it claims what it likes, for the remote
-  // gateways, and answers nodes and remote gateways what it likes.
+  // Gateway `g` of side `s` is an attacker's for a moment. It makes any claims to remote gateways,
+  // and answers nodes and remote gateways with any claims.
   void poison(unsigned s, std::uint32_t g) {
     auto& side = sides_[s];
     auto& far = sides_[1 - s];
@@ -156,7 +156,7 @@ class World {
                       lie({}));
     }
   }
-  // What was in their memory is gone.
+  // Their memory is lost.
   void restart_gateway(unsigned s, std::uint32_t g) {
     sides_[s].gates[g].board = {};
     for (auto& gate : sides_[1 - s].gates) gate.board.forget({sides_[s].id, g});
@@ -325,8 +325,8 @@ TEST(Homing, OnlyWhatTheLostGatewayCarriedMovesAndItComesBack) {
   }
 }
 
-// Lies of gateways that were taken over, restarts of agents and gateways, and losses, in any order:
-// once the liars are honest again every pair is joined, whatever was believed meanwhile.
+// Lies of compromised gateways, restarts of agents and gateways, and losses, in any order. Once the
+// liars are honest again every pair is connected, whatever was believed meanwhile.
 TEST(Homing, PoisonedClaimsHealByThemselvesAlsoAcrossRestarts) {
   unsigned pairs = 0;
   for (std::uint32_t seed = 0; seed < 300; ++seed) {

@@ -1,6 +1,7 @@
-"""The links of all Markdown pages lead to a file of the tree, and to a heading of it where they name one.
+"""Checks that the links of all Markdown pages lead to a file of the tree, and to a heading of it if they name
+one.
 
-    links.py    run in the tree; prints what leads nowhere. Links to the web are not followed.
+    links.py    run in the tree; prints the broken links. Links to the web are not followed.
 """
 
 import functools
@@ -16,7 +17,7 @@ HEADING = re.compile(r"^#+ +(.+?)\s*$", re.MULTILINE)
 
 
 def blank(match):
-    """Code has no links; its lines stay, so that numbers of lines are right."""
+    """Blanks out code, which has no links. Lines stay, so that their numbers are right."""
     return re.sub(r"[^\n]", " ", match.group())
 
 
@@ -39,7 +40,7 @@ def anchors(page):
 
 
 def broken(page):
-    """(line, target, why) of each link of a page that leads nowhere."""
+    """(line, target, why) of each broken link of a page."""
     text = CODE.sub(blank, page.read_text(encoding="utf-8"))
     for match in LINK.finditer(text):
         target = match[1] or match[2]

@@ -1,4 +1,4 @@
-"""Which sources `./dev lint --since` looks at, and which links `./dev check` finds."""
+"""Which sources `./dev lint --since` checks, and which links `./dev check` finds."""
 
 import pathlib
 import sys

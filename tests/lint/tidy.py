@@ -1,9 +1,10 @@
-"""clang-tidy over our sources: `./dev lint`. Each file by itself, as people read it, and not together with its folder.
+"""clang-tidy over our sources: `./dev lint`. Each file is checked alone, as people read it, and not with its
+folder.
 
     tidy.py BUILD [--since REV] [--limit MINUTES]
 
 --since: only sources that differ from a commit, and for each header that differs one source that includes it.
---limit: no file is begun after that time. How many were left out is printed, and is no failure.
+--limit: no file is begun after that time. The number of files left out is printed, and is no failure.
 """
 
 import argparse
@@ -26,14 +27,14 @@ def sources():
 
 
 def changed_since(revision):
-    """Committed or not."""
+    """The files that differ from the commit, committed or not."""
     return {*git("diff", "-z", "--name-only", "--no-renames", "--diff-filter=d", revision, "--"),
             *git("ls-files", "-z", "--others", "--exclude-standard")}
 
 
 def concerned(files, changed, text_of):
-    """What of `files` to look at: those that changed, then one that includes each header that changed, its own
-    source first."""
+    """The sources to check: the changed ones of `files`, then one source per changed header that includes it,
+    its own source first."""
     chosen = [name for name in files if name in changed]
     for header in sorted(name for name in changed if name.endswith(".h")):
         own = header.removesuffix(".h") + ".cc"
@@ -70,7 +71,7 @@ def main():
         try:
             changed = changed_since(options.since)
         except subprocess.CalledProcessError:
-            return 2  # git said why
+            return 2  # git has printed the reason
         files = concerned(files, changed, lambda name: pathlib.Path(name).read_text(encoding="utf-8"))
     found, left_out = look_at(options.build, files, options.limit * 60)
     print("\n".join(found + [f"{len(files) - len(left_out)} files looked at, {len(found)} findings"]))

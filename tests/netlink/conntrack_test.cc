@@ -1,4 +1,4 @@
-// Flows with a NAT of their own time are forgotten, all others stay. On Linux itself, in network
+// Tracked flows that were translated are forgotten, all others stay. On Linux itself, in network
 // namespaces of the test's own.
 #include "netlink/conntrack/conntrack.h"
 
@@ -26,8 +26,8 @@ std::string output(const std::string& command) {
   return text;
 }
 
-// This namespace is a node that masquerades what leaves it for 198.51.100.0/24 or
-// 2001:db8:2::/64; what it sends from 10.1.0.1 or fd01::1 is tracked.
+// This namespace is a node that masquerades packets to 198.51.100.0/24 or 2001:db8:2::/64. Packets
+// that it sends from 10.1.0.1 or fd01::1 are tracked.
 class Flows : public testing::Test {
  protected:
   void SetUp() override {
@@ -58,7 +58,7 @@ class Flows : public testing::Test {
 TEST_F(Flows, WithTranslatedSourcesAreForgottenForTheGivenPrefixesOnly) {
   send("10.1.0.1:4001", "198.51.100.7");      // translated, to a remote prefix
   send("192.0.2.1:4002", "198.51.100.7");     // not translated
-  send("10.1.0.1:4003", "203.0.113.7");       // translated, to elsewhere
+  send("10.1.0.1:4003", "203.0.113.7");       // translated, to another destination
   send("[fd01::1]:4004", "[2001:db8:2::7]");  // translated, IPv6
   const auto before = flows();
   for (const auto* port : {"sport=4001", "sport=4002", "sport=4003", "sport=4004"}) {

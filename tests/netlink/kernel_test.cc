@@ -48,9 +48,9 @@ class LinuxWorld : public testing::Test {
     kernel_ = std::move(*opened);
   }
   Kernel& kernel() { return *kernel_; }
-  // One that no connected route covers, as clouds have it.
+  // A default router that no connected route covers, as in clouds.
   void default_router() { run("ip route add default via 198.51.100.1 dev veth0 onlink"); }
-  // State of somebody else, which must be neither seen nor touched.
+  // State of another program, which must be neither seen nor changed.
   void foreign() {
     run("ip route add 203.0.113.0/24 dev veth0 table 7487");
     run("ip rule add priority 99 table 99");

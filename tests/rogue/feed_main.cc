@@ -1,5 +1,5 @@
-// A compromised gateway's side of the feed, for attack scenarios (e2e/suites/test_attacks_feed.py):
-// it proves its own key as any gateway does, then says as much as it can, as fast as it can.
+// A compromised gateway's side of the feed, for attack scenarios (e2e/suites/test_attacks_feed.py).
+// It proves its own key as any gateway does, then sends as much as it can, as fast as it can.
 //
 //   rogue_feed KEY CLUSTER LOCAL CALLER/ORDINAL=PUBLIC_KEY... MODE...
 //     exports=N,E     all N exports of E endpoints change all the time
@@ -7,7 +7,7 @@
 //     own             these are the prefixes of each gateway's own node, and each gateway has them
 //     gateway=N,KEY   a gateway of the cluster, which is announced
 //     refused=N       N CIDRs that no peer may claim, another set each time
-//     restarts        another process ten times a second: a snapshot each time
+//     restarts        another process ten times per second: a snapshot each time
 //   rogue_feed KEY connections=ADDRESS:PORT LOCAL
 //     TCP connections to a gateway's feed port
 //
@@ -50,7 +50,7 @@ std::size_t number(std::string_view text) {
   return value;
 }
 
-// True: it was a word of the plan.
+// True if the word belongs to the plan.
 bool read(std::string_view word, Plan& plan) {
   const auto value = word.substr(std::min(word.find('=') + 1, word.size()));
   if (word.rfind("exports=", 0) == 0) {
@@ -114,7 +114,7 @@ class Rogue {
         callers_(std::move(callers)),
         plan_(std::move(plan)) {
     start();
-    // First all is said once: a stream counts when its snapshot is complete.
+    // First everything is sent once: a stream counts when its snapshot is complete.
     begins_ = loop_.after(std::chrono::seconds(2), [this] { begin(); });
     std::puts("speaking");
     (void)std::fflush(stdout);
@@ -123,7 +123,7 @@ class Rogue {
 
  private:
   void begin() {
-    // 100,000 a second: more than any stream carries.
+    // 100,000 per second: more than any stream carries.
     exports_ = loop_.every(std::chrono::milliseconds(5), [this] {
       for (std::size_t n = 0; n < std::min<std::size_t>(plan_.exports, 500); ++n, ++next_) {
         (void)server_->publish(record(cluster_, plan_, next_ % plan_.exports, turn_));
@@ -211,7 +211,7 @@ int main(int argc, char** argv) {
   std::map<tunnel::Key, GatewayId> callers;
   for (std::size_t n = 3; n < words.size(); ++n) {
     if (read(words[n], plan)) continue;
-    // CLUSTER/ORDINAL=KEY: who may call.
+    // CLUSTER/ORDINAL=KEY: a gateway that may call.
     const auto slash = words[n].find('/');
     const auto equals = words[n].find('=');
     if (slash > equals || equals == std::string::npos) return usage();

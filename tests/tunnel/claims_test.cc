@@ -70,7 +70,7 @@ TEST(ClaimSender, SaysNewsFirstAndEverythingInTurns) {
   }
   EXPECT_EQ(said.size(), 10U);
   claims[key(7)] = {1, 2};
-  for (int probe = 0; probe < 5; ++probe) {  // until it is heard
+  for (int probe = 0; probe < 5; ++probe) {  // until the claim is heard
     const auto picked = sender.pick("a", claims, 3);
     ASSERT_EQ(picked.size(), 3U);
     EXPECT_EQ(picked[0], key(7));

@@ -26,7 +26,7 @@ struct Link {
   std::mt19937_64 dice;
   std::vector<std::pair<TimePoint, std::uint64_t>> replies;
   unsigned falls = 0;
-  unsigned degraded = 0;  // how often it became so
+  unsigned degraded = 0;  // how often it became degraded
   bool was_usable = false;
   bool was_degraded = false;
   std::optional<TimePoint> fell_at;
@@ -186,7 +186,7 @@ TEST(Detector, ThirtyPercentLossIsDegradedNotDown) {
   EXPECT_NEAR(link.detector.loss(link.now), 0.3, 0.2);
 }
 
-const DetectorConfig kTunnel{.hurry = 8};  // as a gateway probes the remote ones
+const DetectorConfig kTunnel{.hurry = 8};  // as between gateways
 
 TEST(Detector, ALinkThatBeginsToLoseThirtyPercentEachWayIsDegradedNotDownByLuck) {
   unsigned falls = 0;
@@ -222,7 +222,7 @@ TEST(Detector, ALinkThatLosesMuchAndIsDownAnswersWithoutInterruption) {
       if (before && !link.detector.answering(link.now)) ++interruptions;
     }
   }
-  EXPECT_LE(interruptions, 2U);  // prefixes move with each of them
+  EXPECT_LE(interruptions, 2U);  // each of them moves prefixes
 }
 
 TEST(Detector, ALinkThatLosesMuchAndThenDiesIsDownWithin600Ms) {

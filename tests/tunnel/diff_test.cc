@@ -1,4 +1,5 @@
-// From what a device is to what it should be: the smallest change, and nothing of what is right.
+// From a device's state to the wanted state: the smallest change, which touches nothing that is
+// right.
 #include "tunnel/diff.h"
 
 #include <gtest/gtest.h>
@@ -20,7 +21,7 @@ Key key(std::uint64_t seed) {
 const Key kOne = key(1).public_key();
 const Key kTwo = key(2).public_key();
 
-// What a device does with a change: the order of peers and the meaning of every field.
+// Applies a change as a device does: the order of peers and the meaning of every field.
 void enact(const DeviceChange& change, DeviceStatus& device) {
   if (change.private_key) device.public_key = change.private_key->public_key();
   if (change.listen_port) device.listen_port = *change.listen_port;
@@ -76,7 +77,7 @@ TEST_F(Diffing, AMoveNamesOnlyTheNewOwnerSoThatThereIsNoGap) {
 }
 
 TEST_F(Diffing, ALossReplacesThatPeersSetAfterAllMoves) {
-  spec_.peers[kOne].allowed_ips.clear();  // 10.1 to nobody, 10.2 to two
+  spec_.peers[kOne].allowed_ips.clear();  // 10.1 to no peer, 10.2 to peer two
   spec_.peers[kTwo].allowed_ips.insert(p("10.2.0.0/16"));
   const auto change = this->change();
   ASSERT_EQ(change.peers.size(), 2U);
@@ -125,7 +126,7 @@ TEST_F(Diffing, PresharedKeysAreSetWhenNewChangedOrLostAndTakenAwayByTheZeroKey)
   EXPECT_EQ(change().peers.at(0).preshared_key, spec_.peers[kOne].preshared_key);
   settle();
   EXPECT_TRUE(change().empty());
-  device_.peers[kOne].has_preshared_key = false;  // somebody took it
+  device_.peers[kOne].has_preshared_key = false;  // another program removed it
   EXPECT_EQ(change().peers.size(), 1U);
   settle();
   spec_.peers[kOne].preshared_key = Key::generate_preshared(random);

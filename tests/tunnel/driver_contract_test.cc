@@ -1,5 +1,5 @@
-// What tunnel/driver.h promises, for every driver: the fake, wireguard-go over its socket, our own
-// engine, Linux's own (under e2e/qemu where this kernel has none).
+// The contract of tunnel/driver.h, for every driver: the fake, wireguard-go over its socket, our
+// own engine, and Linux's own (under e2e/qemu if this kernel has none).
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -42,7 +42,7 @@ class DriverContract : public testing::Test {
     const auto done = driver.apply(spec);
     EXPECT_TRUE(done) << done.error().text;
   }
-  // Everything that can be read back of `spec` is so in the device, and nothing else.
+  // The device has everything of `spec` that can be read back, and nothing else.
   static void expect_holds(Driver& driver, const DeviceSpec& spec) {
     const auto now = status(driver);
     EXPECT_EQ(now.public_key, spec.private_key.public_key());
@@ -150,7 +150,7 @@ TYPED_TEST(DriverContract, ManyPeersWithManyAllowedIps) {
   }
   this->apply(driver, spec);
   this->expect_holds(driver, spec);
-  // All of one peer's go to another: one prefix has one owner.
+  // All prefixes of one peer go to another: a prefix has one owner.
   auto& from = spec.peers.begin()->second.allowed_ips;
   auto& to = spec.peers.rbegin()->second.allowed_ips;
   to.insert(from.begin(), from.end());
@@ -172,7 +172,7 @@ TYPED_TEST(DriverContract, MovesPrefixesOnly) {
   spec.peers[one].allowed_ips = {p("10.2.0.0/16")};
   spec.peers[two].allowed_ips = {p("10.1.0.0/16"), p("10.3.0.0/16")};
   this->expect_holds(driver, spec);
-  // Never to a peer that is not there, and never makes one.
+  // A prefix never moves to a missing peer, and a move never makes a peer.
   EXPECT_FALSE(driver.move_allowed_ips(this->key().public_key(), {p("10.1.0.0/16")}));
   this->expect_holds(driver, spec);
 }
@@ -289,14 +289,14 @@ class DriverSessions : public DriverContract<World> {
     close(fd);
   }
   std::uint64_t received() { return this->status(*b_).peers[ka_].rx_bytes; }
-  // Sends until cwb has got data of it; false after `limit`.
+  // Sends until cwb has received data; false after `limit`.
   bool flows(milliseconds limit = milliseconds(8000)) {
     const auto before = received();
     const auto end = std::chrono::steady_clock::now() + limit;
     while (std::chrono::steady_clock::now() < end) {
       send();
       std::this_thread::sleep_for(milliseconds(20));
-      // An answered handshake alone is 148 bytes; the datagram's message is 160.
+      // A handshake alone is 148 bytes; the message of the datagram is 160.
       if (received() >= before + 160) return true;
     }
     return false;
@@ -332,7 +332,7 @@ TYPED_TEST(DriverSessions, ReconfiguringKeepsSessionsThatDidNotChange) {
 }
 
 TYPED_TEST(DriverSessions, ATakenOverDeviceKeepsItsSession) {
-  if (!TypeParam::kOutlivesDriver) return;  // there is nothing left to take over
+  if (!TypeParam::kOutlivesDriver) return;  // no device is left to take over
   this->join();
   ASSERT_TRUE(this->flows());
   const auto handshake = this->status(*this->a_).peers[this->kb_].last_handshake;
@@ -367,7 +367,7 @@ TYPED_TEST(DriverSessions, ASourceOutsideTheAllowedIpsIsDropped) {
   ASSERT_TRUE(this->flows());
   this->sb_.peers[this->ka_].allowed_ips = {p("10.9.77.0/24")};
   this->apply(*this->b_, this->sb_);
-  std::this_thread::sleep_for(milliseconds(100));  // what flows() still had under way
+  std::this_thread::sleep_for(milliseconds(100));  // packets of flows() may still be under way
   run("grep cwb: /proc/net/dev | awk '{print $3}' >/run/wireguard/before");
   for (int i = 0; i < 5; ++i) this->send();
   std::this_thread::sleep_for(milliseconds(200));

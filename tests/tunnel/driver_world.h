@@ -28,20 +28,20 @@ class FakeWorld {
  public:
   static constexpr bool kReal = false;
   [[nodiscard]] static std::string missing() { return {}; }
-  // The driver of one process; `interface` made before is still there.
+  // The driver of one process; an `interface` that was made before still exists.
   Driver& open(const std::string& interface) {
     auto& one = devices_[interface];
     if (!one) one = std::make_unique<FakeDriver>();
     return *one;
   }
-  // As after a restart of the daemon. The fake has no life outside its object.
+  // As after a restart of the daemon. The fake's device ends with its object.
   Driver& reopen(const std::string& interface) { return open(interface); }
 
  private:
   std::map<std::string, std::unique_ptr<FakeDriver>> devices_;
 };
 
-// Removes what it made also when the test fails: a userspace device lives as long as its link.
+// Removes its devices even if the test fails: a userspace device lives as long as its link.
 template <typename Made>
 class RealWorld {
  public:
@@ -82,7 +82,7 @@ class RealWorld {
   std::vector<std::unique_ptr<Driver>> drivers_;
 };
 
-// wireguard-go, as gateways use it where the kernel has none.
+// wireguard-go, as gateways use it if the kernel has no WireGuard.
 class UapiWorld : public RealWorld<UapiDriver> {
  public:
   [[nodiscard]] static std::string missing() {
@@ -101,7 +101,7 @@ class EngineWorld : public RealWorld<EngineDriver> {
   }
 };
 
-// Linux's own. Where this kernel has none, e2e/qemu runs these tests in one that has it.
+// Linux's own. If this kernel has none, e2e/qemu runs these tests on one that has it.
 class KernelWorld : public RealWorld<KernelDriver> {
  public:
   [[nodiscard]] static std::string missing() {

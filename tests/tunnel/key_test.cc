@@ -49,7 +49,7 @@ TEST(ControlAddress, IsAUniqueLocalAddressOfTheKey) {
   EXPECT_TRUE(Prefix::parse("fd00::/8")->contains(control_address(a)));
 }
 
-// By sha256sum and base32 of coreutils.
+// Made with sha256sum and base32 of coreutils.
 TEST(Fingerprint, IsTheBase32OfTheKeysDigest) {
   std::array<std::uint8_t, 32> bytes{};
   bytes.fill(1);

@@ -26,7 +26,7 @@ TEST(PairKey, BothSidesHaveTheSameKeyAndNobodyElseHasIt) {
   EXPECT_NE(*key, *pair_key(a, b.public_key(), kFeedLabel)) << "a label is a use of its own";
 }
 
-// The wanted key was computed by another program, straight from RFC 7748 and RFC 5869.
+// Another program computed the expected key, directly from RFC 7748 and RFC 5869.
 TEST(PairKey, IsTheKeyOfTheDocumentedConstruction) {
   const auto a = hex_key("77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a");
   const auto b = hex_key("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");

@@ -16,7 +16,8 @@ using std::chrono::seconds;
 
 constexpr TimePoint kStart{seconds(1000)};
 
-// A path that answers what `passes` lets through, after 20 ms, looked at every 20 ms.
+// A path that answers the packets for which `passes` is true, after 20 ms. It is looked at every 20
+// ms.
 struct Road {
   PathDetector detector{PathConfig{}, kStart};
   TimePoint now = kStart;
@@ -27,7 +28,7 @@ struct Road {
   unsigned sent = 0;
   std::set<std::size_t> asked;  // targets
   unsigned falls = 0;
-  bool nervous = false;  // other paths through the gateway raise suspicion all the time
+  bool nervous = false;  // other paths through the gateway lose probes all the time
 
   void go(Duration time) {
     const auto end = now + time;
@@ -49,7 +50,7 @@ struct Road {
       if (passes(*send)) under_way.emplace_back(now + rtt, send->sequence);
     }
   }
-  // How long until `what` holds.
+  // The time until `what` is true.
   Duration until(const std::function<bool()>& what, Duration most) {
     const auto from = now;
     while (!what() && now - from < most) go(milliseconds(5));

@@ -1,5 +1,5 @@
-// A process that was paused does not conclude from its own pause that others are gone, and finds
-// those that are gone as soon as always. One prober and its target, in simulated time.
+// A process that was paused does not take its own pause for the loss of others, and finds real
+// losses as soon as always. One prober and its target, in simulated time.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -19,8 +19,8 @@ constexpr Duration kStep = microseconds(2500);
 constexpr Duration kTick = microseconds(12'500);
 constexpr Duration kInterval = milliseconds(100);
 
-// What UdpProber does with a Detector. After a pause the timer comes first, which is the worse
-// order: the replies still wait in the socket.
+// Uses a Detector as UdpProber does. After a pause the timer comes first, which is the worse order:
+// the replies still wait in the socket.
 class Side {
  public:
   Side(Duration rtt, unsigned hurry) : rtt_(rtt) {
@@ -44,7 +44,7 @@ class Side {
   [[nodiscard]] bool down() { return !detector_.usable(awake_.at(now_)); }
   [[nodiscard]] unsigned falls() const { return falls_; }
   [[nodiscard]] Duration rtt() const { return detector_.rtt(); }
-  // How long from now until it is down; 5 s: not at all.
+  // The time from now until the target is down; 5 s: it does not go down.
   Duration until_down() {
     const auto start = now_;
     while (!down() && now_ - start < seconds(5)) run(kStep);
@@ -130,7 +130,7 @@ TEST(Pause, AgainAndAgainIsNobodysFallEither) {
   }
 }
 
-// Whenever the target dies, before, in or after a pause, it is found as fast as without one.
+// A target that dies before, in or after a pause is found as fast as without one.
 TEST(Pause, HidesNoRealFall) {
   for (const auto rtt : kRoundTrips) {
     for (const auto pause : kPauses) {
@@ -164,8 +164,8 @@ TEST(Pause, IsNoRoundTrip) {
   EXPECT_LE(side.rtt(), milliseconds(80));
 }
 
-// The same for paths through gateways: requests that were on their way when the pause began are not
-// missed ones.
+// The same for paths through gateways: requests that were under way when the pause began are not
+// misses.
 TEST(Pause, IsNoSilenceOfAPath) {
   constexpr Duration kPathTick = milliseconds(20);
   for (const auto rtt : {milliseconds(1), milliseconds(60), milliseconds(300)}) {

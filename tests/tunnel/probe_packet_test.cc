@@ -1,5 +1,5 @@
-// The probe datagram: what is written and read, who is believed, and what a newer minor version may
-// add.
+// The probe datagram: writing and reading, which requests are believed, and what a newer minor
+// version may add.
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
@@ -77,7 +77,7 @@ TEST(ProbePacket, CutOffOrExtendedIsRefused) {
     auto cut = std::vector<std::byte>(good.begin(), good.begin() + static_cast<long>(size));
     EXPECT_FALSE(parse_probe(cut, key_of(1))) << size;
     if (size < kMinProbe) continue;
-    seal_probe(cut, key_of(1));  // with a good tag, too
+    seal_probe(cut, key_of(1));  // with a valid tag, too
     EXPECT_FALSE(parse_probe(cut, key_of(1))) << size;
   }
   for (std::size_t more = 1; more < 4; ++more) {
@@ -128,8 +128,8 @@ TEST(PartyId, EachKeyAndNameIsAPartyOfItsOwn) {
   EXPECT_NE(party_id(a, "n1"), party_id(b, "n1"));
 }
 
-// Bytes on the wire, committed: what an earlier release of this major version sent must be read for
-// ever, and what a later one sends, too.
+// Committed bytes of the wire format. Datagrams of an earlier or later release of this major
+// version must always be readable.
 constexpr std::string_view kMinor0 =
     "4357503300020100010203000000000000000000000000000102030405060708000000000000000900000000"
     "0000000afedcba9876543210000000030302000001046561737403056e6f7274680006776573742d32011804"
@@ -148,8 +148,8 @@ TEST(ProbeVersions, MinorVersionZeroIsWrittenAndReadAsCommitted) {
   EXPECT_EQ(*probe, sample());
 }
 
-// It has unknown flags of the datagram, of clusters and of claims, bytes where minor version 0 has
-// zeros, and two extensions.
+// It has unknown flags of the datagram, of clusters and of claims, other bytes where minor version
+// 0 has zeros, and two extensions.
 TEST(ProbeVersions, ANewerMinorVersionIsReadWithoutWhatItAdds) {
   const auto bytes = bytes_of(kMinor1);
   ASSERT_EQ(bytes[4], std::byte{1});
@@ -245,7 +245,8 @@ TEST_F(FreshnessStory, AChallengeIsOfOneReplierAndOneSession) {
   EXPECT_FALSE(asks(10, 1, here).fresh) << "the replier started again";
 }
 
-// A recorded request of an asker's first session must not be fresh after it left and came back.
+// A recorded request of an asker's first session must not become fresh after the asker left and
+// came back.
 TEST(AskersStory, AnAskerThatComesBackHasNoChallengeOfBefore) {
   SeededRandom random(7);
   const auto node = Key::generate_private(random).public_key();
@@ -272,7 +273,7 @@ TEST(AskersStory, AnAskerThatComesBackHasNoChallengeOfBefore) {
     const auto first = ask(10, 0, 0).challenge;
     recorded.push_back(first);
     EXPECT_TRUE(ask(10, 1, first).fresh) << round;
-    recorded.push_back(ask(11, 0, 0).challenge);  // on its way when the asker leaves
+    recorded.push_back(ask(11, 0, 0).challenge);  // under way when the asker leaves
     askers.set({{"n2", node}});
     EXPECT_EQ(askers.find(id), nullptr);
   }

@@ -1,4 +1,5 @@
-// Probers on real sockets: who is answered, what is taken, and what is said of those who are not.
+// Probers on real sockets: which parties get answers, which claims are taken, and what is reported
+// about refused parties.
 #include "tunnel/probe/prober.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +39,7 @@ struct Ends {
   int strangers = 0;
   std::vector<ProbeClaim> claims;
   std::vector<ProbeClaim> echoed;
-  std::vector<std::pair<std::string, bool>> asked;  // who, and whether it was fresh
+  std::vector<std::pair<std::string, bool>> asked;  // the asker, and whether the request was fresh
   std::map<Refusal, int> refused;                   // by the gateway
   std::map<Refusal, int> node_refused;
 
@@ -103,7 +104,7 @@ struct Ends {
   ProbeView view() { return node->views().at("gateway-0"); }
 };
 
-// Another program on the same host, which sends what it likes.
+// Another program on the same host, which sends any datagrams.
 struct Stranger {
   UniqueFd fd{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   void send(std::span<const std::byte> bytes, const Endpoint& to) const {
@@ -187,7 +188,7 @@ TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
   EXPECT_EQ(ends.strangers, 2) << "so that what it was told is told again";
 }
 
-// Else both would ask and answer as fast as they can, each time with all claims.
+// Otherwise both would ask and answer as fast as they can, each time with all claims.
 TEST(Prober, AGatewayWithAnotherChallengeEachTimeIsNotAskedMoreOften) {
   Ends ends;
   ends.open();
@@ -287,7 +288,7 @@ TEST(Prober, AnotherVersionIsToldToBothSidesInWordsAndOnce) {
   EXPECT_TRUE(stranger.receive().empty()) << "one answer, not one for each datagram";
   EXPECT_TRUE(ends.view().trouble.empty());
 
-  // A gateway of that version in the place of ours.
+  // A gateway of that version takes the place of ours.
   ends.gateway.reset();
   sockaddr_storage at{};
   const auto size = ends.gateway_at.to_sockaddr(at);

@@ -59,7 +59,7 @@ TEST(ThroughAddress, EachPairHasOneOfItsOwnInBothFamilies) {
   EXPECT_EQ(probe_address(a, Family::kV6), control_address(a));
 }
 
-// The echo server stands where the gateway would lead: at the through address itself.
+// The echo server is at the through address itself, where the gateway would lead.
 TEST(ThroughProber, SeesThePathComeAndFallSilent) {
   EventLoop loop;
   SystemRandom random;
@@ -104,7 +104,7 @@ TEST(ThroughProber, ThePathsOfTheOwnGatewayStartFromItsAddresses) {
   config.own = {{Family::kV4, *IpAddress::parse("127.0.0.3")}};
   auto opened = ThroughProber::open(loop, random, config, [&] { loop.stop(); });
   ASSERT_TRUE(opened) << opened.error().text;
-  // The gateway's own server has the port already.
+  // The gateway's own server already has the port.
   const auto busy = EchoServer::open(loop, {*IpAddress::parse("127.0.0.3"), config.port}, {});
   ASSERT_TRUE(busy) << busy.error().text;
   const auto there = *IpAddress::parse("127.0.0.4");

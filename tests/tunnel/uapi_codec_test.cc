@@ -66,7 +66,7 @@ TEST(UapiSet, WhatIsEncodedIsDecodedToTheSame) {
   peer.keepalive_seconds = 5;
   peer.allowed_ips = {p("10.0.0.0/8"), p("fd00::/64")};
   auto text = encode_set(change);
-  text.pop_back();  // the empty line ends a request, it is not of it
+  text.pop_back();  // the empty line ends a request and does not belong to it
   const auto request = set(text.substr(6));
   EXPECT_EQ(request.private_key, change.private_key);
   EXPECT_EQ(request.fwmark, change.fwmark);
@@ -88,7 +88,7 @@ TEST(UapiSet, TakesTheWholeGrammar) {
   EXPECT_TRUE(request.peers[0].remove);
   const auto& ips = request.peers[1].allowed_ips;
   ASSERT_EQ(ips.size(), 3U);
-  EXPECT_EQ(ips[0].prefix, p("10.0.0.0/8"));  // host bits are the user's
+  EXPECT_EQ(ips[0].prefix, p("10.0.0.0/8"));  // host bits are dropped
   EXPECT_TRUE(ips[1].remove);
   EXPECT_EQ(ips[2].prefix, p("192.0.2.9/32"));
 }

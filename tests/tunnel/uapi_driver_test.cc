@@ -1,4 +1,4 @@
-// The uapi driver and a program that does not answer: no root, no program.
+// The uapi driver with a program that does not answer: without root and without the program.
 #include "tunnel/uapi/uapi_driver.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ class HungProgram : public ::testing::Test {
   UniqueFd program_;
 };
 
-// wireguard-go ends when its socket is removed, and its tunnels with it.
+// wireguard-go and its tunnels end when its socket is removed.
 TEST_F(HungProgram, KeepsItsSocketAndGetsNoChange) {
   SeededRandom random(1);
   UapiDriver driver(config_);

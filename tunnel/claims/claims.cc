@@ -45,7 +45,7 @@ std::vector<ClaimKey> ClaimSender::pick(const std::string& target, const Claims&
   std::size_t said = 0;
   for (std::size_t step = 0; step < claims.size() && said < unsaid; ++step, ++next) {
     if (next == claims.end()) next = claims.begin();
-    if (!holds(target, next->first, next->second)) continue;  // picked above
+    if (!holds(target, next->first, next->second)) continue;  // the loop above picked it
     picked.push_back(next->first);
     state.last = next->first;
     ++said;

@@ -1,9 +1,10 @@
-// Who carries a prefix, by the word of the node that has it: "my traffic to that cluster goes
-// through local gateway N". Local gateways pass it on inside the tunnels, so that remote gateways
-// accept and return exactly there, whatever their own probes make of it. The newest word of each
-// speaker counts; where several speak of one prefix the highest epoch does (docs/protocol/
-// homing.md, "Claims"). Claims travel in probes and need no acknowledgement of their own: the
-// answer to a probe echoes what the answerer holds. Pure.
+// Claims: which gateway carries a prefix, as the node that has the prefix says it: "my traffic to
+// that cluster goes through local gateway N". Local gateways pass the claim on inside the tunnels.
+// Remote gateways then accept and return the prefix's packets through that gateway, whatever their
+// own probes say. The newest claim of each speaker counts. If several gateways speak of one prefix,
+// the claim with the highest epoch counts (docs/protocol/homing.md, "Claims"). Claims travel in
+// probes and need no acknowledgement of their own: the reply to a probe echoes the claims that its
+// sender holds. Pure.
 #pragma once
 
 #include <compare>
@@ -20,8 +21,8 @@
 namespace cw::tunnel {
 
 struct ClaimKey {
-  std::string cluster;  // remote to the claiming node
-  Prefix prefix;        // the node's
+  std::string cluster;  // the remote cluster, as the claiming node sees it
+  Prefix prefix;        // the claiming node's
   friend auto operator<=>(const ClaimKey&, const ClaimKey&) = default;
 };
 
@@ -33,24 +34,26 @@ struct Claim {
 
 using Claims = std::map<ClaimKey, Claim>;
 
-// No epoch is higher: a node counts its own switches, from 1 on. What is higher is no honest word
-// and is refused, so no node can take all the room and no count wraps.
+// The largest valid epoch. A node counts its own switches from 1 on, so a higher epoch cannot be
+// honest. Receivers refuse it, so no node can use up the numbers and no count wraps.
 inline constexpr std::uint64_t kMaxEpoch = 1ULL << 32U;
 
-// What several gateways of a cluster say of one prefix of theirs: the last word of each.
+// The claims that several gateways of one cluster make for one of its prefixes: the last of each
+// speaker. A word is one speaker's claim.
 class Words {
  public:
-  // Gateways repeat their words within seconds. One that was not repeated for so long is old and
-  // does not outweigh one that was: its speaker is gone, started again or does not say it any more.
+  // Gateways repeat their claims within seconds. A word that was not repeated for this long is old,
+  // and any word that is not old outweighs it: its speaker is gone, has restarted or no longer
+  // claims it.
   static constexpr Duration kLife = std::chrono::minutes(1);
 
-  // `claim` replaces what `speaker` said before, whatever its epoch. `old`: the speaker has not
-  // heard it from the node for so long.
+  // Replaces the speaker's earlier claim, whatever its epoch. `old`: the speaker itself has not
+  // heard the claim from the node for kLife.
   void say(std::uint32_t speaker, const Claim& claim, TimePoint now, bool old = false);
-  // The word with the highest epoch (equal ones: of the lowest speaker); of those that are not old,
-  // if there is one. There is a word once a speaker said one.
+  // The claim with the highest epoch; of equal ones, that of the lowest speaker. Old words count
+  // only if there is no other. Returns an empty claim if no speaker has said one.
   [[nodiscard]] Claim held(TimePoint now) const;
-  // Forgets all words of speakers that `stays` denies; whether any word is left.
+  // Forgets the words of all speakers for which `stays` is false. Returns whether any word is left.
   template <typename Stays>
   bool keep(const Stays& stays) {
     std::erase_if(words_, [&](const Word& word) { return !stays(word.speaker); });
@@ -63,29 +66,30 @@ class Words {
     Claim claim;
     TimePoint said{};
   };
-  std::vector<Word> words_;  // by speaker; there are few
+  std::vector<Word> words_;  // sorted by speaker; there are few
 };
 
-// What to tell whom: to each target first what it is not known to hold, then the rest in turns, so
-// that one who forgot everything (a restart) knows all again after a few probes.
+// Which claims go into the next probe to each target. First come the claims that the target is not
+// known to hold, then the rest in turns. So a target that restarted knows all claims after a few
+// probes.
 class ClaimSender {
  public:
-  // At most `limit` of `claims` for the next probe to `target`.
+  // Chooses at most `limit` of `claims` for the next probe to `target`.
   [[nodiscard]] std::vector<ClaimKey> pick(const std::string& target, const Claims& claims,
                                            std::size_t limit);
-  // `target` answered that it holds `claim`.
+  // Records the answer of `target` that it holds `claim`.
   void heard(const std::string& target, const ClaimKey& key, const Claim& claim);
   [[nodiscard]] bool holds(const std::string& target, const ClaimKey& key,
                            const Claim& claim) const;
-  // `target` is known to have forgotten everything.
+  // Records that `target` has lost all claims.
   void forget(const std::string& target) { targets_.erase(target); }
-  // Targets not named are forgotten.
+  // Forgets all targets that are not named.
   void keep_only(const std::set<std::string>& targets);
 
  private:
   struct Target {
-    std::map<ClaimKey, Claim> answers;  // what it holds of ours
-    ClaimKey last;                      // where the turns are
+    std::map<ClaimKey, Claim> answers;  // the claims of ours that it holds
+    ClaimKey last;                      // the last one of the turns
   };
   std::map<std::string, Target> targets_;
 };

@@ -4,7 +4,8 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-// Above this many waiting handshakes, and for a second after, strangers must show a cookie.
+// From this many waiting handshakes on, and for a second after, strangers must show a cookie. Both
+// numbers are those of Linux's WireGuard. Our queue has 1,024 places (device_state.h).
 constexpr std::size_t kLoadThreshold = 512;
 constexpr auto kLoadLasts = std::chrono::seconds(1);
 

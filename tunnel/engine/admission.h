@@ -1,7 +1,8 @@
-// Who may begin a handshake with us (paper sections 5.3, 5.4.4 and 5.4.7): who knows our public key
-// (mac1), and while we are under load only who has shown with a cookie that the source address is
-// his, at that source's rate. Time and randomness come in; thread-safe by itself, so that a device
-// refuses a flood of strangers without holding up the data path, which needs the Core's mutex.
+// Decides which hosts may begin a handshake with this device (paper sections 5.3, 5.4.4 and 5.4.7).
+// A message needs a valid mac1, which proves that its sender knows our public key. Under load it
+// also needs a cookie, which proves the sender's source address, and that address has a rate limit.
+// Time and randomness are arguments. Thread-safe by itself: a flood of strangers is refused without
+// the Core's mutex, which the data path needs.
 #pragma once
 
 #include <mutex>
@@ -14,12 +15,12 @@ namespace cw::tunnel::engine {
 class Admission {
  public:
   enum class Verdict : std::uint8_t { kRefused, kAdmitted, kCookie };
-  // `random` may be used by several threads at once if this object is.
+  // If several threads use this object, `random` must be thread-safe too.
   explicit Admission(Random& random) : random_(random) {}
-  // Empty: nobody is admitted.
+  // Without a key every message is refused.
   void set_key(const std::optional<Key>& our_public);
-  // Of a type 1 or 2 message behind which `queued` others wait. kCookie: not before `reply`, which
-  // is to be sent to `source`, has been answered.
+  // Judges a message of type 1 or 2; `queued` is the number of handshakes that wait behind it.
+  // kCookie: send `reply` to `source`, and drop the message.
   [[nodiscard]] Verdict judge(Bytes message, const Endpoint& source, TimePoint now,
                               std::size_t queued, CookieReply& reply);
 

@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::size_t kProbeSize = 1424;  // a full data message's plaintext
 
-// Known answer: what the handshake's AEAD (crypto.h, OpenSSL one-shot) gives, both directions, for
-// the sizes where implementations change their path, and a refused tag.
+// Known-answer test: the back end must give the result of the handshake's AEAD (crypto.h, one-shot
+// OpenSSL) in both directions, at the sizes where implementations change their path. It must also
+// refuse a wrong tag.
 bool right(Aead& aead) {
   Bytes32 key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i * 7 + 1);
@@ -37,7 +38,7 @@ bool right(Aead& aead) {
   return true;
 }
 
-// The best of a few rounds of 16 messages: about half a millisecond.
+// The best of a few rounds of 16 messages; takes about half a millisecond.
 std::chrono::nanoseconds cost(Aead& aead) {
   Bytes32 key{};
   key.fill(1);

@@ -1,7 +1,8 @@
-// The data path's AEAD: ChaCha20-Poly1305 over whole batches of data messages, in place, outside
-// any lock. Two back ends: OpenSSL (everywhere) and Intel IPsec-MB (x86-64, about twice the rate
-// with AVX-512, slower without). make_aead() checks each against a known answer and times it, once
-// a process, and takes the fastest. One Aead a thread: not thread-safe.
+// The data path's AEAD: ChaCha20-Poly1305 over whole batches of data messages, in place, outside of
+// any lock. There are two back ends. OpenSSL works everywhere. Intel IPsec-MB needs x86-64; it has
+// about twice the rate with AVX-512 and is slower without. Once per process, make_aead() checks
+// each against a known answer, times it, and takes the fastest. Not thread-safe: one Aead per
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,13 @@
 
 namespace cw::tunnel::engine {
 
-// A message body in place: `size` bytes of plaintext at `data`, followed by room for (seal) or the
-// bytes of (open) the 16-byte tag.
+// A message body in place: `size` bytes of plaintext or ciphertext at `data`. The 16 bytes of the
+// tag follow: seal() writes them, open() reads them.
 struct AeadItem {
   std::uint64_t counter = 0;
   std::uint8_t* data = nullptr;
   std::size_t size = 0;
-  bool ok = false;  // set by open(); data is zeroed where it is false
+  bool ok = false;  // set by open(); where it is false, data is zeroed
 };
 
 class Aead {
@@ -33,7 +34,7 @@ class Aead {
 
 enum class AeadChoice : std::uint8_t { kFastest, kOpenSsl, kIpsecMb };
 
-// Null if the back end asked for is not there or fails its known-answer test.
+// Null if the chosen back end is not available or fails its known-answer test.
 [[nodiscard]] std::unique_ptr<Aead> make_aead(AeadChoice choice);
 
 namespace detail {

@@ -18,7 +18,7 @@ struct FreeManager {
 };
 
 // The job API: for this cipher a job is complete when it is submitted. Decryption only computes the
-// tag, so it is compared here, in constant time, before anybody may look at the plaintext.
+// tag. So this class compares it, in constant time, before any code may read the plaintext.
 class IpsecMbAead final : public Aead {
  public:
   explicit IpsecMbAead(IMB_MGR* manager) : manager_(manager) {}
@@ -45,8 +45,8 @@ class IpsecMbAead final : public Aead {
            std::uint8_t* tag) {
     std::uint8_t nonce[12] = {};
     std::memcpy(nonce + 4, &item.counter, sizeof item.counter);
-    // All jobs of this manager are of one kind and differ in nothing but what is set here, so that
-    // those 200 bytes need clearing (and checking) for each slot of the ring once only.
+    // All jobs of this manager are of one kind and differ only in the fields that are set here. So
+    // the 200 bytes of each slot of the ring are cleared (and checked) only once.
     auto* job = IMB_GET_NEXT_JOB(manager_.get());
     if (cleared_ < kRing) {
       std::memset(job, 0, sizeof *job);
@@ -78,8 +78,9 @@ class IpsecMbAead final : public Aead {
   unsigned cleared_ = 0;
 };
 
-// The library tests all its ciphers whenever it is initialised: 3 MiB of code, of which this
-// program then uses a few KiB. Those come back from the page cache when they run.
+// The library tests all its ciphers when it is initialised. That makes 3 MiB of code resident, of
+// which this program then uses a few KiB. This gives the pages back; used ones return from the page
+// cache.
 int give_back_code(dl_phdr_info* object, std::size_t, void* within) {
   const auto wanted = reinterpret_cast<std::uintptr_t>(within);
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -105,7 +106,8 @@ std::unique_ptr<Aead> make_ipsec_mb_aead() {
   auto* manager = alloc_mb_mgr(0);
   if (manager == nullptr) return nullptr;
   init_mb_mgr_auto(manager, nullptr);
-  // Not of a function's own address, which may be that of a jump in this program.
+  // The address comes from the manager: a function's own address may be that of a jump in this
+  // program.
   (void)::dl_iterate_phdr(give_back_code, reinterpret_cast<void*>(manager->submit_job));
   auto aead = std::make_unique<IpsecMbAead>(manager);
   return imb_get_errno(manager) == 0 ? std::move(aead) : nullptr;

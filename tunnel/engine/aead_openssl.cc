@@ -14,9 +14,8 @@ struct FreeCtx {
   void operator()(EVP_CIPHER_CTX* ctx) const { EVP_CIPHER_CTX_free(ctx); }
 };
 
-// One context a direction, made once: a new context with an implicit fetch for each packet would
-// cost 45 % more (OpenSSL 3.0, 1424 bytes). The key is set once a batch, the nonce for each
-// message.
+// One context per direction, made once: a new context with an implicit fetch per packet costs 45 %
+// more (OpenSSL 3.0, 1424 bytes). The key is set once per batch, the nonce per message.
 class OpenSslAead final : public Aead {
  public:
   OpenSslAead() : seal_(EVP_CIPHER_CTX_new()), open_(EVP_CIPHER_CTX_new()) {

@@ -1,6 +1,6 @@
 // Cryptokey routing (paper section 2): which peer owns the longest prefix that contains an address.
-// A prefix has one owner; inserting it again moves it. A path-compressed binary trie a family;
-// lookups allocate nothing. `Owner` is any small value (a peer pointer or index).
+// A prefix has one owner; inserting it again moves it. One path-compressed binary trie per family.
+// Lookups allocate nothing. `Owner` is any small value (a peer pointer or an index).
 #pragma once
 
 #include <bit>
@@ -50,7 +50,7 @@ class AllowedIps {
     }
   }
 
-  // Only if `owner` has it.
+  // Removes the prefix if `owner` owns it; else does nothing.
   void remove(const Prefix& prefix, const Owner& owner) {
     std::vector<std::unique_ptr<Node>*> path;
     auto* slot = &root(prefix.family());
@@ -79,7 +79,7 @@ class AllowedIps {
     return best;
   }
 
-  // Of exactly this prefix.
+  // The owner of exactly this prefix.
   [[nodiscard]] std::optional<Owner> owner_of(const Prefix& prefix) const {
     const auto* node = root(prefix.family()).get();
     while (node != nullptr && node->prefix.contains(prefix)) {
@@ -89,7 +89,7 @@ class AllowedIps {
     return std::nullopt;
   }
 
-  // All prefixes with their owners, in no particular order.
+  // Calls `visit` for all prefixes with their owners, in no particular order.
   template <typename Visit>
   void each(const Visit& visit) const {
     for (const auto* top : {v4_.get(), v6_.get()}) {
@@ -132,7 +132,7 @@ class AllowedIps {
     return most;
   }
 
-  // Removes ownerless nodes with less than two children, upwards.
+  // Removes nodes without an owner that have less than two children, from the leaf upwards.
   static void collapse(std::vector<std::unique_ptr<Node>*>& path) {
     for (; !path.empty(); path.pop_back()) {
       auto& node = *path.back();

@@ -34,7 +34,7 @@ int timeout_until(TimePoint at) {
 Control::Control(DeviceState& state) : state_(state), links_(watch_links()) { read_mtu(); }
 
 void Control::run() {
-  TimePoint next{};  // at once
+  TimePoint next{};  // the first turn waits for nothing
   while (!state_.ending()) {
     const auto ready = wait(next);
     if (ready.v4) receive(sockets_->initiations_v4());
@@ -62,7 +62,8 @@ Control::Ready Control::wait(TimePoint until) {
   return {waiting[2].revents != 0, waiting[3].revents != 0};
 }
 
-// As many as there is room for: how many wait tells how high the load is.
+// Receives only as many as the queue has room for: the length of the queue is the measure of the
+// load.
 void Control::receive(int fd) {
   while (state_.handshakes.room() >= ReceiveBatch::kMessages) {
     received_.clear();
@@ -81,14 +82,14 @@ void Control::receive(int fd) {
 void Control::handshakes() {
   HandshakeQueue::Item item;
   std::size_t left = 0;
-  // Bounded, so that timers are not late in a flood.
+  // Bounded, so that timers are on time during a flood.
   for (int i = 0; i < 256 && state_.handshakes.pop(item, left); ++i) handshake(item, left);
   send_cookies();
   if (left != 0) state_.wake_control.set();
 }
 
-// What costs most of a stranger's message, macs, cookies and a Diffie-Hellman, is outside the
-// mutex: a flood costs the data path nothing but its share of the CPU.
+// The costly parts of a stranger's message (macs, cookies, a Diffie-Hellman) run outside of the
+// mutex. So a flood costs the data path only its share of the CPU.
 void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
   const Bytes message(item.bytes.data(), item.size);
   if (message_type(message) == MessageType::kCookie) {
@@ -126,7 +127,7 @@ void Control::admitted(Bytes message, const Path& from) {
   const auto caller = identify(*identity, message);
   if (!caller) return;
   state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
-    // The key may have changed meanwhile.
+    // set() may have changed the key meanwhile.
     if (!core.identity() || core.identity()->public_key != identity->public_key) return;
     core.on_caller(*caller, message, from, now, out);
   });
@@ -159,7 +160,7 @@ void Control::read_mtu() {
   while (links_ && ::recv(links_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) {
   }
   const auto mtu = mtu_of(state_.tun.ifindex());
-  if (!mtu) return;  // moved to another namespace: what it was holds
+  if (!mtu) return;  // the interface moved to another namespace: keep the last MTU
   state_.mtu = *mtu;
   const std::lock_guard lock(state_.mutex);
   state_.core.set_mtu(*mtu);

@@ -1,6 +1,6 @@
-// The device's control thread: handshakes (initiations from their own sockets, the others came with
-// the data), timers, and the interface's MTU. It sleeps in poll() until the next timer; the data
-// path wakes it when that comes earlier.
+// The device's control thread: handshakes, timers and the interface's MTU. Initiations arrive on
+// sockets of their own. Responses and cookies arrive with the data, and workers queue them. The
+// thread sleeps in poll() until the next timer. The data path wakes it when a new timer is earlier.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ class Control {
   DeviceState& state_;
   std::shared_ptr<UdpSockets> sockets_;
   ReceiveBatch received_;
-  UniqueFd links_;  // rtnetlink: changes of interfaces; none if it cannot be had
+  UniqueFd links_;  // rtnetlink: changes of interfaces; none if it is not available
   Output out_;
   struct Cookie {
     Path to;

@@ -91,6 +91,7 @@ Bytes16 MacChecker::cookie_of(const Endpoint& source, TimePoint now, Random& ran
 
 namespace {
 
+// Tokens are nanoseconds: 20 handshakes per second.
 constexpr std::int64_t kPacketCost = 1'000'000'000 / 20;
 constexpr std::int64_t kBurst = kPacketCost * 5;
 

@@ -1,5 +1,5 @@
-// mac1, mac2 and cookies (paper section 5.4.4, 5.4.7): what makes a flood of initiations cheap to
-// refuse. Macs signs what we send to a peer, MacChecker judges what strangers send to us,
+// mac1, mac2 and cookies (paper sections 5.4.4 and 5.4.7): they make a flood of initiations cheap
+// to refuse. Macs signs messages to a peer, MacChecker judges messages of strangers, and
 // RateLimiter bounds the handshakes of one source. Pure.
 #pragma once
 
@@ -16,16 +16,17 @@
 namespace cw::tunnel::engine {
 
 inline constexpr auto kCookieSecretAge = std::chrono::seconds(120);
-// A sender stops using a cookie 5 s before its secret may have rotated away.
+// A sender stops using a cookie 5 s before its secret may rotate.
 inline constexpr auto kCookieUse = std::chrono::seconds(115);
 
 // Outgoing side, one per peer.
 class Macs {
  public:
   explicit Macs(const Key& peer);
-  // Fills mac1, and mac2 if there is a fresh cookie, of a type 1 or 2 message.
+  // Fills mac1 of a message of type 1 or 2, and mac2 if there is a fresh cookie.
   void sign(std::span<std::uint8_t> message, TimePoint now);
-  // Takes the cookie if the reply answers the mac1 last sent and not answered yet.
+  // Takes the cookie if the reply belongs to the last mac1 that was sent. Each mac1 gets one
+  // cookie.
   [[nodiscard]] bool take_reply(Bytes reply, TimePoint now);
 
  private:
@@ -42,10 +43,10 @@ enum class MacVerdict : std::uint8_t { kInvalid, kValid, kValidWithCookie };
 class MacChecker {
  public:
   explicit MacChecker(const Key& our_public);
-  // Of a type 1 or 2 message from `source`; mac2 is looked at only if mac1 is right.
+  // Judges a message of type 1 or 2 from `source`. mac2 is checked only if mac1 is valid.
   [[nodiscard]] MacVerdict check(Bytes message, const Endpoint& source, TimePoint now,
                                  Random& random);
-  // The answer to a message with a right mac1 while we are under load.
+  // The answer under load to a message with a valid mac1.
   [[nodiscard]] CookieReply reply(Bytes message, const Endpoint& source, TimePoint now,
                                   Random& random);
 
@@ -57,8 +58,9 @@ class MacChecker {
   std::optional<TimePoint> secret_at_;
 };
 
-// Token buckets: 20 a second with a burst of 5 for each IPv4 address or IPv6 /64. Bounded: a full
-// table refuses new sources until old ones (idle 1 s) are swept out.
+// Token buckets: 20 handshakes per second with a burst of 5, for each IPv4 address or IPv6 /64, as
+// in Linux's WireGuard. A full table refuses new sources until entries that were idle for 1 s are
+// removed.
 class RateLimiter {
  public:
   static constexpr std::size_t kMaxSources = 8192;

@@ -16,6 +16,8 @@ Core::~Core() {
   while (!peers_.empty()) remove_peer(peers_.begin()->first);
 }
 
+// 0 to 333 ms (paper section 6), so that two peers do not start handshakes again at the same
+// moment.
 Duration Core::jitter() { return milliseconds(static_cast<std::int64_t>(random_.next() % 334)); }
 
 // --- types 1-3 ---
@@ -42,7 +44,7 @@ void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime 
       break;
     case MessageType::kCookie:
       if (const auto found = indices_.find(receiver_of(message)); found != indices_.end()) {
-        // Not authenticated by the peer's keys: no roaming, no counters, no early retransmission.
+        // The peer's keys do not authenticate it: no roaming, no counters, no early retransmission.
         (void)found->second.peer->macs.take_reply(message, now);
       }
       break;
@@ -76,8 +78,8 @@ void Core::on_caller(const Caller& caller, Bytes message, const Path& from, Time
     drop_index(unused);
     return;
   }
-  // An initiation may be a recorded one: after a restart nothing tells. The response goes to where
-  // it came from, but the peer is not there before it has confirmed the session from there.
+  // An initiation may be a recorded one: after a restart the last timestamp is not known. The
+  // response goes to the source, but the path stays until the peer confirms the session from there.
   const auto known = peer->path;
   received_authenticated(*peer, from, now);
   peer->handshake_sent = now;
@@ -94,7 +96,7 @@ void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime 
   auto& peer = *found->second.peer;
   if (!peer.handshake.consume_response(message)) return;
   found->second.keypair = std::make_shared<Keypair>();
-  peer.handshake_index.reset();  // the index is the keypair's now
+  peer.handshake_index.reset();  // the index belongs to the keypair now
   peer.rx_bytes += message.size();
   received_authenticated(peer, from, now);
   begin_session(peer, now);
@@ -102,7 +104,7 @@ void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime 
   peer.timers.attempts = 0;
   peer.timers.last_minute_handshake = false;
   peer.last_handshake = wall;
-  // The responder may not use the session before it has heard from us on it.
+  // The responder must not use the session before it has received a message on it.
   if (peer.staged.empty()) {
     send_keepalive(peer, now, wall, out);
   } else {
@@ -110,7 +112,7 @@ void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime 
   }
 }
 
-// Turns the finished handshake into the key pair that its index was reserved for.
+// Turns the finished handshake into the keypair that its index was reserved for.
 void Core::begin_session(Peer& peer, TimePoint now) {
   auto keys = peer.handshake.derive_keys();
   CW_CHECK(keys.has_value());
@@ -119,7 +121,7 @@ void Core::begin_session(Peer& peer, TimePoint now) {
   keypair->created = now;
   keypair->peer = &peer;
   if (keypair->keys.initiator) {
-    // A session that the peer has not confirmed is kept for what is still on its way.
+    // An unconfirmed session is kept for packets that are still in flight.
     drop_keypair(peer.previous);
     if (peer.next != nullptr) {
       drop_keypair(peer.current);
@@ -155,7 +157,7 @@ void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall,
 
 void Core::want_initiation(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   if (when_ == Handshakes::kAtOnce) return send_initiation(peer, false, now, wall, out);
-  // While one is on its way there is nothing to want.
+  // A handshake is already under way.
   if (peer.handshake_sent && now - *peer.handshake_sent < kRekeyTimeout) return;
   if (!peer.timers.initiate) arm(peer.timers.initiate, now);
 }
@@ -213,7 +215,7 @@ void Core::stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output&
 
 namespace {
 
-// Header, padding and AEAD of one data message.
+// Makes one data message: header, padding and AEAD.
 std::vector<std::uint8_t> seal_message(const Keypair& keypair, std::uint64_t counter, Bytes packet,
                                        std::size_t padded) {
   std::vector<std::uint8_t> message(kDataHeader + padded + kTagSize);
@@ -247,7 +249,7 @@ void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   peer.staged.clear();
   out.urgent = out.urgent || !packets.empty();
   for (const auto& packet : packets) {
-    // The route may have moved to another peer since: it is looked up again.
+    // Looks up the route again: it may have moved to another peer.
     (void)encrypt(packet, now, wall, out);
   }
 }
@@ -295,14 +297,15 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
     const auto inner = parse_inner(one.packet);
     if (!inner) continue;
     const auto owner = routes_.find(inner->source);
-    if (!owner || *owner != peer) continue;  // not its address: dropped (cryptokey routing)
+    if (!owner || *owner != peer)
+      continue;  // cryptokey routing: the source is not the peer's, so drop it
     one.packet = one.packet.first(inner->length);
     one.deliver = true;
   }
   if (!authenticated) return;
 
   received_authenticated(*peer, from, now);
-  if (keypair == peer->next) {  // the initiator has confirmed the session
+  if (keypair == peer->next) {  // this message confirms the session
     drop_keypair(peer->previous);
     peer->previous = std::move(peer->current);
     peer->current = std::move(peer->next);
@@ -344,7 +347,7 @@ void Core::sent_authenticated(Peer& peer, TimePoint now) {
 }
 
 void Core::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
-  peer.path = from;  // roaming: the newest authenticated source is where the peer is
+  peer.path = from;  // roaming: the newest authenticated source is the peer's address
   peer.timers.new_handshake.reset();
   if (peer.persistent_keepalive != 0) {
     arm(peer.timers.persistent, now + seconds(peer.persistent_keepalive));

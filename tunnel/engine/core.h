@@ -1,10 +1,11 @@
-// The WireGuard protocol of one device, pure: datagrams, packets, time and randomness in;
-// datagrams, packets and the next timer out. No sockets, no threads; the owner serialises all calls
-// (the device holds one mutex, for the moments outside the AEAD). Rules and constants: Donenfeld,
-// NDSS 2017, sections 5 and 6; docs/protocol/wireguard.md numbers them and names their tests.
+// The WireGuard protocol of one device. Pure: datagrams, packets, time and randomness go in;
+// datagrams, packets and the next timer come out. It has no sockets and no threads. The owner
+// serialises all calls: the device holds one mutex, but never during the AEAD. Rules and constants
+// are those of Donenfeld, NDSS 2017, sections 5 and 6. docs/protocol/wireguard.md numbers the rules
+// and names their tests.
 //
-// The data path works in batches: grant_send() and grant_open() hand out keys and counters, the
-// caller runs the AEAD outside the lock, commit_open() takes the results. encrypt() and
+// The data path works in batches. grant_send() and grant_open() return keys and counters, the
+// caller runs the AEAD outside of the lock, and commit_open() takes the results. encrypt() and
 // on_datagram() do the same for single packets.
 #pragma once
 
@@ -26,35 +27,37 @@ namespace cw::tunnel::engine {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// The constants of the paper (section 6.1). It has no number for the interval of initiations and
+// the TOS; those are Linux's.
 inline constexpr std::uint64_t kRekeyAfterMessages = std::uint64_t{1} << 60U;
 inline constexpr Duration kRekeyAfterTime = seconds(120);
 inline constexpr Duration kRejectAfterTime = seconds(180);
 inline constexpr Duration kRekeyTimeout = seconds(5);
 inline constexpr Duration kKeepaliveTimeout = seconds(10);
-inline constexpr Duration kInitiationInterval = milliseconds(20);  // 50 a second and peer
-inline constexpr unsigned kMaxAttempts = 18;                       // 90 s of retransmissions
-inline constexpr std::uint8_t kHandshakeTos = 0x88;                // AF41
+inline constexpr Duration kInitiationInterval = milliseconds(20);  // at most 50 per second and peer
+inline constexpr unsigned kMaxAttempts = 18;         // 90 s: the paper's Rekey-Attempt-Time
+inline constexpr std::uint8_t kHandshakeTos = 0x88;  // DSCP AF41
 
-// A datagram to send. Data messages carry the inner packet's ECN in `tos`.
+// A datagram to send. `tos` of a data message has the inner packet's ECN bits.
 struct Datagram {
   Path to;
   std::vector<std::uint8_t> bytes;
   std::uint8_t tos = 0;
 };
-// What a call wants sent and delivered.
+// The datagrams to send and the packets to deliver after a call.
 struct Output {
   std::vector<Datagram> datagrams;
-  // Staged packets are among them: they must be on their way before anything that is granted later,
-  // or the flow would be reordered.
+  // True if staged packets are among them. They must be sent before any packet that is granted
+  // later, or the flow would be reordered.
   bool urgent = false;
   std::vector<std::vector<std::uint8_t>> packets;  // for the TUN, in order
 };
 
 enum class SendVerdict : std::uint8_t {
   kSend,       // encrypt with the grant
-  kStage,      // no session: stage() the packets, a handshake is on its way
+  kStage,      // no session: stage() the packets; a handshake has begun
   kNoPeer,     // no allowed IP matches: ICMP unreachable
-  kNoEndpoint  // the peer has never been heard of: ICMP unreachable
+  kNoEndpoint  // no address of the peer is known: ICMP unreachable
 };
 struct SendGrant {
   SendVerdict verdict = SendVerdict::kNoPeer;
@@ -64,18 +67,18 @@ struct SendGrant {
   Peer* peer = nullptr;  // for stage(), within the same locked section
 };
 
-// One decrypted data message of a batch, all of one keypair and one source.
+// One decrypted data message of a batch. All messages of a batch have the same keypair and source.
 struct Opened {
   std::uint64_t counter = 0;
   std::size_t message_size = 0;    // with header and tag
   std::span<std::uint8_t> packet;  // plaintext with padding; commit_open() trims it
-  bool deliver = false;            // set by commit_open(): write it to the TUN
+  bool deliver = false;            // set by commit_open(): write the packet to the TUN
 };
 
 class Core {
  public:
-  // When a data packet calls for a handshake: make it in the same call, or leave it to the next
-  // tick(), so that the data path never waits for a Diffie-Hellman.
+  // When to make a handshake that a data packet needs: in the same call, or in the next tick().
+  // With kWithTick the data path never waits for a Diffie-Hellman.
   enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
   explicit Core(Random& random, std::size_t mtu = 1420, Handshakes when = Handshakes::kAtOnce)
       : random_(random), index_tag_(random), mtu_(mtu), when_(when), admission_(random) {}
@@ -83,51 +86,53 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  // Configuration; each keeps every session it does not concern.
+  // Configuration. Each call keeps the sessions that it does not concern.
   void set_private_key(const Key& key);
   void set_mtu(std::size_t mtu) { mtu_ = mtu; }
-  // The peer, made if need be; null for our own public key (which is ignored silently).
+  // Returns the peer; adds it if it is new. Null for our own public key, which is ignored.
   Peer* add_peer(const Key& public_key);
   [[nodiscard]] Peer* find_peer(const Key& public_key);
   void remove_peer(const Key& public_key);
   void set_preshared(Peer& peer, const Key& key);
   void set_endpoint(Peer& peer, const Endpoint& endpoint);
-  // Seconds, 0: off. Turned on, it sends one with the next tick().
+  // `interval` in seconds; 0 is off. When it is turned on, the next tick() sends a keepalive.
   void set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now);
   void add_allowed_ip(Peer& peer, const Prefix& prefix);
   void remove_allowed_ip(Peer& peer, const Prefix& prefix);
   [[nodiscard]] const std::map<Key, std::unique_ptr<Peer>>& peers() const { return peers_; }
   [[nodiscard]] const std::optional<Identity>& identity() const { return identity_; }
-  // That of all indices it gives out.
+  // The tag of all indices that this Core gives out.
   [[nodiscard]] const IndexTag& index_tag() const { return index_tag_; }
 
-  // Types 1-3, and type 4 as a batch of one. `queued` is how many handshakes wait behind this one.
+  // Takes messages of types 1 to 3, and of type 4 as a batch of one. `queued` is the number of
+  // handshakes that wait behind this one.
   void on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
                    std::size_t queued, Output& out);
-  // on_datagram() for types 1 and 2 in steps, for an owner that holds its lock only for the last:
-  // admission() judges macs and load and needs no lock; of what it admits, on_response() takes the
-  // responses, and on_caller() the initiations with what identify() found.
+  // on_datagram() for types 1 and 2 in steps, so that the owner locks only for the last step.
+  // admission() judges macs and load and needs no lock. Of the admitted messages, on_response()
+  // takes the responses. on_caller() takes the initiations, with the result of identify().
   [[nodiscard]] Admission& admission() { return admission_; }
   void on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now, Output& out);
   void on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out);
   // One plain packet from the TUN.
   SendVerdict encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out);
 
-  // `count` packets to one destination, `bytes` of plaintext with padding in all.
+  // Grants keys and counters for `count` packets to one destination, with `bytes` of padded
+  // plaintext in all.
   [[nodiscard]] SendGrant grant_send(const IpAddress& destination, std::size_t count,
                                      std::size_t bytes, TimePoint now, WallTime wall, Output& out);
   void stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out);
   [[nodiscard]] std::shared_ptr<Keypair> grant_open(std::uint32_t index, TimePoint now) const;
   void commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
                    const Path& from, TimePoint now, WallTime wall, Output& out);
-  // A send failed because the sticky source is no longer ours: forget it.
+  // Forgets the sticky source: a send failed because this host no longer has that address.
   static void forget_source(const Keypair& keypair);
 
-  // Runs what is due. next_timer() may come earlier after any other call.
+  // Runs the timers that are due. Any other call may make next_timer() earlier.
   void tick(TimePoint now, WallTime wall, Output& out);
   [[nodiscard]] std::optional<TimePoint> next_timer() const;
-  // The earliest timer armed since reset_soonest(): who sleeps until a next_timer() of before must
-  // wake up for this one. In constant time, unlike next_timer().
+  // The earliest timer armed since reset_soonest(). A thread that sleeps until an older
+  // next_timer() must wake up for this one. Takes constant time, unlike next_timer().
   [[nodiscard]] TimePoint soonest() const { return soonest_; }
   void reset_soonest() { soonest_ = TimePoint::max(); }
 
@@ -157,7 +162,7 @@ class Core {
 
   struct IndexEntry {
     Peer* peer = nullptr;
-    std::shared_ptr<Keypair> keypair;  // null: a handshake
+    std::shared_ptr<Keypair> keypair;  // null: a handshake that is under way
   };
 
   Random& random_;

@@ -19,11 +19,11 @@ void Core::set_private_key(const Key& key) {
   identity_ = Identity{Key(clamped), key.public_key()};
   wipe(clamped);
   admission_.set_key(identity_->public_key);
-  remove_peer(identity_->public_key);  // nobody is a peer of itself
+  remove_peer(identity_->public_key);  // a device is no peer of itself
   for (auto& [public_key, peer] : peers_) {
     zero_keys(*peer);
     peer->handshake.set_identity(*identity_);
-    peer->handshake_sent.reset();  // the new identity may call at once
+    peer->handshake_sent.reset();  // the new identity may start a handshake at once
   }
 }
 
@@ -65,7 +65,7 @@ void Core::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
   if (interval == 0) {
     peer.timers.persistent.reset();
   } else if (turned_on) {
-    arm(peer.timers.persistent, now);  // one at once, by the next tick
+    arm(peer.timers.persistent, now);  // the next tick sends one
   }
 }
 

@@ -25,7 +25,7 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-// Fetched once a process: an implicit fetch costs as much as the hash itself (OpenSSL 3.0).
+// Fetched once per process: an implicit fetch costs as much as the hash itself (OpenSSL 3.0).
 const EVP_MD* md_blake2s() {
   static const EVP_MD* const kMd = EVP_MD_fetch(nullptr, "BLAKE2S-256", nullptr);
   return kMd;
@@ -56,7 +56,7 @@ std::array<std::uint8_t, 12> nonce_of(std::uint64_t counter) {
 
 int length(Bytes bytes) { return static_cast<int>(bytes.size()); }
 
-// HMAC-BLAKE2s, one a thread: to name the hash anew costs as much as to compute it.
+// HMAC-BLAKE2s, one per thread: selecting the hash again costs as much as computing it.
 class Hmac {
  public:
   Hmac() : ctx_(EVP_MAC_CTX_new(mac_hmac())) {
@@ -70,12 +70,12 @@ class Hmac {
     CW_CHECK(EVP_MAC_init(ctx_.get(), key.data(), key.size(), nullptr) == 1);
     return finish(parts);
   }
-  // With the key of the last one.
+  // Uses the key of the last call.
   [[nodiscard]] Bytes32 again(std::initializer_list<Bytes> parts) {
     CW_CHECK(EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) == 1);
     return finish(parts);
   }
-  // Puts a public key, zero, in the place of all that was made of the last one.
+  // Replaces the secret key by a public one, zero, so that no state of the secret stays.
   void forget() {
     const Bytes32 zero{};
     CW_CHECK(EVP_MAC_init(ctx_.get(), zero.data(), zero.size(), nullptr) == 1);
@@ -165,7 +165,8 @@ Owned<EVP_PKEY> key_of(const Bytes32& private_key, const Bytes32& public_key) {
   const auto octets = [](const char* name, const Bytes32& bytes) {
     return OSSL_PARAM_construct_octet_string(name, const_cast<std::uint8_t*>(bytes.data()), 32);
   };
-  // Of a private key alone OpenSSL computes the public one, which costs more than a secret does.
+  // The public key is passed as well: OpenSSL would compute it, which costs more than a shared
+  // secret.
   OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PRIV_KEY, private_key),
                          octets(OSSL_PKEY_PARAM_PUB_KEY, public_key), OSSL_PARAM_construct_end()};
   EVP_PKEY* key = nullptr;
@@ -189,8 +190,8 @@ std::optional<Bytes32> DhKey::secret_with(const Bytes32& public_key) const {
   CW_CHECK(theirs != nullptr && ctx != nullptr);
   Bytes32 out{};
   std::size_t size = out.size();
-  // Any 32 bytes are a public key: nothing to validate. OpenSSL fails the derivation itself when
-  // the result is all zero; the check stays ours.
+  // Any 32 bytes are a public key, so there is nothing to validate. OpenSSL fails the derivation
+  // when the result is all zero. We check that ourselves, too.
   if (EVP_PKEY_derive_set_peer_ex(ctx.get(), theirs.get(), 0) != 1 ||
       EVP_PKEY_derive(ctx.get(), out.data(), &size) != 1 || equal_constant_time(out, Bytes32{})) {
     return std::nullopt;

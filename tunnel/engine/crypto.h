@@ -1,7 +1,7 @@
 // The primitives of the WireGuard handshake, each one call into a library: BLAKE2s, HMAC, HKDF,
-// X25519, ChaCha20-Poly1305 (OpenSSL) and XChaCha20-Poly1305 (libsodium). For handshakes: the data
-// path's AEAD works in batches, aead.h. Names and constants follow Donenfeld, "WireGuard: Next
-// Generation Kernel Network Tunnel" (NDSS 2017), section 5.4.
+// X25519, ChaCha20-Poly1305 (OpenSSL) and XChaCha20-Poly1305 (libsodium). They serve handshakes;
+// the data path's AEAD works in batches (aead.h). Names and constants follow Donenfeld, "WireGuard:
+// Next Generation Kernel Network Tunnel" (NDSS 2017), section 5.4.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ inline constexpr std::size_t kTagSize = 16;
 
 // BLAKE2s-256 over the concatenation of `parts`.
 [[nodiscard]] Bytes32 blake2s(std::initializer_list<Bytes> parts);
-// Keyed BLAKE2s with 16 bytes of output: Mac() of the paper. Not a truncated longer one.
+// Keyed BLAKE2s with 16 bytes of output: Mac() of the paper. It is not a truncated longer digest.
 [[nodiscard]] Bytes16 blake2s_mac(Bytes key, std::initializer_list<Bytes> parts);
 [[nodiscard]] Bytes32 hmac_blake2s(Bytes key, std::initializer_list<Bytes> parts);
 
@@ -30,17 +30,17 @@ inline constexpr std::size_t kTagSize = 16;
 template <std::size_t N>
 [[nodiscard]] std::array<Bytes32, N> kdf(const Bytes32& chain_key, Bytes input);
 
-// An X25519 private key with its public key, made ready once for any number of shared secrets: to
-// make it ready costs about as much as a secret. Copies share it, any thread may use it, the last
-// one wipes it.
+// An X25519 private key with its public key, prepared once for any number of shared secrets: the
+// preparation costs about as much as one secret. Copies share the prepared key, and any thread may
+// use it. The last copy wipes it.
 class DhKey {
  public:
   DhKey(const Bytes32& private_key, const Bytes32& public_key);
-  // Nothing when the result is all zero (`public_key` is a low-order point).
+  // Returns nothing if the result is all zero: `public_key` is a low-order point.
   [[nodiscard]] std::optional<Bytes32> secret_with(const Bytes32& public_key) const;
 
  private:
-  std::shared_ptr<void> ready_;  // only ever read: each secret works on a copy
+  std::shared_ptr<void> ready_;  // never changed: each secret works on a copy
 };
 
 // ChaCha20-Poly1305 with nonce 4 zero bytes || counter (LE64). `out` is the plaintext's size + 16.

@@ -97,16 +97,16 @@ Result<std::unique_ptr<Device>> Device::open(const DeviceOptions& options) {
 
 namespace {
 
-// Prefixes that one locked section changes or reads. Packets wait meanwhile, and a peer may have
-// 10,000 of them.
+// The most prefixes that one locked section changes or reads. Packets wait meanwhile, and a peer
+// may have 10,000 prefixes.
 constexpr std::size_t kPrefixesAtOnce = 128;
-constexpr std::size_t kPeersAtOnce = 128;  // that one locked section reads
+constexpr std::size_t kPeersAtOnce = 128;  // the most peers that one locked section reads
 
-// Of one peer, read in parts: a set() may change them in between.
+// The allowed IPs of one peer, read in parts. A set() may change them between two parts.
 std::set<Prefix> allowed_ips_of(DeviceState& state, const Key& key) {
   std::set<Prefix> all;
   std::vector<Prefix> part;
-  part.reserve(kPrefixesAtOnce);  // not under the lock
+  part.reserve(kPrefixesAtOnce);  // allocates before the lock
   do {
     part.clear();
     {
@@ -148,7 +148,7 @@ void apply_peer(DeviceState& state, Output& out, const uapi::PeerEdit& edit) {
   bool there = false;
   state.with_core(out, [&](Core& core, TimePoint now, WallTime, Output&) {
     auto* peer = edit.update_only ? core.find_peer(edit.key) : core.add_peer(edit.key);
-    if (peer == nullptr) return;  // not there, or ourselves: passed over silently
+    if (peer == nullptr) return;  // no such peer, or our own key: ignored
     there = true;
     if (edit.preshared_key) core.set_preshared(*peer, *edit.preshared_key);
     if (edit.endpoint) core.set_endpoint(*peer, *edit.endpoint);
@@ -173,7 +173,7 @@ Result<> Device::set(const uapi::SetRequest& request) {
   auto& parts = *parts_;
   auto& state = parts.state;
   const std::lock_guard one(parts.setting);
-  // What can fail comes first.
+  // Steps that can fail come first, so that an error changes nothing.
   const auto fwmark = request.fwmark.value_or(parts.fwmark.load());
   std::shared_ptr<UdpSockets> now_used;
   {
@@ -203,7 +203,7 @@ Device::Settings Device::settings() const {
   auto& state = parts_->state;
   Settings out;
   out.status.fwmark = parts_->fwmark;
-  // Not under `setting`: the loop's moves would wait for the whole read.
+  // Does not take `setting`, or the loop's moves would wait for the whole read.
   std::unique_lock lock(state.mutex);
   if (state.sockets != nullptr) out.status.listen_port = state.sockets->port();
   if (const auto& identity = state.core.identity()) {

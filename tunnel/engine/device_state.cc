@@ -11,7 +11,7 @@ Signal::Signal() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { CW_CHECK(bool
 
 void Signal::set() const {
   const std::uint64_t one = 1;
-  (void)!::write(fd_.get(), &one, sizeof one);  // full: it is set already
+  (void)!::write(fd_.get(), &one, sizeof one);  // fails only if the counter is full: then it is set
 }
 
 void Signal::clear() const {

@@ -1,5 +1,5 @@
-// What the parts of one running device share: the Core under its one mutex, the TUN, the sockets,
-// the queue of handshakes and the means to wake one another. Internal to the engine.
+// The state that the parts of one running device share: the Core under its mutex, the TUN, the
+// sockets, the queue of handshakes and the signals that wake threads. Internal to the engine.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@
 
 namespace cw::tunnel::engine {
 
-// Wakes a thread in poll(): readable from set() until clear().
+// Wakes a thread in poll(): the descriptor is readable from set() until clear().
 class Signal {
  public:
   Signal();
@@ -28,9 +28,10 @@ class Signal {
   UniqueFd fd_;
 };
 
-// Messages of types 1 to 3 on their way to the control thread: bounded, what does not fit is
-// dropped, so that a flood costs the data path one copy each at most. Initiations, which everybody
-// may send, never take all the room from the answers to ours.
+// Messages of types 1 to 3 on their way to the control thread. The queue is bounded and drops
+// messages that do not fit, so a flood costs the data path at most one copy per message. Any host
+// may send initiations, so they never take the last 64 places, which are for answers to our own
+// handshakes.
 class HandshakeQueue {
  public:
   static constexpr std::size_t kSize = 1024;
@@ -40,11 +41,11 @@ class HandshakeQueue {
     std::size_t size = 0;
     Path from;
   };
-  // True: it was empty before, wake who waits for it.
+  // True: the queue was empty, so wake the control thread.
   bool push(Bytes message, const Path& from);
-  // For initiations.
+  // How many more initiations fit.
   [[nodiscard]] std::size_t room();
-  // False: empty. `left`: how many wait behind it.
+  // False: the queue is empty. `left`: the number of messages behind this one.
   bool pop(Item& item, std::size_t& left);
 
  private:
@@ -64,13 +65,13 @@ struct DeviceState {
   SystemRandom random;
   std::mutex mutex;  // core, sockets, planned
   Core core;
-  TimePoint planned = TimePoint::max();  // when control wakes by itself
+  TimePoint planned = TimePoint::max();  // when the control thread wakes by itself
   std::shared_ptr<UdpSockets> sockets;
   std::atomic<std::uint64_t> sockets_generation{0};
 
   Tun tun;
   std::atomic<std::size_t> mtu{1420};
-  // May super-packets be written? Cleared when a kernel refuses one.
+  // Whether super-packets may be written. False once a kernel refused one.
   std::atomic<bool> join_tcp;
   std::atomic<bool> join_udp;
 
@@ -81,11 +82,11 @@ struct DeviceState {
   std::atomic<bool> gone{false};  // the interface was deleted
 
   [[nodiscard]] bool ending() const { return stop.load(std::memory_order_acquire); }
-  // The interface is gone: everything stops, and control tells.
+  // The interface is gone: all threads stop, and the control thread wakes wait_gone().
   void lost_interface();
 
-  // Runs `use(core, now, wall, out)` under the mutex, sends what it leaves in `out`, and wakes
-  // control if a timer was armed that it does not know of.
+  // Runs `use(core, now, wall, out)` under the mutex and sends the datagrams that it leaves in
+  // `out`. Wakes the control thread if it armed a timer that is earlier than planned.
   template <typename Use>
   void with_core(Output& out, const Use& use);
 };
@@ -93,7 +94,7 @@ struct DeviceState {
 [[nodiscard]] TimePoint boot_now();
 [[nodiscard]] WallTime wall_now();
 
-// Sends what the Core wants sent, one by one: handshakes and keepalives are few. Empties `out`.
+// Sends the Core's datagrams one by one, because handshakes and keepalives are few. Empties `out`.
 void send_output(UdpSockets* sockets, Output& out);
 
 template <typename Use>

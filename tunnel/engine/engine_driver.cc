@@ -42,7 +42,7 @@ EngineDriver::EngineDriver(DriverConfig config) : config_(std::move(config)) {}
 
 void EngineDriver::drop() {
   uapi_.reset();
-  // Ending its threads takes a moment; a move need not wait for that.
+  // The destructor waits for threads, so it runs outside of the lock and delays no move.
   auto gone = order_.alone([&] { return std::move(device_); });
   gone.reset();
   applied_ = {};
@@ -69,7 +69,7 @@ Result<> EngineDriver::ensure_device() {
   if (server) {
     uapi_ = std::move(*server);
   } else {
-    // For people with `wg` only: traffic does not need it.
+    // Only people with `wg` need the socket; traffic does not.
     log_warn("no socket for wg(8)", {{"error", server.error().text}});
   }
   return {};
@@ -113,11 +113,11 @@ Result<> EngineDriver::recreate_peer(const Key& peer) {
 
 Result<> EngineDriver::remove() {
   drop();
-  // Another process of ours may have it: without its interface it ends its device.
+  // Another process of ours may have the device: without its interface it ends the device.
   if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
   const auto socket = config_.socket_dir + "/" + config_.interface + ".sock";
   const auto reply = uapi::exchange(socket, uapi::kGet, std::chrono::seconds(1));
-  // The leftover of a process that was killed.
+  // The socket of a process that was killed.
   if (!reply && reply.error().code == Errc::kNotFound) (void)::unlink(socket.c_str());
   return {};
 }

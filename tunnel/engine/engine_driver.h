@@ -1,5 +1,5 @@
-// The driver for our own engine: the device runs in this process and goes with it (the other
-// gateways of the cluster carry on). `wg show` and `wg set` work on it through its socket.
+// The driver for our own engine. The device runs in this process and ends with it; the other
+// gateways of the cluster carry on. `wg show` and `wg set` reach the device through its socket.
 #pragma once
 
 #include <memory>
@@ -34,7 +34,7 @@ class EngineDriver final : public Driver {
   std::unique_ptr<engine::Device> device_;
   std::unique_ptr<engine::UapiServer> uapi_;
   Applied applied_;
-  DeviceSpec last_;  // with the moves since; under order_
+  DeviceSpec last_;  // the last applied spec with later moves; guarded by order_
 };
 
 }  // namespace cw::tunnel

@@ -18,10 +18,11 @@ std::vector<std::uint8_t> answer_v4(Bytes packet, const Inner& inner) {
   const auto header = static_cast<std::size_t>(packet[0] & 0x0fU) * 4;
   const bool later_fragment = ((packet[6] & 0x1fU) | packet[7]) != 0;
   if (header < 20 || header > inner.length || later_fragment) return {};
-  // An ICMP message that is no echo request or reply is not answered.
+  // No answer to an ICMP message other than an echo request or reply.
   if (packet[9] == 1 && (inner.length <= header || (packet[header] != 8 && packet[header] != 0))) {
     return {};
   }
+  // The quote is the header and the first 8 bytes after it (RFC 792).
   const auto quoted = std::min(inner.length, header + 8);
   std::vector<std::uint8_t> out(28 + quoted);
   out[0] = 0x45;
@@ -29,7 +30,7 @@ std::vector<std::uint8_t> answer_v4(Bytes packet, const Inner& inner) {
   put16(out, 2, out.size());
   out[8] = 64;
   out[9] = 1;
-  std::copy_n(packet.begin() + 16, 4, out.begin() + 12);  // as if the destination said it
+  std::copy_n(packet.begin() + 16, 4, out.begin() + 12);  // from the packet's destination
   std::copy_n(packet.begin() + 12, 4, out.begin() + 16);
   out[20] = 3;
   out[21] = 1;
@@ -42,6 +43,7 @@ std::vector<std::uint8_t> answer_v4(Bytes packet, const Inner& inner) {
 std::vector<std::uint8_t> answer_v6(Bytes packet, const Inner& inner) {
   if (packet[6] == 58 && (inner.length <= 40 || packet[40] < 128)) return {};  // an ICMPv6 error
   if (packet[6] == 44) return {};                                              // fragments
+  // The whole error must fit into the minimum IPv6 MTU (RFC 4443 section 2.4).
   const auto quoted = std::min<std::size_t>(inner.length, 1280 - 48);
   std::vector<std::uint8_t> out(48 + quoted);
   out[0] = 0x60;

@@ -1,8 +1,8 @@
-// Receiver indices that a socket filter can tell from made-up ones, without knowing which there
-// are: of the 32 bits on the wire, read in network order, the upper 12 are a keyed function of the
-// lower 20. One stranger's guess in 4,096 passes, and then meets a table of what exists. The key is
-// the device's own and lasts as long as it. Who sees our traffic could learn it, and could flood us
-// with indices that it saw anyway; nothing but the load of a flood hangs on it.
+// Receiver indices that a socket filter can tell from made-up ones without a list of the existing
+// ones. Of the 32 bits, read in network order, the upper 12 are a keyed function of the lower 20. A
+// random guess passes once in 4,096 times, and then meets the table of existing indices. Each
+// device has its own random key for its whole life. An on-path attacker could derive the key, but
+// can copy valid indices anyway. The tag only limits the load of a flood; it authenticates nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class IndexTag {
       : factor_(static_cast<std::uint32_t>(random.next()) | 1U),
         addend_(static_cast<std::uint32_t>(random.next())) {}
 
-  // The index, as messages.h loads and stores it, made of the lower 20 bits of `number`.
+  // The index made of the lower 20 bits of `number`, as messages.h loads and stores it.
   [[nodiscard]] std::uint32_t index_of(std::uint32_t number) const {
     return __builtin_bswap32((tag_of(number) & kTag) | (number & kNumber));
   }

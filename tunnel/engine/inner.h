@@ -1,5 +1,4 @@
-// The IP packet inside the tunnel, as far as WireGuard looks into it: version, length, addresses,
-// ECN. Everything else is the kernel's business.
+// The fields of the inner IP packet that WireGuard reads: version, length, addresses and ECN.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +12,7 @@ namespace cw::tunnel::engine {
 struct Inner {
   IpAddress source;
   IpAddress destination;
-  std::size_t length = 0;  // by its own header; padding beyond it is to be cut off
+  std::size_t length = 0;  // by its own header; later bytes are padding
   std::uint8_t tos = 0;    // DSCP and ECN
 };
 
@@ -40,9 +39,9 @@ struct Inner {
   return std::nullopt;
 }
 
-// RFC 6040 section 4.2, of a datagram that arrived with `outer` ECN bits: congestion on the way is
-// handed on to the packet. False: drop it (congestion marked, and the packet's owner could not be
-// told).
+// RFC 6040 section 4.2, for a datagram that arrived with `outer` ECN bits: copies a congestion mark
+// to the inner packet. False: drop the packet, because its transport does not support ECN and could
+// not learn of the congestion.
 [[nodiscard]] inline bool ecn_decapsulate(std::span<std::uint8_t> packet, std::uint8_t outer) {
   if ((outer & 3U) != 3 || packet.size() < 20) return true;
   const bool v4 = packet[0] >> 4U == 4;
@@ -62,8 +61,8 @@ struct Inner {
   return true;
 }
 
-// Plaintext size on the wire: padded to 16 bytes but never beyond the device's MTU; of a packet
-// larger than the MTU only the last, partial unit counts (as the kernel does for GSO leftovers).
+// Plaintext size on the wire: padded to 16 bytes, but not beyond the device's MTU. In a packet
+// larger than the MTU only the last, partial unit is padded, as the kernel does for GSO leftovers.
 [[nodiscard]] constexpr std::size_t padded_size(std::size_t length, std::size_t mtu) {
   const auto unit = mtu != 0 && length > mtu ? length % mtu : length;
   auto padded = (unit + 15) & ~std::size_t{15};

@@ -31,7 +31,8 @@ using Initiation = std::array<std::uint8_t, kInitiationSize>;
 using Response = std::array<std::uint8_t, kResponseSize>;
 using CookieReply = std::array<std::uint8_t, kCookieSize>;
 
-// The type of a well-formed message: known type, zero reserved bytes, exact (data: minimal) size.
+// The type of a well-formed message: known type, reserved bytes zero, exact size (data: minimal
+// size).
 [[nodiscard]] inline std::optional<MessageType> message_type(Bytes message) {
   if (message.size() < 4 || message[1] != 0 || message[2] != 0 || message[3] != 0)
     return std::nullopt;
@@ -54,7 +55,7 @@ using CookieReply = std::array<std::uint8_t, kCookieSize>;
   return std::nullopt;
 }
 
-// The wire is little endian, and so is every machine this runs on (static_assert in noise.cc).
+// The wire is little endian. noise.cc has a static_assert that the machine is, too.
 template <typename T>
 [[nodiscard]] inline T load_le(Bytes message, std::size_t offset) {
   T value{};

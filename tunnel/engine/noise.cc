@@ -24,7 +24,7 @@ void mix_hash(Bytes32& hash, Bytes data) { hash = blake2s({hash, data}); }
 
 void mix_key(Bytes32& chain_key, Bytes data) { chain_key = kdf<1>(chain_key, data)[0]; }
 
-// chain key and a fresh AEAD key from `data`.
+// Mixes `data` into the chain key and returns a new AEAD key.
 Bytes32 mix_key_out(Bytes32& chain_key, Bytes data) {
   auto out = kdf<2>(chain_key, data);
   chain_key = out[0];
@@ -39,7 +39,7 @@ struct Start {
   Bytes32 hash;
 };
 
-// Both sides begin from the construction and the responder's static key.
+// The start of both sides: the construction and the responder's static key.
 Start start(const Key& responder) {
   static const auto kChainKey = blake2s({bytes_of(kConstruction)});
   static const auto kHash = blake2s({kChainKey, bytes_of(kIdentifier)});
@@ -59,7 +59,7 @@ void put(std::array<std::uint8_t, N>& message, std::size_t offset, Bytes bytes) 
   std::copy(bytes.begin(), bytes.end(), message.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
-// Offsets of messages.h.
+// Offsets as in messages.h.
 constexpr std::size_t kInitEphemeral = 8;
 constexpr std::size_t kInitStatic = 40;
 constexpr std::size_t kInitTimestamp = 88;

@@ -1,6 +1,6 @@
-// Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s as WireGuard uses it (paper section 5.4.2-5.4.5): the
-// handshake between one local identity and one peer. Pure: keys, bytes, time and randomness in,
-// messages and transport keys out. A consume_* that fails changes nothing.
+// Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s as WireGuard uses it (paper sections 5.4.2 to 5.4.5): the
+// handshake between one local identity and one peer. Pure: keys, bytes, time and randomness go in,
+// messages and transport keys come out. A consume_* call that fails changes nothing.
 #pragma once
 
 #include <algorithm>
@@ -17,9 +17,10 @@ namespace cw::tunnel::engine {
 
 using Timestamp = std::array<std::uint8_t, 12>;  // TAI64N, big endian: memcmp is order
 
-// The wall clock as initiations say it: what jumps ahead is followed, what jumps back is not, or a
-// peer, who takes newer initiations only (paper section 5.1), would refuse ours until the clock has
-// caught up. For the life of the process; a peer remembers for longer.
+// The wall clock for the timestamps of initiations. It follows jumps ahead and ignores jumps back.
+// A peer accepts newer initiations only (paper section 5.1), so after a jump back it would refuse
+// ours until the clock has caught up. It covers the life of the process; a peer remembers for
+// longer.
 class ForwardClock {
  public:
   [[nodiscard]] WallTime at(WallTime wall, TimePoint now) {
@@ -31,11 +32,11 @@ class ForwardClock {
   Duration ahead_ = Duration::min();
 };
 
-// TAI64N of a wall clock time, whitened to 2^24 ns (about 16.8 ms), so that it tells nothing of
-// load.
+// TAI64N of a wall clock time, rounded down to 2^24 ns (about 16.8 ms), so that it reveals nothing
+// about load.
 [[nodiscard]] Timestamp tai64n(WallTime time);
 
-// The two directions' keys that a finished handshake gives.
+// The keys of both directions, from a finished handshake.
 struct TransportKeys {
   Bytes32 send{};
   Bytes32 receive{};
@@ -66,16 +67,17 @@ enum class HandshakeState : std::uint8_t {
   kCreatedResponse,
 };
 
-// What the first part of consuming an initiation tells: who says it is calling.
+// The result of the first half of an initiation: the public key that the caller claims.
 struct Caller {
   Key public_key;
-  Bytes32 hash{};  // state to go on with
+  Bytes32 hash{};  // state for the second half
   Bytes32 chain_key{};
   Bytes32 ephemeral{};
   std::uint32_t sender = 0;
 };
 
-// The responder's first half: two DHs, before the peer is known. Nothing: not for us or forged.
+// The responder's first half: two Diffie-Hellmans, before the peer is known. Nothing: the message
+// is forged or not for us.
 [[nodiscard]] std::optional<Caller> identify(const Identity& identity, Bytes initiation);
 
 class Handshake {
@@ -86,21 +88,23 @@ class Handshake {
   Handshake& operator=(const Handshake&) = default;
 
   void set_preshared(const Key& preshared) { preshared_ = preshared.bytes(); }
-  // A new local identity: forgets the running handshake, computes the static-static secret anew.
+  // Sets a new local identity: forgets the running handshake and computes the static-static secret
+  // again.
   void set_identity(const Identity& identity);
-  // False: the peer's public key is a low-order point; nothing may ever be sent to it.
+  // False: the peer's public key is a low-order point. No packet may be sent to such a peer.
   [[nodiscard]] bool possible() const { return static_static_.has_value(); }
   [[nodiscard]] HandshakeState state() const { return state_; }
   [[nodiscard]] std::uint32_t local_index() const { return local_index_; }
 
-  // Macs are left zero: cookie.h fills them.
+  // Leaves the macs zero; cookie.h fills them.
   [[nodiscard]] std::optional<Initiation> create_initiation(std::uint32_t local_index, WallTime now,
                                                             Random& random);
-  // The second half: static-static, timestamp (strictly newer than the last accepted one).
+  // The second half: the static-static secret, and a timestamp that is newer than the last accepted
+  // one.
   [[nodiscard]] bool consume_initiation(const Caller& caller, Bytes initiation);
   [[nodiscard]] std::optional<Response> create_response(std::uint32_t local_index, Random& random);
   [[nodiscard]] bool consume_response(Bytes response);
-  // After create_response or consume_response; forgets the handshake's own secrets.
+  // Call it after create_response() or consume_response(). Forgets the handshake's own secrets.
   [[nodiscard]] std::optional<TransportKeys> derive_keys();
   void clear();
 

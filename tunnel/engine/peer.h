@@ -1,5 +1,5 @@
-// One peer of the engine: handshake, the three key pairs, the six timers, staged packets,
-// counters. State only; core.cc has the rules. Guarded by the Core's owner.
+// One peer of the engine: handshake, three key pairs, six timers, staged packets and counters. It
+// has no rules of its own; core.cc has them. The Core's owner guards it.
 #pragma once
 
 #include <deque>
@@ -15,7 +15,7 @@ namespace cw::tunnel::engine {
 
 struct Peer;
 
-// Where a peer was last heard from, and the local address it was talking to (sticky source).
+// Where a peer was last heard from, and the local address that it sent to (the sticky source).
 struct Path {
   Endpoint remote;
   std::optional<IpAddress> local;
@@ -23,8 +23,8 @@ struct Path {
   friend bool operator==(const Path&, const Path&) = default;
 };
 
-// The keys of one session. Workers hold it while they encrypt; `peer` is null once the peer is
-// gone.
+// The keys of one session. Workers hold it while they encrypt. `peer` is null once the peer is
+// removed.
 struct Keypair {
   TransportKeys keys;
   TimePoint created{};
@@ -33,14 +33,14 @@ struct Keypair {
   Peer* peer = nullptr;
 };
 
-// Points in time, nothing: not armed (paper section 6).
+// Points in time (paper section 6). Nothing: the timer is not armed.
 struct Timers {
   std::optional<TimePoint> retransmit;     // no response to our initiation
   std::optional<TimePoint> keepalive;      // data received, nothing sent since
   std::optional<TimePoint> new_handshake;  // data sent, nothing received since
   std::optional<TimePoint> zero_keys;      // no new session for three lifetimes
   std::optional<TimePoint> persistent;     // persistent keepalive
-  std::optional<TimePoint> initiate;       // a packet called for a handshake
+  std::optional<TimePoint> initiate;       // a packet needs a handshake
   bool need_another_keepalive = false;
   bool last_minute_handshake = false;
   unsigned attempts = 0;
@@ -56,6 +56,7 @@ struct Timers {
 };
 
 struct Peer {
+  // As Linux's WireGuard. The oldest packet is dropped when one more comes.
   static constexpr std::size_t kMaxStaged = 128;
 
   Peer(const Identity& identity, const Key& key)

@@ -6,7 +6,7 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-constexpr std::size_t kFewMessages = 4;  // of super-datagrams: a batch that the caches hold
+constexpr std::size_t kFewMessages = 4;  // super-datagrams that the caches hold
 constexpr std::size_t kLarge = 8192;
 
 }  // namespace
@@ -64,7 +64,8 @@ void Receive::write(SuperPacket& item) {
       return state_.lost_interface();
     case Tun::Io::kInvalid:
       if (item.segments > 1) {
-        // Some stable kernels refuse valid super-packets (Linux 6.6.44, 6.10.3): no more of them.
+        // Some stable kernels refuse valid super-packets (Linux 6.6.44, 6.10.3). Do not join this
+        // kind again.
         log_warn("TUN refuses super-packets: not joining any more",
                  {{"kind", item.tcp ? "tcp" : "udp"}});
         (item.tcp ? state_.join_tcp : state_.join_udp) = false;
@@ -73,7 +74,7 @@ void Receive::write(SuperPacket& item) {
       }
       return;
     default:
-      return;  // dropped, as a full link drops
+      return;  // dropped, as on a full link
   }
 }
 

@@ -1,5 +1,5 @@
-// The way in: datagrams are decrypted, checked and written to the TUN as super-packets; handshakes
-// go to the control thread. Workers share it through a Turnstile.
+// The receiving side: decrypts and checks datagrams, and writes them to the TUN as super-packets.
+// Handshakes go to the control thread. Workers share it through a Turnstile.
 #pragma once
 
 #include <memory>
@@ -10,19 +10,20 @@
 
 namespace cw::tunnel::engine {
 
-// What one round of receives gave.
+// The datagrams of one round of receives.
 class ReceiveWork {
  public:
   ReceiveWork();
   std::uint64_t ticket = 0;
   ReceiveBatch messages;
 
-  // Cuts super-datagrams up, sorts out what is no data message.
+  // Cuts super-datagrams into messages. Queues handshakes and drops messages that are not valid.
   void sort(DeviceState& state);
-  // Keys, and a first look at the replay windows.
+  // Looks up the keys and drops messages that the replay windows already refuse.
   void grant(DeviceState& state);
   void open(Aead& aead);
-  // Replay windows, source addresses, roaming; in order of arrival. Packets go to `joiner`.
+  // Checks replay windows and source addresses and follows roaming, in order of arrival. Valid
+  // packets go to `joiner`.
   void commit(DeviceState& state, Joiner& joiner);
 
  private:
@@ -48,13 +49,14 @@ class Receive {
  public:
   Receive(DeviceState& state, std::size_t workers);
 
-  // The leader's. The sockets to wait for; -1: none.
+  // The sockets to wait for; -1: none. For the leader only.
   struct Fds {
     int v4 = -1;
     int v6 = -1;
   };
   [[nodiscard]] Fds fds();
-  // Receives what waits at those that are ready. Null: nothing of use. `more`: perhaps more waits.
+  // Receives waiting datagrams from the sockets that are ready. Null: none of use. `more`: more
+  // datagrams may wait.
   ReceiveWork* read(bool v4, bool v6, bool& more);
   void work(ReceiveWork& work, Aead& aead);
 
@@ -65,12 +67,12 @@ class Receive {
 
   DeviceState& state_;
   Turnstile<ReceiveWork> turnstile_;
-  // The leader's.
-  ReceiveWork* empty_ = nullptr;  // drawn, and nothing was received into it
+  // For the leader only.
+  ReceiveWork* empty_ = nullptr;  // drawn from the turnstile, but nothing was received into it
   std::shared_ptr<UdpSockets> sockets_;
   std::uint64_t sockets_generation_ = 0;
   std::size_t most_ = ReceiveBatch::kMessages;
-  // Only the one who lets batches leave uses these.
+  // For the thread that lets batches leave only.
   Joiner joiner_;
   std::vector<std::uint8_t> gathered_;
 };

@@ -41,7 +41,8 @@ void ReceiveWork::add(DeviceState& state, const Received& received,
 }
 
 void ReceiveWork::grant(DeviceState& state) {
-  if (runs_.empty()) return;  // nothing but handshakes: no waiting for the mutex they are under
+  if (runs_.empty())
+    return;  // only handshakes: do not wait for the mutex that they are answered under
   state.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output&) {
     for (auto& run : runs_) {
       run.keypair = core.grant_open(run.index, now);
@@ -49,7 +50,7 @@ void ReceiveWork::grant(DeviceState& state) {
         run.count = 0;
         continue;
       }
-      // Replayed ones are not worth decrypting.
+      // Replayed messages are not worth a decryption.
       const auto begin = items_.begin() + static_cast<std::ptrdiff_t>(run.first);
       const auto end = begin + static_cast<std::ptrdiff_t>(run.count);
       const auto kept = std::remove_if(begin, end, [&](const AeadItem& item) {
@@ -87,7 +88,7 @@ void ReceiveWork::commit(DeviceState& state, Joiner& joiner) {
     for (const auto& one : std::span(opened_).subspan(run.first, run.count)) {
       if (one.deliver && ecn_decapsulate(one.packet, run.ecn)) joiner.add(one.packet);
     }
-    run.keypair.reset();  // keys are wiped as soon as nobody uses them
+    run.keypair.reset();  // the last owner wipes the keys
   }
 }
 

@@ -1,5 +1,5 @@
-// The replay window of one receiving key (RFC 6479): a ring of 8,192 bits, of which 8,128 are
-// usable behind the newest counter. check() before decrypting is a cheap filter; accept() after
+// The replay window of one receiving key (RFC 6479): a ring of 8,192 bits. 8,128 of them are usable
+// behind the newest counter. check() before decryption is a cheap filter. accept() after
 // authentication decides.
 #pragma once
 
@@ -15,7 +15,7 @@ class ReplayWindow {
   static constexpr std::uint64_t kBits = 8192;
   static constexpr std::uint64_t kUsable = kBits - 64;
 
-  // Could `counter` still be accepted?
+  // Whether `counter` could still be accepted.
   [[nodiscard]] bool check(std::uint64_t counter) const {
     if (counter >= kRejectAfterMessages) return false;
     if (counter >= next_) return true;
@@ -23,11 +23,11 @@ class ReplayWindow {
     return (words_[word(counter)] & bit(counter)) == 0;
   }
 
-  // Takes `counter` if it is new and within the window.
+  // Records `counter` if it is new and inside the window; else returns false.
   [[nodiscard]] bool accept(std::uint64_t counter) {
     if (!check(counter)) return false;
     if (counter >= next_) {
-      // Clear the words that the window moves into.
+      // Clears the words that the window moves into.
       const auto from = next_ == 0 ? 0 : (next_ - 1) / 64 + 1;
       const auto to = counter / 64;
       const auto count = to >= from ? to - from + 1 : 0;

@@ -25,14 +25,14 @@ TransmitBatch* Transmit::read(bool& more) {
         more = false;
         break;
       default:
-        break;  // one packet that is none
+        break;  // a malformed packet
     }
   }
   if (batch.empty()) {
     empty_ = &batch;
     return nullptr;
   }
-  // In order, too: batches without a session are staged in the order of their grants.
+  // The leader grants, so grants are in the order of reads, and staged packets stay in that order.
   batch.grant(state_);
   return &batch;
 }

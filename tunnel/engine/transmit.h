@@ -1,5 +1,5 @@
-// The way out: super-packets from the TUN are cut, encrypted and sent. Workers share it through a
-// Turnstile.
+// The sending side: cuts super-packets from the TUN, encrypts and sends them. Workers share it
+// through a Turnstile.
 #pragma once
 
 #include <array>
@@ -11,28 +11,30 @@
 
 namespace cw::tunnel::engine {
 
-// What one or more reads of the TUN gave, as data messages one after the other in `area`.
+// The packets of one or more reads of the TUN, as data messages one after the other in `area_`.
 class TransmitBatch {
  public:
   TransmitBatch();
   std::uint64_t ticket = 0;
 
-  // Cuts one read and lays it out; what is malformed is dropped.
+  // Cuts the packet of one read into messages. Malformed packets are dropped.
   void add(const VnetHeader& header, Bytes packet, std::size_t mtu);
   [[nodiscard]] bool wants_more() const;
   [[nodiscard]] bool empty() const { return segments_.empty(); }
   void clear();
 
-  // Asks the Core for keys and counters; stages and refuses what cannot go.
+  // Asks the Core for keys and counters. Stages packets without a session, refuses packets without
+  // a peer.
   void grant(DeviceState& state);
   void seal(Aead& aead);
-  // The sends, runs of equal size as one if `gso`.
+  // The sends. With `gso`, a run of messages of equal size is one send.
   [[nodiscard]] std::span<const SendRun> runs(bool gso);
   void forget_sources(DeviceState& state) const;
 
   [[nodiscard]] std::span<std::uint8_t> raw() { return {raw_.get(), kMaxTunPacket}; }
 
  private:
+  // Room for 96 KiB and one more read of the largest size (TransmitBatch::wants_more).
   static constexpr std::size_t kArea = 448 << 10U;
   static constexpr std::size_t kMaxCut = 1536;  // segments of one read: an MSS of 48 makes 1366
 
@@ -70,7 +72,8 @@ class Transmit {
  public:
   Transmit(DeviceState& state, std::size_t workers);
 
-  // The leader's: reads what waits. Null: nothing does. `more`: there is more than one batch takes.
+  // Reads the waiting packets. Null: none waits. `more`: more packets wait than one batch takes.
+  // For the leader only.
   TransmitBatch* read(bool& more);
   void work(TransmitBatch& batch, Aead& aead);
 
@@ -79,8 +82,8 @@ class Transmit {
 
   DeviceState& state_;
   Turnstile<TransmitBatch> turnstile_;
-  TransmitBatch* empty_ = nullptr;  // drawn, and nothing was read into it
-  // Only the one who lets batches leave uses these.
+  TransmitBatch* empty_ = nullptr;  // drawn from the turnstile, but nothing was read into it
+  // For the thread that lets batches leave only.
   std::shared_ptr<UdpSockets> sockets_;
   std::uint64_t sockets_generation_ = 0;
 };

@@ -21,9 +21,9 @@ void TransmitBatch::clear() {
   runs_.clear();
 }
 
-// Up to two super-packets: 47 segments of one do not fit into one datagram of 64 KiB, 94 of two
-// fill two and a bit, which costs a fifth less CPU. What waits already is gathered, nothing waits
-// for more. The area has room for one more read at its worst.
+// A batch gathers up to two super-packets. The 47 segments of one do not fit into one datagram of
+// 64 KiB; the 94 of two fill a little more than two datagrams, which costs a fifth less CPU. Only
+// packets that already wait are gathered. The area has room for one more read of the largest size.
 bool TransmitBatch::wants_more() const { return used_ < (96U << 10U) && segments_.size() < 256; }
 
 void TransmitBatch::add(const VnetHeader& header, Bytes packet, std::size_t mtu) {
@@ -78,8 +78,8 @@ void TransmitBatch::grant(DeviceState& state) {
   }
 }
 
-// Are these our own datagrams to the peer, routed into the tunnel that they carry? Encrypted again
-// and again they would never end.
+// Whether these are our own datagrams to the peer, routed into the tunnel that carries them. They
+// would be encrypted again and again.
 bool TransmitBatch::loops(const Flow& flow, std::uint16_t port) {
   const auto& remote = flow.grant.path.remote;
   if (flow.destination != remote.address) return false;
@@ -91,7 +91,7 @@ bool TransmitBatch::loops(const Flow& flow, std::uint16_t port) {
   return at(0) == port && at(2) == remote.port;
 }
 
-// One answer a flow and batch is enough to be understood.
+// One answer per flow and batch is enough for the sender.
 void TransmitBatch::refuse(DeviceState& state, const Flow& flow) {
   auto answer = unreachable_for(packet_of(segments_[flow.first]));
   if (answer.empty()) return;
@@ -120,7 +120,7 @@ std::span<const SendRun> TransmitBatch::runs(bool gso) {
   runs_.clear();
   for (const auto& flow : flows_) {
     if (flow.grant.verdict != SendVerdict::kSend) continue;
-    std::size_t in_run = 0;  // 0: the next one begins a run
+    std::size_t in_run = 0;  // 0: the next message begins a run
     std::uint8_t ecn = 0;
     for (std::size_t i = 0; i < flow.count; ++i) {
       const auto& segment = segments_[flow.first + i];
@@ -132,7 +132,7 @@ std::span<const SendRun> TransmitBatch::runs(bool gso) {
       if (joins) {
         auto& run = runs_.back();
         run.bytes = {run.bytes.data(), run.bytes.size() + message.size()};
-        in_run = message.size() == run.segment ? in_run + 1 : 0;  // a short one ends it
+        in_run = message.size() == run.segment ? in_run + 1 : 0;  // a shorter one ends the run
       } else {
         ecn = segment.ecn;
         runs_.push_back({message, message.size(), &flow.grant.path, ecn});

@@ -16,7 +16,7 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-// Not in the kernel headers of Debian 12 (Linux 6.1).
+// TUN_F_USO4 and TUN_F_USO6, which the kernel headers of Debian 12 (Linux 6.1) lack.
 constexpr unsigned kTunFUso4 = 0x20;
 constexpr unsigned kTunFUso6 = 0x40;
 
@@ -65,7 +65,7 @@ Result<Tun> Tun::open(const std::string& name, bool tso, bool uso) {
   };
   tun.uso_ = tso && uso && offload(with_uso);
   tun.tso_ = tun.uso_ || (tso && offload(with_tso));
-  // Without even checksum offload the kernel gives finished packets, which is fine too.
+  // If even checksum offload is refused, the kernel gives finished packets, which is fine too.
   if (!tun.tso_) (void)offload(none);
   tun.ifindex_ = ::if_nametoindex(name.c_str());
   if (tun.ifindex_ == 0) return fail(open_error(errno, name));
@@ -82,7 +82,7 @@ Tun::Io Tun::read(VnetHeader& header, std::span<std::uint8_t> out, std::size_t& 
 }
 
 Tun::Io Tun::write(const VnetHeader& header, std::span<const std::span<std::uint8_t>> pieces) {
-  std::array<iovec, IOV_MAX> parts;  // not zeroed: written before it is read
+  std::array<iovec, IOV_MAX> parts;  // not zeroed: each part is written before it is read
   auto copy = header;
   parts[0] = {&copy, sizeof copy};
   if (pieces.size() >= parts.size()) return Io::kInvalid;

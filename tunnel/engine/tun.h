@@ -1,6 +1,6 @@
 // A TUN device with IFF_VNET_HDR: one read gives one packet or one super-packet of up to 64 KiB
 // (linux/if_tun.h, Documentation/networking/tuntap.rst). The device lives as long as this object.
-// Offloads are asked for best first and fall back: USO (Linux 6.2) and TSO, TSO, none.
+// It asks for the best offloads and falls back: USO (Linux 6.2) and TSO, then TSO, then none.
 #pragma once
 
 #include <cstddef>
@@ -14,23 +14,23 @@
 
 namespace cw::tunnel::engine {
 
-// The largest packet a read can give, without its header.
+// The largest packet that a read can give, without its header.
 inline constexpr std::size_t kMaxTunPacket = 65535;
 
 class Tun {
  public:
-  // kExists: the name is another program's; kDenied: no CAP_NET_ADMIN; kUnsupported: no
-  // /dev/net/tun. `tso` and `uso` false: do not even ask for them.
+  // kExists: another program has the name. kDenied: no CAP_NET_ADMIN. kUnsupported: no
+  // /dev/net/tun. If `tso` or `uso` is false, that offload is not asked for.
   [[nodiscard]] static Result<Tun> open(const std::string& name, bool tso, bool uso);
 
   enum class Io : std::uint8_t {
     kDone,
     kAgain,   // nothing to read, or no room to write
     kGone,    // the interface was deleted
-    kFailed,  // this packet only (link down, malformed)
+    kFailed,  // this packet failed (link down, malformed)
     kInvalid  // EINVAL: this kernel refuses the super-packet
   };
-  // Non-blocking. kDone: `size` bytes of packet in `out` behind `header`.
+  // Never blocks. kDone: `out` has a packet of `size` bytes, and `header` describes it.
   [[nodiscard]] Io read(VnetHeader& header, std::span<std::uint8_t> out, std::size_t& size);
   [[nodiscard]] Io write(const VnetHeader& header, std::span<const std::span<std::uint8_t>> pieces);
 

@@ -1,7 +1,7 @@
-// How several workers share one source without reordering it: one at a time reads a batch and draws
-// its ticket (the leader, workers.h), all work in parallel, and batches leave in the order of their
-// tickets. Whoever finishes the batch that is due takes out every finished one behind it, so that
-// no worker is ever woken only to hand on another's work.
+// Lets several workers share one source without reordering it. One worker at a time, the leader
+// (workers.h), reads a batch and draws its ticket. All workers process batches in parallel. Batches
+// leave in the order of their tickets. The worker that finishes the batch that is due also lets out
+// the finished batches behind it. So no worker is woken only to pass on another worker's batch.
 //
 //   source -> [draw: one] -> batch 7 \                       / 5, 6, 7 ... -> [leave: one]
 //                            batch 5  } work in parallel ->
@@ -19,8 +19,8 @@ namespace cw::tunnel::engine {
 template <typename Batch>
 class Turnstile {
  public:
-  // A fixed number of batches: when all are taken, readers wait, and the source's queue (a socket
-  // buffer, the TUN's ring) is what overflows.
+  // The number of batches is fixed. When all are in use, the leader waits, and packets wait or are
+  // dropped in the source's own queue (the socket's buffer, the TUN's ring).
   explicit Turnstile(std::size_t batches) : done_(batches, nullptr) {
     for (std::size_t i = 0; i < batches; ++i) {
       all_.push_back(std::make_unique<Batch>());
@@ -28,7 +28,7 @@ class Turnstile {
     }
   }
 
-  // The leader's: an empty batch to read into, and its place in the order.
+  // An empty batch to read into, with its place in the order. For the leader only.
   Batch& draw() {
     std::unique_lock lock(mutex_);
     batch_free_.wait(lock, [&] { return !free_.empty(); });
@@ -38,8 +38,9 @@ class Turnstile {
     return *batch;
   }
 
-  // The batch's work is done: `leave` is called for it, and for finished ones behind it, in order
-  // and by one thread at a time; now, or by the thread that finishes the one that is due.
+  // The work on this batch is done. Calls `leave` for it when its turn comes, and for finished
+  // batches behind it. `leave` runs in ticket order, one thread at a time: here, or in the thread
+  // that finishes the batch that is due.
   template <typename Leave>
   void finish(Batch& batch, const Leave& leave) {
     std::unique_lock lock(mutex_);
@@ -66,7 +67,7 @@ class Turnstile {
   std::uint64_t next_leave_ = 0;
   std::vector<std::unique_ptr<Batch>> all_;
   std::vector<Batch*> free_;
-  std::vector<Batch*> done_;  // by ticket: at most all_.size() are under way
+  std::vector<Batch*> done_;  // by ticket: at most all_.size() are in use
 };
 
 }  // namespace cw::tunnel::engine

@@ -21,7 +21,7 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-constexpr auto kClientTime = seconds(30);  // without progress
+constexpr auto kClientTime = seconds(30);  // the longest time without progress
 
 int errno_of(const Error& error) {
   switch (error.code) {
@@ -43,7 +43,7 @@ struct Client {
   std::string in;
   std::string out;
   TimePoint progress;
-  bool ended = false;  // it will send no more
+  bool ended = false;  // the client closed its sending side
 };
 
 sockaddr_un name_of(const std::string& path) {
@@ -69,10 +69,10 @@ Result<UniqueFd> listen_at(const std::string& folder, const std::string& path) {
   if (answers(name)) {
     return fail(Errc::kExists, fmt::format("{}: another program listens there", path));
   }
-  (void)::unlink(path.c_str());  // a leftover of a dead process
+  (void)::unlink(path.c_str());  // the socket of a dead process
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail(errno_error(errno, "socket"));
-  // Before the bind, so that there is no moment in which others may connect.
+  // fchmod() comes before the bind, so that other users can never connect.
   if (::fchmod(fd.get(), 0600) != 0 ||
       ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
       ::chmod(path.c_str(), 0600) != 0 || ::listen(fd.get(), 16) != 0) {
@@ -116,7 +116,7 @@ struct UapiServer::State {
 
   void run();
   void accept_one();
-  bool serve(Client& client, short events);  // false: it is done with
+  bool serve(Client& client, short events);  // false: remove the client
   bool answer(Client& client);
   static bool flush(Client& client);
 
@@ -131,7 +131,7 @@ struct UapiServer::State {
 
 void UapiServer::State::run() {
   std::vector<pollfd> waiting;
-  bool refused = false;  // out of descriptors: try again later, do not spin
+  bool refused = false;  // out of descriptors: wait a second and do not spin
   while (!stop) {
     waiting.assign(1, {wake.fd(), POLLIN, 0});
     const bool room = clients.size() < kMaxClients && !refused;
@@ -140,6 +140,7 @@ void UapiServer::State::run() {
       const auto events = client.out.empty() ? POLLIN : POLLOUT;
       waiting.push_back({client.fd.get(), static_cast<short>(events), 0});
     }
+    // Wakes every second while there are clients, to remove those without progress.
     const int wait = clients.empty() && !refused ? -1 : 1000;
     (void)::poll(waiting.data(), waiting.size(), wait);
     refused = false;
@@ -172,7 +173,8 @@ bool UapiServer::State::serve(Client& client, short events) {
   const auto n = ::recv(client.fd.get(), buffer, sizeof buffer, 0);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   if (n == 0) {
-    // `wg` looks whether a socket is alive by connecting and going; a request may end so, too.
+    // `wg` tests whether a socket is alive by connecting and closing. A request may end in this
+    // way, too.
     client.ended = true;
     if (client.in.empty()) return false;
     if (client.in.back() != '\n') client.in += '\n';
@@ -183,7 +185,7 @@ bool UapiServer::State::serve(Client& client, short events) {
   return answer(client) && (!client.ended || !client.out.empty());
 }
 
-// Answers every whole request that is there.
+// Answers every complete request.
 bool UapiServer::State::answer(Client& client) {
   for (;;) {
     const auto end = client.in.find("\n\n");

@@ -1,6 +1,7 @@
 // The cross-platform configuration socket of a Device (wireguard.com/xplatform), where Debian's
-// `wg` looks for it: DIR/INTERFACE.sock, for root only. One thread; a bounded number of clients,
-// each bounded in time and size, so that none can hold up the others or use up descriptors.
+// `wg` looks for it: DIR/INTERFACE.sock, for root only. It has one thread. The number of clients is
+// bounded, and each client is bounded in time and size. So no client can delay the others or use up
+// the descriptors.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,8 @@ class UapiServer {
  public:
   static constexpr std::size_t kMaxClients = 16;  // more wait in the listen queue
 
-  // Makes the folder (0700) and the socket (0600); takes the place of a socket that nobody listens
-  // on. kExists: somebody does. The device must outlive it.
+  // Makes the folder (0700) and the socket (0600). Replaces a socket on which no process listens.
+  // kExists: a process listens there. The device must outlive this object.
   [[nodiscard]] static Result<std::unique_ptr<UapiServer>> listen(const std::string& folder,
                                                                   Device& device);
   ~UapiServer();  // removes the socket
@@ -28,7 +29,7 @@ class UapiServer {
   std::unique_ptr<State> state_;
 };
 
-// The answer to one request (without its final empty line). For tests and fuzzing, too.
+// The answer to one request (without its final empty line). Tests and fuzzing call it, too.
 [[nodiscard]] std::string uapi_answer(Device& device, std::string_view request);
 
 }  // namespace cw::tunnel::engine

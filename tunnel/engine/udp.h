@@ -1,7 +1,7 @@
-// The engine's UDP sockets on one port: for IPv4 and IPv6 one each for data and one each for
-// initiations, so that a flood of those, or of garbage, never fills the buffer that data and the
-// answers to our own handshakes wait in (udp_sort.h). Receives whole batches (recvmmsg, UDP_GRO),
-// sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), keeps the sticky source address
+// The engine's UDP sockets on one port. For IPv4 and for IPv6 there is one socket for data and one
+// for initiations. So a flood of initiations, or of garbage, never fills the buffer of the data and
+// of the answers to our own handshakes (udp_sort.h). Receives whole batches (recvmmsg, UDP_GRO),
+// sends runs of equal datagrams as one (sendmmsg, UDP_SEGMENT), and keeps the sticky source address
 // (IP_PKTINFO) and the ECN bits. udp(7), Linux Documentation/networking.
 #pragma once
 
@@ -26,12 +26,12 @@ namespace cw::tunnel::engine {
 struct UdpOptions {
   bool gso = true;
   bool gro = true;
-  // Sorts by it (udp_sort.h); without it all comes to the data's sockets.
+  // The tag by which the kernel sorts (udp_sort.h). Without it all messages go to the data sockets.
   std::optional<IndexTag> sort;
 };
 
-// What one receive gave: `data` is one datagram, or several of `segment` bytes each (the last may
-// be shorter) one after the other.
+// The result of one receive. `data` is one datagram, or several of `segment` bytes each, one after
+// the other; the last may be shorter.
 struct Received {
   std::span<std::uint8_t> data;
   std::size_t segment = 0;
@@ -39,14 +39,15 @@ struct Received {
   std::uint8_t ecn = 0;
 };
 
-// Memory for one batch of receives; reused, no allocation once made. Pages that no datagram has
-// touched are not resident.
+// Memory for one batch of receives. It is reused, so receives allocate nothing. Pages that no
+// datagram has touched are not resident.
 class ReceiveBatch {
  public:
   static constexpr std::size_t kMessages = 32;
   static constexpr std::size_t kMessageSize = 65536;
   ReceiveBatch();
-  // Up to `most` messages of a ready socket; what is truncated is dropped. Returns how many.
+  // Receives up to `most` messages from a ready socket and returns their number. Truncated ones are
+  // dropped.
   std::size_t receive(int fd, std::size_t most);
   [[nodiscard]] std::span<Received> received() { return {received_.data(), count_}; }
   void clear() { count_ = used_ = 0; }
@@ -67,39 +68,40 @@ class ReceiveBatch {
   std::size_t used_ = 0;   // of the buffers
 };
 
-// Datagrams of one size (the last may be shorter) one after the other, to one place.
+// Datagrams of one size, one after the other, to one destination; the last may be shorter.
 struct SendRun {
   std::span<const std::uint8_t> bytes;
-  std::size_t segment = 0;  // bytes.size(): a single one
+  std::size_t segment = 0;  // equal to bytes.size(): a single datagram
   const Path* to = nullptr;
   std::uint8_t tos = 0;
 };
 enum class SendTrouble : std::uint8_t { kNone, kSource, kOther };
 
-// The sockets of one port. Thread-safe; replaced as a whole when the port changes.
+// The sockets of one port. Thread-safe. A change of the port replaces the whole object.
 class UdpSockets {
  public:
-  // The largest run: the kernel's limit before 6.9, and a datagram's size.
+  // The largest run: the kernel's limit of segments before Linux 6.9, and the size of a UDP
+  // datagram.
   static constexpr std::size_t kMaxSegments = 64;
   static constexpr std::size_t kMaxRun = 65507;
 
-  // Port 0: any free one, the same for both families. kUnavailable (EADDRINUSE): it is taken. A
-  // host without one of the families gets the other only.
+  // Port 0: any free port, the same for both families. kExists (EADDRINUSE): the port is taken. On
+  // a host without one of the families only the other one has sockets.
   [[nodiscard]] static Result<std::shared_ptr<UdpSockets>> open(std::uint16_t port,
                                                                 std::uint32_t fwmark,
                                                                 const UdpOptions& options);
   [[nodiscard]] Result<> set_fwmark(std::uint32_t fwmark);
-  // Sends all; what cannot be sent is dropped, as UDP does. kSource: the sticky source of at least
-  // one run is not ours any more (it was sent from another).
+  // Sends all runs. Runs that cannot be sent are dropped, as UDP does. kSource: at least one run
+  // was sent from another source, because this host no longer has its sticky source.
   SendTrouble send(std::span<const SendRun> runs);
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int v4() const { return v4_.get(); }  // -1: none
   [[nodiscard]] int v6() const { return v6_.get(); }
-  // What begins like an initiation. -1: none, they come with the data.
+  // The sockets for messages that begin like an initiation. -1: none, they arrive with the data.
   [[nodiscard]] int initiations_v4() const { return initiations_v4_.get(); }
   [[nodiscard]] int initiations_v6() const { return initiations_v6_.get(); }
-  // May runs of several datagrams be sent as one?
+  // Whether runs of several datagrams may be sent as one.
   [[nodiscard]] bool gso() const { return gso_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool gro() const { return gro_; }
 

@@ -16,15 +16,15 @@ namespace cw::tunnel::engine {
 
 namespace {
 
-constexpr int kReceiveBuffer = 16 << 20;  // 10 ms at 10 Gbit/s, and the kernel's bookkeeping
+constexpr int kReceiveBuffer = 16 << 20;  // 10 ms at 10 Gbit/s, with the kernel's bookkeeping
 constexpr int kSendBuffer = 2 << 20;
-// Some 600 initiations, in front of a queue of 1,024.
+// About 600 initiations, in front of the handshake queue of 1,024.
 constexpr int kInitiationBuffer = 256 << 10;
 
 enum class Purpose { kData, kInitiations };
 
 void option(int fd, int level, int name, int value) {
-  // Each is an improvement, none is needed: kernels without it go on without.
+  // Each option is an improvement and none is needed: kernels that lack one work without it.
   (void)::setsockopt(fd, level, name, &value, sizeof value);
 }
 
@@ -38,14 +38,17 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
   if (!v4) option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   option(s, level, v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, 1);
   option(s, level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
-  // Like the kernel's WireGuard: what is too large for the path is fragmented, not refused.
+  // As the kernel's WireGuard does: a datagram that is too large for the path is fragmented, not
+  // refused.
   static_assert(IP_PMTUDISC_DONT == IPV6_PMTUDISC_DONT);
   option(s, level, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, IP_PMTUDISC_DONT);
   const int buffer = purpose == Purpose::kData ? kReceiveBuffer : kInitiationBuffer;
+  // The second option of each pair exceeds the system's limit, but needs CAP_NET_ADMIN.
   option(s, SOL_SOCKET, SO_RCVBUF, buffer);
   option(s, SOL_SOCKET, SO_RCVBUFFORCE, buffer);
   option(s, SOL_SOCKET, SO_SNDBUF, kSendBuffer);
   option(s, SOL_SOCKET, SO_SNDBUFFORCE, kSendBuffer);
+  // Sends wait for room in the buffer, but for a second at most.
   const timeval second{1, 0};
   (void)::setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
   if (fwmark != 0 && ::setsockopt(s, SOL_SOCKET, SO_MARK, &fwmark, sizeof fwmark) != 0) {
@@ -55,7 +58,7 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
     const int on = 1;
     gro = ::setsockopt(s, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   }
-  // The second socket of the port; the first one found out whether the port is free.
+  // This is the second socket of the port. The first was bound alone, so a taken port was an error.
   if (purpose == Purpose::kInitiations) option(s, SOL_SOCKET, SO_REUSEPORT, 1);
   sockaddr_storage name{};
   const auto size = Endpoint{any, port}.to_sockaddr(name);
@@ -76,12 +79,12 @@ std::uint16_t port_of(int fd) {
   return at ? at->port : std::uint16_t{0};
 }
 
-// A socket for the initiations that come to `data`'s port. None: they stay with the data.
+// Opens a socket for the initiations that arrive at `data`'s port. None: they stay with the data.
 UniqueFd split_off_initiations(int data, const IpAddress& any, std::uint16_t port, bool gro,
                                const IndexTag& tag) {
-  // Not before it was bound, or two programs could share the port.
+  // Set after the first bind only, or two programs could share the port.
   option(data, SOL_SOCKET, SO_REUSEPORT, 1);
-  // With `gro` like the other: where it joins, the kernel asks any of the two.
+  // Both sockets use `gro`: to join datagrams the kernel asks either of them.
   auto fd = open_one(any, port, 0, Purpose::kInitiations, gro);
   if (fd && sort_messages(data, fd->get(), tag)) return std::move(*fd);
   option(data, SOL_SOCKET, SO_REUSEPORT, 0);
@@ -92,7 +95,7 @@ UniqueFd split_off_initiations(int data, const IpAddress& any, std::uint16_t por
 
 Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::uint32_t fwmark,
                                                      const UdpOptions& options) {
-  // A free port of one family may be taken in the other: another one, then.
+  // A port that is free in one family may be taken in the other. Then another one is tried.
   for (int attempt = 0;; ++attempt) {
     std::shared_ptr<UdpSockets> pair(new UdpSockets);
     bool gro4 = options.gro;
@@ -104,7 +107,7 @@ Result<std::shared_ptr<UdpSockets>> UdpSockets::open(std::uint16_t port, std::ui
     auto v6 = open_one(IpAddress::v6({}), pair->port_, fwmark, Purpose::kData, gro6);
     if (!v6) {
       if (v6.error().code == Errc::kExists && port == 0 && attempt < 100) continue;
-      // A host without one of the families gets the other.
+      // A host without one of the families uses the other.
       if (v6.error().code == Errc::kExists || !pair->v4_) return fail(v6.error());
     } else {
       pair->v6_ = std::move(*v6);

@@ -20,7 +20,8 @@ void ReceiveBatch::Unmap::operator()(std::uint8_t* memory) const {
 }
 
 ReceiveBatch::ReceiveBatch() {
-  // Untouched anonymous pages cost nothing: full-size buffers for all, resident only where used.
+  // Untouched anonymous pages cost nothing. So all buffers have full size, and only used pages are
+  // resident.
   void* memory = ::mmap(nullptr, kMessages * kMessageSize, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CW_CHECK(memory != MAP_FAILED);
@@ -44,7 +45,7 @@ std::size_t ReceiveBatch::receive(int fd, std::size_t most) {
   }
   const int n =
       ::recvmmsg(fd, headers_.data() + used_, static_cast<unsigned>(most), MSG_DONTWAIT, nullptr);
-  // Errors of earlier sends (ICMP) come up here; they concern no datagram of ours.
+  // The errors of earlier sends (ICMP) appear here. They concern no received datagram.
   if (n <= 0) return 0;
   for (int i = 0; i < n; ++i, ++used_) {
     if (take(used_, headers_[used_], received_[count_])) ++count_;
@@ -73,7 +74,7 @@ bool ReceiveBatch::take(std::size_t index, const mmsghdr& header, Received& out)
       in_pktinfo info;
       std::memcpy(&info, data, sizeof info);
       std::array<std::uint8_t, 4> bytes;
-      // Where an answer has to come from, which for broadcasts is not where it was sent to.
+      // The address that an answer must come from. For broadcasts it is not the destination.
       std::memcpy(bytes.data(), &info.ipi_spec_dst, bytes.size());
       out.from.local = IpAddress::v4(bytes);
       out.from.ifindex = static_cast<std::uint32_t>(info.ipi_ifindex);

@@ -33,7 +33,7 @@ struct Slot {
   alignas(cmsghdr) std::array<char, 128> control;
 };
 
-// One message for `bytes` of `run`, from its sticky source if `sticky`.
+// Prepares one message for `bytes` of `run`, from its sticky source if `sticky`.
 void prepare(mmsghdr& out, Slot& slot, const SendRun& run, std::span<const std::uint8_t> bytes,
              bool sticky) {
   const auto& path = *run.to;
@@ -59,7 +59,7 @@ void prepare(mmsghdr& out, Slot& slot, const SendRun& run, std::span<const std::
     v4 ? add_control(message, used, IPPROTO_IP, IP_TOS, tos)
        : add_control(message, used, IPPROTO_IPV6, IPV6_TCLASS, tos);
   }
-  // The address only, never the interface: routes may change, the source may not.
+  // Sets the address and not the interface: routes may change, the source must not.
   if (sticky && path.local && path.local->family() == path.remote.address.family()) {
     if (v4) {
       in_pktinfo info{};
@@ -85,7 +85,7 @@ SendTrouble UdpSockets::send(std::span<const SendRun> runs) {
   auto trouble = SendTrouble::kNone;
   std::size_t first = 0;
   while (first < runs.size()) {
-    // Consecutive runs of one family in one call.
+    // Consecutive runs of one family go in one call.
     const bool v4 = runs[first].to->remote.address.is_v4();
     const int fd = v4 ? v4_.get() : v6_.get();
     std::size_t count = 0;
@@ -103,10 +103,10 @@ SendTrouble UdpSockets::send(std::span<const SendRun> runs) {
         continue;
       }
       if (n < 0 && errno == EINTR) continue;
-      // The first one failed: by itself, and the others after it.
+      // The first run failed. It goes alone, and the loop continues with the others.
       const auto& run = runs[first + done];
       if (errno == EIO && run.segment < run.bytes.size()) {
-        gso_ = false;  // this interface has no checksum offload, which segmentation needs
+        gso_ = false;  // the interface lacks checksum offload, which segmentation needs
         log_warn("UDP segmentation offload is off", {{"reason", "EIO"}});
       }
       const auto result = send_slowly(run);
@@ -118,8 +118,8 @@ SendTrouble UdpSockets::send(std::span<const SendRun> runs) {
   return trouble;
 }
 
-// Datagram by datagram, without a sticky source where that is the problem. EMSGSIZE or EINVAL with
-// segmentation: larger than the path's MTU; without, the kernel fragments.
+// Sends datagram by datagram, without a sticky source if that is the problem. With segmentation,
+// EMSGSIZE or EINVAL means larger than the path's MTU; single datagrams the kernel fragments.
 SendTrouble UdpSockets::send_slowly(const SendRun& run) {
   auto trouble = SendTrouble::kNone;
   for (std::size_t at = 0; at < run.bytes.size(); at += run.segment) {

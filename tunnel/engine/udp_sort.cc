@@ -13,7 +13,7 @@ namespace cw::tunnel::engine {
 namespace {
 
 constexpr std::uint32_t kSmallestData = kDataHeader + kTagSize;
-// Type and the three zero bytes, as BPF loads them.
+// The type and the three zero bytes, as BPF loads them.
 constexpr std::uint32_t kInitiation = 0x01000000;
 constexpr std::uint32_t kResponse = 0x02000000;
 constexpr std::uint32_t kCookie = 0x03000000;
@@ -40,9 +40,10 @@ bool attach(int fd, int option, std::span<sock_filter> code) {
   return ::setsockopt(fd, SOL_SOCKET, option, &program, sizeof program) == 0;
 }
 
-// Chooses a socket of the port: 0, data, or 1. Offsets are of the UDP payload. A load beyond its
-// end would choose 0, so sizes are looked at first. X: four before the receiver index to judge,
-// which is at 4 of data and cookies, and at 8 of responses.
+// Chooses a socket of the port: 0 is data, 1 initiations. Offsets are those of the UDP payload. A
+// load beyond the end would choose 0, so sizes are checked first. X is four less than the offset of
+// the receiver index to check. That offset is 4 in data and cookies, and 8 in responses. The
+// numbers at the right are indices in this array: of jump targets, or of the instruction itself.
 bool choose(int fd, const IndexTag& tag) {
   sock_filter code[] = {
       {kLoadSize, 0, 0, 0},
@@ -76,8 +77,8 @@ bool choose(int fd, const IndexTag& tag) {
   return attach(fd, SO_ATTACH_REUSEPORT_CBPF, code);
 }
 
-// Drops what does not begin like an initiation. Offsets are of the UDP header; what is too short
-// for the load is dropped, too.
+// Drops datagrams that do not begin like an initiation. Offsets are those of the UDP header. A
+// datagram that is too short for the load is dropped, too.
 bool only_initiations(int fd) {
   constexpr std::uint32_t kUdpHeader = 8;
   sock_filter code[] = {

@@ -1,22 +1,22 @@
-// What the kernel does for us before a datagram takes room in a buffer: sorts the messages of a
-// port among its two sockets, and drops what can be nothing. Classic BPF (Linux
-// Documentation/networking/filter.rst), so that no privilege is needed.
+// Socket filters that sort messages in the kernel, before a datagram takes room in a buffer. They
+// divide the messages of a port between its two sockets and drop messages that cannot be valid.
+// They are classic BPF (Linux Documentation/networking/filter.rst), which needs no privilege.
 //
 //   data, responses and cookies for one of our indices ------> data
 //   initiations, or super-datagrams that begin with one -----> initiations
-//   all else, from data with made-up indices on -------------> dropped
+//   all else, including data with made-up indices -----------> dropped
 //
-// So a flood of initiations, which everybody may send, never stands before a peer's answer to ours.
+// Any host may send initiations. So a flood of them never delays a peer's answer to ours.
 #pragma once
 
 #include "tunnel/engine/index_tag.h"
 
 namespace cw::tunnel::engine {
 
-// For both sockets of a port, of which `data` was bound first and `initiations` second. Of a
-// super-datagram the filter sees the first message and the whole size: an initiation with data of
-// ours behind it goes with the data, or that would be overtaken. False: this kernel cannot
-// (before 4.5).
+// Attaches the filters to both sockets of a port; `data` was bound first, `initiations` second. Of
+// a super-datagram the filter sees the first message and the whole size. An initiation with our
+// data behind it goes to the data socket, or other data would overtake that data. False: this
+// kernel cannot sort (before Linux 4.5).
 [[nodiscard]] bool sort_messages(int data, int initiations, const IndexTag& tag);
 
 }  // namespace cw::tunnel::engine

@@ -1,10 +1,10 @@
-// Super-packets of a TUN device with IFF_VNET_HDR (linux/virtio_net.h): cutting what the kernel
-// gives us (TSO, USO, unfinished checksums) into the packets that go on the wire, and gathering
-// decrypted segments of one flow into super-packets for it. Pure: bytes in, bytes out.
+// Super-packets of a TUN device with IFF_VNET_HDR (linux/virtio_net.h). Cuts the kernel's
+// super-packets (TSO, USO, unfinished checksums) into packets for the wire. Joins decrypted
+// segments of one flow into super-packets for the kernel. Pure: bytes in, bytes out.
 //
-// Never trusted: hdr_len (wrong on forwarded packets). Order within a flow is kept by construction:
-// a packet joins only the latest super-packet of its flow, never passes one that could not be
-// joined.
+// hdr_len is never used: it is wrong on forwarded packets. The order within a flow is kept: a
+// packet joins only the latest super-packet of its flow, and never passes a packet that could not
+// be joined.
 #pragma once
 
 #include <array>
@@ -35,27 +35,28 @@ inline constexpr std::uint8_t kGsoTcpV6 = 4;
 inline constexpr std::uint8_t kGsoUdpL4 = 5;
 inline constexpr std::uint8_t kGsoEcn = 0x80;
 
-// The Internet checksum's sum (RFC 1071) over `bytes`, added to `initial`; folded to 16 bits.
+// The sum of the Internet checksum (RFC 1071) over `bytes`, added to `initial`, folded to 16 bits.
 [[nodiscard]] std::uint16_t checksum_sum(Bytes bytes, std::uint32_t initial = 0);
 
-// The length of the largest packet that split() will make of `packet`.
+// The length of the largest packet that split() makes of `packet`.
 [[nodiscard]] Result<std::size_t> largest_segment(const VnetHeader& header, Bytes packet);
 
-// Cuts `packet` (as read from the TUN, `header` in front of it) into segments, written one after
-// the other at `stride` byte steps into `out`, checksums finished. Returns their lengths through
-// `lengths`; kTooLarge if `out` or `lengths` is too small, kInvalid for a malformed packet.
+// Cuts `packet` (as read from the TUN behind `header`) into segments with finished checksums.
+// Segment n is written at byte n * `stride` of `out`, and its length to `lengths`. Returns the
+// number of segments. kTooLarge: `out` or `lengths` is too small. kInvalid: the packet is
+// malformed.
 [[nodiscard]] Result<std::size_t> split(const VnetHeader& header, Bytes packet,
                                         std::span<std::uint8_t> out, std::size_t stride,
                                         std::span<std::uint16_t> lengths);
 
-// One write to the TUN: a header and the pieces of one packet. Pieces point into the added packets
-// (and their own headers, edited in place); valid until the packets go.
+// One write to the TUN: a header and the pieces of one packet. Pieces point into the added packets,
+// whose headers are edited in place. They are valid as long as those packets.
 struct SuperPacket {
   VnetHeader vnet;
   std::vector<std::span<std::uint8_t>> pieces;  // first: headers + first payload
   std::size_t length = 0;
 
-  // For the joiner only: what the next packet of this flow must look like.
+  // For the joiner only: what the next packet of this flow must match.
   std::size_t header_size = 0;
   std::size_t l4_offset = 0;
   std::uint32_t next_seq = 0;
@@ -66,11 +67,11 @@ struct SuperPacket {
 };
 
 struct JoinOptions {
-  bool tcp = true;  // TSO accepted by this TUN
-  bool udp = true;  // USO accepted (Linux 6.2)
+  bool tcp = true;  // the TUN accepts TSO
+  bool udp = true;  // the TUN accepts USO (Linux 6.2)
 };
 
-// Gathers packets; add() in the order of decryption, then finish(), then write items() in order.
+// Joins packets. Call add() in the order of decryption, then finish(), then write items() in order.
 class Joiner {
  public:
   explicit Joiner(JoinOptions options) : options_(options) {}
@@ -86,7 +87,7 @@ class Joiner {
   static void append(SuperPacket& last, std::span<std::uint8_t> packet, std::size_t headers,
                      bool push);
   JoinOptions options_;
-  std::vector<SuperPacket> items_;  // reused: no allocation per packet once warm
+  std::vector<SuperPacket> items_;  // reused: after the first batches no allocation per packet
   std::size_t used_ = 0;
 };
 

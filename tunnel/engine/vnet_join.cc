@@ -21,7 +21,7 @@ void put16(std::uint8_t* at, std::uint16_t value) {
   at[1] = static_cast<std::uint8_t>(value);
 }
 
-// What of a packet decides whether it may be joined with others.
+// The properties of a packet that decide whether it may be joined.
 struct Candidate {
   bool joinable = false;
   bool tcp = false;
@@ -30,7 +30,7 @@ struct Candidate {
   std::size_t payload = 0;
   std::uint32_t seq = 0;
   bool push = false;
-  bool flows = false;  // it has ports: it is of a flow, joinable or not
+  bool flows = false;  // it has ports, so it belongs to a flow, joinable or not
 };
 
 std::uint64_t mix(std::uint64_t hash, Bytes bytes) {
@@ -47,7 +47,7 @@ Candidate inspect(Bytes packet, const JoinOptions& options) {
   Candidate c;
   if (packet.size() < 28) return c;
   std::uint8_t protocol = 0;
-  bool plain = false;  // no options, no fragment
+  bool plain = false;  // no IP options, not a fragment
   if (packet[0] == 0x45) {
     c.l4 = 20;
     protocol = packet[9];
@@ -68,7 +68,7 @@ Candidate inspect(Bytes packet, const JoinOptions& options) {
     if (!options.tcp || packet.size() < c.l4 + 20) return c;
     const std::size_t size = std::size_t{l4[12]} >> 4U << 2U;
     if (size < 20 || c.l4 + size >= packet.size()) return c;
-    if ((l4[13] & ~0x08U) != 0x10 || (l4[12] & 0x0fU) != 0) return c;  // ACK, perhaps PSH
+    if ((l4[13] & ~0x08U) != 0x10 || (l4[12] & 0x0fU) != 0) return c;  // only ACK, and perhaps PSH
     c.headers = c.l4 + size;
     c.seq = get32(l4 + 4);
     c.push = (l4[13] & 0x08U) != 0;
@@ -82,7 +82,7 @@ Candidate inspect(Bytes packet, const JoinOptions& options) {
   return c;
 }
 
-// A hash of protocol, addresses and ports: equal flows have equal hashes. Never 0.
+// A hash of protocol, addresses and ports. Equal flows have equal hashes. Never 0.
 std::uint64_t flow_of(Bytes packet, const Candidate& c) {
   const bool v4 = c.l4 == 20;
   auto hash = mix(v4 ? packet[9] : packet[6], v4 ? packet.subspan(12, 8) : packet.subspan(8, 32));
@@ -90,7 +90,8 @@ std::uint64_t flow_of(Bytes packet, const Candidate& c) {
   return hash != 0 ? hash : 1;
 }
 
-// Are all header bytes that must agree the same? (Lengths, ids, checksums and seq may differ.)
+// Whether all header bytes that must agree are equal. Lengths, ids, checksums and sequence numbers
+// may differ.
 bool same_headers(const SuperPacket& super, Bytes packet, const Candidate& c) {
   const Bytes head(super.pieces.front().data(), super.header_size);
   if (super.header_size != c.headers || super.tcp != c.tcp || super.l4_offset != c.l4) return false;
@@ -131,14 +132,14 @@ void Joiner::append(SuperPacket& last, std::span<std::uint8_t> packet, std::size
   last.length += payload;
   last.next_seq += static_cast<std::uint32_t>(payload);
   ++last.segments;
-  // A short or pushed segment ends the super-packet.
+  // A short segment or one with PSH ends the super-packet.
   last.open = payload == last.vnet.gso_size && !push;
   if (push) last.pieces.front()[last.l4_offset + 13] |= 0x08U;
 }
 
 void Joiner::add(std::span<std::uint8_t> packet) {
   const auto c = inspect(packet, options_);
-  // Nearly always it goes on where the last one ended: no need to look for its flow.
+  // Nearly always the packet continues the last one, so its flow need not be looked up.
   if (c.joinable && used_ != 0 && joins(items_[used_ - 1], packet, c)) {
     return append(items_[used_ - 1], packet, c.headers, c.push);
   }
@@ -147,7 +148,7 @@ void Joiner::add(std::span<std::uint8_t> packet) {
     auto& last = items_[i];
     if (last.flow != flow) continue;
     if (c.joinable && joins(last, packet, c)) return append(last, packet, c.headers, c.push);
-    last.open = false;  // nothing later of this flow may pass the packet at hand
+    last.open = false;  // no later packet of this flow may pass this one
     break;
   }
   auto& item = push();
@@ -182,7 +183,8 @@ void Joiner::finish() {
     if (!item.tcp) put16(l4 + 4, static_cast<std::uint16_t>(l4_length));
     const std::uint16_t offset = item.tcp ? 16 : 6;
     const auto addresses = v4 ? Bytes(head).subspan(12, 8) : Bytes(head).subspan(8, 32);
-    // Partial: the field holds the pseudo header's sum, the kernel or the device does the rest.
+    // A partial checksum: the field holds the sum of the pseudo header. The kernel or the device
+    // does the rest.
     put16(l4 + offset,
           checksum_sum(addresses, (item.tcp ? 6U : 17U) + static_cast<std::uint32_t>(l4_length)));
     item.vnet.flags = kVnetNeedsCsum;

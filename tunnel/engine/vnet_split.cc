@@ -12,11 +12,12 @@ std::uint64_t add_with_carry(std::uint64_t sum, std::uint64_t value) {
   return sum + (sum < value ? 1 : 0);
 }
 
-// 32-bit words added up in 64-bit lanes: nothing overflows below 16 GiB. `left` is what remains.
+// Adds 32-bit words in 64-bit lanes, which cannot overflow below 16 GiB. `left`: the bytes that
+// remain.
 #if defined(__x86_64__)
 using Lanes = std::uint64_t __attribute__((vector_size(64)));  // one register, or two of AVX2
 
-// Inlined into functions for different CPUs.
+// Inlined into one function per kind of CPU.
 __attribute__((always_inline)) inline std::uint64_t sum_lanes(const std::uint8_t*& at,
                                                               std::size_t& left) {
   Lanes even{};
@@ -63,8 +64,8 @@ SumBlocks best_sum_blocks() {
 }  // namespace
 
 std::uint16_t checksum_sum(Bytes bytes, std::uint32_t initial) {
-  // Words in memory order with end-around carry, which is right for any endian: the sum of larger
-  // words folds down to the sum of 16-bit ones.
+  // Adds words in memory order with end-around carry, which is right for any byte order. The sum of
+  // larger words folds down to the sum of 16-bit words.
   static const SumBlocks kSumBlocks = best_sum_blocks();
   const auto* at = bytes.data();
   auto left = bytes.size();
@@ -77,7 +78,7 @@ std::uint16_t checksum_sum(Bytes bytes, std::uint32_t initial) {
   sum = (sum & 0xffffffff) + (sum >> 32U);
   auto folded = static_cast<std::uint32_t>((sum & 0xffff) + (sum >> 16U));
   folded = (folded & 0xffffU) + (folded >> 16U);
-  // To network order, as a number.
+  // Converts to network order, as a number.
   folded = (folded >> 8U | folded << 8U) & 0xffffU;
   std::uint64_t total = folded + std::uint64_t{initial};
   while (total >> 16U != 0) total = (total & 0xffff) + (total >> 16U);
@@ -105,7 +106,7 @@ tl::unexpected<Error> malformed(const char* what) {
   return fail(Errc::kInvalid, std::string("tun packet: ") + what);
 }
 
-// Sum of the pseudo header: addresses, protocol and length of the transport part.
+// The sum of the pseudo header: addresses, protocol and length of the transport part.
 std::uint32_t pseudo_sum(Bytes packet, std::uint8_t protocol, std::size_t l4_length) {
   const bool v4 = packet[0] >> 4U == 4;
   const auto addresses = v4 ? packet.subspan(12, 8) : packet.subspan(8, 32);
@@ -113,7 +114,7 @@ std::uint32_t pseudo_sum(Bytes packet, std::uint8_t protocol, std::size_t l4_len
                                      static_cast<std::uint32_t>(l4_length >> 16U));
 }
 
-// A packet whose checksum was left to us: the field holds the pseudo sum already.
+// Finishes the checksum of a packet; the field already holds the sum of the pseudo header.
 Result<std::size_t> finish_checksum(const VnetHeader& header, Bytes packet,
                                     std::span<std::uint8_t> out, std::span<std::uint16_t> lengths) {
   if (packet.size() > out.size() || lengths.empty()) {
@@ -127,7 +128,7 @@ Result<std::size_t> finish_checksum(const VnetHeader& header, Bytes packet,
     const auto sum =
         checksum_sum(Bytes(out).subspan(header.csum_start, packet.size() - header.csum_start));
     const auto value = static_cast<std::uint16_t>(~sum);
-    // A UDP checksum of zero means "none": send its other form.
+    // A UDP checksum of zero means "none", so its other form is sent.
     put16(out.data() + field, value == 0 && header.csum_offset == 6 ? 0xffff : value);
   }
   return 1;

@@ -17,7 +17,7 @@ void Workers::run() {
     const auto ready = wait();
     if (state_.ending()) return;  // the next leader finds the same
     if ((ready.v4 || ready.v6) && !receive(lead, ready, *aead)) continue;
-    // Also after a receive alone: what was written to the TUN may have brought forth an answer.
+    // Also after a receive alone: the write to the TUN may have caused an answer.
     (void)transmit(lead, *aead);
   }
 }

@@ -1,8 +1,8 @@
-// The threads of the data path. Each can do both directions; one at a time leads: it waits for the
-// TUN and the sockets together and reads. While one thread keeps up, it does everything itself, and
-// a packet that its own write brought forth (an acknowledgement, the next segments) is read without
-// anybody being woken. When more waits than it has read, it hands the lead to the next worker
-// before it starts to encrypt or decrypt.
+// The threads of the data path. Each thread works in both directions. One thread at a time leads:
+// it waits for the TUN and the sockets together and reads. While one thread keeps up, it does all
+// the work itself. It then reads the reply to its own write (an acknowledgement, the next segments)
+// without waking another thread. When more packets wait than it has read, it hands the lead to the
+// next worker before it encrypts or decrypts.
 #pragma once
 
 #include <mutex>
@@ -15,7 +15,7 @@ namespace cw::tunnel::engine {
 class Workers {
  public:
   Workers(DeviceState& state, AeadChoice aead, std::size_t count);
-  // One worker's thread, until the device ends.
+  // One worker's thread; returns when the device ends.
   void run();
 
  private:
@@ -25,7 +25,7 @@ class Workers {
     bool v6 = false;
   };
   [[nodiscard]] Ready wait();
-  // Both are called by the leader, and say whether the caller leads still.
+  // The leader calls both. They return whether the caller still leads.
   bool receive(std::unique_lock<std::mutex>& lead, const Ready& ready, Aead& aead);
   bool transmit(std::unique_lock<std::mutex>& lead, Aead& aead);
 

@@ -1,5 +1,5 @@
-// A WireGuard device in memory: the whole semantics of a Driver, faults on demand, a text log of
-// the changes that reached "the device".
+// A WireGuard device in memory: the whole behaviour of a Driver, faults on demand, and a text log
+// of the changes that reached the device.
 #pragma once
 
 #include <deque>
@@ -24,16 +24,16 @@ class FakeDriver final : public Driver {
   [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
-  // The next call fails with this, once, without an effect.
+  // The next call fails with this error, once, and has no effect.
   void fail_next(Error error) { failures_.push_back(std::move(error)); }
-  // As drivers that ask another process: every call waits in line.
+  // False: behaves like a driver that asks another process, so every call queues.
   void set_moves_at_once(bool at_once) { at_once_ = at_once; }
-  // What happens between the read of the device and its change.
+  // Runs between apply()'s read of the device and its change.
   void before_apply(std::function<void()> happens) { before_apply_ = std::move(happens); }
-  // "add <key8> allow 10.0.0.0/8\nremove <key8>\n" since the last call; key8: 8 characters of
-  // base64.
+  // The changes since the last call: "add <key8> allow 10.0.0.0/8\nremove <key8>\n". key8 is the
+  // first 8 characters of the key in base64.
   [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
-  // What a real device learns by itself: handshakes, roaming, counters.
+  // The device's state, for what a real one learns by itself: handshakes, roaming, counters.
   DeviceStatus& device() { return status_; }
   [[nodiscard]] bool exists() const { return exists_; }
 

@@ -25,7 +25,7 @@ Key key_of(const wg_key& from) {
   return Key(bytes);
 }
 
-// The library's linked lists, built over stable storage; private bytes are wiped with it.
+// The library's linked lists, built over stable storage. The destructor wipes the keys.
 struct Request {
   wg_device device{};
   std::deque<wg_peer> peers;
@@ -131,7 +131,7 @@ Error wg_error(int code, const std::string& clause) {
 bool kernel_has_wireguard() {
   const auto name = fmt::format("cwtry{}", ::getpid() % 100000);
   const int err = wg_add_device(name.c_str());
-  if (err == 0) (void)wg_del_device(name.c_str());  // ours, made a line above
+  if (err == 0) (void)wg_del_device(name.c_str());  // made in the line above, so it is ours
   return err == 0 || err == -EEXIST;
 }
 
@@ -203,7 +203,7 @@ Result<> KernelDriver::apply(const DeviceSpec& spec) {
   return order_.apply(spec.moves, [&]() -> Result<> {
     if (!change.empty()) {
       if (auto ok = set(change); !ok) {
-        applied_ = {};  // a set is split into several messages: unknown how far it came
+        applied_ = {};  // a set is several messages: how many arrived is not known
         return ok;
       }
     }

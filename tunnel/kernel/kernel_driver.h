@@ -1,5 +1,5 @@
 // The driver for Linux's own WireGuard, through the embeddable-wg-library. The device outlives the
-// process: sessions and the data path survive a restart of the daemon.
+// process, so sessions and the data path survive a restart of the daemon.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace cw::tunnel {
 
-// Does this kernel have WireGuard? Tried by making a device of a name nobody uses.
+// Whether this kernel has WireGuard. Tries it by making a device with an unused name.
 [[nodiscard]] bool kernel_has_wireguard();
 
 class KernelDriver final : public Driver {
@@ -32,7 +32,7 @@ class KernelDriver final : public Driver {
   DriverConfig config_;
   MoveOrder order_;
   Applied applied_;
-  DeviceSpec last_;  // with the moves since; under order_
+  DeviceSpec last_;  // the last applied spec with later moves; guarded by order_
 };
 
 }  // namespace cw::tunnel

@@ -6,7 +6,8 @@
 
 namespace cw::tunnel {
 
-// Ids are hashes, and only ids of our own set are ever kept.
+// Ids are hashes already. Only ids of our own set are stored, so a stranger cannot cause
+// collisions.
 std::size_t Askers::First8::operator()(const PartyId& id) const {
   std::size_t hash = 0;
   std::memcpy(&hash, id.data(), sizeof hash);

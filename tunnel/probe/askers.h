@@ -1,6 +1,6 @@
-// Who may ask a prober, by party id: the key of each, and which of its requests are fresh. The keys
-// are computed when an asker asks for the first time, so that a thousand nodes cost nothing at
-// once, and are kept. Loop thread only.
+// The parties whose requests a prober answers, by party id: the key of each, and which of its
+// requests are fresh. The key is computed at the party's first request and kept, so a thousand new
+// nodes do not cost a thousand computations at once. Loop thread only.
 #pragma once
 
 #include <map>
@@ -20,15 +20,15 @@ class Askers {
     std::string name;
     Key public_key;
     std::optional<ProbeKey> key;
-    bool useless = false;  // there is no key with that public key
+    bool useless = false;  // no key can be computed with that public key
     Freshness freshness;
   };
 
   Askers(const Key& own_private, Random& random);
 
-  // The whole set, public keys by name. Those who stay keep what is known of them.
+  // Sets the whole set: public keys by name. Askers that stay keep their state.
   void set(const std::map<std::string, Key>& wanted);
-  // Null: no asker of the set.
+  // Null if the party is not in the set, or has no usable key.
   [[nodiscard]] Asker* find(const PartyId& id);
   [[nodiscard]] Freshness::Verdict judge(Asker& asker, const Probe& request) const {
     return asker.freshness.take(secret_, request);
@@ -40,7 +40,7 @@ class Askers {
   };
   Key own_private_;
   FreshnessSecret secret_{};
-  // An asker that comes back goes on above all its earlier sessions: no challenge comes twice.
+  // A removed asker that comes back starts above all earlier counts, so no challenge comes twice.
   std::uint64_t sessions_ = 0;
   std::map<std::string, Key> wanted_;
   std::unordered_map<PartyId, Asker, First8> askers_;

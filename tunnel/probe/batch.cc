@@ -33,7 +33,7 @@ void DatagramBatch::send_replies(int fd) {
   }
   for (std::size_t sent = 0; sent < replies_.size();) {
     const int done = ::sendmmsg(fd, &out[sent], static_cast<unsigned>(replies_.size() - sent), 0);
-    // One that cannot be sent is skipped: the others may have another way.
+    // Skips a reply that cannot be sent: others may have another route.
     sent += done > 0 ? static_cast<std::size_t>(done) : 1;
   }
   replies_.clear();

@@ -1,5 +1,5 @@
-// What makes the answers of a thousand nodes' probes cheap: datagrams are received and sent many at
-// a time, and while many come the reader pauses for a moment, so that they come together.
+// Makes probes of a thousand nodes cheap to answer. Datagrams are received and sent in batches.
+// While many requests come, the reader pauses for a moment, so that more of them arrive together.
 #pragma once
 
 #include <sys/socket.h>
@@ -14,15 +14,15 @@
 
 namespace cw::tunnel {
 
-// Whether to pause before the next read. Pure: time is an argument.
+// Decides whether to pause before the next read. Pure: time is an argument.
 class Gathering {
  public:
-  // Added to a node's round trip while there are many, at most.
+  // The pause. It adds at most this to a node's round trip, only while there are many requests.
   static constexpr Duration kPause = std::chrono::milliseconds(2);
   static constexpr Duration kWindow = std::chrono::milliseconds(100);
-  static constexpr unsigned kMany = 100;  // requests in a window: 1,000 a second
+  static constexpr unsigned kMany = 100;  // requests per window: 1,000 per second
 
-  // `requests` were answered now.
+  // Records that `requests` were answered now. Returns whether to pause.
   [[nodiscard]] bool handled(unsigned requests, TimePoint now) {
     if (now - window_began_ >= kWindow) {
       many_ = in_window_ >= kMany && now - window_began_ < 2 * kWindow;
@@ -39,12 +39,13 @@ class Gathering {
   bool many_ = false;
 };
 
-// Received datagrams and the answers to them. At most kMost of each.
+// Received datagrams and the replies to them, at most kMost of each.
 class DatagramBatch {
  public:
   static constexpr unsigned kMost = 16;
 
-  // How many came; 0 if none did or the socket has an error.
+  // Receives waiting datagrams and returns their number. 0 if none waits or the socket has an
+  // error.
   [[nodiscard]] unsigned receive(int fd);
   [[nodiscard]] std::span<const std::byte> datagram(unsigned n) const {
     return {buffers_[n].data(), in_[n].msg_len};
@@ -52,9 +53,9 @@ class DatagramBatch {
   [[nodiscard]] const sockaddr_storage& from(unsigned n) const { return from_[n]; }
   [[nodiscard]] socklen_t from_size(unsigned n) const { return in_[n].msg_hdr.msg_namelen; }
 
-  // Keeps an answer to what was received last; not more than were.
+  // Keeps one reply for send_replies(). At most kMost are kept.
   void reply(std::vector<std::byte> bytes, const sockaddr_storage& to, socklen_t size);
-  // Lost ones are what probing is for.
+  // Sends the kept replies. A reply that cannot be sent is lost; probes are made to notice loss.
   void send_replies(int fd);
 
  private:

@@ -20,7 +20,7 @@ const char* to_string(LinkState state) {
 }
 
 Duration shared_interval(Duration configured, std::size_t askers) {
-  constexpr std::size_t kStep = 10;  // ms
+  constexpr std::size_t kStep = 10;  // ms; of the interval
   const auto steps = (askers * 1000 + kMostAsked * kStep - 1) / (kMostAsked * kStep);
   const Duration fair = std::chrono::milliseconds(steps * kStep);
   return std::max(configured, std::min(fair, kSlowest));
@@ -33,17 +33,21 @@ std::uint64_t Detector::next_sequence(TimePoint now) {
 
 Duration Detector::pace(TimePoint now) const {
   if (last_reply_) {
+    // Requests hurry while replies are late. Those of a link that is down hurry only until three
+    // times `lost` intervals after the last reply.
     const auto waited = now - *last_reply_;
     const bool gone = waited > config_.interval * 3 * config_.lost;
     if (waited > config_.interval + config_.interval / 2 && (up_ || !gone)) {
       return config_.interval / config_.hurry;
     }
   }
-  // Much is lost: the window is to tell sooner how much.
+  // Much is lost: a faster window shows the extent sooner.
   return up_ && counted(now).missing > kWindow / 8 ? config_.interval / 2 : config_.interval;
 }
 
 unsigned Detector::convincing() const {
+  // The loss of the 16 requests before the misses. A fall is called when the misses have a
+  // probability below 1 in 100,000 at that loss.
   constexpr std::uint64_t kBefore = 16;
   constexpr double kByChance = 1e-5;
   unsigned missing = 0;
@@ -51,9 +55,9 @@ unsigned Detector::convincing() const {
   for (auto i = oldest_unanswered_; i-- > oldest && oldest_unanswered_ - i <= kBefore;) {
     if (!sent_[i % kWindow].answered) ++missing;
   }
-  // An upper bound: by about two standard deviations, and never zero.
+  // An upper bound of the loss: about two standard deviations, and never zero.
   const double loss = std::min(1.0, (missing + 2 * std::sqrt(missing) + 1) / (kBefore + 2));
-  // More than plain probing sends in that time: hurried requests must go unanswered too.
+  // More than regular requests in that time, so that hurried requests must go unanswered, too.
   const unsigned least = config_.lost * config_.hurry / 2;
   unsigned enough = 0;
   for (double chance = 1; chance > kByChance && enough < 2 * least; chance *= loss) ++enough;
@@ -65,14 +69,16 @@ bool Detector::silent(TimePoint now) const {
       next_ - oldest_unanswered_ < convincing()) {
     return false;
   }
-  // After a pause of our own no request was under way: the first reply needs its round trip, and
-  // some more than the usual one.
+  // After a pause of this process no request was under way. The first reply needs its round trip
+  // and a little more than the usual one: otherwise it would count as missing while it is just
+  // being read.
   const auto oldest = std::max(oldest_unanswered_, next_ > kWindow ? next_ - kWindow : 0);
   return now - sent_[oldest % kWindow].at >= rtt_ + rtt_ / 4 + 2 * jitter_;
 }
 
 unsigned Detector::replies_needed() const {
   if (!ever_up_) return 1;
+  // At most 48 with the default of 3.
   return config_.recover << std::min(falls_, 4U);
 }
 
@@ -80,7 +86,7 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
   if (sequence >= next_ || next_ - sequence > kWindow) return false;
   auto& sent = sent_[sequence % kWindow];
   if (sent.answered) return false;
-  (void)state(now);  // a fall that nobody asked about still counts
+  (void)state(now);  // counts a fall even if no caller asked meanwhile
   if (silent(now)) in_a_row_ = 0;
   sent.answered = true;
   const auto sample = now - sent.at;
@@ -112,7 +118,8 @@ LinkState Detector::state(TimePoint now) {
     calm_since_ = now;
   }
   if (!up_) return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
-  // Of a whole window, however much of it there is yet: the first losses of a link decide nothing.
+  // The limit is that of a whole window, even if the window is not full yet. So the first losses of
+  // a link decide nothing.
   const auto limit = (degraded_ ? config_.fine_loss : config_.degraded_loss) * kWindow;
   degraded_ = counted(now).missing > limit;
   return degraded_ ? LinkState::kDegraded : LinkState::kUp;
@@ -129,7 +136,7 @@ bool Detector::answering(TimePoint now) {
 }
 
 Detector::Counted Detector::counted(TimePoint now) const {
-  // Requests whose reply may still be on its way do not count.
+  // Leaves out requests whose reply may still be under way.
   const auto grace = std::max(config_.interval, rtt_ * 2 + jitter_ * 4);
   Counted counted;
   const auto first = next_ > kWindow ? next_ - kWindow : 0;

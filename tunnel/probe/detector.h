@@ -1,9 +1,12 @@
-// Is the other side there? BFD-like (RFC 5880, asynchronous mode in spirit): requests at a fixed
-// interval, faster once replies are late. Down: no reply for `lost` intervals and so many requests
-// in a row unanswered that the loss just before them does not explain it. Up again after `recover`
-// replies in a row, doubled with each recent fall, so a flapping link stays down longer. Degraded,
-// by windowed loss, with hysteresis. Smoothed RTT and jitter (RFC 6298, RFC 3550). Pure: time is an
-// argument.
+// Detects whether the other side answers. Similar to BFD (RFC 5880, asynchronous mode): requests go
+// at a fixed interval, and faster once replies are late.
+//   * Down: no reply for `lost` intervals, and more consecutive misses than the loss before them
+//     explains.
+//   * Up again: `recover` replies in a row. Each recent fall doubles the number, so a link that
+//   flaps
+//     stays down longer.
+//   * Degraded: by loss over a window, with hysteresis.
+// RTT and jitter are smoothed (RFC 6298, RFC 3550). Pure: time is an argument.
 #pragma once
 
 #include <array>
@@ -14,9 +17,10 @@
 
 namespace cw::tunnel {
 
-// How often each of `askers` nodes asks a gateway: as configured, or so seldom that it answers
-// kMostAsked requests a second; never slower than kSlowest, which finds a dead gateway in 0.7 s.
-// In steps of 10 ms, so that one node more or less changes nothing.
+// The interval at which each of `askers` nodes asks a gateway: `configured`, or longer up to
+// kSlowest, so that a gateway answers at most kMostAsked requests per second. Three intervals of
+// kSlowest are 0.69 s, so a dead gateway is still found soon. It changes in steps of 10 ms, so that
+// one more node changes nothing.
 inline constexpr unsigned kMostAsked = 4400;
 inline constexpr Duration kSlowest = std::chrono::milliseconds(230);
 [[nodiscard]] Duration shared_interval(Duration configured, std::size_t askers);
@@ -25,12 +29,11 @@ struct DetectorConfig {
   Duration interval = std::chrono::milliseconds(100);
   unsigned lost = 3;
   unsigned recover = 3;
-  // Parts of the window: an up link is degraded once more than `degraded_loss` of it was lost,
-  // until no more than `fine_loss` is. 5 % random loss each way (9.8 % of requests) is far from the
-  // first.
+  // An up link is degraded once more than `degraded_loss` of the window was lost, until no more
+  // than `fine_loss` is. 5 % random loss each way (9.8 % of requests) is far from the first.
   double degraded_loss = 0.3;
   double fine_loss = 0.12;
-  unsigned hurry = 4;  // requests in each interval while replies are late
+  unsigned hurry = 4;  // requests per interval while replies are late
 };
 
 enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
@@ -41,26 +44,26 @@ class Detector {
   static constexpr std::size_t kWindow = 64;  // requests
 
   explicit Detector(const DetectorConfig& config) : config_(config) {}
-  // From the next request on; what was seen stays.
+  // Takes effect with the next request. The history stays.
   void set_interval(Duration interval) { config_.interval = interval; }
-  // The number to put into the request sent now.
+  // Records a request that is sent now, and returns its sequence number.
   [[nodiscard]] std::uint64_t next_sequence(TimePoint now);
-  // How long to wait before the next request: the interval, or a part of it while replies are late
-  // or an eighth of the window was lost.
+  // The time until the next request: the interval, or a part of it while replies are late or more
+  // than an eighth of the window was lost.
   [[nodiscard]] Duration pace(TimePoint now) const;
-  // This process was paused just now: requests that are under way tell no round trip.
+  // This process was paused. Round trips of requests that were under way then are not used.
   void on_pause() { sampled_from_ = next_; }
-  // A reply to `sequence`; false for duplicates and unknown numbers, which change nothing.
+  // Records a reply to `sequence`. False for duplicates and unknown numbers, which change nothing.
   bool on_reply(std::uint64_t sequence, TimePoint now);
   [[nodiscard]] LinkState state(TimePoint now);
-  // Up or degraded: traffic may use it.
+  // True if up or degraded: traffic may use the link.
   [[nodiscard]] bool usable(TimePoint now);
-  // Replies come, though perhaps not yet enough of them after recent falls to be usable: better
-  // than nothing where there is nothing better.
+  // True if replies arrive, even if recent falls still keep the link from being usable. Such a link
+  // is chosen only if there is no better one.
   [[nodiscard]] bool answering(TimePoint now);
   [[nodiscard]] Duration rtt() const { return rtt_; }
   [[nodiscard]] Duration jitter() const { return jitter_; }
-  [[nodiscard]] double loss(TimePoint now) const;  // 0..1 over the window
+  [[nodiscard]] double loss(TimePoint now) const;  // 0 to 1, over the window
 
  private:
   struct Sent {
@@ -72,9 +75,9 @@ class Detector {
     unsigned missing = 0;
   };
   [[nodiscard]] Counted counted(TimePoint now) const;
-  // No reply for so long that it is no bad luck.
+  // Whether the missing replies mean that the other side is gone, and not bad luck.
   [[nodiscard]] bool silent(TimePoint now) const;
-  // How many unanswered requests in a row are more than bad luck.
+  // The number of consecutive misses that is more than bad luck.
   [[nodiscard]] unsigned convincing() const;
   [[nodiscard]] unsigned replies_needed() const;
 
@@ -82,13 +85,13 @@ class Detector {
   std::array<Sent, kWindow> sent_{};
   std::uint64_t next_ = 0;               // requests [next_ - kWindow, next_) are in the window
   std::uint64_t oldest_unanswered_ = 0;  // all from here to next_ are unanswered
-  std::uint64_t sampled_from_ = 0;       // requests before it were under way in a pause
+  std::uint64_t sampled_from_ = 0;       // requests before it were under way during a pause
   std::optional<TimePoint> last_reply_;
   bool up_ = false;
   bool ever_up_ = false;
   bool degraded_ = false;
   unsigned in_a_row_ = 0;  // replies since the last fall or gap
-  unsigned falls_ = 0;     // recent; halves for each minute up
+  unsigned falls_ = 0;     // recent ones; halves with each minute up
   TimePoint calm_since_{};
   Duration rtt_{};
   Duration jitter_{};

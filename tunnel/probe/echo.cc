@@ -27,7 +27,7 @@ std::uint64_t get(std::span<const std::byte> in, std::size_t at) {
   return value;
 }
 
-// Over the packet as a request, without its tag.
+// The tag over the packet as a request, with the tag's own bytes zero.
 std::array<std::uint8_t, kTag> tag_of(std::vector<std::byte> packet, const ProbeKey& key) {
   packet[4] = kRequest;
   std::fill_n(packet.begin() + kTagAt, kTag, std::byte{0});

@@ -88,7 +88,7 @@ std::optional<ProbeClaim> cut_claim(std::span<const std::byte>& rest) {
   const auto address = IpAddress::from_bytes({bytes.data(), width});
   if (!address) return std::nullopt;
   const auto prefix = Prefix::of(*address, length);
-  if (!prefix || prefix->address() != *address) return std::nullopt;  // host bits
+  if (!prefix || prefix->address() != *address) return std::nullopt;  // has host bits
   entry.key.prefix = *prefix;
   entry.claim.ordinal = get<std::uint32_t>(rest, 3 + id + width);
   entry.claim.epoch = get<std::uint64_t>(rest, 3 + id + width + 4);
@@ -110,7 +110,7 @@ std::optional<ProbeCluster> cut_cluster(std::span<const std::byte>& rest) {
   return cluster;
 }
 
-// Skips one extension; we know none yet.
+// Skips one extension. This version has none.
 bool cut_extension(std::span<const std::byte>& rest) {
   if (rest.size() < 4) return false;
   const auto size = std::size_t{4} + get<std::uint16_t>(rest, 2);
@@ -124,9 +124,9 @@ bool is_probe(std::span<const std::byte> packet) {
          std::equal(kMagic.begin(), kMagic.end(), packet.begin());
 }
 
-// One call and no set-up for each key: a gateway has a thousand of them.
+// libsodium's one-shot call needs no set-up per key; a gateway has a thousand keys.
 std::array<std::uint8_t, kTag> tag_of(std::span<const std::byte> covered, const ProbeKey& key) {
-  static const bool kReady = sodium_init() >= 0;  // picks the implementation for this processor
+  static const bool kReady = sodium_init() >= 0;  // chooses the implementation for this processor
   CW_CHECK(kReady);
   std::array<std::uint8_t, kTag> tag{};
   CW_CHECK(crypto_generichash(tag.data(), tag.size(),

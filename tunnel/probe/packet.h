@@ -1,7 +1,7 @@
-// The probe datagram (docs/protocol/probe.md), one format for all kinds: a request carries a
-// sequence number and the sender's clock; a reply echoes both and adds what the replier says of
-// itself. A tag (keyed BLAKE2b) with the key of the two parties (tunnel/pair_key.h) authenticates
-// every datagram. A reader accepts every minor version of its own major version. Pure.
+// The probe datagram (docs/protocol/probe.md), one format for all kinds of probe. A request carries
+// a sequence number and the sender's clock. A reply echoes both and adds the replier's own state.
+// Every datagram has a tag (keyed BLAKE2b) with the key of the two parties (tunnel/pair_key.h). A
+// reader accepts every minor version of its own major version. Pure.
 #pragma once
 
 #include <array>
@@ -24,72 +24,73 @@ inline constexpr unsigned kProbeMinor = 0;
 inline constexpr std::size_t kMaxProbe = 1400;  // bytes
 inline constexpr std::size_t kMinProbe = 80;    // header and tag
 
-// Which party asks. Not a secret: it finds the key, the tag proves the rest.
+// Identifies the asking party. It is no secret: it only finds the key, and the tag is the proof.
 using PartyId = std::array<std::uint8_t, 16>;
-// `name`: the Node's, or "<cluster>/<ordinal>" of a gateway. Two nodes with one key (a copied disk)
-// are two parties, and no node takes another's id by publishing its key under its own name.
+// `name`: the Node's name, or "<cluster>/<ordinal>" of a gateway. Two nodes with one key (a copied
+// disk) are two parties. A node that publishes another node's key does not get its id.
 [[nodiscard]] PartyId party_id(const Key& public_key, std::string_view name);
 
 // A remote cluster as the replying gateway sees it.
 struct ProbeCluster {
   std::string id;
   bool reachable = false;
-  bool degraded = false;  // over links that lose much only
+  bool degraded = false;  // only over links that lose much
   friend bool operator==(const ProbeCluster&, const ProbeCluster&) = default;
 };
 
-// A claim on the way (tunnel/claims/claims.h). Inside a tunnel the cluster is empty: it is the
+// A claim in a datagram (tunnel/claims/claims.h). Inside a tunnel the cluster is empty: it is the
 // receiver's own.
 struct ProbeClaim {
   ClaimKey key;
   Claim claim;
-  bool settled = false;  // replies to nodes: every remote gateway that works holds it
-  bool old = false;      // requests inside tunnels: the node has not said it for a minute
+  bool settled = false;  // replies to nodes: every working remote gateway holds it
+  bool old = false;      // requests inside tunnels: the node has not repeated it for a minute
   friend bool operator==(const ProbeClaim&, const ProbeClaim&) = default;
 };
 
 struct Probe {
   bool reply = false;
-  PartyId asker{};            // of the request; echoed
-  std::uint64_t session = 0;  // of the request, random; echoed
+  PartyId asker{};            // the requester; echoed
+  std::uint64_t session = 0;  // random, of the requester; echoed
   std::uint64_t sequence = 0;
   std::uint64_t sent_ns = 0;  // the requester's monotonic clock, echoed
-  // Replies: what the next request must repeat before its claims count, 0: nothing
-  // (tunnel/probe/freshness.h). Requests: that of the last reply.
+  // In replies: the challenge that the next request must repeat before its claims count; 0: none
+  // (tunnel/probe/freshness.h). In requests: the challenge of the last reply.
   std::uint64_t challenge = 0;
   std::uint32_t sender = 0;            // gateway ordinal, or 0xffffffff for a node
-  bool draining = false;               // replies: I am about to go
-  std::vector<ProbeCluster> clusters;  // replies: which remote clusters I reach
-  // Requests: what the sender claims; replies: what the replier holds for the same keys.
+  bool draining = false;               // replies: the replier is about to stop
+  std::vector<ProbeCluster> clusters;  // replies: remote clusters as the replier sees them
+  // In requests: the sender's claims. In replies: the claims that the replier holds for the same
+  // keys.
   std::vector<ProbeClaim> claims;
   friend bool operator==(const Probe&, const Probe&) = default;
 };
 
 using ProbeKey = PairKey;
 
-inline constexpr std::size_t kMaxClaims = 32;  // as many of them as fit kMaxProbe
+inline constexpr std::size_t kMaxClaims = 32;  // as many as fit into kMaxProbe
 
-// What a reader may look at before it knows the key. Nothing here is proven.
+// The fields that a reader may use before it knows the key. Nothing proves them.
 struct ProbeEnvelope {
   bool reply = false;
   PartyId asker{};
 };
 
-// The major version of a probe datagram that is of another one than ours.
+// The major version of a probe datagram, if it is not ours.
 [[nodiscard]] std::optional<unsigned> foreign_version(std::span<const std::byte> packet);
-// kInvalid: no probe of our major version.
+// kInvalid: the datagram is no probe of our major version.
 [[nodiscard]] Result<ProbeEnvelope> parse_envelope(std::span<const std::byte> packet);
-// Total over any bytes: wrong size, version, entries -> kInvalid; wrong tag -> kDenied. Unknown
-// flags and extensions, which a newer minor version may have, are skipped.
+// Accepts any bytes. kInvalid: wrong size, version or entries. kDenied: wrong tag. Unknown flags
+// and extensions are skipped, because a newer minor version may have them.
 [[nodiscard]] Result<Probe> parse_probe(std::span<const std::byte> packet, const ProbeKey& key);
 
-// At most kMaxProbe bytes; clusters and claims beyond it are left out.
+// At most kMaxProbe bytes. Clusters and claims that do not fit are left out.
 [[nodiscard]] std::vector<std::byte> serialize(const Probe& probe, const ProbeKey& key);
-// Writes the tag of all that stands before it into the last bytes of a datagram.
+// Writes the tag into the last bytes of a datagram. It covers all bytes before it.
 void seal_probe(std::span<std::byte> packet, const ProbeKey& key);
 
-// Tells an asker of another major version which one we speak. Nothing authenticates it, and nothing
-// follows from it but words.
+// Tells an asker of another major version which one we speak. It has no proof, so it only changes
+// words for people.
 [[nodiscard]] std::vector<std::byte> version_notice();
 
 }  // namespace cw::tunnel

@@ -6,7 +6,7 @@ namespace cw::tunnel {
 
 Duration through_interval(std::size_t nodes, std::size_t paths) {
   constexpr auto kLeast = std::chrono::milliseconds(200);
-  // 400 a second: at about 50 us of the gateway's time each, 2 % of a core.
+  // 400 per second. Each takes about 50 us of the gateway's time: 2 % of a core.
   constexpr auto kEach = std::chrono::microseconds(2500);
   const auto share = kEach * static_cast<Duration::rep>(nodes * paths);
   return std::max<Duration>(kLeast, share);
@@ -18,6 +18,7 @@ Duration PathDetector::patience() const {
 }
 
 unsigned PathDetector::replies_needed() const {
+  // At most 48 with the default of 3.
   return falls_ == 0 ? 1 : config_.recover << std::min(falls_ - 1, 4U);
 }
 
@@ -31,11 +32,11 @@ void PathDetector::miss(const Sent& sent, TimePoint now) {
   }
   if (sent.size == regular()) {
     ++full_missed_;
-    if (small_answered_ > 0) return;  // the size is suspected: small ones tell of the path
+    if (small_answered_ > 0) return;  // the size may be at fault: small ones judge the path
   } else if (sent.size == config_.small) {
-    full_missed_ = small_answered_ = 0;  // loss, whatever the size
+    full_missed_ = small_answered_ = 0;  // loss at every size
   } else {
-    return;  // of a search, at a size that is tried no more
+    return;  // from a search, at a size that is no longer tried
   }
   ++missed_;
   in_a_row_ = 0;
@@ -141,7 +142,7 @@ PathDetector::Send PathDetector::make(TimePoint now, std::size_t targets) {
     if (burst_ % 2 == 1) send.size = config_.small;
     ++burst_;
   } else if (search_) {
-    // Small ones in between: a path that falls silent meanwhile is noticed.
+    // Small ones in between show whether the path falls silent meanwhile.
     send.size = next_ % 2 == 0 ? search_->size : config_.small;
   } else if (suspicious() && next_ % 2 == 1) {
     send.size = config_.small;

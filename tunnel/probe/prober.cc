@@ -18,10 +18,12 @@ namespace cw::tunnel {
 
 namespace {
 
-constexpr int kMaxTurns = 8;  // batches read before other events get their turn
-constexpr int kTicks = 8;     // an interval; no less than its hurried requests
-// No answer to what is no longer than our own notice: two sides would tell each other for ever.
-constexpr std::size_t kLeastForeign = 52;  // bytes: the header of version 2
+constexpr int kMaxTurns = 8;  // batches per turn, so that other events get theirs
+constexpr int kTicks = 8;     // per interval; at least as many as hurried requests (in tunnels 8)
+// Shorter datagrams get no notice. A notice must not answer a notice (8 bytes), or two sides would
+// exchange them for ever.
+constexpr std::size_t kLeastForeign = 52;  // bytes: the header of probe version 2
+// At most ten notices per second.
 constexpr Duration kNoticeGap = std::chrono::milliseconds(100);
 
 class UdpProber final : public Prober {
@@ -99,13 +101,13 @@ class UdpProber final : public Prober {
   struct Target {
     ProbeTarget is;
     Detector detector;
-    std::optional<ProbeKey> key;  // none: there is none with that public key
-    std::uint64_t session = 0;    // a target that is new has new sequence numbers
+    std::optional<ProbeKey> key;  // none: no key can be computed with that public key
+    std::uint64_t session = 0;    // a new target begins with new sequence numbers
     TimePoint next_send{};
-    TimePoint next_again{};       // not before, a request at once because of a new challenge
-    std::uint64_t challenge = 0;  // of the newest reply
+    TimePoint next_again{};       // earliest time of the next request because of a challenge
+    std::uint64_t challenge = 0;  // the challenge of the newest reply
     std::uint64_t newest = 0;     // the highest sequence that was answered
-    ProbeView last;  // as last told: only state, answering, draining, clusters and trouble matter
+    ProbeView last;               // as last reported: state, answering, draining, clusters, trouble
   };
 
   void add_target(const std::string& name, const ProbeTarget& is) {
@@ -115,7 +117,7 @@ class UdpProber final : public Prober {
     } else {
       target.last.trouble = key.error().text;
     }
-    // Spread over the first interval, so that not all go out in one burst for ever.
+    // Spreads the first requests over an interval, so that they do not stay one burst.
     const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
     target.next_send = time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
     targets_.emplace(name, std::move(target));
@@ -139,10 +141,10 @@ class UdpProber final : public Prober {
     ticker_ = loop_.every(config_.detector.interval / kTicks, [this] { tick(); });
   }
 
-  // What silence and round trips are measured with.
+  // The clock for silence and round trips: it leaves out pauses of this process.
   [[nodiscard]] TimePoint time() const { return awake_.at(loop_.now()); }
 
-  // Every wake-up begins with this. True: this process was paused just before.
+  // Every wake-up begins with this call. True: this process was paused just before.
   bool look() {
     if (!awake_.look(loop_.now())) return false;
     for (auto& [name, target] : targets_) target.detector.on_pause();
@@ -150,7 +152,7 @@ class UdpProber final : public Prober {
   }
 
   void tick() {
-    // After a pause of our own: the replies that wait are read before anything is judged.
+    // After a pause of this process, waiting replies are read before any target is judged.
     if (look()) receive();
     const auto now = time();
     for (auto& [name, target] : targets_) {
@@ -175,12 +177,12 @@ class UdpProber final : public Prober {
     sockaddr_storage to{};
     const auto& at = target.is.to;
     const auto size = at.to_sockaddr(to, at.address.is_link_local() ? scope_ : 0);
-    // A send that fails is a probe that is lost: the detector draws the conclusion.
+    // A failed send is a lost probe: the detector draws the conclusion.
     (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to),
                    static_cast<socklen_t>(size));
   }
 
-  // Whether it is another than when it was last told.
+  // Whether the state differs from the last reported one.
   bool judge(Target& target) {
     const auto now = time();
     const auto state = target.detector.state(now);
@@ -191,7 +193,7 @@ class UdpProber final : public Prober {
     return true;
   }
 
-  // A change is told after the targets were walked: the callback may call set_targets().
+  // Changes are reported after the loop over the targets: the callback may call set_targets().
   void tell_changes() {
     std::vector<std::string> changed;
     for (auto& [name, target] : targets_) {
@@ -216,7 +218,7 @@ class UdpProber final : public Prober {
       batch.send_replies(fd_.get());
       if (count < DatagramBatch::kMost) break;
     }
-    // Many ask: they wait for each other a moment, and cost one wake-up together.
+    // Many requests: they wait for each other for a moment and cost one wake-up together.
     if (!gathering_.handled(requests, loop_.now())) return;
     readable_.reset();
     gather_timer_ = loop_.after(Gathering::kPause, [this] {
@@ -230,7 +232,7 @@ class UdpProber final : public Prober {
     readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
   }
 
-  // Whether it was a request that gets an answer.
+  // Returns whether the datagram was a request that gets an answer.
   bool take(std::span<const std::byte> datagram, const sockaddr_storage& from, socklen_t size) {
     const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
     if (!source) return false;
@@ -276,7 +278,7 @@ class UdpProber final : public Prober {
     return true;
   }
 
-  // Said in words on both sides: in our view of a target, and to the sender.
+  // Both sides report it in words: our view of the target, and a notice to the sender.
   void take_foreign(unsigned version, std::size_t bytes, const Endpoint& source,
                     const sockaddr_storage& from, socklen_t size) {
     const auto words =
@@ -293,7 +295,8 @@ class UdpProber final : public Prober {
     if (hooks_.on_refused) hooks_.on_refused(refusal, source.address, words);
   }
 
-  // Why a target seems not to answer. Any host can make us say so of a target that does not.
+  // Sets the reason why a target does not answer. Any host can forge it, but only for a target that
+  // does not answer.
   void blame(const Endpoint& source, const std::string& words) {
     const auto at = std::find_if(targets_.begin(), targets_.end(),
                                  [&](const auto& one) { return one.second.is.to == source; });
@@ -340,17 +343,18 @@ class UdpProber final : public Prober {
     changed_now(name);
   }
 
-  // At once, but a target that has a new challenge in each of its replies gains nothing.
+  // Asks at once, but at most once per interval: a target with a new challenge in each reply gains
+  // nothing.
   void answer_challenge(const std::string& name, Target& target) {
     const auto now = time();
-    if (now < target.next_again) return;  // the next regular request does
+    if (now < target.next_again) return;  // the next regular request answers it
     target.next_again = now + config_.detector.interval;
     send_request(name, target, now);
   }
 
-  // Whether the target asks to prove that our session is of now, for the first time.
+  // Returns whether the target has a new challenge for our session.
   static bool take_challenge(Target& target, const Probe& reply) {
-    if (reply.sequence < target.newest) return false;  // late
+    if (reply.sequence < target.newest) return false;  // a late reply
     target.newest = reply.sequence;
     const bool news = reply.challenge != 0 && reply.challenge != target.challenge;
     target.challenge = reply.challenge;

@@ -34,7 +34,7 @@ void Refusals::add(Refusal refusal, const IpAddress& from, const std::string& wo
   if (const auto told = told_.find(key); told != told_.end() && now - told->second < kAgain) return;
   if (told_.size() >= kMost) {
     std::erase_if(told_, [&](const auto& one) { return now - one.second >= kAgain; });
-    if (told_.size() >= kMost) return;  // counted
+    if (told_.size() >= kMost) return;  // the metric counts it
   }
   told_[key] = now;
   log_warn("probe refused", {{"socket", socket_},

@@ -1,5 +1,5 @@
-// What a probe socket refuses, for people: every datagram is counted, and each kind from each
-// address is one line of the log in ten minutes. Loop thread only.
+// Reports the datagrams that a probe socket refuses. Every datagram is counted. The log has one
+// line per kind and address in ten minutes. Loop thread only.
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ namespace cw::tunnel {
 enum class Refusal : std::uint8_t {
   kMalformed,     // no probe at all
   kVersion,       // a probe of another major version
-  kUnknownAsker,  // a request of a party that we have no key for
-  kWrongKey,      // the tag does not prove what the datagram says
+  kUnknownAsker,  // a request of a party whose key is not known
+  kWrongKey,      // the tag does not fit the datagram
 };
 inline constexpr std::array kRefusals = {Refusal::kMalformed, Refusal::kVersion,
                                          Refusal::kUnknownAsker, Refusal::kWrongKey};
@@ -26,10 +26,10 @@ inline constexpr std::array kRefusals = {Refusal::kMalformed, Refusal::kVersion,
 
 class Refusals {
  public:
-  static constexpr std::size_t kMost = 64;  // addresses and kinds that are remembered
+  static constexpr std::size_t kMost = 64;  // pairs of kind and address that are remembered
   static constexpr Duration kAgain = std::chrono::minutes(10);
 
-  // `socket` tells which one in the metric causeway_probe_refused_total and in the log.
+  // `socket` names the socket in the metric causeway_probe_refused_total and in the log.
   Refusals(Loop& loop, Metrics& metrics, std::string socket);
   void add(Refusal refusal, const IpAddress& from, const std::string& words);
 

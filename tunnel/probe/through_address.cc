@@ -22,7 +22,7 @@ Digest digest_of(std::string input, std::initializer_list<const Key*> keys) {
   return digest;
 }
 
-// 240.0.0.0 to 254.255.255.255: never the broadcast address.
+// 240.0.0.0 to 254.255.255.255, so never the broadcast address.
 IpAddress v4_of(const Digest& digest) {
   return IpAddress::v4(
       {static_cast<std::uint8_t>(240 + digest[0] % 15), digest[1], digest[2], digest[3]});

@@ -17,11 +17,12 @@ namespace cw::tunnel {
 
 namespace {
 
-constexpr int kMaxPerTurn = 256;  // datagrams read before other events get their turn
+constexpr int kMaxPerTurn = 256;  // datagrams per turn, so that other events get theirs
+// Half the interval of hurried probes (PathConfig::hurry).
 constexpr Duration kTick = std::chrono::milliseconds(20);
-constexpr Duration kPause = 5 * kTick;  // a gap that is longer is a pause of our own
+constexpr Duration kPause = 5 * kTick;  // a longer gap is a pause of this process
 
-// IP and UDP headers.
+// The size of the IP and UDP headers.
 std::size_t overhead(Family family) { return family == Family::kV4 ? 28 : 48; }
 
 Result<UniqueFd> udp_socket(const Endpoint& local, const std::string& device) {
@@ -32,8 +33,9 @@ Result<UniqueFd> udp_socket(const Endpoint& local, const std::string& device) {
   if (family == AF_INET6) {
     (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   }
-  // Never fragmented, and sent at its size whatever the kernel believes of the path. A kernel
-  // without it fragments: sizes then always pass, the verdict holds.
+  // Probes are never fragmented, and they are sent at their size whatever path MTU the kernel
+  // knows. A kernel without this option fragments: then all sizes pass, and the verdict still
+  // holds.
   const int probe = IP_PMTUDISC_PROBE;
   const int probe6 = IPV6_PMTUDISC_PROBE;
   if (family == AF_INET) {
@@ -68,7 +70,7 @@ class UdpThroughProber final : public ThroughProber {
     for (const auto& [family, address] : config_.local) {
       if (auto ok = add_socket({family, false}, {address, config_.port}); !ok) return ok;
     }
-    // Any port: the gateway itself answers on the other one.
+    // Any port: the gateway itself listens on the usual one.
     for (const auto& [family, address] : config_.own) {
       if (auto ok = add_socket({family, true}, {address, 0}); !ok) return ok;
     }
@@ -83,9 +85,10 @@ class UdpThroughProber final : public ThroughProber {
       if (sockets_.count(socket_of(key)) == 0) continue;
       auto config = config_.path;
       config.interval = interval;
-      // IPv6 has no links below 1280.
+      // No IPv6 link has an MTU below 1280.
       if (key.family == Family::kV6) config.least = std::max<std::size_t>(config.least, 1280);
-      // Spread over the first interval, but for the first seconds, in which verdicts are awaited.
+      // Spreads the first requests over the interval, but over at most a second: verdicts are
+      // needed soon.
       const auto spread =
           static_cast<std::uint64_t>(std::min<Duration>(interval, std::chrono::seconds(1)).count());
       const auto first = time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
@@ -108,7 +111,7 @@ class UdpThroughProber final : public ThroughProber {
   }
 
  private:
-  using SocketKey = std::pair<Family, bool>;  // true: of the own gateway's paths
+  using SocketKey = std::pair<Family, bool>;  // true: for the own gateway's paths
 
   struct Path {
     std::vector<IpAddress> targets;
@@ -138,12 +141,12 @@ class UdpThroughProber final : public ThroughProber {
     return {path.detector.verdict(), path.detector.floor(), path.detector.rtt()};
   }
 
-  // What silence and round trips are measured with.
+  // The clock for silence and round trips: it leaves out pauses of this process.
   [[nodiscard]] TimePoint time() const { return awake_.at(loop_.now()); }
 
   void tick() {
     if (awake_.look(loop_.now())) {
-      // After a pause of our own: the replies that wait are read before anything is judged.
+      // After a pause of this process, waiting replies are read before any path is judged.
       for (const auto& [key, socket] : sockets_) read_replies(socket.fd.get());
     }
     const auto now = time();
@@ -154,7 +157,7 @@ class UdpThroughProber final : public ThroughProber {
       if (send) ask(key, path, *send);
       if (!late && path.detector.late()) suspects.insert(key.gateway);
     }
-    // One lost probe is a reason to look at everything through that gateway.
+    // One lost probe makes all paths through that gateway worth a look.
     for (auto& [key, path] : paths_) {
       if (suspects.count(key.gateway) != 0 && !path.detector.late()) path.detector.suspect(now);
     }
@@ -166,7 +169,7 @@ class UdpThroughProber final : public ThroughProber {
     const auto bytes = echo_request({session_, send.sequence}, size, key_);
     sockaddr_storage to{};
     const auto length = Endpoint{path.targets[send.target], config_.port}.to_sockaddr(to);
-    // A send that fails is a probe that is lost: the detector draws the conclusion.
+    // A failed send is a lost probe: the detector draws the conclusion.
     (void)::sendto(sockets_.at(socket_of(key)).fd.get(), bytes.data(), bytes.size(), 0,
                    reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(length));
   }
@@ -194,7 +197,7 @@ class UdpThroughProber final : public ThroughProber {
     }
   }
 
-  // After the paths were walked: the callback may call set_paths().
+  // Called after the loop over the paths: the callback may call set_paths().
   void tell() {
     bool changed = false;
     for (auto& [key, path] : paths_) {
@@ -210,7 +213,7 @@ class UdpThroughProber final : public ThroughProber {
   ThroughConfig config_;
   OnChange on_change_;
   std::uint64_t session_;
-  ProbeKey key_{};  // of this process only: what comes back is what went out
+  ProbeKey key_{};  // random, of this process only
   std::map<SocketKey, Socket> sockets_;
   std::map<PathKey, Path> paths_;
   std::map<IpAddress, PathKey> by_address_;
@@ -236,7 +239,7 @@ class UdpEchoServer final : public EchoServer {
       const std::span packet(buffer.data(), static_cast<std::size_t>(n));
       if (!turn_into_reply(packet)) continue;
       (void)::sendto(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from),
-                     size);  // lost ones are what it is for
+                     size);  // a lost answer is a lost probe
     }
   }
 

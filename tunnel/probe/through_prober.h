@@ -1,6 +1,6 @@
-// Probes through the gateways of the own cluster (docs/protocol/probe.md): the node's side, with a
-// PathDetector a path, and the remote gateway's side, which sends back what it gets. Loop thread
-// only.
+// Probes through the gateways of the own cluster (docs/protocol/probe.md). ThroughProber is the
+// node's side, with one PathDetector per path. EchoServer is the remote gateway's side, which sends
+// probes back. Loop thread only.
 #pragma once
 
 #include <compare>
@@ -29,18 +29,18 @@ struct PathView {
   PathVerdict verdict = PathVerdict::kUnknown;
   std::optional<std::size_t> floor;  // PathDetector::floor()
   Duration rtt{};
-  // What a decision rests on; measurements alone are no news.
+  // Whether both views lead to the same decision. Measurements alone are no news.
   [[nodiscard]] bool says_as(const PathView& other) const {
     return verdict == other.verdict && floor == other.floor;
   }
 };
 
 struct ThroughConfig {
-  std::map<Family, IpAddress> local;  // asks from these; a family without one is not probed
-  // Paths of this gateway begin on its own node: they are asked about from these addresses.
+  std::map<Family, IpAddress> local;  // sends from these; a family without an address is not probed
+  // The paths of this gateway begin on its own node, which sends from the addresses in `own`.
   std::optional<std::uint32_t> own_gateway = {};
   std::map<Family, IpAddress> own = {};
-  std::uint16_t port = 0;  // ours and theirs
+  std::uint16_t port = 0;  // of both sides
   PathConfig path;         // the interval is set_paths()'s
   friend bool operator==(const ThroughConfig& a, const ThroughConfig& b) {
     return a.local == b.local && a.own_gateway == b.own_gateway && a.own == b.own &&
@@ -50,9 +50,9 @@ struct ThroughConfig {
 
 class ThroughProber {
  public:
-  // A verdict or a floor changed. Must not destroy the prober.
+  // A verdict or a floor changed. The callback must not destroy the prober.
   using OnChange = std::function<void()>;
-  // Addresses by path: through_address() of each remote gateway.
+  // Targets by path: through_address() of each remote gateway.
   using Paths = std::map<PathKey, std::vector<IpAddress>>;
 
   // kUnavailable if an address cannot be bound.
@@ -60,15 +60,15 @@ class ThroughProber {
                                                                    ThroughConfig config,
                                                                    OnChange on_change);
   virtual ~ThroughProber() = default;
-  // The whole wanted set; paths that stay keep what is known of them.
+  // Sets the whole wanted set. Paths that stay keep their state.
   virtual void set_paths(const Paths& paths, Duration interval) = 0;
   [[nodiscard]] virtual std::map<PathKey, PathView> views() const = 0;
 };
 
-// Sends echo requests back to where they came from.
+// Sends echo requests back to their source.
 class EchoServer {
  public:
-  // Bound to `device` as well, if it is not empty.
+  // If `device` is not empty, the socket is bound to it.
   [[nodiscard]] static Result<std::unique_ptr<EchoServer>> open(Loop& loop, const Endpoint& local,
                                                                 const std::string& device);
   virtual ~EchoServer() = default;

@@ -64,7 +64,7 @@ Result<std::string> exchange(const std::string& socket_path, std::string_view re
   std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail(errno_error(errno, "socket"));
-  // A program that hangs lets its backlog run full, and connect() waits then.
+  // The backlog of a program that hangs runs full, and connect() then waits.
   const auto ms = timeout.count();
   const timeval limit{ms / 1000, ms % 1000 * 1000};
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);

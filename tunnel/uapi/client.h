@@ -1,4 +1,4 @@
-// One request to a WireGuard implementation's UNIX socket, blocking, bounded in time and size.
+// One blocking request to the UNIX socket of a WireGuard implementation, bounded in time and size.
 #pragma once
 
 #include <chrono>
@@ -9,8 +9,9 @@
 
 namespace cw::tunnel::uapi {
 
-// Sends `request` (with its final empty line) and returns the reply up to its own. kNotFound: no
-// such socket, or one that a dead process left; kUnavailable: no answer in time.
+// Sends `request`, including its final empty line. Returns the reply up to its final empty line.
+// kNotFound: there is no such socket, or only that of a dead process. kUnavailable: no answer in
+// time.
 [[nodiscard]] Result<std::string> exchange(const std::string& socket_path, std::string_view request,
                                            std::chrono::milliseconds timeout);
 

@@ -14,7 +14,7 @@ struct Line {
   std::string_view value;
 };
 
-// Cuts the next "key=value\n" off `text`.
+// Takes the next "key=value\n" from `text`.
 Result<Line> next_line(std::string_view& text) {
   const auto end = text.find('\n');
   const auto line = text.substr(0, end);
@@ -45,7 +45,7 @@ Result<> flag(const Line& line, bool& value) {
   return {};
 }
 
-// Parses into `out` with the line's key as context.
+// Stores `parsed` in `out`; an error gets the line's key as context.
 template <typename T, typename Parsed>
 Result<> put(const Line& line, T& out, Parsed parsed) {
   if (!parsed) return fail(std::move(parsed.error()).context(fmt::format("uapi: {}", line.key)));
@@ -66,7 +66,7 @@ std::string encode_set(const DeviceChange& change) {
       out += "remove=true\n";
       continue;
     }
-    // A peer that vanished meanwhile must not come back half-configured.
+    // A peer that was removed meanwhile must not return half-configured.
     if (!peer.add) out += "update_only=true\n";
     if (peer.preshared_key) out += fmt::format("preshared_key={}\n", peer.preshared_key->hex());
     if (peer.endpoint) out += fmt::format("endpoint={}\n", peer.endpoint->to_string());
@@ -85,7 +85,7 @@ namespace {
 Result<> take_peer_status(const Line& line, PeerStatus& peer, std::int64_t& sec,
                           std::int64_t& nsec) {
   if (line.key == "endpoint") {
-    // A zone id or a name we cannot parse is an endpoint we do not know.
+    // An endpoint with a zone id or a name cannot be parsed and counts as unknown.
     if (auto endpoint = Endpoint::parse(line.value)) peer.endpoint = *endpoint;
   } else if (line.key == "last_handshake_time_sec") {
     return put(line, sec, number<std::int64_t>(line));
@@ -106,7 +106,7 @@ Result<> take_peer_status(const Line& line, PeerStatus& peer, std::int64_t& sec,
     if (auto ok = put(line, prefix, Prefix::parse(line.value)); !ok) return ok;
     peer.allowed_ips.insert(prefix);
   }
-  return {};  // unknown keys are other implementations' extensions
+  return {};  // unknown keys are extensions of other implementations
 }
 
 Result<> take_device_status(const Line& line, DeviceStatus& status) {
@@ -140,7 +140,7 @@ Result<DeviceStatus> decode_get(std::string_view text) {
   std::int64_t nsec = 0;
   bool ended = false;
   const auto close_peer = [&] {
-    // Beyond the year 2200 is nobody's handshake; it would overflow nanoseconds.
+    // A time after the year 2200 is no handshake, and would overflow nanoseconds.
     const bool sane = sec > 0 && sec < 7'258'118'400 && nsec >= 0 && nsec < 1'000'000'000;
     if (peer != nullptr && sane) {
       peer->last_handshake = WallTime(std::chrono::seconds(sec) + std::chrono::nanoseconds(nsec));
@@ -198,7 +198,7 @@ Result<> take_peer_edit(const Line& line, PeerEdit& peer) {
       edit.remove = true;
       text.remove_prefix(1);
     }
-    // wg sends host bits as the user wrote them; the network is what counts.
+    // wg sends host bits as the user wrote them; only the network counts.
     const auto slash = text.find('/');
     const auto address = IpAddress::parse(text.substr(0, slash));
     unsigned length = address ? address->bits() : 0;

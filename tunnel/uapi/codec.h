@@ -1,5 +1,6 @@
-// The cross-platform WireGuard configuration protocol's text (wireguard.com/xplatform): requests
-// and replies, both directions, as values. Total and bounded: any bytes give a value or kInvalid.
+// The text of the cross-platform WireGuard configuration protocol (wireguard.com/xplatform):
+// requests and replies in both directions, as values. Accepts any bytes, within bounds: they give a
+// value or an error.
 #pragma once
 
 #include <string>
@@ -12,13 +13,14 @@ namespace cw::tunnel::uapi {
 
 inline constexpr std::size_t kMaxText = std::size_t{64} << 20U;  // of one request or reply
 
-// One set request for a device that has `change` to be made.
+// One set request that makes `change`.
 [[nodiscard]] std::string encode_set(const DeviceChange& change);
 inline constexpr std::string_view kGet = "get=1\n\n";
 
-// A get reply, without the final empty line. A non-zero errno is an error of its errno's code.
+// Parses a get reply without its final empty line. A non-zero errno becomes an error with the code
+// of that errno.
 [[nodiscard]] Result<DeviceStatus> decode_get(std::string_view text);
-// A set reply.
+// Parses a set reply.
 [[nodiscard]] Result<> decode_set_reply(std::string_view text);
 
 // --- the server's side ---
@@ -45,12 +47,13 @@ struct SetRequest {
   std::vector<PeerEdit> peers;
 };
 struct GetRequest {};
-// One request without its final empty line. Whole or not at all: a mistake anywhere is kInvalid.
+// Parses one request without its final empty line. A mistake anywhere makes the whole request
+// kInvalid.
 [[nodiscard]] Result<std::variant<GetRequest, SetRequest>> decode_request(std::string_view text);
-// A get reply with its errno line and final empty line. The private key is omitted if zero.
+// A get reply with its errno line and final empty line. A private key of zero is left out.
 [[nodiscard]] std::string encode_get(const Key& private_key, const DeviceStatus& status,
                                      const std::map<Key, Key>& preshared_keys);
-// "errno=-22\n\n"; pass 0 or a negative errno.
+// "errno=-22\n\n". `error` is 0 or a negative errno.
 [[nodiscard]] std::string encode_errno(int error);
 
 }  // namespace cw::tunnel::uapi

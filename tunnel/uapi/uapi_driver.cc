@@ -23,16 +23,17 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// For one answer of the program, and for its start or end.
 constexpr auto kTimeout = seconds(3);
 constexpr auto kStartTimeout = seconds(5);
 
-// Runs `program interface` and waits for it: userspace implementations put themselves into the
-// background once their device is there.
+// Runs `program interface` and waits for it to end: userspace implementations go into the
+// background once their device exists.
 Result<> spawn(const std::string& program, const std::string& interface) {
   std::string name = program;
   std::string argument = interface;
   char* argv[] = {name.data(), argument.data(), nullptr};
-  // Its notices on stderr are its own; LOG_LEVEL keeps wireguard-go to errors.
+  // The program writes its own notices to stderr; LOG_LEVEL limits wireguard-go to errors.
   std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   std::string level = "LOG_LEVEL=error";
   std::string quiet = "WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1";
@@ -82,9 +83,10 @@ Result<std::string> UapiDriver::exchange(const std::string& request) {
 
 Result<std::string> UapiDriver::running() {
   auto reply = exchange(std::string(uapi::kGet));
-  // A program that hangs keeps its socket: without it wireguard-go ends, and its tunnels with it.
+  // A program that hangs keeps its socket: wireguard-go ends when its socket is removed, and its
+  // tunnels with it.
   if (reply || reply.error().code != Errc::kNotFound) return reply;
-  ::unlink(socket_.c_str());  // of a program that was killed
+  ::unlink(socket_.c_str());  // the socket of a program that was killed
   log_info("starting userspace WireGuard",
            {{"program", config_.userspace_program}, {"interface", config_.interface}});
   if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return fail(ok.error());
@@ -119,7 +121,7 @@ Result<> UapiDriver::apply(const DeviceSpec& spec) {
   return order_.apply(spec.moves, [&]() -> Result<> {
     if (!change.empty()) {
       if (auto ok = set(change); !ok) {
-        applied_ = {};  // unknown how far it came: look at the device next time
+        applied_ = {};  // how far it came is not known: the next apply reads the device
         return ok;
       }
     }
@@ -131,7 +133,7 @@ Result<> UapiDriver::apply(const DeviceSpec& spec) {
 
 Result<> UapiDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
   return move_to(order_, last_, peer, prefixes, [this](const DeviceChange& change) -> Result<> {
-    // A program that hangs would make this change late, when it goes on.
+    // A program that hangs would make this change late, when it continues.
     if (!answers_) return fail(Errc::kUnavailable, socket_ + ": does not answer");
     return set(change);
   });
@@ -144,7 +146,7 @@ Result<> UapiDriver::recreate_peer(const Key& peer) {
 Result<> UapiDriver::remove() {
   applied_ = {};
   if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
-  // The program leaves when its device goes; its socket goes with it.
+  // The program ends when its device is gone, and removes its socket.
   const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
   while (::access(socket_.c_str(), F_OK) == 0) {
     if (std::chrono::steady_clock::now() > deadline) {

@@ -1,6 +1,6 @@
-// The driver for any userspace WireGuard behind the UAPI socket (wireguard-go). Starts the program
-// if no socket answers, takes over one that runs, and leaves it running when the driver goes: the
-// data path survives the daemon.
+// The driver for any userspace WireGuard with a UAPI socket (wireguard-go). It starts the program
+// if no socket answers, and takes over a running one. It leaves the program running when the driver
+// is destroyed, so the data path survives the daemon.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,7 @@ class UapiDriver final : public Driver {
   [[nodiscard]] Result<> remove() override;
 
  private:
-  [[nodiscard]] Result<std::string> running();  // starts it if need be; its answer to a get
+  [[nodiscard]] Result<std::string> running();  // starts it if necessary; its answer to a get
   [[nodiscard]] Result<std::string> exchange(const std::string& request);
   [[nodiscard]] Result<> set(const DeviceChange& change);
 
@@ -34,7 +34,7 @@ class UapiDriver final : public Driver {
   std::string socket_;
   Applied applied_;
   bool answers_ = true;  // the last request got an answer
-  DeviceSpec last_;      // with the moves since; under order_
+  DeviceSpec last_;      // the last applied spec with later moves; guarded by order_
 };
 
 }  // namespace cw::tunnel

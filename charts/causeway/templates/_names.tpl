@@ -10,7 +10,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{/* What selects the pods of one part: (list . "gateway") */}}
+{{/* The labels that select the pods of one part: (list . "gateway") */}}
 {{- define "causeway.selector" -}}
 app.kubernetes.io/name: causeway
 app.kubernetes.io/instance: {{ include "causeway.name" (index . 0) }}
@@ -21,7 +21,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The common top of a daemon's configuration: (list . statusPort) */}}
+{{/* The common head of a daemon's configuration: (list . statusPort) */}}
 {{- define "causeway.config" -}}
 {{- $ := index . 0 -}}
 store: "kube:"
@@ -54,8 +54,8 @@ imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What a process needs that writes routes, devices and sysctls in the node's namespace, and no
-more: one capability, no privilege, a read-only root. */}}
+{{/* The rights of a process that writes routes, devices and sysctls in the node's namespace: one capability, no
+privilege, a read-only root. */}}
 {{- define "causeway.nodeSecurity" -}}
 securityContext:
   runAsUser: 0
@@ -73,8 +73,8 @@ volumeMounts:
   - {name: sockets, mountPath: /var/run/wireguard}
 {{- end }}
 
-{{/* How many nodes can run a gateway; 0: not known, as in `helm template`. Taints that come and go with a
-node's state do not count. */}}
+{{/* The number of nodes that can run a gateway; 0: not known, as in `helm template`. Taints that follow a node's state do
+not count. */}}
 {{- define "causeway.nodes" -}}
 {{- $nodes := int .Values.cluster.nodes -}}
 {{- if not $nodes -}}
@@ -94,7 +94,7 @@ node's state do not count. */}}
 {{- $nodes -}}
 {{- end }}
 
-{{/* How many gateways run: one where there is one node, since they listen on the node's own port. */}}
+{{/* The number of gateways: one if there is one node, because gateways listen on the node's own port. */}}
 {{- define "causeway.gateways" -}}
 {{- if eq (include "causeway.nodes" .) "1" }}1{{ else }}{{ int .Values.gateway.replicas }}{{ end -}}
 {{- end }}
@@ -103,13 +103,13 @@ node's state do not count. */}}
 {{- if and (eq .Values.gateway.antiAffinity "required") (eq (include "causeway.nodes" .) "1") }}preferred{{ else }}{{ .Values.gateway.antiAffinity }}{{ end -}}
 {{- end }}
 
-{{/* Ordinals that have a Secret each in the gateways' volume. Eight at least: more replicas than before
-need no other pod template, so the gateways that run go on. */}}
+{{/* The number of ordinals whose Secret is in the gateways' volume, at least eight. So more replicas than before need no
+new pod template, and running gateways go on. */}}
 {{- define "causeway.ordinals" -}}
 {{ max 8 (int .Values.gateway.replicas) }}
 {{- end }}
 
-{{/* (list . "gateway") */}}
+{{/* The volumes of a daemon on the node: (list . "gateway") */}}
 {{- define "causeway.nodeVolumes" -}}
 volumes:
   - name: config

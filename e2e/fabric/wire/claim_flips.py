@@ -1,5 +1,5 @@
-"""A gateway that claims one prefix for gateway 0 and for gateway 1 in turn, as fast as it is told, and answers the
-probes of the gateways that it knows, so that it works for them. It has the key of a real gateway.
+"""A gateway that claims one prefix for gateway 0 and for gateway 1 in turn, at the given rate. It answers the
+probes of the gateways in the plan, so it works for them. It has the key of a real gateway.
 
     claim_flips.py CONTROL_ADDRESS PLAN     PLAN: JSON with private, name, ordinal (its own), prefix, hertz,
                                             gateways (public key by control address), flip (addresses)
@@ -13,11 +13,11 @@ import time
 
 from probe import REPLY, REQUEST, TUNNEL_PORT, Asker, claim, pair_key, party_id, public_of, sealed
 
-EPOCH = 2 ** 32  # the highest; of equal ones the word of the first gateway counts
+EPOCH = 2 ** 32  # the highest epoch; of equal ones the first gateway's claim counts
 
 
 def reply_to(request, key):
-    """The answer to an authentic request; None for anything else."""
+    """The reply to an authentic request; None for anything else."""
     if len(request) < 80 or request[5] != REQUEST or request != sealed(request[:-16], key):
         return None
     head = bytearray(request[:64])
@@ -47,7 +47,7 @@ def main(address, plan):
                 asker, key = askers.get(source[0]), keys.get(source[0])
                 if key is None or len(datagram) < 80:
                     continue
-                if datagram[5] == REPLY:  # the tag costs more than it is worth here
+                if datagram[5] == REPLY:  # checking its tag costs more than it is worth here
                     if asker is not None:
                         asker.challenge = int.from_bytes(datagram[48:56], "big")
                     continue

@@ -1,7 +1,5 @@
-"""Writes numbered keys to an etcd cluster: `FILE URL...`, until SIGTERM. FILE gets a line for every
-write that was acknowledged: number, when (monotonic ns). A member that does not answer within a
-second is left for the next.
-"""
+"""Writes numbered keys to an etcd cluster: `FILE URL...`, until SIGTERM. FILE gets a line per acknowledged
+write: number, time (monotonic ns). If a member does not answer within a second, the next one is asked."""
 
 import base64
 import http.client

@@ -1,6 +1,6 @@
 """Sends IP packets as they are, forged source addresses included.
 
-    forge.py COUNT HERTZ     one packet as hex a line on standard input; each is sent COUNT times
+    forge.py COUNT HERTZ     one packet per line as hex on standard input; each is sent COUNT times
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ def sender():
             else:
                 six.sendto(packet, (str(ipaddress.ip_address(packet[24:40])), 0))
             return True
-        except OSError as error:  # no route, or a filter of this host: it is not sent
+        except OSError as error:  # no route, or this host's filter: the packet is not sent
             print(f"not sent: {error}", file=sys.stderr)
             return False
     return send

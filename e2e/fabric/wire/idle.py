@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Holds TCP connections and says nothing on them: idle.py HOST PORT COUNT SECONDS [SOURCES].
-Those that the other side closes are opened again. Says "holding" when it has tried COUNT times.
-With SOURCES ("198.18.7.") each connection comes from another of the addresses .1 to .250."""
+"""Opens TCP connections and sends nothing: idle.py HOST PORT COUNT SECONDS [SOURCES]. Opens connections again
+that the other side closes. Prints "holding" after COUNT attempts. With SOURCES ("198.18.7.") each connection
+comes from another of the addresses .1 to .250."""
 
 import resource
 import select

@@ -1,6 +1,6 @@
-"""A bad network for one UDP flow: `mangle PORT TARGET_HOST TARGET_PORT LOSS DUPLICATE DELAY` relays
-what comes to PORT to the target and back; shares of datagrams are lost, sent twice, or held back for
-1 to 20 ms so that others pass them. Deterministic dice."""
+"""A bad network for one UDP flow: `mangle PORT TARGET_HOST TARGET_PORT LOSS DUPLICATE DELAY` relays datagrams
+from PORT to the target and back. The given shares of datagrams are lost, sent twice, or held back for 1 to 20
+ms so that others pass them. The random numbers are the same in each run."""
 
 import heapq
 import random

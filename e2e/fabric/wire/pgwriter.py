@@ -1,7 +1,6 @@
-"""Writes numbered rows through one psql at a time, as an application would: `CONNINFO FILE`, until
-SIGTERM. FILE gets a line for every row that the server has acknowledged: number, when (monotonic
-ns). A server that says nothing for three seconds is left, and the next one that takes writes is asked.
-"""
+"""Writes numbered rows through one psql at a time, as an application would: `CONNINFO FILE`, until SIGTERM.
+FILE gets a line per acknowledged row: number, time (monotonic ns). If a server does not answer for three
+seconds, the next one that takes writes is asked."""
 
 import select
 import signal
@@ -19,7 +18,7 @@ def session(conninfo):
 
 
 def acknowledged(psql, number):
-    """Whether the server says that it has the row for good."""
+    """Whether the server reports that it has stored the row."""
     try:
         psql.stdin.write(f"INSERT INTO acked VALUES ({number}) RETURNING number;\n".encode())
         ready, _, _ = select.select([psql.stdout], [], [], PATIENCE)

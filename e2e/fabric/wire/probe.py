@@ -1,5 +1,5 @@
-"""The probe datagram, version 3, by docs/protocol/probe.md: written from the document and not from
-the product's code. Used by floods and attacks."""
+"""The probe datagram, version 3, as in docs/protocol/probe.md. It was written from that page and not from the
+product's code. Floods and attacks use it."""
 
 import base64
 import hashlib
@@ -54,7 +54,7 @@ def sealed(body, key):
 
 
 class Asker:
-    """One party that asks: `key` is that of the pair, `party` its id."""
+    """One party that asks: `key` is the key of the pair, `party` its id."""
 
     def __init__(self, key, party, sender=NODE):
         self.key, self.party, self.sender = key, party, sender

@@ -1,5 +1,5 @@
-"""Claims as a party with a key of its own does: asks a gateway, proves that its session is of now,
-and prints the claims that each answer echoes, one JSON list a line.
+"""Makes claims as a party with a key of its own: asks a gateway, proves by the challenge that its session is
+current, and prints the claims that each reply echoes, one JSON list per line.
 
     probe_claim.py FROM_ADDRESS FROM_PORT TO_ADDRESS DEVICE COUNT     on standard input: JSON with
         private, name, public (the gateway's), sender, claims ([cluster, prefix, ordinal, epoch]...)

@@ -1,6 +1,6 @@
-"""Asks a gateway as many nodes do (docs/protocol/probe.md), each with a key of its own and two
-claims for its own prefixes, evenly spread. Prints how many of how many requests were answered.
-The nodes come on standard input: one a line, "NAME PRIVATE_KEY PREFIX...".
+"""Asks a gateway as many nodes do (docs/protocol/probe.md), each with a key of its own and two claims for its
+own prefixes, evenly spread. Prints how many requests were sent and how many were answered. The nodes come on
+standard input, one per line: "NAME PRIVATE_KEY PREFIX...".
 
     probe_flood.py LINK_LOCAL GATEWAY_PUBLIC_KEY CLUSTER INTERVAL_MS SECONDS
 """
@@ -23,9 +23,9 @@ def main(address, gateway, cluster, interval, seconds):
     out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     out.setblocking(False)
-    out.bind(("::", ASK_PORT))  # the node's filter lets no other through
+    out.bind(("::", ASK_PORT))  # the node's filter lets no other port through
     out.connect((address, NODE_PORT, 0, socket.if_nametoindex("cw-vx")))
-    print("asks", flush=True)  # what follows is measured
+    print("asks", flush=True)  # the measurement begins here
     began, sent, came = time.monotonic(), 0, 0
     while sent < hertz * seconds:
         due = min(int((time.monotonic() - began) * hertz), int(hertz * seconds) + 1)

@@ -1,7 +1,7 @@
 """Asks a DNS server for the A records of a name every 2 ms until there are some.
 
-`resolve.py SERVER NAME SECONDS` prints the CLOCK_MONOTONIC time (ns) of the first answer that has
-any; exit code 1 if none came in time.
+`resolve.py SERVER NAME SECONDS` prints the CLOCK_MONOTONIC time (ns) of the first answer with records. The
+exit code is 1 if there was none in time.
 """
 
 import socket

@@ -1,5 +1,5 @@
-// Preloaded into a daemon: a disk that stalls. fsync() and fdatasync() wait for as many milliseconds
-// as the file named by SLOW_FSYNC says at that moment; without the file they do not wait.
+// A disk that stalls, preloaded into a daemon. fsync() and fdatasync() wait for the milliseconds that the file named by
+// SLOW_FSYNC has at that moment. Without the file they do not wait.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 
     TIME LINK SOURCE TARGET LENGTH      time in ns since 1970, as the kernel saw the packet
 
-A filter in the kernel picks them by the outermost addresses (10.40.0.0/13, fd00:10::/32): what is
-inside a tunnel has others, so this program sleeps while nothing is wrong.
+A filter in the kernel selects them by the outermost addresses (10.40.0.0/13, fd00:10::/32). Packets inside a
+tunnel have other outer addresses, so this program sleeps while all is well.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ def main():
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
     attach(sniffer)
     while select.select([sniffer], [], [], 0)[0]:
-        sniffer.recv(1)  # came before the filter did
+        sniffer.recv(1)  # a packet from before the filter
     sniffer.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
     print("listening", flush=True)

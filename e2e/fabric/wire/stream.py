@@ -1,7 +1,7 @@
 """A steady UDP stream. `send HOST PORT HZ` | `receive PORT FILE`, both until SIGTERM.
 
-A packet is its number and the time of sending (CLOCK_MONOTONIC, ns; one host, so one clock). The
-receiver writes a record a packet: number, sent, arrived (3 x uint64).
+A packet has its number and the time of sending (CLOCK_MONOTONIC, ns; one host, so one clock). The receiver
+writes a record per packet: number, sent, arrived (3 x uint64).
 """
 
 import signal
@@ -31,7 +31,7 @@ def send(host, port, hertz):
         try:
             out.sendto(PACKET.pack(number, time.monotonic_ns()), (host, port))
         except OSError:
-            pass  # no route now: the packet is lost, and counted as such by the receiver
+            pass  # no route now: the packet is lost, and the receiver counts it so
         if number == 0:
             print("sending", flush=True)
         number += 1

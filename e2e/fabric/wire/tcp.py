@@ -1,8 +1,8 @@
 """TCP inside a pod. `serve PORT` | `transfer HOST PORT BYTES` | `session HOST PORT`.
 
-The first byte tells the server what follows. T: 8 bytes of length, then so many bytes; the server
-answers with one line, the client's address as the server sees it and the SHA-256 of the bytes, and
-sends as many bytes back. E: every line is echoed.
+The first byte tells the server what follows. T: 8 bytes of length, then that many bytes. The server answers
+with one line: the client's address as the server sees it, and the SHA-256 of the bytes. Then it sends as many
+bytes back. E: every line is echoed.
 """
 
 import hashlib
@@ -74,8 +74,8 @@ def transfer(host, port, size):
 
 
 def session(host, port, patience):
-    """One connection, a line every 10 ms, until SIGTERM; then what became of it as JSON. An answer
-    may take `patience` seconds."""
+    """One connection with a line every 10 ms until SIGTERM; then prints the result as JSON. An answer may
+    take `patience` seconds."""
     over = []
     signal.signal(signal.SIGTERM, lambda *_: over.append(True))
     echoes, longest, error = 0, 0.0, None

@@ -1,4 +1,5 @@
-"""The scenarios of ../suites' kind on clusters of other shapes: too long for every change. ./dev kube --matrix."""
+"""Scenarios like those of ../suites on clusters of other shapes. They take too long for every change: ./dev
+kube --matrix."""
 
 import pytest
 

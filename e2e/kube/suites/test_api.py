@@ -24,7 +24,7 @@ def test_the_store_keeps_its_contract(plane, build, tell):
 
 
 def test_requests_share_one_connection(plane, build):
-    """Hundreds of requests and three watches at once, over one TCP connection."""
+    """Hundreds of requests and three watches at the same time use one TCP connection."""
     process = plane.machine.spawn(
         "contract", "env", f"KUBECONFIG={plane.admin}", build / "bin/kube_contract",
         "--gtest_filter=*TenThousand*")
@@ -155,7 +155,7 @@ def test_item_19_cluster_properties_are_served_in_both_versions_and_stored_as_v1
         seen = plane.get(f"clusterproperties.{version}.about.k8s.io", "site.example.com")
         assert seen["spec"] == {"value": "left"}
     assert plane.get("crd", "clusterproperties.about.k8s.io")["status"]["storedVersions"] == ["v1beta1"]
-    body["spec"]["value"] = "right"  # only the cluster's id is fixed
+    body["spec"]["value"] = "right"  # only the cluster's id is immutable
     plane.apply(json.dumps(body))
     body["spec"]["value"] = ""
     with pytest.raises(Refused, match="should be at least 1 chars long"):
@@ -177,8 +177,8 @@ def test_item_20_a_cluster_id_is_a_label_and_cannot_change(plane):
 
 
 def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_folder):
-    """A token bound to a Secret dies with it. A daemon that holds it goes on with the next one that
-    its file has, as after the kubelet's rotation."""
+    """A token that is bound to a Secret ends with it. A daemon that has it goes on with the next token in its
+    file, as after the kubelet's rotation."""
     plane.kubectl("create", "namespace", "tokens")
     plane.kubectl("-n", "tokens", "create", "serviceaccount", "daemon")
     plane.kubectl("create", "clusterrolebinding", "tokens", "--clusterrole=cluster-admin",
@@ -205,7 +205,7 @@ def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_fo
     wait_until(renewed, 20, "it leads", every=0.3)
     path.write_text(token("second"))
     plane.kubectl("-n", "tokens", "delete", "secret", "first")
-    seconds = 12  # the API server believes a token that it has seen for 10 s more
+    seconds = 12  # the API server caches a token for 10 s
     stays_true(daemon.alive, seconds, "the daemon runs")
     before = renewed()
     wait_until(lambda: renewed() != before, 10, "it renews its Lease with the new token", every=0.3)
@@ -214,13 +214,13 @@ def test_a_revoked_token_is_replaced_by_the_one_in_the_file(plane, build, run_fo
 
 @pytest.mark.timing
 def test_an_idle_daemon_asks_little(plane, build, run_folder, tell):
-    """Requests a minute of one discovery daemon with nothing to do, and its memory."""
+    """Requests per minute of one idle discovery daemon, and its memory."""
     settings = run_folder / "idle.yaml"
     settings.write_text(f'store: "kube:{plane.admin}"\nnamespace: default\nidentity: two\n'
                         "listen: [127.0.0.1:5354]\nstatus: 127.0.0.1:9804\n")
 
     def requests():
-        """All but the watches' ends and what kubectl itself and the API server ask."""
+        """All requests but the ends of watches, and those of kubectl and the API server itself."""
         text = plane.kubectl("get", "--raw", "/metrics").stdout
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                    if line.startswith("apiserver_request_total{")

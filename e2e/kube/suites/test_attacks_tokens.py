@@ -1,5 +1,5 @@
-"""A stolen service-account token, on an API server with the chart's objects and nothing else. Each
-attack of the review with the token that a pod of that daemon has; then what the daemons need."""
+"""A stolen service-account token, on an API server with only the chart's objects. First each attack of the
+review with the token of a pod of that daemon, then the requests that the daemons need."""
 
 import base64
 import json
@@ -23,20 +23,20 @@ PODS = {"gateway-0": ("gateway", "n1"), "gateway-1": ("gateway", "n2"),
 
 
 class Api:
-    """What settings() wants to know of a cluster."""
+    """What settings() needs of a cluster."""
     name = "east"
 
 
 def path_of(body, name=""):
-    """Of the collection that an object belongs to, or of the object."""
+    """The path of the collection that an object belongs to, or of the object."""
     version, plural = body["apiVersion"], body["kind"].lower() + "s"
     where = f"/namespaces/{body['metadata']['namespace']}" if "namespace" in body["metadata"] else ""
     return f"/{'apis' if '/' in version else 'api'}/{version}{where}/{plural}" + (name and f"/{name}")
 
 
 class Token:
-    """Requests with the token that the kubelet gives to one pod. Plain HTTP: kubectl reads before it
-    writes, and a refused read is no answer about the write."""
+    """Requests with the token that the kubelet gives to one pod. They are plain HTTP: kubectl reads before it
+    writes, and a refused read says nothing about the write."""
 
     def __init__(self, plane, text):
         self.plane = plane
@@ -44,7 +44,7 @@ class Token:
                       f"Authorization: Bearer {text.strip()}"]
 
     def ask(self, method, path, body=None, kind="application/json", headers=()):
-        """The answer. Refused: with the API server's words."""
+        """Returns the answer. Refused: with the API server's words."""
         command = [*self._curl, "-X", method, "-w", "\n%{http_code}", "-H", f"Content-Type: {kind}"]
         for header in headers:
             command += ["-H", header]
@@ -87,7 +87,7 @@ def helm(plane, *args):
 
 @pytest.fixture(scope="module")
 def plane(run_folder):
-    """The chart with vip: clusterip on an API server, two nodes and the daemons' pods as objects."""
+    """The chart with vip: clusterip on an API server, with two nodes and the daemons' pods as objects."""
     made = ControlPlane("tokens", run_folder / "tokens")
     try:
         made.start(controllers=False)
@@ -117,7 +117,7 @@ def tokens(plane):
     made = {pod: token_of(plane, pod) for pod in PODS}
 
     def enforced():
-        """The API server has read the policies: the last of each kind."""
+        """Whether the API server has read the policies: tests the last policy of each kind."""
         body = event("causeway-routeagent", "RouteAgent", "n2")
         try:
             made["routeagent-a"].ask("POST", path_of(body) + "?dryRun=All", body)
@@ -256,7 +256,7 @@ MCS = "/apis/multicluster.x-k8s.io/v1beta1/namespaces/default"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": NAMESPACE}}
 ALL = {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
 
-# What no daemon may do at all.
+# Requests that no daemon may make.
 OF_ANY_DAEMON = {
     "mint a token Secret of discovery": lambda t: t.create(token_secret("causeway-discovery")),
     "mint a token Secret of the stop hook": lambda t: t.create(token_secret("causeway-stop")),
@@ -312,7 +312,7 @@ def outside(*cidrs):
                               lambda p: p.update(status={"cidrs": list(cidrs)}))
 
 
-# The token, then what it must not do.
+# The token, then the requests that it may not make.
 OF_ONE = {
     "another gateway's object": ("gateway-0", lambda t: t.create(gateway(1, "n1"))),
     "a Gateway of no pod": ("gateway-0", lambda t: t.create(gateway(7, "n1"))),
@@ -372,7 +372,7 @@ def test_a_stolen_token_writes_no_object_of_another(tokens, attack):
 
 
 def test_a_token_without_a_pod_writes_nothing(plane, tokens):
-    """What an administrator mints by hand, or an old token that is bound to no pod."""
+    """A token that an administrator mints by hand, or an old token that is bound to no pod."""
     for account, body in (("gateway", gateway(0, "n1")), ("routeagent", route_agent("n1"))):
         token = Token(plane, plane.token(NAMESPACE, f"causeway-{account}"))
         with pytest.raises(Refused, match="denied"):
@@ -392,7 +392,7 @@ def test_objects_of_another_cannot_be_changed_either(plane, tokens):
 
 
 def replaced(token, path, change):
-    """Reads what is stored, changes it and writes it back, as a daemon does."""
+    """Reads the stored object, changes it and writes it back, as a daemon does."""
     body = json.loads(token.plane.kubectl("get", "--raw", path.removesuffix("/status")).stdout)
     change(body)
     return token.put(path, body)
@@ -423,7 +423,7 @@ def test_a_gateway_does_its_work(tokens):
 
 
 def test_a_claim_outside_that_is_there_already_does_not_stop_conditions(plane, tokens):
-    """An administrator takes a prefix away: conditions are still written before the claim goes."""
+    """An administrator removes a prefix: conditions are still written before the claim goes."""
     plane.apply(yaml.safe_dump({
         "apiVersion": "causeway.dev/v1alpha1", "kind": "ClusterPeer", "metadata": {"name": "north"},
         "spec": {"clusterId": "north", "gateways": [{"ordinal": 0, "publicKey": KEY}],
@@ -522,7 +522,7 @@ def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
         for body in hook_objects("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")))
     config = plane.pki.kubeconfig("as-keys", f'{{token: "{plane.token(NAMESPACE, "causeway-keys")}"}}')
     command = hook_objects("Job")[0]["spec"]["template"]["spec"]["containers"][0]["command"]
-    # Peers know gateway 1 by its key: a Secret that is lost is not replaced unasked.
+    # Peers know gateway 1 by its key, so a lost Secret is not replaced without a request.
     refused = plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config}, check=False)
     assert refused.returncode == 1
     assert f"Secret {NAMESPACE}/causeway-gateway-1 is gone" in refused.stderr

@@ -1,6 +1,6 @@
-"""The requirements of the Multi-Cluster Services API and of its DNS, one scenario each, on two real clusters, with
-both kinds of answers (`vip`). Numbers are those of docs/protocol/dns.md. What needs no cluster (conflicts field by
-field, ties, families that a cluster lacks, clusters that are dropped) is held by unit tests."""
+"""The requirements of the Multi-Cluster Services API and of its DNS, one scenario each, on two real clusters,
+with both kinds of answers (`vip`). The numbers are those of docs/protocol/dns.md. Unit tests hold the rules
+that need no cluster: conflicts of each field, ties, families that a cluster lacks, clusters that are dropped."""
 
 import concurrent.futures
 import json
@@ -18,7 +18,7 @@ ZONE = "svc.clusterset.local"
 
 @pytest.fixture(scope="module", params=["clusterip", "endpoints"])
 def vip(request, joined):
-    """What names answer with. Every cluster takes part in every name, as KEP-1645 has it."""
+    """The kind of answer of names. Every cluster takes part in every name, as in KEP-1645."""
     def rules(cluster):
         return cluster.get("clusterpeers")["items"][0]
     before = {cluster.name: rules(cluster) for cluster in joined}
@@ -89,7 +89,7 @@ class Name:
         return cluster.get("-n", self.namespace, "endpointslices", "-l", f"{SLICE}={self.name}")["items"]
 
     def served_by(self, cluster, requests=24, port=None):
-        """The pods that answer to new connections from a pod, by the name. None may fail."""
+        """The pods that answer new connections from a pod, by the name. No connection may fail."""
         address = self.lookup(cluster)
         assert address
         port = port or (80 if self.vip == "clusterip" else 8080)
@@ -273,7 +273,7 @@ def test_items_16_17_and_18_the_oldest_decides_and_all_are_told(joined, vip):
     name.service(west, clusterIP="None")
     name.export(east)
     name.wait_for_clusters(west, ["east"])
-    time.sleep(2.1)  # creation times have seconds; the reference calls closer ones undefined
+    time.sleep(2.1)  # creation times have whole seconds; the reference calls closer ones undefined
     name.export(west)
     for cluster in joined:
         message = name.wait_for_condition(cluster, "Conflict", "True", "TypeConflict")[2]
@@ -318,7 +318,7 @@ def test_item_10_where_nothing_is_ready_the_connection_is_refused_at_once(joined
     wait_until(refused, 20, "the virtual IP refuses", every=0.3)
 
 
-# Two pods that serve on while they terminate, until they are killed.
+# Two pods that go on serving while they terminate, until they are killed.
 GRACEFUL = """
 apiVersion: apps/v1
 kind: Deployment

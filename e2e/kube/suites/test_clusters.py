@@ -1,5 +1,5 @@
-"""Two real clusters: install, pair, talk, fail, upgrade, uninstall. In this order: the later ones go
-on with what the earlier ones made, so that one pair of clusters serves them all."""
+"""Two real clusters: install, pair, talk, fail, upgrade, uninstall, in this order. Later scenarios continue
+with the state of earlier ones, so one pair of clusters serves all of them."""
 
 import datetime
 import hashlib
@@ -35,7 +35,7 @@ def test_every_size_passes_both_ways_and_a_megabyte_arrives_whole(joined, run_fo
     (served / "megabyte").write_bytes(os.urandom(1 << 20))
     digest = hashlib.sha256((served / "megabyte").read_bytes()).hexdigest()
     for one, other in ((east.pods[0], west.pods[1]), (west.pods[1], east.pods[0])):
-        for size in (56, 500, 1000, 1200, 1300, 1400, 1422):  # the pods' interfaces have 1450
+        for size in (56, 500, 1000, 1200, 1300, 1400, 1422):  # the pods' interfaces have an MTU of 1450
             done = one.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "-s", str(size), other.ip, check=False)
             assert done.returncode == 0, f"{size} bytes from {one.name}: {done.stdout}"
         server = other.node.spawn(f"http-{other.name}", "nsenter", f"--net={other.netns}", "--",
@@ -95,7 +95,7 @@ def test_an_export_resolves_through_the_other_clusters_dns(joined, ctl, tell):
 
 
 def writes_so_far(cluster):
-    """Requests to the API server that write what an import leads to, by whomever."""
+    """Requests to the API server that write the objects of imports, by any client."""
     kinds = ("remoteexports", "serviceimports", "serviceexports", "clusterpeers")
     return sum(float(line.rsplit(" ", 1)[1])
                for line in cluster.kubectl("get", "--raw", "/metrics").stdout.splitlines()
@@ -106,8 +106,8 @@ def writes_so_far(cluster):
 
 @pytest.mark.timing
 def test_exports_resolve_soon(joined, tell):
-    """From the export's creation to the answer of Causeway's server in the other cluster; CoreDNS would
-    remember that there was no such name."""
+    """From the export's creation to the answer of Causeway's server in the other cluster. It does not ask
+    CoreDNS, which would remember that the name did not exist."""
     east, west = joined
     server = west.get("-n", NAMESPACE, "svc", "causeway-dns")["spec"]["clusterIP"]
     numbers = range(20)
@@ -133,7 +133,7 @@ spec: {{selector: {{app: tools}}, ports: [{{port: 80, targetPort: 8080}}]}}""" f
     assert took[9] < 3000
 
     def settled(seconds=5):
-        """Nothing is written any more: not the same again and again, either."""
+        """No object is written any more, not even the same one again and again."""
         before = [writes_so_far(cluster) for cluster in joined]
         time.sleep(seconds)
         return [writes_so_far(cluster) for cluster in joined] == before
@@ -206,7 +206,7 @@ def test_postgresql_streams_by_the_exported_pod_name(joined, ctl):
 
 
 def carrier(cluster, other):
-    """(node, pid) of the gateway that the first pod's packets to `other` go through."""
+    """(node, pid) of the gateway that carries the first pod's packets to `other`."""
     node, target = cluster.pods[0].node, other.pods[0].ip
     route = node.out("ip", "route", "get", target)
     here = "cw-wg" in route
@@ -234,7 +234,7 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
         tell(f"no API server, a gateway killed: the longest silence was {silence * 1000:.0f} ms")
         assert silence < 1.5
         assert west.pods[0].lookup("pg-0.east.pg.demo.svc.clusterset.local")
-    finally:  # the scenarios that follow need them
+    finally:  # later scenarios need them
         for cluster in joined:
             cluster.plane.start_api()
             cluster.plane.wait_ready()
@@ -252,7 +252,7 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
 
 
 def test_a_watch_that_expired_lists_again(joined):
-    """etcd is compacted and the API server restarted: it knows no old version any more."""
+    """etcd is compacted and the API server restarted, so it has no old version any more."""
     east, west = joined
     east.plane.stop_api()
     revision = json.loads(east.plane.run(
@@ -305,7 +305,7 @@ def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
                           "update clusterpeers", "delete secrets", "create serviceimports",
                           "update services", "update nodes", "create pods", "list configmaps",
                           "update serviceexports"]),
-    # It may write Services, for vip: clusterip; that they are its own is the policies' matter.
+    # It may write Services, for vip: clusterip. The policies limit it to its own.
     ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-0", "update clusterpeers", "update gateways",
                             "update serviceexports", "delete namespaces", "create pods", "get configmaps"])])
 def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
@@ -343,7 +343,7 @@ def test_item_20_a_peer_with_our_own_id_gets_a_condition_and_breaks_nothing(join
 
 
 def switches(cluster, kind):
-    """What the Events on objects of a kind say of switches."""
+    """The messages about switches in the Events on objects of a kind."""
     selector = f"involvedObject.kind={kind},reason=Switched"
     return [e["message"] for e in cluster.get("events", "-A", "--field-selector", selector)["items"]
             if " -> " in e["message"] and e["involvedObject"].get("uid")]
@@ -357,7 +357,7 @@ def events_of(cluster, kind, name):
 
 
 def test_what_an_older_schema_let_in_is_said_and_the_schema_upgraded(joined):
-    """The definitions of a version that checked less, an object that today's refuse, then today's."""
+    """First CRDs of a version that checked less, then an object that today's CRDs refuse, then today's CRDs."""
     east, west = joined
     loose = [d for d in yaml.safe_load_all(crds()) if d["spec"]["names"]["kind"] == "ClusterPeer"][0]
     spec = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
@@ -466,7 +466,7 @@ def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     level = east.get("-n", NAMESPACE, "cm", "causeway-gateway")["data"]["gateway.yaml"]
     assert "level: debug" in level
     east.helm("rollback", "causeway", "1", "-n", NAMESPACE, "--wait", "--timeout", "120s")
-    ping.signal(signal.SIGINT)  # it sums up and ends
+    ping.signal(signal.SIGINT)  # ping prints its summary and ends
     wait_until(lambda: not ping.alive(), 5, "the ping ends")
     silence = longest_silence(ping.output())
     tell(f"upgrade and rollback under traffic: the longest silence was {silence * 1000:.0f} ms")
@@ -476,7 +476,7 @@ def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
 
 
 def of_ours(node):
-    """What Causeway has in a node's kernel."""
+    """Causeway's objects in a node's kernel."""
     links = [line.split(":")[1].strip() for line in node.out("ip", "-o", "link").splitlines()
              if "cw-" in line]
     rules = [line for line in node.out("ip", "rule").splitlines() if "cw" in line or "5252" in line]
@@ -485,9 +485,9 @@ def of_ours(node):
 
 
 def test_no_daemon_is_refused_anything_that_it_asks(joined):
-    """After `vip: clusterip` has gone discovery may not remove derived objects any more; the chart's step does.
-    It may have tried before that step ran (docs/operations/rights.md). An API server that starts refuses everyone
-    until it knows the roles."""
+    """Without `vip: clusterip` discovery may no longer remove derived objects; the chart's step does.
+    Discovery may have tried before that step ran (docs/operations/rights.md). An API server that starts
+    refuses all requests until it has read the roles."""
     def while_it_started(line, plane):
         at = datetime.datetime.fromisoformat(line.split()[0] + "+00:00").timestamp()
         return any(began <= at <= ready + 1 for began, ready in plane.starts)
@@ -527,7 +527,7 @@ def test_uninstalling_leaves_nothing(joined):
     wide = east.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").stdout
     assert "causeway" not in wide
     east.kubectl("delete", "ns", NAMESPACE, "--timeout=60s", timeout=70)
-    # The user's own objects stay until their definitions go.
+    # The user's own objects stay until their CRDs go.
     assert "west" in east.kubectl("get", "clusterpeers").stdout
     east.kubectl("delete", "-f", "-", stdin=crds(), timeout=90)
     assert "causeway" not in east.kubectl("get", "crd", "-o", "name").stdout

@@ -1,4 +1,5 @@
-"""Names of causeway-discovery without its API server: what it last knew, and what the host's route agent says."""
+"""Names of causeway-discovery without its API server: its last known table, and the state that the host's
+route agent reports."""
 
 import json
 import os
@@ -16,7 +17,8 @@ BOTH = ["10.3.0.5", "10.4.0.5"]
 
 
 class RouteAgent(threading.Thread):
-    """Says on this host what it reaches, as the route agent does: atomically, at once and then again and again."""
+    """Writes which clusters this host reaches, as the route agent does: atomically, at once and then
+    repeatedly."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
@@ -119,7 +121,7 @@ def test_names_without_the_api(names, plane, tell):
     names.agent.says(west=False, north=True)
     wait_until(lambda: names.addresses() == [BOTH[1]], 2, "names follow the tunnels", every=0.02)
     tell(f"names follow {time.monotonic() - began:.2f} s after the route agent says that a cluster is lost")
-    # A replica that starts now serves what it last knew, and follows, too.
+    # A replica that starts now serves its last known table, and follows the route agent, too.
     names.daemon.kill()
     names.start()
     wait_until(lambda: names.addresses() == [BOTH[1]], 5, "the table on disk is served", every=0.05)
@@ -128,7 +130,7 @@ def test_names_without_the_api(names, plane, tell):
     assert names.addresses("ns.dns.clusterset.local") == [server]
     assert "causeway_dns_kept_table 1" in names.status("metrics")
     assert "served from the table on disk" in names.status("readyz")
-    # Too old: nothing is served, and that is said.
+    # The table is too old: it is not served, and readiness says so.
     names.daemon.kill()
     old = time.time() - 120
     os.utime(names.table_file, (old, old))

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Attacks on the two clusters where Linux's own WireGuard carries the packets; two_clusters.sh reads this file.
-# Each counter stands at the receiver. Each attack has a control that shows that the packet would be counted.
+# Attacks on the two clusters, with Linux's own WireGuard as the tunnel; two_clusters.sh reads this file. Each counter
+# is at the receiver. Each attack has a control, which shows that the counter would count the packet.
 
 watch() { # watch NAMESPACE RULE: counts packets before any filter of ours
   ip netns exec "$1" nft -f - <<N
@@ -14,12 +14,12 @@ seen() { ip netns exec "$1" nft list counter inet attack seen | sed -n 's/.*pack
 forget() { ip netns exec "$1" nft delete table inet attack; }
 probe_address() { ip -n "$1" -4 addr show cw-wg | sed -n 's/.*inet \([0-9.]*\)\/32.*/\1/p' | head -1; }
 
-# A stranger on the WAN takes the address of a pod of east and writes to a pod of west.
+# A stranger on the WAN sends to a pod of west with the address of a pod of east.
 watch west-pod "ip saddr 10.1.0.5"
 ip netns exec east-pod ping -c 1 -W 2 10.2.0.5 >/dev/null || die "control: the pods do not reach each other"
 [ "$(seen west-pod)" -ge 1 ] || die "control: a real packet was not counted"
 forget west-pod; watch west-pod "ip saddr 10.1.0.5"
-nft delete table bridge watch  # these are clear on purpose
+nft delete table bridge watch  # these packets are clear on purpose
 ip addr add 192.0.2.66/24 dev wan; ip addr add 10.1.0.5/32 dev wan; ip route add 10.2.0.0/24 via 192.0.2.2
 ping -I 10.1.0.5 -c 5 -W 1 10.2.0.5 >/dev/null 2>&1 && die "a stranger got an answer as a pod"
 [ "$(seen west-pod)" = 0 ] || die "a pod received $(seen west-pod) packets of a stranger with a remote pod's address"
@@ -33,7 +33,7 @@ table bridge watch {
 N
 step "attack: a stranger's packets with a remote pod's address reach no pod"
 
-# A pod takes the probe address of its own cluster's gateway and writes to the remote gateway.
+# A pod sends to the remote gateway with the probe address of its own cluster's gateway.
 us=$(probe_address east); them=$(probe_address west)
 if [ -z "$us" ] || [ -z "$them" ]; then die "no probe addresses on cw-wg"; fi
 watch west "ip saddr $us icmp type echo-request"
@@ -56,7 +56,7 @@ ip netns exec west-pod nc -w 3 10.2.0.1 7777 </dev/null >/dev/null 2>&1 || die "
 kill $listener 2>/dev/null || true
 step "attack: a remote pod does not reach the node's own services"
 
-# The device, the rules and the routes vanish behind the daemons' back, again and again.
+# Another program removes the device, the rules and the routes, again and again.
 ip netns exec east-pod ping -i 0.05 -c 200 10.2.0.5 >/dev/null 2>&1 & ping=$!
 for _ in 1 2 3; do
   ip -n east link del cw-wg 2>/dev/null || true

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Two clusters of one node each with the kernel driver, in network namespaces of the guest: paired
-# by causewayctl, pod to pod; killing both gateways loses nothing (the device outlives them);
-# starting them again keeps the session; attacks.sh; cleanup leaves the guard of closed prefixes, and
-# cleanup --open leaves the kernel as it was. A counter on the WAN bridge watches for clear packets.
+# Two clusters of one node each with the kernel driver, in network namespaces of the guest. causewayctl pairs them, and
+# pods reach each other. A kill of both gateways loses no packet, because the device outlives them, and their next start
+# keeps the session. Then attacks.sh runs. cleanup leaves the guard of closed prefixes, and cleanup --open leaves the
+# kernel as it was. A counter on the WAN bridge watches for clear packets.
 set -eu
 W=/tmp/w; mkdir -p $W
 
@@ -50,7 +50,7 @@ start() { # start CLUSTER PROGRAM
   ip netns exec "$1" "causeway-$2" --config "$W/$1.$2.yaml" >>"$W/$1.$2.log" 2>&1 &
   echo $! >"$W/$1.$2.pid"
 }
-kernel_state() { # what cleanup must restore
+kernel_state() { # the state that cleanup must restore
   for n in east west; do
     ip -n $n -o link | cut -d: -f2 | sort; ip -n $n rule; ip -n $n route show table all; ip -n $n nexthop
     ip netns exec $n nft list ruleset
@@ -67,7 +67,7 @@ table bridge watch {
 N
 clear_packets() { nft list counter bridge watch clear | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
 cluster east 1; cluster west 2
-usleep 2500000  # IPv6 addresses leave their tentative state, and are part of the state to compare
+usleep 2500000  # IPv6 addresses must leave their tentative state: it is part of the state to compare
 kernel_state >$W/before
 
 for c in east west; do start $c gateway; start $c routeagent; done

@@ -15,7 +15,7 @@ struct AdmissionFixture : testing::Test {
     bytes.fill(seed);
     return Key(bytes).public_key();
   }
-  // An initiation as far as Admission looks at it.
+  // The parts of an initiation that Admission reads.
   std::vector<std::uint8_t> message() {
     std::vector<std::uint8_t> bytes(kInitiationSize, 0);
     bytes[0] = 1;
@@ -42,7 +42,7 @@ TEST_F(AdmissionFixture, Item27_WithoutAKeyOrARightMac1NobodyIsAdmittedOrAnswere
   admission.set_key(public_key(8));
   EXPECT_EQ(judge(0), Verdict::kRefused);
   EXPECT_EQ(judge(1000), Verdict::kRefused);
-  now += std::chrono::seconds(2);  // that was load, whoever it came from
+  now += std::chrono::seconds(2);  // that was load, whatever its source
   admission.set_key(ours);
   EXPECT_EQ(judge(0), Verdict::kAdmitted);
   admission.set_key(std::nullopt);

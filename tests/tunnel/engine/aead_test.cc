@@ -11,9 +11,9 @@
 namespace cw::tunnel::engine {
 namespace {
 
-// WireGuard's nonces begin with four zero bytes, so that RFC 8439's own vector (nonce 07 00 00 00
-// 40 41 ...) does not apply. This one was made with Python's `cryptography` (ChaCha20Poly1305):
-// key 00..1f, counter 0x0807060504030201, plaintext "causeway".
+// WireGuard's nonces begin with four zero bytes, so RFC 8439's own vector (nonce 07 00 00 00 40 41
+// ...) does not apply. This one was made with Python's `cryptography` (ChaCha20Poly1305): key
+// 00..1f, counter 0x0807060504030201, plaintext "causeway".
 TEST(Aead, Item10_KnownAnswer) {
   Bytes32 key{};
   for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::uint8_t>(i);
@@ -34,7 +34,7 @@ TEST(Aead, Item10_KnownAnswer) {
   }
 }
 
-// Its self-test runs through most of its code, which must not stay resident for ever.
+// The library's self-test runs most of its code, which must not stay resident.
 TEST(Aead, IpsecMbKeepsLittleOfItsCodeResident) {
   const auto aead = make_aead(AeadChoice::kIpsecMb);
   std::ifstream maps("/proc/self/smaps");
@@ -95,7 +95,7 @@ TEST(Aead, BackEndsGiveTheSameForAllBatches) {
     ASSERT_EQ(a.memory, b.memory) << count;
     ia = a.items();
     ib = b.items();
-    other->open(key, ia);  // crosswise
+    other->open(key, ia);  // with the other back end
     one->open(key, ib);
     for (std::size_t i = 0; i < count; ++i) {
       ASSERT_TRUE(ia[i].ok && ib[i].ok);
@@ -117,7 +117,7 @@ TEST(Aead, RefusesEveryFlippedBitAndShowsNothingOfIt) {
     for (std::size_t bit = 0; bit < sealed.size() * 8; ++bit) {
       auto bad = sealed;
       bad[bit / 8] = static_cast<std::uint8_t>(bad[bit / 8] ^ 1U << bit % 8);
-      // In the middle of good ones, which are not harmed.
+      // A bad message in the middle of good ones, which are not harmed.
       auto left = sealed;
       auto right = sealed;
       std::vector<AeadItem> items = {

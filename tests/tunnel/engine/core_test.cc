@@ -1,5 +1,5 @@
-// Two cores talking through a simulated network: sessions, timers, roaming, floods. Names carry the
-// item numbers of docs/protocol/wireguard.md.
+// Two cores that exchange datagrams over a simulated network: sessions, timers, roaming, floods.
+// Names carry the item numbers of docs/protocol/wireguard.md.
 #include "tunnel/engine/core.h"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ std::vector<std::uint8_t> ipv4(const char* source, const char* destination, std:
   return packet;
 }
 
-// A core with an address and the packets it was given.
+// A core with an address, and the packets that it delivered.
 struct Side {
   explicit Side(std::uint64_t seed, const char* address)
       : random(seed), core(random), at{*Endpoint::parse(address), std::nullopt, 0} {
@@ -73,7 +73,7 @@ class World : public testing::Test {
     for (auto& datagram : out.datagrams) {
       seen.push_back({&from, datagram.bytes, now});
       auto& to = &from == &a ? b : a;
-      if (!(datagram.to.remote == to.at.remote)) continue;  // nobody lives there
+      if (!(datagram.to.remote == to.at.remote)) continue;  // no side has this address
       const int copies = loss > 0 && chance() < loss ? 0 : (chance() < duplicate ? 2 : 1);
       for (int i = 0; i < copies; ++i) {
         const auto delay = base_delay + milliseconds(static_cast<int>(chance() * jitter_ms));
@@ -220,7 +220,7 @@ TEST_F(World, Item38_ANewSessionGoesThroughTheThreeSlotsAndTheOldOneStaysReadabl
   ASSERT_NE(initiation, out.datagrams.end());
   Output answer;
   b.core.on_datagram(initiation->bytes, a.at, now, wall(), 0, answer);
-  EXPECT_EQ(pb->current, first_b);  // until the initiator is heard on the new one
+  EXPECT_EQ(pb->current, first_b);  // until the initiator uses the new one
   const auto next = pb->next;
   ASSERT_NE(next, nullptr);
   Output confirm;
@@ -288,7 +288,7 @@ TEST_F(World, Item40_TheInitiatorRekeysByReceivingAt165Seconds) {
     run(seconds(1));
   }
   EXPECT_EQ(a.packets.size(), 170U);
-  // a's own passive keepalives are sends too, and rekey it at 120 s: item 39 comes first.
+  // a's own passive keepalives count as sends and rekey it at 120 s, so item 39 comes first.
   EXPECT_EQ(count(MessageType::kInitiation, &a, before), 1U);
 }
 
@@ -390,7 +390,7 @@ TEST_F(World, Item55_ASourceThatBelongsToAnotherPeerIsDropped) {
   (void)a_to_b();
   run(seconds(1));
   ASSERT_EQ(b.packets.size(), 1U);
-  b.core.add_allowed_ip(*other, *Prefix::parse("10.1.0.1/32"));  // within a's own prefix
+  b.core.add_allowed_ip(*other, *Prefix::parse("10.1.0.1/32"));  // inside a's own prefix
   (void)a_to_b();
   (void)send(a, ipv4("10.1.0.2", "10.2.0.1", 64));
   (void)send(a, ipv4("10.3.0.2", "10.2.0.1", 64));
@@ -440,7 +440,7 @@ TEST_F(World, Item59_TheNewestAuthenticatedSourceIsThePeer) {
   EXPECT_TRUE(out.datagrams.empty());
 }
 
-// L3: who recorded an initiation may send it again after a restart, from anywhere.
+// L3: an attacker that recorded an initiation may send it again after a restart, from any address.
 TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
   (void)a_to_b();
   run(seconds(1));
@@ -448,7 +448,7 @@ TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
       std::find_if(seen.begin(), seen.end(), [&](const auto& s) {
         return s.from == &a && s.bytes[0] == static_cast<std::uint8_t>(MessageType::kInitiation);
       })->bytes;
-  // The restart: nothing is known of earlier timestamps.
+  // The restart: earlier timestamps are forgotten.
   b.core.remove_peer(a.private_key.public_key());
   pb = b.core.add_peer(a.private_key.public_key());
   b.core.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
@@ -459,7 +459,7 @@ TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
   for (const auto& datagram : out.datagrams) EXPECT_EQ(datagram.bytes.size(), 92U);
   EXPECT_EQ(pb->path->remote, a.at.remote);
   a.packets.clear();
-  // The response counted as a handshake of ours: the next one may follow after 5 s.
+  // The response counts as a handshake of ours, so the next one may follow after 5 s.
   for (int second = 0; second < 7; ++second) {
     (void)b_to_a(7);
     run(seconds(1));
@@ -555,8 +555,9 @@ TEST_F(World, RemovingAPeerForgetsItsSessionsAlsoForWorkersThatHoldThem) {
   EXPECT_EQ(b.packets.size(), 1U);
 }
 
-// A model test: a day of both ways' traffic over a lossy, reordering, duplicating network. Nothing
-// is delivered twice or altered, loss stays near the network's own, both ends keep their session.
+// A model test: a day of traffic in both directions over a network that loses, reorders and
+// duplicates. No packet is delivered twice or changed, loss stays near the network's own, and both
+// ends keep their session.
 TEST_F(World, ADayOfTrafficOverABadNetwork) {
   loss = 0.05;
   duplicate = 0.05;
@@ -597,13 +598,14 @@ TEST_F(World, Item16_IndicesAreRandomAndNeverUsedTwiceAtATime) {
     (void)a.core.encrypt(ipv4("10.1.0.1", to.c_str(), 64), now, wall(), out);
     ASSERT_EQ(out.datagrams.size(), 1U);
     const auto index = load_le<std::uint32_t>(out.datagrams[0].bytes, 4);
-    EXPECT_TRUE(a.core.index_tag().is_ours(index));  // or the socket filter would drop the answer
+    EXPECT_TRUE(
+        a.core.index_tag().is_ours(index));  // otherwise the socket filter would drop the answer
     indices.insert(index);
     upwards += index > last ? 1 : 0;
     last = index;
   }
   EXPECT_EQ(indices.size(), 200U);
-  EXPECT_GT(upwards, 60);  // no counter in either direction
+  EXPECT_GT(upwards, 60);  // not a counter in either direction
   EXPECT_LT(upwards, 140);
 }
 
@@ -635,7 +637,7 @@ TEST_F(World, Item36_LoadThatIsOverIsForgotten) {
   EXPECT_EQ(answer(2, 0), 3);    // still
   now += milliseconds(1100);
   EXPECT_EQ(answer(3, 0), 2);
-  for (int i = 4; i < 300; ++i) {  // handshakes alone, however many, are no load
+  for (int i = 4; i < 300; ++i) {  // any number of handshakes alone is no load
     now += milliseconds(25);
     EXPECT_EQ(answer(i, 0), 2);
   }
@@ -669,7 +671,7 @@ TEST_F(World, Item50_HandshakesAreSentOnceInFiveSecondsAndAResponseCounts) {
   run(seconds(10));
   ASSERT_NE(pb->next == nullptr ? pb->current : pb->next, nullptr);
   const auto before = seen.size();
-  b.core.set_private_key(Key::generate_private(b.random));  // no session any more ...
+  b.core.set_private_key(Key::generate_private(b.random));  // the session is gone ...
   b.core.set_private_key(b.private_key);
   pb->handshake_sent = now;  // ... but an answer was sent just now
   (void)b_to_a();
@@ -713,7 +715,7 @@ TEST_F(World, Item52_TheResponderDoesNotRekeyByAge) {
   const auto before = seen.size();
   loss = 0;
   for (int i = 0; i < 170; ++i) {
-    // Only b sends; what a would say about it is lost.
+    // Only b sends; a's messages are lost.
     Output out;
     (void)b.core.encrypt(ipv4("10.2.0.1", "10.1.0.1", 64), now, wall(), out);
     for (const auto& datagram : out.datagrams) {
@@ -723,7 +725,7 @@ TEST_F(World, Item52_TheResponderDoesNotRekeyByAge) {
       a.core.on_datagram(datagram.bytes, b.at, now, wall(), 0, answer);
     }
     now += seconds(1);
-    pb->timers.new_handshake.reset();  // item 45 is another matter
+    pb->timers.new_handshake.reset();  // item 45 has a test of its own
   }
   EXPECT_EQ(count(MessageType::kInitiation, &b, before), 0U);
 }
@@ -765,7 +767,7 @@ TEST(Icmp, Item56_UnreachableIsAWellFormedAnswer) {
     EXPECT_EQ(answer[ip + 1], v6 ? 3 : 1);
     const auto from = v6 ? Bytes(answer).subspan(24, 16) : Bytes(answer).subspan(16, 4);
     const auto source = v6 ? Bytes(packet).subspan(8, 16) : Bytes(packet).subspan(12, 4);
-    EXPECT_TRUE(std::equal(from.begin(), from.end(), source.begin()));  // to who sent it
+    EXPECT_TRUE(std::equal(from.begin(), from.end(), source.begin()));  // to the sender
     const auto pseudo = v6 ? packets::sum16(Bytes(answer).subspan(8, 32),
                                             58U + static_cast<unsigned>(answer.size() - 40))
                            : 0U;

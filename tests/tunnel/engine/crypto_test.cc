@@ -1,4 +1,4 @@
-// The handshake's primitives (crypto.h) against published vectors and one another. Names carry the
+// The handshake's primitives (crypto.h) against published vectors and each other. Names carry the
 // item numbers of docs/protocol/wireguard.md.
 #include "tunnel/engine/crypto.h"
 
@@ -79,8 +79,9 @@ TEST(Crypto, Item11_KeyDerivationIsOfItsOwnKeyWhateverWentBefore) {
   other.join();
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their heap is elsewhere
-// The heap as it is now: does it hold a 64-byte block that begins with `key`, each byte xor `pad`?
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Whether the heap now has a 64-byte block that begins with `key`, each byte xor `pad`. Sanitizers
+// have a heap of their own.
 bool heap_has(const Bytes32& key, std::uint8_t pad) {
   std::ifstream maps("/proc/self/maps");
   std::string line;
@@ -107,7 +108,7 @@ TEST(Crypto, KeyDerivationLeavesNothingOfTheKeyInItsContext) {
     for (std::size_t i = 0; i < 64; ++i) {
       (*block)[i] = static_cast<std::uint8_t>((i < 32 ? 0x5c : 0) ^ 0x36);
     }
-    EXPECT_TRUE(heap_has(known, 0x36));  // it is found where it is
+    EXPECT_TRUE(heap_has(known, 0x36));  // a key that is there is found
   }
   (void)kdf<2>(key, key);
   (void)hmac_blake2s(key, {key});
@@ -128,12 +129,12 @@ TEST(Crypto, SharedSecretsAreX25519) {
   ASSERT_TRUE(secret);
   EXPECT_EQ(hex(*secret), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
   key.reset();
-  EXPECT_EQ(copy.secret_with(alice.bytes()), secret);  // it outlives the one it was copied from
+  EXPECT_EQ(copy.secret_with(alice.bytes()), secret);  // the copy outlives its original
   EXPECT_FALSE(copy.secret_with({}));                  // low order
   EXPECT_FALSE(copy.secret_with(Bytes32{1}));
 }
 
-// Public keys and secrets are the work of two libraries.
+// Two libraries compute public keys and secrets, so they must agree.
 TEST(Crypto, SecretsAgreeWithPublicKeys) {
   SeededRandom random(5);
   for (int i = 0; i < 50; ++i) {

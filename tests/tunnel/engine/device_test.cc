@@ -109,7 +109,7 @@ TEST_P(DeviceWith, CarriesStreamsBothWays) {
   EXPECT_GT(hosts.peer(1).rx_bytes, kStream);
 }
 
-// UDP shows every reordering, TCP would hide it.
+// UDP shows every reordering; TCP would hide it.
 TEST_P(DeviceWith, NeverReordersAFlow) {
   TwoHosts hosts(GetParam().options);
   auto receiver = socket_in(hosts.host[1], SOCK_DGRAM);
@@ -126,7 +126,7 @@ TEST_P(DeviceWith, NeverReordersAFlow) {
     std::vector<char> bytes(1372);
     for (std::uint32_t i = 1; i <= kCount; ++i) {
       std::memcpy(bytes.data(), &i, sizeof i);
-      // Runs of equal sizes, which are joined, and odd ones between them.
+      // Runs of equal sizes, which are joined, with other sizes between them.
       const auto size = random() % 7 == 0 ? 4 + random() % 1369 : 1200;
       (void)::send(sender.get(), bytes.data(), size, 0);
       if (i % 400 == 0) std::this_thread::sleep_for(milliseconds(2));
@@ -180,7 +180,7 @@ TEST(Device, CostsNothingWhileIdle) {
   };
   const auto before = wakeups();
   std::this_thread::sleep_for(seconds(1));
-  EXPECT_LE(wakeups() - before, kOwnWakeups);  // this sleep; no polling
+  EXPECT_LE(wakeups() - before, kOwnWakeups);  // only this sleep, no polling
 }
 
 TEST(Device, Item56_TellsTheSenderThatNobodyTakesAPacket) {
@@ -242,9 +242,9 @@ TEST(Device, ChangingThePortKeepsSessions) {
   request.listen_port = 51999;
   hosts.host[0].in([&] { ASSERT_TRUE(hosts.device[0]->set(request)); });
   EXPECT_TRUE(streams(c.get(), d.get(), 1U << 20U));
-  EXPECT_EQ(hosts.peer(1).endpoint->port, 51999);  // it roamed
+  EXPECT_EQ(hosts.peer(1).endpoint->port, 51999);  // the peer roamed
   EXPECT_EQ(hosts.peer(1).last_handshake, handshake);
-  // A taken port is refused, and nothing of the request is done.
+  // A taken port is refused, and nothing else of the request is done.
   auto taken = socket_in(hosts.host[0], SOCK_DGRAM);
   const auto name = at("0.0.0.0", 52000);
   ASSERT_EQ(::bind(taken.get(), any(name), sizeof name), 0);
@@ -260,7 +260,7 @@ TEST(Device, ChangingThePortKeepsSessions) {
   EXPECT_FALSE(hosts.device[0]->settings().private_key.is_zero());
 }
 
-// The driver reads the device each second while the loop moves prefixes.
+// The driver reads the device every second while the loop moves prefixes.
 TEST(Device, AReadBesideMovesSeesWhatDoesNotMove) {
   TwoHosts hosts;
   auto& device = *hosts.device[0];

@@ -32,7 +32,7 @@ class TwoHosts {
                     "/64 dev wg0 nodad && ip link set wg0 mtu 1420 up");
       keys[i] = Key::generate_private(random);
     }
-    // A new cable drops packets for a moment, and a lost initiation is repeated after 5 s only.
+    // A new cable drops packets for a moment, and a lost initiation is repeated only after 5 s.
     host[0].shell("for i in 1 2 3 4 5; do ping -q -c 1 -W 1 192.0.2.2 >/dev/null && break; done");
     for (unsigned i = 0; i < 2; ++i) {
       const auto n = std::to_string(2 - i);

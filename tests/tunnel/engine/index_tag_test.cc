@@ -20,7 +20,7 @@ TEST(IndexTag, IndicesOfAllNumbersAreOursAndDiffer) {
       ASSERT_TRUE(seen.insert(index).second) << n;
     }
   }
-  // Only the lower 20 bits count: who has a random number need not cut it.
+  // Only the lower 20 bits count, so a random number need not be cut.
   EXPECT_EQ(tag.index_of(0xfff00001), tag.index_of(1));
 }
 

@@ -81,7 +81,7 @@ TEST(Noise, Item13_LowOrderPeersNeverGetAPacket) {
   const auto key = Key::generate_private(random);
   Bytes32 one{};
   one[0] = 1;
-  Bytes32 all_ones{};  // p - 1 ... and friends: 0, 1, 2^255 - 19
+  Bytes32 all_ones{};  // p = 2^255 - 19, a low-order point as 0 and 1
   all_ones.fill(0xff);
   all_ones[0] = 0xed;
   all_ones[31] = 0x7f;
@@ -195,7 +195,7 @@ TEST_F(CookieFixture, Items29And30And31_ACookieProvesTheSourceAddressAndPort) {
   macs.sign(message, now);
   const auto reply = checker.reply(message, source, now, random);
   ASSERT_TRUE(macs.take_reply(reply, now));
-  EXPECT_FALSE(macs.take_reply(reply, now));  // item 31: its mac1 is consumed
+  EXPECT_FALSE(macs.take_reply(reply, now));  // item 31: its mac1 has been used
   macs.sign(message, now);
   EXPECT_EQ(checker.check(message, source, now, random), MacVerdict::kValidWithCookie);
   auto other = source;
@@ -322,7 +322,7 @@ TEST(AllowedIps, Item55_LongestPrefixWinsAndAPrefixHasOneOwner) {
   EXPECT_EQ(at("::1"), std::nullopt);
   trie.insert(p("10.8.0.0/16"), 5);
   EXPECT_EQ(at("10.8.0.2"), 5);
-  trie.remove(p("10.8.0.0/16"), 3);  // not the owner any more
+  trie.remove(p("10.8.0.0/16"), 3);  // no longer the owner
   EXPECT_EQ(at("10.8.0.2"), 5);
   trie.remove(p("10.8.0.0/16"), 5);
   EXPECT_EQ(at("10.8.0.2"), 2);

@@ -1,5 +1,4 @@
-// Packets for the engine's tests, built and checked byte by byte: nothing here uses the code under
-// test.
+// Packets for the engine's tests, built and checked byte by byte without the code under test.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +18,7 @@ inline void set(std::span<std::uint8_t> p, std::size_t at, std::size_t n, std::u
   for (std::size_t i = n; i-- > 0; value >>= 8U) p[at + i] = static_cast<std::uint8_t>(value);
 }
 
-// RFC 1071, one big-endian 16-bit word after the other; 0xffff for data with a right checksum.
+// RFC 1071, one big-endian 16-bit word after the other; 0xffff for data with a valid checksum.
 inline unsigned sum16(std::span<const std::uint8_t> bytes, unsigned start = 0) {
   std::uint64_t sum = start;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -40,7 +39,7 @@ inline bool checksums_right(std::span<const std::uint8_t> p) {
   if (p[0] >> 4U == 4 && sum16(p.first(20)) != 0xffff) return false;
   return sum16(p.subspan(ip_size(p)), pseudo(p)) == 0xffff;
 }
-// The full ones, in place.
+// Writes full checksums, in place.
 inline void finish(Packet& p) {
   if (p[0] >> 4U == 4) {
     set(p, 10, 2, 0);

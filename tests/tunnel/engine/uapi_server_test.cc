@@ -1,4 +1,4 @@
-// wg's socket on a real device: who may use it, dead and living predecessors, too many clients, no
+// wg's socket on a real device: access, dead and living predecessors, too many clients, no
 // descriptors left.
 #include "tunnel/engine/uapi_server.h"
 
@@ -102,7 +102,7 @@ TEST_F(Server, AnswersSeveralRequestsOfAConnectionAlsoInPieces) {
 TEST_F(Server, ManyIdleClientsWaitTheirTurn) {
   std::vector<UniqueFd> idle;
   for (std::size_t i = 0; i < UapiServer::kMaxClients; ++i) idle.push_back(connect());
-  EXPECT_FALSE(get(milliseconds(300)));  // in the listen queue
+  EXPECT_FALSE(get(milliseconds(300)));  // the client waits in the listen queue
   idle.pop_back();
   EXPECT_TRUE(get());
 }

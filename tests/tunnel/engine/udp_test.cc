@@ -1,4 +1,4 @@
-// The engine's sockets: which of a port's gets what (udp.h). On the loopback interface.
+// Which of a port's sockets gets which message (udp.h). On the loopback interface.
 #include "tunnel/engine/udp.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ std::vector<std::uint8_t> message(std::uint8_t type, std::size_t size, std::uint
   return bytes;
 }
 
-// A message of type 2 to 4 for one of our indices, or with one that we never gave out.
+// A message of type 2 to 4 with one of our indices, or with one that we never gave out.
 std::vector<std::uint8_t> answer(std::uint8_t type, std::size_t size, bool ours = true) {
   auto bytes = message(type, size);
   const std::size_t at = type == 2 ? 8 : 4;
@@ -62,13 +62,13 @@ class UdpTest : public ::testing::TestWithParam<bool> {
   }
 
   static constexpr int kNobody = -1;
-  // Which socket gets `bytes`, and whole? `segment`: as datagrams of this size, sent as one.
+  // The socket that gets `bytes` complete. `segment`: sent at once as datagrams of this size.
   int taker(const std::vector<std::uint8_t>& bytes, std::uint16_t segment = 0) {
     const int offload = segment;
     (void)::setsockopt(from_.get(), SOL_UDP, UDP_SEGMENT, &offload, sizeof offload);
     if (::send(from_.get(), bytes.data(), bytes.size(), 0) < 0) return -2;
     pollfd waiting[] = {{data_, POLLIN, 0}, {initiations_, POLLIN, 0}};
-    // Over the loopback, what does not arrive with the send() was dropped.
+    // On loopback a datagram that has not arrived after send() was dropped.
     if (::poll(waiting, 2, 20) != 1) return kNobody;
     const int fd = waiting[waiting[0].revents != 0 ? 0 : 1].fd;
     batch_.clear();
@@ -121,7 +121,7 @@ TEST_P(UdpTest, WhatCanBeNothingIsDropped) {
   EXPECT_EQ(taker(message(1, kInitiationSize, 1)), kNobody);
   EXPECT_EQ(taker(message(0, kInitiationSize)), kNobody);
   EXPECT_EQ(taker(message(5, kInitiationSize)), kNobody);
-  // What only looks like an initiation never comes to the data.
+  // Messages that only look like an initiation never reach the data socket.
   for (const std::size_t size : {32UL, 64UL, 147UL, 149UL, 180UL, 1000UL}) {
     EXPECT_EQ(taker(message(1, size)), initiations_) << size;
   }

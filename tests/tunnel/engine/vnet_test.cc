@@ -17,7 +17,7 @@ using packets::make;
 using packets::Packet;
 using packets::Shape;
 
-// What the kernel gives: one large packet, checksum partial.
+// One large packet with a partial checksum, as the kernel gives it.
 VnetHeader super_header(Packet& packet, const Shape& shape, std::uint16_t gso) {
   const std::uint16_t ip = shape.v6 ? 40 : 20;
   const std::uint16_t offset = shape.tcp ? 16 : 6;
@@ -98,7 +98,7 @@ TEST(SplitOnePacket, LeavesAFinishedOneAlone) {
 }
 
 TEST(SplitUdp, NeverWritesTheChecksumThatMeansNone) {
-  // Whatever the payload: at least one of 65,536 sums to zero.
+  // For any payload at least one of 65,536 sums is zero.
   const Shape shape{.tcp = false};
   bool seen = false;
   for (unsigned word = 0; word <= 0xffff; ++word) {
@@ -254,13 +254,13 @@ TEST(Join, KeepsApartWhatDiffersInHeaders) {
   EXPECT_TRUE(differs([](Packet& p) { p[8] = 63; }));     // TTL
   EXPECT_TRUE(differs([](Packet& p) { p[6] = 0; }));      // DF
   EXPECT_TRUE(differs([](Packet& p) { p[6] = 0x20; }));   // more fragments
-  EXPECT_TRUE(differs([](Packet& p) { p[27] ^= 1; }));    // seq has a hole
+  EXPECT_TRUE(differs([](Packet& p) { p[27] ^= 1; }));    // a gap in seq
   EXPECT_TRUE(differs([](Packet& p) { p[31] ^= 1; }));    // ack
   EXPECT_TRUE(differs([](Packet& p) { p[34] ^= 1; }));    // window
   EXPECT_TRUE(differs([](Packet& p) { p[45] ^= 1; }));    // option
   EXPECT_TRUE(differs([](Packet& p) { p[33] = 0x30; }));  // URG
   EXPECT_TRUE(differs([](Packet& p) { p[33] = 0x50; }));  // ECE
-  EXPECT_TRUE(differs([](Packet& p) { p[3] ^= 1; }));     // length lies
+  EXPECT_TRUE(differs([](Packet& p) { p[3] ^= 1; }));     // a wrong length
 }
 
 TEST(Join, StaysWithinTheKernelsLimits) {
@@ -277,7 +277,7 @@ TEST(Join, EachKindHasASwitch) {
   EXPECT_EQ(join(udp, {.tcp = true, .udp = false}).size(), 4U);
 }
 
-// Random mixes of flows: every flow's packets come out complete, unchanged and in order.
+// Random mixes of flows: the packets of every flow come out complete, unchanged and in order.
 TEST(Join, RandomMixesKeepEveryFlowsOrder) {
   std::mt19937 random(11);
   for (int round = 0; round < 300; ++round) {
@@ -316,7 +316,7 @@ TEST(ChecksumSum, AgreesWithTheSimpleOne) {
     std::vector<std::uint8_t> bytes(random() % 1600);
     for (auto& b : bytes) b = static_cast<std::uint8_t>(random() % 4 == 0 ? 0xff : random());
     const auto start = static_cast<unsigned>(random() % 0x20000);
-    // Zero has two forms; sums of nothing but zeros aside, 0xffff is the one that adding makes.
+    // Zero has two forms. Addition gives 0xffff, except for sums of zeros only.
     ASSERT_EQ(checksum_sum(bytes, start), packets::sum16(bytes, start)) << bytes.size();
   }
 }
