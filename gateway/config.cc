@@ -92,7 +92,6 @@ Result<StartConfig> read(ConfigMap map) {
       probe.mistake("lost", "must be between 1 and 32");
     }
   });
-  read_duration(map, "holdDown", config.hold_down, Duration::zero(), std::chrono::hours(24));
   read_duration(map, "drain", config.drain, Duration::zero(), std::chrono::minutes(10));
   map.read_map("feed", [&](ConfigMap& feed) {
     read_duration(feed, "heartbeat", config.heartbeat, milliseconds(100), seconds(60));

@@ -30,7 +30,6 @@ struct StartConfig {
   Duration keepalive = std::chrono::seconds(5);
   Duration probe_interval = std::chrono::milliseconds(100);
   std::uint32_t probe_lost = 3;
-  Duration hold_down = std::chrono::minutes(2);
   Duration heartbeat = std::chrono::seconds(1);
   std::uint32_t feed_connections = 5;          // that one remote gateway may open per second
   std::vector<std::string> export_namespaces;  // opened for export; empty: all

@@ -133,11 +133,6 @@ Result<> Daemon::make_core() {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
   if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
-  if (core_ == nullptr) {
-    // A gateway that never was there has no hold-down to outlast.
-    const bool was_there = world_->gateways.find(gateway_key(config_.ordinal)) != nullptr;
-    comeback_.started(was_there && others_can_take_over(), around_.loop.now());
-  }
   core_.reset();
   path_.reset();
   core_ = std::make_unique<Core>(around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
@@ -217,9 +212,6 @@ bool Daemon::drains() const {
 void Daemon::on_probe() {
   if (core_ == nullptr) return;
   core_->tunnels.set_views(core_->probes.views());
-  if (const auto end = core_->tunnels.next_end()) {
-    hold_timer_ = around_.loop.after(*end - around_.loop.now(), [this] { on_probe(); });
-  }
   // The rest follows at once, but not inside the prober's own callback: a pass may replace it. A
   // peer can change its answers with each probe, so passes have some time between them.
   const auto now = around_.loop.now();
@@ -232,21 +224,12 @@ void Daemon::tick() {
   if (core_ == nullptr) return look_again();
   core_->tunnels.look();
   core_->tunnels.set_views(core_->probes.views());
-  watch_comeback();
   if (!settled_) look_again();
   if (!not_ready().empty()) {
     kernel_dirty_ = kernel_dirty_ || !path_errors_.empty();
     return look_again();
   }
   keep_object(false);
-}
-
-void Daemon::watch_comeback() {
-  const auto now = around_.loop.now();
-  const auto stalled = last_tick_ == TimePoint{} ? Duration::zero() : now - last_tick_ - kTick;
-  last_tick_ = now;
-  comeback_.look(!core_->tunnels.working().empty(), stalled,
-                 config_.probe_interval * config_.probe_lost, others_can_take_over(), now);
 }
 
 std::vector<Endpoint> Daemon::endpoints() const {

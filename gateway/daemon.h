@@ -14,7 +14,6 @@
 #include "api/store/switch_events.h"
 #include "base/metrics.h"
 #include "base/worker.h"
-#include "gateway/comeback.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
 #include "gateway/path/reconcile.h"
@@ -90,7 +89,6 @@ class Daemon {
   [[nodiscard]] bool drains() const;  // we stop, or were asked to (causewayctl drain)
   void on_probe();
   void tick();
-  void watch_comeback();
   [[nodiscard]] bool settled();
   void keep_path();
   [[nodiscard]] static std::optional<HostView> host_of(netlink::Kernel& kernel);
@@ -110,10 +108,8 @@ class Daemon {
   std::optional<tunnel::Key> file_key_;
   std::string waiting_ = "starting";
   bool draining_ = false;
-  Comeback comeback_;
   TimePoint core_started_{};
   bool settled_ = false;
-  TimePoint last_tick_{};
   bool kernel_dirty_ = true;
   std::optional<PathInput> path_;
   std::vector<std::string> path_errors_;
@@ -139,7 +135,6 @@ class Daemon {
   Debounce kernel_look_;
   Handle at_once_;
   std::optional<TimePoint> last_at_once_;
-  Handle hold_timer_;
   Handle tick_timer_;
   Handle resync_timer_;
   std::function<void()> drained_;

@@ -15,7 +15,7 @@ constexpr int kNewsProbes = 32;
 }  // namespace
 
 void Daemon::answer(tunnel::Probe& reply) const {
-  reply.draining = drains() || comeback_.waits(around_.loop.now());
+  reply.draining = drains();
   if (core_ == nullptr) return;
   const auto& tunnels = core_->tunnels;
   for (const auto& [cluster, remote] : tunnels.clusters()) {

@@ -20,7 +20,7 @@ struct Daemon::Core {
         control_address(tunnel::control_address(public_key)),
         probe_address(tunnel::probe_address(public_key, Family::kV4)),
         tunnels(around.loop, around.driver, around.metrics,
-                {key, config.listen_port, config.keepalive, config.hold_down}, std::move(tell),
+                {key, config.listen_port, config.keepalive}, std::move(tell),
                 around.tunnel_background),
         probes({config.probe_interval, config.probe_lost, config.ordinal, config.tunnel.interface,
                 private_key, target_name(self)},

@@ -41,7 +41,6 @@ Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const Tun
                              "Remote prefixes that changed their remote gateway.")),
       config_(config),
       tell_(std::move(tell)),
-      hold_down_(config.hold_down),
       // The remote kernel's keepalives go on while its gateway restarts.
       trials_(3 * config.keepalive),
       stuck_(std::max<Duration>(3 * config.keepalive, std::chrono::seconds(15))),
@@ -98,22 +97,15 @@ void Tunnels::judge() {
   }
 }
 
-std::optional<TimePoint> Tunnels::next_end() const { return hold_down_.next_end(loop_.now()); }
-
-Standings Tunnels::standings() {
-  const auto now = loop_.now();
+Standings Tunnels::standings() const {
   Standings standings;
-  std::map<GatewayId, bool> good;
   for (const auto& [id, working] : works()) {
-    const auto view = views_.find(target_name(id));
-    const bool draining = view != views_.end() && view->second.draining;
     if (working) standings.working.insert(id);
-    if (view != views_.end() && view->second.answering) standings.answering.insert(id);
-    if (draining) standings.draining.insert(id);
-    good[id] = working && !draining;
+    const auto view = views_.find(target_name(id));
+    if (view == views_.end()) continue;
+    if (view->second.answering) standings.answering.insert(id);
+    if (view->second.draining) standings.draining.insert(id);
   }
-  hold_down_.update(good, now);
-  standings.held = hold_down_.held(now);
   standings.claimed = claims_.counted();
   return standings;
 }

@@ -15,7 +15,6 @@
 #include "gateway/peers/device.h"
 #include "gateway/peers/drain_words.h"
 #include "gateway/peers/endpoint_trials.h"
-#include "gateway/peers/hold_down.h"
 #include "gateway/peers/move_log.h"
 #include "gateway/peers/rivals.h"
 #include "gateway/peers/roster.h"
@@ -30,7 +29,6 @@ struct TunnelsConfig {
   tunnel::Key private_key;
   std::uint16_t listen_port = 0;
   Duration keepalive = std::chrono::seconds(5);
-  Duration hold_down = std::chrono::minutes(2);
 };
 
 // What is worth telling people. Absent ones do nothing; none may call back into Tunnels.
@@ -88,8 +86,6 @@ class Tunnels {
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
   // Two hosts use the key of this gateway (gateway/peers/rivals.h): a sentence; empty: one does.
   [[nodiscard]] std::string rival(const GatewayId& id) const;
-  // When a hold-down ends: call set_views() then.
-  [[nodiscard]] std::optional<TimePoint> next_end() const;
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
@@ -101,7 +97,7 @@ class Tunnels {
   void on_read(Result<tunnel::DeviceStatus> read);
   void on_applied(const Result<>& done);
   void on_moved(const tunnel::PeerMoves& moves, const Result<>& done);
-  [[nodiscard]] Standings standings();
+  [[nodiscard]] Standings standings() const;
   void move();
   void move(const ClaimFlow::Claimed& claims);
   void carry_out(const Placement& before, const Placement& after);
@@ -118,7 +114,6 @@ class Tunnels {
   Counter& moved_;
   TunnelsConfig config_;
   TunnelsTell tell_;
-  HoldDown hold_down_;
   EndpointTrials trials_;
   StuckPeers stuck_;
   KeyRivals rivals_;

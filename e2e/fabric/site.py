@@ -18,8 +18,7 @@ class Site:
     def __init__(self, world, cluster_id, gateway_options=None, agent_options=None, **shape):
         self.world, self.id = world, cluster_id
         self.cluster = Cluster(world, cluster_id, **shape)
-        self.causeway = Causeway(self.cluster, {**QUICK, **(gateway_options or {})},
-                                 {**QUICK, **(agent_options or {})})
+        self.causeway = Causeway(self.cluster, gateway_options or {}, {**QUICK, **(agent_options or {})})
         self.gateway_pods = [node.pod(f"app-{node.name.removeprefix(cluster_id + '-')}")
                              for node in self.cluster.gateway_nodes]
         self.worker_pods = [node.pod(f"app-{node.name.removeprefix(cluster_id + '-')}")

@@ -9,8 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/causeway"
 NAMESPACE = "causeway-system"
 VALUES = {"image.repository": "docker.io/library/causeway", "image.tag": "e2e",
-          "image.pullPolicy": "Never", "gateway.config.holdDown": "2s",
-          "routeagent.config.holdDown": "2s"}
+          "image.pullPolicy": "Never", "routeagent.config.holdDown": "2s"}
 
 
 def settings(cluster, **more):

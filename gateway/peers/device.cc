@@ -12,11 +12,12 @@ namespace cw::gateway {
 
 namespace {
 
-// 0 good, 1 waits after a comeback, 2 draining, 3 does not work.
-int rank_of(const GatewayId& id, const Standings& standings, bool carries) {
-  if (standings.working.count(id) == 0) return 3;
-  if (standings.draining.count(id) != 0) return 2;
-  return standings.held.count(id) != 0 && !carries ? 1 : 0;
+// Lower is better. Where no gateway works, the one that carries the prefix now keeps it.
+enum class Rank { kGood, kDraining, kCarries, kDown };
+
+Rank rank_of(const GatewayId& id, const Standings& standings, bool carries) {
+  if (standings.working.count(id) == 0) return carries ? Rank::kCarries : Rank::kDown;
+  return standings.draining.count(id) != 0 ? Rank::kDraining : Rank::kGood;
 }
 
 }  // namespace
@@ -43,12 +44,11 @@ std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& pref
     return claim->second;
   }
   std::optional<GatewayId> home;
-  int best = 4;
+  auto best = Rank::kDown;
   for (const auto ordinal : api::home_order(cluster, prefix, homes)) {
     const GatewayId id{cluster, ordinal};
     const bool carries = current != nullptr && *current == id;
-    auto rank = rank_of(id, standings, carries);
-    if (rank == 3 && !carries) rank = 4;  // better nowhere else than where it was
+    const auto rank = rank_of(id, standings, carries);
     if (rank < best || !home) {
       best = rank;
       home = id;

@@ -23,7 +23,6 @@ using Placement = std::map<Prefix, GatewayId>;
 struct Standings {
   std::set<GatewayId> working;   // by our probes
   std::set<GatewayId> draining;  // by their own word
-  std::set<GatewayId> held;      // came back lately (HoldDown)
   // By the word of the nodes that send (gateway/claim_board.h).
   std::map<Prefix, GatewayId> claimed = {};
   // Those that answer, trusted or not after recent falls: what a node sends through one of them
@@ -38,11 +37,12 @@ using Homes = std::map<std::string, std::vector<api::GatewayView>>;
 [[nodiscard]] Homes homes_of(const std::map<std::string, RemoteCluster>& clusters);
 
 // Where every remote prefix is: at the gateway that its node claims, if that works or answers.
-// Else, and for prefixes without a claim, by the rule of the nodes that send
-// (routeagent/choose): in the prefix's order the first gateway that works; before one that waits or
-// drains one that does neither; the gateway that carries the prefix now (`before`) is not moved
-// away from because it came back lately. Where no gateway works it stays where it was. With the
-// same clusters and standings, the placement of a placement is the same again.
+// Else, and for prefixes without a claim, in the prefix's order at the first gateway that works;
+// one that drains comes after those that do not. Where no gateway works the prefix stays where it
+// was
+// (`before`). There is no hold-down here: it is the node that chooses (routeagent/choose), and a
+// prefix that no node claims has no traffic. With the same clusters and standings, the placement
+// of a placement is the same again.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Homes& homes, const Standings& standings,
                                      const Placement& before);

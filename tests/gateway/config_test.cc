@@ -27,7 +27,6 @@ TEST(GatewayConfig, HasDefaultsForEverythingButThree) {
   EXPECT_EQ(config->keepalive, Duration(seconds(5)));
   EXPECT_EQ(config->probe_interval, Duration(milliseconds(100)));
   EXPECT_EQ(config->probe_lost, 3U);
-  EXPECT_EQ(config->hold_down, Duration(seconds(120)));
   EXPECT_EQ(config->drain, Duration(seconds(1)));
   EXPECT_FALSE(config->status);
   EXPECT_TRUE(config->endpoints.empty());
@@ -39,7 +38,7 @@ TEST(GatewayConfig, ReadsEverything) {
       "endpoints: ['192.0.2.1:1', '[2001:db8::1]:2']\nprivateKeyFile: /k\nstatus: 127.0.0.1:1\n"
       "log: {level: debug, json: true}\n"
       "tunnel: {driver: uapi, interface: wg9, userspaceProgram: wg-x, keepalive: 7s}\n"
-      "probe: {interval: 50ms, lost: 5}\nholdDown: 3s\ndrain: 2s\nfeed: {heartbeat: 2s, "
+      "probe: {interval: 50ms, lost: 5}\ndrain: 2s\nfeed: {heartbeat: 2s, "
       "connectionsPerSecond: 9}\n",
       "c.yaml");
   ASSERT_TRUE(config) << config.error().text;
@@ -57,7 +56,6 @@ TEST(GatewayConfig, ReadsEverything) {
   EXPECT_EQ(config->keepalive, Duration(seconds(7)));
   EXPECT_EQ(config->probe_interval, Duration(milliseconds(50)));
   EXPECT_EQ(config->probe_lost, 5U);
-  EXPECT_EQ(config->hold_down, Duration(seconds(3)));
   EXPECT_EQ(config->drain, Duration(seconds(2)));
   EXPECT_EQ(config->heartbeat, Duration(seconds(2)));
   EXPECT_EQ(config->feed_connections, 9U);
@@ -67,7 +65,7 @@ TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
   EXPECT_EQ(mistake_in("colour: red\n").find("c.yaml:4: colour"), 0U);
   for (const auto* wrong :
        {"listenPort: 0", "listenPort: 70000", "rulePriority: 0", "rulePriority: 32001",
-        "endpoints: [nowhere]", "holdDown: soon", "probe: {lost: 0}", "probe: {interval: 1ms}",
+        "endpoints: [nowhere]", "drain: soon", "probe: {lost: 0}", "probe: {interval: 1ms}",
         "tunnel: {driver: pigeon}", "tunnel: {interface: a/b}",
         "tunnel: {interface: a-name-that-is-too-long}", "tunnel: {keepalive: 0s}",
         "tunnel: {engine: {aead: rot13}}", "tunnel: {engine: {workers: 65}}",

@@ -358,7 +358,7 @@ TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) 
   EXPECT_EQ(carried(21), before);
 }
 
-TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown) {
+TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackWhenItWorks) {
   put_west();
   start();
   see(0, true);
@@ -374,10 +374,7 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackAfterTheHoldDown
   EXPECT_TRUE(carried(21).empty());
   EXPECT_GE(driver_.moves_made, 1);
   see(0, true);
-  loop_.advance(seconds(100));
-  EXPECT_EQ(carried(22).size(), 4U);
-  loop_.advance(seconds(30));
-  EXPECT_EQ(carried(21), first);
+  EXPECT_EQ(carried(21), first) << "no node claims them, so they have no traffic";
   EXPECT_EQ(carried(22), second);
 }
 

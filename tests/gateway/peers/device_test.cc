@@ -28,7 +28,7 @@ tunnel::DeviceSpec device(const Clusters& clusters, const Placement& placement) 
 
 TEST(Placement, PutsAGatewaysOwnPrefixesAtItself) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto placement = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  const auto placement = placement_of(clusters, {all_of(clusters), {}}, {});
   EXPECT_EQ(placement.size(), 4U);
   EXPECT_EQ(placement.at(net("10.2.0.0/24")), (GatewayId{"west", 0}));
   EXPECT_EQ(placement.at(net("10.2.1.0/24")), (GatewayId{"west", 1}));
@@ -36,7 +36,7 @@ TEST(Placement, PutsAGatewaysOwnPrefixesAtItself) {
 
 TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
   const Clusters clusters{{"west", remote_cluster(2, 3, 30)}, {"north", remote_cluster(3, 2, 10)}};
-  const auto before = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  const auto before = placement_of(clusters, {all_of(clusters), {}}, {});
   auto left = all_of(clusters);
   left.erase({"west", 1});
   const auto after = placement_of(clusters, {left, {}, {}}, before);
@@ -66,7 +66,6 @@ TEST(Placement, OfAPlacementIsTheSameAgain) {
     for (const auto& id : all_of(clusters)) {
       if (below(dice, 2) == 0) standings.working.insert(id);
       if (below(dice, 3) == 0) standings.draining.insert(id);
-      if (below(dice, 3) == 0) standings.held.insert(id);
       if (below(dice, 2) == 0) standings.answering.insert(id);
       if (below(dice, 3) == 0) standings.claimed[net("10.2.1.0/24")] = id;
     }
@@ -90,7 +89,7 @@ TEST(Placement, LongListsOfOwnPrefixesCostLittle) {
   }
   const Clusters clusters{{"west", west}};
   const auto began = std::chrono::steady_clock::now();
-  const auto placement = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  const auto placement = placement_of(clusters, {all_of(clusters), {}}, {});
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
   EXPECT_EQ(placement.size(), 10'000U);
 }
@@ -109,12 +108,11 @@ TEST(ExplainedMoves, NameTheReasonAndCountWhatMovesTogether) {
     EXPECT_EQ(moves.at(0).prefixes, 2U);
     return std::pair(moves.at(0).reason, moves.at(0).broke);
   };
-  EXPECT_EQ(why({{one}, {}, {}}),
-            std::pair(std::string("the tunnel to west/0 does not work"), true));
-  EXPECT_EQ(why({{zero, one}, {zero}, {}}), std::pair(std::string("west/0 is draining"), false));
-  EXPECT_EQ(why({{zero, one}, {}, {}, {{prefix(0), one}, {prefix(1), one}}}),
+  EXPECT_EQ(why({{one}, {}}), std::pair(std::string("the tunnel to west/0 does not work"), true));
+  EXPECT_EQ(why({{zero, one}, {zero}}), std::pair(std::string("west/0 is draining"), false));
+  EXPECT_EQ(why({{zero, one}, {}, {{prefix(0), one}, {prefix(1), one}}}),
             std::pair(std::string("its nodes chose west/1"), false));
-  EXPECT_EQ(why({{zero, one}, {}, {}}), std::pair(std::string("home at west/1"), false));
+  EXPECT_EQ(why({{zero, one}, {}}), std::pair(std::string("home at west/1"), false));
   EXPECT_TRUE(explained_moves(after, after, {}).empty());
 }
 
@@ -124,49 +122,36 @@ TEST(Placement, AClaimedGatewayThatAnswersAgainIsNotWaitedFor) {
   const GatewayId zero{"west", 0};
   const GatewayId one{"west", 1};
   const auto at = [&](const Standings& now) { return placement_of(clusters, now, {}).at(prefix); };
-  EXPECT_EQ(at({{one}, {}, {}, {{prefix, zero}}, {}}), one) << "nothing comes of it";
-  EXPECT_EQ(at({{one}, {}, {}, {{prefix, zero}}, {zero}}), zero) << "its node sends through it";
-  EXPECT_EQ(at({{one}, {}, {}, {}, {zero}}), one) << "without a claim damping holds";
+  EXPECT_EQ(at({{one}, {}, {{prefix, zero}}, {}}), one) << "nothing comes of it";
+  EXPECT_EQ(at({{one}, {}, {{prefix, zero}}, {zero}}), zero) << "its node sends through it";
+  EXPECT_EQ(at({{one}, {}, {}, {zero}}), one) << "without a claim damping holds";
 }
 
 TEST(Placement, ADrainingGatewayCarriesOnlyIfNoOtherCan) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const std::set<GatewayId> draining{{"west", 0}};
-  for (const auto& [prefix, owner] : placement_of(clusters, {all_of(clusters), draining, {}}, {})) {
+  for (const auto& [prefix, owner] : placement_of(clusters, {all_of(clusters), draining}, {})) {
     EXPECT_EQ(owner.ordinal, 1U);
   }
-  for (const auto& [prefix, owner] : placement_of(clusters, {{{"west", 0}}, draining, {}}, {})) {
+  for (const auto& [prefix, owner] : placement_of(clusters, {{{"west", 0}}, draining}, {})) {
     EXPECT_EQ(owner.ordinal, 0U);
   }
 }
 
 TEST(Placement, WhereNoGatewayWorksItStaysWhereItWas) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto homes = placement_of(clusters, {all_of(clusters), {}, {}}, {});
+  const auto homes = placement_of(clusters, {all_of(clusters), {}}, {});
   EXPECT_EQ(placement_of(clusters, {}, {}), homes);  // from the start: the order's first
-  const auto one = placement_of(clusters, {{{"west", 1}}, {}, {}}, homes);
+  const auto one = placement_of(clusters, {{{"west", 1}}, {}}, homes);
   EXPECT_EQ(placement_of(clusters, {}, one), one);
 }
 
-TEST(Placement, WhoCameBackLatelyWaitsForTheOneThatCarries) {
+TEST(Placement, WhatCameBackGetsItsPrefixesBackAtOnce) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const GatewayId back{"west", 0};
-  const auto homes = placement_of(clusters, {all_of(clusters), {}, {}}, {});
-  const auto without = placement_of(clusters, {{{"west", 1}}, {}, {}}, homes);
-  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, {back}}, without), without);
-  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, {}}, without), homes);
-  // It goes before one that drains, and is taken where there is no other.
-  for (const auto& [prefix, owner] :
-       placement_of(clusters, {all_of(clusters), {{"west", 1}}, {back}}, without)) {
-    EXPECT_EQ(owner, back);
-  }
-  EXPECT_EQ(placement_of(clusters, {{back}, {}, {back}}, without).begin()->second, back);
-}
-
-TEST(Placement, WhoCarriesIsNotMovedAwayFromBecauseItCameBackLately) {
-  const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto all = placement_of(clusters, {{{"west", 0}}, {}, {}}, {});  // everything at 0
-  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}, all_of(clusters)}, all), all);
+  const auto homes = placement_of(clusters, {all_of(clusters), {}}, {});
+  const auto without = placement_of(clusters, {{{"west", 1}}, {}}, homes);
+  EXPECT_NE(without, homes);
+  EXPECT_EQ(placement_of(clusters, {all_of(clusters), {}}, without), homes);
 }
 
 TEST(Placement, AClusterWithoutGatewaysHasNoHomes) {
@@ -194,7 +179,7 @@ TEST(Placement, BothSidesNameTheSameHome) {
     }
     if (usable.empty()) continue;
     std::shuffle(theirs.begin(), theirs.end(), dice);
-    for (const auto& [prefix, owner] : placement_of(clusters, {usable, draining, {}}, {})) {
+    for (const auto& [prefix, owner] : placement_of(clusters, {usable, draining}, {})) {
       EXPECT_EQ(api::home_of("west", prefix, theirs), owner.ordinal) << prefix.to_string();
     }
   }
@@ -225,8 +210,7 @@ TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
 TEST(Device, UnchangedPeersAreUntouchedByAMove) {
   const Clusters clusters{{"north", remote_cluster(3, 1, 3)}, {"west", remote_cluster(2, 2, 4)}};
   tunnel::FakeDriver driver;
-  ASSERT_TRUE(
-      driver.apply(device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}))));
+  ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, {all_of(clusters), {}}, {}))));
   (void)driver.take_log();
   auto usable = all_of(clusters);
   usable.erase({"west", 0});
@@ -241,7 +225,7 @@ TEST(Device, UnchangedPeersAreUntouchedByAMove) {
 
 TEST(Device, MatchesWhatItMadeAndNothingElse) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
-  const auto spec = device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}));
+  const auto spec = device(clusters, placement_of(clusters, {all_of(clusters), {}}, {}));
   tunnel::FakeDriver driver;
   ASSERT_TRUE(driver.apply(spec));
   EXPECT_TRUE(matches(*driver.read(), spec));
