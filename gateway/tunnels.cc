@@ -66,17 +66,6 @@ std::map<GatewayId, bool> Tunnels::works() const {
       const auto view = views_.find(target_name(id));
       works[id] = view != views_.end() && view->second.usable;
     }
-    // Damped links count where a cluster has no better one.
-    const auto& name = cluster;  // clang 14 captures no structured binding
-    if (std::any_of(remote.gateways.begin(), remote.gateways.end(), [&](const auto& one) {
-          return works.at({name, one.first});
-        })) {
-      continue;
-    }
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      const auto view = views_.find(target_name({cluster, ordinal}));
-      works[{cluster, ordinal}] = view != views_.end() && view->second.answering;
-    }
   }
   return works;
 }
@@ -103,7 +92,6 @@ Standings Tunnels::standings() const {
     if (working) standings.working.insert(id);
     const auto view = views_.find(target_name(id));
     if (view == views_.end()) continue;
-    if (view->second.answering) standings.answering.insert(id);
     if (view->second.draining) standings.draining.insert(id);
   }
   standings.claimed = claims_.counted();

@@ -258,14 +258,13 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
     ordinals.insert(gateway.ordinal);
     if (const auto view = views.find(target_name(gateway.ordinal)); view != views.end()) {
       input.usable = view->second.usable;
-      input.answers = view->second.answering;
       input.draining = view->second.draining;
       for (const auto& cluster : view->second.clusters) {
         if (!cluster.reachable) continue;
         input.reaches.insert(cluster.id);
         // On the gateway's way to it, or on ours to the gateway.
         if (cluster.degraded || view->second.state == tunnel::LinkState::kDegraded) {
-          input.loses.insert(cluster.id);
+          input.lossy_to.insert(cluster.id);
         }
       }
       if (view->second.state == tunnel::LinkState::kConnecting) {
@@ -279,7 +278,6 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       input.own_prefixes = inputs.self.pod_cidrs;
       if (input.usable && !inputs.host.tunnel_up) {
         input.usable = false;
-        input.answers = false;
         input.trouble = "has no tunnel device";
       }
     }

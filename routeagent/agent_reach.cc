@@ -9,7 +9,7 @@ std::optional<std::map<std::string, bool>> Agent::reach() {
   for (const auto& remote : last_->remotes) reached[remote.id] = false;
   for (const auto& gateway : gateway_inputs(*last_)) {
     // One that fell lately carries traffic where no other does.
-    if (!gateway.usable && !gateway.answers) continue;
+    if (!gateway.usable) continue;
     for (const auto& cluster : gateway.reaches) {
       if (const auto at = reached.find(cluster); at != reached.end()) at->second = true;
     }

@@ -68,7 +68,7 @@ void Agent::watch_stray(NodeInputs& inputs) {
   const auto views =
       prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
   const auto view = views.find(target_name(moved->ordinal));
-  if (view == views.end() || !view->second.answering) {
+  if (view == views.end() || !view->second.usable) {
     stray_timer_ = loop_.after(kStrayGoes, [this] { look_again(); });
     return;
   }

@@ -12,13 +12,6 @@ std::string name_of(const std::optional<std::uint32_t>& ordinal) {
   return ordinal ? fmt::format("gateway {}", *ordinal) : "no gateway";
 }
 
-bool works(const std::vector<GatewayInput>& gateways, std::uint32_t ordinal, const ChoiceKey& key) {
-  return std::any_of(gateways.begin(), gateways.end(), [&](const auto& gateway) {
-    return gateway.ordinal == ordinal && gateway.usable &&
-           gateway.reaches.count(key.cluster) != 0 && !does_not_forward(gateways, gateway, key);
-  });
-}
-
 }  // namespace
 
 std::vector<api::SwitchNote> switch_notes(const std::map<ChoiceKey, Choice>& before,
@@ -29,7 +22,7 @@ std::vector<api::SwitchNote> switch_notes(const std::map<ChoiceKey, Choice>& bef
     const auto old = before.find(key);
     if (old == before.end() || old->second.ordinal == choice.ordinal) continue;
     const auto& from = old->second.ordinal;
-    const bool broke = !choice.ordinal || (from && !works(gateways, *from, key));
+    const bool broke = !choice.ordinal || (from && !carries(gateways, *from, key));
     notes.push_back(
         {fmt::format("traffic to {}, {}", key.cluster, key.family == Family::kV4 ? "IPv4" : "IPv6"),
          name_of(from), name_of(choice.ordinal), choice.reason, choice.since, broke, 1});

@@ -82,7 +82,7 @@ void Through::add_to(GatewayInput& gateway) const {
     if (key.gateway != gateway.ordinal || key.gateway == config_.own_gateway) continue;
     const ChoiceKey choice{key.cluster, key.family};
     if (view.verdict == tunnel::PathVerdict::kForwards) gateway.forwards.insert(choice);
-    if (view.verdict == tunnel::PathVerdict::kSilent) gateway.silent.insert(choice);
+    if (view.verdict == tunnel::PathVerdict::kSilent) gateway.not_forwarding.insert(choice);
   }
 }
 

@@ -39,8 +39,7 @@ std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& pref
   if (homes.size() == 1) return GatewayId{cluster, homes.front().ordinal};  // nothing to choose
   const auto claim = standings.claimed.find(prefix);
   if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
-      (standings.working.count(claim->second) != 0 ||
-       standings.answering.count(claim->second) != 0)) {
+      standings.working.count(claim->second) != 0) {
     return claim->second;
   }
   std::optional<GatewayId> home;

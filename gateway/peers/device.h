@@ -25,9 +25,6 @@ struct Standings {
   std::set<GatewayId> draining;  // by their own word
   // By the word of the nodes that send (gateway/claim_board.h).
   std::map<Prefix, GatewayId> claimed = {};
-  // Those that answer, trusted or not after recent falls: what a node sends through one of them
-  // comes from there, so that there it must be.
-  std::set<GatewayId> answering = {};
   friend bool operator==(const Standings&, const Standings&) = default;
 };
 
@@ -36,13 +33,11 @@ struct Standings {
 using Homes = std::map<std::string, std::vector<api::GatewayView>>;
 [[nodiscard]] Homes homes_of(const std::map<std::string, RemoteCluster>& clusters);
 
-// Where every remote prefix is: at the gateway that its node claims, if that works or answers.
-// Else, and for prefixes without a claim, in the prefix's order at the first gateway that works;
-// one that drains comes after those that do not. Where no gateway works the prefix stays where it
-// was
-// (`before`). There is no hold-down here: it is the node that chooses (routeagent/choose), and a
-// prefix that no node claims has no traffic. With the same clusters and standings, the placement
-// of a placement is the same again.
+// Where every remote prefix is: at the gateway that its node claims, if that works. Else, and for
+// prefixes without a claim, at the first gateway of the prefix's order that works; one that drains
+// comes after the others. Where no gateway works the prefix stays where it was (`before`). There is
+// no hold-down here: the node chooses (routeagent/choose), and a prefix that no node claims has no
+// traffic. With the same clusters and standings, the placement of a placement is the same again.
 [[nodiscard]] Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
                                      const Homes& homes, const Standings& standings,
                                      const Placement& before);

@@ -16,15 +16,6 @@ std::uint64_t next_epoch(std::uint64_t epoch) { return epoch >= tunnel::kMaxEpoc
 
 std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
 
-// The gateway still forwards to the cluster: it can carry while remote gateways change over.
-bool carries(const ChooseInput& input, std::uint32_t ordinal, const ChoiceKey& choice) {
-  return std::any_of(input.gateways.begin(), input.gateways.end(), [&](const auto& gateway) {
-    return gateway.ordinal == ordinal && gateway.usable &&
-           gateway.reaches.count(choice.cluster) != 0 &&
-           !does_not_forward(input.gateways, gateway, choice);
-  });
-}
-
 }  // namespace
 
 void Mover::claim(const ChoiceKey& choice, std::uint32_t ordinal,
@@ -69,7 +60,8 @@ void Mover::want(const Wanted& wanted, TimePoint now) {
     if (old == chosen.ordinal && complete) {
       // A carrier that stops working in the middle of a handover cannot confirm any more.
       const auto moving = handovers_.find(choice);
-      if (moving != handovers_.end() && !carries(wanted.input, moving->second.from, choice)) {
+      if (moving != handovers_.end() &&
+          !carries(wanted.input.gateways, moving->second.from, choice)) {
         finish(choice);
       }
       continue;
@@ -78,7 +70,7 @@ void Mover::want(const Wanted& wanted, TimePoint now) {
     carriers_[choice] = *chosen.ordinal;
     // To the gateway on this very node packets do not go over the VXLAN, so none can be held.
     const bool can_hold = old && *old != *chosen.ordinal && wanted.self != chosen.ordinal &&
-                          carries(wanted.input, *old, choice);
+                          carries(wanted.input.gateways, *old, choice);
     handovers_.erase(choice);
     if (!can_hold) {
       urgent_.insert(gateways_.begin(), gateways_.end());

@@ -407,23 +407,6 @@ TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
       << message;
 }
 
-TEST_F(GatewayStory, ADampedTunnelCountsWhereThereIsNoBetterOne) {
-  put_west();
-  start();
-  see(0, true);
-  see(1, true);
-  see(0, false);
-  see(1, false);
-  tunnel_sight_->views[target_name({"west", 1})].answering = true;
-  tunnel_sight_->hooks.on_change("west/1");
-  EXPECT_EQ(carried(22).size(), 4U);
-  tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
-  EXPECT_TRUE(reply.clusters.at(0).reachable);
-  see(0, true);
-  EXPECT_EQ(carried(21).size(), 4U) << "a tunnel that is up is better";
-}
-
 TEST_F(GatewayStory, MovesAwayFromADrainingRemoteGateway) {
   put_west();
   start();

@@ -28,19 +28,19 @@ class SlowDriver : public ::testing::Test {
     (void)driver_.take_log();
   }
   void make() {
-    tunnels_ = std::make_unique<Tunnels>(
-        loop_, driver_, metrics_, TunnelsConfig{private_key(1), 4500, seconds(5), milliseconds(0)},
-        TunnelsTell{{}, {}, [this] { ++changes_; }},
-        Background{[this](Worker::Job job) {
-                     jobs_.push_back(std::move(job));
-                     return true;
-                   },
-                   {}});
+    tunnels_ = std::make_unique<Tunnels>(loop_, driver_, metrics_,
+                                         TunnelsConfig{private_key(1), 4500, seconds(5)},
+                                         TunnelsTell{{}, {}, [this] { ++changes_; }},
+                                         Background{[this](Worker::Job job) {
+                                                      jobs_.push_back(std::move(job));
+                                                      return true;
+                                                    },
+                                                    {}});
   }
   void see(bool first, bool second) {
     Tunnels::Views views;
-    views["west/0"].usable = views["west/0"].answering = first;
-    views["west/1"].usable = views["west/1"].answering = second;
+    views["west/0"].usable = first;
+    views["west/1"].usable = second;
     tunnels_->set_views(std::move(views));
   }
   // The oldest job on its thread, and what it came to on the loop.

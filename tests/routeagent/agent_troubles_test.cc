@@ -28,7 +28,7 @@ class UpProber final : public tunnel::Prober {
       auto& view = views[name];
       view.state = tunnel::LinkState::kUp;
       view.usable = true;
-      view.answering = *answers_;
+      view.usable = *answers_;
       view.clusters.push_back({"west", true});
     }
     return views;

@@ -118,19 +118,19 @@ TEST_F(ChooserStory, ADrainingGatewayIsTakenWhenNothingElseIsUsable) {
 
 TEST_F(ChooserStory, AGatewayThatLosesMuchIsAvoidedAndHasAHoldDown) {
   choose();
-  nth(0).loses = {"west"};
+  nth(0).lossy_to = {"west"};
   const auto& choice = choose(seconds(1));
   EXPECT_EQ(choice.ordinal, order_[1]);
   EXPECT_EQ(choice.reason,
             "gateway " + std::to_string(order_[0]) + " loses much on the way to west");
-  nth(0).loses.clear();
+  nth(0).lossy_to.clear();
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]) << "in hold-down";
   EXPECT_EQ(choose(minutes(2)).ordinal, order_[0]);
 }
 
 TEST_F(ChooserStory, LosingMuchIsBetterThanDrainingOrSilence) {
   choose();
-  nth(0).loses = {"west"};
+  nth(0).lossy_to = {"west"};
   nth(1).draining = true;
   nth(2).usable = false;
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
@@ -140,18 +140,18 @@ TEST_F(ChooserStory, LosingMuchIsBetterThanDrainingOrSilence) {
 
 TEST_F(ChooserStory, WhereAllLoseMuchNothingMoves) {
   choose();
-  for (auto& gateway : input_.gateways) gateway.loses = {"west"};
+  for (auto& gateway : input_.gateways) gateway.lossy_to = {"west"};
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
-  nth(2).loses.clear();
+  nth(2).lossy_to.clear();
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
 }
 
 TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
   const ChoiceKey west{"west", Family::kV4};
   choose();
-  nth(0).silent = {west};
+  nth(0).not_forwarding = {west};
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is known to be better";
-  nth(1).silent = {west};
+  nth(1).not_forwarding = {west};
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is better";
   nth(2).forwards = {west};
   const auto& choice = choose(seconds(1));
@@ -160,7 +160,7 @@ TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
                                " does not forward to west; gateway " + std::to_string(order_[1]) +
                                " does not forward to west");
   // Who forwards again has a hold-down like anybody who came back.
-  nth(0).silent.clear();
+  nth(0).not_forwarding.clear();
   nth(0).forwards = {west};
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
   EXPECT_EQ(choose(minutes(2)).ordinal, order_[0]);
@@ -174,7 +174,7 @@ TEST_F(ChooserStory, ForwardingIsJudgedByClusterAndFamily) {
     gateway.forwards = {{"north", Family::kV4}, {"west", Family::kV4}, {"west", Family::kV6}};
   }
   nth(0).forwards.erase({"west", Family::kV4});
-  nth(0).silent = {{"west", Family::kV4}};
+  nth(0).not_forwarding = {{"west", Family::kV4}};
   choose();
   EXPECT_EQ(chooser_.choices().at({"north", Family::kV4}).ordinal, order_[0]);
   EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[1]);
@@ -184,7 +184,7 @@ TEST_F(ChooserStory, ForwardingIsJudgedByClusterAndFamily) {
 TEST_F(ChooserStory, OneThatDoesNotForwardIsStillBetterThanOneThatIsDown) {
   const ChoiceKey west{"west", Family::kV4};
   choose();
-  nth(0).silent = {west};
+  nth(0).not_forwarding = {west};
   nth(1).forwards = {west};
   nth(1).usable = false;
   nth(2).usable = false;
@@ -193,7 +193,7 @@ TEST_F(ChooserStory, OneThatDoesNotForwardIsStillBetterThanOneThatIsDown) {
 
 TEST_F(ChooserStory, ADrainingGatewayThatForwardsIsBetterThanOneThatDoesNot) {
   const ChoiceKey west{"west", Family::kV4};
-  nth(0).silent = nth(1).silent = {west};
+  nth(0).not_forwarding = nth(1).not_forwarding = {west};
   nth(2).forwards = {west};
   nth(2).draining = true;
   EXPECT_EQ(choose().ordinal, order_[2]);
@@ -302,15 +302,6 @@ TEST_F(ChooserStory, WhereNobodyWorksTheSilentCarrierKeepsIt) {
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
 }
 
-TEST_F(ChooserStory, WhoAnswersAfterManyFallsIsBetterThanNobody) {
-  choose();
-  for (std::size_t n = 0; n < 3; ++n) nth(n).usable = false;
-  nth(1).answers = true;
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
-  nth(2).usable = true;
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
-}
-
 TEST_F(ChooserStory, ACarrierThatSaysItDoesNotReachTheClusterIsLeft) {
   choose();
   for (std::size_t n = 0; n < 3; ++n) nth(n).reaches.clear();
@@ -358,9 +349,9 @@ TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent)
   input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
   input.remotes = {"west"};
   GatewayInput gateway;
-  gateway.usable = gateway.answers = true;
+  gateway.usable = true;
   gateway.reaches = {"west"};
-  gateway.silent = {west};
+  gateway.not_forwarding = {west};
   input.gateways = {gateway, gateway};
   input.gateways[1].ordinal = 1;
   const auto told = silent_everywhere(input);
@@ -368,7 +359,7 @@ TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent)
   EXPECT_NE(told.at(west).text.find("gateways 0, 1 reach"), std::string::npos)
       << told.at(west).text;
   EXPECT_NE(told.at(west).text.find("net.ipv4.ip_forward"), std::string::npos);
-  input.gateways[1].silent.clear();
+  input.gateways[1].not_forwarding.clear();
   EXPECT_TRUE(silent_everywhere(input).empty()) << "not known yet, or it forwards";
   input.gateways[1].reaches.clear();
   EXPECT_EQ(silent_everywhere(input).size(), 1U) << "that one does not count";
@@ -383,19 +374,19 @@ TEST(SilentEverywhere, AGatewayOfThisNodeIsNoProofThatTheOthersForward) {
   input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
   input.remotes = {"west"};
   GatewayInput gateway;
-  gateway.usable = gateway.answers = true;
+  gateway.usable = true;
   gateway.reaches = {"west"};
   input.gateways = {gateway, gateway};
   input.gateways[0].here = true;
   input.gateways[1].ordinal = 1;
   EXPECT_TRUE(silent_everywhere(input).empty()) << "not probed yet";
-  input.gateways[1].silent = {west};
+  input.gateways[1].not_forwarding = {west};
   const auto told = silent_everywhere(input);
   ASSERT_EQ(told.size(), 1U);
   EXPECT_FALSE(told.at(west).certain);
   EXPECT_NE(told.at(west).text.find("gateway 1 reaches"), std::string::npos);
   EXPECT_NE(told.at(west).text.find("gateway 0 on this node"), std::string::npos);
-  input.gateways[1].silent.clear();
+  input.gateways[1].not_forwarding.clear();
   input.gateways[1].forwards = {west};
   EXPECT_TRUE(silent_everywhere(input).empty());
   input.gateways.pop_back();

@@ -98,21 +98,19 @@ TEST(PathDetector, ARemoteGatewayThatIsGoneIsNotThePathsFault) {
   EXPECT_EQ(road.falls, 0U);
 }
 
-TEST(PathDetector, ComesBackAfterRepliesInARowAndLaterWhenItFlaps) {
+TEST(PathDetector, ComesBackAfterSomeRepliesInARowHoweverOftenItFell) {
   Road road;
-  Duration last{};
-  for (int fall = 0; fall < 4; ++fall) {
+  for (int fall = 0; fall < 6; ++fall) {
     road.passes = [](const auto&) { return true; };
     const auto took =
         road.until([&] { return road.detector.verdict() == PathVerdict::kForwards; }, minutes(1));
-    EXPECT_GE(took, last) << fall;
-    last = took;
+    EXPECT_LE(took, seconds(1)) << fall;
+    if (fall > 0) EXPECT_GE(took, milliseconds(80)) << fall;  // one reply is not enough
     road.go(seconds(1));
     road.passes = [](const auto&) { return false; };
     road.go(seconds(2));
     EXPECT_EQ(road.detector.verdict(), PathVerdict::kSilent);
   }
-  EXPECT_GE(last, milliseconds(400));
 }
 
 TEST(PathDetector, FivePercentLossEachWayForTenMinutesIsNoFallAndNoFloor) {

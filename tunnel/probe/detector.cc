@@ -76,12 +76,6 @@ bool Detector::silent(TimePoint now) const {
   return now - sent_[oldest % kWindow].at >= rtt_ + rtt_ / 4 + 2 * jitter_;
 }
 
-unsigned Detector::replies_needed() const {
-  if (!ever_up_) return 1;
-  // At most 48 with the default of 3.
-  return config_.recover << std::min(falls_, 4U);
-}
-
 bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
   if (sequence >= next_ || next_ - sequence > kWindow) return false;
   auto& sent = sent_[sequence % kWindow];
@@ -99,11 +93,7 @@ bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
   last_reply_ = now;
   oldest_unanswered_ = std::max(oldest_unanswered_, sequence + 1);
   ++in_a_row_;
-  if (!up_ && in_a_row_ >= replies_needed()) {
-    up_ = true;
-    ever_up_ = true;
-    calm_since_ = now;
-  }
+  if (in_a_row_ >= (ever_up_ ? config_.recover : 1)) up_ = ever_up_ = true;
   return true;
 }
 
@@ -111,11 +101,6 @@ LinkState Detector::state(TimePoint now) {
   if (up_ && silent(now)) {
     up_ = false;
     in_a_row_ = 0;
-    falls_ = std::min(falls_ + 1, 8U);
-  }
-  if (up_ && falls_ > 0 && now - calm_since_ >= std::chrono::minutes(1)) {
-    falls_ /= 2;
-    calm_since_ = now;
   }
   if (!up_) return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
   // The limit is that of a whole window, even if the window is not full yet. So the first losses of
@@ -128,11 +113,6 @@ LinkState Detector::state(TimePoint now) {
 bool Detector::usable(TimePoint now) {
   const auto s = state(now);
   return s == LinkState::kUp || s == LinkState::kDegraded;
-}
-
-bool Detector::answering(TimePoint now) {
-  if (usable(now)) return true;
-  return last_reply_ && in_a_row_ >= config_.recover && !silent(now);
 }
 
 Detector::Counted Detector::counted(TimePoint now) const {

@@ -2,11 +2,11 @@
 // at a fixed interval, and faster once replies are late.
 //   * Down: no reply for `lost` intervals, and more consecutive misses than the loss before them
 //     explains.
-//   * Up again: `recover` replies in a row. Each recent fall doubles the number, so a link that
-//   flaps
-//     stays down longer.
+//   * Up again: `recover` replies in a row.
 //   * Degraded: by loss over a window, with hysteresis.
-// RTT and jitter are smoothed (RFC 6298, RFC 3550). Pure: time is an argument.
+// RTT and jitter are smoothed (RFC 6298, RFC 3550). It tells facts: a link that flaps is up and
+// down as often as it is. Its user decides what that means (routeagent/choose/hold_down.h). Pure:
+// time is an argument.
 #pragma once
 
 #include <array>
@@ -58,9 +58,6 @@ class Detector {
   [[nodiscard]] LinkState state(TimePoint now);
   // True if up or degraded: traffic may use the link.
   [[nodiscard]] bool usable(TimePoint now);
-  // True if replies arrive, even if recent falls still keep the link from being usable. Such a link
-  // is chosen only if there is no better one.
-  [[nodiscard]] bool answering(TimePoint now);
   [[nodiscard]] Duration rtt() const { return rtt_; }
   [[nodiscard]] Duration jitter() const { return jitter_; }
   [[nodiscard]] double loss(TimePoint now) const;  // 0 to 1, over the window
@@ -79,7 +76,6 @@ class Detector {
   [[nodiscard]] bool silent(TimePoint now) const;
   // The number of consecutive misses that is more than bad luck.
   [[nodiscard]] unsigned convincing() const;
-  [[nodiscard]] unsigned replies_needed() const;
 
   DetectorConfig config_;
   std::array<Sent, kWindow> sent_{};
@@ -91,8 +87,6 @@ class Detector {
   bool ever_up_ = false;
   bool degraded_ = false;
   unsigned in_a_row_ = 0;  // replies since the last fall or gap
-  unsigned falls_ = 0;     // recent ones; halves with each minute up
-  TimePoint calm_since_{};
   Duration rtt_{};
   Duration jitter_{};
 };

@@ -17,11 +17,6 @@ Duration PathDetector::patience() const {
   return std::min(kMost, std::max(config_.least_patience, rtt_ * 2 + jitter_ * 4));
 }
 
-unsigned PathDetector::replies_needed() const {
-  // At most 48 with the default of 3.
-  return falls_ == 0 ? 1 : config_.recover << std::min(falls_ - 1, 4U);
-}
-
 void PathDetector::miss(const Sent& sent, TimePoint now) {
   if (search_ && sent.size == search_->size) {
     if (++search_->tries >= kTries) {
@@ -41,10 +36,7 @@ void PathDetector::miss(const Sent& sent, TimePoint now) {
   ++missed_;
   in_a_row_ = 0;
   if (missed_ < config_.lost || verdict_ == PathVerdict::kSilent) return;
-  if (verdict_ == PathVerdict::kForwards) {
-    falls_ = std::min(falls_ + 1, 8U);
-    calm_since_ = now;
-  }
+  if (verdict_ == PathVerdict::kForwards) fell_ = true;
   verdict_ = PathVerdict::kSilent;
   search_.reset();
 }
@@ -111,15 +103,7 @@ bool PathDetector::on_reply(std::uint64_t sequence, TimePoint now) {
   burst_ = 0;
   target_ = sent.target;
   ++in_a_row_;
-  if (falls_ > 0 && verdict_ == PathVerdict::kForwards &&
-      now - calm_since_ >= std::chrono::minutes(1)) {
-    falls_ /= 2;
-    calm_since_ = now;
-  }
-  if (verdict_ != PathVerdict::kForwards && in_a_row_ >= replies_needed()) {
-    verdict_ = PathVerdict::kForwards;
-    calm_since_ = now;
-  }
+  if (in_a_row_ >= (fell_ ? config_.recover : 1)) verdict_ = PathVerdict::kForwards;
   if (pace() < config_.interval) suspect(now + pace());
   return true;
 }

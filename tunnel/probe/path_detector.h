@@ -23,7 +23,7 @@ struct PathConfig {
   Duration least_patience =
       std::chrono::milliseconds(80);  // for a reply, at least, however short the RTT
   unsigned lost = 8;
-  unsigned recover = 3;     // replies in a row after a fall; doubled with each further recent one
+  unsigned recover = 3;     // replies in a row after a fall
   std::size_t full = 1420;  // size of the IP packets
   std::size_t small = 100;
   std::size_t least = 1000;                  // the search goes no lower
@@ -90,7 +90,6 @@ class PathDetector {
   void step(TimePoint now);
   [[nodiscard]] Send make(TimePoint now, std::size_t targets);
   [[nodiscard]] Duration pace() const;
-  [[nodiscard]] unsigned replies_needed() const;
 
   PathConfig config_;
   TimePoint next_send_;
@@ -100,8 +99,7 @@ class PathDetector {
   PathVerdict verdict_ = PathVerdict::kUnknown;
   unsigned missed_ = 0;    // in a row
   unsigned in_a_row_ = 0;  // replies since the last miss
-  unsigned falls_ = 0;     // recent ones; halves with each minute without one
-  TimePoint calm_since_{};
+  bool fell_ = false;
   std::size_t target_ = 0;  // the remote gateway that answered last
   unsigned burst_ = 0;      // requests since replies became late
   Duration rtt_{};

@@ -107,7 +107,7 @@ class UdpProber final : public Prober {
     TimePoint next_again{};       // earliest time of the next request because of a challenge
     std::uint64_t challenge = 0;  // the challenge of the newest reply
     std::uint64_t newest = 0;     // the highest sequence that was answered
-    ProbeView last;               // as last reported: state, answering, draining, clusters, trouble
+    ProbeView last;               // as last reported: state, draining, clusters, trouble
   };
 
   void add_target(const std::string& name, const ProbeTarget& is) {
@@ -128,11 +128,10 @@ class UdpProber final : public Prober {
     ProbeView view = target.last;
     view.state = target.detector.state(now);
     view.usable = target.detector.usable(now);
-    view.answering = target.detector.answering(now);
     view.rtt = target.detector.rtt();
     view.jitter = target.detector.jitter();
     view.loss = target.detector.loss(now);
-    if (view.answering) view.trouble.clear();
+    if (view.usable) view.trouble.clear();
     return view;
   }
 
@@ -184,13 +183,8 @@ class UdpProber final : public Prober {
 
   // Whether the state differs from the last reported one.
   bool judge(Target& target) {
-    const auto now = time();
-    const auto state = target.detector.state(now);
-    const bool answering = target.detector.answering(now);
-    if (state == target.last.state && answering == target.last.answering) return false;
-    target.last.state = state;
-    target.last.answering = answering;
-    return true;
+    const auto state = target.detector.state(time());
+    return std::exchange(target.last.state, state) != state;
   }
 
   // Changes are reported after the loop over the targets: the callback may call set_targets().
@@ -301,7 +295,7 @@ class UdpProber final : public Prober {
     const auto at = std::find_if(targets_.begin(), targets_.end(),
                                  [&](const auto& one) { return one.second.is.to == source; });
     if (at == targets_.end() || at->second.last.trouble == words ||
-        at->second.detector.answering(time())) {
+        at->second.detector.usable(time())) {
       return;
     }
     at->second.last.trouble = words;

@@ -44,7 +44,6 @@ struct ProbeAsker {
 struct ProbeView {
   LinkState state = LinkState::kConnecting;
   bool usable = false;
-  bool answering = false;  // replies arrive (Detector::answering); usable, or soon to be
   Duration rtt{};
   Duration jitter{};
   double loss = 0;
@@ -60,7 +59,7 @@ struct ProbeView {
 struct ProberHooks {
   // Fills draining, clusters and claims of a reply.
   std::function<void(const Probe& request, const ProbeAsker& asker, Probe& reply)> answer;
-  // The state, answering, draining, clusters or trouble of a target changed.
+  // The state, draining, clusters or trouble of a target changed.
   std::function<void(const std::string& target)> on_change;
   // Fills the claims of a request.
   std::function<void(const std::string& target, Probe& request)> ask;
