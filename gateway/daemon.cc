@@ -269,7 +269,7 @@ api::Gateway Daemon::wanted_object() const {
   status.tunnels = tunnel_statuses(core_->tunnels);
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // said above
-  std::vector<api::GatewayView> views{
+  std::vector<homing::GatewayView> views{
       {config_.ordinal, true, status.draining, PrefixSet(world_->own_prefixes(config_.node))}};
   for (const auto& [key, other] : world_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;

@@ -65,7 +65,7 @@ tunnel::ProberHooks Daemon::node_hooks() {
 }
 
 // An echo says "done", not "heard". Most drivers have moved the prefixes when the answer goes out.
-// For the others, and for claims that wait (gateway/peers/claim_flow.h), a later answer says it.
+// For the others, and for claims that wait (homing/claim_flow.h), a later answer says it.
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto id = gateway_of(asker.name);

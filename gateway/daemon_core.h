@@ -4,11 +4,13 @@
 
 #include <set>
 
-#include "gateway/claim_board.h"
 #include "gateway/daemon.h"
+#include "homing/claim_table.h"
 #include "tunnel/probe/through_address.h"
 
 namespace cw::gateway {
+
+using homing::ClaimTable;
 
 struct Daemon::Core {
   Core(const Surroundings& around, const StartConfig& config, GatewayId id, const tunnel::Key& key,
@@ -37,7 +39,7 @@ struct Daemon::Core {
   Paired paired;
   std::map<api::ObjectKey, Trouble> troubles;
   Tunnels tunnels;
-  ClaimBoard claims;
+  ClaimTable claims;
   std::set<GatewayId> to_tell;  // news of our nodes' claims
   Handle telling;
   Probes probes;

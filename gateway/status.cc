@@ -83,15 +83,16 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
 }
 
 std::vector<Prefix> homed_here(const std::string& cluster, const std::vector<Prefix>& cidrs,
-                               const std::vector<api::GatewayView>& gateways, std::uint32_t self) {
+                               const std::vector<homing::GatewayView>& gateways,
+                               std::uint32_t self) {
   std::vector<Prefix> homed;
   for (const auto& prefix : cidrs) {
-    if (api::home_of(cluster, prefix, gateways) == self) homed.push_back(prefix);
+    if (homing::home_of(cluster, prefix, gateways) == self) homed.push_back(prefix);
   }
   return homed;
 }
 
-api::GatewayView local_view(const api::Gateway& gateway, const std::vector<Prefix>& own) {
+homing::GatewayView local_view(const api::Gateway& gateway, const std::vector<Prefix>& own) {
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
   return {gateway.spec.ordinal, ready != nullptr && ready->status == api::ConditionStatus::kTrue,
           gateway.status.draining, PrefixSet(own)};

@@ -24,11 +24,11 @@ namespace cw::gateway {
 // The local prefixes whose home this gateway is, if the others are as their objects say.
 [[nodiscard]] std::vector<Prefix> homed_here(const std::string& cluster,
                                              const std::vector<Prefix>& cidrs,
-                                             const std::vector<api::GatewayView>& gateways,
+                                             const std::vector<homing::GatewayView>& gateways,
                                              std::uint32_t self);
 // Another local gateway as its object tells: usable if it says it is ready.
-[[nodiscard]] api::GatewayView local_view(const api::Gateway& gateway,
-                                          const std::vector<Prefix>& own);
+[[nodiscard]] homing::GatewayView local_view(const api::Gateway& gateway,
+                                             const std::vector<Prefix>& own);
 
 // `b` tells something that `a` does not, beyond counters and the noise of measurements.
 [[nodiscard]] bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b);

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/log.h"
@@ -12,26 +11,13 @@
 namespace cw::gateway {
 namespace {
 
-void say_moved(const MoveLog::Line& line) {
+void say_moved(const homing::MoveLog::Line& line) {
   log_info("prefixes move", {{"cluster", line.cluster},
                              {"to", fmt::format("{}", fmt::join(line.to, ","))},
                              {"count", line.count}});
 }
 
 }  // namespace
-
-std::string target_name(const GatewayId& id) {
-  return fmt::format("{}/{}", id.cluster, id.ordinal);
-}
-
-std::optional<GatewayId> gateway_of(std::string_view target) {
-  const auto slash = target.rfind('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  GatewayId id{std::string(target.substr(0, slash)), 0};
-  const auto* end = target.data() + target.size();
-  const auto [stop, status] = std::from_chars(target.data() + slash + 1, end, id.ordinal);
-  return status == std::errc{} && stop == end ? std::optional(std::move(id)) : std::nullopt;
-}
 
 Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
                  TunnelsTell tell, Background background)

@@ -11,19 +11,26 @@
 
 #include "base/metrics.h"
 #include "base/worker.h"
-#include "gateway/peers/claim_flow.h"
 #include "gateway/peers/device.h"
-#include "gateway/peers/drain_words.h"
 #include "gateway/peers/endpoint_trials.h"
-#include "gateway/peers/move_log.h"
 #include "gateway/peers/rivals.h"
 #include "gateway/peers/roster.h"
 #include "gateway/peers/stuck.h"
+#include "homing/claim_flow.h"
+#include "homing/drain_words.h"
+#include "homing/move_log.h"
 #include "tunnel/device_jobs.h"
 #include "tunnel/driver.h"
 #include "tunnel/probe/prober.h"
 
 namespace cw::gateway {
+
+using homing::ClaimFlow;
+using homing::gateway_of;
+using homing::Homes;
+using homing::Move;
+using homing::Standings;
+using homing::target_name;
 
 struct TunnelsConfig {
   tunnel::Key private_key;
@@ -39,10 +46,6 @@ struct TunnelsTell {
   std::function<void(const GatewayId&, const std::string& sentence)> rival = {};
 };
 
-// "east/0": how probe targets are called.
-[[nodiscard]] std::string target_name(const GatewayId& id);
-[[nodiscard]] std::optional<GatewayId> gateway_of(std::string_view target);
-
 class Tunnels {
  public:
   using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
@@ -57,7 +60,7 @@ class Tunnels {
   // What the probes say now. Prefixes that change their gateway move at once.
   void set_views(Views views);
   // What the nodes of remote clusters claim now. Moves at once, too, as far as the budget of the
-  // cluster allows (gateway/peers/claim_flow.h).
+  // cluster allows (homing/claim_flow.h).
   void set_claims(const ClaimFlow::Claimed& all);
   // Only these claims changed. Looks at their prefixes alone.
   void change_claims(const ClaimFlow::Claimed& changed);
@@ -125,8 +128,8 @@ class Tunnels {
   std::set<std::string> reached_;
   std::set<std::string> degraded_;
   ClaimFlow claims_;
-  DrainWords drain_words_;
-  MoveLog move_log_;
+  homing::DrainWords drain_words_;
+  homing::MoveLog move_log_;
   Homes homes_;  // of clusters_
   Placement placement_;
   std::optional<Standings> placed_by_;        // placement_ is theirs; none: it must be looked at

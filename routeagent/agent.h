@@ -14,9 +14,9 @@
 #include "api/store/switch_events.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "homing/choose.h"
+#include "homing/handover.h"
 #include "netlink/kernel.h"
-#include "routeagent/choose/choose.h"
-#include "routeagent/choose/mover.h"
 #include "routeagent/closed/closed.h"
 #include "routeagent/config.h"
 #include "routeagent/hop_device.h"
@@ -28,6 +28,14 @@
 #include "tunnel/probe/prober.h"
 
 namespace cw::routeagent {
+
+using homing::Choice;
+using homing::ChoiceKey;
+using homing::ChooseInput;
+using homing::Chooser;
+using homing::GatewayInput;
+using homing::Handovers;
+using homing::Silence;
 
 // The Secret in Config::ns from which cw-vx gets its VNI and MACs (node/vtep.h).
 inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
@@ -121,7 +129,7 @@ class Agent {
   std::shared_ptr<Numbers> numbers_;
 
   Chooser chooser_;
-  Mover mover_;
+  Handovers mover_;
   Through through_;
   HopDevice hop_;
   Background background_;

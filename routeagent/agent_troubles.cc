@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "routeagent/agent.h"
+#include "routeagent/agent_numbers.h"
 #include "routeagent/node/this_node.h"
 
 namespace cw::routeagent {

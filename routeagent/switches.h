@@ -6,9 +6,13 @@
 #include <vector>
 
 #include "api/store/switch_events.h"
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 
 namespace cw::routeagent {
+
+using homing::Choice;
+using homing::ChoiceKey;
+using homing::GatewayInput;
 
 // A warning where the gateway that was left is broken, or nobody carries now.
 [[nodiscard]] std::vector<api::SwitchNote> switch_notes(const std::map<ChoiceKey, Choice>& before,

@@ -10,11 +10,14 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 #include "routeagent/node/desired.h"
 #include "tunnel/probe/through_prober.h"
 
 namespace cw::routeagent {
+
+using homing::ChoiceKey;
+using homing::GatewayInput;
 
 class Through {
  public:

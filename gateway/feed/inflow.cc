@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "gateway/feed/token_bucket.h"
+#include "base/token_bucket.h"
 
 namespace cw::gateway {
 namespace {

@@ -16,7 +16,7 @@
 #include "gateway/feed/grpc_process.h"
 #include "gateway/feed/message_tag.h"
 #include "gateway/feed/messages.h"
-#include "gateway/feed/token_bucket.h"
+#include "base/token_bucket.h"
 
 namespace cw::gateway {
 namespace {

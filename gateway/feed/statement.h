@@ -11,8 +11,11 @@
 #include "api/mcs/shares.h"
 #include "api/types/export_record.h"
 #include "base/prefix.h"
+#include "homing/gateway_id.h"
 
 namespace cw::gateway {
+
+using homing::GatewayId;
 
 inline constexpr std::size_t kMaxExports = api::kMaxExports;          // of one cluster
 inline constexpr std::size_t kMaxExportBytes = api::kMaxExportBytes;  // encoded, of one cluster
@@ -82,12 +85,5 @@ inline constexpr std::string_view kTooManySnapshots =
 [[nodiscard]] inline std::string export_subject(const api::ObjectKey& service) {
   return "export " + service.to_string();
 }
-
-// A gateway by identity.
-struct GatewayId {
-  std::string cluster;
-  std::uint32_t ordinal = 0;
-  friend auto operator<=>(const GatewayId&, const GatewayId&) = default;
-};
 
 }  // namespace cw::gateway

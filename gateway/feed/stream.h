@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/loop.h"
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "gateway/feed/handshake.h"
 #include "gateway/feed/messages.h"
 #include "gateway/feed/statement.h"
-#include "gateway/feed/token_bucket.h"
 
 namespace cw::gateway {
 

@@ -11,24 +11,13 @@
 
 #include "gateway/feed/intake.h"
 #include "gateway/identity.h"
+#include "homing/remote.h"
 #include "tunnel/key.h"
 
 namespace cw::gateway {
 
-struct RemoteGateway {
-  tunnel::Key key;
-  IpAddress control_address;
-  std::optional<tunnel::Key> preshared_key;
-  std::vector<Endpoint> candidates;  // paired ones, then announced ones; empty: it must call us
-  std::vector<Prefix> own;           // pod prefixes of its node
-  friend bool operator==(const RemoteGateway&, const RemoteGateway&) = default;
-};
-
-struct RemoteCluster {
-  std::vector<Prefix> cidrs;  // accepted
-  std::map<std::uint32_t, RemoteGateway> gateways;
-  friend bool operator==(const RemoteCluster&, const RemoteCluster&) = default;
-};
+using homing::RemoteCluster;
+using homing::RemoteGateway;
 
 struct Trouble {
   std::string reason;   // OwnCluster, InvalidKey, OwnKey, DuplicateKey, ...

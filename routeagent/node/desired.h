@@ -10,12 +10,15 @@
 #include <vector>
 
 #include "base/never_a_peers.h"
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 #include "routeagent/node/state.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/key.h"
 
 namespace cw::routeagent {
+
+using homing::Choice;
+using homing::ChoiceKey;
 
 // A node of this cluster.
 struct NodeView {

@@ -21,8 +21,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"api", {"api", "base"}},
     {"netlink", {"netlink", "base"}},
     {"tunnel", {"tunnel", "base"}},
-    {"gateway", {"gateway", "api", "netlink", "tunnel", "base"}},
-    {"routeagent", {"routeagent", "api", "netlink", "tunnel", "base"}},
+    {"homing", {"homing", "tunnel", "base"}},
+    {"gateway", {"gateway", "api", "netlink", "homing", "tunnel", "base"}},
+    {"routeagent", {"routeagent", "api", "netlink", "homing", "tunnel", "base"}},
     {"discovery", {"discovery", "api", "base"}},
     {"cli", {"cli", "api", "tunnel", "base"}},
 };

@@ -1,36 +1,34 @@
 // Property test of homing: two clusters of random shape, random failures, and the product's own
-// parts on both sides (the nodes' Chooser and Mover, the gateways' ClaimBoard and placement). Once
-// all parties have heard each other, packets are followed from node to node.
+// parts on both sides (the nodes' Chooser and Handovers, the gateways' ClaimTable and placement).
+// Once all parties have heard each other, packets are followed from node to node.
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "gateway/claim_board.h"
-#include "gateway/peers/device.h"
-#include "gateway/tunnels.h"
-#include "routeagent/choose/choose.h"
-#include "routeagent/choose/mover.h"
+#include "homing/choose.h"
+#include "homing/claim_table.h"
+#include "homing/handover.h"
+#include "homing/place.h"
 
-namespace cw {
+namespace cw::homing {
 namespace {
 
-using routeagent::ChoiceKey;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
 struct Node {
   Prefix prefix;
   std::vector<bool> links;  // working paths to its gateways
-  routeagent::Chooser chooser{minutes(2)};
-  routeagent::Mover mover;
+  Chooser chooser{minutes(2)};
+  Handovers mover;
   std::optional<std::uint32_t> carrier;
 };
 
 struct Gate {
   bool alive = true;
   bool forwards = true;
-  gateway::ClaimBoard board;
-  gateway::Placement placement;
+  ClaimTable board;
+  Placement placement;
 };
 
 struct Side {
@@ -38,8 +36,8 @@ struct Side {
   std::vector<Node> nodes;
   std::vector<Gate> gates;
 
-  [[nodiscard]] gateway::RemoteCluster as_remote() const {
-    gateway::RemoteCluster cluster;
+  [[nodiscard]] RemoteCluster as_remote() const {
+    RemoteCluster cluster;
     for (const auto& node : nodes) cluster.cidrs.push_back(node.prefix);
     for (std::uint32_t n = 0; n < gates.size(); ++n) {
       std::array<std::uint8_t, 32> key{static_cast<std::uint8_t>(n + 1)};
@@ -163,29 +161,29 @@ class World {
     for (auto& node : sides_[s].nodes) node.mover.forget(g);
   }
   static void restart_agent(Node& node) {
-    node.mover = routeagent::Mover{};
-    node.chooser = routeagent::Chooser{minutes(2)};
+    node.mover = Handovers{};
+    node.chooser = Chooser{minutes(2)};
   }
 
  private:
   static std::string name_of(const Node& node) { return node.prefix.to_string(); }
   void look(unsigned s, Node& node) {
     const auto& far = sides_[1 - s];
-    routeagent::ChooseInput input;
+    ChooseInput input;
     input.cluster = sides_[s].id;
     input.homed = {{Family::kV4, node.prefix}};
     input.remotes = {far.id};
     const ChoiceKey key{far.id, Family::kV4};
     for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) {
       const auto& gate = sides_[s].gates[g];
-      routeagent::GatewayInput seen;
+      GatewayInput seen;
       seen.ordinal = g;
       seen.usable = gate.alive && node.links[g];
       for (std::size_t r = 0; r < far.gates.size(); ++r) {
         if (tunnel(s, g, r)) seen.reaches.insert(far.id);
       }
       if (g < sides_[s].nodes.size()) seen.own_prefixes = {sides_[s].nodes[g].prefix};
-      (seen.usable && gate.forwards && !seen.reaches.empty() ? seen.forwards : seen.silent)
+      (seen.usable && gate.forwards && !seen.reaches.empty() ? seen.forwards : seen.not_forwarding)
           .insert(key);
       input.gateways.push_back(std::move(seen));
     }
@@ -209,7 +207,7 @@ class World {
       if (!tunnel(s, g, r)) continue;
       tunnel::Probe request;
       tunnel::Probe reply;
-      const gateway::GatewayId to{sides_[1 - s].id, r};
+      const GatewayId to{sides_[1 - s].id, r};
       sides_[s].gates[g].board.fill(to, now_, request);
       (void)sides_[1 - s].gates[r].board.from_remote({sides_[s].id, g}, {true, now_}, request,
                                                      reply);
@@ -219,12 +217,12 @@ class World {
   void place(unsigned s, std::uint32_t g) {
     auto& gate = sides_[s].gates[g];
     const auto& far = sides_[1 - s];
-    gateway::Standings standings;
+    Standings standings;
     for (std::uint32_t r = 0; r < far.gates.size(); ++r) {
       if (tunnel(s, g, r)) standings.working.insert({far.id, r});
     }
     standings.claimed = gate.board.remote();
-    gate.placement = gateway::placement_of({{far.id, far.as_remote()}}, standings, gate.placement);
+    gate.placement = placement_of({{far.id, far.as_remote()}}, standings, gate.placement);
   }
 
   std::mt19937 dice_;
@@ -364,4 +362,4 @@ TEST(Homing, PoisonedClaimsHealByThemselvesAlsoAcrossRestarts) {
 }
 
 }  // namespace
-}  // namespace cw
+}  // namespace cw::homing

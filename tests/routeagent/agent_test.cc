@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "api/fake/memory_store.h"
-#include "api/homing/homing.h"
+#include "homing/order.h"
 #include "base/fake/sim_loop.h"
 #include "routeagent/node/hold.h"
 #include "routeagent/node/hop.h"
@@ -164,8 +164,8 @@ class AgentStory : public ::testing::Test {
   }
   // The order of gateways for n3's prefix.
   static std::vector<std::uint32_t> order() {
-    const std::vector<api::GatewayView> views{{0, true, false, {}}, {1, true, false, {}}};
-    return api::home_order("east", net("10.1.3.0/24"), views);
+    const std::vector<homing::GatewayView> views{{0, true, false, {}}, {1, true, false, {}}};
+    return homing::home_order("east", net("10.1.3.0/24"), views);
   }
   // What a request to the gateway claims now.
   std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {

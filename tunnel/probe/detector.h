@@ -5,7 +5,7 @@
 //   * Up again: `recover` replies in a row.
 //   * Degraded: by loss over a window, with hysteresis.
 // RTT and jitter are smoothed (RFC 6298, RFC 3550). It tells facts: a link that flaps is up and
-// down as often as it is. Its user decides what that means (routeagent/choose/hold_down.h). Pure:
+// down as often as it is. Its user decides what that means (homing/hold_down.h). Pure:
 // time is an argument.
 #pragma once
 

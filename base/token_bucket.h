@@ -5,7 +5,7 @@
 
 #include "base/loop.h"
 
-namespace cw::gateway {
+namespace cw {
 
 class TokenBucket {
  public:
@@ -47,4 +47,4 @@ class TokenBucket {
   TimePoint last_{};
 };
 
-}  // namespace cw::gateway
+}  // namespace cw

@@ -1,4 +1,4 @@
-#include "gateway/claim_relay.h"
+#include "homing/claim_relay.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-namespace cw::gateway {
+namespace cw::homing {
 namespace {
 
 class Relay : public testing::Test {
@@ -165,4 +165,4 @@ TEST_F(Relay, EverythingIsHeldInTheEnd) {
 }
 
 }  // namespace
-}  // namespace cw::gateway
+}  // namespace cw::homing

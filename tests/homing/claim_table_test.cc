@@ -1,11 +1,10 @@
-#include "gateway/claim_board.h"
+#include "homing/claim_table.h"
 
 #include <gtest/gtest.h>
 
-#include "gateway/tunnels.h"
-#include "tests/gateway/scene.h"
+#include "tests/homing/scene.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 namespace {
 
 const Prefix kPods = *Prefix::parse("10.1.0.0/24");
@@ -48,7 +47,7 @@ class Board : public testing::Test {
   }
 
   TimePoint now_{std::chrono::hours(1)};
-  ClaimBoard board_;
+  ClaimTable board_;
   std::set<GatewayId> working_{kWest0, kWest1};
   std::set<GatewayId> told_;
   bool changed_ = false;
@@ -276,4 +275,4 @@ TEST_F(Board, ForgetsWhoIsUnpairedAndWhatIsGone) {
 }
 
 }  // namespace
-}  // namespace cw::gateway
+}  // namespace cw::homing

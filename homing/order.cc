@@ -1,9 +1,9 @@
-#include "api/homing/homing.h"
+#include "homing/order.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace cw::api {
+namespace cw::homing {
 
 namespace {
 
@@ -72,4 +72,4 @@ std::optional<std::uint32_t> home_of(std::string_view cluster, const Prefix& pre
   return draining;
 }
 
-}  // namespace cw::api
+}  // namespace cw::homing

@@ -1,9 +1,9 @@
-#include "gateway/claim_board.h"
+#include "homing/claim_table.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace cw::gateway {
+namespace cw::homing {
 
 namespace {
 
@@ -15,7 +15,7 @@ bool stands_above(const tunnel::Claim& theirs, const tunnel::Claim& ours) {
 
 }  // namespace
 
-void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
+void ClaimTable::set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
                            const std::map<std::string, RemoteCluster>& clusters, TimePoint now) {
   nodes_.clear();
   std::map<Prefix, std::string> owners;
@@ -46,7 +46,7 @@ void ClaimBoard::set_world(const std::map<std::string, std::vector<Prefix>>& nod
 }
 
 // Whether a gateway of the cluster may still speak of the prefix, and did.
-bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
+bool ClaimTable::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
   const auto cluster = clusters_.find(key.cluster);
   if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
   const bool any = remote.words.keep(
@@ -55,7 +55,7 @@ bool ClaimBoard::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoi
   return any;
 }
 
-void ClaimBoard::forget_departed(TimePoint now) {
+void ClaimTable::forget_departed(TimePoint now) {
   std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
   std::erase_if(contested_, [&](const auto& one) {
     const auto claims = own_.find(one.first.cluster);
@@ -72,7 +72,7 @@ void ClaimBoard::forget_departed(TimePoint now) {
   std::erase_if(heard_, [&](const auto& one) { return nodes_.count(one.first) == 0; });
 }
 
-bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
+bool ClaimTable::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
                          const std::set<GatewayId>& working) const {
   for (auto id = working.lower_bound({key.cluster, 0});
        id != working.end() && id->cluster == key.cluster; ++id) {
@@ -81,13 +81,13 @@ bool ClaimBoard::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim
   return true;
 }
 
-const tunnel::Claim* ClaimBoard::above(const tunnel::ClaimKey& key,
+const tunnel::Claim* ClaimTable::above(const tunnel::ClaimKey& key,
                                        const tunnel::Claim& ours) const {
   const auto at = contested_.find(key);
   return at != contested_.end() && stands_above(at->second, ours) ? &at->second : nullptr;
 }
 
-std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& heard,
+std::set<GatewayId> ClaimTable::from_node(const std::string& node, const Heard& heard,
                                           const tunnel::Probe& request,
                                           const std::set<GatewayId>& working,
                                           tunnel::Probe& reply) {
@@ -128,7 +128,7 @@ std::set<GatewayId> ClaimBoard::from_node(const std::string& node, const Heard& 
   return tell;
 }
 
-std::map<Prefix, GatewayId> ClaimBoard::from_remote(const GatewayId& from, const Heard& heard,
+std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const Heard& heard,
                                                     const tunnel::Probe& request,
                                                     tunnel::Probe& reply) {
   const auto& [fresh, now] = heard;
@@ -163,13 +163,13 @@ std::map<Prefix, GatewayId> ClaimBoard::from_remote(const GatewayId& from, const
 }
 
 // The node that has the prefix does not reach us: others may have a newer word of it.
-bool ClaimBoard::is_old(const Prefix& prefix, TimePoint now) const {
+bool ClaimTable::is_old(const Prefix& prefix, TimePoint now) const {
   const auto owner = owners_.find(prefix);
   const auto at = owner == owners_.end() ? heard_.end() : heard_.find(owner->second);
   return at == heard_.end() || now - at->second >= tunnel::Words::kLife;
 }
 
-void ClaimBoard::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request) {
+void ClaimTable::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request) {
   const auto theirs = own_.find(to.cluster);
   if (theirs == own_.end()) return;
   for (const auto& prefix : relay_.pick(to, theirs->second, tunnel::kMaxClaims, now)) {
@@ -177,7 +177,7 @@ void ClaimBoard::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request
   }
 }
 
-void ClaimBoard::hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply) {
+void ClaimTable::hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply) {
   const auto told = own_.find(from.cluster);
   if (told == own_.end()) return;
   for (const auto& [wire_key, claim, unused, old] : reply.claims) {
@@ -198,9 +198,9 @@ void ClaimBoard::hear(const GatewayId& from, TimePoint now, const tunnel::Probe&
   }
 }
 
-void ClaimBoard::forget(const GatewayId& id) { relay_.forget(id); }
+void ClaimTable::forget(const GatewayId& id) { relay_.forget(id); }
 
-std::map<Prefix, GatewayId> ClaimBoard::remote() const {
+std::map<Prefix, GatewayId> ClaimTable::remote() const {
   std::map<Prefix, GatewayId> claimed;
   for (const auto& [key, remote] : remote_) {
     claimed.emplace(key.prefix, GatewayId{key.cluster, remote.held.ordinal});
@@ -208,7 +208,7 @@ std::map<Prefix, GatewayId> ClaimBoard::remote() const {
   return claimed;
 }
 
-std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
+std::set<Prefix> ClaimTable::carried_by(std::uint32_t ordinal) const {
   std::set<Prefix> prefixes;
   for (const auto& [cluster, claims] : own_) {
     for (const auto& [prefix, claim] : claims) {
@@ -219,7 +219,7 @@ std::set<Prefix> ClaimBoard::carried_by(std::uint32_t ordinal) const {
   return prefixes;
 }
 
-std::set<Prefix> ClaimBoard::claimed() const {
+std::set<Prefix> ClaimTable::claimed() const {
   std::set<Prefix> prefixes;
   for (const auto& [cluster, claims] : own_) {
     for (const auto& [prefix, claim] : claims) prefixes.insert(prefix);
@@ -227,4 +227,4 @@ std::set<Prefix> ClaimBoard::claimed() const {
   return prefixes;
 }
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

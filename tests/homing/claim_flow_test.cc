@@ -1,13 +1,13 @@
 // The budget of claims, in virtual time.
-#include "gateway/peers/claim_flow.h"
+#include "homing/claim_flow.h"
 
 #include <gtest/gtest.h>
 
-#include "gateway/peers/drain_words.h"
-#include "gateway/peers/move_log.h"
-#include "tests/gateway/scene.h"
+#include "homing/drain_words.h"
+#include "homing/move_log.h"
+#include "tests/homing/scene.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 namespace {
 
 using std::chrono::milliseconds;
@@ -178,4 +178,4 @@ TEST(MoveLog, HasALineASecondAndClusterThatCountsAll) {
 }
 
 }  // namespace
-}  // namespace cw::gateway
+}  // namespace cw::homing

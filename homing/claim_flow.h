@@ -9,10 +9,11 @@
 #include <optional>
 #include <string>
 
-#include "gateway/feed/token_bucket.h"
-#include "gateway/peers/roster.h"
+#include "base/token_bucket.h"
+#include "homing/gateway_id.h"
+#include "homing/remote.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 
 class ClaimFlow {
  public:
@@ -49,4 +50,4 @@ class ClaimFlow {
   Claimed waiting_;
 };
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

@@ -1,9 +1,9 @@
-#include "routeagent/choose/mover.h"
+#include "homing/handover.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 namespace {
 
@@ -18,19 +18,19 @@ std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
 
 }  // namespace
 
-void Mover::claim(const ChoiceKey& choice, std::uint32_t ordinal,
-                  const std::vector<Prefix>& prefixes) {
+void Handovers::claim(const ChoiceKey& choice, std::uint32_t ordinal,
+                      const std::vector<Prefix>& prefixes) {
   for (const auto& prefix : prefixes) {
     auto& claim = claims_[{choice.cluster, prefix}];
     claim = {ordinal, next_epoch(claim.epoch)};
   }
 }
 
-void Mover::finish(const ChoiceKey& choice) {
+void Handovers::finish(const ChoiceKey& choice) {
   if (handovers_.erase(choice) != 0) urgent_.insert(gateways_.begin(), gateways_.end());
 }
 
-void Mover::want(const Wanted& wanted, TimePoint now) {
+void Handovers::want(const Wanted& wanted, TimePoint now) {
   gateways_.clear();
   std::set<std::string> names;
   for (const auto& gateway : wanted.input.gateways) {
@@ -86,13 +86,13 @@ void Mover::want(const Wanted& wanted, TimePoint now) {
   std::erase_if(outbid_, [&](const auto& one) { return keys.count(one.first) == 0; });
 }
 
-bool Mover::withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const {
+bool Handovers::withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const {
   return std::any_of(handovers_.begin(), handovers_.end(), [&](const auto& one) {
     return one.second.open.count(key) != 0 && one.second.from != to;
   });
 }
 
-void Mover::fill(std::uint32_t to, tunnel::Probe& request) {
+void Handovers::fill(std::uint32_t to, tunnel::Probe& request) {
   tunnel::Claims tellable;
   for (const auto& [key, claim] : claims_) {
     if (!withheld_from(to, key)) tellable.emplace_hint(tellable.end(), key, claim);
@@ -103,7 +103,7 @@ void Mover::fill(std::uint32_t to, tunnel::Probe& request) {
 }
 
 // `theirs` is ours of before a restart, or of a node that had our prefix.
-void Mover::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now) {
+void Handovers::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now) {
   // Nothing can be above a full count, and no honest one is full.
   if (theirs.epoch >= tunnel::kMaxEpoch) return;
   const auto [last, first] = outbid_.emplace(key, now);
@@ -114,9 +114,9 @@ void Mover::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, Tim
   urgent_.insert(gateways_.begin(), gateways_.end());
 }
 
-void Mover::forget(std::uint32_t from) { sender_.forget(name_of(from)); }
+void Handovers::forget(std::uint32_t from) { sender_.forget(name_of(from)); }
 
-void Mover::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) {
+void Handovers::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) {
   for (const auto& entry : reply.claims) {
     const auto mine = claims_.find(entry.key);
     if (mine == claims_.end()) continue;
@@ -137,7 +137,7 @@ void Mover::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) 
   for (const auto& choice : done) finish(choice);
 }
 
-void Mover::tick(TimePoint now) {
+void Handovers::tick(TimePoint now) {
   std::vector<ChoiceKey> late;
   for (const auto& [choice, handover] : handovers_) {
     if (now >= handover.until) late.push_back(choice);
@@ -148,18 +148,18 @@ void Mover::tick(TimePoint now) {
   }
 }
 
-std::set<ChoiceKey> Mover::held() const {
+std::set<ChoiceKey> Handovers::held() const {
   std::set<ChoiceKey> keys;
   for (const auto& [choice, handover] : handovers_) keys.insert(choice);
   return keys;
 }
 
-std::set<std::uint32_t> Mover::handed_over_from() const {
+std::set<std::uint32_t> Handovers::handed_over_from() const {
   std::set<std::uint32_t> ordinals;
   for (const auto& [choice, handover] : handovers_) ordinals.insert(handover.from);
   return ordinals;
 }
 
-std::set<std::uint32_t> Mover::take_urgent() { return std::exchange(urgent_, {}); }
+std::set<std::uint32_t> Handovers::take_urgent() { return std::exchange(urgent_, {}); }
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -1,8 +1,8 @@
-#include "gateway/claim_relay.h"
+#include "homing/claim_relay.h"
 
 #include <algorithm>
 
-namespace cw::gateway {
+namespace cw::homing {
 
 void ClaimRelay::set_targets(const std::set<GatewayId>& targets) {
   std::erase_if(targets_, [&](const auto& one) { return targets.count(one.first) == 0; });
@@ -130,4 +130,4 @@ void ClaimRelay::forget(const GatewayId& id) {
   if (at != targets_.end()) at->second = {};
 }
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

@@ -12,7 +12,7 @@
 
 #include "base/prefix_set.h"
 
-namespace cw::api {
+namespace cw::homing {
 
 // A gateway of one cluster, as one viewer sees it.
 struct GatewayView {
@@ -34,4 +34,4 @@ struct GatewayView {
 [[nodiscard]] std::optional<std::uint32_t> home_of(std::string_view cluster, const Prefix& prefix,
                                                    std::span<const GatewayView> gateways);
 
-}  // namespace cw::api
+}  // namespace cw::homing

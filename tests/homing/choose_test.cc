@@ -1,12 +1,12 @@
 // Which gateway carries a node's traffic: stories of gateways that go, come back, drain and lose
 // their reach, told against the home order itself so that no hash value stands here.
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 
 #include <gtest/gtest.h>
 
-#include "api/homing/homing.h"
+#include "homing/order.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 namespace {
 
 using std::chrono::milliseconds;
@@ -34,11 +34,11 @@ class ChooserStory : public ::testing::Test {
   }
 
   std::vector<std::uint32_t> order_of(const Prefix& prefix) {
-    std::vector<api::GatewayView> views;
+    std::vector<homing::GatewayView> views;
     for (const auto& g : input_.gateways) {
       views.push_back({g.ordinal, true, false, PrefixSet(g.own_prefixes)});
     }
-    return api::home_order("east", prefix, views);
+    return homing::home_order("east", prefix, views);
   }
   // The n-th gateway in home order.
   GatewayInput& nth(std::size_t n) { return input_.gateways[order_[n]]; }
@@ -394,4 +394,4 @@ TEST(SilentEverywhere, AGatewayOfThisNodeIsNoProofThatTheOthersForward) {
 }
 
 }  // namespace
-}  // namespace cw::routeagent
+}  // namespace cw::homing

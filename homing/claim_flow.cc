@@ -1,8 +1,8 @@
-#include "gateway/peers/claim_flow.h"
+#include "homing/claim_flow.h"
 
 #include <algorithm>
 
-namespace cw::gateway {
+namespace cw::homing {
 
 void ClaimFlow::set_clusters(const std::map<std::string, RemoteCluster>& clusters) {
   std::erase_if(clusters_, [&](const auto& one) { return clusters.count(one.first) == 0; });
@@ -97,4 +97,4 @@ std::optional<TimePoint> ClaimFlow::next(TimePoint now) {
   return next;
 }
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

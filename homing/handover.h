@@ -16,15 +16,15 @@
 #include <set>
 #include <vector>
 
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/probe/packet.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 
-class Mover {
+class Handovers {
  public:
-  explicit Mover(Duration patience = std::chrono::milliseconds(600)) : patience_(patience) {}
+  explicit Handovers(Duration patience = std::chrono::milliseconds(600)) : patience_(patience) {}
 
   struct Wanted {
     const std::map<ChoiceKey, Choice>& choices;             // the Chooser's
@@ -74,4 +74,4 @@ class Mover {
   unsigned unconfirmed_ = 0;
 };
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -12,7 +12,7 @@
 
 #include "base/prefix.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 // Families are chosen apart: a node has one pod prefix in each, with a home of its own.
 struct ChoiceKey {
@@ -55,4 +55,4 @@ enum class Health : std::uint8_t {
 [[nodiscard]] std::string objection(const GatewayInput& gateway, Health health,
                                     const std::string& cluster);
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -12,14 +12,15 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "gateway/claim_relay.h"
-#include "gateway/peers/roster.h"
+#include "homing/claim_relay.h"
+#include "homing/gateway_id.h"
+#include "homing/remote.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/probe/packet.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 
-class ClaimBoard {
+class ClaimTable {
  public:
   // How a request came.
   struct Heard {
@@ -82,4 +83,4 @@ class ClaimBoard {
   ClaimRelay relay_;
 };
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

@@ -7,10 +7,10 @@
 #include <set>
 #include <string>
 
-#include "gateway/feed/statement.h"
-#include "gateway/feed/token_bucket.h"
+#include "base/token_bucket.h"
+#include "homing/gateway_id.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 
 class DrainWords {
  public:
@@ -36,4 +36,4 @@ class DrainWords {
   std::map<std::string, TokenBucket> tokens_;  // by cluster
 };
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "gateway/peers/roster.h"
+#include "homing/gateway_id.h"
 #include "tunnel/claims/claims.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 
 class ClaimRelay {
  public:
@@ -79,4 +79,4 @@ class ClaimRelay {
   std::map<GatewayId, Target> targets_;
 };
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

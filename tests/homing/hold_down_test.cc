@@ -1,8 +1,8 @@
-#include "routeagent/choose/hold_down.h"
+#include "homing/hold_down.h"
 
 #include <gtest/gtest.h>
 
-namespace cw::routeagent {
+namespace cw::homing {
 namespace {
 
 using std::chrono::seconds;
@@ -63,4 +63,4 @@ TEST(HoldDown, LooksInBetweenChangeNothing) {
 }
 
 }  // namespace
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -13,10 +13,10 @@
 
 #include "base/loop.h"
 #include "base/prefix.h"
-#include "routeagent/choose/health.h"
-#include "routeagent/choose/hold_down.h"
+#include "homing/health.h"
+#include "homing/hold_down.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 struct Choice {
   std::optional<std::uint32_t> ordinal;  // none: nobody reaches the cluster
@@ -74,4 +74,4 @@ class Chooser {
   std::map<ChoiceKey, Choice> choices_;
 };
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -1,9 +1,9 @@
 // Handovers and claims by themselves; the agent's tests tell them together with the kernel.
-#include "routeagent/choose/mover.h"
+#include "homing/handover.h"
 
 #include <gtest/gtest.h>
 
-namespace cw::routeagent {
+namespace cw::homing {
 namespace {
 
 using std::chrono::milliseconds;
@@ -45,7 +45,7 @@ class MoverStory : public testing::Test {
   std::map<Family, std::vector<Prefix>> prefixes_{{Family::kV4, {kPods, kMore}}};
   std::optional<std::uint32_t> self_;
   TimePoint now_{std::chrono::hours(1)};
-  Mover mover_;
+  Handovers mover_;
 };
 
 TEST_F(MoverStory, TheFirstChoiceIsClaimedForEveryPrefixAtAllGateways) {
@@ -81,7 +81,7 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
 TEST_F(MoverStory, NothingIsHeldForACarrierThatDoesNotForward) {
   choose(0);
   (void)mover_.take_urgent();
-  input_.gateways[0].silent = {kWest};
+  input_.gateways[0].not_forwarding = {kWest};
   input_.gateways[1].forwards = {kWest};
   choose(1);
   EXPECT_TRUE(mover_.held().empty());
@@ -204,4 +204,4 @@ TEST_F(MoverStory, AGatewayThatStartedAnewIsToldEverythingAtOnce) {
 }
 
 }  // namespace
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -8,7 +8,7 @@
 
 #include "base/loop.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 // Of one gateway, for one remote cluster and family.
 class HoldDown {
@@ -37,4 +37,4 @@ class HoldDown {
   TimePoint good_since_{};
 };
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

@@ -1,13 +1,13 @@
-#include "routeagent/choose/choose.h"
+#include "homing/choose.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "api/homing/homing.h"
+#include "homing/order.h"
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 namespace {
 
@@ -102,12 +102,12 @@ bool Chooser::held(const StandingKey& key, TimePoint now) const {
 
 Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
                        std::optional<std::uint32_t> current, TimePoint now) const {
-  std::vector<api::GatewayView> views;
+  std::vector<homing::GatewayView> views;
   for (const auto& gateway : input.gateways) {
     views.push_back(
         {gateway.ordinal, gateway.usable, gateway.draining, PrefixSet(gateway.own_prefixes)});
   }
-  const auto order = api::home_order(input.cluster, prefix, views);
+  const auto order = homing::home_order(input.cluster, prefix, views);
 
   std::optional<std::uint32_t> best;
   std::pair best_rank{Health::kDown, false};  // health, and whether it is held
@@ -181,4 +181,4 @@ std::optional<TimePoint> Chooser::next_end(TimePoint now) const {
   return earliest;
 }
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

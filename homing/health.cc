@@ -1,10 +1,10 @@
-#include "routeagent/choose/health.h"
+#include "homing/health.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace cw::routeagent {
+namespace cw::homing {
 
 namespace {
 
@@ -53,4 +53,4 @@ std::string objection(const GatewayInput& gateway, Health health, const std::str
                         : fmt::format("gateway {} {}", gateway.ordinal, gateway.trouble);
 }
 
-}  // namespace cw::routeagent
+}  // namespace cw::homing

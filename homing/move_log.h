@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "gateway/feed/statement.h"
+#include "homing/gateway_id.h"
 
-namespace cw::gateway {
+namespace cw::homing {
 
 class MoveLog {
  public:
@@ -55,4 +55,4 @@ class MoveLog {
   std::map<std::string, Cluster> clusters_;
 };
 
-}  // namespace cw::gateway
+}  // namespace cw::homing

@@ -1,0 +1,30 @@
+// A remote cluster as a gateway of this cluster knows it: its prefixes, and its gateways with keys
+// and endpoints (gateway/peers/roster.h says where that comes from).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/prefix.h"
+#include "tunnel/key.h"
+
+namespace cw::homing {
+
+struct RemoteGateway {
+  tunnel::Key key;
+  IpAddress control_address;
+  std::optional<tunnel::Key> preshared_key;
+  std::vector<Endpoint> candidates;  // paired ones, then announced ones; empty: it must call us
+  std::vector<Prefix> own;           // pod prefixes of its node
+  friend bool operator==(const RemoteGateway&, const RemoteGateway&) = default;
+};
+
+struct RemoteCluster {
+  std::vector<Prefix> cidrs;  // accepted
+  std::map<std::uint32_t, RemoteGateway> gateways;
+  friend bool operator==(const RemoteCluster&, const RemoteCluster&) = default;
+};
+
+}  // namespace cw::homing
