@@ -118,7 +118,7 @@ json encode(const ClusterPeer& peer) {
   spec["gateways"] = json::array();
   for (const auto& gateway : peer.spec.gateways) spec["gateways"].push_back(to_json(gateway));
   auto allowed = texts(peer.spec.allowed_cidrs);
-  allowed.insert(allowed.end(), peer.spec.unusable_cidrs.begin(), peer.spec.unusable_cidrs.end());
+  for (const auto& text : peer.spec.unusable_cidrs) allowed.push_back(text);
   spec["allowedCidrs"] = std::move(allowed);
   put_unless_empty(spec, "presharedKeySecret", peer.spec.preshared_key_secret);
   if (peer.spec.unpaired) spec["unpaired"] = true;

@@ -44,13 +44,13 @@ struct ClusterPeer {
     std::string cluster_id;             // RFC 1123 label
     std::vector<PeerGateway> gateways;  // at least one, unless it is unpaired
     std::vector<Prefix> allowed_cidrs;  // all that the cluster may ever claim
-    // What stands among them and is no prefix. Kept and never used.
-    std::vector<std::string> unusable_cidrs = {};
     std::string preshared_key_secret;  // name of a Secret with key "presharedKey"; may be empty
     // Set by `causewayctl unpair`: gateways have no such peer, agents open its prefixes again.
     bool unpaired = false;
     // None: every name that this cluster does not export itself. Empty: nothing.
     std::optional<std::vector<ImportRule>> imports = {};
+    // What stands in allowedCidrs and is no prefix. Kept and never used.
+    std::vector<std::string> unusable_cidrs = {};
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {

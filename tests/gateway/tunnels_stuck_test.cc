@@ -17,7 +17,7 @@ TEST(StuckTunnel, PeerAndThenDeviceAreMadeAnewAndItShows) {
   Metrics metrics;
   tunnel::FakeDriver driver;
   std::vector<Remedy> told;
-  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)},
+  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5)},
                   {{}, [&](const GatewayId&, Remedy remedy) { told.push_back(remedy); }, {}});
   tunnels.set_clusters({{"west", remote_cluster(2, 1, 1)}});
   const auto key = public_key(200);

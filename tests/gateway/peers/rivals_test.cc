@@ -68,7 +68,7 @@ TEST(KeyUsedTwice, ShowsInTheStatusAndIsToldOnce) {
   tunnel::FakeDriver driver;
   std::vector<std::string> told;
   Tunnels tunnels(
-      loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)},
+      loop, driver, metrics, {private_key(1), 4500, seconds(5)},
       {{}, {}, {}, [&](const GatewayId&, const std::string& text) { told.push_back(text); }});
   tunnels.set_clusters({{"west", remote_cluster(2, 1, 1)}});
   EXPECT_NE(tunnel_statuses(tunnels).at(0).trouble.find("names no endpoint"), std::string::npos)
