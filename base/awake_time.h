@@ -1,7 +1,7 @@
-// Time without this process' own pauses. A process that was paused (SIGSTOP, a frozen virtual
-// machine, swap, a loop that was kept busy) heard nothing meanwhile, and must not conclude that
-// others were silent (Lifeguard, Dadgar et al. 2018). Who judges others by silence measures it with
-// this clock. Pure: time is an argument.
+// A clock that leaves out the pauses of this process. A paused process (SIGSTOP, a frozen virtual
+// machine, swap, a busy loop) receives nothing, so it must not conclude that others were silent
+// (Lifeguard, Dadgar et al. 2018). Code that judges others by their silence measures it with this
+// clock. Pure: time is an argument.
 #pragma once
 
 #include "base/loop.h"
@@ -10,20 +10,20 @@ namespace cw {
 
 class AwakeTime {
  public:
-  // look() is called every `beat` as long as the loop turns. A gap of more than `most` is a pause.
+  // look() must be called every `beat` while the loop turns. A gap longer than `most` is a pause.
   AwakeTime(Duration beat, Duration most) : beat_(beat), most_(most) {}
   void set_pace(Duration beat, Duration most) {
     beat_ = beat;
     most_ = most;
   }
 
-  // From `now` on look() is called again. Until then there was nothing to judge, so that no call
-  // came is no pause.
+  // look() is called regularly again from `now` on. The time before it counts as no pause, because
+  // nothing was judged then.
   void begin(TimePoint now) {
     looked_ = true;
     last_ = now;
   }
-  // Every wake-up begins with this. True: there was a pause just before `now`.
+  // Call this first at every wake-up. True: there was a pause just before `now`.
   bool look(TimePoint now) {
     const auto gap = looked_ ? now - last_ : Duration::zero();
     looked_ = true;
@@ -32,9 +32,9 @@ class AwakeTime {
     paused_ += gap - beat_;
     return true;
   }
-  // `now` as this clock has it.
+  // `now` on this clock.
   [[nodiscard]] TimePoint at(TimePoint now) const { return now - paused_; }
-  [[nodiscard]] Duration paused() const { return paused_; }  // in all
+  [[nodiscard]] Duration paused() const { return paused_; }  // the sum of all pauses
 
  private:
   Duration beat_;

@@ -1,4 +1,5 @@
-// Exponential backoff with full jitter in [delay/2, delay]: pure, randomness is an argument.
+// Exponential backoff with jitter: each wait is random between half of the delay and the delay.
+// Pure: randomness is an argument.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,7 @@ class Backoff {
   using Duration = std::chrono::milliseconds;
   Backoff(Duration first, Duration most) : first_(first), most_(most), next_(first) {}
 
-  // The time to wait before the next try; doubles with every call, up to `most`.
+  // The time to wait before the next try. The delay doubles with every call, up to `most`.
   [[nodiscard]] Duration next(Random& random) {
     const auto full = next_;
     next_ = std::min(most_, next_ * 2);

@@ -60,17 +60,17 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 
 struct ConfigMap::State {
   std::string name;
-  std::string path;  // of keys, "a.b."
+  std::string path;  // of this mapping within the file: "a.b."
   YAML::Node node;
   std::set<std::string, std::less<>> known;
-  std::shared_ptr<std::optional<Error>> mistake;  // shared by nested maps
+  std::shared_ptr<std::optional<Error>> mistake;  // shared with nested maps
 
   void note(int line, std::string_view key, std::string_view what) {
     if (*mistake) return;
     *mistake =
         Error{Errc::kInvalid, fmt::format("{}:{}: {}{}: {}", name, line + 1, path, key, what)};
   }
-  // Of two keys with one name the library reads the first, and says nothing.
+  // yaml-cpp keeps both of two equal keys, reads the first and reports nothing.
   void note_doubles() {
     std::map<std::string, int> lines;
     for (const auto& entry : node) {
@@ -79,7 +79,7 @@ struct ConfigMap::State {
       const auto [first, fresh] = lines.emplace(entry.first.Scalar(), line);
       if (!fresh) {
         note(line, entry.first.Scalar(),
-             fmt::format("is there twice, line {} has it, too", first->second + 1));
+             fmt::format("duplicate key; the first one is in line {}", first->second + 1));
       }
     }
   }
@@ -116,7 +116,8 @@ Result<ConfigMap> ConfigMap::parse(std::string_view text, const std::string& nam
 
 namespace {
 
-// A value may name an environment variable, ${NODE_NAME}: a pod's file is the same on every node.
+// A value may name an environment variable such as ${NODE_NAME}, so that one file serves the pods
+// of all nodes.
 Result<std::string> with_environment(std::string text, const std::string& path) {
   for (auto at = text.find("${"); at != std::string::npos; at = text.find("${", at)) {
     const auto end = text.find('}', at);
@@ -129,7 +130,7 @@ Result<std::string> with_environment(std::string text, const std::string& path) 
                                               line + 1, name));
     }
     text.replace(at, end + 1 - at, value);
-    at += std::strlen(value);  // what it holds is not looked at again
+    at += std::strlen(value);  // what was inserted is not expanded again
   }
   return text;
 }
@@ -227,7 +228,7 @@ void ConfigMap::read_map(std::string_view key, const std::function<void(ConfigMa
   inner->mistake = state_->mistake;
   ConfigMap map(std::move(inner));
   use(map);
-  (void)map.finish();  // unknown keys land in the shared mistake
+  (void)map.finish();  // unknown keys are stored in the shared problem
 }
 
 void ConfigMap::read_list(std::string_view key, const std::function<void(ConfigMap&)>& use) {

@@ -1,10 +1,10 @@
-// Configuration files: YAML with "file:line: key: what is wrong" for every mistake, including
-// unknown keys and keys that are there twice. Read a mapping key by key, then finish():
+// Configuration files in YAML. Every problem is reported as "file:line: key: what is wrong",
+// including unknown keys and duplicate keys. Read a mapping key by key, then call finish():
 //   ConfigMap map = *ConfigMap::load(path);
 //   map.read("probeInterval", config.probe_interval);   // optional: keeps its default
 //   map.require("cluster", config.cluster);
 //   if (auto ok = map.finish(); !ok) return fail(ok.error());
-// The first mistake is kept; later reads change nothing.
+// The first problem is kept. Reads after it change nothing.
 #pragma once
 
 #include <chrono>
@@ -22,11 +22,12 @@ namespace cw {
 
 class ConfigMap {
  public:
-  // `name` is what messages call the text. At most 1 MiB.
+  // Messages call the text `name`. kTooLarge: more than 1 MiB. kInvalid: not a YAML mapping.
   [[nodiscard]] static Result<ConfigMap> parse(std::string_view text, const std::string& name);
+  // Replaces each ${NAME} by that environment variable, then parses. kInvalid: NAME is not set.
   [[nodiscard]] static Result<ConfigMap> load(const std::string& path);
 
-  // Optional keys keep the value when absent.
+  // Keys are optional: a value whose key is absent stays as it is.
   void read(std::string_view key, std::string& value);
   void read(std::string_view key, bool& value);
   void read(std::string_view key, std::uint16_t& value);
@@ -45,15 +46,15 @@ class ConfigMap {
     if (!has(key)) return missing(key);
     read(key, value);
   }
-  // A nested mapping; `use` reads it. Unknown keys inside are mistakes too.
+  // A nested mapping, which `use` reads. Unknown keys inside it are problems too.
   void read_map(std::string_view key, const std::function<void(ConfigMap&)>& use);
-  // A sequence of mappings.
+  // A list of mappings: `use` is called for each.
   void read_list(std::string_view key, const std::function<void(ConfigMap&)>& use);
 
   [[nodiscard]] bool has(std::string_view key) const;
-  // Reports `what` at the key's line, as if read() had found it.
+  // Reports the problem `what` at the key's line, as if read() had found it.
   void mistake(std::string_view key, std::string_view what);
-  // The first mistake, or an unknown key, or nothing.
+  // The error of the first problem. Call it last: it also finds keys that were never read.
   [[nodiscard]] Result<> finish();
 
  private:

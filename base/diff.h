@@ -1,5 +1,5 @@
-// The one diff: what to add, change and remove to turn `actual` into `desired`, in key order, so
-// that plans and logs are stable.
+// The only diff: what to add, change and remove to turn `actual` into `desired`. It is in key
+// order, so plans and logs are stable.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@ namespace cw {
 template <typename Key, typename Value>
 struct Diff {
   std::vector<std::pair<Key, Value>> add;     // in desired only
-  std::vector<std::pair<Key, Value>> change;  // in both, with another value (the desired one)
+  std::vector<std::pair<Key, Value>> change;  // in both, but different (the desired value)
   std::vector<std::pair<Key, Value>> remove;  // in actual only (the actual value)
 
   [[nodiscard]] bool empty() const { return add.empty() && change.empty() && remove.empty(); }

@@ -1,7 +1,7 @@
-// Errors as values. Result<T> holds a T or an Error; an Error has one code per thing a caller does
-// differently and a text that gains one clause of context a layer, outermost first:
-// "peer east/0: set allowed IPs: netlink: EPERM". Nothing of ours throws across a callback,
-// a thread or a C library.
+// Errors as values. Result<T> holds a T or an Error. There is one code for each thing that a caller
+// does differently. The text gains one clause of context per layer, outermost first: "peer east/0:
+// set allowed IPs: netlink: EPERM". Our code throws nothing across a callback, a thread or a C
+// library.
 #pragma once
 
 #include <string>
@@ -14,9 +14,9 @@ namespace cw {
 enum class Errc {
   kInvalid,      // the input is wrong; the same input fails again
   kNotFound,     // the thing asked for is not there
-  kExists,       // create found one already
-  kConflict,     // stale resourceVersion: read again, then retry
-  kExpired,      // the watch's resourceVersion is gone: list again
+  kExists,       // create found the object already there
+  kConflict,     // stale resourceVersion: read the object, then retry
+  kExpired,      // the watch's resourceVersion is too old: list again
   kDenied,       // no permission; retrying alone does not help
   kUnavailable,  // the other side is away or busy: retry with backoff
   kUnsupported,  // this kernel or peer cannot do it
@@ -49,12 +49,12 @@ using Result = tl::expected<T, Error>;
   return tl::unexpected<Error>(std::move(error));
 }
 
-// The errno's code and "clause: NAME (description)".
+// The code for the errno `err`, and the text "clause: NAME (description)".
 [[nodiscard]] Error errno_error(int err, std::string_view clause);
 
 }  // namespace cw
 
-// A broken invariant of ours: says where and aborts. Never for input from outside.
+// For a broken invariant of ours: prints where it is and aborts. Never for input from outside.
 #define CW_CHECK(cond)                                          \
   do {                                                          \
     if (!(cond)) ::cw::check_failed(#cond, __FILE__, __LINE__); \

@@ -33,7 +33,7 @@ timeval timeval_of(Duration duration) {
   return tv;
 }
 
-// The longest stall of this minute and of the one before, and the sum.
+// Keeps the sum of all stalls, and the longest of this minute and of the minute before.
 class StallMeter {
  public:
   void note(Duration stall, TimePoint now) {
@@ -64,11 +64,11 @@ struct Entry {
   Loop::Callback callback;
   StallMeter* stalls = nullptr;
   event* raw = nullptr;
-  std::optional<TimePoint> due{};  // of timers
+  std::optional<TimePoint> due{};  // timers only
   Duration period{};
 };
 
-// The entry is kept alive by the copy during its own callback: the callback may drop its handle.
+// A callback may destroy its own handle. This copy keeps the entry alive until it returns.
 void fire(evutil_socket_t /*fd*/, short /*what*/, void* argument) {
   const auto entry = *static_cast<std::shared_ptr<Entry>*>(argument);
   if (entry->raw == nullptr) return;

@@ -24,16 +24,17 @@ class EventLoop final : public Loop {
   void post(Callback callback) override;
   [[nodiscard]] bool in_loop_thread() const override;
 
-  // Calls back when the process gets `signal` (handled on the loop, not in signal context).
+  // Calls back when the process receives `signal`. The callback runs on the loop, not in the signal
+  // handler.
   [[nodiscard]] Handle on_signal(int signal, Callback callback);
   void run();   // until stop()
   void stop();  // from the loop thread; run() returns after the current callback
 
-  // How long callbacks had to wait because the loop did not turn: a callback took long, or the
-  // process did not run. Loop thread only.
+  // How long callbacks waited because the loop did not turn: another callback took long, or the
+  // process was paused. Loop thread only.
   struct Stalls {
-    Duration total{};    // since the start, of stalls over kStall
-    Duration longest{};  // of the last one to two minutes
+    Duration total{};    // since the start; only stalls of kStall or longer
+    Duration longest{};  // in the last one to two minutes
   };
   static constexpr Duration kStall = std::chrono::milliseconds(20);
   [[nodiscard]] Stalls stalls() const;

@@ -1,4 +1,5 @@
-// The head of an HTTP/1 request, as far as the status endpoint needs it. Input is from strangers.
+// Parses the head of an HTTP/1 request, as far as the status endpoint needs it. The input is
+// untrusted.
 #pragma once
 
 #include <optional>
@@ -12,11 +13,11 @@ inline constexpr std::size_t kMaxRequestHead = 8192;
 
 struct HttpRequest {
   bool head = false;      // HEAD: the answer has no body
-  std::string_view path;  // of the input; without its query
+  std::string_view path;  // points into the input; without the query
 };
 
-// Nothing: the head is not complete yet. kInvalid: it never will be a GET or HEAD request.
-// kTooLarge: over kMaxRequestHead.
+// No value: the head is not complete yet. kInvalid: it is not a GET or HEAD request. kTooLarge: it
+// exceeds kMaxRequestHead.
 [[nodiscard]] Result<std::optional<HttpRequest>> parse_http_request(std::string_view input);
 
 }  // namespace cw

@@ -16,7 +16,8 @@
 namespace cw {
 
 LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(most_bytes) {
-  // Signals belong to the loop thread; a closed pipe is no reason to die.
+  // Signals belong to the loop thread. SIGPIPE is blocked too: a closed pipe must not end the
+  // process.
   sigset_t all{};
   sigset_t before{};
   sigfillset(&all);
@@ -82,10 +83,10 @@ void LineWriter::run() {
   }
 }
 
-// In pieces of PIPE_BUF bytes: where poll() says that a pipe is writable, so many find room. False:
-// it is time to go.
+// Writes pieces of PIPE_BUF bytes, because poll() reports a pipe as writable only when that many
+// fit. False: the writer is stopping.
 bool LineWriter::put(std::string_view text) {
-  constexpr int kLook = 100;  // ms
+  constexpr int kLook = 100;  // ms, to notice stopping_
   while (!text.empty()) {
     pollfd fd{fd_, POLLOUT, 0};
     const int ready = ::poll(&fd, 1, kLook);
@@ -98,10 +99,10 @@ bool LineWriter::put(std::string_view text) {
     auto n = ::send(fd_, piece.data(), piece.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == ENOTSOCK) n = ::write(fd_, piece.data(), piece.size());
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (n <= 0) return true;  // no program reads it: there is none to tell
+    if (n <= 0) return true;  // the reader is gone; the text is discarded
     text.remove_prefix(static_cast<std::size_t>(n));
     const std::lock_guard lock(mutex_);
-    taken_ = std::max<std::size_t>(text.size(), 1);  // 0 only when all is done
+    taken_ = std::max<std::size_t>(text.size(), 1);  // 0 only when all is written
   }
   return true;
 }

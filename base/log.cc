@@ -18,9 +18,9 @@ namespace {
 
 bool json_lines = false;  // set once, before threads start
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 20U;  // of lines that wait for their reader
+constexpr std::size_t kMostBytes = std::size_t{1} << 20U;  // queued lines; more are dropped
 
-// Never destroyed: threads of libraries may log while the process ends.
+// Never destroyed, because threads of libraries may log while the process ends.
 LineWriter& writer() {
   static auto* const kToStderr = [] {
     auto* made = new LineWriter(STDERR_FILENO, kMostBytes);
@@ -30,7 +30,7 @@ LineWriter& writer() {
   return *kToStderr;
 }
 
-// Formats on the thread that logs; LineWriter's thread writes.
+// Formats on the thread that logs. LineWriter's thread writes.
 class Sink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -64,7 +64,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::err;
 }
 
-// Outside text must not forge a second line or field.
+// Escapes control characters, so that untrusted text cannot forge a second line or field.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -97,7 +97,7 @@ Result<LogLevel> parse_log_level(std::string_view text) {
   if (text == "warn") return LogLevel::kWarn;
   if (text == "error") return LogLevel::kError;
   return fail(Errc::kInvalid,
-              fmt::format("\"{}\" is no log level; write debug, info, warn or error", text));
+              fmt::format("\"{}\" is not a log level; write debug, info, warn or error", text));
 }
 
 void set_up_logging(LogLevel level, bool json) {

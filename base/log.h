@@ -1,7 +1,7 @@
-// Logging: one line per event, the event first, then key=value fields, to standard error.
+// Logging to standard error: one line per event, the event first, then key=value fields.
 //   log_info("peer connected", {{"cluster", "east"}, {"gateway", 0}});
 // Text by default, JSON objects with set_up_logging(level, true). Thread-safe. Never blocks: a
-// thread of its own writes the lines (line_writer.h).
+// separate thread writes the lines (line_writer.h).
 #pragma once
 
 #include <fmt/format.h>
@@ -25,13 +25,13 @@ struct LogField {
 };
 using LogFields = std::initializer_list<LogField>;
 
-// "debug", "info", "warn", "error".
+// Accepts "debug", "info", "warn", "error". kInvalid: anything else.
 [[nodiscard]] Result<LogLevel> parse_log_level(std::string_view text);
 void set_up_logging(LogLevel level, bool json);
 void log_event(LogLevel level, std::string_view event, LogFields fields);
-// Waits until what was logged is written; false after a second.
+// Waits until all logged lines are written. False: that took longer than 1 s.
 bool flush_log();
-// Lines that found no room, because no program reads standard error.
+// Lines that were dropped because the reader of standard error was too slow.
 [[nodiscard]] std::uint64_t log_lines_dropped();
 
 inline void log_debug(std::string_view event, LogFields fields = {}) {

@@ -1,6 +1,7 @@
-// The one thread that owns a daemon's control state. Timers, file descriptors and signals call back
-// on it; other threads only post(). Handles cancel when destroyed, so no callback outlives its
-// owner. The real one is EventLoop (libevent); tests use fake/SimLoop with virtual time.
+// The interface of the one thread that owns a daemon's control state. Timers, file descriptors and
+// signals call back on it. Other threads may only post(). Destroying a handle cancels it, so no
+// callback outlives its owner. The real loop is EventLoop (libevent). Tests use fake/SimLoop with
+// virtual time.
 #pragma once
 
 #include <chrono>
@@ -10,11 +11,11 @@
 namespace cw {
 
 using Duration = std::chrono::nanoseconds;
-// Monotonic, counts suspend (CLOCK_BOOTTIME); only differences mean anything.
+// Monotonic, and includes suspend (CLOCK_BOOTTIME). Only differences have a meaning.
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
-// Something that stops when destroyed: a timer, a watched descriptor, a subscription, a request.
+// Cancels something when destroyed: a timer, a watched descriptor, a subscription, a request.
 class Handle {
  public:
   Handle() = default;
@@ -53,19 +54,19 @@ class Loop {
 
   [[nodiscard]] virtual TimePoint now() const = 0;
   [[nodiscard]] virtual WallTime wall_now() const = 0;
-  // Once, after `delay` (zero: in the next turn).
+  // Once, after `delay`. Zero: in the next turn.
   [[nodiscard]] virtual Handle after(Duration delay, Callback callback) = 0;
-  // First after one `period`, then every `period` until the handle goes.
+  // Every `period` until the handle is destroyed, first after one `period`.
   [[nodiscard]] virtual Handle every(Duration period, Callback callback) = 0;
-  // Level-triggered; the descriptor must stay open while the handle lives.
+  // Level-triggered. The descriptor must stay open while the handle exists.
   [[nodiscard]] virtual Handle watch(int fd, FdEvent event, Callback callback) = 0;
-  // Runs `callback` on the loop thread in the next turn. The only call other threads may make.
-  // Prefer Mailbox (base/mailbox.h), which is bounded and dies with its owner.
+  // Runs `callback` on the loop thread in the next turn. The only call that other threads may make.
+  // Prefer Mailbox (base/mailbox.h): it is bounded and closes with its owner.
   virtual void post(Callback callback) = 0;
   [[nodiscard]] virtual bool in_loop_thread() const = 0;
 };
 
-// Runs `callback` once, `quiet` after the first poke() of a burst: "look again" with a debounce.
+// Runs `callback` once per burst of poke() calls, `quiet` after the first of them.
 class Debounce {
  public:
   Debounce(Loop& loop, Duration quiet, Loop::Callback callback)

@@ -1,6 +1,6 @@
-// Bounded hand-over of values from other threads to the loop thread. Full: push() says false and
-// the sender counts it. Destroying the Mailbox closes it: later pushes say false, nothing is
-// called.
+// Bounded queue of values from other threads to the loop thread. When it is full, push() returns
+// false and the sender counts the loss. Destroying the Mailbox closes it: later pushes return
+// false, and `take` is not called any more.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class Mailbox {
     bool open = true;
     bool scheduled = false;
     Loop* loop = nullptr;
-    std::function<void(T)> take;  // touched on the loop thread only
+    std::function<void(T)> take;  // used on the loop thread only
   };
 
  public:
@@ -44,7 +44,7 @@ class Mailbox {
   class Sender {
    public:
     explicit Sender(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
-    // Any thread. False: full or closed; the value is dropped.
+    // Any thread. False: the mailbox is full or closed, and the value is dropped.
     [[nodiscard]] bool push(T value) const {
       const std::lock_guard lock(shared_->mutex);
       if (!shared_->open || shared_->queue.size() >= shared_->limit) return false;
@@ -60,7 +60,8 @@ class Mailbox {
     std::shared_ptr<Shared> shared_;
   };
 
-  // Copyable, may outlive the Mailbox, must not outlive the Loop while the Mailbox is open.
+  // The Sender is copyable and may outlive the Mailbox. It must not outlive the Loop while the
+  // Mailbox is open.
   [[nodiscard]] Sender sender() const { return Sender(shared_); }
 
  private:
@@ -74,7 +75,7 @@ class Mailbox {
     for (auto& value : batch) {
       {
         const std::lock_guard lock(shared.mutex);
-        if (!shared.open) return;  // the owner went away during the batch
+        if (!shared.open) return;  // an earlier value's callback destroyed the owner
       }
       shared.take(std::move(value));
     }

@@ -17,7 +17,7 @@ std::size_t resident_bytes() {
   std::array<char, 256> text{};
   const auto size = ::read(fd.get(), text.data(), text.size());
   if (size <= 0) return 0;
-  // "total resident ...", in pages.
+  // "total resident ...", in pages (proc(5)).
   const std::string_view line(text.data(), static_cast<std::size_t>(size));
   const auto space = line.find(' ');
   if (space == std::string_view::npos) return 0;

@@ -1,6 +1,6 @@
-// The heap: what was freed goes back to the system, so that the resident size is what is in use.
-// Giving back takes about half a millisecond a MiB, and nothing can allocate meanwhile, on any
-// thread (docs/adr/0011-loop-never-blocks.md).
+// Heap settings and returning freed memory to the kernel, so that the resident size is close to
+// what is in use. Returning memory takes about 0.5 ms per MiB. Meanwhile no thread can allocate
+// (docs/adr/0011-loop-never-blocks.md).
 #pragma once
 
 #include <malloc.h>
@@ -10,32 +10,34 @@
 
 namespace cw {
 
-// First in main: one heap for all threads (a thread's own keeps what others freed), large blocks
-// apart from it (the limit would otherwise grow with the first large block that is freed).
+// Call first in main. All threads share one heap, because a heap per thread keeps what other
+// threads freed. Large blocks are mapped apart; with the default, their size limit grows when one
+// is freed.
 inline void share_heap() {
-  // Before there are other threads.
+  // No other threads exist yet.
   (void)mallopt(M_ARENA_MAX, 1);               // NOLINT(concurrency-mt-unsafe)
   (void)mallopt(M_MMAP_THRESHOLD, 128 << 10);  // NOLINT(concurrency-mt-unsafe)
 }
 
-// For a process whose loop no probe waits for.
+// For a process that answers no probes.
 inline void give_back_memory() { (void)malloc_trim(0); }
 inline constexpr std::chrono::seconds kGiveBackEvery{30};
 
-// Resident memory of this process, bytes; 0: unknown.
+// Resident memory of this process in bytes. 0: unknown.
 [[nodiscard]] std::size_t resident_bytes();
 
-// For a loop that answers probes: gives back only after the process grew, and then soon, so that
-// there is never much to give back at once. Memory that was in use for long and is freed without
-// growth stays, to be used again. One of these a process.
+// For a process that answers probes: returns memory only after the process grew, and soon, so that
+// there is never much to return at once. Memory that is freed without growth stays for reuse. One
+// per process.
 class GrowthWatch {
  public:
+  // Bytes of growth. Measured: docs/adr/0011-loop-never-blocks.md, "Memory".
   static constexpr std::size_t kStep = 8 << 20;
   static constexpr std::chrono::seconds kEvery{1};
 
-  // Whether it is time, at this resident size.
+  // True: at this resident size, memory should be returned.
   [[nodiscard]] bool grew(std::size_t resident) const { return resident >= floor_ + kStep; }
-  // The resident size after memory was given back.
+  // Call with the resident size after memory was returned.
   void settle(std::size_t resident) { floor_ = resident; }
   void look() {
     if (!grew(resident_bytes())) return;

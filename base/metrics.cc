@@ -116,7 +116,7 @@ void Metrics::before_scrape(std::function<void()> refresh) {
 std::string Metrics::text() {
   for (const auto& refresh : state_->refreshers) refresh();
   auto families = state_->registry.Collect();
-  std::map<std::string, std::size_t> at;  // series of one name are one family
+  std::map<std::string, std::size_t> at;  // all series of one name form one family
   for (const auto& one : state_->histograms) {
     const auto [known, added] = at.try_emplace(one.name, families.size());
     if (added) families.push_back({one.name, one.help, prometheus::MetricType::Histogram, {}});

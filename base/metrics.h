@@ -1,6 +1,6 @@
 // Prometheus metrics of one process, kept by prometheus-cpp. Names:
-// causeway_<thing>_<unit>[_total]. Counters and gauges are references that live as long as the
-// Metrics; updating them is thread-safe, making them is for the loop thread.
+// causeway_<thing>_<unit>[_total]. A Counter or Gauge lives as long as the Metrics. Updating it is
+// thread-safe. Creating one is for the loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class Gauge {
   virtual void set(double value) = 0;
 };
 
-// A histogram as it stands: counts[i] of bounds[i] or less (and more than the bound before), the
-// last of `counts` of what exceeds all bounds.
+// A histogram at one moment. counts[i] has the values up to bounds[i] and above the bound before.
+// The last element of `counts` has the values above all bounds.
 struct HistogramReading {
   std::vector<double> bounds;
   std::vector<std::uint64_t> counts;
@@ -40,18 +40,18 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // The same name and labels give the same object.
+  // The same name and labels return the same object.
   Counter& counter(const std::string& name, const std::string& help,
                    const MetricLabels& labels = {});
   Gauge& gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
-  // A histogram that is counted elsewhere: `read` is called at each scrape.
+  // A histogram that other code counts: `read` is called at each scrape.
   void histogram(const std::string& name, const std::string& help, const MetricLabels& labels,
                  std::function<HistogramReading()> read);
-  // Drops one labelled series (a peer that went away must not stay "connected" for ever).
+  // Removes one labelled series. A removed peer must not stay "connected" for ever.
   void forget(const std::string& name, const MetricLabels& labels);
-  // Called before each text(): the place to set gauges that are read, not counted.
+  // `refresh` is called before each text(), to set gauges that are read rather than counted.
   void before_scrape(std::function<void()> refresh);
-  // Prometheus text exposition format.
+  // In the Prometheus text exposition format.
   [[nodiscard]] std::string text();
 
  private:

@@ -15,7 +15,7 @@ struct Reserved {
   std::string_view what;
 };
 
-// IANA's special-purpose registries, as far as a route to such a prefix breaks the host.
+// From IANA's special-purpose registries: the prefixes whose route would break the host.
 constexpr std::array<Reserved, 8> kReserved = {{
     {"0.0.0.0/8", "this network"},
     {"127.0.0.0/8", "loopback"},

@@ -1,7 +1,7 @@
-// What no remote cluster may ever claim or name as an endpoint, whatever its administrator wrote:
-// addresses with a meaning of their own, prefixes that are too wide to belong to one cluster, and
-// what this cluster or this host uses itself. The command line, the gateways' admission and every
-// route agent ask here; the CRD repeats the fixed part. Pure. docs/protocol/feed.md has the table.
+// What a remote cluster may never claim as a prefix or name as an endpoint, whatever its
+// administrator wrote. That is special-purpose addresses, prefixes too wide for one cluster, and
+// addresses that this cluster or this host uses. causewayctl, the gateway's admission and every
+// route agent use it. The CRD repeats the fixed part. Pure. docs/protocol/feed.md has the table.
 #pragma once
 
 #include <optional>
@@ -13,25 +13,25 @@
 
 namespace cw {
 
-// The shortest prefixes that a cluster may claim.
+// The widest prefixes that a cluster may claim.
 inline constexpr unsigned kWidestV4 = 8;
 inline constexpr unsigned kWidestV6 = 16;
 
-// Prefixes of our own that belong together, and what they are: "a node of this cluster".
+// Prefixes of this cluster with a common name, such as "a node of this cluster".
 struct OwnPrefixes {
   std::string what;
   PrefixSet prefixes;
   friend bool operator==(const OwnPrefixes&, const OwnPrefixes&) = default;
 };
 
-// Why a remote cluster may not claim `prefix`, as the end of a sentence that begins with the
-// prefix: "overlaps 127.0.0.0/8 (loopback)", "is wider than /8". Nothing: it may.
+// Why a remote cluster may not claim `prefix`. The text completes a sentence that begins with the
+// prefix: "overlaps 127.0.0.0/8 (loopback)", "is wider than /8". No value: it may.
 [[nodiscard]] std::optional<std::string> never_a_peers(const Prefix& prefix,
                                                        std::span<const OwnPrefixes> own = {});
 
-// The same for the address of a remote gateway's endpoint: "is a loopback address". An endpoint
-// may lie in a network of ours (two clusters on one LAN), but it is no address of a node of ours;
-// `own` names those.
+// The same for a remote gateway's endpoint: "is in 127.0.0.0/8 (loopback)". An endpoint may lie in
+// a network of this cluster (two clusters on one LAN). It must not be the address of one of its
+// nodes; `own` has those.
 [[nodiscard]] std::optional<std::string> never_an_endpoint(const IpAddress& address,
                                                            std::span<const OwnPrefixes> own = {});
 

@@ -1,4 +1,4 @@
-// Whether something pours in: at least `limit` a window now or in the window before. Pure.
+// Detects a burst: at least `limit` events in the current window or in the one before. Pure.
 #pragma once
 
 #include <cstddef>

@@ -170,7 +170,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
   if (bracketed) host = host.substr(1, host.size() - 2);
   const auto address = IpAddress::parse(host);
   const auto port = decimal(text.substr(colon + 1), 65535);
-  // Brackets fit either family: a file may say [${POD_IP}]:9801.
+  // Brackets are accepted around either family, so that a file may say [${POD_IP}]:9801.
   if (!address || !port || (address->is_v6() && !bracketed)) return bad();
   return Endpoint{*address, static_cast<std::uint16_t>(*port)};
 }

@@ -6,7 +6,7 @@ namespace cw {
 
 PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
   std::vector<Prefix> sorted(prefixes.begin(), prefixes.end());
-  // By address, then length: a container stands before everything inside it.
+  // In order of address, then length: a prefix stands before every prefix inside it.
   std::sort(sorted.begin(), sorted.end());
   for (const auto& prefix : sorted) {
     if (outermost_.empty() || !outermost_.back().contains(prefix)) outermost_.push_back(prefix);
@@ -14,7 +14,7 @@ PrefixSet::PrefixSet(std::span<const Prefix> prefixes) {
 }
 
 std::optional<Prefix> PrefixSet::covering(const Prefix& prefix) const {
-  // The last member that is not after `prefix`; a longer member at the same address is after it.
+  // The last member that is not after `prefix`. A longer member with the same address is after it.
   const auto after = std::upper_bound(outermost_.begin(), outermost_.end(), prefix);
   if (after == outermost_.begin() || !std::prev(after)->contains(prefix)) return std::nullopt;
   return *std::prev(after);

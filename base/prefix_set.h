@@ -1,5 +1,5 @@
-// An immutable set of prefixes for "is this inside, does this overlap" in O(log n): prefixes either
-// contain each other or are disjoint, so the outermost ones, sorted, decide. Both families.
+// An immutable set of prefixes of both families. It answers "contains" and "overlaps" in O(log n).
+// Two prefixes are nested or disjoint, so the sorted outermost ones decide.
 #pragma once
 
 #include <optional>
@@ -15,13 +15,14 @@ class PrefixSet {
   PrefixSet() = default;
   explicit PrefixSet(std::span<const Prefix> prefixes);
 
-  // The outermost member that contains the argument; none if no single member does.
+  // The outermost member that contains the argument. No value: no single member does.
   [[nodiscard]] std::optional<Prefix> covering(const Prefix& prefix) const;
   [[nodiscard]] std::optional<Prefix> covering(const IpAddress& address) const;
   [[nodiscard]] bool contains(const IpAddress& address) const {
     return covering(address).has_value();
   }
-  // A member that shares addresses with `prefix`: the one containing it, else the lowest inside it.
+  // A member that shares addresses with `prefix`: the one that contains it, else the lowest one
+  // inside it.
   [[nodiscard]] std::optional<Prefix> overlapping(const Prefix& prefix) const;
   [[nodiscard]] bool empty() const { return outermost_.empty(); }
   // The members that no other member contains, sorted.

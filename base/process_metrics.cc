@@ -7,11 +7,11 @@
 namespace cw {
 
 void add_process_metrics(EventLoop& loop, Metrics& metrics) {
-  auto& longest = metrics.gauge("causeway_loop_stall_seconds",
-                                "The longest time of the last minute or two in which the main loop "
-                                "did not turn.");
+  auto& longest =
+      metrics.gauge("causeway_loop_stall_seconds",
+                    "The longest stall of the main loop in the last one to two minutes.");
   auto& total = metrics.gauge("causeway_loop_stalled_seconds_total",
-                              "Time in which the main loop did not turn, in stalls over 20 ms.");
+                              "Total time of the main loop's stalls of 20 ms or more.");
   auto& lines = metrics.gauge("causeway_log_lines_dropped_total",
                               "Log lines that were dropped because their reader was too slow.");
   metrics.before_scrape([&loop, &longest, &total, &lines] {
@@ -26,7 +26,7 @@ void raise_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // lowering nothing, it needs no rights
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // raising up to the hard limit needs no rights
 }
 
 }  // namespace cw

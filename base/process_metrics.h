@@ -1,4 +1,5 @@
-// Metrics of every daemon's process: stalls of its loop, and log lines that no program read.
+// Metrics that every daemon has: stalls of its loop, and dropped log lines. Also the limit of open
+// files.
 #pragma once
 
 #include "base/event_loop.h"
@@ -6,11 +7,11 @@
 
 namespace cw {
 
-// Both outlive all scrapes.
+// `loop` and `metrics` must outlive all scrapes.
 void add_process_metrics(EventLoop& loop, Metrics& metrics);
 
-// Raises the soft limit of open files to the hard one: connections of strangers must not take the
-// descriptors that the store and the probes need. First in main.
+// Raises the soft limit of open files to the hard limit. Otherwise connections from outside could
+// use up the descriptors that the store and the probes need. Call first in main.
 void raise_open_files();
 
 }  // namespace cw

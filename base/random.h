@@ -22,7 +22,7 @@ class Random {
   }
 };
 
-// getrandom(2); aborts if the kernel has none.
+// getrandom(2). Aborts if it fails.
 class SystemRandom final : public Random {
  public:
   void fill(std::span<std::byte> out) override;

@@ -63,33 +63,35 @@ Result<Reach> parse_reach(std::string_view text) {
     return fail(Errc::kInvalid, fmt::format("reach: {}", what));
   };
   const auto head = take_line(text);
-  if (!head || !head->starts_with(kHead)) return wrong("not of this version");
+  if (!head || !head->starts_with(kHead)) return wrong("the version is unknown");
   const auto at = number_of<std::int64_t>(head->substr(kHead.size()));
-  if (!at || *at < 0) return wrong("no time");
+  if (!at || *at < 0) return wrong("the time is missing or invalid");
   Reach reach{TimePoint(Duration(*at)), {}};
   for (;;) {
     const auto line = take_line(text);
     if (!line) return wrong("the end is missing");
     if (line->starts_with("end ")) {
       const auto count = number_of<std::size_t>(line->substr(4));
-      if (!count || *count != reach.clusters.size() || !text.empty()) return wrong("cut off");
+      if (!count || *count != reach.clusters.size() || !text.empty())
+        return wrong("the end does not match the lines before it");
       return reach;
     }
     const bool reached = line->starts_with("1 ");
     if ((!reached && !line->starts_with("0 ")) || !is_label(line->substr(2))) {
-      return wrong("no cluster id");
+      return wrong("a line has no cluster id");
     }
     if (reach.clusters.size() >= kMostReachClusters) return wrong("too many clusters");
-    if (!reach.clusters.emplace(line->substr(2), reached).second) return wrong("a cluster twice");
+    if (!reach.clusters.emplace(line->substr(2), reached).second)
+      return wrong("a cluster is listed twice");
   }
 }
 
 Result<> write_reach(const std::string& path, const Reach& reach) {
   const auto folder = std::filesystem::path(path).parent_path();
   std::error_code error;
-  std::filesystem::create_directories(folder, error);  // opening tells what is wrong
+  std::filesystem::create_directories(folder, error);  // open() below reports a failure
   const auto temporary = path + ".tmp";
-  (void)::unlink(temporary.c_str());  // a file of another owner must not become ours
+  (void)::unlink(temporary.c_str());  // a file that another user has prepared must not be reused
   const UniqueFd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!fd) return fail(errno_error(errno, temporary));
@@ -103,16 +105,16 @@ Result<> write_reach(const std::string& path, const Reach& reach) {
 
 Result<Reach> read_reach(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return fail(Errc::kNotFound, path + ": there is none");
+  if (!fd && errno == ENOENT) return fail(Errc::kNotFound, path + ": no such file");
   struct stat file {};
   struct stat folder {};
   const auto parent = std::filesystem::path(path).parent_path();
   if (!fd || ::fstat(fd.get(), &file) != 0 || ::stat(parent.c_str(), &folder) != 0) {
     return fail(errno_error(errno, path));
   }
-  if (!S_ISREG(file.st_mode)) return fail(Errc::kInvalid, path + " is not a file");
+  if (!S_ISREG(file.st_mode)) return fail(Errc::kInvalid, path + " is not a regular file");
   if (others_may_write(file) || others_may_write(folder)) {
-    return fail(Errc::kDenied, path + ": others than root may write it or its folder");
+    return fail(Errc::kDenied, path + ": users other than root may write it or its folder");
   }
   std::string text(kMostBytes + 1, '\0');
   const auto n = ::read(fd.get(), text.data(), text.size());

@@ -1,6 +1,6 @@
-// One writer publishes immutable values, many reader threads take the newest. A reader that holds
-// the current version pays one relaxed-cost atomic load. Not std::atomic<std::shared_ptr>:
-// libstdc++ 12's is not clean under ThreadSanitizer.
+// One writer publishes immutable values, and many reader threads read the newest one. While nothing
+// new was published, reading costs one atomic load. std::atomic<std::shared_ptr> is not used,
+// because that of libstdc++ 12 fails under ThreadSanitizer.
 #pragma once
 
 #include <atomic>
@@ -16,11 +16,11 @@ class Snapshot {
  public:
   explicit Snapshot(std::shared_ptr<const T> first) : value_(std::move(first)) {}
 
-  // Any thread; readers see it at their next get().
+  // Any thread. Readers see the value at their next get().
   void publish(std::shared_ptr<const T> next) {
     {
       const std::lock_guard lock(mutex_);
-      value_.swap(next);  // the old value is freed outside the lock, and by its last reader
+      value_.swap(next);  // the old value is freed outside the lock, by the last thread that has it
     }
     version_.fetch_add(1, std::memory_order_release);
   }
@@ -30,11 +30,11 @@ class Snapshot {
     return value_;
   }
 
-  // One per reading thread; must not outlive the Snapshot.
+  // One per reading thread. Must not outlive the Snapshot.
   class Reader {
    public:
     explicit Reader(const Snapshot& source) : source_(source) {}
-    // Valid until the next get() of this reader.
+    // The reference is valid until this reader's next get().
     [[nodiscard]] const T& get() {
       const auto version = source_.version_.load(std::memory_order_acquire);
       if (version != seen_) {

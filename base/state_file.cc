@@ -52,10 +52,10 @@ Result<> make_folder(const std::string& folder) {
 
 Result<std::string> read_state_file(const std::string& path, std::size_t most) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && errno == ENOENT) return fail(Errc::kNotFound, path + ": there is none");
+  if (!fd && errno == ENOENT) return fail(Errc::kNotFound, path + ": no such file");
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path));
-  if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path + " is not a file");
+  if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path + " is not a regular file");
   std::string text;
   char buffer[16384];
   while (text.size() <= most) {

@@ -1,6 +1,6 @@
-// A small file that a daemon keeps over its restarts: read whole, written whole (temporary file,
-// fsync, rename, fsync of the folder). A crash leaves the file before or the file after. Both may
-// block.
+// A small file that a daemon keeps across restarts. It is read and written as a whole (temporary
+// file, fsync, rename, fsync of the folder). After a crash it has the old or the new content. All
+// calls may block.
 #pragma once
 
 #include <string>
@@ -10,11 +10,12 @@
 
 namespace cw {
 
-// kNotFound: there is none. kTooLarge: it has more than `most` bytes. kInvalid: no regular file.
+// kNotFound: there is no file. kTooLarge: it has more than `most` bytes. kInvalid: it is not a
+// regular file.
 [[nodiscard]] Result<std::string> read_state_file(const std::string& path, std::size_t most);
-// Mode 0600. Makes the folder (0700) where it is missing.
+// Mode 0600. Creates a missing folder with mode 0700.
 [[nodiscard]] Result<> write_state_file(const std::string& path, std::string_view text);
-// No error if there is none.
+// A missing file is no error.
 [[nodiscard]] Result<> remove_state_file(const std::string& path);
 
 }  // namespace cw

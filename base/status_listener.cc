@@ -12,14 +12,14 @@ namespace cw {
 
 namespace {
 
-// `shared`: several sockets of this process have the port.
+// `shared`: several sockets of this process use the port.
 Result<UniqueFd> bound(const Endpoint& at, bool shared) {
   const auto failed = [&] {
     return fail(errno_error(errno, fmt::format("status endpoint {}", at.to_string())));
   };
   UniqueFd fd(::socket(at.address.is_v4() ? AF_INET : AF_INET6,
                        SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // "[::]" is every address of the host. A kernel without IPv6 has the IPv4 ones.
+  // "[::]" means every address of the host. A kernel without IPv6 has only IPv4 addresses.
   if (!fd && errno == EAFNOSUPPORT && !at.address.is_v4() && at.address.is_unspecified()) {
     return bound({IpAddress::v4({}), at.port}, shared);
   }
@@ -47,9 +47,10 @@ std::uint16_t port_of(const UniqueFd& fd) {
   return at ? at->port : 0;
 }
 
-// The socket that listened first (0) gets what came in by the loopback device, whose index is 1 in
-// every network namespace; the other one gets the rest. Linux drops packets of others that have an
-// address of this host as their source.
+// Makes socket 0, which listened first, take what arrives by the loopback device. Socket 1 takes
+// the rest. The loopback device has index 1 in every network namespace. A packet of another host
+// cannot pretend to be local: Linux drops it when its source is an address of this host. False: the
+// kernel does not support it.
 bool split_by_device(const UniqueFd& fd) {
   constexpr auto kDevice = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_IFINDEX);
   std::array<sock_filter, 4> code{{
@@ -76,7 +77,8 @@ Result<UniqueFd> listening(const Endpoint& at) {
 std::uint16_t StatusListeners::port() const { return port_of(others); }
 
 Result<StatusListeners> listen_for_status(const Endpoint& at) {
-  // Sockets that share a port do not notice another process of this user that shares it, too.
+  // With SO_REUSEPORT, Linux would let another process of this user share the port without an
+  // error. A first bind without it detects such a process.
   if (at.port != 0) {
     if (auto alone = bound(at, false); !alone) return fail(std::move(alone.error()));
   }

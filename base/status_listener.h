@@ -1,6 +1,6 @@
-// The listening sockets of the status endpoint: one for connections that the host makes to itself
-// (the kubelet's probes), one for all others, on the same port. Each has a queue of its own, so
-// strangers who fill theirs keep no probe out. Any thread.
+// The two listening sockets of the status endpoint, on one port. One takes the connections that the
+// host makes to itself (the kubelet's probes), the other one all others. Each has its own queue, so
+// connections from outside cannot keep the probes out. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@
 namespace cw {
 
 struct StatusListeners {
-  UniqueFd own;  // none where the kernel cannot tell connections apart: `others` has all then
+  UniqueFd own;  // empty if the kernel cannot separate them; then `others` takes all connections
   UniqueFd others;
   [[nodiscard]] std::uint16_t port() const;
 };
 
-// Port 0 is any free one. A port that another process listens on is kUnavailable and says so.
+// Port 0 means any free port. kUnavailable: another process listens on the port.
 [[nodiscard]] Result<StatusListeners> listen_for_status(const Endpoint& at);
 
 }  // namespace cw

@@ -34,8 +34,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPages = 3;
 constexpr std::array<std::string_view, kPages> kPaths{"/metrics", "/healthz", "/readyz"};
-constexpr Duration kServed = std::chrono::seconds(2);       // so long an answer is waited for
-constexpr Duration kAcceptPause = std::chrono::seconds(1);  // after an error that stays for a while
+constexpr Duration kServed = std::chrono::seconds(2);       // a younger request is evicted last
+constexpr Duration kAcceptPause = std::chrono::seconds(1);  // after an error that may last
 
 struct Page {
   int code = 200;
@@ -60,7 +60,7 @@ struct Connection {
 
   UniqueFd fd;
   IpAddress client;
-  bool own = false;  // of this host: the client has the address that it called
+  bool own = false;  // of this host: the client's address is the address that it called
   Clock::time_point since = Clock::now();
   State state = State::kReading;
   std::string in;
@@ -68,24 +68,24 @@ struct Connection {
   std::size_t sent = 0;
   bool head = false;
   std::size_t page = 0;
-  bool asked = false;  // the loop renders the page for it now
+  bool asked = false;  // the loop is rendering the page for this connection
   Clock::time_point waiting_since{};
 };
 
-// What the loop and the thread share.
+// What the loop thread and the status thread share.
 struct Pages {
   std::mutex mutex;
-  std::array<std::optional<Page>, kPages> rendered;  // taken by the thread
+  std::array<std::optional<Page>, kPages> rendered;  // emptied by the status thread
   UniqueFd wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   bool stop = false;
 
   void poke() const {
     const std::uint64_t one = 1;
-    (void)!::write(wake.get(), &one, sizeof one);  // an eventfd takes it, or is readable already
+    (void)!::write(wake.get(), &one, sizeof one);  // fails only if the eventfd is readable already
   }
 };
 
-// The thread's side.
+// The status thread's side.
 class Serving {
  public:
   Serving(const StatusListeners& listeners, Pages& pages, Mailbox<std::size_t>::Sender ask,
@@ -119,12 +119,12 @@ class Serving {
 
  private:
   using State = Connection::State;
-  // A listening socket and how many connections it takes.
+  // A listening socket, and the rate at which it accepts connections.
   struct Door {
-    int listener = -1;  // none: -1, which poll() passes over
+    int listener = -1;  // -1: none; poll() ignores it
     double tokens = 0;
     Clock::time_point refilled = Clock::now();
-    Clock::time_point again{};  // no connection is taken before
+    Clock::time_point again{};  // accepts nothing before this time
     bool trouble = false;
   };
   static constexpr std::size_t kDoors = 2;
@@ -164,7 +164,7 @@ class Serving {
     }
   }
 
-  // One rendering serves all that wait for the page by then.
+  // One rendering answers all connections that wait for the page at that time.
   void ask_for_pages() {
     const auto now = Clock::now();
     for (std::size_t page = 0; page < kPages; ++page) {
@@ -184,7 +184,7 @@ class Serving {
     }
   }
 
-  // False: it is over.
+  // False: the connection is finished.
   bool keep(Connection& c, short events) {
     const auto now = Clock::now();
     if (now - c.since >= limits_.request || (events & (POLLERR | POLLNVAL)) != 0) return false;
@@ -202,7 +202,7 @@ class Serving {
     const auto n = ::recv(c.fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EINTR;
     if (n == 0) return false;
-    if (c.state == State::kClosing) return true;  // what else it says is not read
+    if (c.state == State::kClosing) return true;  // further input is discarded
     c.in.append(buffer, static_cast<std::size_t>(n));
     const auto request = parse_http_request(c.in);
     if (request && !*request) return true;
@@ -235,7 +235,8 @@ class Serving {
       if (n < 0) return errno == EAGAIN;
       c.sent += static_cast<std::size_t>(n);
     }
-    // Closing at once would cut the answer off where the client has sent more than was read.
+    // close() with unread input makes Linux send RST, which may cut off the answer. So only our
+    // direction is closed.
     (void)::shutdown(c.fd.get(), SHUT_WR);
     c.state = State::kClosing;
     c.out = {};
@@ -247,7 +248,8 @@ class Serving {
     const std::chrono::duration<double> since = now - door.refilled;
     door.refilled = now;
     door.tokens = std::min(limits_.accepts / 10, door.tokens + since.count() * limits_.accepts);
-    // So few at once that a request which came with its connection is read before make_room().
+    // The bound is small enough that a request that arrives with its connection is read before
+    // make_room() could evict it.
     for (std::size_t i = 0; i < own_places(); ++i) {
       if (door.tokens < 1) {
         door.again = now + std::chrono::milliseconds(10);
@@ -275,12 +277,13 @@ class Serving {
     if (why == EAGAIN || why == EINTR || why == ECONNABORTED) return;
     door.again = Clock::now() + kAcceptPause;
     if (!std::exchange(door.trouble, true)) {
-      log_warn("status endpoint accepts no connections for now",
+      log_warn("status endpoint cannot accept connections; retrying in 1 s",
                {{"error", errno_error(why, "accept").text}});
     }
   }
 
-  // Linux drops packets of others that have an address of this host as their source.
+  // The address that the client called. If it is also the client's own, the client is on this host:
+  // Linux drops packets of other hosts whose source is an address of this host.
   static std::optional<IpAddress> local_address(const UniqueFd& fd) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
@@ -293,14 +296,16 @@ class Serving {
     return std::max<std::size_t>(limits_.connections / 4, 1);
   }
 
-  // It has asked, and not long ago.
+  // The client has sent its request, less than kServed ago.
   static bool is_served(const Connection& c, Clock::time_point now) {
     return (c.state == State::kWaiting || c.state == State::kWriting) &&
            now - c.waiting_since < kServed;
   }
 
-  // Of one side (this host or strangers), where its places are taken: of the clients with the most
-  // connections, the oldest connection that waits for no answer, or else the oldest.
+  // Evicts one connection if all places of this side (this host, or all others) are taken. It takes
+  // it from the clients with the most connections: the oldest one that does not wait for an answer,
+  // else the oldest. The host has its own places, or idle connections from many addresses would
+  // push out the kubelet's probe.
   void make_room(bool own) {
     const auto places =
         own ? own_places() : std::max(limits_.connections, own_places() + 1) - own_places();
@@ -380,8 +385,9 @@ Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const End
   if (!listeners) return fail(std::move(listeners.error()));
   auto state = std::make_unique<State>(loop, metrics, std::move(readiness), std::move(*listeners));
   if (!state->pages.wake) return fail(errno_error(errno, "status endpoint: eventfd"));
-  auto& refused = metrics.counter("causeway_status_connections_closed_total",
-                                  "Connections to the status endpoint that made room for others.");
+  auto& refused = metrics.counter(
+      "causeway_status_connections_closed_total",
+      "Connections to the status endpoint that were closed to make room for others.");
   // Signals belong to the loop thread.
   sigset_t all{};
   sigset_t before{};

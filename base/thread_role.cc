@@ -10,6 +10,7 @@
 namespace cw {
 namespace {
 
+// nice +5 is about a third of the weight of nice 0 (sched(7): a factor of 1.25 per level).
 constexpr int kNicer = 5;
 constexpr int kLastNice = 19;
 
@@ -18,8 +19,8 @@ constexpr int kLastNice = 19;
 void name_thread(const char* name) { (void)::pthread_setname_np(::pthread_self(), name); }
 
 void give_way() {
-  // Linux counts niceness by thread. Raising it is always allowed; where a sandbox forbids it after
-  // all, the thread works on as before.
+  // Linux has one nice value per thread. Raising it needs no privileges. If a sandbox forbids it,
+  // the thread keeps its priority.
   const auto self = static_cast<id_t>(::gettid());
   const int nice = std::min(::getpriority(PRIO_PROCESS, self) + kNicer, kLastNice);
   (void)::setpriority(PRIO_PROCESS, self, nice);

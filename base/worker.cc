@@ -83,7 +83,7 @@ void Worker::work() {
       jobs_.pop_front();
     }
     auto finish = job();
-    job = nullptr;                       // what it holds goes on this thread
+    job = nullptr;                       // destroys what the job holds on this thread
     (void)done.push(std::move(finish));  // never full: the mailbox has room for `limit`
   }
 }

@@ -35,7 +35,7 @@ Result<nlohmann::json> ClusterApi::call(api::kube::HttpRequest asked) {
     answer = std::move(got);
     loop_.stop();
   });
-  loop_.run();  // the request has its own limit in time
+  loop_.run();  // the request has its own timeout
   if (!answer) return fail(Errc::kUnavailable, what + ": no answer");
   if (!*answer) return fail(std::move(answer->error()).context(what));
   if ((*answer)->status < 200 || (*answer)->status > 299) {

@@ -1,5 +1,5 @@
-// Plain requests to an API server for one command: every call waits for its answer. For what the
-// resource store does not know: workloads, ConfigMaps, CRDs.
+// Requests to an API server for one command. Every call waits for its answer. For resources that
+// the store does not have: workloads, ConfigMaps, CRDs.
 #pragma once
 
 #include <memory>
@@ -13,18 +13,19 @@ namespace cw::cli {
 
 class ClusterApi {
  public:
-  // As api::kube::find_access().
+  // `where`: as in api::kube::find_access().
   [[nodiscard]] static Result<std::unique_ptr<ClusterApi>> open(const std::string& where);
 
-  // The answer's JSON; an empty object for an empty body. Errors as the store's.
+  // All calls return the answer's JSON, and an empty object for an empty body. Errors are those of
+  // the store.
   [[nodiscard]] Result<nlohmann::json> get(const std::string& path);
   [[nodiscard]] Result<nlohmann::json> post(const std::string& path, const nlohmann::json& body);
   [[nodiscard]] Result<nlohmann::json> put(const std::string& path, const nlohmann::json& body);
-  // A JSON merge patch.
+  // Applies a JSON merge patch.
   [[nodiscard]] Result<nlohmann::json> merge(const std::string& path, const nlohmann::json& body);
-  // Server-side apply of a YAML or JSON text, taking over every field it names.
+  // Server-side apply of a YAML or JSON text. It takes over all fields that the text names.
   [[nodiscard]] Result<nlohmann::json> apply(const std::string& path, const std::string& text);
-  // Absent already is fine.
+  // An object that does not exist is no error.
   [[nodiscard]] Result<> remove(const std::string& path);
   void pause(Duration duration);
   [[nodiscard]] EventLoop& loop() { return loop_; }

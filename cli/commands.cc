@@ -29,7 +29,7 @@ Result<std::string> cluster_id(Session& session) {
   return *found ? (*found)->value : std::string();
 }
 
-// Reads `list` into `out`; keeps the first error.
+// Reads all objects of a kind into `out`. After the first error it does nothing.
 template <typename T>
 void gather(Session& session, std::vector<T>& out, Result<>& so_far) {
   if (!so_far) return;
@@ -56,7 +56,7 @@ Result<OwnCluster> own_cluster(Session& session) {
   gather(session, slices, good);
   if (!good) return fail(std::move(good.error()));
   const auto ranges = session.list<api::ServiceCidr>();
-  // Kubernetes before 1.33 has none.
+  // Kubernetes before 1.33 has no ServiceCIDRs.
   if (!ranges && ranges.error().code != Errc::kNotFound) return fail(ranges.error());
   if (ranges) {
     for (const auto& range : *ranges) {
@@ -85,7 +85,7 @@ const api::ClusterPeer* known_peer(const OwnCluster& own, const std::string& clu
   return nullptr;
 }
 
-// The whole of a file or of standard input, at most 1 MiB.
+// The content of a file or of standard input. kInvalid: it cannot be read or exceeds 1 MiB.
 Result<std::string> contents(const std::string& path) {
   constexpr std::size_t kMost = 1 << 20;
   const bool standard = path == "-";
@@ -94,13 +94,13 @@ Result<std::string> contents(const std::string& path) {
   std::string text(kMost + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file));
   const bool broken = std::ferror(file) != 0;
-  if (!standard) (void)std::fclose(file);  // only read from
+  if (!standard) (void)std::fclose(file);  // opened for reading, so closing loses nothing
   if (broken) return fail(Errc::kInvalid, errno_error(errno, path).text);
   if (text.size() > kMost) return fail(Errc::kInvalid, path + ": larger than 1 MiB");
   return text;
 }
 
-// "NAMESPACE/SERVICE".
+// Parses "NAMESPACE/SERVICE".
 Result<api::ObjectKey> service_key(const std::string& name) {
   const auto slash = name.find('/');
   const api::ObjectKey key{name.substr(0, std::min(slash, name.size())),
@@ -122,7 +122,8 @@ Result<Sharing> sharing_of(const PairChoice& choice) {
   return sharing;
 }
 
-// Whether `own` may take `peer`: its content, and its keys if the cluster is a peer already.
+// Whether this cluster may accept `peer`: its content, and its keys if the cluster is a peer
+// already.
 Result<> may_accept(const OwnCluster& own, const api::ClusterPeer& peer, const PairChoice& choice) {
   if (auto sharing = sharing_of(choice); !sharing) return fail(std::move(sharing.error()));
   if (auto good = acceptable(peer, own); !good) return good;
@@ -130,21 +131,22 @@ Result<> may_accept(const OwnCluster& own, const api::ClusterPeer& peer, const P
   if (known == nullptr || choice.replace || new_keys(*known, peer).empty()) return {};
   fmt::print(stderr, "fingerprints of cluster {}:\n{}", peer.spec.cluster_id,
              fingerprints_text(peer, known));
-  return fail(Errc::kInvalid,
-              fmt::format("cluster {} is a peer with other keys: compare the fingerprints with its "
-                          "administrator, then repeat the command with --replace",
-                          peer.spec.cluster_id));
+  return fail(
+      Errc::kInvalid,
+      fmt::format("cluster {} is a peer with different keys: compare the fingerprints with its "
+                  "administrator, then repeat the command with --replace",
+                  peer.spec.cluster_id));
 }
 
 Result<> accept_into(Session& session, const api::ClusterPeer& peer, const PairChoice& choice) {
   auto own = own_cluster(session);
   if (!own) return fail(std::move(own.error()));
   if (auto good = may_accept(*own, peer, choice); !good) return good;
-  api::ClusterPeer fresh;  // only what pairing is about
+  api::ClusterPeer fresh;  // only the fields that pairing sets
   fresh.meta.key.name = peer.meta.key.name;
   fresh.spec = peer.spec;
-  fresh.spec.imports.reset();  // what is imported is this cluster's decision, not the file's
-  for (const auto& before : own->peers) {  // what this side added stays
+  fresh.spec.imports.reset();              // this cluster decides what it imports, not the file
+  for (const auto& before : own->peers) {  // keep what this side has added
     if (before.meta.key != fresh.meta.key) continue;
     fresh.meta.labels = before.meta.labels;
     fresh.meta.annotations = before.meta.annotations;
@@ -199,11 +201,11 @@ Result<> print_status(const Options& options) {
   } else {
     print_tree(status_tree(*in), options.format);
   }
-  (void)std::fflush(stdout);  // a broken pipe ends the process by signal
+  (void)std::fflush(stdout);  // a broken pipe ends the process with SIGPIPE
   return {};
 }
 
-// This cluster's own export of the Service: the record, or why there is none.
+// Reads this cluster's own export of the Service: the record, or why there is none.
 Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& in) {
   auto wanted = session.get<api::ServiceExport>(key);
   if (!wanted) return fail(std::move(wanted.error()));
@@ -268,7 +270,7 @@ int pair_export(const Options& options, const std::vector<std::string>& cidrs,
   const auto peer = peer_of(*own, choice);
   if (!peer) return tell(peer.error());
   fmt::print("{}", peer_yaml(*peer));
-  (void)std::fflush(stdout);  // before the fingerprints, where both are one terminal
+  (void)std::fflush(stdout);  // before the fingerprints, in case both go to one terminal
   fmt::print(stderr, "fingerprints, for the administrator of the other cluster to compare:\n{}",
              fingerprints_text(*peer));
   return kFine;
@@ -286,7 +288,7 @@ int pair_accept(const Options& options, const std::string& file, const PairChoic
 }
 
 int pair_stores(const std::string& one, const std::string& other, const PairChoice& choice) {
-  // Both sides are read and checked before either is written.
+  // Read and check both sides before writing either.
   const std::string addresses[] = {one, other};
   std::vector<std::unique_ptr<Session>> sessions;
   std::vector<OwnCluster> clusters;
@@ -357,7 +359,7 @@ int show_status(const Options& options, bool watch) {
   EventLoop loop;
   const auto show = [&] {
     if (terminal) fmt::print("\x1b[H\x1b[2J");
-    // A store that is away for a moment is no reason to stop watching.
+    // Keep watching while the store is unavailable.
     if (const auto shown = print_status(options); !shown) (void)tell(shown.error());
   };
   const auto on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });

@@ -1,6 +1,6 @@
-// What each command of causewayctl does: reads the store, calls the pure parts, prints. Every
-// command returns the process's exit code: 0, 1 (it failed, or the answer is no), 2 (usage).
-// Mistakes go to standard error in one line.
+// The commands of causewayctl. Each reads the store, calls pure functions and prints. Each returns
+// the process's exit code: 0, 1 (it failed, or the answer is no), 2 (usage). Errors go to standard
+// error in one line.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ inline constexpr int kFine = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kMistaken = 2;
 
-// Prints the mistake; returns the exit code that goes with it.
+// Prints the error. Returns its exit code.
 [[nodiscard]] int tell(const Error& error);
 
 enum class Format : std::uint8_t { kTable, kJson, kYaml };
@@ -30,29 +30,29 @@ struct Options {
 
 [[nodiscard]] int pair_export(const Options& options, const std::vector<std::string>& cidrs,
                               bool without_endpoints);
-// How a remote cluster becomes a peer.
+// How a remote cluster is accepted as a peer.
 struct PairChoice {
-  bool replace = false;             // take keys that the known ClusterPeer does not list
-  std::vector<std::string> shares;  // "NAMESPACE/SERVICE": imported over an export of this cluster
-  bool share_all = false;           // every name is
+  bool replace = false;             // accept keys that the known ClusterPeer does not have
+  std::vector<std::string> shares;  // "NAMESPACE/SERVICE": import it even if exported here
+  bool share_all = false;           // the same for every name
 };
-// `file` "-": stdin.
+// `file`: "-" is standard input.
 [[nodiscard]] int pair_accept(const Options& options, const std::string& file,
                               const PairChoice& choice);
-// Each becomes a peer of the other.
+// Makes each cluster a peer of the other.
 [[nodiscard]] int pair_stores(const std::string& one, const std::string& other,
                               const PairChoice& choice);
-// Ends the pairing: returns when no node holds back the cluster's prefixes any more, or names those
-// that did not answer in time (kFailed; run it again).
+// Ends the pairing. Returns when no node holds back the cluster's prefixes any more. Otherwise
+// names the nodes that did not answer in time and returns kFailed; run it again then.
 [[nodiscard]] int unpair(const Options& options, const std::string& cluster);
-// Neither is a peer of the other any more.
+// Ends the pairing on both sides.
 [[nodiscard]] int unpair_stores(const std::string& one, const std::string& other);
 [[nodiscard]] int export_service(const Options& options, const std::string& name);
 [[nodiscard]] int unexport_service(const Options& options, const std::string& name);
-// Marks the gateway ("gateway-0" or "0") and waits until it carries nothing.
+// Marks the gateway ("gateway-0" or "0") and waits until it carries no prefixes.
 [[nodiscard]] int drain(const Options& options, const std::string& name);
 [[nodiscard]] int undrain(const Options& options, const std::string& name);
-// With `watch` once a second until interrupted.
+// With `watch`: once per second, until interrupted.
 [[nodiscard]] int show_status(const Options& options, bool watch);
 [[nodiscard]] int resolve_name(const Options& options, const std::string& name);
 

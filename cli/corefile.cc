@@ -18,7 +18,7 @@ std::string without_stub(const std::string& corefile) {
   const auto begin = corefile.find(kBegin);
   if (begin == std::string::npos) return corefile;
   const auto end = corefile.find(kEnd, begin);
-  if (end == std::string::npos) return corefile;  // somebody edited it: not ours to guess
+  if (end == std::string::npos) return corefile;  // the end marker was edited away
   auto rest = corefile;
   rest.erase(begin, end + std::char_traits<char>::length(kEnd) - begin);
   return rest;
@@ -26,14 +26,15 @@ std::string without_stub(const std::string& corefile) {
 
 Result<std::string> with_stub(const std::string& corefile, const std::vector<IpAddress>& servers) {
   auto text = without_stub(corefile);
-  // A server block's keys stand at the start of a line: "clusterset.local:53 {".
+  // The keys of a server block stand at the start of a line: "clusterset.local:53 {".
   static const std::regex kOthers(R"((^|\n)[^#\s{}][^#\n{}]*clusterset\.local[^#\n{}]*\{|)"
                                   R"((^|\n)clusterset\.local[^#\n{}]*\{)");
   if (std::regex_search(text, kOthers)) {
-    return fail(Errc::kExists, "the Corefile has a clusterset.local block already: left as it is");
+    return fail(Errc::kExists,
+                "the Corefile has another clusterset.local block already and was not changed");
   }
-  // CoreDNS takes an IPv6 address in brackets with a port only, and refuses the whole file
-  // otherwise.
+  // CoreDNS accepts brackets around an IPv6 address only together with a port. Otherwise it refuses
+  // the whole file.
   std::vector<std::string> addresses;
   addresses.reserve(servers.size());
   for (const auto& server : servers) addresses.push_back(server.to_string());

@@ -1,5 +1,5 @@
-// The clusterset.local stub in a cluster's Corefile: a server block of its own between two marker
-// lines. The rest of the file is nobody's business but its owner's and stays byte for byte. Pure.
+// The stub for clusterset.local in a cluster's Corefile: a server block between two marker lines.
+// The rest of the file is left unchanged, byte for byte. Pure.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@
 
 namespace cw::cli {
 
-// With our block (again) at the end, forwarding to `servers` (at least one). kExists: there is a
-// block for the zone that is not ours.
+// `corefile` with our block at its end, replaced if it was there. It forwards to `servers` (at
+// least one). kExists: the file has another block for the zone.
 [[nodiscard]] Result<std::string> with_stub(const std::string& corefile,
                                             const std::vector<IpAddress>& servers);
-// Without our block; the same text if there is none.
+// `corefile` without our block; unchanged if there is none.
 [[nodiscard]] std::string without_stub(const std::string& corefile);
 
 }  // namespace cw::cli

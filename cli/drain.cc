@@ -1,5 +1,5 @@
-// causewayctl drain GATEWAY, undrain GATEWAY: asks a gateway to hand over what it carries, and
-// waits until it has.
+// causewayctl drain GATEWAY, undrain GATEWAY. drain asks a gateway to hand over its traffic, and
+// waits until it has done so.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -19,7 +19,7 @@ using std::chrono::seconds;
 constexpr auto kHandoverPoll = milliseconds(100);
 constexpr auto kHandoverPatience = seconds(30);
 
-// "gateway-1" or "1".
+// `name`: "gateway-1" or "1".
 Result<api::Gateway> find_gateway(Session& session, const std::string& name) {
   auto all = session.list<api::Gateway>();
   if (!all) return fail(std::move(all.error()));
@@ -57,7 +57,7 @@ int drain(const Options& options, const std::string& name) {
   const auto marked = mark(**session, name, true);
   if (!marked) return tell(marked.error());
   const auto& key = marked->meta.key;
-  fmt::print("{} drains\n", key.name);
+  fmt::print("{} is draining\n", key.name);
   const auto end = std::chrono::steady_clock::now() + kHandoverPatience;
   std::size_t told = 0;
   for (;;) {
@@ -79,7 +79,7 @@ int drain(const Options& options, const std::string& name) {
     }
     std::this_thread::sleep_for(kHandoverPoll);
   }
-  fmt::print("{} carries nothing; `causewayctl undrain {}` takes it back into service\n", key.name,
+  fmt::print("{} carries no prefixes; `causewayctl undrain {}` returns it to service\n", key.name,
              key.name);
   return kFine;
 }
@@ -89,7 +89,8 @@ int undrain(const Options& options, const std::string& name) {
   if (!session) return tell(session.error());
   const auto marked = mark(**session, name, false);
   if (!marked) return tell(marked.error());
-  fmt::print("{} is in service; it carries again after its hold-down\n", marked->meta.key.name);
+  fmt::print("{} is back in service; it carries prefixes again after its hold-down\n",
+             marked->meta.key.name);
   return kFine;
 }
 

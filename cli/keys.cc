@@ -22,7 +22,7 @@ std::string thirty_two_bytes(Random& random) {
   return text;
 }
 
-// Whether the Secret is there.
+// True: the Secret exists and has its entry.
 Result<bool> present(ClusterApi& cluster, const std::string& ns, const KeySecret& wanted) {
   const auto found = cluster.get(api::kube::object_path(api::Kind::kSecret, {ns, wanted.name}));
   if (!found) {
@@ -33,17 +33,17 @@ Result<bool> present(ClusterApi& cluster, const std::string& ns, const KeySecret
   if (!secret) return fail(secret.error());
   if (secret->data.count(wanted.entry) != 0) return true;
   return fail(Errc::kInvalid, fmt::format("Secret {}/{} has no entry {}: delete it, and the next "
-                                          "run makes a good one",
+                                          "run creates a good one",
                                           ns, wanted.name, wanted.entry));
 }
 
-// Whether no Gateway object stands against a fresh key.
+// Ok: the gateway's object does not forbid a new key.
 Result<> allowed(ClusterApi& cluster, const std::string& ns, const KeySecret& wanted,
                  std::uint32_t ordinal) {
   const auto found = cluster.get(
       api::kube::object_path(api::Kind::kGateway, {"", fmt::format("gateway-{}", ordinal)}));
   if (!found) {
-    // At the first install there is not even the kind.
+    // At the first install not even the kind exists.
     if (found.error().code == Errc::kNotFound) return may_be_made(ns, wanted, nullptr);
     return fail(found.error());
   }
@@ -89,7 +89,7 @@ Result<> may_be_made(const std::string& ns, const KeySecret& wanted, const api::
 
 Result<> make_keys(ClusterApi& cluster, const std::string& ns, std::uint32_t gateways) {
   SystemRandom random;
-  std::uint32_t ordinal = 0;  // the gateways' come first
+  std::uint32_t ordinal = 0;  // the gateways' Secrets come first
   for (const auto& wanted : key_secrets(gateways)) {
     const auto own = ordinal++;
     const auto there = present(cluster, ns, wanted);
@@ -101,7 +101,7 @@ Result<> make_keys(ClusterApi& cluster, const std::string& ns, std::uint32_t gat
     const auto made = cluster.post(api::kube::collection_path(api::Kind::kSecret, ns),
                                    fresh_secret(random, ns, wanted));
     if (!made && made.error().code != Errc::kExists) return fail(made.error());
-    if (made) fmt::print("Secret {}/{} made\n", ns, wanted.name);
+    if (made) fmt::print("Secret {}/{} created\n", ns, wanted.name);
   }
   return {};
 }

@@ -1,6 +1,6 @@
-// The Secrets that Causeway's daemons read in a Kubernetes cluster, and making them. Only the
-// chart's hook and an administrator may create Secrets; no daemon may. An existing Secret is left
-// as it is: its key is what other clusters know this cluster's gateways by.
+// Creates the Secrets that Causeway's daemons read in a Kubernetes cluster. Only the chart's hook
+// and an administrator may create Secrets, the daemons may not. An existing Secret is never
+// changed, because other clusters know this cluster's gateways by its key.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,18 @@ struct KeySecret {
   std::string entry;
 };
 
-// One per gateway (ordinals 0 to `gateways` - 1), then the cluster's own.
+// One Secret per gateway (ordinals 0 to `gateways` - 1), then the cluster's own.
 [[nodiscard]] std::vector<KeySecret> key_secrets(std::uint32_t gateways);
-// The Secret with a fresh key. The API server refuses any later change of it (immutable), and so
-// kubelets need no watch on it.
+// The Secret with a new key. It is immutable: the API server refuses changes, and kubelets need not
+// watch it.
 [[nodiscard]] nlohmann::json fresh_secret(Random& random, const std::string& ns,
                                           const KeySecret& wanted);
-// Why no fresh key may be made for a gateway whose Secret is missing: its Gateway object names a
-// key, and peers know the gateway by it. None: it may. `gateway` null: there is no such object.
+// Whether a new key may be created for a gateway whose Secret is missing. kExists: its Gateway
+// object names a key, by which peers know the gateway. `gateway` null: there is no such object.
 [[nodiscard]] Result<> may_be_made(const std::string& ns, const KeySecret& wanted,
                                    const api::Gateway* gateway);
-// Makes those of key_secrets() that are missing and may be made. An existing Secret without its
-// entry is an error.
+// Creates the missing Secrets of key_secrets() that may be created. kInvalid: an existing Secret
+// lacks its entry.
 [[nodiscard]] Result<> make_keys(ClusterApi& cluster, const std::string& ns,
                                  std::uint32_t gateways);
 

@@ -24,6 +24,8 @@ using api::Kind;
 using nlohmann::json;
 using std::chrono::seconds;
 
+// Less than the hooks' activeDeadlineSeconds (280 s, charts/causeway/templates/hooks.yaml), so that
+// the command can still report what it waited for.
 constexpr auto kReadyPatience = std::chrono::minutes(4);
 constexpr auto kReadyPoll = std::chrono::milliseconds(500);
 constexpr int kConflicts = 10;
@@ -42,20 +44,22 @@ std::string workload(const Release& release, std::string_view kind, std::string_
   return fmt::format("/apis/apps/v1/namespaces/{}/{}/{}-{}", release.ns, kind, release.name, part);
 }
 
-// The text at `path` of an object, or "".
+// The text at `path` in an object; empty if there is none.
 std::string text_at(const json& object, const std::string& path) {
   const auto at = json::json_pointer(path);
   return object.contains(at) && object.at(at).is_string() ? object.at(at).get<std::string>() : "";
 }
 
-// Edits the Corefile until nobody else writes at the same time. No such ConfigMap: nothing to do.
+// Edits the Corefile, and retries if another program wrote it meanwhile. Without the ConfigMap
+// there is nothing to do.
 template <typename Edit>
 Result<> edit_corefile(ClusterApi& cluster, const Release& release, const Edit& edit) {
   for (int attempt = 0; attempt < kConflicts; ++attempt) {
     auto map = cluster.get(config_map(release));
     if (!map) {
       if (map.error().code != Errc::kNotFound) return fail(std::move(map.error()));
-      fmt::print("there is no ConfigMap {}/{}: no stub\n", release.dns_ns, release.dns_config);
+      fmt::print("there is no ConfigMap {}/{}: no Corefile is changed\n", release.dns_ns,
+                 release.dns_config);
       return {};
     }
     const auto before = text_at(*map, "/data/Corefile");
@@ -70,7 +74,7 @@ Result<> edit_corefile(ClusterApi& cluster, const Release& release, const Edit& 
     }
     if (stored.error().code != Errc::kConflict) return fail(stored.error());
   }
-  return fail(Errc::kConflict, "the Corefile is written all the time by somebody else");
+  return fail(Errc::kConflict, "another program keeps changing the Corefile; try again later");
 }
 
 Result<> stub(ClusterApi& cluster, const Release& release) {
@@ -88,7 +92,7 @@ Result<> stub(ClusterApi& cluster, const Release& release) {
   if (servers.empty()) return fail(Errc::kNotFound, "the DNS Service has no address");
   auto done = edit_corefile(
       cluster, release, [&](const std::string& corefile) { return with_stub(corefile, servers); });
-  // Somebody's own block is no reason for a release to fail.
+  // A foreign block for the zone must not make the release fail.
   if (!done && done.error().code == Errc::kExists) {
     fmt::print("{}\n", done.error().text);
     return {};
@@ -103,7 +107,7 @@ Result<> crds(ClusterApi& cluster, const Release& release) {
     std::ifstream file(entry.path());
     std::ostringstream text;
     text << file.rdbuf();
-    // The files are called group_plural.yaml, the definitions plural.group.
+    // Files are named group_plural.yaml, CRDs plural.group.
     const auto stem = entry.path().stem().string();
     const auto cut = stem.find('_');
     if (!file || cut == std::string::npos) continue;
@@ -117,7 +121,7 @@ Result<> crds(ClusterApi& cluster, const Release& release) {
   return {};
 }
 
-// Our pods: those of the release, the hooks' own excepted.
+// The number of the release's daemon pods, without those of hooks.
 Result<std::size_t> daemons_left(ClusterApi& cluster, const Release& release) {
   const auto selector = api::kube::escaped(
       fmt::format("app.kubernetes.io/instance={},app.kubernetes.io/component in (gateway, "
@@ -138,7 +142,7 @@ Result<> wait_for(ClusterApi& cluster, std::string_view what, const Done& done) 
     if (!now && now.error().code != Errc::kUnavailable) return fail(now.error());
     cluster.pause(kReadyPoll);
   }
-  return fail(Errc::kUnavailable, fmt::format("still not so after 4 min: {}", what));
+  return fail(Errc::kUnavailable, fmt::format("no success after 4 min of waiting for {}", what));
 }
 
 Result<> stop_daemons(ClusterApi& cluster, const Release& release) {
@@ -153,19 +157,19 @@ Result<> stop_daemons(ClusterApi& cluster, const Release& release) {
     const auto done = cluster.merge(path, *patch);
     if (!done && done.error().code != Errc::kNotFound) return fail(done.error());
   }
-  return wait_for(cluster, "the daemons have ended", [&]() -> Result<bool> {
+  return wait_for(cluster, "the daemons' pods to end", [&]() -> Result<bool> {
     const auto left = daemons_left(cluster, release);
     if (!left) return fail(left.error());
     return *left == 0;
   });
 }
 
-// Every object of a kind, where `ours` says so.
+// Removes all objects of a kind for which `ours` returns true.
 template <typename Ours>
 Result<> remove_all(ClusterApi& cluster, Kind kind, const Ours& ours) {
   const auto found = cluster.get(api::kube::collection_path(kind, ""));
   if (!found) {
-    if (found.error().code == Errc::kNotFound) return {};  // no such kind
+    if (found.error().code == Errc::kNotFound) return {};  // the kind does not exist
     return fail(found.error());
   }
   for (const auto& item : found->value("items", json::array())) {
@@ -176,7 +180,7 @@ Result<> remove_all(ClusterApi& cluster, Kind kind, const Ours& ours) {
   return {};
 }
 
-// The Services and EndpointSlices that discovery derived from imports (vip: clusterip).
+// Removes the Services and EndpointSlices that discovery derived from imports (vip: clusterip).
 Result<> remove_derived(ClusterApi& cluster) {
   const auto derived = [](const json& object) {
     return text_at(object, "/metadata/labels/endpointslice.kubernetes.io~1managed-by") ==
@@ -189,7 +193,8 @@ Result<> remove_derived(ClusterApi& cluster) {
   return {};
 }
 
-// What the daemons wrote. ClusterPeers and ServiceExports are the user's and stay with their CRDs.
+// Removes all objects that the daemons wrote. ClusterPeers and ServiceExports belong to the user
+// and stay, with their CRDs.
 Result<> remove_objects(ClusterApi& cluster, const Release& release) {
   const auto all = [](const json&) { return true; };
   for (const auto kind :
@@ -218,7 +223,7 @@ Result<> stop(ClusterApi& cluster, const Release& release) {
 }
 
 Result<> cleaned(ClusterApi& cluster, const Release& release) {
-  return wait_for(cluster, "every node is clean", [&]() -> Result<bool> {
+  return wait_for(cluster, "the cleanup of every node", [&]() -> Result<bool> {
     const auto set = cluster.get(workload(release, "daemonsets", "cleanup"));
     if (!set) return fail(set.error());
     const auto status = set->value("status", json::object());
@@ -228,8 +233,8 @@ Result<> cleaned(ClusterApi& cluster, const Release& release) {
   });
 }
 
-// helm test: the pod's own resolver leads clusterset.local to us. The kubelet and CoreDNS take up
-// to two minutes to see a Corefile that has just been changed.
+// helm test: the pod's own resolver must send clusterset.local to Causeway. After a change of the
+// Corefile, the kubelet and CoreDNS need up to two minutes to see it.
 Result<> check() {
   EventLoop loop;
   const auto until = loop.now() + seconds(150);
@@ -237,13 +242,14 @@ Result<> check() {
   while (::res_query("dns-version.clusterset.local", ns_c_in, ns_t_txt, answer.data(),
                      static_cast<int>(answer.size())) < 0) {
     if (loop.now() >= until) {
-      return fail(Errc::kUnavailable,
-                  "dns-version.clusterset.local does not resolve: has the cluster's DNS its stub?");
+      return fail(
+          Errc::kUnavailable,
+          "dns-version.clusterset.local does not resolve: check the stub in the cluster's DNS");
     }
     const auto timer = loop.after(seconds(2), [&] { loop.stop(); });
     loop.run();
   }
-  fmt::print("clusterset.local is answered\n");
+  fmt::print("clusterset.local resolves\n");
   return {};
 }
 

@@ -1,8 +1,13 @@
-// What the Helm chart's hooks do. Before an install or upgrade: `keys` makes the Secrets that are
-// missing. Before an upgrade: `crds`. After an install or upgrade: `stub`. After an upgrade without
-// vip: clusterip: `derived` removes the Services that an earlier release derived. Before an
-// uninstall: `stop` ends the daemons and removes the stub and all that they wrote; then a cleanup
-// runs on every node, and `cleaned` waits for it. `idle` only waits. `check` is helm test.
+// The steps of the Helm chart's hooks:
+//   before an install or upgrade    keys     creates missing Secrets
+//   before an upgrade               crds     applies the CRDs
+//   after an install or upgrade     stub     points the cluster's DNS at clusterset.local's server
+//   after an upgrade or rollback    derived  removes the Services and EndpointSlices that discovery
+//     without vip: clusterip                 derived earlier
+//   before an uninstall             stop     ends the daemons, removes the stub and their objects
+//     then a cleanup on each node   cleaned  waits for the cleanup
+//                                   idle     only waits, in the cleanup's pods
+//   helm test                       check    looks clusterset.local up
 #pragma once
 
 #include <cstdint>
@@ -11,16 +16,16 @@
 namespace cw::cli {
 
 struct Release {
-  std::string name = "causeway";       // what the chart's objects are called after
-  std::string ns = "causeway-system";  // where they are
-  std::string dns_ns = "kube-system";  // the cluster DNS's ConfigMap
+  std::string name = "causeway";       // the prefix of the chart's objects' names
+  std::string ns = "causeway-system";  // where those objects are
+  std::string dns_ns = "kube-system";  // namespace of the cluster DNS's ConfigMap
   std::string dns_config = "coredns";
-  std::string dns_service;     // our DNS Service; empty: no stub
-  std::uint32_t gateways = 2;  // ordinals that have a Secret each
+  std::string dns_service;     // Causeway's DNS Service; empty: no stub
+  std::uint32_t gateways = 2;  // each ordinal below this has a Secret
   std::string crds = "/usr/share/causeway/crds";
 };
 
-// `step` is one of the words above. Returns the exit code.
+// `step` is a name from the table above. Returns the exit code.
 [[nodiscard]] int lifecycle(const std::string& step, const Release& release);
 
 }  // namespace cw::cli

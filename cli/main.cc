@@ -1,4 +1,5 @@
-// causewayctl: flags to commands. Exit codes: 0, 1 (it failed, or the answer is no), 2 (usage).
+// causewayctl: maps flags to commands. Exit codes: 0, 1 (it failed, or the answer is no), 2
+// (usage).
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -24,10 +25,11 @@ Examples:
   causewayctl status --watch
   causewayctl resolve postgres.data.svc.clusterset.local
 
-A store is dir:/path, kube:[KUBECONFIG][#CONTEXT], or a context of your kubeconfig. It is --store, or
-the environment variable CAUSEWAY_STORE, or (where KUBECONFIG is set) the current context.)";
+A store is dir:/path, kube:[KUBECONFIG][#CONTEXT], or a context of your kubeconfig. Give it with
+--store or in the environment variable CAUSEWAY_STORE. If KUBECONFIG is set, the default is the
+current context.)";
 
-// What the command line says, before anything is done.
+// The values of the command line, before a command runs.
 struct Flags {
   Options options;
   std::string format = "table";
@@ -43,7 +45,7 @@ struct Flags {
 
 void add_pair_choice(CLI::App& command, Flags& flags) {
   command.add_flag("--replace", flags.pair.replace,
-                   "take other keys of a cluster that is a peer already (compare fingerprints)");
+                   "accept new keys of a known peer (compare the fingerprints first)");
   command
       .add_option("--share", flags.pair.shares,
                   "NAMESPACE/SERVICE that both clusters export as one Service; may be repeated")
@@ -61,7 +63,7 @@ void add_pair(CLI::App& app, Flags& flags) {
   pair->callback([&flags, pair] {
     if (!pair->get_subcommands().empty()) return;
     if (flags.stores.size() != 2) {
-      throw CLI::ValidationError("pair", "wants `export`, `accept FILE` or two stores");
+      throw CLI::ValidationError("pair", "needs `export`, `accept FILE` or two stores");
     }
     flags.command = [&flags] {
       return cw::cli::pair_stores(flags.stores[0], flags.stores[1], flags.pair);
@@ -70,7 +72,7 @@ void add_pair(CLI::App& app, Flags& flags) {
   auto* out = pair->add_subcommand("export", "print this cluster as a ClusterPeer for others");
   out->add_option("--cidr", flags.cidrs, "prefix to claim instead of the nodes' pod prefixes");
   out->add_flag("--without-endpoints", flags.without_endpoints,
-                "this cluster cannot be called from outside: it calls");
+                "leave endpoints out: this cluster cannot be reached from outside");
   out->callback([&flags] {
     flags.command = [&flags] {
       return cw::cli::pair_export(flags.options, flags.cidrs, flags.without_endpoints);
@@ -88,7 +90,8 @@ void add_pair(CLI::App& app, Flags& flags) {
 }
 
 void add_unpair(CLI::App& app, Flags& flags) {
-  auto* command = app.add_subcommand("unpair", "end a pairing: `unpair CLUSTER`, or of two stores");
+  auto* command =
+      app.add_subcommand("unpair", "end a pairing: `unpair CLUSTER` or `unpair STORE STORE`");
   command->add_option("clusters", flags.stores, "the peer's id, or two contexts or stores")
       ->required()
       ->expected(1, 2);
@@ -97,13 +100,13 @@ void add_unpair(CLI::App& app, Flags& flags) {
       flags.command = [&flags] { return cw::cli::unpair_stores(flags.stores[0], flags.stores[1]); };
     } else {
       flags.argument = flags.stores[0];
-      flags.stores.clear();  // so that the missing store is told
+      flags.stores.clear();  // so that a missing --store is reported
       flags.command = [&flags] { return cw::cli::unpair(flags.options, flags.argument); };
     }
   });
 }
 
-// For the chart's hooks; not shown in the help.
+// For the chart's hooks. Not shown in the help.
 void add_lifecycle(CLI::App& app, Flags& flags) {
   auto* command = app.add_subcommand("lifecycle", "a step of the Helm chart's hooks")->group("");
   command->add_option("step", flags.argument)->required();
@@ -115,12 +118,12 @@ void add_lifecycle(CLI::App& app, Flags& flags) {
   command->add_option("--gateways", flags.release.gateways)->check(CLI::Range(1, 65536));
   command->add_option("--crds", flags.release.crds);
   command->callback([&flags] {
-    flags.stores = {"kube:"};  // its own affair
+    flags.stores = {"kube:"};  // it always uses the API server of its pod
     flags.command = [&flags] { return cw::cli::lifecycle(flags.argument, flags.release); };
   });
 }
 
-// A command with one argument.
+// Adds a command with one argument.
 void add_simple(CLI::App& app, Flags& flags, const char* name, const char* about,
                 const char* argument, int (*run)(const Options&, const std::string&)) {
   auto* command = app.add_subcommand(name, about);
@@ -139,7 +142,7 @@ void add_all(CLI::App& app, Flags& flags) {
   app.footer(kExamples);
   app.set_version_flag("--version", std::string("causewayctl ") + CW_VERSION);
   app.fallthrough();
-  app.require_subcommand(0, 1);  // none is told below, after unknown words were
+  app.require_subcommand(0, 1);  // a missing command is reported below, after unknown words
   app.add_option("--store", flags.options.store, "the cluster's store, e.g. dir:/var/lib/causeway")
       ->envname("CAUSEWAY_STORE");
   add_pair(app, flags);
@@ -149,18 +152,18 @@ void add_all(CLI::App& app, Flags& flags) {
              cw::cli::export_service);
   add_simple(app, flags, "unexport", "stop exporting a Service", "namespace/service",
              cw::cli::unexport_service);
-  add_simple(app, flags, "drain", "have a gateway hand over what it carries", "gateway",
+  add_simple(app, flags, "drain", "make a gateway hand over its traffic", "gateway",
              cw::cli::drain);
   add_simple(app, flags, "undrain", "take a drained gateway back into service", "gateway",
              cw::cli::undrain);
-  auto* status = app.add_subcommand("status", "clusters, gateways, tunnels and nodes");
-  status->add_flag("-w,--watch", flags.watch, "again every second, until interrupted");
+  auto* status = app.add_subcommand("status", "show clusters, gateways, tunnels and nodes");
+  status->add_flag("-w,--watch", flags.watch, "repeat every second until interrupted");
   add_format(*status, flags);
   status->callback([&flags] {
     flags.command = [&flags] { return cw::cli::show_status(flags.options, flags.watch); };
   });
-  add_simple(app, flags, "resolve", "which clusters and endpoints a name leads to, and why", "name",
-             cw::cli::resolve_name);
+  add_simple(app, flags, "resolve", "show which clusters and endpoints a name leads to, and why",
+             "name", cw::cli::resolve_name);
   add_format(*app.get_subcommand("resolve"), flags);
 }
 
@@ -172,7 +175,7 @@ int tell(const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Operates Causeway: pairs clusters, exports Services, shows what is going on.",
+  CLI::App app("Operates Causeway: pairs clusters, exports Services, shows the state.",
                "causewayctl");
   Flags flags;
   add_all(app, flags);

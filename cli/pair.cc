@@ -43,7 +43,7 @@ Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   for (const auto& gateway : peer.spec.gateways) {
     const auto name = fmt::format("gateway {}/{}", peer.spec.cluster_id, gateway.ordinal);
     if (!ordinals.insert(gateway.ordinal).second) {
-      return fail(Errc::kInvalid, fmt::format("{} stands there twice", name));
+      return fail(Errc::kInvalid, fmt::format("{} is listed twice", name));
     }
     const auto key = tunnel::Key::from_base64(gateway.public_key);
     if (!key || key->is_zero()) {
@@ -67,7 +67,7 @@ OwnPrefixes own_nodes(const OwnCluster& own) {
   return {"the address of a node of this cluster", PrefixSet(addresses)};
 }
 
-// Every network of this cluster that a peer's prefix would take away from it.
+// The networks of this cluster that a peer's prefix must not overlap.
 std::vector<OwnPrefixes> own_prefixes(const OwnCluster& own) {
   std::vector<Prefix> servers;
   for (const auto& ip : own.api_servers) servers.push_back(Prefix::host(ip));
@@ -90,7 +90,7 @@ Result<> endpoints_are_good(const api::ClusterPeer& peer, const OwnCluster& own)
     for (const auto& endpoint : gateway.endpoints) {
       if (const auto why = never_an_endpoint(endpoint.address, nodes)) {
         return fail(Errc::kInvalid,
-                    fmt::format("gateway {}/{}: its endpoint {} cannot be called: {} {}",
+                    fmt::format("gateway {}/{}: its endpoint {} cannot be used: {} {}",
                                 peer.spec.cluster_id, gateway.ordinal, endpoint.to_string(),
                                 endpoint.address.to_string(), *why));
       }
@@ -123,7 +123,7 @@ Result<> prefixes_are_free(const api::ClusterPeer& peer, const OwnCluster& own) 
   return {};
 }
 
-// "(unreadable)" for what is no key: acceptable() refuses it by name.
+// "(unreadable)" if it is no key. acceptable() refuses it with a message.
 std::string fingerprint_of(const api::PeerGateway& gateway) {
   const auto key = tunnel::Key::from_base64(gateway.public_key);
   return key ? tunnel::fingerprint(*key) : "(unreadable)";
@@ -133,7 +133,7 @@ std::string fingerprint_of(const api::PeerGateway& gateway) {
 
 Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice) {
   if (own.id.empty()) {
-    return fail(Errc::kNotFound, fmt::format("this cluster has no name: create ClusterProperty {}",
+    return fail(Errc::kNotFound, fmt::format("this cluster has no id: create ClusterProperty {}",
                                              api::kClusterIdProperty));
   }
   api::ClusterPeer peer;
@@ -193,7 +193,7 @@ Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& na
 
 Result<> acceptable(const api::ClusterPeer& peer, const OwnCluster& own) {
   if (own.id.empty()) {
-    return fail(Errc::kInvalid, fmt::format("this cluster has no name: create ClusterProperty {}",
+    return fail(Errc::kInvalid, fmt::format("this cluster has no id: create ClusterProperty {}",
                                             api::kClusterIdProperty));
   }
   if (peer.spec.cluster_id == own.id) {

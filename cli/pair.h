@@ -1,5 +1,5 @@
-// Pairing: this cluster as a ClusterPeer for others, and what must hold before a ClusterPeer of
-// theirs is accepted here. Pure; nothing here is secret.
+// Pairing: this cluster as a ClusterPeer for other clusters, and the conditions for accepting one
+// of theirs. Pure. Nothing here is secret.
 #pragma once
 
 #include <optional>
@@ -14,53 +14,57 @@
 
 namespace cw::cli {
 
-// What a cluster's own store tells of it.
+// What a cluster's store says about it.
 struct OwnCluster {
-  std::string id;  // empty: it has no ClusterProperty yet
+  std::string id;  // empty: there is no ClusterProperty yet
   std::vector<api::Gateway> gateways;
   std::vector<api::Node> nodes;
   std::vector<api::ClusterPeer> peers;
   std::vector<Prefix> services;        // ranges and addresses of its Services
-  std::vector<IpAddress> api_servers;  // of its API server
+  std::vector<IpAddress> api_servers;  // addresses of its API server
 };
 
 struct ExportChoice {
-  std::vector<Prefix> cidrs;       // instead of the nodes' pod prefixes
-  bool without_endpoints = false;  // nobody can call us: we call
+  std::vector<Prefix> cidrs;       // used in place of the nodes' pod prefixes
+  bool without_endpoints = false;  // this cluster cannot be called from outside; it calls the peer
 };
 
-// kNotFound: no id, no gateway with a key, or no pod prefixes yet; the text says what to do.
+// kNotFound: there is no cluster id, no gateway with a key, or no pod prefix yet. The text says
+// what to do.
 [[nodiscard]] Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice);
 
-// The object as a YAML document, without status and without what a store sets.
+// The object as a YAML document, without status and without fields that a store sets.
 [[nodiscard]] std::string peer_yaml(const api::ClusterPeer& peer);
-// One ClusterPeer as YAML or JSON, of at most 1 MiB. Total over any bytes; kInvalid names the
-// field.
+// Parses one ClusterPeer in YAML or JSON, at most 1 MiB. `text` may be any bytes. kInvalid: the
+// text names the field. `name` is what messages call the input.
 [[nodiscard]] Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& name);
 
-// kInvalid with one sentence: it is this cluster itself, a key is no key or used twice, an endpoint
-// is no unicast address of another host, a prefix can never be a peer's (base/never_a_peers.h) or
-// overlaps another peer's.
+// kInvalid with one sentence if one of these holds:
+//   the peer is this cluster itself
+//   a key is invalid or used twice
+//   an endpoint is not a unicast address of another host
+//   a prefix can never be a peer's (base/never_a_peers.h), or overlaps another peer's
 [[nodiscard]] Result<> acceptable(const api::ClusterPeer& peer, const OwnCluster& own);
 
-// What this cluster imports from a peer, after names were opened to it with `pair --share`.
+// The names that `pair --share` opens to a peer.
 struct Sharing {
   std::vector<api::ObjectKey> names;
   bool all = false;
 };
-// `before`: spec.imports until now. Rules are added, none is taken away; without rules the default
-// (all names that this cluster does not export itself) is written out beside the new ones.
+// `before` (spec.imports until now) with a rule for each shared name. No rule is removed. If there
+// were no rules, the default (all names that this cluster does not export itself) becomes a rule,
+// too.
 [[nodiscard]] std::optional<std::vector<api::ImportRule>> imports_with(
     std::optional<std::vector<api::ImportRule>> before, const Sharing& sharing);
-// One line a rule, for people.
+// One line per rule, for the user.
 [[nodiscard]] std::string imports_text(const api::ClusterPeer::Spec& peer);
 
-// The gateways of `peer` whose keys `known` does not list: a change of trust. `known` is the
-// ClusterPeer of the same cluster that this cluster has already.
+// The gateways of `peer` whose keys `known` does not list. They are a change of trust. `known` is
+// this cluster's ClusterPeer of the same cluster.
 [[nodiscard]] std::vector<api::PeerGateway> new_keys(const api::ClusterPeer& known,
                                                      const api::ClusterPeer& peer);
-// One line a gateway, "  gateway west/0: K7QXN-...", for two people to compare. With `known`, a
-// gateway whose key is another one than there has both: "was K7QXN-..., is now 2FJ3A-...".
+// One line per gateway, "  gateway west/0: K7QXN-...", for two people to compare. If `known` has
+// another key for a gateway, the line has both: "was K7QXN-..., is now 2FJ3A-...".
 [[nodiscard]] std::string fingerprints_text(const api::ClusterPeer& peer,
                                             const api::ClusterPeer* known = nullptr);
 

@@ -33,7 +33,8 @@ tl::unexpected<Error> not_a_name(std::string_view text) {
                           text));
 }
 
-// Of two ClusterPeers with one cluster id the one that counts: the other is never connected.
+// The peer with this cluster id. If two ClusterPeers have it, at most one is ever connected, and
+// that one counts.
 const api::ClusterPeer* find_peer(const ResolveInputs& in, const std::string& cluster) {
   const api::ClusterPeer* found = nullptr;
   for (const auto& peer : in.peers) {
@@ -43,7 +44,7 @@ const api::ClusterPeer* find_peer(const ResolveInputs& in, const std::string& cl
   return found;
 }
 
-// Why a remote export's endpoints are stale; empty if they are not.
+// Why a remote export's endpoints are stale. Empty: they are not.
 std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) {
   const auto* peer = find_peer(in, remote.spec.cluster);
   if (peer == nullptr) return "no longer a peer";
@@ -53,7 +54,7 @@ std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) 
   return "not connected since " + api::format_time(said->last_transition);
 }
 
-// Why a remote cluster's exports of the name are not imported; empty if they are.
+// Why a remote cluster's exports of the name are not imported. Empty: they are.
 std::string refusal(const ResolveInputs& in, const std::string& cluster,
                     const api::ObjectKey& service) {
   const auto* peer = find_peer(in, cluster);
@@ -80,18 +81,18 @@ bool wanted(const Name& name, const api::ExportEndpoint& endpoint) {
 
 struct Source {
   const api::ExportRecord* record = nullptr;
-  std::string stale;  // why; empty: fresh
+  std::string stale;  // the reason; empty: not stale
   bool own = false;
-  std::string refused = {};  // why it is not imported; empty: it is
+  std::string refused = {};  // the reason why it is not imported; empty: it is
 };
 
-// Which clusters answer, as discovery decides it (api/mcs/serving.h).
+// Which clusters answer, by discovery's own rule (api/mcs/serving.h).
 struct Answering {
   std::vector<const api::ExportRecord*> records;
   std::set<std::string> stale;
   std::set<std::string> clusters;
   bool none_ready = false;
-  bool by_wish = false;  // an annotation chose among the connected ones
+  bool by_wish = false;  // an annotation chose among the connected clusters
 };
 
 Answering answering(const ResolveInputs& in, const std::vector<Source>& sources) {
@@ -101,7 +102,7 @@ Answering answering(const ResolveInputs& in, const std::vector<Source>& sources)
     out.records.push_back(source.record);
     if (!source.stale.empty()) out.stale.insert(source.record->cluster);
   }
-  // The import has those annotations only that count here.
+  // The import has only those annotations that are used in this cluster.
   const auto* wishes = in.import ? &in.import->meta.annotations : nullptr;
   out.clusters = api::answering_clusters({out.records, wishes, out.stale, in.cluster});
   out.none_ready = api::none_ready(out.records, out.clusters);
@@ -110,7 +111,7 @@ Answering answering(const ResolveInputs& in, const std::vector<Source>& sources)
   return out;
 }
 
-// Why an endpoint does not answer; empty: it does.
+// Why an endpoint does not answer. Empty: it does.
 std::string why_not(const Source& source, const api::ExportEndpoint& endpoint, const Name& name,
                     const Answering& answering) {
   if (!source.refused.empty()) return "not imported";
@@ -120,7 +121,7 @@ std::string why_not(const Source& source, const api::ExportEndpoint& endpoint, c
   if (!api::takes_traffic(endpoint, fallback)) {
     return endpoint.fallback() ? "it terminates, and others are ready" : "not ready";
   }
-  if (live || !name.hostname.empty()) return {};  // a pod's own name is of that pod
+  if (live || !name.hostname.empty()) return {};  // a pod's own name always leads to that pod
   if (!source.stale.empty()) return "its cluster is stale and others are not";
   return answering.by_wish ? "causeway.dev/prefer or /failover chose another cluster"
                            : "another cluster answers";
@@ -237,14 +238,14 @@ Resolution resolve(const Name& name, const ResolveInputs& in) {
                               ? "no cluster exports it"
                               : fmt::format("cluster {} does not export it", name.cluster));
   } else {
-    found.notes.emplace_back("no ServiceImport yet: causeway-discovery has not taken it up");
+    found.notes.emplace_back("no ServiceImport yet: causeway-discovery has not created it");
   }
   const bool any = std::any_of(found.clusters.begin(), found.clusters.end(),
                                [](const auto& cluster) { return !cluster.endpoints.empty(); });
   if (!any && !found.clusters.empty()) {
     found.notes.push_back(name.hostname.empty()
                               ? "its exporters have no endpoints"
-                              : fmt::format("no endpoint is called {}", name.hostname));
+                              : fmt::format("no endpoint has the name {}", name.hostname));
   }
   return found;
 }

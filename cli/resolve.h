@@ -1,5 +1,6 @@
-// `causewayctl resolve`: which clusters and endpoints a clusterset.local name leads to from here,
-// and why not to others. It reads the objects that discovery reads; it asks no DNS server. Pure.
+// `causewayctl resolve`: the clusters and endpoints that a clusterset.local name leads to, seen
+// from this cluster, and the reasons why others do not answer. It reads the objects that discovery
+// reads, and asks no DNS server. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,8 +16,8 @@
 
 namespace cw::cli {
 
-// "web.shop.svc.clusterset.local", "web-0.east.web.shop.svc.clusterset.local", with or without a
-// last dot, any case; or "shop/web".
+// "web.shop.svc.clusterset.local", "web-0.east.web.shop.svc.clusterset.local", in any case and with
+// or without a final dot, or "shop/web".
 struct Name {
   api::ObjectKey service;
   std::string cluster;   // empty: any
@@ -26,12 +27,12 @@ struct Name {
 [[nodiscard]] Result<Name> parse_name(std::string_view text);
 
 struct ResolveInputs {
-  std::string cluster;                       // this one's id
-  std::optional<api::ExportRecord> own;      // its own export of the Service, if valid
-  std::string own_problem;                   // why its own export is not valid; may be empty
-  bool exported = false;                     // it has a ServiceExport of the name, valid or not
-  std::vector<api::RemoteExport> remote;     // others' exports of the Service
-  std::optional<api::ServiceImport> import;  // what discovery made of them
+  std::string cluster;                   // this cluster's id
+  std::optional<api::ExportRecord> own;  // this cluster's export of the Service, if valid
+  std::string own_problem;               // why that export is not valid; may be empty
+  bool exported = false;  // this cluster has a ServiceExport of the name, valid or not
+  std::vector<api::RemoteExport> remote;     // exports of the Service by other clusters
+  std::optional<api::ServiceImport> import;  // discovery's result
   std::vector<api::ClusterPeer> peers;
 };
 
@@ -50,10 +51,10 @@ struct ClusterAnswer {
 };
 struct Resolution {
   Name name;
-  std::string type;              // "ClusterSetIP", "Headless"; empty: nobody exports it
+  std::string type;              // "ClusterSetIP", "Headless"; empty: no cluster exports it
   std::vector<std::string> ips;  // of the ServiceImport
   std::vector<ClusterAnswer> clusters;
-  std::vector<std::string> notes;  // anything else that stands in the way
+  std::vector<std::string> notes;  // other reasons why the name may not work
   [[nodiscard]] bool answers() const;
 };
 

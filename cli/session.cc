@@ -24,7 +24,7 @@ Result<T> Session::wait_for(Start start) {
 }
 
 Result<std::unique_ptr<Session>> Session::open(const std::string& address) {
-  // A bare word is a context of the user's kubeconfig: `causewayctl pair east west`.
+  // A word without ":" is a context of the user's kubeconfig: `causewayctl pair east west`.
   const auto full = address.find(':') == std::string::npos ? "kube:#" + address : address;
   std::unique_ptr<Session> session(new Session(full));
   auto store = api::open_store(session->loop_, session->random_, full);

@@ -1,4 +1,4 @@
-// A store opened for one command: every call waits for its answer, at most ten seconds.
+// A store, opened for one command. Every call waits for its answer, at most 10 s (kUnavailable).
 #pragma once
 
 #include <memory>
@@ -15,10 +15,11 @@ namespace cw::cli {
 
 class Session {
  public:
-  // What api::open_store() takes, or a context of the user's kubeconfig. kInvalid: neither.
+  // `address`: as in api::open_store(), or a context of the user's kubeconfig. kInvalid: neither.
   [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& address);
 
-  // All objects of a kind, in the store's order; what does not decode is told in problems().
+  // All objects of a kind, in the store's order. Objects that do not decode are reported in
+  // problems().
   template <typename T>
   [[nodiscard]] Result<std::vector<T>> list() {
     auto found = list_objects(T::kKind);
@@ -35,7 +36,7 @@ class Session {
     }
     return values;
   }
-  // Nothing if there is none.
+  // No value: there is no such object.
   template <typename T>
   [[nodiscard]] Result<std::optional<T>> get(const api::ObjectKey& key) {
     auto found = get_object(T::kKind, key);
@@ -45,7 +46,7 @@ class Session {
     if (!value) return fail(std::move(value.error()).context(key.to_string()));
     return std::optional<T>(std::move(*value));
   }
-  // Creates the object, or replaces all but the status of the one there. True: created.
+  // Creates the object, or replaces all but the status of an existing one. True: it was created.
   template <typename T>
   [[nodiscard]] Result<bool> put(const T& object) {
     return put_object({T::kKind, object.meta.key, {}, api::encode(object)});

@@ -26,7 +26,7 @@ Tone tone_of_state(const std::string& state) {
   return Tone::kWarn;
 }
 
-// The messages of conditions that say that something is wrong.
+// The messages of conditions with status False.
 std::vector<std::string> complaints(const std::vector<api::Condition>& conditions) {
   std::vector<std::string> found;
   for (const auto& condition : conditions) {
@@ -37,7 +37,8 @@ std::vector<std::string> complaints(const std::vector<api::Condition>& condition
   return found;
 }
 
-// Exports that other clusters do not get, or not all of. A list of thousands would hide the rest.
+// Exports that other clusters get not at all or not completely. At most kMost, because a list of
+// thousands would hide the other problems.
 std::vector<std::string> complaints(const std::vector<api::ServiceExport>& exports) {
   constexpr std::size_t kMost = 20;
   std::vector<std::string> found;
@@ -139,7 +140,7 @@ Table nodes_table(const StatusInputs& in) {
     }
     const auto seen = fmt::format("{}", fmt::join(sees, " "));
     if (agent.status.chosen.empty()) {
-      // A node that serves no cluster although there is one says why among the problems.
+      // The reason why a node serves no cluster is among the problems.
       table.add({agent.meta.key.name, "-", "-", "-",
                  in.peers.empty()
                      ? Cell("no remote cluster")
@@ -175,7 +176,7 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
   }
   for (const auto& agent : in.agents) {
     take("node " + agent.meta.key.name, agent.status.errors);
-    // A condition repeats the errors; alone it says why the agent waits.
+    // With errors, the conditions only repeat them. Without errors, they say why the agent waits.
     if (agent.status.errors.empty()) {
       take("node " + agent.meta.key.name, complaints(agent.status.conditions));
     }
@@ -247,8 +248,10 @@ nlohmann::ordered_json agent_tree(const api::RouteAgent& agent) {
 
 std::string status_text(const StatusInputs& unordered, bool colours) {
   const auto in = in_order(unordered);
-  std::string text = in.cluster.empty() ? "This cluster has no name yet.\n"
-                                        : fmt::format("Cluster {}\n", in.cluster);
+  std::string text =
+      in.cluster.empty()
+          ? "This cluster has no id yet: create ClusterProperty cluster.clusterset.k8s.io.\n"
+          : fmt::format("Cluster {}\n", in.cluster);
   const auto section = [&](const Table& table, std::string_view otherwise) {
     text += "\n" + (table.empty() ? fmt::format("{}\n", otherwise) : table.text(colours));
   };

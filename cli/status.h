@@ -1,5 +1,5 @@
-// `causewayctl status`: what the cluster's gateways and route agents say of themselves, gathered
-// into one report and written as tables or as a tree. Pure.
+// `causewayctl status`: the status that the cluster's gateways and route agents write, in one
+// report, as tables or as a tree. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -14,18 +14,18 @@
 namespace cw::cli {
 
 struct StatusInputs {
-  std::string cluster;  // empty: unnamed
+  std::string cluster;  // empty: the cluster has no ClusterProperty
   std::vector<api::ClusterPeer> peers;
   std::vector<api::Gateway> gateways;
   std::vector<api::RouteAgent> agents;
   std::vector<api::ServiceExport> exports{};
-  std::vector<std::string> problems;  // objects that could not be read
+  std::vector<std::string> problems;  // objects that cannot be read
   WallTime now{};
 };
 
-// Aligned tables: clusters, gateways, tunnels, nodes; then what is wrong, one line each.
+// Aligned tables of clusters, gateways, tunnels and nodes, then one line per problem.
 [[nodiscard]] std::string status_text(const StatusInputs& in, bool colours);
-// {"cluster", "clusters", "gateways", "tunnels", "nodes", "problems"}; times in RFC 3339.
+// Keys: "cluster", "clusters", "gateways", "tunnels", "nodes", "problems". Times are in RFC 3339.
 [[nodiscard]] nlohmann::ordered_json status_tree(const StatusInputs& in);
 
 }  // namespace cw::cli

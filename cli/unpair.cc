@@ -1,6 +1,6 @@
-// causewayctl unpair: ends a pairing. It marks the ClusterPeer, waits until every node has opened
-// the cluster's prefixes, and only then deletes the object: a node that never saw the mark would
-// keep them closed for ever.
+// causewayctl unpair ends a pairing. It marks the ClusterPeer, waits until every node has opened
+// the cluster's prefixes, and deletes the object only then. A node that never saw the mark would
+// keep the prefixes closed for ever.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -19,8 +19,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr auto kOpenPoll = milliseconds(200);
-// An agent writes its status once a second: before that, silence means nothing.
+// An agent writes its status once per second. Before kLeast, an empty list proves nothing.
 constexpr auto kLeast = seconds(2);
+// After this the command names the nodes that did not answer (docs/operations/fail-closed.md).
 constexpr auto kOpenPatience = seconds(30);
 
 Result<std::string> own_id(Session& session) {
@@ -29,8 +30,8 @@ Result<std::string> own_id(Session& session) {
   return *found ? (*found)->value : std::string();
 }
 
-// The nodes that hold back the cluster's prefixes. A RouteAgent whose Node is gone is not counted:
-// its machine is no part of the cluster any more.
+// The nodes that hold back the cluster's prefixes. A RouteAgent without a Node is not counted: its
+// machine no longer belongs to the cluster.
 Result<std::set<std::string>> holders(Session& session, const std::string& cluster) {
   const auto agents = session.list<api::RouteAgent>();
   if (!agents) return fail(agents.error());
@@ -43,8 +44,8 @@ Result<std::set<std::string>> holders(Session& session, const std::string& clust
   return found;
 }
 
-// Marks the cluster's ClusterPeers; makes a marked one if nodes hold back its prefixes and nothing
-// names it. The objects' names.
+// Marks the cluster's ClusterPeers and returns their names. If there is none but nodes hold back
+// its prefixes, creates a marked one.
 Result<std::vector<api::ObjectKey>> mark(Session& session, const std::string& cluster) {
   auto peers = session.list<api::ClusterPeer>();
   if (!peers) return fail(std::move(peers.error()));
@@ -62,7 +63,7 @@ Result<std::vector<api::ObjectKey>> mark(Session& session, const std::string& cl
   if (!closed) return fail(closed.error());
   if (closed->empty()) return fail(Errc::kNotFound, fmt::format("there is no peer {}", cluster));
   if (!api::is_dns_label(cluster)) {
-    return fail(Errc::kInvalid, fmt::format("\"{}\" is no cluster id", cluster));
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is not a cluster id", cluster));
   }
   api::ClusterPeer tombstone;
   tombstone.meta.key.name = tombstone.spec.cluster_id = cluster;
@@ -82,7 +83,7 @@ Result<> wait_until_open(Session& session, const std::string& cluster) {
     if (waited > kOpenPatience) {
       return fail(Errc::kUnavailable,
                   fmt::format("cluster {} is unpaired, but after {} s these nodes still hold back "
-                              "its prefixes: {}; see to their route agents, then run `causewayctl "
+                              "its prefixes: {}; check their route agents, then run `causewayctl "
                               "unpair {}` again",
                               cluster, kOpenPatience.count(), fmt::join(*closed, ", "), cluster));
     }

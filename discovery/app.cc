@@ -48,7 +48,7 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   if (config.status) {
     auto status = StatusServer::listen(loop, *config.status, app->metrics_, [raw = app.get()] {
-      // Names are answered without the store: a replica that has its table stays in the Service.
+      // DNS works without the store, so a replica with a table stays in the Service.
       auto reasons = raw->controller_->not_ready();
       return reasons.empty() ? reasons : api::with_store(std::move(reasons), *raw->store_);
     });
@@ -62,7 +62,8 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
 
 void App::refresh_metrics() {
   dns_metrics_->refresh();
-  metrics_.gauge("causeway_clusterset_services", "Services of the clusterset seen here.")
+  metrics_
+      .gauge("causeway_clusterset_services", "Services of the clusterset that this replica knows.")
       .set(static_cast<double>(controller_->view().services.size()));
   metrics_
       .gauge("causeway_discovery_incomplete_exports",

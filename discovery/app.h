@@ -1,4 +1,5 @@
-// The daemon: its parts in order of dependency. Constructing starts, destroying stops.
+// The daemon's parts in the order of their dependencies. Constructing starts them, destroying stops
+// them.
 #pragma once
 
 #include <memory>
@@ -18,10 +19,11 @@ namespace cw::discovery {
 
 class App {
  public:
-  // kInvalid and what a person must mend: exit code 2; kUnavailable store: the caller tries again.
+  // kInvalid: an administrator must fix the configuration or the host (exit code 2). Any other
+  // error: the caller tries again later.
   [[nodiscard]] static Result<std::unique_ptr<App>> start(EventLoop& loop,
                                                           const StartConfig& config);
-  // Hands the Lease over, then calls back.
+  // Releases the Lease, then calls `done`.
   void stop(std::function<void()> done) { controller_->release(std::move(done)); }
 
  private:

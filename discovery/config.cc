@@ -120,7 +120,7 @@ Result<StartConfig> load_config(const std::string& path) {
   if (auto ok = map->finish(); !ok) return fail(ok.error());
   if (config.identity.empty()) {
     std::array<char, 256> host{};
-    (void)::gethostname(host.data(), host.size() - 1);  // without a name the pid alone must do
+    (void)::gethostname(host.data(), host.size() - 1);  // else the process id must do
     config.identity = std::string(host.data()) + "-" + std::to_string(::getpid());
   }
   if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());

@@ -1,4 +1,4 @@
-// causeway-discovery's configuration file (docs/configuration.md).
+// The configuration file of causeway-discovery (docs/configuration.md).
 #pragma once
 
 #include <chrono>
@@ -19,20 +19,20 @@ struct StartConfig {
   std::vector<Endpoint> listen;
   std::chrono::nanoseconds ttl = std::chrono::seconds(5);
   std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);
-  std::uint32_t workers = 0;                   // 0: one a core
+  std::uint32_t workers = 0;                   // 0: one per CPU
   std::string identity;                        // empty: host name and process id
   bool derive = false;                         // vip: clusterip
   std::vector<std::string> export_namespaces;  // empty: all
   std::chrono::nanoseconds stale_drop = std::chrono::hours(24);
   dns::TcpLimits tcp;
   dns::ResponseRateConfig rate;
-  std::vector<Prefix> allow_from;  // beside the cluster's own pods and nodes
-  // What ns.dns.clusterset.local resolves to: these; else the addresses of the Service `service` in
-  // `ns`; else what the server listens at.
+  std::vector<Prefix> allow_from;  // in addition to the cluster's own pods and nodes
+  // The addresses of ns.dns.clusterset.local: these; if empty, those of the Service `service` in
+  // `ns`; if that has none, those at which the server listens.
   std::vector<IpAddress> server_addresses;
   std::string service;
-  std::string reach_file;  // what the route agent of this host says it reaches; empty: none
-  std::string table_file;  // the last known table; empty: none is kept
+  std::string reach_file;  // written by the host's route agent (base/reach.h); empty: none
+  std::string table_file;  // the table for a start without the store; empty: none is kept
   std::chrono::nanoseconds table_max_age = std::chrono::hours(24);
   std::optional<Endpoint> status;
   LogLevel log_level = LogLevel::kInfo;

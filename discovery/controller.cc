@@ -48,7 +48,7 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
                export_events_.look(leads);
                import_events_.look(leads);
              }) {
-  // Of others' objects only what exports are made of is kept.
+  // Foreign objects are kept only as far as exports need them.
   services_.set_trim([](api::Service& object) {
     if (ours(object.meta)) return;
     object.meta.uid = {};
@@ -102,7 +102,8 @@ std::vector<std::string> Controller::not_ready() const {
     out.push_back(fmt::format("names: served from the table on disk, which is {} s old",
                               *age / std::chrono::seconds(1)));
   } else if (!synced()) {
-    out.push_back(fmt::format("names: SERVFAIL to all, no table on disk: {}", no_kept_));
+    out.push_back(fmt::format(
+        "names: all queries get SERVFAIL, because there is no table on disk: {}", no_kept_));
   }
   if (synced() && cluster_.empty()) {
     out.emplace_back("cluster id: there is no ClusterProperty cluster.clusterset.k8s.io");
@@ -113,9 +114,10 @@ std::vector<std::string> Controller::not_ready() const {
 bool Controller::take_cluster() {
   const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
   if (id == nullptr || id->value.empty()) {
-    // Said once; the property's arrival is an event like any other.
+    // Logged once. When the property appears, the informer calls again.
     if (cluster_.empty() && !published_) {
-      log_warn("no cluster id yet", {{"want", api::kClusterIdProperty}});
+      log_warn("no cluster id yet: create this ClusterProperty",
+               {{"name", api::kClusterIdProperty}});
     }
     return false;
   }
@@ -192,7 +194,7 @@ std::size_t Controller::incomplete_exports() const {
                     [](const auto& entry) { return entry.second.lacking.has_value(); }));
 }
 
-// Exports that came to lack endpoints, in the log: their conditions and Events say it, too.
+// Logs exports that newly lack endpoints. Their conditions and Events say so, too.
 void Controller::tell_incomplete() {
   for (const auto& key : book_.judged()) {
     const auto entry = book_.entries().find(key);
@@ -240,17 +242,18 @@ void Controller::give_way() {
   if (meeting) meeting_timer_ = loop_.after(kMeetingWindow, [this] { debounce_.poke(); });
 }
 
-// Once for each outage: the ServiceImports that are left say it, too, those that went cannot.
+// Logs each outage once. The ServiceImports that remain also tell it. Those that are gone cannot.
 void Controller::tell_dropped() {
   const auto& now = view_.view().dropped;
   for (const auto& [key, peer] : peers_.items()) {
     const auto& cluster = peer->spec.cluster_id;
     if (now.count(cluster) == 0 || dropped_.count(cluster) != 0) continue;
-    log_warn("exports dropped: not reached for too long", {{"cluster", cluster}});
+    log_warn("exports dropped: their cluster was not reached for longer than staleDrop",
+             {{"cluster", cluster}});
     recorder_.record(api::Kind::kClusterPeer, peer->meta,
                      {true, "ExportsDropped",
-                      "not reached for longer than staleDrop: its exports left DNS and the "
-                      "ServiceImports until it is back"});
+                      "the cluster was not reached for longer than staleDrop: its exports are "
+                      "left out of DNS and ServiceImports until it is reached again"});
   }
   dropped_ = now;
 }
@@ -311,7 +314,7 @@ void Controller::write(Keys changed) {
     all_services(changed);
     for (const auto& [key, entry] : book_.entries()) exports.insert(key);
   }
-  exports.insert(changed.begin(), changed.end());  // of their conflicts
+  exports.insert(changed.begin(), changed.end());  // their conflicts may have changed
   const DesiredInputs inputs{cluster_, namespaces_.items(), services_.items(), families_,
                              config_.derive};
   const auto& services = view_.view().services;

@@ -1,6 +1,7 @@
-// Discovery's heart: watches the resources, keeps the DNS table current on every replica, and on
-// the one that holds the Lease writes ServiceImports and export conditions. Until the store has
-// answered, the table is the one that was kept on disk (table_keeper.h). Loop thread only.
+// The coordinator of causeway-discovery. It watches the resources and keeps the DNS table current
+// on every replica. On the replica with the Lease it also writes ServiceImports, derived objects
+// and conditions of exports. Until the store has answered, it serves the table from disk
+// (table_keeper.h). Loop thread only.
 #pragma once
 
 #include <functional>
@@ -23,21 +24,21 @@ namespace cw::discovery {
 struct ControllerConfig {
   std::string ns;
   std::string identity;
-  dns::TableConfig table;  // its servers count where neither of the next two says anything
+  dns::TableConfig table;  // its servers are used if the next two have no addresses
   Duration stale_drop{};
   bool derive = false;                           // vip: clusterip
   std::vector<std::string> export_namespaces{};  // opened for export; empty: all
   std::vector<IpAddress> server_addresses{};     // of ns.dns.clusterset.local
-  std::string service{};                         // in `ns`: its cluster IPs are the same
-  std::string table_file{};                      // empty: none is kept
-  std::string reach_file{};                      // base/reach.h, of this host's route agent
+  std::string service{};     // in `ns`; its cluster IPs are used if server_addresses is empty
+  std::string table_file{};  // empty: no table is kept
+  std::string reach_file{};  // written by this host's route agent (base/reach.h)
   Duration table_max_age = std::chrono::hours(24);
 };
 
 class Controller {
  public:
   using Publish = std::function<void(std::shared_ptr<const dns::Table>)>;
-  // The cluster's own pods and nodes: who may ask the DNS server.
+  // Receives the DNS server's clients: the pods and nodes of this cluster.
   using Allow = std::function<void(const std::vector<Prefix>& clients)>;
   Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
              Publish publish, Allow allow = {}, Background disk = no_background());
@@ -45,32 +46,36 @@ class Controller {
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
 
-  // Why not ready; empty: ready.
+  // The reasons why it is not ready. Empty: it is ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
   [[nodiscard]] bool leader() const { return lease_.leader(); }
   [[nodiscard]] const View& view() const { return view_.view(); }
   [[nodiscard]] std::uint64_t writes() const { return writer_.writes(); }
   [[nodiscard]] Duration last_build() const { return last_build_; }  // of the newest table
-  // Our exports that lack endpoints of their Service.
+  // The number of this cluster's exports that lack endpoints of their Service.
   [[nodiscard]] std::size_t incomplete_exports() const;
-  // How old the table on disk is that is served now; none: the table is the store's, or empty.
+  // The age of the table from disk while it is served. No value: the store's table, or none, is
+  // served.
   [[nodiscard]] std::optional<Duration> kept_table_age() const;
-  // Whether the route agent's word counts now, in place of ClusterPeer.status.
+  // True: the route agent's file is used now, in place of ClusterPeer.status.
   [[nodiscard]] bool follows_route_agent() const { return reached_.has_value(); }
   [[nodiscard]] std::uint64_t table_file_errors() const { return keeper_ ? keeper_->errors() : 0; }
-  // Gives the Lease up and calls back when that is written.
+  // Releases the Lease, and calls `done` when that is written.
   void release(std::function<void()> done) { lease_.release(std::move(done)); }
 
  private:
-  // A burst of events (a list, a rollout) is looked at once.
+  // The events of a burst (a list, a rollout) are handled in one pass.
   static constexpr Duration kQuiet = std::chrono::milliseconds(5);
-  // While two clusters meet, thousands of RemoteExports come. Names are made of them alone: they
-  // have the API server first, the ServiceImports follow. 50 in half a second are such a meeting;
-  // one that does not end is given way for so long.
+  // Initial sync: when two clusters connect, thousands of RemoteExports arrive. DNS names need only
+  // them. So the API server first gets the RemoteExports, and new ServiceImports wait. 50
+  // RemoteExports in 500 ms count as an initial sync. Creations wait for kMostPatience at most. All
+  // names then come sooner, and the ServiceImports come no later.
   static constexpr std::size_t kMeeting = 50;
   static constexpr Duration kMeetingWindow = std::chrono::milliseconds(500);
   static constexpr Duration kMostPatience = std::chrono::seconds(60);
+  // The period of reading reach_file while the store is away.
   static constexpr Duration kAskAgent = std::chrono::milliseconds(100);
+  // Once the store is back, gateways need this time to bring ClusterPeer.status up to date.
   static constexpr Duration kPeersCatchUp = std::chrono::seconds(10);
 
   using Keys = std::set<api::ObjectKey>;
@@ -97,8 +102,8 @@ class Controller {
            const Keys& changed, const std::string& cluster) const;
   [[nodiscard]] std::uint32_t clock_serial() const;
   [[nodiscard]] bool take_cluster();
-  // What changed in the caches since the last look, told to book and view; returns the services
-  // whose objects are to be looked at whatever their records say.
+  // Passes the changes in the caches since the last pass to the book and the view. Returns the
+  // services whose objects must be written again even if their records did not change.
   Keys take_changes();
   void give_way();
   void publish(const Keys& changed);
@@ -132,17 +137,17 @@ class Controller {
   std::map<api::ObjectKey, api::ObjectKey> derived_of_;  // derived Service -> service
   bool writing_ = false;
   Duration last_build_{};
-  Keys incomplete_;             // exports of which it was said that they lack endpoints
-  std::unique_ptr<Kept> kept_;  // the table on disk, while that is served
-  std::string no_kept_;         // why none is
+  Keys incomplete_;             // exports already logged as lacking endpoints
+  std::unique_ptr<Kept> kept_;  // the table from disk, while it is served
+  std::string no_kept_;         // why there is none
   Handle kept_timer_;
-  std::optional<std::map<std::string, bool>> reached_;  // by the agent's word, while that counts
+  std::optional<std::map<std::string, bool>> reached_;  // from the agent's file, while used
   std::map<std::string, WallTime> lost_since_;          // of the clusters that it does not reach
   std::string agent_trouble_;
   Handle agent_timer_;
-  Handle agent_ends_;  // its word counts a while longer than the store is away
+  Handle agent_ends_;  // set when the store is back; the file is used until it fires
   std::unique_ptr<TableKeeper> keeper_;
-  std::set<std::string> dropped_;  // clusters of which it was said that their records went
+  std::set<std::string> dropped_;  // clusters whose drop was already reported
   ObjectWriter writer_;
   api::EventRecorder recorder_;
   api::ConditionEvents<api::ServiceExport> export_events_;

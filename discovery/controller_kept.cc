@@ -1,5 +1,5 @@
-// What the Controller does without the store: it keeps what it knows on disk, serves that at a
-// start, and asks the route agent of this host which clusters are reached.
+// The part of Controller for times without the store. It keeps the input of its table on disk,
+// serves that table at start, and follows the host's route agent in which clusters are reached.
 #include <utility>
 
 #include "base/log.h"
@@ -30,13 +30,14 @@ LastKnown Controller::last_known() const {
   return known;
 }
 
-// At start, before the store has said anything.
+// At start, before the store has answered.
 void Controller::serve_kept() {
   const auto now = loop_.wall_now();
   auto read = read_kept_table(config_.table_file, now, config_.table_max_age);
   if (!read) {
     no_kept_ = read.error().text;
-    log_info("no table on disk to serve until the store answers", {{"why", no_kept_}});
+    log_info("no table on disk: all queries get SERVFAIL until the store answers",
+             {{"why", no_kept_}});
     return;
   }
   kept_ =
@@ -54,9 +55,9 @@ void Controller::serve_kept() {
             {"age_s", age / std::chrono::seconds(1)},
             {"services", kept_->book.view().services.size()}});
   kept_timer_ = loop_.after(config_.table_max_age - age, [this] {
-    log_warn("the table on disk is too old: SERVFAIL to all until the store answers",
+    log_warn("the table on disk is too old: all queries get SERVFAIL until the store answers",
              {{"file", config_.table_file}});
-    no_kept_ = "it grew older than tableMaxAge";
+    no_kept_ = "it is older than tableMaxAge";
     drop_kept();
     publish_(std::make_shared<const dns::Table>());
   });
@@ -82,8 +83,8 @@ std::optional<Duration> Controller::kept_table_age() const {
   return std::max(Duration::zero(), loop_.wall_now() - kept_->current_until);
 }
 
-// A gateway writes ClusterPeer.status. While the store is away that is old: then the route agent of
-// this host counts, which hears all gateways by probes.
+// Gateways write ClusterPeer.status, which is outdated while the store is away. Then the route
+// agent of this host is used, which probes all gateways.
 void Controller::follow_agent() {
   if (config_.reach_file.empty()) return;
   if (!peers_.available()) {
@@ -94,7 +95,7 @@ void Controller::follow_agent() {
     return;
   }
   if (!reached_) return forget_agent();
-  // What the store says may be from before it was away: the gateways get time to say it again.
+  // The store may still have values from before the outage. Gateways need time to write new ones.
   if (!agent_ends_.active()) {
     agent_ends_ = loop_.after(kPeersCatchUp, [this] { forget_agent(); });
   }
@@ -116,14 +117,14 @@ void Controller::hear_agent() {
   if (!read) {
     trouble = read.error().text;
   } else if (now - read->at > kReachStale || read->at > now + kReachEvery) {
-    trouble = "it is old: the route agent does not write it";
+    trouble = "the file is old: the route agent does not write it";
   } else {
     reached = std::move(read->clusters);
   }
   if (std::exchange(agent_trouble_, trouble) != trouble && !trouble.empty()) {
     log_warn(
         "the store is away, and the route agent does not say which clusters are reached: names "
-        "stay as they are",
+        "stay unchanged",
         {{"file", config_.reach_file}, {"error", trouble}});
   }
   if (reached == reached_) return;

@@ -35,7 +35,8 @@ Result<> take(const json& body, Items<T>& items) {
   return {};
 }
 
-// A record of our own has the form of a RemoteExport of our own cluster, which no other can be.
+// A record of this cluster is stored as a RemoteExport of this cluster, which does not exist
+// otherwise.
 Result<> take_remote(const json& body, LastKnown& known) {
   auto object = api::decode<api::RemoteExport>(body);
   if (!object) return fail(std::move(object.error()));
@@ -71,7 +72,7 @@ Result<> take_header(const json& body, LastKnown& known) {
   }
   if (cluster == body.end() || !cluster->is_string() || serial == body.end() ||
       !serial->is_number_unsigned() || *serial > UINT32_MAX) {
-    return fail(Errc::kInvalid, "the header is not whole");
+    return fail(Errc::kInvalid, "the header is incomplete");
   }
   known.cluster = cluster->get<std::string>();
   if (known.cluster.empty()) return fail(Errc::kInvalid, "no cluster id");
@@ -117,7 +118,7 @@ Result<LastKnown> parse_last_known(std::string_view text) {
     } else if (const auto end = body.find("end"); end != body.end()) {
       ended = true;
       if (!end->is_number_unsigned() || *end != count || !text.empty()) {
-        return wrong("the end does not fit");
+        return wrong("the end does not match the lines before it");
       }
     } else {
       if (auto ok = take_line(body, known); !ok) return wrong(ok.error().text);

@@ -1,7 +1,7 @@
-// What a replica knew when it last had the store: all that its DNS table is made of. Kept in a file
-// (table_keeper.h), so that a replica that starts while the store is away serves the names that it
-// knew. The text has one JSON object a line: a header, the resources in Kubernetes' own form, and
-// an end with their number, so that a file that was cut off is not taken for a whole one. Pure.
+// The input of a replica's DNS table, as the replica last had it from the store. It is kept in a
+// file (table_keeper.h). So a replica that starts while the store is away serves these names. The
+// text has one JSON object per line: a header, the resources in Kubernetes' own form, and an end
+// with their number. A file that was cut off is detected by its end. Pure.
 #pragma once
 
 #include <map>
@@ -14,23 +14,23 @@
 namespace cw::discovery {
 
 struct LastKnown {
-  std::string cluster;       // our id
+  std::string cluster;       // this cluster's id
   std::uint32_t serial = 0;  // of the newest table
   Items<api::ClusterPeer> peers;
   Items<api::RemoteExport> remote;
-  Items<api::ServiceExport> exports;        // ours, valid or not: only their names
+  Items<api::ServiceExport> exports;        // this cluster's, valid or not; only their names
   std::map<api::ObjectKey, RecordPtr> own;  // the records of the valid ones, by Service
   Items<api::Node> nodes;
-  Items<api::Service> services;  // those whose addresses are given out
+  Items<api::Service> services;  // those whose addresses are in the table
 };
 
 inline constexpr std::size_t kMostKnownBytes = std::size_t{256} << 20U;
 
 [[nodiscard]] std::string last_known_text(const LastKnown& known);
-// Any bytes. The whole text counts or none of it.
+// `text` may be any bytes. A text with one wrong line is rejected as a whole.
 [[nodiscard]] Result<LastKnown> parse_last_known(std::string_view text);
 
-// Tells `view`, which is new, all of it.
+// Passes all of it to `view`, which must be new.
 void tell(const LastKnown& known, ViewBook& view);
 
 }  // namespace cw::discovery

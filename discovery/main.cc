@@ -9,7 +9,7 @@
 
 namespace {
 
-// Until SIGTERM. A store that is away is tried again; what a person must mend ends the program.
+// Runs until SIGTERM. A start that fails is repeated, unless an administrator must act first.
 int run(const cw::discovery::StartConfig& config) {
   cw::EventLoop loop;
   cw::SystemRandom random;
@@ -29,12 +29,12 @@ int run(const cw::discovery::StartConfig& config) {
       loop.stop();
       return;
     }
-    cw::log_warn("cannot start yet", {{"error", made.error().text}});
+    cw::log_warn("start failed; retrying", {{"error", made.error().text}});
     retry = loop.after(backoff.next(random), start);
   };
   bool stopping = false;
   const auto stop = [&] {
-    if (stopping || app == nullptr) return loop.stop();  // a second signal ends it at once
+    if (stopping || app == nullptr) return loop.stop();  // a second signal ends the process at once
     stopping = true;
     retry = loop.after(std::chrono::seconds(2), [&] { loop.stop(); });
     app->stop([&] { loop.stop(); });

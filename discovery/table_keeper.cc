@@ -48,10 +48,11 @@ void TableKeeper::note_change() {
 }
 
 void TableKeeper::write() {
-  // What changed while the store is away is no news: the file must keep its age.
+  // The file must keep its age while the store is away, so nothing is written.
   if (!current_()) return;
   changed_ = false;
-  writing_ = true;  // a disk that is as fast as the caller is done before run() returns
+  // Set before run(): a Background that runs jobs at once calls done() before run() returns.
+  writing_ = true;
   const bool runs = disk_.run(
       [this, path = path_, at = loop_.wall_now(), known = std::make_shared<LastKnown>(know_())] {
         const auto text = last_known_text(*known);
@@ -61,7 +62,7 @@ void TableKeeper::write() {
         if (result) result = mark_current(path, at);
         return [this, result = std::move(result)] { done(result); };
       });
-  if (!runs) done(fail(Errc::kUnavailable, "the disk has not done what it had before"));
+  if (!runs) done(fail(Errc::kUnavailable, "earlier writes still wait for the disk"));
 }
 
 void TableKeeper::mark() {
@@ -83,7 +84,7 @@ void TableKeeper::done(const Result<>& result) {
     ++errors_;
     if (trouble_ != result.error().text) {
       trouble_ = result.error().text;
-      log_warn("table on disk not written: a restart without the store would not have it",
+      log_warn("table on disk not written: a restart without the store serves an older one or none",
                {{"file", path_}, {"error", trouble_}});
     }
     changed_ = true;
@@ -97,7 +98,7 @@ Result<KeptTable> read_kept_table(const std::string& path, WallTime now, Duratio
   KeptTable kept;
   kept.current_until = WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
                                 std::chrono::nanoseconds(status.st_mtim.tv_nsec));
-  // A clock that was set back must not make it young for ever: from now on it ages.
+  // If the clock was set back, the file ages from now on. It must not stay young for ever.
   kept.current_until = std::min(kept.current_until, now);
   if (now - kept.current_until > max_age) {
     return fail(Errc::kExpired, fmt::format("{} is {} s old", path,

@@ -1,6 +1,6 @@
-// Keeps what a replica knows in a file: written by another thread a moment after a change, at most
-// every 15 s, and marked as current every minute while the store answers. The file's time of
-// modification says until when it was current, by the Loop's clock. Loop thread.
+// Keeps the input of a replica's table in a file. Another thread writes it kSoon after a change, at
+// most every kEvery. Every kCurrent it is marked as current while the store answers. The file's
+// modification time says until when it was current, by the Loop's clock. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -19,9 +19,10 @@ class TableKeeper {
   static constexpr Duration kEvery = std::chrono::seconds(15);
   static constexpr Duration kCurrent = std::chrono::seconds(60);
 
-  // `know`: what to write; called on the loop thread. It shares the objects, so it is cheap.
+  // `know` returns what to write. It is called on the loop thread and is cheap, because it shares
+  // the objects.
   using Know = std::function<LastKnown()>;
-  // Whether everything known is current: the store answers.
+  // True: the store answers, so everything known is current.
   using Current = std::function<bool()>;
   TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current);
 
@@ -51,7 +52,8 @@ struct KeptTable {
   LastKnown known;
   WallTime current_until{};
 };
-// Blocks. kNotFound: there is none; kExpired: it is older than `max_age`; else what is wrong.
+// Blocks. kNotFound: there is no file. kExpired: it is older than `max_age`. Other errors say what
+// is wrong.
 [[nodiscard]] Result<KeptTable> read_kept_table(const std::string& path, WallTime now,
                                                 Duration max_age);
 

@@ -7,8 +7,8 @@ namespace cw::homing {
 
 namespace {
 
-// FNV-1a over the text, then splitmix64's finisher: FNV alone spreads short, similar names badly.
-// Part of the protocol between clusters: never change it.
+// FNV-1a over the text, then splitmix64's finisher, because FNV alone distributes short, similar
+// names badly. The function is part of the protocol between clusters: never change it.
 std::uint64_t score(std::string_view cluster, std::string_view prefix, std::uint32_t ordinal) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
   const auto take = [&hash](std::string_view text) {
@@ -16,7 +16,7 @@ std::uint64_t score(std::string_view cluster, std::string_view prefix, std::uint
       hash ^= static_cast<unsigned char>(c);
       hash *= 0x100000001b3ULL;
     }
-    hash ^= 0xff;  // ends each part: "ab","c" is not "a","bc"
+    hash ^= 0xff;  // ends each part, so that "ab","c" differs from "a","bc"
     hash *= 0x100000001b3ULL;
   };
   take(cluster);

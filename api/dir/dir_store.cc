@@ -13,14 +13,17 @@ namespace cw::api {
 
 namespace {
 
-constexpr std::size_t kMostWaiting = 4096;  // reads and writes for the disk
+constexpr std::size_t kMostWaiting = 4096;  // queued reads and writes
+// While the store folder is missing.
 constexpr Duration kRetry = std::chrono::milliseconds(500);
+// Between tries to lock the store while it is blocked and this process has nothing to write.
 constexpr Duration kRecheck = std::chrono::seconds(1);
+// For entries that were unreadable without being broken, e.g. EACCES; nothing may tell of a change.
 constexpr Duration kReadAgain = std::chrono::seconds(5);
 
-// One process's view of the folder. Any event means: look at the folder it happened in again; the
-// files decide, so lost or merged events do no harm. Everything that touches the disk runs on the
-// worker, in the order of the calls; the table and the watches are the loop's.
+// One process's view of the folder. An event only says "read that folder again", so lost or merged
+// events do no harm. Everything that touches the disk runs on the worker, in the order of the
+// calls. The table of objects and the watched folders belong to the loop.
 class DirStore final : public Store {
  public:
   DirStore(Loop& loop, Random& random, const std::string& root)
@@ -30,7 +33,7 @@ class DirStore final : public Store {
         store_(loop, random, files_, [this](Work work) { return run(std::move(work)); }) {}
 
   Result<> start() {
-    auto begun = reader_.begin();  // on this thread: there is no worker yet
+    auto begun = reader_.begin();  // on this thread, because the worker does not run yet
     if (!begun) return fail(begun.error());
     worker_.emplace(loop_, kMostWaiting);
     take(std::move(*begun));
@@ -66,17 +69,17 @@ class DirStore final : public Store {
   }
 
  private:
-  // A list or watch that waits for the first reading of its kind.
+  // A list or watch call that waits until its kind was read the first time.
   struct Waiting {
     std::function<Handle()> call;
     Handle handle;
   };
   enum class Reading { kNo, kRuns, kRunsAndAgain };
   struct KindState {
-    bool asked_for = false;  // a route agent reads no EndpointSlices
-    bool read = false;       // since the folder is available
+    bool asked_for = false;  // not every daemon reads every kind
+    bool read = false;       // since the folder became available
     Reading reading = Reading::kNo;
-    Handle again;  // something may be readable by then
+    Handle again;  // the timer of read_again()
     std::vector<std::weak_ptr<Waiting>> waiting;
   };
 
@@ -99,14 +102,14 @@ class DirStore final : public Store {
       }
     }
     blocked_ = blocked;
-    // Whoever has nothing to write must not say so for ever.
+    // A process that has nothing to write would otherwise report the lock for ever.
     recheck_.reset();
     if (!blocked.empty()) recheck_ = loop_.after(kRecheck, [this] { try_lock(); });
   }
 
   void try_lock() {
     const bool taken = worker_->run([this] {
-      (void)files_.lock();  // what came of it is in blocked()
+      (void)files_.lock();  // blocked() has the result
       return [this, blocked = files_.blocked()] { note_blocked(blocked); };
     });
     if (!taken) recheck_ = loop_.after(kRecheck, [this] { try_lock(); });
@@ -128,7 +131,7 @@ class DirStore final : public Store {
     }
   }
 
-  // Reads the kind's files on the worker; once more afterwards, if asked again meanwhile.
+  // Reads the kind's files on the worker. A request during the reading causes one more reading.
   void scan(Kind kind) {
     auto& state = kinds_[kind];
     if (away_) return;
@@ -143,7 +146,7 @@ class DirStore final : public Store {
     if (taken) {
       state.reading = Reading::kRuns;
     } else {
-      read_again(kind);  // the disk is far behind
+      read_again(kind);  // the worker's queue is full
     }
   }
 
@@ -179,7 +182,7 @@ class DirStore final : public Store {
     let_go(state);
   }
 
-  // Each entry once, and again when the reason changes.
+  // Logs each entry once, and again when the reason changes.
   void report(Kind kind, std::map<std::string, std::string> bad) {
     auto& before = bad_[kind];
     for (const auto& [entry, why] : bad) {
@@ -194,7 +197,7 @@ class DirStore final : public Store {
     inotify_ = std::move(begun.inotify);
     folders_ = std::move(begun.folders);
     readable_ = loop_.watch(inotify_->get(), FdEvent::kRead, [this] { drain(); });
-    // What happened before the watches stood is found by reading.
+    // Changes from before the watches existed are found by reading.
     scan_all();
   }
 
@@ -211,16 +214,17 @@ class DirStore final : public Store {
         at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
         const auto found = folders_.find(event->wd);
         if ((event->mask & IN_Q_OVERFLOW) != 0 || found == folders_.end()) {
-          everything = true;  // lost, or of a folder whose reading is still on its way to us
+          everything = true;  // events were lost, or the worker has watched this folder and the
+                              // loop does not know it yet
           continue;
         }
         if ((event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0) {
-          gone = gone || found->second.root;  // a namespace's folder may come and go
+          gone = gone || found->second.root;  // a namespace's folder may be deleted and created
         }
         if (!found->second.root) {
           touched.insert(found->second.kind);
         } else if ((event->mask & IN_ISDIR) != 0) {
-          everything = true;  // a kind's folder came or went
+          everything = true;  // a kind's folder was created or deleted
         }
       }
     }
@@ -250,7 +254,7 @@ class DirStore final : public Store {
     if (std::exchange(trying_, true)) return;
     const bool taken = worker_->run([this] {
       std::error_code error;
-      // set_up() would make it again, empty.
+      // Without this test, begin() would create the missing folder, empty.
       auto begun = std::filesystem::is_directory(files_.root(), error)
                        ? reader_.begin()
                        : Result<FolderReader::Begun>(fail(Errc::kUnavailable, "is gone"));
@@ -268,8 +272,8 @@ class DirStore final : public Store {
   }
 
   Loop& loop_;
-  Files files_;          // the worker's, once it runs
-  FolderReader reader_;  // the worker's
+  Files files_;          // used on the worker once it runs
+  FolderReader reader_;  // used on the worker
   LocalStore store_;
   std::map<Kind, KindState> kinds_;
   std::map<Kind, std::map<std::string, std::string>> bad_;
@@ -281,7 +285,7 @@ class DirStore final : public Store {
   Handle readable_;
   Handle retry_;
   Handle recheck_;
-  std::optional<Worker> worker_;  // goes first: it uses the others
+  std::optional<Worker> worker_;  // last: destroyed first, because it uses the other members
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
-// The directory store: resources as YAML files of a folder (files.h), watched by inotify. Several
-// processes share one folder, and people edit its files by hand. A broken or unreadable entry is
-// reported once and its last good state kept; nothing else suffers. A folder that goes away makes
-// the store unavailable until it is back. Files are read and written by a thread of its own: a disk
-// that stalls delays answers, never the loop.
+// The directory store: resources as YAML files in a folder (files.h), watched with inotify. Several
+// processes share the folder, and people edit its files by hand. An entry that is broken or
+// unreadable is reported once, and its last good state stays; other entries are not affected. While
+// the folder is missing, the store is unavailable. Files are read and written on a separate thread,
+// so a disk that stalls delays answers but never blocks the loop.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace cw::api {
 
-// kUnavailable or kDenied if the folder cannot be made or read.
+// kUnavailable or kDenied: the folder cannot be created or read.
 [[nodiscard]] Result<std::unique_ptr<Store>> open_dir_store(Loop& loop, Random& random,
                                                             const std::string& root);
 

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t kMostHolders = 4;  // in one message
+constexpr std::size_t kMostHolders = 4;  // named in one message
 
 std::string first_line(const fs::path& path) {
   std::ifstream file(path);
@@ -29,7 +29,7 @@ std::string first_line(const fs::path& path) {
   return line;
 }
 
-// Whether the descriptor `number` of that process holds a lock: /proc/PID/fdinfo has a "lock:"
+// True: the descriptor `number` of that process holds a lock. /proc/PID/fdinfo then has a "lock:"
 // line.
 bool holds_lock(const fs::path& process, const std::string& number) {
   std::ifstream file(process / "fdinfo" / number);
@@ -53,7 +53,7 @@ bool has_locked(const fs::path& process, const struct stat& wanted) {
   return false;
 }
 
-// "pid 12 (causewayctl)"; empty if this process may not see it.
+// "pid 12 (causewayctl), ..."; empty if this process cannot see the holder.
 std::string holders(int fd) {
   struct stat wanted {};
   if (::fstat(fd, &wanted) != 0) return {};
@@ -75,7 +75,7 @@ Result<UniqueFd> open_lock(const fs::path& path) {
   if (!fd) return fail(errno_error(errno, path.string()));
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path.string()));
-  // One of an earlier version was readable by every user.
+  // Earlier versions created the file readable for every user.
   if ((status.st_mode & 0777U) != 0600U && ::fchmod(fd.get(), 0600) != 0) {
     return fail(errno_error(errno, path.string()));
   }
@@ -96,7 +96,7 @@ Result<std::shared_ptr<void>> lock_file(const fs::path& path, std::chrono::milli
     whole.l_type = F_WRLCK;
     whole.l_whence = SEEK_SET;
     if (::fcntl(fd->get(), F_OFD_SETLK, &whole) == 0) {
-      return std::make_shared<UniqueFd>(std::move(*fd));  // closing it unlocks
+      return std::make_shared<UniqueFd>(std::move(*fd));  // closing it releases the lock
     }
     if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
       return fail(errno_error(errno, path.string()));

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kSuffix = ".yaml";
 constexpr std::string_view kTemporary = ".tmp-";  // .tmp-<pid>-<n>
-// A slow disk may keep another process in its fsync for some seconds.
+// On a slow disk another process may be in fsync for several seconds.
 constexpr std::chrono::milliseconds kLockPatience{10'000};
 constexpr std::chrono::milliseconds kLockRetry{100};
 
@@ -28,7 +28,7 @@ bool is_temporary(const fs::path& path) {
   return path.filename().string().rfind(kTemporary, 0) == 0;
 }
 
-// As mkdir -p, for the owner and its group only. A folder that is there keeps its mode.
+// As mkdir -p, for the owner and its group only. An existing folder keeps its mode.
 Result<> make_folders(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0750) == 0) return {};
   if (errno == ENOENT && folder.has_relative_path()) {
@@ -60,7 +60,7 @@ Result<> write_file(const fs::path& path, std::string_view text, mode_t mode) {
   return {};
 }
 
-// At most a little more than parse_yaml takes, so that it can say "too large".
+// Reads at least one byte more than parse_yaml accepts, so that parse_yaml reports "too large".
 Result<std::string> read_file(const UniqueFd& fd, const fs::path& path) {
   std::string text;
   char buffer[16384];
@@ -82,7 +82,7 @@ FileStamp stamp_of(const struct stat& status) {
           ns(status.st_mtim), ns(status.st_ctim), ns(now)};
 }
 
-// What a hand-written file may leave out, filled in the same way at every read.
+// Fills in what a hand-written file may omit, in the same way at every read.
 Result<json> completed(json body, Kind kind, const ObjectKey& key, const fs::path& path,
                        const struct stat& status) {
   const auto wrong = [&](std::string_view what) {
@@ -136,13 +136,13 @@ Result<> Files::set_up() {
     if (auto ok = make_folders(path); !ok)
       return fail(std::move(ok.error()).context("store folder"));
   }
-  const auto guard = lock();  // no process is in the middle of a write now
+  const auto guard = lock();  // with the lock held, no other process is writing
   if (!guard) return {};      // the leftovers stay until the next start
   std::error_code error;
   for (fs::recursive_directory_iterator at(root_, error), end; !error && at != end;
        at.increment(error)) {
     if (is_temporary(at->path())) {
-      std::error_code ignored;  // another process may be cleaning too
+      std::error_code ignored;  // another process may be removing it too
       fs::remove(at->path(), ignored);
     }
   }
@@ -150,7 +150,7 @@ Result<> Files::set_up() {
 }
 
 Result<std::shared_ptr<void>> Files::lock() {
-  // Once it is known that the lock does not come, reads must not wait behind every write.
+  // Once the lock is known to be blocked, reads must not wait 10 s behind each queued write.
   const auto patience = blocked_.empty() ? kLockPatience : kLockRetry;
   auto held = lock_file(root_ / ".lock", patience);
   blocked_ = held ? std::string() : held.error().text;
@@ -188,7 +188,7 @@ Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
       path.parent_path() / fmt::format("{}{}-{}", kTemporary, ::getpid(), ++temporary_);
   const mode_t mode = kind == Kind::kSecret ? 0600 : 0644;
   auto ok = write_file(temporary, to_yaml(body), mode);
-  if (ok) ok = as_read(kind, key);  // writing took a while
+  if (ok) ok = as_read(kind, key);  // the write took time, so compare again
   if (!ok) {
     fs::remove(temporary, error);
     return ok;

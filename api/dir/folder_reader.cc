@@ -14,7 +14,7 @@ constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO |
                                   IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB |
                                   IN_ONLYDIR;
 
-// The file itself is wrong: reading it again shows the same.
+// True: the file itself is wrong, and reading it again would give the same error.
 bool is_broken(const Error& error) {
   return error.code == Errc::kInvalid || error.code == Errc::kTooLarge;
 }
@@ -48,8 +48,8 @@ void FolderReader::watch_namespaces(Kind kind, WatchedFolders& into) {
        at.increment(error)) {
     std::error_code status;
     if (!at->is_directory(status)) continue;
-    // Watching a folder again changes nothing. One that cannot be watched cannot be read either:
-    // the listing says so.
+    // Watching a folder again changes nothing. A folder that cannot be watched cannot be read
+    // either, and the listing reports it.
     (void)watch(at->path(), {kind, false}, into);
   }
 }
@@ -62,13 +62,13 @@ void FolderReader::read_one(Kind kind, const ObjectKey& key, Scan& scan) {
   if (stamp && known != seen.end() && known->second == *stamp) return;
   seen.erase(key);
   auto body = files_.read(kind, key);
-  if (body && !*body) {  // it went meanwhile, or is a link to nothing
+  if (body && !*body) {  // the file was removed meanwhile, or it is a dangling link
     scan.present.erase(key);
     bad.erase(key);
     return;
   }
   const bool final = body.has_value() || is_broken(body.error());
-  // One that was changed this very moment may change again without looking different.
+  // A file that was changed just now may change again without a new stamp: do not remember it.
   if (stamp && stamp->settled() && final) seen.emplace(key, *stamp);
   scan.again = scan.again || !final;
   if (body) {
@@ -81,7 +81,7 @@ void FolderReader::read_one(Kind kind, const ObjectKey& key, Scan& scan) {
 
 Result<FolderReader::Scan> FolderReader::scan(Kind kind) {
   Scan scan;
-  // Watched first, listed then: a file that appears in between is seen by one or both.
+  // Watch first, then list: a file that appears in between is found by at least one of the two.
   if (info(kind).namespaced) watch_namespaces(kind, scan.folders);
   auto listing = files_.list(kind);
   if (!listing) return fail(Errc::kUnavailable, listing.error().text);

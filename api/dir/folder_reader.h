@@ -1,7 +1,7 @@
-// Reads the files of a directory store that are other than when they were last read, and keeps
-// inotify watches on all its folders. It blocks on the disk, so it belongs to the store's worker
-// thread; what it found goes to the loop as a value. An entry that cannot be read costs that entry
-// only: it is named in the result, and its last good state stays.
+// Reads those files of a directory store that changed since they were last read, and keeps inotify
+// watches on all its folders. It blocks on the disk, so it runs on the store's worker thread. Its
+// results go to the loop as values. An unreadable entry affects only itself: the result names it,
+// and its last good state stays.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@
 
 namespace cw::api {
 
-// Which folder an inotify watch is on.
+// The folder that an inotify watch is on.
 struct WatchedFolder {
   Kind kind{};
   bool root = false;
@@ -32,18 +32,18 @@ class FolderReader {
     std::shared_ptr<UniqueFd> inotify;
     WatchedFolders folders;
   };
-  // Makes the folders and a new inotify instance over them. Forgets what was read.
+  // Creates the folders and a new inotify instance that watches them. Forgets all stamps.
   [[nodiscard]] Result<Begun> begin();
 
   struct Scan {
-    WatchedFolders folders;                  // watched since, beside the others
-    std::vector<Object> changed;             // read now
-    std::set<ObjectKey> present;             // has a file, readable or not
+    WatchedFolders folders;                  // watches added by this scan
+    std::vector<Object> changed;             // read by this scan
+    std::set<ObjectKey> present;             // objects that have a file, readable or not
     std::set<std::string> unreadable;        // namespaces whose folder cannot be read
-    std::map<std::string, std::string> bad;  // path of each entry that is skipped: why
-    bool again = false;                      // a reason may go away without an event
+    std::map<std::string, std::string> bad;  // skipped entries: path -> reason
+    bool again = false;                      // an entry may become readable without an event
   };
-  // Error: the folder as a whole cannot be read.
+  // An error means that the folder as a whole cannot be read.
   [[nodiscard]] Result<Scan> scan(Kind kind);
 
  private:
@@ -54,7 +54,7 @@ class FolderReader {
 
   Files& files_;
   std::shared_ptr<UniqueFd> inotify_;
-  std::map<Kind, std::map<ObjectKey, FileStamp>> seen_;  // the files as last read
+  std::map<Kind, std::map<ObjectKey, FileStamp>> seen_;  // the stamps of the files as last read
   std::map<Kind, std::map<ObjectKey, std::string>> bad_;
 };
 

@@ -20,11 +20,11 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMaxDepth = 64;
-// Brackets that are open at once, wherever they stand. yaml-cpp's scanner queues all of a line's
-// before the first event, at some 200 bytes each, so the depth is limited before it sees them.
+// Brackets open at the same time, anywhere in the text. yaml-cpp's scanner queues all brackets of a
+// line before its first event, at about 200 bytes each. So the depth is limited before it runs.
 constexpr std::size_t kMaxOpen = 512;
 
-// A plain (unquoted) scalar's JSON value, YAML 1.2 core schema.
+// The JSON value of a plain (unquoted) scalar, by YAML 1.2's core schema.
 json plain_value(const std::string& text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
     return nullptr;
@@ -51,7 +51,7 @@ json plain_value(const std::string& text) {
   return text;
 }
 
-// The first line that is not UTF-8: yaml-cpp would pass its bytes on, and no JSON can hold them.
+// The first line that is not UTF-8. yaml-cpp would pass its bytes on, and JSON cannot hold them.
 std::optional<std::size_t> invalid_utf8(std::string_view text) {
   constexpr auto kIgnore = json::error_handler_t::ignore;
   std::size_t line = 1;
@@ -86,7 +86,7 @@ struct Refused {
   std::string what;
 };
 
-// Builds JSON from parser events: yaml-cpp's own node tree would follow aliases and lose
+// Builds JSON from parser events. yaml-cpp's own node tree would follow aliases and drop
 // duplicates.
 class Builder final : public YAML::EventHandler {
  public:
@@ -100,7 +100,7 @@ class Builder final : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& value) override {
-    // "!" marks a quoted scalar, "?" or nothing a plain one.
+    // yaml-cpp reports the tag "!" for a quoted scalar, and "?" or none for a plain one.
     const bool plain = tag.empty() || tag == "?";
     if (!plain && tag != "!") throw Refused{mark.line, "tags are not allowed"};
     add(mark, plain ? plain_value(value) : json(value), value);
@@ -127,7 +127,7 @@ class Builder final : public YAML::EventHandler {
   };
 
   void open(const YAML::Mark& mark, json value) {
-    if (stack_.size() >= kMaxDepth) throw Refused{mark.line, "nested too deep"};
+    if (stack_.size() >= kMaxDepth) throw Refused{mark.line, "nested too deeply"};
     if (!stack_.empty() && stack_.back().value.is_object() && !stack_.back().has_key) {
       throw Refused{mark.line, "a key must be a string"};
     }
@@ -143,7 +143,7 @@ class Builder final : public YAML::EventHandler {
       auto& level = stack_.back();
       if (value.is_null() || level.value.contains(text)) {
         throw Refused{mark.line, value.is_null() ? "a key must be a string"
-                                                 : fmt::format("key \"{}\" is there twice", text)};
+                                                 : fmt::format("duplicate key \"{}\"", text)};
       }
       level.key = text;
       level.has_key = true;
@@ -169,8 +169,8 @@ class Builder final : public YAML::EventHandler {
   json root_;
 };
 
-// YAML 1.1 readers (PyYAML, Go's) take more for something else than a string: times, numbers by
-// base sixty, "yes". An editor that writes such a file back would change it.
+// YAML 1.1 readers (PyYAML, Go's) do not read these as strings: times, base-60 numbers, "yes". An
+// editor that writes such a file back would change the value.
 bool old_readers_agree(std::string_view text) {
   for (const auto* word : {"yes", "no", "on", "off", "y", "n"}) {
     if (text.size() == std::string_view(word).size() &&
@@ -204,7 +204,7 @@ void emit(YAML::Emitter& out, const json& value) {
     out << YAML::EndSeq;
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    // Quote whatever would not read back as this string.
+    // Quote every text that would not be read back as this string.
     const bool plain = plain_value(text).is_string() && text.find('\n') == std::string::npos &&
                        old_readers_agree(text);
     if (!plain) out << YAML::DoubleQuoted;
@@ -229,7 +229,7 @@ Result<json> parse_yaml(std::string_view text, const std::string& name) {
     return fail(Errc::kInvalid, fmt::format("{}:{}: not UTF-8", name, *line));
   }
   if (const auto line = too_many_open(text)) {
-    return fail(Errc::kInvalid, fmt::format("{}:{}: nested too deep", name, *line));
+    return fail(Errc::kInvalid, fmt::format("{}:{}: nested too deeply", name, *line));
   }
   try {
     std::istringstream stream{std::string(text)};
@@ -240,7 +240,8 @@ Result<json> parse_yaml(std::string_view text, const std::string& name) {
     }
     Builder second;
     if (parser.HandleNextDocument(second) && !second.take().is_null()) {
-      return fail(Errc::kInvalid, fmt::format("{}: holds several documents; one a file", name));
+      return fail(Errc::kInvalid,
+                  fmt::format("{}: has several documents; only one per file is allowed", name));
     }
     return builder.take();
   } catch (const Refused& e) {

@@ -1,6 +1,6 @@
-// YAML <-> JSON for resource files, as Kubernetes reads it: YAML 1.2's JSON types; quoted scalars
-// are strings; several documents, aliases, tags and duplicate keys are refused. At most 1 MiB, 64
-// deep.
+// YAML <-> JSON for resource files, in the subset that Kubernetes accepts: YAML 1.2's JSON types,
+// and quoted scalars are strings. Refused: several documents, aliases, tags, duplicate keys. At
+// most 1 MiB and 64 levels.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,7 +11,7 @@
 
 namespace cw::api {
 
-// Mistakes are "name:line: what".
+// Error texts are "name:line: what is wrong".
 [[nodiscard]] Result<nlohmann::json> parse_yaml(std::string_view text, const std::string& name);
 [[nodiscard]] std::string to_yaml(const nlohmann::json& json);
 

@@ -1,4 +1,4 @@
-// A Store in memory for tests: the full semantics, plus faults on demand and a log of writes.
+// A Store in memory for tests: the full semantics, injected faults, and a log of writes.
 #pragma once
 
 #include <deque>
@@ -19,9 +19,9 @@ class MemoryBackend : public Backend {
   [[nodiscard]] Result<> write(Kind kind, const ObjectKey& key,
                                const nlohmann::json& body) override;
   [[nodiscard]] Result<> erase(Kind kind, const ObjectKey& key) override;
-  // The next write or remove fails with this, once.
+  // The next write or remove fails with `error`, once.
   void fail_next(Error error) { failures_.push_back(std::move(error)); }
-  // "write ClusterPeer east\nerase Lease kube-system/x\n" since the last call.
+  // The writes since the last call: "write ClusterPeer east\nerase Lease kube-system/x\n".
   [[nodiscard]] std::string take_log();
 
  private:
@@ -37,14 +37,14 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
   using MemoryBackend::fail_next;
   using MemoryBackend::take_log;
   [[nodiscard]] bool keeps_events() const override { return true; }
-  // Creations and updates of that kind fail with it from now on; nothing: no more.
+  // From now on creations and updates of that kind fail with `why`. No value: they work again.
   void refuse(Kind kind, std::optional<Error> why) {
     refused_kind_ = kind;
     why_ = std::move(why);
   }
-  [[nodiscard]] std::size_t refused() const { return refused_; }  // so far
-  // From now on what is created or updated goes through this first, as through an API server's
-  // schema that prunes what it does not know.
+  [[nodiscard]] std::size_t refused() const { return refused_; }  // calls so far
+  // From now on each created or updated object passes `schema` first. It stands for an API server
+  // whose schema prunes unknown fields.
   void set_schema(std::function<void(Object&)> schema) { schema_ = std::move(schema); }
   [[nodiscard]] Handle create(Object object, WriteDone done) override {
     if (schema_) schema_(object);
@@ -57,7 +57,7 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
     return LocalStore::update(std::move(object), std::move(done));
   }
 
-  // For set-up: creates or replaces the object with its status, as somebody else would.
+  // For set-up: creates or replaces the object including its status, as another writer would.
   template <typename T>
   void put(const T& object) {
     auto body = encode(object);
@@ -69,7 +69,7 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
   }
   void put_body(Kind kind, const ObjectKey& key, const nlohmann::json& body);
   void drop(Kind kind, const ObjectKey& key);
-  // The stored object; aborts if there is none or it does not decode.
+  // The stored object. Aborts if it is missing or does not decode.
   template <typename T>
   [[nodiscard]] T must_get(const ObjectKey& key) {
     auto body = read(T::kKind, key);

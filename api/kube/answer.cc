@@ -10,7 +10,7 @@ using nlohmann::json;
 
 namespace {
 
-// A string member, or nothing: outside bytes may be of any type.
+// The string member `key`; empty if it is missing or no string.
 std::string text_at(const json& object, const char* key) {
   if (!object.is_object()) return {};
   const auto found = object.find(key);
@@ -20,9 +20,9 @@ std::string text_at(const json& object, const char* key) {
 Result<Object> object_of(Kind kind, json body) {
   const auto& about = info(kind);
   if (!body.is_object() || !body.contains("metadata")) {
-    return fail(Errc::kInvalid, fmt::format("{}: the answer is no object", about.name));
+    return fail(Errc::kInvalid, fmt::format("{}: the answer is not an object", about.name));
   }
-  // Items of a list come without them.
+  // The items of a list lack both.
   body["apiVersion"] = about.api_version;
   body["kind"] = about.name;
   const auto& meta = body["metadata"];
@@ -68,12 +68,12 @@ Result<Page> parse_page(Kind kind, std::string_view text) {
   const auto bad = [&](std::string_view what) {
     return fail(Errc::kInvalid, fmt::format("{}: the list {}", info(kind).plural, what));
   };
-  if (!body->is_object() || !body->contains("metadata")) return bad("is none");
+  if (!body->is_object() || !body->contains("metadata")) return bad("is not a list");
   page.list.resource_version = text_at((*body)["metadata"], "resourceVersion");
   page.continue_token = text_at((*body)["metadata"], "continue");
   if (page.list.resource_version.empty()) return bad("has no version");
   const auto items = body->find("items");
-  if (items == body->end() || items->is_null()) return page;  // Go writes an empty list so
+  if (items == body->end() || items->is_null()) return page;  // Go encodes an empty list as null
   if (!items->is_array()) return bad("has no items");
   page.list.items.reserve(items->size());
   for (auto& item : *items) {

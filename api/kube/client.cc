@@ -49,7 +49,8 @@ Handle Client::stream(HttpRequest request, Http::Stream stream) {
   return start(call);
 }
 
-// The handle owns the call; what runs holds it weakly, so that a dropped handle calls nobody.
+// The handle owns the call. Callbacks hold it weakly, so nothing is called after the handle is
+// destroyed.
 Handle Client::start(const std::shared_ptr<Call>& call) {
   go(call);
   return Handle([call] {

@@ -1,5 +1,6 @@
-// Requests to one API server as somebody: Http with Credentials. A 401 is answered once by reading
-// the credentials again. Loop thread only; no callback runs inside a call.
+// Requests to one API server with an identity: Http with Credentials. After a 401 the credentials
+// are read again and the request is repeated once. Loop thread only. No callback runs inside a
+// call.
 #pragma once
 
 #include "api/kube/credentials.h"
@@ -9,12 +10,12 @@ namespace cw::api::kube {
 
 class Client {
  public:
-  // `user_agent`: "causeway-gateway/0.1.0".
+  // `user_agent`: such as "causeway-gateway/0.1.0".
   Client(Loop& loop, Access access, std::string user_agent);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // `done` gets whatever the server answers, of any status.
+  // `done` gets the server's answer, whatever its status.
   [[nodiscard]] Handle send(HttpRequest request, Http::Done done);
   [[nodiscard]] Handle stream(HttpRequest request, Http::Stream stream);
   [[nodiscard]] const Access& access() const { return access_; }
@@ -32,8 +33,8 @@ class Client {
   Http http_;
 };
 
-// "" (a pod's own service account, else the user's kubeconfig), "/path/to/kubeconfig",
-// "#context" or both.
+// `where`: "" (the pod's own service account, else the user's kubeconfig), "/path/to/kubeconfig",
+// "#context", or a path with a context. kInvalid: the kubeconfig cannot be read or used.
 [[nodiscard]] Result<Access> find_access(const std::string& where);
 
 }  // namespace cw::api::kube

@@ -90,9 +90,11 @@ void Credentials::refused() {
 void Credentials::read_files() {
   read_at_ = loop_.now();
   auto fresh = identity_of(access_, from_plugin_);
-  // A file that is away for a moment (the kubelet swaps a link) is no reason to forget it.
+  // A file may be missing for a moment, because the kubelet replaces a symbolic link. Keep the
+  // identity.
   if (!fresh && identity_ && *identity_) {
-    log_warn("credentials kept", {{"error", fresh.error().text}});
+    log_warn("credentials cannot be read again; the previous ones are used",
+             {{"error", fresh.error().text}});
     return;
   }
   identity_ = std::move(fresh);

@@ -1,6 +1,6 @@
-// The identity to make requests with, kept current: files (a pod's projected token, the cluster CA)
-// are read again every minute, an exec plugin runs again before what it gave expires, and both at
-// once after the server has said 401.
+// The identity for requests, kept current. Files (a pod's projected token, the cluster CA) are read
+// again every minute. An exec plugin runs again before its credential expires. After a 401 both
+// happen at the next use.
 #pragma once
 
 #include <functional>
@@ -15,8 +15,8 @@ namespace cw::api::kube {
 
 class Credentials {
  public:
-  // The kubelet renews a projected token when 80 % of its life (at least 10 minutes) is over: once
-  // a minute is early enough and costs one small read.
+  // The kubelet renews a projected token after 80 % of its lifetime, which is at least 10 minutes.
+  // One small read per minute is early enough.
   static constexpr Duration kFileAge = std::chrono::minutes(1);
   static constexpr Duration kBeforeExpiry = std::chrono::minutes(1);
 
@@ -25,10 +25,10 @@ class Credentials {
   Credentials& operator=(const Credentials&) = delete;
 
   using Use = std::function<void(const Result<Identity>&)>;
-  // Calls `use` now if the identity is at hand (kDenied: a file cannot be read), else once it is.
-  // Dropping the handle calls nobody.
+  // Calls `use` at once if the identity is available, else when the exec plugin has answered.
+  // kDenied: a file cannot be read. Destroying the handle cancels the call.
   [[nodiscard]] Handle with_identity(Use use);
-  // The server refused it: the next use reads and runs everything again.
+  // Call after a 401: the next use reads the files and runs the plugin again.
   void refused();
 
  private:

@@ -32,10 +32,10 @@ struct Run {
   Handle readable;
   Handle limit;
 
-  // The program is over, or is ended now; its exit status.
+  // Kills the program if it still runs, and returns its exit status.
   int reap() {
     if (pid < 0) return -1;
-    (void)::kill(pid, SIGKILL);  // it closed its output, so it has nothing more to say
+    (void)::kill(pid, SIGKILL);  // it has closed its output, so nothing is lost
     int status = -1;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -135,7 +135,7 @@ Handle run_exec_plugin(Loop& loop, const ExecPlugin& plugin,
     });
     return Handle([run] { run->limit.reset(); });
   }
-  // The closures hold no owner: the handle does.
+  // The closures hold the run weakly. The handle owns it.
   const std::weak_ptr<Run> weak = run;
   run->readable = loop.watch(run->output.get(), FdEvent::kRead, [weak] {
     if (const auto still = weak.lock()) read_more(still);

@@ -1,5 +1,5 @@
-// Runs a kubeconfig's exec plugin (client.authentication.k8s.io) beside the loop: its standard
-// output is read as it comes, at most 1 MiB and 60 s.
+// Runs a kubeconfig's exec plugin (client.authentication.k8s.io) without blocking the loop. Reads
+// at most 1 MiB of its standard output, for at most 60 s.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 
 namespace cw::api::kube {
 
-// `done` on the loop thread. Dropping the handle ends the program.
+// `done` runs on the loop thread. Destroying the handle kills the program.
 [[nodiscard]] Handle run_exec_plugin(Loop& loop, const ExecPlugin& plugin,
                                      std::function<void(Result<ExecCredential>)> done);
 

@@ -19,14 +19,14 @@ namespace cw::api::kube {
 namespace {
 
 constexpr long kConnectTimeoutMs = 5'000;
-// A peer that vanished: keep-alive after 15 s of silence, then 3 probes 5 s apart; unacknowledged
-// data for 20 s.
+// For a server that vanished: keep-alive after 15 s of silence, then 3 probes 5 s apart.
+// Unacknowledged data ends the connection after 20 s.
 constexpr int kKeepIdle = 15;
 constexpr int kKeepInterval = 5;
 constexpr int kKeepCount = 3;
 constexpr unsigned kUserTimeoutMs = 20'000;
-// Requests at once; more wait their turn. The server's limit of streams a connection is 100 to
-// 1000: beyond it libcurl would open connection after connection.
+// Requests in flight; further ones wait. A server allows 100 to 1000 streams per connection. Beyond
+// that libcurl would open more and more connections.
 constexpr std::size_t kAtOnce = 64;
 
 int tune_socket(void* /*context*/, curl_socket_t fd, curlsocktype /*purpose*/) {
@@ -48,11 +48,11 @@ struct Transfer {
   Http::Stream stream;
   bool streams = false;
   bool opened = false;
-  bool running = false;  // given to libcurl
+  bool running = false;  // added to libcurl
   bool too_large = false;
-  bool asks = false;     // whether the server is there
-  TimePoint heard{};     // when something came last; zero: just now
-  std::string received;  // of a stream: what was not handed on yet
+  bool asks = false;     // it only tests whether the server answers
+  TimePoint heard{};     // time of the last data; zero: data arrived in this turn
+  std::string received;  // streams: bytes not yet passed to on_data
   char error[CURL_ERROR_SIZE] = {};
 
   ~Transfer() {
@@ -115,7 +115,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   CURLM* multi = nullptr;
   std::map<CURL*, std::shared_ptr<Transfer>> transfers;
   std::deque<std::weak_ptr<Transfer>> waiting;
-  std::size_t at_once = 0;  // of those that are no streams
+  std::size_t at_once = 0;  // of running transfers that are no streams
   struct Watched {
     Handle read;
     Handle write;
@@ -124,14 +124,14 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   Handle timer;
   Handle pump_soon;
   Handle watchdog;
-  TimePoint heard{};       // on any connection
+  TimePoint heard{};       // the last data on any connection
   Identity last_identity;  // of the last request
-  Handle asking;           // the small request
+  Handle asking;           // the request that tests the server
   std::string silence;
-  bool inside = false;  // of libcurl: handles may not be removed now
+  bool inside = false;  // inside libcurl: no transfer may be removed now
 
-  // libcurl says what it waits for on a socket. A handle must not go within its own callback's
-  // libcurl call, which is why socket callbacks copy what they need.
+  // libcurl tells which events it waits for on a socket. This may destroy the loop's handle while
+  // the handle's own callback runs, so those callbacks capture what they need by value.
   static int on_socket(CURL* /*easy*/, curl_socket_t fd, int what, void* self, void* /*socket*/) {
     auto& state = *static_cast<State*>(self);
     if (what == CURL_POLL_REMOVE) {
@@ -167,10 +167,10 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     const auto length = size * count;
-    transfer.heard = {};  // act() writes the time: here is no clock
+    transfer.heard = {};  // zero; act() sets the time
     if (transfer.received.size() + length > transfer.request.limit) {
       transfer.too_large = true;
-      return 0;  // libcurl ends the transfer
+      return 0;  // makes libcurl end the transfer
     }
     transfer.received.append(bytes, length);
     return length;
@@ -181,7 +181,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     return size * count;
   }
 
-  // After each turn of libcurl: what heard something now.
+  // After each turn of libcurl: sets the time of the transfers that received data.
   void note_heard() {
     for (auto& [easy, transfer] : transfers) {
       if (transfer->heard != TimePoint{}) continue;
@@ -190,9 +190,9 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     }
   }
 
-  // A few times in `quiet`, while anything is awaited.
+  // Runs four times per `quiet` while a transfer exists.
   void watch() {
-    const auto keep = shared_from_this();  // a callback may drop the Http
+    const auto keep = shared_from_this();  // a callback may destroy the Http
     if (transfers.empty()) return watchdog.reset();
     const auto now = loop.now();
     std::vector<std::shared_ptr<Transfer>> silent;
@@ -201,7 +201,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
         silent.push_back(transfer);
       }
     }
-    for (const auto& transfer : silent) give_up(transfer, "the stream gives nothing");
+    for (const auto& transfer : silent) give_up(transfer, "no data on the stream for too long");
     if (now - heard >= server.quiet && !asking.active() && !transfers.empty()) ask();
   }
 
@@ -217,10 +217,11 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     asking = start(transfer, last_identity);
   }
 
-  // Nothing came back on any connection: others, then, for whoever asks next.
+  // Nothing came back on any connection: close all of them. Later requests open new ones.
   void close_all() {
-    log_warn("connections to the API server closed: nothing came back", {{"server", server.url}});
-    silence = "nothing comes back from the API server: its connections were closed, others follow";
+    log_warn("API server does not respond; its connections were closed", {{"server", server.url}});
+    silence =
+        "the API server does not respond; its connections were closed, and new ones are opened";
     std::vector<std::shared_ptr<Transfer>> all;
     for (const auto& [easy, transfer] : transfers) all.push_back(transfer);
     for (const auto& transfer : all) {
@@ -230,12 +231,12 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     sockets.clear();
     timer.reset();
     open_multi();
-    // Those that wait their turn begin when the others have ended.
+    // Waiting transfers are not ended. They begin once the others have ended.
     std::erase_if(all, [](const auto& transfer) { return !transfer->running; });
     for (const auto& transfer : all) transfer->running = false;
     at_once = 0;
     heard = loop.now();
-    for (const auto& transfer : all) give_up(transfer, "nothing comes back on the connection");
+    for (const auto& transfer : all) give_up(transfer, "no response on the connection");
   }
 
   void give_up(const std::shared_ptr<Transfer>& transfer, std::string_view why) {
@@ -246,7 +247,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   }
 
   void act(curl_socket_t fd, int what) {
-    const auto keep = shared_from_this();  // a callback may drop the Http
+    const auto keep = shared_from_this();  // a callback may destroy the Http
     int running = 0;
     inside = true;
     (void)curl_multi_socket_action(multi, fd, what, &running);
@@ -255,7 +256,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     pump();
   }
 
-  // Hands on what arrived: never from within libcurl.
+  // Passes on what arrived. Never called from within libcurl.
   void pump() {
     std::vector<std::shared_ptr<Transfer>> streams;
     for (const auto& [easy, transfer] : transfers) {
@@ -274,7 +275,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (const auto& [transfer, result] : ended) finish(transfer, result);
   }
 
-  // By identity: libcurl may give a handle's address to a later one.
+  // Compares the transfer itself, because libcurl may reuse the address of a freed handle.
   [[nodiscard]] bool active(const Transfer& transfer) const {
     const auto found = transfers.find(transfer.easy);
     return found != transfers.end() && found->second.get() == &transfer;
@@ -313,7 +314,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     if (active(transfer)) remove(transfer);
   }
 
-  // `transfer` must be kept by somebody else.
+  // The caller must hold a shared_ptr of `transfer`.
   void remove(const Transfer& transfer) {
     if (transfer.running) {
       curl_multi_remove_handle(multi, transfer.easy);
@@ -327,7 +328,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     }
   }
 
-  // libcurl asks for a timer: nothing calls back yet.
+  // libcurl only asks for a timer here. No callback runs yet.
   void run(Transfer& transfer) {
     transfer.running = true;
     if (!transfer.streams) ++at_once;
@@ -356,8 +357,8 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     }
   }
 
-  // A server name of its own for TLS: libcurl takes it from the URL, so the URL gets it and the
-  // connection goes to the real host.
+  // With a separate TLS server name: libcurl takes the name from the URL. So the URL gets that
+  // name, and CONNECT_TO directs the connection to the real host.
   void set_url(Transfer& transfer) const {
     auto base = server.url;
     const auto host = base.find("://") + 3;
@@ -381,7 +382,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
       transfer.headers = curl_slist_append(transfer.headers, line.c_str());
     };
     add("Accept: application/json");
-    add("Expect:");  // no pause before a body
+    add("Expect:");  // do not wait for "100 Continue" before a body
     if (!identity.authorization.empty()) add("Authorization: " + identity.authorization);
     if (!transfer.request.content_type.empty()) {
       add("Content-Type: " + transfer.request.content_type);
@@ -398,7 +399,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.c_str());
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(request.body.size()));
-    // Of each request that is under way: 64 KiB is the default, this the least.
+    // Allocated per running request: 64 KiB by default, 16 KiB is libcurl's minimum.
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16L << 10);
   }
 
@@ -409,11 +410,12 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     set_url(*transfer);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // share the one connection
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // wait for the shared connection
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &tune_socket);
-    curl_easy_setopt(easy, CURLOPT_PROXY, server.proxy.c_str());  // "": none, whatever the env
+    // "" means no proxy, whatever the environment says.
+    curl_easy_setopt(easy, CURLOPT_PROXY, server.proxy.c_str());
     curl_easy_setopt(easy, CURLOPT_USERAGENT, server.user_agent.c_str());
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &State::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer.get());
@@ -430,7 +432,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     set_tls(easy, who);
     set_headers(*transfer, who);
     set_method(*transfer);
-    // What is awaited begins now: an idle time before says nothing.
+    // The silence is measured from now, because nothing was awaited before.
     if (transfers.empty()) heard = loop.now();
     transfer->heard = loop.now();
     transfers.emplace(easy, transfer);

@@ -1,6 +1,6 @@
-// HTTP requests of one API server on the loop: libcurl's multi interface, all requests over one
-// HTTP/2 connection where the server offers it, kept alive. Loop thread only; a callback never runs
-// inside a call, and a dropped Handle calls nobody.
+// HTTP requests to one API server, on the loop: libcurl's multi interface. All requests share one
+// kept-alive HTTP/2 connection if the server offers HTTP/2. Loop thread only. No callback runs
+// inside a call, and none runs after its Handle was destroyed.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace cw::api::kube {
 
-// Who we are and whom we trust, as of now: PEM texts and header values.
+// The client's credentials and the CA it trusts, as PEM texts and header values.
 struct Identity {
   std::string ca;  // empty: the system's
   std::string client_certificate;
@@ -23,28 +23,28 @@ struct Identity {
 };
 
 struct HttpServer {
-  std::string url;              // "https://host:port", maybe with a path
+  std::string url;              // "https://host:port", optionally with a path
   std::string tls_server_name;  // empty: the url's host
   std::string proxy;            // empty: none
   std::string user_agent;
   bool insecure = false;
-  // A load balancer that lost its server keeps the client's connection open, and TCP acknowledges:
-  // only an answer from the server proves that it is alive. Nothing came for `quiet` though
-  // something is awaited: one small request asks. No answer to it within `answer`: the connections
-  // are closed.
+  // A load balancer that lost its server may keep the client's connection open and acknowledge its
+  // data. Only an answer proves that the server is alive. If requests wait and nothing arrived for
+  // `quiet`, one small request is sent. If it has no answer within `answer`, all connections are
+  // closed.
   Duration quiet = std::chrono::seconds(20);
   Duration answer = std::chrono::seconds(15);
-  // A stream that gives nothing for so long ends: a watch has a bookmark every minute.
+  // A stream without data for this long ends. A watch has a bookmark about every minute.
   Duration stream_quiet = std::chrono::seconds(150);
 };
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string path;  // with query, after the server's url
+  std::string path;  // includes the query; follows the server's url
   std::string content_type;
   std::string body;
   Duration timeout = std::chrono::seconds(30);
-  std::size_t limit = 64U << 20U;  // of the answer's body; unused for streams
+  std::size_t limit = 64U << 20U;  // bytes of the answer's body; not for streams
 };
 
 struct HttpAnswer {
@@ -54,13 +54,13 @@ struct HttpAnswer {
 
 class Http {
  public:
-  // kUnavailable: no connection, broken off, timed out. kDenied: the server's certificate is not
-  // trusted. kTooLarge: over the limit.
+  // kUnavailable: no connection, connection lost, or timeout. kDenied: the server's certificate is
+  // not trusted. kTooLarge: the body exceeds the limit.
   using Done = std::function<void(Result<HttpAnswer>)>;
   struct Stream {
     std::function<void()> on_open;                  // the status is 200
-    std::function<void(std::string_view)> on_data;  // only of a 200
-    // The end; of a 200 (also a clean end after data) with an empty body.
+    std::function<void(std::string_view)> on_data;  // only for status 200
+    // Called at the end. After status 200 the body is empty, also when the server ended the stream.
     Done done;
   };
 
@@ -70,11 +70,13 @@ class Http {
   Http& operator=(const Http&) = delete;
 
   [[nodiscard]] Handle send(HttpRequest request, const Identity& identity, Done done);
-  // Without a limit in time; a server that vanishes or falls silent is noticed within 40 s.
+  // Without a time limit. A server whose host vanishes or that stops answering is noticed within
+  // about 40 s.
   [[nodiscard]] Handle stream(HttpRequest request, const Identity& identity, Stream stream);
 
   [[nodiscard]] std::size_t in_flight() const;
-  // Set when connections were closed because nothing came back, until something does.
+  // A sentence while connections were closed because nothing came back. Empty once data arrives
+  // again.
   [[nodiscard]] const std::string& silence() const;
 
  private:

@@ -13,8 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kListAttempts = 3;       // a list's pages can expire while it is read
-constexpr int kOverwriteAttempts = 5;  // conflicts met by an update without a version
+constexpr int kListAttempts = 3;       // a list's version can expire between its pages
+constexpr int kOverwriteAttempts = 5;  // tries of an update without a version, on conflicts
 constexpr const char* kJson = "application/json";
 constexpr const char* kApply = "application/apply-patch+yaml";  // JSON is YAML
 
@@ -26,7 +26,7 @@ std::string text_of(const json& body) {
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-// What only the server sets.
+// Removes the fields that only the server sets.
 void without_server_fields(json& body) {
   if (!body.is_object() || !body.contains("metadata")) return;
   auto& meta = body["metadata"];
@@ -61,7 +61,7 @@ struct KubeStore::Listing {
   Handle request;
 };
 
-// An update that replaces whatever is there.
+// An update without a version: it overwrites the current object.
 struct KubeStore::Overwriting {
   Object object;
   WriteDone done;
@@ -85,7 +85,7 @@ Handle KubeStore::list(const Selector& selector, ListDone done) {
       },
       [all, done = std::move(done)](Result<List> list) {
         if (list) list->items = std::move(*all);
-        const auto call = done;  // it may drop the handle that owns this closure
+        const auto call = done;  // the callback may destroy the handle that owns this closure
         call(std::move(list));
       });
 }
@@ -109,7 +109,8 @@ void KubeStore::next_page(const std::shared_ptr<Listing>& listing) {
     const auto kind = self->selector.kind;
     if (!answer) return self->done(fail(std::move(answer.error())));
     if (answer->status == 410 && ++self->attempts < kListAttempts) {
-      self->token.clear();  // the pages so far are of a version that is gone
+      // The version of the pages so far has expired: list again from the start.
+      self->token.clear();
       return next_page(self);
     }
     if (answer->status != 200) {
@@ -121,7 +122,7 @@ void KubeStore::next_page(const std::shared_ptr<Listing>& listing) {
     answer->body = {};
     const bool first = self->token.empty();
     self->token = page->continue_token;
-    if (!self->token.empty()) next_page(self);  // while this one is read
+    if (!self->token.empty()) next_page(self);  // fetch the next page while this one is processed
     self->on_page(std::exchange(page->list.items, {}), first);
     if (!self->token.empty()) return;
     self->done(std::move(page->list));
@@ -136,7 +137,7 @@ Handle KubeStore::watch(const Selector& selector, const std::string& resource_ve
 Handle KubeStore::write(HttpRequest request, Kind kind, std::string what, WriteDone done) {
   return client_.send(std::move(request), [kind, what = std::move(what),
                                            done = std::move(done)](Result<HttpAnswer> answer) {
-    const auto call = done;  // it may drop the handle that owns this closure
+    const auto call = done;  // the callback may destroy the handle that owns this closure
     if (!answer) return call(fail(std::move(answer.error()).context(what)));
     if (answer->status < 200 || answer->status > 299) {
       return call(fail(error_of(answer->status, answer->body, what)));
@@ -159,8 +160,8 @@ Handle KubeStore::get(Kind kind, const ObjectKey& key, WriteDone done) {
   return write(std::move(request), kind, described("get", kind, key), std::move(done));
 }
 
-// Nobody reads the server's warnings about fields that its schema does not know, and looking for
-// them is a part of what a write costs it.
+// fieldValidation=Ignore: checking for unknown fields costs the server time on each write, and
+// Causeway does not read the warnings.
 std::string KubeStore::writer_query() const {
   return "?fieldManager=" + escaped(field_manager_) + "&fieldValidation=Ignore";
 }
@@ -217,7 +218,7 @@ Handle KubeStore::update_status(Object object, WriteDone done) {
     return write(request_to("PUT", std::move(path), object.body), object.kind, what,
                  std::move(done));
   }
-  // No version: the status is all ours, whoever wrote it before.
+  // Without a version the whole status is ours, whoever wrote it before: force=true.
   json body{{"apiVersion", info(object.kind).api_version}, {"kind", info(object.kind).name}};
   body["metadata"]["name"] = object.key.name;
   if (!object.key.ns.empty()) body["metadata"]["namespace"] = object.key.ns;

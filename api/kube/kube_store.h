@@ -1,8 +1,8 @@
-// The resource store on a Kubernetes API server. Lists come in pages, watches ask for bookmarks and
-// go on by themselves when the server ends them in time; all over one connection. An update without
-// a version reads first and tries again on a conflict; a status without a version is a server-side
-// apply by the field manager, who owns it. Retrying after an outage is the caller's (Informer's)
-// business: it gets kUnavailable.
+// The resource store on a Kubernetes API server, over one connection. Lists are read in pages. A
+// watch asks for bookmarks, and continues by itself when the server ends it after its time limit.
+// An update without a version reads the object first and retries on a conflict. A status without a
+// version is a server-side apply: the field manager owns it. Retrying after an outage is left to
+// the caller (Informer), which gets kUnavailable.
 #pragma once
 
 #include "api/kube/client.h"
@@ -13,9 +13,9 @@ namespace cw::api::kube {
 
 class KubeStore final : public Store {
  public:
-  static constexpr std::size_t kPage = 500;  // objects a list request
+  static constexpr std::size_t kPage = 500;  // objects per list request
 
-  // `field_manager`: who the server's managedFields say wrote what, e.g. "causeway-gateway".
+  // `field_manager`: the writer's name in managedFields, e.g. "causeway-gateway".
   KubeStore(Loop& loop, Random& random, Access access, std::string field_manager);
 
   [[nodiscard]] bool keeps_events() const override { return true; }

@@ -31,7 +31,7 @@ std::string text_at(const YAML::Node& node, const char* key) {
   return child && child.IsScalar() ? child.Scalar() : std::string();
 }
 
-// The entry called `name` of the list `list`: its `part` mapping.
+// The mapping `part` of the entry named `name` in the list `list`.
 Result<YAML::Node> entry(const YAML::Node& root, const char* list, const std::string& name,
                          const char* part) {
   const auto items = root[list];
@@ -64,7 +64,7 @@ Result<ExecPlugin> exec_plugin(const YAML::Node& node, const std::string& folder
   ExecPlugin exec;
   exec.command = text_at(node, "command");
   if (exec.command.empty()) return fail(Errc::kInvalid, "kubeconfig: exec: no command");
-  // As kubectl: a name is looked for in PATH, a relative path is the kubeconfig's neighbour.
+  // As kubectl: a bare name is searched in PATH, a relative path starts at the kubeconfig's folder.
   if (exec.command.find('/') != std::string::npos && exec.command.front() != '/') {
     exec.command = folder + "/" + exec.command;
   }
@@ -108,7 +108,8 @@ Result<> read_user(const YAML::Node& user, const std::string& folder, Access& ac
   if (!key) return fail(std::move(key.error()));
   access.client_key = std::move(*key);
   if (access.client_certificate.given() != access.client_key.given()) {
-    return fail(Errc::kInvalid, "kubeconfig: client certificate and key come together");
+    return fail(Errc::kInvalid,
+                "kubeconfig: give both a client certificate and its key, or neither");
   }
   access.token.data = text_at(user, "token");
   if (access.token.data.empty()) {

@@ -1,5 +1,5 @@
-// How to reach an API server and who to be there: a kubeconfig's context, or a pod's service
-// account. Parsing is pure; files that it names are read by Credentials, again and again.
+// How to reach an API server, and with which credentials: a kubeconfig's context or a pod's service
+// account. Parsing is pure. Credentials reads the files that are named here, again and again.
 #pragma once
 
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace cw::api::kube {
 
-// A value in the file itself, or a file to read it from; both empty: none.
+// A value in the kubeconfig itself, or a file with the value. Both empty: none.
 struct Material {
   std::string data;
   std::string file;
@@ -29,31 +29,31 @@ struct ExecPlugin {
 };
 
 struct Access {
-  std::string server;           // "https://host:6443", no slash at the end
+  std::string server;           // "https://host:6443", without a slash at the end
   std::string tls_server_name;  // empty: the server's host
-  bool insecure = false;        // the server's certificate is not checked
+  bool insecure = false;        // true: do not verify the server's certificate
   std::string proxy_url;
-  std::string ns;  // of the context; may be empty
-  Material ca;     // PEM; none: the system's
+  std::string ns;  // the context's namespace; may be empty
+  Material ca;     // PEM; none: the system's CAs
   Material client_certificate;
   Material client_key;
   Material token;
   std::string username;  // basic authentication, with password
   std::string password;
-  ExecPlugin exec;  // command empty: none
+  ExecPlugin exec;  // empty command: none
   friend bool operator==(const Access&, const Access&) = default;
 };
 
-// `context` empty: the current one. Relative paths are taken against `folder`. kInvalid names what
-// is wrong; kNotFound: no such context.
+// An empty `context` means the current one. Relative paths are relative to `folder`. kInvalid: the
+// text says what is wrong. kNotFound: no such context, cluster or user.
 [[nodiscard]] Result<Access> parse_kubeconfig(std::string_view text, const std::string& context,
                                               const std::string& folder);
 
-// The contexts' names, in the file's order.
+// The names of the contexts, in the file's order.
 [[nodiscard]] Result<std::vector<std::string>> kubeconfig_contexts(std::string_view text);
 
-// A pod's service account, mounted at `folder`; host and port are KUBERNETES_SERVICE_HOST and
-// _PORT.
+// A pod's service account, mounted at `folder`. `host` and `port` are the values of
+// KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
 [[nodiscard]] Access in_cluster_access(const std::string& host, const std::string& port,
                                        const std::string& folder);
 

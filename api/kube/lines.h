@@ -1,5 +1,5 @@
-// Cuts a byte stream into lines (a watch sends one JSON document a line), each at most `limit`
-// bytes. Pure.
+// Cuts a byte stream into lines of at most `limit` bytes each. A watch sends one JSON document per
+// line. Pure.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@ class Lines {
  public:
   explicit Lines(std::size_t limit) : limit_(limit) {}
 
-  // Calls `take(std::string_view line)` for every line that is complete now, without its newline;
-  // empty lines are skipped. `take` returns whether to go on. kTooLarge: the stream is of no more
-  // use.
+  // Calls `take(std::string_view line)` for each complete line, without its newline. Empty lines
+  // are skipped. `take` returns false to stop. kTooLarge: a line is too long, and the stream cannot
+  // be used further.
   template <typename Take>
   [[nodiscard]] Result<> feed(std::string_view bytes, const Take& take) {
     while (!bytes.empty()) {

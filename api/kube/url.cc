@@ -21,7 +21,7 @@ std::string escaped(std::string_view text) {
 
 std::string collection_path(Kind kind, const std::string& ns) {
   const auto& about = info(kind);
-  // The core group has a root of its own; all others are "group/version".
+  // The core group is under /api, all other groups are under /apis.
   const auto* root = about.api_version.find('/') == std::string_view::npos ? "/api" : "/apis";
   if (ns.empty() || !about.namespaced) {
     return fmt::format("{}/{}/{}", root, about.api_version, about.plural);
@@ -35,7 +35,7 @@ std::string object_path(Kind kind, const ObjectKey& key) {
 
 namespace {
 
-// The part of a query that says which objects; ends with "&" unless empty.
+// The selectors of a query. Ends with "&" unless it is empty.
 std::string selection(const Selector& selector) {
   std::string out;
   if (!selector.label_selector.empty()) {
@@ -53,7 +53,7 @@ std::string list_url(const Selector& selector, const ListQuery& query) {
   auto out = collection_path(selector.kind, selector.ns) + "?" + selection(selector);
   if (query.limit != 0) out += fmt::format("limit={}&", query.limit);
   if (!query.continue_token.empty()) out += "continue=" + escaped(query.continue_token) + "&";
-  out.pop_back();  // the last & or the lonely ?
+  out.pop_back();  // the last "&", or the "?" alone
   return out;
 }
 

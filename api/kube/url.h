@@ -1,4 +1,4 @@
-// Where an object or a collection is in the API: paths and query strings. Pure.
+// Paths and query strings of objects and collections in the Kubernetes API. Pure.
 #pragma once
 
 #include <string>
@@ -8,22 +8,22 @@
 
 namespace cw::api::kube {
 
-// RFC 3986: all but unreserved characters as %XX.
+// Encodes all characters except the unreserved ones as %XX (RFC 3986).
 [[nodiscard]] std::string escaped(std::string_view text);
 
-// "/api/v1/namespaces/a/services", "/apis/causeway.dev/v1alpha1/gateways": a namespace's, or (ns
-// empty) all.
+// "/api/v1/namespaces/a/services", "/apis/causeway.dev/v1alpha1/gateways". An empty `ns` means all
+// namespaces.
 [[nodiscard]] std::string collection_path(Kind kind, const std::string& ns);
-// The object's own path; `key` has passed check_key().
+// The path of one object. `key` must have passed check_key().
 [[nodiscard]] std::string object_path(Kind kind, const ObjectKey& key);
 
 struct ListQuery {
-  std::size_t limit = 0;         // 0: all in one answer
-  std::string continue_token{};  // of the page before
+  std::size_t limit = 0;         // objects per page; 0: all in one answer
+  std::string continue_token{};  // from the previous page
 };
 [[nodiscard]] std::string list_url(const Selector& selector, const ListQuery& query);
 
-// A watch after `resource_version` that the server ends after `seconds`.
+// A watch of the changes after `resource_version`. The server ends it after `seconds`.
 [[nodiscard]] std::string watch_url(const Selector& selector, const std::string& resource_version,
                                     unsigned seconds);
 

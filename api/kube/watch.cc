@@ -7,7 +7,7 @@ namespace cw::api::kube {
 
 namespace {
 
-// Spread, so that the watches of many processes do not end together.
+// The time limit is random, so that the watches of many processes do not end together.
 constexpr unsigned kLeastSeconds = 300;
 constexpr unsigned kSpreadSeconds = 300;
 constexpr auto kTooShort = std::chrono::seconds(1);
@@ -71,7 +71,8 @@ struct Watch : std::enable_shared_from_this<Watch> {
     if (ended) return;
     if (!fed) broken = fed.error();
     if (!broken) return;
-    // What cannot be read now may be readable later; what is too old is not.
+    // An event that cannot be read now may be readable after a new list, so the caller retries. An
+    // expired version needs a new list in any case.
     if (broken->code != Errc::kExpired) broken->code = Errc::kUnavailable;
     end(*broken);
   }
@@ -82,7 +83,7 @@ struct Watch : std::enable_shared_from_this<Watch> {
       return end(error_of(answer->status, answer->body,
                           "watch " + std::string(info(selector.kind).plural)));
     }
-    // In time, or the server is about to stop: go on, but never in a tight loop.
+    // The time limit was reached or the server is stopping: continue, but not in a tight loop.
     const bool hasty = loop.now() - begun < kTooShort;
     const auto pause = std::chrono::milliseconds(hasty ? 1000 + random.next() % 1000 : 0);
     again = loop.after(pause, [this] { begin(); });

@@ -1,5 +1,5 @@
-// One watch: a stream of events that goes on at the version it had reached when the server ends it
-// in time (every few minutes), and ends with an error otherwise.
+// One watch. When the server ends it after its time limit (every 5 to 10 minutes), it continues at
+// the version it had reached. Any other end is an error.
 #pragma once
 
 #include "api/kube/client.h"

@@ -9,7 +9,7 @@
 namespace cw::api {
 namespace {
 
-// The Service that a slice belongs to; an empty name if to none.
+// The Service that a slice belongs to. An empty name: it belongs to none.
 ObjectKey service_of(const EndpointSlice& slice) {
   const auto label = slice.meta.labels.find(std::string(kServiceNameLabel));
   return {slice.meta.key.ns, label == slice.meta.labels.end() ? "" : label->second};

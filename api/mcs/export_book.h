@@ -1,7 +1,7 @@
-// All exports of one cluster, kept up to date from whole informer snapshots. Objects are immutable,
-// so an object is unchanged if its pointer is: update() walks the snapshots once (about 2 ms for
-// 10,000 Services) and judges again only the exports that something changed for. What does not fit
-// into the limits of api/mcs/shares.h is not valid, and says so.
+// All exports of one cluster, kept up to date from informer snapshots. Objects are immutable, so an
+// object is unchanged if its pointer is. update() walks the snapshots once (about 2 ms for 10,000
+// Services) and judges only the exports whose objects changed. Exports beyond the limits of
+// api/mcs/shares.h are not valid, and their condition says so.
 #pragma once
 
 #include <map>
@@ -14,46 +14,47 @@ namespace cw::api {
 
 class ExportBook {
  public:
-  // `namespaces`: those that an administrator opened for export; empty: all.
+  // `namespaces`: those opened for export by an administrator. Empty: all.
   explicit ExportBook(std::vector<std::string> namespaces = {}, const ShareLimits& limits = {})
       : open_(namespaces.begin(), namespaces.end()), limits_(limits) {}
-  // For who keeps the records itself: entries() stay empty, and an export that something changed
-  // for is among the changes even where its record is the same as before.
+  // For a caller that keeps the records itself. entries() stays empty, and each judged export is
+  // among the changes even if its record is the same as before.
   void keep_nothing() { keeps_ = false; }
 
   template <typename T>
   using Items = std::map<ObjectKey, std::shared_ptr<const T>>;  // Informer<T>::items()
 
-  // A record that came, changed or (null) went.
+  // A new or changed record, or null if the record is gone.
   struct Change {
     ObjectKey service;
     std::shared_ptr<const ExportRecord> record;
   };
 
-  // Returns what changed since the last call, in key order. A change of `cluster` or `cidrs` (the
-  // cluster's announced prefixes) looks at everything again.
+  // Returns what changed since the last call, in key order. If `cluster` or `cidrs` (the prefixes
+  // that the cluster announces) changed, all exports are judged.
   std::vector<Change> update(std::string_view cluster, const Items<ServiceExport>& exports,
                              const Items<Service>& services, const Items<EndpointSlice>& slices,
                              const std::vector<Prefix>& cidrs);
 
-  // The same for who knows what changed: one object each that came, changed or (null) went, then
-  // settle().
+  // The same for a caller that knows what changed: note() each new, changed or removed (null)
+  // object, then settle().
   void note(const ObjectKey& key, std::shared_ptr<const ServiceExport> object);
   void note(const ObjectKey& key, std::shared_ptr<const Service> object);
   void note(const ObjectKey& key, std::shared_ptr<const EndpointSlice> object);
-  // Why the newest version of a Service, or of a slice of a Service, cannot be read; empty: it can.
+  // `why`: the reason why the newest version of a Service, or of a slice of a Service, cannot be
+  // read. Empty: it can be read.
   void note_unreadable_service(const ObjectKey& key, std::string why);
   void note_unreadable_slice(const ObjectKey& key, const ObjectKey& service, std::string why);
   std::vector<Change> settle(std::string_view cluster, const std::vector<Prefix>& cidrs);
-  // The exports whose entries the last call looked at.
+  // The exports that the last call judged.
   [[nodiscard]] const std::set<ObjectKey>& judged() const { return judged_; }
 
   struct Entry {
     Condition valid;                             // as in ExportVerdict
     std::shared_ptr<const ExportRecord> record;  // null unless valid
-    std::optional<Condition> lacking;            // likewise
+    std::optional<Condition> lacking;            // as in ExportVerdict
   };
-  // One for every ServiceExport, in key order.
+  // One entry for each ServiceExport, in key order.
   [[nodiscard]] const std::map<ObjectKey, Entry>& entries() const { return entries_; }
 
  private:
@@ -70,7 +71,7 @@ class ExportBook {
   void forget_slice(const ObjectKey& key);
   [[nodiscard]] std::optional<ExportVerdict> judge(const ObjectKey& key) const;
   void weigh(const ObjectKey& key, const std::optional<ExportVerdict>& verdict);
-  // Finds what fits; the exports for which that changed are judged, too.
+  // Determines which exports fit. Exports for which the answer changed are judged, too.
   void share(std::map<ObjectKey, std::optional<ExportVerdict>>& verdicts);
   [[nodiscard]] Condition over_share(const ServiceExport& object) const;
   void note_verdict(const ObjectKey& key, std::optional<ExportVerdict> verdict,
@@ -83,9 +84,9 @@ class ExportBook {
   std::set<std::string> open_;
   ShareLimits limits_;
   ExportWeights weights_;                     // of all valid exports
-  std::size_t weight_ = 0;                    // bytes of them
-  std::set<ObjectKey> crowded_out_;           // of them, those that do not fit
-  std::map<std::string, ShareLimits> usage_;  // by namespace, as of the last crowded_out()
+  std::size_t weight_ = 0;                    // their sum, in bytes
+  std::set<ObjectKey> crowded_out_;           // those of them that do not fit
+  std::map<std::string, ShareLimits> usage_;  // by namespace, since the last crowded_out()
   bool keeps_ = true;
   std::string cluster_;
   std::vector<Prefix> cidrs_;

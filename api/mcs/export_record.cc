@@ -15,7 +15,7 @@ namespace cw::api {
 namespace {
 
 constexpr std::string_view kZone = ".svc.clusterset.local";
-constexpr std::size_t kMaxName = 253;  // RFC 1035, presentation form without the last dot
+constexpr std::size_t kMaxName = 253;  // RFC 1035, as text without the final dot
 
 ExportVerdict refused(const ServiceExport& service_export, std::string reason,
                       std::string message) {
@@ -35,11 +35,11 @@ std::size_t metadata_bytes(const std::map<std::string, std::string>& entries) {
   return bytes;
 }
 
-// What of a Service's endpoints is not exported as it is.
+// Counts the endpoints that are left out or changed.
 struct LeftOut {
-  std::size_t outside = 0;                 // endpoints not within the announced CIDRs
-  std::optional<IpAddress> first_outside;  // the lowest address of them
-  std::size_t too_many = 0;                // endpoints over the limit
+  std::size_t outside = 0;                 // endpoints outside the announced CIDRs
+  std::optional<IpAddress> first_outside;  // the lowest address of these
+  std::size_t too_many = 0;                // endpoints beyond the limit
   std::size_t renamed = 0;                 // hostnames replaced by the dashed IP
 
   void add_outside(const SliceEndpoint& endpoint) {
@@ -49,7 +49,7 @@ struct LeftOut {
   }
 };
 
-// What the condition Reachable says where endpoints are missing.
+// The condition Reachable for an export that lacks endpoints. No value: none are missing.
 std::optional<Condition> lacking(const ExportInputs& inputs, const LeftOut& left_out,
                                  std::size_t exported) {
   Condition condition{
@@ -69,7 +69,7 @@ std::optional<Condition> lacking(const ExportInputs& inputs, const LeftOut& left
   }
   if (left_out.too_many != 0) {
     add("TooManyEndpoints",
-        fmt::format("{} of {} endpoint(s) are not exported: {} are the limit of one export",
+        fmt::format("{} of {} endpoint(s) are not exported: the limit of one export is {}",
                     left_out.too_many, all, kMaxExportEndpoints));
   }
   if (!inputs.unreadable_slice.empty()) {
@@ -81,7 +81,7 @@ std::optional<Condition> lacking(const ExportInputs& inputs, const LeftOut& left
   return condition;
 }
 
-// Whether <hostname>.<cluster>.<service>.<namespace>.svc.clusterset.local is a DNS name.
+// True: <hostname>.<cluster>.<service>.<namespace>.svc.clusterset.local is a DNS name.
 bool usable_hostname(std::string_view hostname, const ExportRecord& record) {
   return is_dns_label(hostname) && hostname.size() + record.cluster.size() +
                                            record.service.name.size() + record.service.ns.size() +
@@ -89,11 +89,11 @@ bool usable_hostname(std::string_view hostname, const ExportRecord& record) {
                                        kMaxName;
 }
 
-// An endpoint is the same if its addresses and its ports are: one pod may be in several slices,
+// Endpoints are the same if their addresses and ports are equal. One pod may be in several slices,
 // each with a part of its ports.
 using Found = std::map<std::pair<std::vector<IpAddress>, PortSet>, ExportEndpoint>;
 
-// The ports of a slice in a fixed order. A port without a number means nothing to a peer.
+// The ports of a slice in a fixed order. A port without a number is useless to a remote cluster.
 PortSet port_set(const EndpointSlice& slice) {
   PortSet ports;
   std::copy_if(slice.ports.begin(), slice.ports.end(), std::back_inserter(ports),
@@ -115,8 +115,8 @@ void name_endpoint(const SliceEndpoint& from, const ExportRecord& record, Export
   if (usable_hostname(from.pod, record) && from.pod != endpoint.hostname) endpoint.pod = from.pod;
 }
 
-// Twice the same endpoint: slices may overlap while endpoints move between them. Which one came
-// first must not matter: ready wins, then serving, then the smaller one.
+// Slices may overlap while endpoints move between them. The result must not depend on their order:
+// ready wins, then serving, then the smaller endpoint.
 void merge_same(ExportEndpoint& known, const ExportEndpoint& other) {
   const auto rank = [](const ExportEndpoint& e) {
     return std::make_tuple(!e.ready, !e.serving, e.terminating, e.hostname, e.zone, e.pod);
@@ -146,7 +146,7 @@ void collect(const SliceEndpoint& from, const PortSet& ports, const ExportInputs
   if (!added) merge_same(at->second, endpoint);
 }
 
-// Fills the record's endpoints and port sets.
+// Sets the record's endpoints and port sets.
 void add_endpoints(Found&& found, ExportRecord& record, LeftOut& left_out) {
   std::vector<std::pair<PortSet, ExportEndpoint>> kept;
   kept.reserve(found.size());
@@ -197,7 +197,7 @@ ExportRecord record_of(const ExportInputs& inputs, LeftOut& left_out) {
   return record;
 }
 
-// Why this cannot be an export at all; none: it can. Then there is a Service.
+// The verdict if this cannot be an export at all. No value: it can, and then inputs.service is set.
 std::optional<ExportVerdict> asked_wrongly(const ExportInputs& inputs) {
   const auto& wanted = inputs.service_export;
   const auto& key = wanted.meta.key;
@@ -207,7 +207,7 @@ std::optional<ExportVerdict> asked_wrongly(const ExportInputs& inputs) {
   }
   if (!inputs.open) {
     return refused(wanted, "NamespaceNotOpen",
-                   "namespace " + key.ns + " is not among those opened for export");
+                   "namespace " + key.ns + " is not open for export: add it to exportNamespaces");
   }
   if (inputs.service == nullptr && !inputs.unreadable_service.empty()) {
     return refused(wanted, "UnreadableService",
@@ -270,12 +270,13 @@ ExportVerdict judge_export(const ExportInputs& inputs) {
   if (auto large = too_many_ports(wanted, verdict.record->port_sets)) return std::move(*large);
   std::string message = "the Service is exported";
   if (left_out.renamed != 0) {
-    message +=
-        fmt::format("; {} hostname(s) not usable in DNS replaced by the IP", left_out.renamed);
+    message += fmt::format("; {} hostname(s) are not usable in DNS and were replaced by the IP",
+                           left_out.renamed);
   }
   if (!inputs.unreadable_service.empty()) {
-    message += fmt::format("; as it was before, because its newest version cannot be read: {}",
-                           inputs.unreadable_service);
+    message +=
+        fmt::format("; its last readable version counts, because the newest cannot be read: {}",
+                    inputs.unreadable_service);
   }
   verdict.lacking = lacking(inputs, left_out, verdict.record->endpoints.size());
   verdict.valid = {

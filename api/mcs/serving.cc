@@ -18,7 +18,7 @@ std::vector<std::string> split(const std::string& text) {
   return out;
 }
 
-// Clusters in the order in which they shall serve; empty: all alike.
+// The clusters in the order in which they should serve. Empty: no order.
 std::vector<std::string> order_of(const ServingInputs& inputs) {
   std::vector<std::string> order;
   if (inputs.wishes == nullptr) return order;
@@ -31,7 +31,7 @@ std::vector<std::string> order_of(const ServingInputs& inputs) {
   return order;
 }
 
-// Those of `clusters` that have an endpoint that takes connections.
+// The members of `clusters` with an endpoint that takes connections.
 std::set<std::string> able(const std::vector<const ExportRecord*>& records,
                            const std::set<std::string>& clusters) {
   const bool fallback = none_ready(records, clusters);

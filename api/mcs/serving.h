@@ -1,5 +1,5 @@
-// Whose endpoints take new connections: one rule for virtual IPs, for names, and for what
-// `causewayctl resolve` explains. Pure.
+// Which clusters' endpoints take new connections. DNS names, virtual IPs and `causewayctl resolve`
+// all use this rule. Pure.
 #pragma once
 
 #include <map>
@@ -12,34 +12,34 @@
 
 namespace cw::api {
 
-// Annotations among an export's exportedAnnotations.
+// Annotations that an export may carry (spec.exportedAnnotations).
 inline constexpr std::string_view kPolicyPrefix = "causeway.dev/";
 inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "local"
 inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order
 
-// The exports of one Service, and what decides among them.
+// The exports of one Service, and the inputs that decide among them.
 struct ServingInputs {
   std::vector<const ExportRecord*> records;
-  const std::map<std::string, std::string>* wishes = nullptr;  // annotations; null: none
-  const std::set<std::string>& stale;                          // clusters that are away
-  const std::string& local;                                    // this cluster
+  const std::map<std::string, std::string>* wishes = nullptr;  // policy; may be null
+  const std::set<std::string>& stale;                          // clusters without a working tunnel
+  const std::string& local;                                    // the id of this cluster
 };
 
-// Whether an endpoint takes new connections if none of its service is ready, or if some are.
+// True: the endpoint takes new connections. `none_ready`: no endpoint of its Service is ready.
 [[nodiscard]] inline bool takes_traffic(const ExportEndpoint& endpoint, bool none_ready) {
   return endpoint.ready || (none_ready && endpoint.fallback());
 }
-// Whether no endpoint of `clusters` is ready.
+// True: no endpoint of `clusters` is ready.
 [[nodiscard]] bool none_ready(const std::vector<const ExportRecord*>& records,
                               const std::set<std::string>& clusters);
 
-// The clusters whose endpoints take connections: all but those that are away. With prefer or
-// failover it is the first in order that has a ready endpoint; if no cluster has one, the first
-// with an endpoint that terminates and still serves.
+// The clusters whose endpoints take new connections: all that are not stale. With prefer or
+// failover it is only the first cluster in that order with a ready endpoint. If no cluster has one,
+// it is the first with an endpoint that terminates and still serves.
 [[nodiscard]] std::set<std::string> serving_clusters(const ServingInputs& inputs);
 
-// The same for names. If no cluster that serves has an endpoint that takes connections, all
-// clusters: a degraded answer beats none.
+// The same for DNS names. If no serving cluster has an endpoint that takes connections, all
+// clusters are returned: a degraded answer is better than none.
 [[nodiscard]] std::set<std::string> answering_clusters(const ServingInputs& inputs);
 
 }  // namespace cw::api

@@ -8,10 +8,10 @@
 namespace cw::api {
 namespace {
 
-// Of a message's frame and fixed fields, of one repeated message, and of one string in it.
+// Upper bounds in bytes: a message's frame and fixed fields; a repeated message, or a string in it.
 constexpr std::size_t kFrame = 96;
 constexpr std::size_t kItem = 12;
-// And of an endpoint: frame, three conditions, the port set, and the frames of its strings.
+// An endpoint: frame, three conditions, the port set, and the frames of its strings.
 constexpr std::size_t kEndpoint = 20;
 
 std::size_t bytes_of(const std::map<std::string, std::string>& entries) {
@@ -25,7 +25,7 @@ struct Candidate {
   const ExportWeight* weight = nullptr;
 };
 
-// What is given away of a limit.
+// The used part of a limit.
 struct Room {
   std::size_t exports = 0;
   std::size_t bytes = 0;

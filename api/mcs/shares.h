@@ -1,6 +1,6 @@
-// How much one cluster announces, and how its namespaces share that: a namespace that keeps within
-// its share is announced whatever the others export. The gateway that announces and discovery,
-// which says so in the conditions, compute the same from the same exports. Pure.
+// How much one cluster announces, and how its namespaces share that. A namespace within its share
+// is announced whatever the others export. The gateway, which announces, and discovery, which sets
+// the conditions, compute the same result from the same exports. Pure.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@
 
 namespace cw::api {
 
-inline constexpr std::size_t kMaxExports = 10'000;          // of one cluster
-inline constexpr std::size_t kMaxExportBytes = 32U << 20U;  // of one cluster, by record_bytes()
+inline constexpr std::size_t kMaxExports = 10'000;          // per cluster
+inline constexpr std::size_t kMaxExportBytes = 32U << 20U;  // per cluster, by record_bytes()
 
-// At least as many bytes as the record takes in a message of the feed (gateway/feed/messages.h),
-// and about as many.
+// An upper bound of the bytes that the record takes in a message of the feed
+// (gateway/feed/messages.h), and close to it.
 [[nodiscard]] std::size_t record_bytes(const ExportRecord& record);
 
 struct ExportWeight {
@@ -30,9 +30,10 @@ struct ShareLimits {
   std::size_t bytes = kMaxExportBytes;
 };
 
-// The exports that are not announced. None while all fit. Else every namespace has the limits
-// divided by the number of namespaces, filled from its oldest export on; what then is free goes to
-// the oldest of the rest. Within a share, an export that is too large is skipped for later ones.
+// The exports that are not announced: none if all fit. Otherwise each namespace's share is the
+// limits divided by the number of namespaces. It is filled from the namespace's oldest export on.
+// The space that is left goes to the oldest of the remaining exports. An export that is too large
+// for a share is skipped, and later ones may still fit.
 [[nodiscard]] std::set<ObjectKey> crowded_out(const ExportWeights& exports,
                                               const ShareLimits& limits = {});
 

@@ -15,7 +15,8 @@ std::optional<nlohmann::json> marked_invalid(nlohmann::json body, const std::str
   Fields(body, "", mistake).object("status", [&](Fields& status) {
     read_conditions(status, conditions);
   });
-  if (mistake) return std::nullopt;  // no name, or a status that is no status: nowhere to say it
+  // Without a name or a proper status there is no place for a condition.
+  if (mistake) return std::nullopt;
   const Condition invalid{type, ConditionStatus::kFalse, "Invalid", message, meta.generation, {}};
   if (!set_condition(conditions, invalid, now)) return std::nullopt;
   body["status"]["conditions"] = to_json(conditions);
@@ -25,7 +26,7 @@ std::optional<nlohmann::json> marked_invalid(nlohmann::json body, const std::str
 void BadObjects::report(const ObjectKey& key, const Error& error) {
   reads_[key] =
       store_.get(kind_, key, [this, key, message = error.text](const Result<Object>& result) {
-        if (!result) return;  // gone, or the store is away: the informer will see it again
+        if (!result) return;  // deleted, or the store is away: the informer reports it again
         mark(key, message, *result);
       });
 }

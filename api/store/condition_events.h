@@ -1,6 +1,5 @@
-// Tells of conditions that change, as Events on their objects: looks at an informer's cache, so
-// that it does not matter who wrote the conditions. One process a cluster tells: what holds the
-// Lease.
+// Turns changes of conditions into Events on their objects. It reads an informer's cache, so any
+// writer's conditions are covered. One process per cluster reports: the holder of the Lease.
 #pragma once
 
 #include <memory>
@@ -19,8 +18,9 @@ class ConditionEvents {
   ConditionEvents(const ConditionEvents&) = delete;
   ConditionEvents& operator=(const ConditionEvents&) = delete;
 
-  // After changes of the cache, or of whether this process is the one that tells. What it sees
-  // first is where it begins, not news. Bursts are looked at together.
+  // Call after changes of the cache, or of `tell`: whether this process reports. The state at the
+  // first comparison is the starting point and gives no Events. Changes within 500 ms are compared
+  // together.
   void look(bool tell) {
     if (!tell) {
       soon_.reset();

@@ -17,7 +17,7 @@ bool bad(const Condition& condition) {
   return condition.status == wrong && condition.reason != "Pending";
 }
 
-// Cut between characters of UTF-8.
+// At most `most` bytes, cut between UTF-8 characters.
 std::string shortened(const std::string& text, std::size_t most) {
   if (text.size() <= most) return text;
   auto end = most;
@@ -47,7 +47,7 @@ std::vector<Note> notes_of(std::span<const Condition> before, std::span<const Co
 Object event_object(Kind kind, const ObjectMeta& about, const EventSource& source, const Note& note,
                     const EventSpan& span, std::uint64_t unique) {
   const auto& object = info(kind);
-  // Events of what has no namespace stand in "default", as Kubernetes' own do.
+  // Events of cluster-scoped objects stand in "default", as Kubernetes' own do.
   const ObjectKey key{about.key.ns.empty() ? "default" : about.key.ns,
                       fmt::format("{}.{:016x}", shortened(about.key.name, 200), unique)};
   nlohmann::json subject = {{"apiVersion", object.api_version},

@@ -1,6 +1,6 @@
-// Kubernetes Events (core/v1 Event): what `kubectl describe` shows of an object beside its
-// conditions. Best effort and bounded: an Event that cannot be written is lost, the log and the
-// conditions stay. A store that keeps none (a folder of files) gets none. Loop thread only.
+// Kubernetes Events (core/v1 Event), which `kubectl describe` shows beside an object's conditions.
+// Best effort and bounded: an Event that cannot be written is lost; log and conditions still have
+// it. A store that keeps no Events (a folder of files) gets none. Loop thread only.
 #pragma once
 
 #include <list>
@@ -21,36 +21,37 @@ struct Note {
   friend bool operator==(const Note&, const Note&) = default;
 };
 
-// What is worth telling when `before` became `after`: a condition went bad, is bad for another
-// reason, or is well again. Waiting ("Pending") and a good beginning are not. Pure.
+// The notes for a change from `before` to `after`: a condition became bad, is bad for another
+// reason, or is good again. A condition that waits ("Pending") or is good from the start gives
+// none. Pure.
 [[nodiscard]] std::vector<Note> notes_of(std::span<const Condition> before,
                                          std::span<const Condition> after);
 
 inline constexpr std::size_t kMaxEventMessage = 1024;  // the API server's limit
 
-// Who says it: the program, and which of them, as the node or pod.
+// The source of an Event: the program, and which instance of it (the node or pod).
 struct EventSource {
   std::string component;
   std::string instance;
 };
-// How often it was, and when.
+// How often something happened, and when.
 struct EventSpan {
   WallTime first{};
   WallTime last{};
   std::size_t count = 1;
 };
-// The Event to create about an object; `unique` makes its name. Pure.
+// The Event object about `about`. `unique` makes its name unique. Pure.
 [[nodiscard]] Object event_object(Kind kind, const ObjectMeta& about, const EventSource& source,
                                   const Note& note, const EventSpan& span, std::uint64_t unique);
 
 class EventRecorder {
  public:
-  static constexpr std::size_t kBurst = 25;                     // then one every
-  static constexpr Duration kRefill = std::chrono::seconds(5);  // this long
-  static constexpr Duration kRepeat = std::chrono::minutes(5);  // the same again
+  static constexpr std::size_t kBurst = 25;                     // Events at once; then one per
+  static constexpr Duration kRefill = std::chrono::seconds(5);  // this time
+  static constexpr Duration kRepeat = std::chrono::minutes(5);  // before the same again
   static constexpr std::size_t kMaxMessage = kMaxEventMessage;
 
-  // `component`: the program's name; `instance`: which of them, as the node or pod.
+  // `component`: the program's name. `instance`: the node or pod.
   EventRecorder(Loop& loop, Store& store, Random& random, std::string component,
                 std::string instance);
   EventRecorder(const EventRecorder&) = delete;
@@ -67,9 +68,9 @@ class EventRecorder {
   EventSource source_;
   std::size_t tokens_ = kBurst;
   TimePoint refilled_;
-  std::map<std::string, TimePoint> told_;  // what was said, and when
+  std::map<std::string, TimePoint> told_;  // what was written, and when
   std::list<Handle> writes_;
-  std::vector<std::list<Handle>::iterator> over_;  // of them: they go with the next record()
+  std::vector<std::list<Handle>::iterator> over_;  // finished; removed at the next record()
 };
 
 }  // namespace cw::api

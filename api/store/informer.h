@@ -1,8 +1,8 @@
-// A cache of one kind that keeps itself current: lists, watches, lists again when its version has
-// expired. When the store was away it goes on watching from where it was, after a pause: thousands
-// of objects are not fetched again because a server restarted. Objects that do not decode keep
-// their last good state and are reported once per version through on_bad. Decoded values only: the
-// JSON is dropped.
+// A cache of one kind that keeps itself current. It lists and watches, and lists again when its
+// version has expired. After an outage of the store it resumes the watch, with a backoff. So
+// thousands of objects are not fetched again because a server restarted. An object that does not
+// decode keeps its last good state and is reported once per version through on_bad. The cache holds
+// decoded values only, no JSON.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ template <typename T>
 class Informer {
  public:
   using Items = std::map<ObjectKey, std::shared_ptr<const T>>;
-  // Called after each change of items(), and when synced() or available() change.
+  // Called after each change of items(), and when synced() or available() changed.
   using OnChange = std::function<void()>;
   using OnBad = std::function<void(const ObjectKey&, const Error&)>;
 
@@ -40,19 +40,21 @@ class Informer {
   Informer& operator=(const Informer&) = delete;
 
   void set_on_bad(OnBad on_bad) { on_bad_ = std::move(on_bad); }
-  // Takes out of each object what this process never reads, before it is kept: 10,000 Services with
-  // their annotations are many megabytes. Not for objects that are written back whole.
+  // `trim` removes from each object what this process never reads, before it is stored: 10,000
+  // Services with their annotations take many megabytes. Not for objects that are written back
+  // whole.
   void set_trim(std::function<void(T&)> trim) { trim_ = std::move(trim); }
-  // From now on remembers which objects changed; take_changes() gives them and forgets. What a list
-  // shows again in the same version did not change.
+  // From now on the informer remembers which objects changed. take_changes() returns them and
+  // forgets them. An object that a list shows in its known version did not change.
   void track_changes() { tracks_ = true; }
-  // An object whose newest version does not decode: why, and the labels by which others find it.
+  // An object whose newest version does not decode: the reason, and its labels for look-ups.
   struct Unreadable {
     std::string why;
     std::map<std::string, std::string> labels;
     friend bool operator==(const Unreadable&, const Unreadable&) = default;
   };
-  // Null: the object decodes, or there is none. A change of it is a change of the object.
+  // Null: the object decodes, or does not exist. A change of this value counts as a change of the
+  // object.
   [[nodiscard]] const Unreadable* unreadable(const ObjectKey& key) const {
     const auto found = unreadable_.find(key);
     return found == unreadable_.end() ? nullptr : &found->second;
@@ -63,8 +65,8 @@ class Informer {
     const auto found = items_.find(key);
     return found == items_.end() ? nullptr : found->second;
   }
-  [[nodiscard]] bool synced() const { return synced_; }        // listed once
-  [[nodiscard]] bool available() const { return available_; }  // the store answers now
+  [[nodiscard]] bool synced() const { return synced_; }        // has listed at least once
+  [[nodiscard]] bool available() const { return available_; }  // the store answers
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
 
  private:
@@ -79,7 +81,7 @@ class Informer {
     if (first) begin_list();
     for (const auto& object : page) {
       auto value = decoded(object, fresh_unreadable_);
-      if (value == nullptr) value = find(object.key);  // the last good state
+      if (value == nullptr) value = find(object.key);  // keep the last good state
       if (value != nullptr) fresh_.emplace(object.key, std::move(value));
     }
   }
@@ -124,7 +126,8 @@ class Informer {
         retry_later(error, [this] { start_watch(); });
       }
     };
-    // The pause goes on growing until a watch stood or something came: it may open only to break.
+    // The backoff is reset only when a watch stood for kStood or an event arrived. A watch may open
+    // and break at once, so opening alone does not reset it.
     opened_.reset();
     handler.on_open = [this] {
       opened_ = loop_.now();
@@ -173,9 +176,10 @@ class Informer {
       if (trim_) trim_(*value);
       return std::make_shared<const T>(std::move(*value));
     }
-    log_warn("object ignored", {{"kind", info(T::kKind).name},
-                                {"name", object.key.to_string()},
-                                {"error", value.error().text}});
+    log_warn("object cannot be read; its last good state is kept",
+             {{"kind", info(T::kKind).name},
+              {"name", object.key.to_string()},
+              {"error", value.error().text}});
     unreadable[object.key] = {value.error().text, text_labels(object.body)};
     if (on_bad_) on_bad_(object.key, value.error());
     return nullptr;
@@ -183,7 +187,7 @@ class Informer {
 
   void came_back() {
     backoff_.reset();
-    (void)became_available();  // the caller tells of the change anyway
+    (void)became_available();  // the caller calls on_change_
   }
 
   bool became_available() {
@@ -213,7 +217,7 @@ class Informer {
   std::function<void(T&)> trim_;
   Selector selector_;
   Items items_;
-  Items fresh_;  // of a list that is not complete yet
+  Items fresh_;  // pages of a list that is not complete yet
   std::map<ObjectKey, Unreadable> unreadable_;
   std::map<ObjectKey, Unreadable> fresh_unreadable_;
   std::set<ObjectKey> changes_;
@@ -222,11 +226,11 @@ class Informer {
   std::string last_error_;
   bool synced_ = false;
   bool available_ = false;
-  // Ten seconds at most: a server that is back is asked soon, and the watches of 1,000 nodes still
-  // come spread (they go on from where they were and list nothing).
+  // At most 10 s: a server that is back is asked soon. With jitter the watches of 1,000 nodes still
+  // arrive spread out. They resume, so they list nothing.
   static constexpr auto kStood = std::chrono::seconds(10);
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
-  std::optional<TimePoint> opened_;  // the last watch, by the server's answer
+  std::optional<TimePoint> opened_;  // when the server accepted the last watch
   Handle timer_;
   Handle request_;
 };

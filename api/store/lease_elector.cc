@@ -9,7 +9,8 @@ namespace cw::api {
 
 namespace {
 
-constexpr Duration kPause = std::chrono::seconds(1);  // a timer that is later tells of a pause
+// A timer that is later than this means that the process was paused.
+constexpr Duration kPause = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -23,11 +24,11 @@ struct LeaseElector::State {
   LeaseConfig config;
   std::function<void(bool)> on_change;
 
-  std::optional<Lease> held;  // as we wrote it last: renewed without reading it first
+  std::optional<Lease> held;  // as last written; it is renewed without reading it first
   bool leader = false;
   bool released = false;
-  std::string seen_version;  // of the Lease when it last changed
-  TimePoint seen_at{};       // and when we saw that, by our own clock
+  std::string seen_version;  // the Lease's version when it last changed
+  TimePoint seen_at{};       // when this process saw that change
   std::function<void()> release_done;
   Handle timer;
   Handle deadline;
@@ -37,7 +38,7 @@ struct LeaseElector::State {
 
   void again(Duration delay) {
     timer = loop.after(delay, [this, due = loop.now() + delay] {
-      // While this process was paused it saw no renewals: that time proves nothing.
+      // A paused process saw no renewals, so the pause proves nothing about the holder.
       const auto late = loop.now() - due;
       if (late > kPause) seen_at += late;
       look();

@@ -28,7 +28,8 @@ Object object_of(Kind kind, const ObjectKey& key, json body) {
 
 namespace {
 
-constexpr int kAttempts = 5;  // of a write, while others change the object without the lock
+// Tries of a write without a version, while other programs change the object without the lock.
+constexpr int kAttempts = 5;
 
 std::string describe(Kind kind, const ObjectKey& key) {
   return fmt::format("{} {}", info(kind).name, key.to_string());
@@ -36,7 +37,7 @@ std::string describe(Kind kind, const ObjectKey& key) {
 
 }  // namespace
 
-// Each is one piece of work for the backend. Any thread.
+// Each function is one piece of work for the backend. Any thread.
 struct LocalStore::Writes {
   static Outcome<Object> get(Backend& backend, Kind kind, const ObjectKey& key) {
     auto body = backend.read(kind, key);
@@ -64,7 +65,7 @@ struct LocalStore::Writes {
     for (int attempt = 1;; ++attempt) {
       auto outcome = try_update(backend, object, merge);
       if (outcome.result || outcome.result.error().code != Errc::kConflict) return outcome;
-      // Without a resourceVersion the write is unconditional: it is tried again.
+      // Without a resourceVersion the write is unconditional, so it is tried again.
       if (!object.resource_version.empty() || attempt == kAttempts) return outcome;
     }
   }
@@ -91,7 +92,8 @@ struct LocalStore::Writes {
     const auto lock = backend.lock();
     if (!lock) return {fail(lock.error())};
     const auto before = backend.read(kind, key);
-    // A broken file may be removed too, but not by a writer that claims to have read it.
+    // A broken file may be removed too, but not by a caller that gives a version: it cannot have
+    // read it.
     if (!before && (before.error().code != Errc::kInvalid || !resource_version.empty())) {
       return {fail(before.error())};
     }
@@ -121,7 +123,7 @@ LocalStore::LocalStore(Loop& loop, Random& random, Backend& backend, RunWork run
 template <typename T, typename Done>
 Handle LocalStore::later(T result, Done done) {
   return loop_.after(Duration::zero(), [result = std::move(result), done = std::move(done)] {
-    const auto call = done;  // the callback may drop its own handle, and with it this closure
+    const auto call = done;  // the callback may destroy its own handle, and with it this closure
     call(result);
   });
 }

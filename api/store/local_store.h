@@ -1,10 +1,11 @@
-// The Store's semantics over a backend that can read, write and erase whole objects: versions,
-// conflicts, generations, watches. The directory and memory stores are this plus a backend.
+// The Store's semantics over a backend that reads, writes and erases whole objects: versions,
+// conflicts, generations, watches. The directory store and the memory store are this plus a
+// backend.
 //
-// The table is what watchers have been told; the backend is the truth. A write checks against a
-// fresh read under the backend's lock, so several processes may share one backend; what others
-// changed comes in through observe(). The backend may be slow: all its work goes through RunWork,
-// which may use another thread. Everything else here is for the loop thread.
+// The table holds what watchers have been told. The backend holds the actual objects. A write
+// compares with a fresh read under the backend's lock, so several processes may share a backend.
+// Changes by other processes arrive through observe(). The backend may be slow: all its work goes
+// through RunWork, which may use another thread. Everything else here is for the loop thread.
 #pragma once
 
 #include <map>
@@ -18,25 +19,26 @@ namespace cw::api {
 class Backend {
  public:
   virtual ~Backend() = default;
-  // Held over a read-check-write; destroying it unlocks.
+  // Held during read, check and write. Destroying the value unlocks.
   [[nodiscard]] virtual Result<std::shared_ptr<void>> lock() = 0;
-  // Nothing: there is no such object. kInvalid: there is one, but it is broken.
+  // No value: there is no such object. kInvalid: the object is broken.
   [[nodiscard]] virtual Result<std::optional<nlohmann::json>> read(Kind kind,
                                                                    const ObjectKey& key) = 0;
-  // kConflict: somebody without the lock changed it since it was read; nothing was done.
+  // kConflict: another program changed the object without the lock since it was read. Nothing was
+  // written.
   [[nodiscard]] virtual Result<> write(Kind kind, const ObjectKey& key,
                                        const nlohmann::json& body) = 0;
   [[nodiscard]] virtual Result<> erase(Kind kind, const ObjectKey& key) = 0;
 };
 
-// Runs `work` once, perhaps on another thread, in the order of the calls. Runs what it returns on
-// the loop thread afterwards. False: too much waits already, `work` is dropped.
+// Runs `work` once, possibly on another thread, in the order of the calls. Afterwards runs the
+// returned closure on the loop thread. False: the queue is full, and `work` is dropped.
 using Work = std::function<std::function<void()>()>;
 using RunWork = std::function<bool(Work work)>;
 
 class LocalStore : public Store {
  public:
-  // Without `run` the backend is used at once, on the calling thread.
+  // Without `run`, the backend is called at once on the calling thread.
   LocalStore(Loop& loop, Random& random, Backend& backend, RunWork run = {});
 
   [[nodiscard]] Handle list(const Selector& selector, ListDone done) override;
@@ -49,18 +51,18 @@ class LocalStore : public Store {
   [[nodiscard]] Handle remove(Kind kind, const ObjectKey& key, const std::string& resource_version,
                               RemoveDone done) override;
 
-  // The object is now `body` (nothing: gone); tells watchers if that is news.
+  // The object is now `body`. No value: it is gone. Tells watchers if that is a change.
   void observe(Kind kind, const ObjectKey& key, const std::optional<nlohmann::json>& body);
-  void observe(Object object);  // the same, of an object_of()
-  // Everything answers `why` and all watches end with it, until available() is called.
+  void observe(Object object);  // the same, for the result of object_of()
+  // Until available() is called, all calls fail with `why`. All watches end with it.
   void unavailable(const Error& why);
   void available();
-  // Watches must list again.
+  // All watches end with kExpired.
   void expire_watches();
   [[nodiscard]] std::vector<ObjectKey> keys(Kind kind) const;
 
  private:
-  // What the backend's work came to, and what the object is then (none: as before).
+  // The result of the backend's work, and the object after it. No `stored`: it is unchanged.
   template <typename T>
   struct Outcome {
     Result<T> result;
@@ -73,7 +75,7 @@ class LocalStore : public Store {
   template <typename T, typename Done>
   Handle perform(Kind kind, const ObjectKey& key, std::function<Outcome<T>(Backend&)> work,
                  Done done);
-  // Calls `done(result)` in the next turn unless the handle goes first.
+  // Calls `done(result)` in the next turn, unless the handle is destroyed first.
   template <typename T, typename Done>
   Handle later(T result, Done done);
 
@@ -86,7 +88,7 @@ class LocalStore : public Store {
   std::map<Kind, std::unique_ptr<WatchLog>> logs_;
 };
 
-// A content hash as resourceVersion; `body` without its own resourceVersion.
+// A content hash that serves as resourceVersion. It leaves out `body`'s own resourceVersion.
 [[nodiscard]] std::string version_of(nlohmann::json body);
 // `body` with its version. Any thread.
 [[nodiscard]] Object object_of(Kind kind, const ObjectKey& key, nlohmann::json body);

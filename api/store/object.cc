@@ -24,7 +24,7 @@ std::string text_at(const json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// metadata, made an object if it is not one.
+// The metadata, replaced by an empty object if it is none.
 json& metadata(json& body) {
   auto& meta = body["metadata"];
   if (!meta.is_object()) meta = json::object();
@@ -41,7 +41,7 @@ json without(json body, const char* key) {
 Result<> check_key(Kind kind, const ObjectKey& key) {
   const auto& kind_info = info(kind);
   if (!is_name(key.name)) {
-    return fail(Errc::kInvalid, fmt::format("{} \"{}\": not a name of a-z, 0-9, - and .",
+    return fail(Errc::kInvalid, fmt::format("{} \"{}\": a name may have only a-z, 0-9, - and .",
                                             kind_info.name, key.name.substr(0, 260)));
   }
   if (kind_info.namespaced && !is_dns_label(key.ns)) {

@@ -1,8 +1,8 @@
-// Opens a store by its address. kInvalid: not such an address.
-//   dir:/path            a folder, made when missing; kUnavailable or kDenied if it cannot be used
+// Opens a store by its address. kInvalid: not such an address, or an unusable kubeconfig.
+//   dir:/path            a folder, created if missing; kUnavailable or kDenied: it cannot be used
 //   kube:                the API server of the pod's service account, else of the user's kubeconfig
-//   kube:/path#context   of that kubeconfig (else $KUBECONFIG or ~/.kube/config) and context (else
-//                        the current one)
+//   kube:/path#context   a kubeconfig (default: $KUBECONFIG or ~/.kube/config) and a context
+//                        (default: the current one)
 #pragma once
 
 #include <memory>
@@ -17,9 +17,9 @@ namespace cw::api {
 [[nodiscard]] Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random,
                                                         const std::string& address);
 
-// Whether daemons make the Secrets that are missing in the store at `address`. In a folder they
-// do so. On an API server the chart's hook does, because a process that may create Secrets can
-// create a token of any service account of the namespace.
+// True: daemons create missing Secrets in the store at `address`. They do so in a folder. On an API
+// server the chart's hook does it: a process that may create Secrets can create a token of any
+// service account of the namespace.
 [[nodiscard]] bool daemons_make_secrets(std::string_view address);
 
 }  // namespace cw::api

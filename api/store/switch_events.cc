@@ -39,7 +39,7 @@ SwitchDigest::Told SwitchDigest::told() const {
   told.note.reason = "Switched";
   told.span.count = forgotten_;
   bool begun = false;
-  // The newest first: of a message that is too long the end is cut.
+  // Newest first, because a message that is too long is cut at its end.
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
     const auto& note = entry->note;
     told.note.warning = told.note.warning || note.warning;
@@ -51,7 +51,7 @@ SwitchDigest::Told SwitchDigest::told() const {
                                      note.count > 1 ? fmt::format(", {} times", note.count) : "");
     begun = true;
   }
-  if (forgotten_ > 0) told.note.message += fmt::format(" | and {} before", forgotten_);
+  if (forgotten_ > 0) told.note.message += fmt::format(" | and {} earlier", forgotten_);
   return told;
 }
 
@@ -96,7 +96,8 @@ void SwitchEvents::written(const Result<Object>& result) {
   gap_ = std::min<Duration>(2 * gap_, kLongest);
   quiet_since_ = loop_.now();
   const auto code = result ? Errc::kInvalid : result.error().code;
-  if (code != Errc::kUnavailable && code != Errc::kInternal) {  // a refusal would come again
+  // A refused write would be refused again.
+  if (code != Errc::kUnavailable && code != Errc::kInternal) {
     if (!result) log_warn("event not written", {{"error", result.error().text}});
     backoff_.reset();
     if (!waiting_.empty()) schedule(gap_);

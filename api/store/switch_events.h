@@ -1,8 +1,9 @@
-// Tells of switches of traffic as Events on one object: what went from where to where, why and
-// when. Nothing waits for it. What comes within a moment is one Event, and Events of what goes on
-// switching come ever less often, with counts, so that flapping floods nothing; a thousand nodes
-// that switch at once do not write at once. While the API is away a bounded number of kinds of
-// switches is kept, the newest; they are written when it is back. Loop thread only.
+// Reports switches of traffic as Events on one object: what moved, from where, to where, why and
+// when. No traffic waits for an Event. Switches within a moment form one Event. If switching goes
+// on, the Events come ever less often, with counts. So flapping causes no flood, and a thousand
+// nodes that switch at once do not write at once. While the API is unavailable, a bounded number of
+// different switches is kept, the newest ones. They are written once it is available again. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -21,44 +22,45 @@ struct SwitchNote {
   std::string to;      // "gateway 1"
   std::string reason;  // "gateway 0 is down"
   WallTime when{};
-  bool warning = false;   // something broke
-  std::size_t count = 1;  // so many at once
+  bool warning = false;   // caused by a failure
+  std::size_t count = 1;  // equal switches, as one note
 };
 
-// What was not told yet; the same again is a count. Pure.
+// The switches that were not yet reported. Equal ones are counted as one. Pure.
 class SwitchDigest {
  public:
-  static constexpr std::size_t kMost = 16;  // kinds; beyond it the oldest goes
+  // Different switches. Beyond it the oldest one is only counted.
+  static constexpr std::size_t kMost = 16;
 
   void add(const SwitchNote& note);
   [[nodiscard]] bool empty() const { return entries_.empty(); }
-  // What is in it, oldest first, as one Event; then it is empty.
+  // All switches as one Event, the newest first.
   struct Told {
     Note note;
     EventSpan span;
   };
   [[nodiscard]] Told told() const;
-  // What `older` holds comes before what is in here.
+  // Adds the contents of `older` before the contents of this one.
   void put_back(const SwitchDigest& older);
 
  private:
   struct Entry {
-    SwitchNote note;  // the last such
+    SwitchNote note;  // the last of these equal switches
     WallTime first{};
   };
   void merge(Entry entry);
 
-  std::list<Entry> entries_;  // by when they were last
+  std::list<Entry> entries_;  // in the order of their last occurrence
   std::size_t forgotten_ = 0;
 };
 
 class SwitchEvents {
  public:
   static constexpr Duration kGather = std::chrono::seconds(1);
-  static constexpr Duration kSpread = std::chrono::seconds(4);  // at random beside it
+  static constexpr Duration kSpread = std::chrono::seconds(4);  // plus a random part of this
   static constexpr std::chrono::seconds kLongest{64};
 
-  // `about`: the object as the store has it now; none: it is not there yet.
+  // `about`: the object as the store has it now. No value: it does not exist yet.
   using About = std::function<std::optional<ObjectMeta>()>;
   SwitchEvents(Loop& loop, Store& store, Random& random, EventSource source, Kind kind,
                About about);
@@ -80,7 +82,7 @@ class SwitchEvents {
   About about_;
   SwitchDigest waiting_;
   std::optional<SwitchDigest> writing_;
-  Duration gap_ = kGather;  // to the next Event
+  Duration gap_ = kGather;  // until the next Event
   TimePoint quiet_since_{};
   Backoff backoff_{std::chrono::seconds(1), kLongest};
   Handle timer_;

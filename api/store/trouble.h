@@ -1,4 +1,4 @@
-// How a daemon shows what is wrong with its store: a metric, and a reason in /readyz.
+// Shows what is wrong with a daemon's store: metrics, and a reason in /readyz.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,14 +11,15 @@
 
 namespace cw::api {
 
-// The store outlives all scrapes.
+// `store` must outlive all scrapes.
 inline void add_store_metrics(const Store& store, Metrics& metrics) {
   auto& unreadable = metrics.gauge("causeway_store_unreadable_entries",
                                    "Entries of the directory store that are skipped because they "
                                    "cannot be read; the log names them.");
-  auto& blocked = metrics.gauge("causeway_store_blocked",
-                                "1 while nothing can be written to the store, or its server says "
-                                "nothing; the log says why.");
+  auto& blocked =
+      metrics.gauge("causeway_store_blocked",
+                    "1 while the store cannot be written or its server does not respond; "
+                    "the log says why.");
   metrics.before_scrape([&store, &unreadable, &blocked] {
     const auto trouble = store.trouble();
     unreadable.set(static_cast<double>(trouble.unreadable));
@@ -26,7 +27,7 @@ inline void add_store_metrics(const Store& store, Metrics& metrics) {
   });
 }
 
-// `reasons` and the store's.
+// `reasons`, and the store's reason if it has one.
 [[nodiscard]] inline std::vector<std::string> with_store(std::vector<std::string> reasons,
                                                          const Store& store) {
   if (auto trouble = store.trouble(); !trouble.blocked.empty()) {

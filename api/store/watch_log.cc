@@ -19,7 +19,7 @@ Handle WatchLog::watch(const Selector& selector, const std::string& version, Wat
   auto watcher = std::make_shared<Watcher>();
   watcher->selector = selector;
   watcher->handler = std::move(handler);
-  // An unknown or too old version is found expired when first delivered to.
+  // 0: the version is unknown or too old. deliver() then reports it as expired.
   watcher->next = 0;
   const auto prefix = epoch_ + "-";
   if (version.rfind(prefix, 0) == 0) {
@@ -61,7 +61,7 @@ void WatchLog::schedule() {
 }
 
 void WatchLog::deliver() {
-  const auto watchers = watchers_;  // callbacks may add and remove
+  const auto watchers = watchers_;  // callbacks may add and remove watchers
   for (const auto& [id, watcher] : watchers) {
     const auto oldest = log_.empty() ? last_ + 1 : log_.front().sequence;
     if (watcher->ended) continue;
@@ -80,7 +80,7 @@ void WatchLog::deliver() {
       const auto sequence = watcher->next++;
       if (!selected(watcher->selector, event->object)) continue;
       auto copy = *event;
-      // What the watcher resumes from; the object's own version stays in its body.
+      // The version from which this watcher can resume. The body keeps the object's own version.
       copy.object.resource_version = version_of(sequence);
       watcher->handler.on_event(std::move(copy));
     }

@@ -1,6 +1,6 @@
-// The recent events of one store and kind, for watches: each watcher gets every event after the
-// version it starts from, in order, on the loop; a version that has fallen out of the bounded log
-// is expired. Versions are "<epoch>-<sequence>": an epoch of another process is expired too.
+// The recent events of one kind in one store, for watches. Each watcher gets all events after its
+// start version, in order, on the loop. A version that is no longer in the bounded log is expired.
+// Versions are "<epoch>-<sequence>". The epoch of another process is expired, too.
 #pragma once
 
 #include <deque>
@@ -23,7 +23,7 @@ class WatchLog {
   void append(EventType type, Object object);
   [[nodiscard]] Handle watch(const Selector& selector, const std::string& version,
                              WatchHandler handler);
-  // Ends every watch with `error` and, for kExpired, forgets the log.
+  // Ends each watch with `error`. kExpired also clears the log.
   void end_all(const Error& error);
 
  private:
@@ -34,7 +34,7 @@ class WatchLog {
   struct Watcher {
     Selector selector;
     WatchHandler handler;
-    std::uint64_t next = 0;  // first sequence not delivered
+    std::uint64_t next = 0;  // the first sequence not yet delivered
     bool opened = false;
     bool ended = false;
   };

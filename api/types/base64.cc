@@ -21,7 +21,8 @@ Result<std::string> decode_base64(std::string_view text) {
   const auto body =
       body_end == std::string_view::npos ? std::string_view{} : text.substr(0, body_end + 1);
   const auto padding = text.size() - body.size();
-  // EVP_DecodeBlock forgives white space around the text and padding in the middle; we do not.
+  // EVP_DecodeBlock accepts white space around the text and padding in the middle. This check does
+  // not.
   const bool alphabet = std::all_of(body.begin(), body.end(), [](unsigned char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
            c == '/';

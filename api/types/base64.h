@@ -1,4 +1,4 @@
-// Base64 (RFC 4648, padded), as Secrets carry it.
+// Base64 (RFC 4648, padded), the form in which Secrets hold bytes.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace cw::api {
 
 [[nodiscard]] std::string encode_base64(std::string_view bytes);
-// Strict: padding required, no white space.
+// Strict: padding is required, white space is refused (kInvalid).
 [[nodiscard]] Result<std::string> decode_base64(std::string_view text);
 
 }  // namespace cw::api

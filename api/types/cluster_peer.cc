@@ -28,7 +28,7 @@ PeerGateway read_gateway(Fields& f) {
   if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
   f.read("ordinal", gateway.ordinal);
   f.require("publicKey", gateway.public_key);
-  // One endpoint that is none costs neither the others nor the ClusterPeer.
+  // An endpoint that is no address invalidates neither the others nor the ClusterPeer.
   std::vector<std::string> endpoints;
   f.read("endpoints", endpoints);
   for (auto& text : endpoints) {
@@ -41,7 +41,7 @@ PeerGateway read_gateway(Fields& f) {
   return gateway;
 }
 
-// A namespace or Service of a rule: a DNS label or "*".
+// True: a DNS label or "*".
 bool names_or_all(const std::string& text) { return text == "*" || is_dns_label(text); }
 
 ImportRule read_rule(Fields& f) {

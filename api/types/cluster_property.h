@@ -1,5 +1,5 @@
-// about.k8s.io ClusterProperty (KEP-2149). Names of interest: cluster.clusterset.k8s.io (this
-// cluster's id), clusterset.k8s.io.
+// about.k8s.io ClusterProperty (KEP-2149). Causeway uses two names: cluster.clusterset.k8s.io (this
+// cluster's id) and clusterset.k8s.io.
 #pragma once
 
 #include "api/types/meta.h"

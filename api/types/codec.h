@@ -1,6 +1,6 @@
-// JSON codecs, one pair a kind, found by overload: the wire form is Kubernetes' own, camelCase.
-// decode() checks types, formats and limits and names the field that is wrong ("spec.clusterId:
-// ..."); unknown fields are ignored, so that a newer peer's objects still read. encode() writes
+// JSON codecs, one pair per kind, chosen by template argument. The form is Kubernetes' own, in
+// camelCase. decode() checks types, formats and limits, and names the wrong field ("spec.clusterId:
+// ..."). It ignores unknown fields, so objects of newer versions can be read. encode() writes
 // apiVersion, kind, metadata, spec and status.
 #pragma once
 

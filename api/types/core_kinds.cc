@@ -1,4 +1,4 @@
-// The small kinds of Kubernetes itself: ClusterProperty, Node, Namespace, ServiceCIDR, Secret,
+// Codecs of the small Kubernetes kinds: ClusterProperty, Node, Namespace, ServiceCIDR, Secret,
 // Lease.
 #include <fmt/format.h>
 
@@ -149,7 +149,7 @@ json encode(const Secret& secret) {
 
 namespace {
 
-// metav1.MicroTime.
+// In the format of metav1.MicroTime.
 std::string format_micro(WallTime time) {
   const auto whole = std::chrono::floor<std::chrono::seconds>(time);
   auto text = format_time(time);

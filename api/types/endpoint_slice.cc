@@ -12,7 +12,7 @@ Result<EndpointSlice> decode(const json& body) {
   slice.meta = decode_meta(body, mistake);
   Fields fields(body, "", mistake);
   fields.read("addressType", slice.address_type);
-  // FQDN slices have no addresses that we could route to.
+  // The endpoints of FQDN slices are names, and names cannot be routed.
   const bool routable = slice.address_type == "IPv4" || slice.address_type == "IPv6";
   if (!routable && slice.address_type != "FQDN") {
     fields.wrong("addressType", "want IPv4, IPv6 or FQDN");

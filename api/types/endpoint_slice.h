@@ -1,5 +1,5 @@
-// discovery.k8s.io/v1 EndpointSlice. Labels of interest: kubernetes.io/service-name (a cluster's
-// own slices), multicluster.kubernetes.io/{service-name,source-cluster} (imported ones).
+// discovery.k8s.io/v1 EndpointSlice. Labels: kubernetes.io/service-name on a cluster's own slices,
+// multicluster.kubernetes.io/{service-name,source-cluster} on imported ones.
 #pragma once
 
 #include <optional>
@@ -15,10 +15,10 @@ struct SliceEndpoint {
   std::string node;
   std::string zone;
   std::optional<bool> ready;  // absent means true
-  // Absent means the same as ready (KEP-1672). It stays true while a ready Pod terminates.
+  // absent means the same as ready (KEP-1672); stays true while a ready Pod terminates
   std::optional<bool> serving{};
   std::optional<bool> terminating{};  // absent means false
-  std::string pod{};                  // the name of the Pod behind it; empty: not a Pod
+  std::string pod{};                  // the name of its Pod; empty: it is no Pod
   [[nodiscard]] bool is_ready() const { return ready.value_or(true); }
   [[nodiscard]] bool is_serving() const { return serving.value_or(is_ready()); }
   [[nodiscard]] bool is_terminating() const { return terminating.value_or(false); }
@@ -42,7 +42,7 @@ struct EndpointSlice {
   friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
-// Whether it holds the addresses of the cluster's own API server: those behind the Service
+// True: the slice holds the addresses of this cluster's API server, as it belongs to the Service
 // default/kubernetes.
 [[nodiscard]] bool of_api_server(const EndpointSlice& slice);
 

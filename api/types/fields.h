@@ -1,5 +1,5 @@
-// Reading one JSON object field by field with the path of the field in every mistake. Private to
-// the codecs beside it. The first mistake is kept; what is absent keeps its default.
+// Reads one JSON object field by field. Each error has the path of its field. Only for the codecs
+// in this folder. The first error is kept. An absent field keeps its default.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,15 +12,16 @@
 
 namespace cw::api {
 
-// Limits of what a resource may hold, far above any use; outside bytes must not make us grow.
+// Limits far above any use, because untrusted input must not make the process grow.
 inline constexpr std::size_t kMaxListItems = 20'000;
 inline constexpr std::size_t kMaxMapItems = 100'000;
-// Kubernetes allows 256 KiB of annotations, which may be one; the rest of an object is smaller.
+// Kubernetes allows 256 KiB of annotations, and one annotation may use all of it. Other strings are
+// smaller.
 inline constexpr std::size_t kMaxString = 256 << 10;
 
 class Fields {
  public:
-  // `json` must outlive the Fields. Anything but an object is a mistake.
+  // `json` must outlive the Fields. If it is no object, that is an error.
   Fields(const nlohmann::json& json, std::string path, std::optional<Error>& mistake);
 
   void read(const char* key, std::string& value);
@@ -40,12 +41,12 @@ class Fields {
   void read(const char* key, std::vector<IpAddress>& value);
   void read(const char* key, std::vector<Endpoint>& value);
   void read(const char* key, std::map<std::string, std::string>& value);
-  // A string or a small number, as text (Kubernetes' IntOrString).
+  // A string or a number up to 65535, as text (Kubernetes' IntOrString).
   void read_int_or_string(const char* key, std::string& value);
-  // Absent or empty is a mistake.
+  // An absent or empty field is an error.
   void require(const char* key, std::string& value);
 
-  // A nested object; `use(Fields&)` runs only if it is there.
+  // A nested object. `use(Fields&)` runs only if it is present.
   template <typename Use>
   void object(const char* key, const Use& use) {
     const auto* child = find(key);
@@ -53,7 +54,7 @@ class Fields {
     Fields inner(*child, path_of(key), mistake_);
     use(inner);
   }
-  // A list of objects; `use(Fields&)` returns the item.
+  // A list of objects. `use(Fields&)` returns the item.
   template <typename T, typename Use>
   void list(const char* key, std::vector<T>& value, const Use& use) {
     const auto* child = array(key);
@@ -83,15 +84,15 @@ class Fields {
   std::optional<Error>& mistake_;
 };
 
-// apiVersion, kind and metadata of an encoded object.
+// The apiVersion, kind and metadata of an encoded object.
 [[nodiscard]] nlohmann::json envelope(Kind kind, const ObjectMeta& meta);
-// The metadata of any object; the name is required.
+// The metadata of any object. A missing name is an error.
 [[nodiscard]] ObjectMeta decode_meta(const nlohmann::json& body, std::optional<Error>& mistake);
 
 [[nodiscard]] nlohmann::json to_json(const std::vector<Condition>& conditions);
 void read_conditions(Fields& status, std::vector<Condition>& conditions);
 
-// Lists as JSON text values.
+// A JSON list with the text of each value.
 template <typename T>
 [[nodiscard]] nlohmann::json texts(const std::vector<T>& values) {
   auto out = nlohmann::json::array();
@@ -99,7 +100,7 @@ template <typename T>
   return out;
 }
 
-// Adds `key` unless the value is empty: absent and empty are the same on the wire.
+// Adds `key` unless the value is empty. Absent and empty mean the same.
 template <typename T>
 void put_unless_empty(nlohmann::json& json, const char* key, const T& value) {
   if (!value.empty()) json[key] = value;

@@ -1,5 +1,5 @@
-// causeway.dev/v1alpha1 Gateway: one gateway of this cluster, "gateway-<ordinal>", written by the
-// gateway itself.
+// causeway.dev/v1alpha1 Gateway: one gateway of this cluster, "gateway-<ordinal>". The gateway
+// writes it itself.
 #pragma once
 
 #include "api/types/meta.h"
@@ -7,24 +7,24 @@
 
 namespace cw::api {
 
-// On a Gateway object, with any value: hand over what you carry and carry no more (causewayctl
+// On a Gateway, with any value: the gateway hands over its traffic and takes no more (causewayctl
 // drain).
 inline constexpr std::string_view kDrainAnnotation = "causeway.dev/drain";
 
-// One tunnel to one remote gateway, as this gateway sees it.
+// One tunnel to one remote gateway, as the local gateway sees it.
 struct TunnelStatus {
   std::string cluster;
   std::uint32_t ordinal = 0;
   std::string state;     // "up", "degraded", "down", "stuck", "connecting"
-  std::string trouble;   // why it is not up, if that is known: another probe version, ...
-  std::string endpoint;  // in use now; empty if none yet
+  std::string trouble;   // why it is not up, if known, e.g. another probe version
+  std::string endpoint;  // in use now; empty: none yet
   double rtt_ms = 0;     // smoothed
   double jitter_ms = 0;
-  double loss = 0;            // 0..1 over the last window of probes
+  double loss = 0;            // 0..1, over the last window of probes
   WallTime last_handshake{};  // zero: never
   std::uint64_t rx_bytes = 0;
   std::uint64_t tx_bytes = 0;
-  std::vector<Prefix> allowed;  // prefixes routed to it now
+  std::vector<Prefix> allowed;  // prefixes placed at it now
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
 };
 
@@ -33,16 +33,16 @@ struct Gateway {
   struct Spec {
     std::uint32_t ordinal = 0;
     std::string node;                 // Node name
-    IpAddress node_ip;                // underlay address: the VXLAN remote
+    IpAddress node_ip;                // underlay address: the remote end of VXLAN
     std::string public_key;           // base64
-    std::vector<Endpoint> endpoints;  // candidates to announce
+    std::vector<Endpoint> endpoints;  // candidates that are announced
     IpAddress control_address;        // derived from the public key
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {
     std::string driver;  // "kernel", "engine", "uapi"
     bool draining = false;
-    std::vector<Prefix> homed;  // local prefixes whose home this gateway is, in its own view
+    std::vector<Prefix> homed;  // local prefixes homed at this gateway, in its own view
     std::vector<TunnelStatus> tunnels;
     std::vector<Condition> conditions;  // Ready
     friend bool operator==(const Status&, const Status&) = default;

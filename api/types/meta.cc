@@ -72,7 +72,7 @@ std::string format_time(WallTime time) {
 
 namespace {
 
-// `count` digits at `at`, or -1.
+// The number in `count` digits at `at`; -1: these are no digits.
 int digits(std::string_view text, std::size_t at, std::size_t count) {
   if (at + count > text.size()) return -1;
   int value = 0;
@@ -88,7 +88,7 @@ int digits(std::string_view text, std::size_t at, std::size_t count) {
 // RFC 3339: seconds, an optional fraction, "Z" or a numeric offset.
 Result<WallTime> parse_time(std::string_view text) {
   const auto bad = [&] {
-    return fail(Errc::kInvalid, fmt::format("\"{}\" is no RFC 3339 time", text.substr(0, 40)));
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is not an RFC 3339 time", text.substr(0, 40)));
   };
   const int year = digits(text, 0, 4);
   const int month = digits(text, 5, 2);

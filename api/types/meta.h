@@ -1,5 +1,5 @@
-// What every resource has, and the kinds there are. Shapes follow Kubernetes' ObjectMeta and
-// metav1.Condition; one struct and one JSON codec a kind stand in the files beside this one.
+// What every resource has, and the list of kinds. Shapes follow Kubernetes' ObjectMeta and
+// metav1.Condition. Each kind has one struct and one JSON codec in the files of this folder.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,13 @@ enum class Kind {
   kNamespace,
   kSecret,
   kLease,
-  kEvent,  // written, never read: api/store/events.h
+  kEvent,  // written, never read (api/store/events.h)
 };
 
 struct KindInfo {
   Kind kind;
-  std::string_view name;         // "ClusterPeer"
-  std::string_view plural;       // "clusterpeers": the URL part and the directory store's folder
+  std::string_view name;    // "ClusterPeer"
+  std::string_view plural;  // "clusterpeers": part of the URL, and the directory store's folder
   std::string_view api_version;  // "causeway.dev/v1alpha1"; core kinds: "v1"
   bool namespaced;
 };
@@ -53,7 +53,7 @@ struct ObjectKey {
 struct ObjectMeta {
   ObjectKey key;
   std::string uid;
-  std::string resource_version;  // opaque; compare for equality only
+  std::string resource_version;  // opaque; only compared for equality
   std::int64_t generation = 0;   // grows when the spec changes
   WallTime created{};            // whole seconds, set by the store
   std::map<std::string, std::string> labels;
@@ -73,8 +73,8 @@ struct Condition {
   WallTime last_transition{};
   friend bool operator==(const Condition&, const Condition&) = default;
 };
-// Puts `next` in place of the condition of its type. last_transition moves to `now` only if the
-// status changed; returns whether anything but the time changed.
+// Replaces the condition of the same type with `next`. last_transition becomes `now` only if the
+// status changed. True: something other than the time changed.
 bool set_condition(std::vector<Condition>& conditions, Condition next, WallTime now);
 [[nodiscard]] const Condition* find_condition(const std::vector<Condition>& conditions,
                                               std::string_view type);
@@ -83,7 +83,7 @@ bool set_condition(std::vector<Condition>& conditions, Condition next, WallTime 
 [[nodiscard]] std::string format_time(WallTime time);
 [[nodiscard]] Result<WallTime> parse_time(std::string_view text);
 
-// RFC 1123 label: 1-63 of [a-z0-9-], alphanumeric at both ends. Cluster ids are such labels.
+// RFC 1123 label: 1 to 63 of [a-z0-9-], alphanumeric at both ends. Cluster ids are such labels.
 [[nodiscard]] bool is_dns_label(std::string_view text);
 
 }  // namespace cw::api

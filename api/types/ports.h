@@ -1,4 +1,4 @@
-// Service and slice ports on the wire, shared by the codecs of the kinds that have them.
+// JSON of Service ports and slice ports, shared by the codecs of the kinds that have them.
 #pragma once
 
 #include "api/types/endpoint_slice.h"

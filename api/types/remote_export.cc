@@ -14,7 +14,7 @@ void read_record(Fields& f, ExportRecord& record) {
   f.read("exportedAt", record.exported_at);
   f.read("headless", record.headless);
   f.list("ports", record.ports, read_service_port);
-  // A writer of one minor version before knows targetPorts only, and so does such a reader.
+  // The previous minor version reads and writes only targetPorts.
   PortSet only;
   f.list("targetPorts", only, read_slice_port);
   f.list("portSets", record.port_sets, [](Fields& set) {
@@ -78,7 +78,7 @@ json to_json(const ExportRecord& record) {
               {"ready", endpoint.ready}};
     put_unless_empty(item, "zone", endpoint.zone);
     put_unless_empty(item, "pod", endpoint.pod);
-    // What is as a reader expects it is left out: most endpoints have one line less each.
+    // Fields with the reader's default are omitted, so most endpoints are one line shorter each.
     if (endpoint.serving != endpoint.ready) item["serving"] = endpoint.serving;
     if (endpoint.terminating) item["terminating"] = true;
     if (endpoint.ports != 0) item["portSet"] = endpoint.ports;

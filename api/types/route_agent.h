@@ -1,6 +1,6 @@
-// causeway.dev/v1alpha1 RouteAgent: one node's route agent. The spec says by which key the node is
-// known, the status what the agent chose and programmed. Named after the node, written by the
-// agent.
+// causeway.dev/v1alpha1 RouteAgent: one node's route agent. The spec has the key by which gateways
+// know the node. The status tells what the agent chose and programmed. It has the node's name, and
+// the agent writes it.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@ namespace cw::api {
 
 struct ChosenGateway {
   std::string cluster;        // remote cluster id
-  std::int64_t ordinal = -1;  // local gateway that carries it; -1: none (unreachable)
-  std::string reason;         // "home", "gateway 0 is down", ...
+  std::int64_t ordinal = -1;  // the local gateway that carries it; -1: none (unreachable)
+  std::string reason;         // "home of ...", "gateway 0 is down", ...
   WallTime since{};
   friend bool operator==(const ChosenGateway&, const ChosenGateway&) = default;
 };
@@ -28,16 +28,16 @@ struct GatewayProbe {
 
 struct RouteAgent {
   static constexpr Kind kKind = Kind::kRouteAgent;
-  // The node's side of the hop between nodes and gateways (docs/protocol/datapath.md).
+  // The node's side of the link between nodes and gateways (docs/protocol/datapath.md).
   struct Overlay {
-    std::string version;     // "MAJOR.MINOR"; other nodes refuse another major number
+    std::string version;     // "MAJOR.MINOR"; a node with another major number refuses it
     std::string mode;        // "vxlan", "wireguard"
-    std::uint16_t port = 0;  // UDP, of its WireGuard device; 0: it has none
+    std::uint16_t port = 0;  // UDP port of the node's WireGuard device; 0: it has none
     friend bool operator==(const Overlay&, const Overlay&) = default;
   };
   struct Spec {
-    std::string node;        // Node name; the object's own name
-    std::string public_key;  // base64 X25519; gateways know the node by it
+    std::string node;        // the Node's name, which is also the object's name
+    std::string public_key;  // base64 X25519; identifies the node to gateways
     std::optional<Overlay> overlay = {};
     friend bool operator==(const Spec&, const Spec&) = default;
   };
@@ -47,7 +47,8 @@ struct RouteAgent {
     std::uint32_t routes = 0;           // programmed now
     std::vector<std::string> errors;    // failed steps of the last pass
     std::vector<Condition> conditions;  // Ready, OverlayAgrees, HostServed
-    // Clusters whose prefixes this node holds back from every device but ours, until unpaired.
+    // Clusters whose prefixes this node sends only through Causeway's devices, until they are
+    // unpaired.
     std::vector<std::string> closed = {};
     friend bool operator==(const Status&, const Status&) = default;
   };

@@ -1,4 +1,4 @@
-// Kubernetes v1 Secret: data decoded from base64. Never logged.
+// Kubernetes v1 Secret, with its data decoded from base64. Never logged.
 #pragma once
 
 #include "api/types/meta.h"

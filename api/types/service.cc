@@ -71,7 +71,7 @@ Result<Service> decode(const json& body) {
     auto& spec = service.spec;
     f.read("type", spec.type);
     f.read("clusterIPs", spec.cluster_ips);
-    if (spec.cluster_ips.empty()) {  // as hand-written files have it
+    if (spec.cluster_ips.empty()) {  // hand-written files may have only clusterIP
       std::string one;
       f.read("clusterIP", one);
       if (!one.empty()) spec.cluster_ips.push_back(one);

@@ -1,5 +1,5 @@
-// networking.k8s.io/v1 ServiceCIDR (Kubernetes 1.33): ranges that cluster IPs of Services come
-// from. Read by causewayctl only.
+// networking.k8s.io/v1 ServiceCIDR (Kubernetes 1.33): the ranges of Services' cluster IPs. Only
+// causewayctl reads it.
 #pragma once
 
 #include <vector>

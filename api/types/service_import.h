@@ -22,7 +22,7 @@ struct ServiceImport {
     friend bool operator==(const Spec&, const Spec&) = default;
   } spec;
   struct Status {
-    std::vector<std::string> clusters;   // exporters, sorted
+    std::vector<std::string> clusters;   // the exporting clusters, sorted
     std::vector<Condition> conditions;   // Ready
     std::string endpoint_slice_objects;  // "Present", "Absent"
     friend bool operator==(const Status&, const Status&) = default;

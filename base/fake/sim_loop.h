@@ -1,5 +1,6 @@
-// A Loop with virtual time for tests: nothing happens until advance(). Timers fire in time order,
-// equal times in the order they were made. watch() callbacks fire by ready(fd). A seeded Random.
+// A Loop with virtual time, for tests: nothing happens until advance(). Timers fire in the order of
+// their times, and in the order of creation when the times are equal. ready(fd) fires watch()
+// callbacks. Also a seeded Random.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,7 @@ class SimLoop final : public Loop {
   void post(Callback callback) override { posted_.push_back(std::move(callback)); }
   [[nodiscard]] bool in_loop_thread() const override { return true; }
 
-  // Runs everything due within `span`, with now() at each timer's own time.
+  // Runs everything that is due within `span`. now() is each timer's own time while it runs.
   void advance(Duration span) {
     const auto end = now_ + span;
     run_posted();
@@ -42,7 +43,7 @@ class SimLoop final : public Loop {
       timers_->erase(timers_->begin());
       now_ = std::max(now_, key.first);
       if (timer.period > Duration::zero()) {
-        // As libevent: one that is far behind does not catch up.
+        // As libevent: a timer that is far behind skips the missed periods.
         const auto next = key.first + timer.period;
         timers_->emplace(Key{next < now_ ? now_ + timer.period : next, key.second}, timer);
       }
@@ -51,7 +52,8 @@ class SimLoop final : public Loop {
     }
     now_ = std::max(now_, end);
   }
-  // As if the process did not run for `span`: timers that were due in it come late, with advance().
+  // As if the process was paused for `span`. Timers due in that time fire late, at the next
+  // advance().
   void pause(Duration span) { now_ += span; }
   void run_ready() { advance(Duration::zero()); }
 

@@ -45,7 +45,7 @@ std::string Table::text(bool colours) const {
   }
   std::string all;
   const auto line = [&](const std::vector<Cell>& row) {
-    std::size_t gap = 0;  // owed before the next cell that has text
+    std::size_t gap = 0;  // spaces before the next cell that has text
     for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
       const auto width = width_of(row[i].text);
       if (width > 0) {

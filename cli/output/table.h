@@ -1,4 +1,4 @@
-// Aligned columns of text, with colours where asked for. Pure.
+// Aligned columns of text, optionally with colours. Pure.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct Cell {
   Cell(const char* t) : text(t) {}
 };
 
-// `text` in the tone's colour (ANSI SGR), or as it is.
+// `text` in the tone's colour (ANSI SGR). Without `colours` it is unchanged.
 [[nodiscard]] std::string painted(const std::string& text, Tone tone, bool colours);
 
 class Table {
@@ -23,7 +23,7 @@ class Table {
   explicit Table(std::vector<std::string> headers) : headers_(std::move(headers)) {}
   void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
-  // Two spaces between columns, none at line ends. Widths count UTF-8 characters, not bytes.
+  // Two spaces between columns, no spaces at line ends. Widths count UTF-8 characters, not bytes.
   [[nodiscard]] std::string text(bool colours) const;
 
  private:

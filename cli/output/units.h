@@ -1,4 +1,4 @@
-// Numbers as people read them. Pure.
+// Numbers in the form in which people read them. Pure.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace cw::cli {
 
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);        // "0 B", "1.5 KiB", "3.2 GiB"
 [[nodiscard]] std::string age_text(Duration age);                 // "0s", "59s", "3m", "5h", "12d"
-[[nodiscard]] std::string since_text(WallTime at, WallTime now);  // age, or "never" for zero
+[[nodiscard]] std::string since_text(WallTime at, WallTime now);  // the age, or "never" for zero
 [[nodiscard]] std::string millis_text(double milliseconds);       // "0.31 ms", "12.4 ms", "230 ms"
 [[nodiscard]] std::string percent_text(double share);             // 0..1 -> "0%", "1.6%", "100%"
 

@@ -8,7 +8,7 @@ namespace cw::cli {
 
 namespace {
 
-// Words that YAML 1.1 or 1.2 readers take for booleans or null.
+// True: YAML 1.1 or 1.2 readers take this word for a boolean or null.
 bool is_reserved(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -18,8 +18,8 @@ bool is_reserved(std::string text) {
   return std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords);
 }
 
-// Plain only if nothing about it can be misread: letters first, then a safe alphabet; a colon only
-// inside a word. Dates, numbers and addresses with colons begin with a digit and get quotes.
+// True: no YAML reader can misread the text without quotes. It begins with a letter and has only
+// letters, digits, '-', '.', '_', '/' and spaces. Dates, numbers and addresses get quotes.
 bool is_plain(const std::string& text) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (text.empty() || !letter(text.front()) || is_reserved(text)) return false;
@@ -34,7 +34,7 @@ template <typename Json>
 std::string scalar(const Json& value) {
   if (!value.is_string()) return value.dump();
   const auto& text = value.template get_ref<const std::string&>();
-  // JSON's double-quoted form is YAML's too; bytes that are not UTF-8 are replaced.
+  // JSON's double-quoted form is also YAML. Bytes that are not UTF-8 are replaced.
   return is_plain(text) ? text : value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -57,7 +57,7 @@ void write(const Json& value, std::size_t indent, std::string& out) {
     if (child.is_structured() && !child.empty()) {
       std::string inner;
       write(child, indent + 2, inner);
-      inner[indent] = '-';  // the first line's own indentation carries the dash
+      inner[indent] = '-';  // the dash takes the place of the first line's indentation
       out += inner;
     } else {
       out += pad + "- " + scalar(child) + "\n";

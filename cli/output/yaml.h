@@ -1,4 +1,4 @@
-// JSON values as block-style YAML, keys in the order they stand in. Pure.
+// JSON values as block-style YAML, with the keys in the order of the value. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -6,7 +6,7 @@
 
 namespace cw::cli {
 
-// Strings are quoted wherever a YAML reader could take them for something else.
+// A string is quoted if a YAML reader could take it for another type.
 [[nodiscard]] std::string to_yaml(const nlohmann::json& value);
 [[nodiscard]] std::string to_yaml(const nlohmann::ordered_json& value);
 

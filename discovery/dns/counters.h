@@ -1,6 +1,6 @@
-// What the threads of the DNS server count. Each thread writes its own Counters and nobody else's:
-// an addition is a load and a store, no locked instruction and no shared cache line. Whoever
-// scrapes adds them up. Counts never go back; `open` is a gauge.
+// Counters of the DNS server's threads. Each thread writes only its own Counters. So an addition is
+// a load and a store, without a locked instruction or a shared cache line. The reader sums them at
+// a scrape. Counts never decrease, except `open`, which is a gauge.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ class Count {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// The query types that are counted by name; the last stands for all others.
+// The query types with a count of their own. The last entry stands for all others.
 inline constexpr std::array<std::pair<std::uint16_t, std::string_view>, 14> kCountedTypes = {
     {{1, "A"},
      {28, "AAAA"},
@@ -44,9 +44,9 @@ inline constexpr std::array<std::pair<std::uint16_t, std::string_view>, 14> kCou
   return i;
 }
 
-inline constexpr std::size_t kRcodes = 17;  // 0-15 and BADVERS
+inline constexpr std::size_t kRcodes = 17;  // 0 to 15, and BADVERS
 
-// Upper bounds of the latency histogram; one more bucket holds the rest.
+// Upper bounds of the latency histogram. One more bucket holds everything above.
 inline constexpr std::array<std::chrono::microseconds, 11> kLatencyBounds = {
     {std::chrono::microseconds(10), std::chrono::microseconds(20), std::chrono::microseconds(50),
      std::chrono::microseconds(100), std::chrono::microseconds(200), std::chrono::microseconds(500),
@@ -55,22 +55,23 @@ inline constexpr std::array<std::chrono::microseconds, 11> kLatencyBounds = {
      std::chrono::microseconds(100000)}};
 
 struct alignas(64) Counters {
-  // First index: 0 our zone, 1 everything else (also what could not be read).
+  // First index: 0 for our zone, 1 for everything else, including unreadable messages.
   std::array<std::array<Count, kCountedTypes.size()>, 2> queries;
   std::array<std::array<Count, kRcodes>, 2> responses;
   Count truncated;        // answers with the TC bit, without those of the rate limit
-  Count dropped;          // not even an error could be answered
+  Count dropped;          // messages that did not even get an error
   Count rate_dropped;     // over the rate limit
-  Count rate_truncated;   // over the rate limit, told to use TCP
-  Count foreign_refused;  // of clients that are not ours
+  Count rate_truncated;   // over the rate limit: an empty answer with TC
+  Count foreign_refused;  // from a client that is not allowed: REFUSED
   Count foreign_dropped;  // the same, without an answer
   // TCP
   Count open;            // connections now
-  Count accepted;        // connections ever
+  Count accepted;        // connections since the start
   Count refused_client;  // over the limit of one client
-  Count evicted;         // made room for another, over the limit of all
-  Count idle;            // closed as no whole message came in time
-  // From a message's receipt to the hand-over of its answer; those of one batch count as the batch.
+  Count evicted;         // closed in favour of another, over the limit of all
+  Count idle;            // closed: no whole message within TcpLimits::idle
+  // From the receipt of a message to the sending of its answer. A batch counts as one: each of its
+  // answers has the time of the whole batch.
   std::array<Count, kLatencyBounds.size() + 1> latency;
   Count latency_ns;
 

@@ -38,15 +38,16 @@ HistogramReading latency(const Server& server, bool tcp) {
 ServerMetrics::ServerMetrics(Metrics& metrics, const Server& server)
     : metrics_(metrics), server_(server) {
   for (const bool tcp : {false, true}) {
-    metrics_.histogram(
-        "causeway_dns_response_seconds", "From a message's receipt to the hand-over of its answer.",
-        {{"transport", kTransports[tcp ? 1 : 0]}}, [&server, tcp] { return latency(server, tcp); });
+    metrics_.histogram("causeway_dns_response_seconds",
+                       "Time from the receipt of a message to the sending of its answer.",
+                       {{"transport", kTransports[tcp ? 1 : 0]}},
+                       [&server, tcp] { return latency(server, tcp); });
   }
 }
 
 void ServerMetrics::count(const std::string& name, const std::string& help,
                           const MetricLabels& labels, std::uint64_t now) {
-  if (now == 0) return;  // no series for what never happened
+  if (now == 0) return;  // no series for events that never happened
   auto& counter = metrics_.counter(name, help, labels);
   auto& before = counted_[&counter];
   counter.add(static_cast<double>(now - before));
@@ -83,7 +84,8 @@ void ServerMetrics::refresh_connections() {
   const auto total = [this](Count Counters::*which) {
     return sum(server_, [which](const Server::Thread& t) { return (t.counters.*which).get(); });
   };
-  count("causeway_dns_truncated_total", "DNS responses that did not fit.", {},
+  count("causeway_dns_truncated_total",
+        "DNS responses that were truncated because they did not fit.", {},
         total(&Counters::truncated));
   count("causeway_dns_dropped_total", "Messages that got no answer.", {{"reason", "malformed"}},
         total(&Counters::dropped));

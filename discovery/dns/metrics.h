@@ -1,5 +1,5 @@
-// What the server's threads counted, as Prometheus metrics: summed when somebody scrapes.
-// Names and labels: docs/protocol/dns.md. Loop thread; outlives neither the Metrics nor the Server.
+// The counters of the server's threads as Prometheus metrics, summed at each scrape. Names and
+// labels: docs/protocol/dns.md. Loop thread only. Must not outlive the Metrics or the Server.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace cw::discovery::dns {
 class ServerMetrics {
  public:
   ServerMetrics(Metrics& metrics, const Server& server);
-  // Brings counters and gauges up to date; the histograms read for themselves.
+  // Updates counters and gauges. The histograms are read at the scrape itself.
   void refresh();
 
  private:
@@ -24,7 +24,7 @@ class ServerMetrics {
 
   Metrics& metrics_;
   const Server& server_;
-  std::map<Counter*, std::uint64_t> counted_;  // what each had at the last scrape
+  std::map<Counter*, std::uint64_t> counted_;  // the value of each at the last scrape
 };
 
 }  // namespace cw::discovery::dns

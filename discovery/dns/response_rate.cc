@@ -9,10 +9,11 @@ namespace {
 constexpr unsigned kTimeBits = 48;
 constexpr std::uint64_t kTimeMask = (std::uint64_t{1} << kTimeBits) - 1;
 constexpr std::uint64_t kSecond = 1'000'000'000;
-// The longest debt that the table tells from an old entry: far below what wraps.
+// The longest debt that cannot be confused with an old entry. It is far below the 78 hours at which
+// times wrap.
 constexpr std::uint64_t kMaxWindow = 3600 * kSecond;
 
-// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every bit.
+// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): each output bit depends on each input bit.
 std::uint64_t mix(std::uint64_t x) {
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
@@ -47,11 +48,12 @@ std::uint64_t ResponseRate::hash_of(const IpAddress& client) const {
 
 std::uint64_t ResponseRate::debt(std::uint64_t bucket, std::uint64_t now) const {
   const auto ahead = (bucket - now) & kTimeMask;
-  return ahead <= window_ ? ahead : 0;  // more than it can owe: long past
+  return ahead <= window_ ? ahead : 0;  // a larger value is a time long past
 }
 
 bool ResponseRate::within(Set& set, std::uint64_t tag, std::uint64_t now) {
-  // Another thread may take the bucket in between; who loses often is not worth a lock.
+  // Another thread may change the bucket meanwhile. After four lost races the answer is sent,
+  // because a lock would cost more.
   for (int attempt = 0; attempt < 4; ++attempt) {
     Bucket* bucket = nullptr;
     std::uint64_t value = 0;

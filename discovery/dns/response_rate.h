@@ -1,12 +1,13 @@
-// Limits how many answers a second one client gets over UDP, where the sender of a query may be
-// forged and our answers would flood whom it names. Over the limit every `slip`th answer goes out
-// empty with the TC bit, so that a real client behind that address comes back over TCP, which is
-// never limited; the others are dropped. An empty answer is no longer than its query. So by default
-// none is dropped: a forwarder whose query is dropped tells its client SERVFAIL. A token bucket a
-// client prefix, kept as the time at which the bucket would be full again (GCRA: one number,
-// exact). A table of fixed size: when a set of it is full, the fullest bucket is forgotten, so
-// forged addresses give a client at most a fresh bucket. No I/O, no clock of its own; any thread,
-// without locks.
+// Limits the UDP answers per second and client. The sender of a query may be forged, and then our
+// answers would flood a victim. Over the limit each `slip`-th answer is empty with the TC bit. So a
+// real client behind that address asks again over TCP, which is never limited. Other answers are
+// dropped. An empty answer is no longer than its query. By default no answer is dropped, because a
+// forwarder whose query is dropped sends SERVFAIL to its client.
+//
+// There is one token bucket per client prefix, stored as the time at which it is full again (GCRA:
+// one exact number). The table has a fixed size. When a set is full, its fullest bucket is
+// forgotten. So forged addresses can at most give a client a fresh bucket. No I/O, no clock. Any
+// thread, without locks.
 #pragma once
 
 #include <array>
@@ -21,11 +22,11 @@
 namespace cw::discovery::dns {
 
 struct ResponseRateConfig {
-  // A cluster's DNS server may ask for all of its pods from one address: only floods reach this.
-  std::uint32_t per_second = 20000;  // answers a client prefix; 0: no limit
-  std::uint32_t burst = 0;           // at once; 0: what a second allows
-  std::uint32_t slip = 1;            // every n-th answer over the limit is truncated; 0: none is
-  std::uint32_t v4_length = 32;      // clients that share so much of their address are one
+  // A cluster's DNS server may ask for all pods from one address. Only a flood reaches this rate.
+  std::uint32_t per_second = 20000;  // answers per client prefix; 0: no limit
+  std::uint32_t burst = 0;           // answers at once; 0: those of one second
+  std::uint32_t slip = 1;  // each n-th answer over the limit is empty with TC; 0: all are dropped
+  std::uint32_t v4_length = 32;  // clients that agree in this many leading bits share a bucket
   std::uint32_t v6_length = 64;
   std::vector<Prefix> exempt;  // never limited
 };
@@ -34,33 +35,34 @@ enum class Verdict : std::uint8_t { kAnswer, kTruncate, kDrop };
 
 class ResponseRate {
  public:
-  using Time = std::chrono::nanoseconds;  // since anything that never goes back
+  using Time = std::chrono::nanoseconds;  // since any fixed time
 
-  // `seed` is secret: who knows it can pick addresses that share a set.
+  // `seed` must be secret, or an attacker could choose addresses that share a set.
   ResponseRate(ResponseRateConfig config, std::uint64_t seed);
 
   [[nodiscard]] bool limits() const { return config_.per_second != 0; }
-  // What becomes of one more answer to `client`.
+  // Counts one more answer to `client`, and decides what happens to it.
   [[nodiscard]] Verdict take(const IpAddress& client, Time now);
 
   static constexpr std::size_t kBuckets = std::size_t{1} << 16U;
 
  private:
-  // 16 bits tag (which client), 48 bits nanoseconds (when full again, modulo 78 hours).
+  // 16 bits: a tag of the client. 48 bits: the time in nanoseconds at which it is full, modulo 78
+  // hours.
   using Bucket = std::atomic<std::uint64_t>;
   static constexpr std::size_t kWays = 4;
   struct Set {
     std::array<Bucket, kWays> ways{};
   };
   [[nodiscard]] std::uint64_t hash_of(const IpAddress& client) const;
-  // How far `bucket` is from full at `now`, in nanoseconds.
+  // The nanoseconds until `bucket` is full, at `now`.
   [[nodiscard]] std::uint64_t debt(std::uint64_t bucket, std::uint64_t now) const;
   [[nodiscard]] bool within(Set& set, std::uint64_t tag, std::uint64_t now);
 
   ResponseRateConfig config_;
   std::uint64_t seed_;
-  std::uint64_t cost_ = 0;    // nanoseconds an answer takes to be earned back
-  std::uint64_t window_ = 0;  // debt at which a bucket is empty
+  std::uint64_t cost_ = 0;    // nanoseconds until one answer's token is restored
+  std::uint64_t window_ = 0;  // the debt of an empty bucket
   std::atomic<std::uint32_t> over_{0};
   std::unique_ptr<std::array<Set, kBuckets / kWays>> sets_;
 };

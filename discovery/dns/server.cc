@@ -35,7 +35,7 @@ std::size_t respond(const Table& table, std::span<const std::uint8_t> message, c
   if (asked.refuse && rcode != Rcode::kNotImp) {
     rcode = Rcode::kRefused;
     size = write_response(parsed.query, {rcode, false}, out);
-    if (size > message.size()) return 0;  // never more than was asked
+    if (size > message.size()) return 0;  // a refusal must not be longer than the query
   } else if (rcode != Rcode::kNoError) {
     size = write_response(parsed.query, {rcode, false}, out);
   } else if (asked.truncate) {
@@ -74,9 +74,9 @@ void Server::allow(const std::vector<Prefix>& clients) {
 
 namespace {
 
-// A host may have IPv6 switched off in its kernel. A chart lists the wildcards of both families.
+// A kernel may have no IPv6, while a chart lists the wildcards of both families.
 bool lacks_family(const Endpoint& at) {
-  if (!at.address.is_unspecified()) return false;  // a configured address that is missing is told
+  if (!at.address.is_unspecified()) return false;  // a configured address must exist
   const UniqueFd fd(
       ::socket(at.address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   return !fd && errno == EAFNOSUPPORT;
@@ -85,9 +85,9 @@ bool lacks_family(const Endpoint& at) {
 std::vector<Endpoint> usable(std::vector<Endpoint> listen) {
   const auto missing = std::stable_partition(listen.begin(), listen.end(),
                                              [](const auto& at) { return !lacks_family(at); });
-  if (missing == listen.begin()) return listen;  // opening them names the mistake
+  if (missing == listen.begin()) return listen;  // none is left: opening them reports the error
   for (auto at = missing; at != listen.end(); ++at) {
-    log_info("DNS server leaves an address out: the kernel does not have its family",
+    log_info("DNS server does not listen at this address: the kernel lacks its family",
              {{"address", at->to_string()}});
   }
   listen.erase(missing, listen.end());
@@ -107,13 +107,13 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {
     if (tcp) thread->poll = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
     return !tcp || thread->poll;
   };
-  // All sockets first: a taken port must not leave half a server running.
+  // Open all sockets first. If a port is taken, no thread runs yet.
   for (auto at : usable(config.listen)) {
     for (unsigned i = 0; i < std::max(1U, config.workers); ++i) {
       auto fd = open_udp(at);
       if (!fd) return fail(fd.error());
       at = local_endpoint(fd->get()).value_or(at);
-      (void)add(std::move(*fd), false);  // needs nothing else
+      (void)add(std::move(*fd), false);  // cannot fail for UDP
     }
     auto fd = open_tcp(at);
     if (!fd) return fail(fd.error());
@@ -136,16 +136,16 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config) {
 void Server::publish(std::shared_ptr<const Table> table) {
   held_.push_back(table);
   shared_.table.publish(std::move(table));
-  // No thread can take a table again that only this list has.
+  // Only this list has these tables, so no thread can read them again.
   std::erase_if(held_, [](const auto& one) { return one.use_count() == 1; });
 }
 
 Server::~Server() {
   shared_.stopping = true;
   const std::uint64_t one = 1;
-  if (stop_) (void)!::write(stop_.get(), &one, sizeof one);  // an eventfd takes it
+  if (stop_) (void)!::write(stop_.get(), &one, sizeof one);  // always succeeds on an eventfd
   for (auto& thread : threads_) {
-    // Wakes a thread that waits for a datagram, though Linux says ENOTCONN.
+    // Wakes a thread that waits for a datagram, although Linux returns ENOTCONN.
     if (!thread->tcp) (void)::shutdown(thread->socket.get(), SHUT_RD);
     if (thread->runs.joinable()) thread->runs.join();
   }

@@ -1,7 +1,7 @@
-// The DNS server: UDP on one SO_REUSEPORT socket a worker and listening address, TCP on one thread
-// a listening address. Threads answer from the newest published Table and share nothing else but
-// the table of the rate limit, which has no locks; swapping tables never blocks them. Start,
-// publish and stop from one thread.
+// The DNS server. UDP has one SO_REUSEPORT socket per worker and listening address, TCP one thread
+// per listening address. The threads answer from the newest published Table. They share only that
+// and the lock-free table of the rate limit. A new table never blocks them. Start, publish and stop
+// from one thread.
 #pragma once
 
 #include <atomic>
@@ -21,13 +21,13 @@
 
 namespace cw::discovery::dns {
 
-// One client may be the DNS server of a whole cluster, which opens a connection for each query that
-// it waits for: at 8,000 queries per second that answers take 100 ms for, 800 of them.
+// One client may be the DNS server of a whole cluster, with one connection for each query that it
+// waits for. At 8,000 queries per second whose answers take 100 ms, that is 800 connections.
 struct TcpLimits {
   std::chrono::nanoseconds idle = std::chrono::seconds(10);  // without a whole message
-  std::size_t connections = 8192;                            // of one listening address
-  std::size_t per_client = 4096;                             // of them from one address
-  std::size_t buffered = std::size_t{64} << 20U;             // bytes of all their messages
+  std::size_t connections = 8192;                            // per listening address
+  std::size_t per_client = 4096;                             // of these, from one client address
+  std::size_t buffered = std::size_t{64} << 20U;             // message bytes per listening address
 };
 
 [[nodiscard]] inline std::vector<Prefix> loopback() {
@@ -35,35 +35,35 @@ struct TcpLimits {
 }
 
 struct ServerConfig {
-  // UDP and TCP. A wildcard of a family that the kernel does not have is left out, unless nothing
-  // else is here.
+  // Addresses for UDP and TCP. A wildcard of a family that the kernel lacks is left out, unless no
+  // other address remains.
   std::vector<Endpoint> listen;
-  unsigned workers = 1;  // UDP threads a listening address
+  unsigned workers = 1;  // UDP threads per listening address
   TcpLimits tcp;
   ResponseRateConfig rate;
-  std::uint64_t seed = 0;  // of the rate limit's table
-  // Clients outside of these and of what allow() says get no answer but REFUSED, which is no larger
-  // than their query, and that at a bounded rate.
+  std::uint64_t seed = 0;  // for the rate limit's table
+  // Other clients than these and those of allow() get only REFUSED, which is no longer than their
+  // query, at a bounded rate.
   std::vector<Prefix> allow_from = loopback();
-  unsigned refusals = 50;  // a second and UDP worker; the others are dropped
+  unsigned refusals = 50;  // per second and UDP worker; further ones are dropped
 };
 
 struct Asked {
   bool tcp = false;
-  bool truncate = false;  // over the rate limit: an empty answer with the TC bit
+  bool truncate = false;  // over the rate limit: send an empty answer with the TC bit
   unsigned rotate = 0;    // where address sets start
-  bool refuse = false;    // of a client that is not ours: REFUSED
+  bool refuse = false;    // the client is not allowed: send REFUSED
   unsigned part = 0;      // where a part of an address set starts: part_for() of the client
 };
-// The same for all queries of one client.
+// The same value for all queries of one client.
 [[nodiscard]] unsigned part_for(const IpAddress& client);
-// The answer to one message; 0: none. `out` has room for any answer over that transport: 65,535
-// bytes over TCP, kUdpEdns over UDP.
+// The answer to one message. 0: none. `out` must have room for any answer over that transport:
+// 65,535 bytes over TCP, kUdpEdns over UDP.
 [[nodiscard]] std::size_t respond(const Table& table, std::span<const std::uint8_t> message,
                                   const Asked& asked, std::span<std::uint8_t> out,
                                   Counters& counters);
 
-// What all threads share, read by any of them.
+// Shared by all threads.
 struct Shared {
   explicit Shared(const ServerConfig& config);
   Snapshot<PrefixSet> allowed;
@@ -76,25 +76,25 @@ struct Shared {
 
 class Server {
  public:
-  // kUnavailable or kDenied if an address is taken or not ours: the message names it.
+  // kUnavailable or kDenied: an address is in use or not of this host. The text names it.
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(const ServerConfig& config);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Frees, here and not in a thread that answers, the tables that no thread reads any more.
+  // Also frees older tables that no thread reads any more, so that the answering threads need not.
   void publish(std::shared_ptr<const Table> table);
-  // The clients that are answered, beside those of the configuration.
+  // The clients that are allowed in addition to the configured ones.
   void allow(const std::vector<Prefix>& clients);
-  // Where it listens (ports chosen by the kernel where the configuration says 0).
+  // The listening addresses, with the ports that the kernel chose where the configuration says 0.
   [[nodiscard]] const std::vector<Endpoint>& bound() const { return bound_; }
 
-  // Each serving thread and what it counted so far.
+  // A serving thread and its counters.
   struct Thread {
     Counters counters;
     std::thread runs;
     UniqueFd socket;
-    UniqueFd poll;  // of TCP
+    UniqueFd poll;  // for TCP
     bool tcp = false;
   };
   [[nodiscard]] const std::vector<std::unique_ptr<Thread>>& threads() const { return threads_; }
@@ -103,9 +103,9 @@ class Server {
   explicit Server(const ServerConfig& config) : shared_(config), allow_from_(config.allow_from) {}
   Shared shared_;
   std::vector<Prefix> allow_from_;
-  std::vector<std::shared_ptr<const Table>> held_;  // the newest, and what threads still read
+  std::vector<std::shared_ptr<const Table>> held_;  // the newest, and older ones still read
   std::vector<Endpoint> bound_;
-  UniqueFd stop_;  // eventfd: readable when it is time to go
+  UniqueFd stop_;  // an eventfd, readable when the threads must stop
   std::vector<std::unique_ptr<Thread>> threads_;
 };
 

@@ -1,4 +1,4 @@
-// What one service has in DNS: items D2 to D9.
+// The DNS names of one service: items D2 to D9 of docs/protocol/dns.md.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -44,7 +44,7 @@ class Writer {
   }
 
  private:
-  // Where an SRV record leads.
+  // The name that an SRV record points to.
   struct Target {
     std::vector<std::uint8_t> name;
     const Node* node;
@@ -56,7 +56,7 @@ class Writer {
     const Node* target;
   };
 
-  // `left` and its ancestors up to the service.
+  // The node of `left`. Also creates its ancestors up to the service.
   Node& touch(const std::string& left) {
     const auto [at, added] = names_.try_emplace(left);
     if (added && !left.empty()) {
@@ -66,7 +66,7 @@ class Writer {
     return names_.find(left)->second;  // touch() may have rehashed
   }
 
-  // Once, however often it is said: slices of two families repeat hostnames.
+  // Adds a record once, because slices of both families repeat hostnames.
   void add(const std::string& left, Type type, std::span<const std::uint8_t> rdata,
            const Node* target = nullptr) {
     std::string mark = left;
@@ -76,14 +76,15 @@ class Writer {
     (void)touch(left);
     entries_[left].push_back({order_, type, record(type, ttl_, rdata), target});
   }
-  // Records that follow are of this endpoint. A set that does not fit goes out as a run of
-  // endpoints. They have an order that every replica computes, and that mixes the clusters. A pod's
-  // addresses of both families are one endpoint, though its hostname may be made of the address.
+  // The records that follow belong to this endpoint. A set that does not fit is answered by a run
+  // of endpoints. Their order is the same on every replica and mixes the clusters. A pod's
+  // addresses of both families are one endpoint, although its hostname may be derived from the
+  // address.
   void begin_endpoint(const api::ExportEndpoint& endpoint, const std::string& cluster) {
     const auto& pod = endpoint.pod.empty() ? endpoint.hostname : endpoint.pod;
     order_ = TextHash{}(lower(fmt::format("{}.{}", pod, cluster)));
   }
-  // Units are endpoints: the same for all types of a name.
+  // A unit is an endpoint. All types of a name number the units alike.
   void put_in_order() {
     for (auto& [left, entries] : entries_) {
       std::stable_sort(entries.begin(), entries.end(),
@@ -104,13 +105,13 @@ class Writer {
     std::vector<std::uint8_t> rdata;
     rdata.reserve(6 + target.name.size());
     append16(rdata, 0);   // priority
-    append16(rdata, 50);  // weight
+    append16(rdata, 50);  // weight: the specification leaves it open; all targets have the same
     append16(rdata, port);
-    // RFC 2782: never compressed.
+    // RFC 2782: the target is never compressed.
     rdata.insert(rdata.end(), target.name.begin(), target.name.end());
     add(left, Type::kSrv, rdata, target.node);
   }
-  // The bare name, and the port's own if it has one (D3, D6, D9).
+  // SRV at the service's name, and at the port's own name if it has one (D3, D6, D9).
   void add_port(const api::ServicePort& port, std::uint16_t number, const Target& target) {
     add_srv("", number, target);
     if (port.name.empty()) return;
@@ -118,10 +119,10 @@ class Writer {
     if (wire_name(left + "." + name_)) add_srv(left, number, target);
   }
 
-  // The pod's own name (D5), whichever clusters take new connections: a client that names a pod
-  // wants this one. The name of a pod whose cluster is away stays, with its address, for a denial
-  // is remembered by caches and taken for good by clients, while a connection that fails is tried
-  // again (docs/protocol/dns.md).
+  // The pod's own name (D5). It does not depend on which clusters take new connections: a client
+  // that names a pod wants that pod. It also stays while the pod's cluster is away. Caches keep a
+  // denial, and clients take it for permanent. A failed connection is tried again
+  // (docs/protocol/dns.md).
   void pod_names(const api::ExportRecord& record, const api::ExportEndpoint& endpoint) {
     const auto at = [&](const std::string& label) {
       const auto left = lower(fmt::format("{}.{}", label, record.cluster));
@@ -129,18 +130,18 @@ class Writer {
       for (const auto& address : endpoint.addresses) add_address(left, address);
     };
     at(endpoint.hostname);
-    // A pod's own hostname beats another pod's name.
+    // A pod's hostname has priority over another pod's name.
     if (!endpoint.pod.empty() && hostnames_.count(endpoint.pod) == 0) at(endpoint.pod);
   }
 
-  // D4-D6: without an endpoint that takes connections the name does not exist.
+  // D4 to D6. Without an endpoint that takes connections the name does not exist.
   void headless() {
     for (const auto& record : service_.records) {
       const auto numbers = endpoint_ports(service_, *record);
       hostnames_.clear();
       for (const auto& endpoint : record->endpoints) hostnames_.insert(endpoint.hostname);
       const bool live = live_.count(record->cluster) != 0;
-      // In a cluster that does not serve now, the same holds among its own endpoints.
+      // In a cluster that does not serve now, the rule applies to its own endpoints alone.
       const bool fallback =
           live ? none_ready_ : api::none_ready(serving_.records, {record->cluster});
       for (const auto& endpoint : record->endpoints) {
@@ -152,7 +153,7 @@ class Writer {
     }
   }
 
-  // What the service's own name has of one endpoint.
+  // Adds one endpoint to the service's own name.
   void members(const api::ExportRecord& record, const api::ExportEndpoint& endpoint,
                const PortNumbers& numbers) {
     const auto left = lower(fmt::format("{}.{}", endpoint.hostname, record.cluster));
@@ -165,8 +166,8 @@ class Writer {
     }
   }
 
-  // D2, D3. Where nothing balances a virtual IP, the name answers with the ready endpoints
-  // themselves, which are reached on their own ports.
+  // D2, D3. If no virtual IP is balanced, the name has the ready endpoints' own addresses, which
+  // clients reach on the endpoints' own ports.
   void cluster_set_ip() {
     const Target target{*wire_name(name_), &touch("")};
     std::set<IpAddress> addresses;
@@ -179,7 +180,7 @@ class Writer {
       return;
     }
     const auto& ports = service_.spec.ports;
-    PortNumbers numbers(ports.size());  // the oldest export's count
+    PortNumbers numbers(ports.size());  // of the oldest export
     for (const auto& record : service_.records) {
       if (live_.count(record->cluster) == 0) continue;
       const auto of_set = endpoint_ports(service_, *record);
@@ -192,7 +193,7 @@ class Writer {
           exposed = true;
           if (!numbers[i]) numbers[i] = own[i];
         }
-        if (!exposed) continue;  // it listens on none of the service's ports
+        if (!exposed) continue;  // it listens on no port of the service
         begin_endpoint(endpoint, record->cluster);
         for (const auto& address : endpoint.addresses) add_address("", address);
       }
@@ -205,14 +206,14 @@ class Writer {
 
   const MergedService& service_;
   api::ServingInputs serving_;
-  std::set<std::string> live_;       // whose endpoints the service's own name has
-  bool none_ready_;                  // no endpoint of the live clusters is ready
-  std::set<std::string> hostnames_;  // of the record at hand
+  std::set<std::string> live_;       // clusters whose endpoints the service's own name has
+  bool none_ready_;                  // true: no endpoint of the live clusters is ready
+  std::set<std::string> hostnames_;  // of the current record
   std::vector<std::string> ips_;
   std::uint32_t ttl_;
   std::string name_;
   Names names_;
-  std::size_t order_ = 0;                                        // of the endpoint that is written
+  std::size_t order_ = 0;                                        // of the current endpoint
   std::unordered_map<std::string, std::vector<Entry>> entries_;  // by name, until all are known
   std::unordered_set<std::string> seen_;
 };

@@ -16,6 +16,7 @@ std::vector<std::uint8_t> soa_rdata(std::uint32_t serial, std::uint32_t minimum)
   auto out = *wire_name(fmt::format("ns.dns.{}", kZone));
   const auto mail = *wire_name(fmt::format("hostmaster.{}", kZone));
   out.insert(out.end(), mail.begin(), mail.end());
+  // Names, refresh, retry and expire are those of CoreDNS. There are no zone transfers.
   for (const auto value : {serial, 7200U, 1800U, 86400U, minimum}) {
     for (const auto shift : {24U, 16U, 8U, 0U}) {
       out.push_back(static_cast<std::uint8_t>(value >> shift));
@@ -51,6 +52,7 @@ void Table::start(const TableConfig& config, std::uint32_t serial) {
   auto names = std::make_shared<Names>();
   const std::string zone(kZone);
   const auto soa = soa_rdata(serial, config.negative_ttl);
+  // At most 300 s, as in CoreDNS.
   (*names)[zone][Type::kSoa].add(record(Type::kSoa, std::min(config.ttl, 300U), soa));
   negative_soa_ =
       record_of(*wire_name(zone), Type::kSoa, std::min(config.ttl, config.negative_ttl), soa);
@@ -62,6 +64,7 @@ void Table::start(const TableConfig& config, std::uint32_t serial) {
   }
   (*names)[zone][Type::kNs].add(record(Type::kNs, config.ttl, *wire_name(server)), 0,
                                 &names->find(server)->second);
+  // The TTL is that of the example in the multicluster DNS specification.
   std::vector<std::uint8_t> version{static_cast<std::uint8_t>(kSpecVersion.size())};
   version.insert(version.end(), kSpecVersion.begin(), kSpecVersion.end());
   (*names)["dns-version." + zone][Type::kTxt].add(record(Type::kTxt, 28800, version));
@@ -128,7 +131,7 @@ std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
   return table;
 }
 
-// <left>.<svc>.<ns>.svc.clusterset.local; names are found from the right.
+// Finds <left>.<svc>.<ns>.svc.clusterset.local from the right.
 const Node* Table::find(std::string_view name) const {
   static const Node kEmpty;
   if (!name.ends_with(kServices)) {
@@ -154,10 +157,10 @@ const Node* Table::find(std::string_view name) const {
 
 namespace {
 
-constexpr std::size_t kOwner = 2;   // a pointer
+constexpr std::size_t kOwner = 2;   // an owner that is a pointer
 constexpr std::size_t kFixed = 10;  // type, class, TTL and length of a record
 
-// Records of a set that go into an answer: it starts in its midst and goes round.
+// A run of records that goes into an answer. It starts inside the set and wraps around.
 class Run {
  public:
   Run(const RecordSet& set, std::size_t first) : set_(&set), first_(first % set.size()) {}
@@ -167,7 +170,7 @@ class Run {
     run.bytes_ = set.slice(0, set.size()).size();
     return run;
   }
-  // The record after the last one that was taken.
+  // The record after the last one taken.
   [[nodiscard]] std::size_t next() const { return index(taken_); }
   [[nodiscard]] bool complete() const { return taken_ == set_->size(); }
   void take() {
@@ -194,8 +197,8 @@ class Run {
   std::size_t bytes_ = 0;
 };
 
-// A part of a set that does not fit: whole units while they fit. Of A and AAAA the same units, so
-// both leave room for the larger of the two.
+// The part of a set that fits: whole units as long as there is room. A and AAAA must have the same
+// units, so each leaves room for the larger one of both.
 Run part_of(const Node& node, const RecordSet& set, Type type, std::size_t room, unsigned start) {
   const RecordSet* other = nullptr;
   if (type == Type::kA || type == Type::kAaaa) {
@@ -216,13 +219,13 @@ Run part_of(const Node& node, const RecordSet& set, Type type, std::size_t room,
     run = next;
   }
   if (run.taken() != 0) return run;
-  // No endpoint fits whole: some of the records, as an answer without any helps no client.
+  // No unit fits whole. Take some of its records, because an answer without any helps no client.
   while (!run.complete() && run.bytes() + set.size_of(run.next()) <= room) run.take();
   return run;
 }
 
-// The addresses of the names that the records of `run` lead to, as far as whole sets fit. The first
-// record begins at `at` in the message.
+// Adds the addresses of the names that the records of `run` point to, while whole sets fit. The
+// first record of `run` begins at `at` in the message.
 std::uint16_t add_addresses(ResponseWriter& out, const Run& run, Type type, std::size_t at) {
   constexpr std::size_t kMostPointer = 0x3fff;
   std::uint16_t added = 0;
@@ -231,8 +234,8 @@ std::uint16_t add_addresses(ResponseWriter& out, const Run& run, Type type, std:
   for (std::size_t i = 0; i < run.taken(); ++i) {
     const auto record = run.index(i);
     const auto* target = run.set().target(record);
-    // The name stands behind priority, weight and port in SRV. Records of one target are side by
-    // side, but for the two ends of the run.
+    // In SRV the name follows priority, weight and port. Records of one target are adjacent, except
+    // at the two ends of the run.
     const auto name = at + kOwner + kFixed + (type == Type::kSrv ? 6 : 0);
     at += run.set().size_of(record);
     if (target == nullptr || target == first || target == last) continue;

@@ -19,9 +19,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxMessage = 65535;
-constexpr std::size_t kMaxPending = 64 << 10;  // unsent answers: more, and we stop reading
+constexpr std::size_t kMaxPending = 64 << 10;  // bytes of unsent answers; with more, stop reading
 constexpr std::chrono::milliseconds kAcceptPause{100};
-constexpr std::size_t kKept = 4 << 10;  // what an empty buffer may keep allocated
+constexpr std::size_t kKept = 4 << 10;  // bytes that an empty buffer may keep allocated
 
 bool full(const Connection& c) { return c.out.size() >= kMaxPending; }
 
@@ -75,7 +75,7 @@ class Serving {
     return ::epoll_ctl(poll_, how, fd, &event) == 0;
   }
 
-  // Not while there are no descriptors.
+  // Does nothing for kAcceptPause after descriptors ran out.
   void listen_again() {
     if (listens_ || Clock::now() < accept_again_) return;
     listens_ = watch(EPOLL_CTL_ADD, listener_, EPOLLIN, &listener_);
@@ -86,7 +86,8 @@ class Serving {
     accept_again_ = Clock::now() + kAcceptPause;
   }
 
-  // Without connections the thread sleeps until a client connects. Else it looks for idle ones.
+  // Without connections the thread sleeps until a client connects. Else it wakes up to close idle
+  // ones.
   [[nodiscard]] int pause() const {
     if (!listens_) return static_cast<int>(kAcceptPause.count());
     if (clients_.size() == 0) return -1;
@@ -125,7 +126,8 @@ class Serving {
     return !(c.closing && c.out.empty());
   }
 
-  // Answers the whole messages in `in` while their answers find room. False: cut it off.
+  // Answers the whole messages in `in`, as long as there is room for the answers. False: close the
+  // connection.
   bool answer_all(Connection& c) {
     std::size_t at = 0;
     const auto begun = Clock::now();
@@ -136,7 +138,7 @@ class Serving {
       const auto written =
           respond(table_.get(), {c.in.data() + at + 2, size},
                   {true, false, rotate_++, false, part_for(c.client)}, answer_, counters_);
-      if (written == 0) return false;  // nothing to say to that: not a client
+      if (written == 0) return false;  // a message without an answer: this is no DNS client
       at += 2 + size;
       ++answers;
       c.out.push_back(static_cast<std::uint8_t>(written >> 8U));
@@ -151,7 +153,7 @@ class Serving {
     return true;
   }
 
-  // Until all is answered or the client has to take something first.
+  // Repeats until all messages are answered, or the client must read answers first.
   bool serve(Connection& c) {
     std::size_t before = 0;
     do {
@@ -178,13 +180,13 @@ class Serving {
     return alive;
   }
 
-  // `in` never has a whole message when this is called and there is room for its answer.
+  // Precondition: `in` has no whole message whose answer would have room.
   bool receive(Connection& c) {
     std::uint8_t buffer[16384];
     const auto n = ::recv(c.fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
     if (n < 0) return errno == EAGAIN || errno == EINTR;
     if (n == 0) {
-      c.closing = true;  // half-closed: what it asked before is still answered
+      c.closing = true;  // half-closed: earlier queries are still answered
       return true;
     }
     c.in.insert(c.in.end(), buffer, buffer + n);
@@ -198,7 +200,7 @@ class Serving {
       UniqueFd fd(::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &size,
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
-        // No descriptor is left for it, and it waits: one of ours must go.
+        // No descriptor is left, and a client waits: close one of our connections.
         if (errno == EMFILE || errno == ENFILE) {
           if (clients_.evict()) counters_.evicted.add();
           listen_later();
@@ -210,7 +212,7 @@ class Serving {
       if (!client) continue;
       if (!allowed_.get().contains(client->address)) {
         counters_.foreign_dropped.add();
-        continue;  // closes it
+        continue;  // `fd` closes it
       }
       add(std::move(fd), client->address);
     }
@@ -228,13 +230,13 @@ class Serving {
 
   int listener_;
   int poll_;
-  int stop_ = 0;  // its address stands for the event
+  int stop_ = 0;  // only its address is used, to identify the event
   TcpLimits limits_;
   Counters& counters_;
   Snapshot<Table>::Reader table_;
   Snapshot<PrefixSet>::Reader allowed_;
   bool listens_ = false;
-  Clock::time_point accept_again_{};  // after a lack of descriptors
+  Clock::time_point accept_again_{};  // after descriptors ran out
   Clock::time_point idle_looked_{};
   Clients clients_;
   std::array<epoll_event, kEvents> events_{};

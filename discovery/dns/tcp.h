@@ -1,8 +1,8 @@
-// The TCP side of the server (RFC 7766): length-prefixed, pipelined, answered in order, one thread.
-// Bounded per client and in all, connections and memory (tcp_clients.h). A connection that sends no
-// whole message in time, or does not take its answers, is closed. A client that has too many
-// answers waiting is not read from. Memory of one connection: at most about 256 KiB, and nothing
-// while it is idle.
+// The TCP side of the server (RFC 7766): length-prefixed, pipelined, answered in order, on one
+// thread. Connections and memory are bounded per client and in total (tcp_clients.h). A connection
+// without a whole message in time, or whose answers are not read, is closed. While too many answers
+// wait for a client, its queries are not read. One connection uses about 256 KiB at most, and none
+// while idle.
 #pragma once
 
 #include "base/error.h"
@@ -13,7 +13,7 @@
 namespace cw::discovery::dns {
 
 [[nodiscard]] Result<UniqueFd> open_tcp(const Endpoint& at);
-// Until `stop` is readable. `poll` is an epoll instance of its own.
+// Runs until `stop` is readable. `poll` is an epoll instance for this thread alone.
 void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

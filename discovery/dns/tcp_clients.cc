@@ -4,7 +4,7 @@ namespace cw::discovery::dns {
 
 namespace {
 
-// A connection that is younger may be one whose query is on its way.
+// The query of a younger connection may still be on its way.
 constexpr std::chrono::seconds kQuiet{1};
 
 }  // namespace
@@ -84,7 +84,7 @@ std::size_t Clients::close_idle(Time now) {
   std::size_t closed = 0;
   for (auto at = clients_.begin(); at != clients_.end();) {
     auto& own = at->second;
-    ++at;  // closing the last one takes the client away
+    ++at;  // closing its last connection removes the client
     for (auto left = own.size(); left > 0; --left) {
       if (now - own.front().active < limits_.idle) break;
       close(own.front());

@@ -1,10 +1,10 @@
-// The open TCP connections by client: how many each has, which has been quiet for longest, and what
-// their buffers take. Decides which one goes when there are too many. No I/O, one thread.
+// The open TCP connections by client: their number, their activity, and the size of their buffers.
+// Decides which connection is closed when there are too many. No I/O. One thread.
 //
-//   over the limit of one client   its own quietest goes, if that was quiet for a second; else the
-//                                  new one
-//   over the limit of all          the quietest of the client that has the most
-//   over the memory of all         the one whose messages take the most
+//   over the limit of one client   its quietest one, if that was quiet for a second; else the new
+//                                  one
+//   over the limit of all          the quietest one of the client with the most connections
+//   over the memory of all         the one whose messages take the most memory
 #pragma once
 
 #include <chrono>
@@ -26,11 +26,11 @@ struct Connection {
   IpAddress client;
   std::vector<std::uint8_t> in;
   std::vector<std::uint8_t> out;
-  // Since the last whole message: a client that trickles bytes is not busy, only slow.
+  // Time of the last whole message. A client that sends single bytes does not count as active.
   Clock::time_point active;
-  bool closing = false;      // the client said all it had to say
-  std::uint32_t waits = 0;   // the epoll events that it is registered for
-  std::size_t buffered = 0;  // its part of Clients::buffered()
+  bool closing = false;      // the client has closed its sending side
+  std::uint32_t waits = 0;   // the epoll events it is registered for
+  std::size_t buffered = 0;  // its share of Clients::buffered()
   std::list<Connection>::iterator self;
 };
 
@@ -39,27 +39,28 @@ class Clients {
   using Time = Connection::Clock::time_point;
   explicit Clients(const TcpLimits& limits) : limits_(limits) {}
 
-  // Room for one more connection of `client` is made where the limits ask for it. Null: the new one
-  // is refused. `evicted`: whether another one went for it.
+  // Adds a connection of `client`, and closes another one if a limit requires it. Null: the new one
+  // is refused. `evicted`: another one was closed.
   [[nodiscard]] Connection* add(const IpAddress& client, Time now, bool& evicted);
-  // The connection is closed now. It stays readable until forget_closed(), as events for it may
-  // still wait to be looked at; its descriptor is gone.
+  // Closes the connection and its descriptor. The object stays valid until forget_closed(), because
+  // events for it may still be pending.
   void close(Connection& connection);
   void forget_closed() { closed_.clear(); }
-  // A whole message came.
+  // Call when a whole message arrived.
   void note_active(Connection& connection, Time now);
-  // Its buffers changed. Closes the largest ones while all take too much; returns how many.
+  // Call when its buffers changed. While all buffers exceed the limit, closes the connection with
+  // the largest ones. Returns how many were closed.
   std::size_t note_buffers(Connection& connection);
-  // Closes the quietest of the client that has the most; false: there is none.
+  // Closes the quietest connection of the client with the most. False: there is none.
   bool evict();
-  // Closes those that had no whole message for TcpLimits::idle; returns how many.
+  // Closes connections without a whole message for TcpLimits::idle. Returns how many.
   std::size_t close_idle(Time now);
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t buffered() const { return buffered_; }
 
  private:
-  // Quietest first.
+  // The quietest first.
   using Connections = std::list<Connection>;
   void recount(const IpAddress& client, std::size_t before, std::size_t after);
 

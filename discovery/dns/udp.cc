@@ -12,16 +12,16 @@ namespace cw::discovery::dns {
 namespace {
 
 constexpr std::size_t kBatch = 64;
-// A question and its OPT with room for padding, though we say that we take 1232 bytes. What a
-// larger message has beyond it is not seen: a record that is cut is answered with FORMERR.
+// Room for a question, its OPT and padding, although we announce 1,232 bytes. The rest of a longer
+// message is not read. A record that is cut by this gets FORMERR.
 constexpr std::size_t kQuerySize = 4096;
 
 void set(int fd, int level, int option, int value) {
-  // Options that an old kernel lacks cost a little, not correctness.
+  // An option that an old kernel lacks costs speed, not correctness.
   (void)::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// The reply leaves from the address the query came to: a wildcard socket serves many.
+// The answer must leave from the address that the query came to. A wildcard socket has many.
 std::size_t reply_control(const msghdr& in, std::span<std::uint8_t> out) {
   for (auto* c = CMSG_FIRSTHDR(&in); c != nullptr; c = CMSG_NXTHDR(const_cast<msghdr*>(&in), c)) {
     msghdr to{};
@@ -49,7 +49,7 @@ std::size_t reply_control(const msghdr& in, std::span<std::uint8_t> out) {
   return 0;
 }
 
-// Buffers of one batch, allocated once a worker.
+// The buffers of a batch, allocated once per worker.
 struct Batch {
   struct Slot {
     std::array<std::uint8_t, kQuerySize> query;
@@ -76,7 +76,7 @@ struct Batch {
     }
     reset(kBatch);
   }
-  // The kernel wrote how much of each it used.
+  // The kernel has written the used sizes. Restores the full ones.
   void reset(std::size_t used) {
     for (std::size_t i = 0; i < used; ++i) {
       in[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
@@ -97,7 +97,7 @@ class Worker {
 
   void run() {
     while (!shared_.stopping.load(std::memory_order_relaxed)) {
-      // One call waits for the first message and takes all that are there.
+      // One call waits for the first message, then takes all that are there.
       const int got = ::recvmmsg(socket_, batch_->in.data(), kBatch, MSG_WAITFORONE, nullptr);
       if (got <= 0) continue;
       const auto begun = Clock::now();
@@ -128,7 +128,7 @@ class Worker {
     return What::kDrop;
   }
 
-  // So many refusals a second, whoever asks: the sender may be forged.
+  // Limits refusals per second for all such clients together, because the sender may be forged.
   What stranger(Clock::time_point now) {
     if (now - refusing_since_ >= std::chrono::seconds(1)) {
       refusing_since_ = now;
@@ -143,7 +143,7 @@ class Worker {
     return What::kRefuse;
   }
 
-  // Fills batch_->out; returns with how many.
+  // Fills batch_->out. Returns the number of answers.
   std::size_t answer(std::size_t got, Clock::time_point now) {
     std::size_t answers = 0;
     const auto& table = table_.get();
@@ -178,7 +178,7 @@ class Worker {
     return answers;
   }
 
-  // An answer that cannot be sent is skipped: its client asks again.
+  // Skips an answer that cannot be sent, because its client asks again.
   void send(std::size_t answers) {
     for (std::size_t sent = 0; sent < answers;) {
       const int n = ::sendmmsg(socket_, batch_->out.data() + sent,
@@ -193,7 +193,7 @@ class Worker {
   Snapshot<Table>::Reader table_;
   Snapshot<PrefixSet>::Reader allowed_;
   Clock::time_point refusing_since_{};
-  unsigned refused_ = 0;  // since then
+  unsigned refused_ = 0;  // since refusing_since_
   std::unique_ptr<Batch> batch_ = std::make_unique<Batch>();
   unsigned rotate_ = 0;
 };
@@ -206,9 +206,9 @@ Result<UniqueFd> open_udp(const Endpoint& at) {
   if (!fd) return fail(errno_error(errno, "DNS socket"));
   set(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   set(fd.get(), SOL_SOCKET, SO_RCVBUF, 1 << 20);
-  // A bound address is the source of all answers by itself.
+  // A socket bound to one address sends from that address anyway.
   const bool wildcard = at.address.is_unspecified();
-  const timeval patience{1, 0};  // should a shutdown ever not wake the worker
+  const timeval patience{1, 0};  // in case a shutdown does not wake the worker
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (v4) {
     if (wildcard) set(fd.get(), IPPROTO_IP, IP_PKTINFO, 1);

@@ -1,4 +1,4 @@
-// The UDP side of the server. Private to server.cc, but for tests of sockets.
+// The UDP side of the server. Only for server.cc and for tests of sockets.
 #pragma once
 
 #include "base/error.h"
@@ -8,11 +8,11 @@
 
 namespace cw::discovery::dns {
 
-// SO_REUSEPORT, blocking, never fragmented by path MTU guesses; packet info where the address is a
-// wildcard.
+// A blocking SO_REUSEPORT socket. It ignores the path MTU (IP_PMTUDISC_OMIT). A wildcard socket
+// also delivers packet info.
 [[nodiscard]] Result<UniqueFd> open_udp(const Endpoint& at);
 [[nodiscard]] Result<Endpoint> local_endpoint(int fd);
-// Until `shared.stopping` is set and the socket shut down, or its receive timeout passes.
+// Runs until `shared.stopping` is set and the socket is shut down or its receive timeout passes.
 void serve_udp(int socket, Shared& shared, Counters& counters);
 
 }  // namespace cw::discovery::dns

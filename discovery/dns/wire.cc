@@ -20,8 +20,9 @@ void put16(std::span<std::uint8_t> m, std::size_t at, std::uint16_t value) {
 
 char lower(std::uint8_t c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); }
 
-// Reads the question's name at `at`: labels only (a question has nothing to point back to). Dots
-// and unprintable bytes inside labels become a byte no name of ours has, so they match nothing.
+// Reads the question's name at `at`. It has labels only, because a question has nothing to point
+// back to. Dots and unprintable bytes inside labels become a byte that no name of the zone has, so
+// they match no name.
 bool read_name(std::span<const std::uint8_t> m, std::size_t& at, QueryName& name) {
   std::size_t wire = 0;
   for (;;) {
@@ -41,13 +42,13 @@ bool read_name(std::span<const std::uint8_t> m, std::size_t& at, QueryName& name
 }
 
 // Skips a name that may be compressed (RFC 1035, 4.1.4). Each pointer must lead before the labels
-// that it ends, so no chain of pointers is a loop. `plain` says whether there was none.
+// that it ends, so no chain of pointers is a loop. `plain`: the name has no pointer.
 bool skip_name(std::span<const std::uint8_t> m, std::size_t& at, bool* plain = nullptr) {
   constexpr unsigned kMostSteps = 256;  // twice the labels that a name may have
   std::size_t here = at;
-  std::size_t run = at;  // where these labels began
+  std::size_t run = at;  // where the current labels began
   std::size_t wire = 0;
-  std::size_t end = 0;  // after the first pointer
+  std::size_t end = 0;  // the position after the first pointer
   for (unsigned step = 0; step < kMostSteps; ++step) {
     if (here >= m.size()) return false;
     const std::size_t length = m[here];
@@ -94,7 +95,7 @@ bool read_record(std::span<const std::uint8_t> m, std::size_t& at, WireRecord& r
   return true;
 }
 
-// Options that we do not know are skipped, but each must be whole (RFC 6891, 6.1.2).
+// Unknown options are skipped, but each must be complete (RFC 6891, 6.1.2).
 bool whole_options(std::span<const std::uint8_t> rdata) {
   while (!rdata.empty()) {
     if (rdata.size() < 4) return false;
@@ -114,7 +115,7 @@ bool take_opt(const WireRecord& record, Query& query) {
   return true;
 }
 
-// RFC 8945, 4.2: class ANY, TTL 0, a plain algorithm name, then fields of known sizes.
+// RFC 8945, 4.2: class ANY, TTL 0, an uncompressed algorithm name, then fields of known sizes.
 bool take_tsig(const WireRecord& record, Query& query) {
   constexpr std::uint16_t kAny = 255;
   std::size_t at = 0;
@@ -124,7 +125,7 @@ bool take_tsig(const WireRecord& record, Query& query) {
   if (!skip_name(r, at, &plain) || !plain || at + 16 > r.size()) return false;
   const std::size_t mac = get16(r, at + 8);
   if (at + 10 + mac + 6 > r.size()) return false;
-  const auto rest = at + 10 + mac;  // original id, error, length of what else there is
+  const auto rest = at + 10 + mac;  // original id, error, length of the other data
   if (rest + 6 + get16(r, rest + 4) != r.size()) return false;
   query.tsig = {record.owner, r.first(at), r.subspan(at, 8), get16(r, rest)};
   return true;
@@ -136,7 +137,7 @@ struct Counts {
   unsigned additional;
 };
 
-// Everything after the questions. False: malformed, or two OPTs, or something after a TSIG.
+// Reads everything after the questions. False: malformed, two OPTs, or a record after a TSIG.
 bool read_records(std::span<const std::uint8_t> m, std::size_t at, const Counts& counts,
                   Query& query) {
   WireRecord record;
@@ -150,7 +151,7 @@ bool read_records(std::span<const std::uint8_t> m, std::size_t at, const Counts&
   return true;
 }
 
-// The one question of a query.
+// Reads the one question of a query.
 bool read_question(std::span<const std::uint8_t> m, std::size_t& at, Query& query) {
   if (!read_name(m, at, query.name) || at + 4 > m.size()) {
     query.name.clear();
@@ -189,8 +190,8 @@ Parsed parse_query(std::span<const std::uint8_t> m) {
   const unsigned answers = get16(m, 6);
   const unsigned authorities = get16(m, 8);
   const Counts counts{get16(m, 4), answers + authorities, get16(m, 10)};
-  // An error is answered with an OPT where the message had one (RFC 6891, 6.1.1). So the records
-  // are read even of messages that are not answered. All opcodes so far have this layout.
+  // An error is answered with an OPT if the message had one (RFC 6891, 6.1.1). So the records are
+  // read even if the message is not answered. All opcodes so far have this layout.
   std::size_t at = kHeader;
   const bool one = query.opcode == 0 && counts.questions == 1;
   bool sound = one ? read_question(m, at, query) : skip_questions(m, at, counts.questions);
@@ -199,11 +200,11 @@ Parsed parse_query(std::span<const std::uint8_t> m) {
     query.edns = false;
     query.tsig.reset();
   }
-  // The other bits of another opcode's header may mean something else: none goes back.
+  // The other header bits of another opcode may have another meaning, so none is copied.
   if (query.opcode != 0) return refuse(Rcode::kNotImp);
   query.recursion_desired = (m[2] & 1U) != 0;
   if (!one || !sound || answers != 0 || authorities > 1) return refuse(Rcode::kFormErr);
-  // IXFR brings an SOA in the authority section; it is refused whatever that says.
+  // IXFR has an SOA in the authority section. It is refused in any case.
   if (authorities != 0) return refuse(Rcode::kRefused);
   if (query.edns && query.edns_version != 0) return refuse(Rcode::kBadVers);
   if (query.tsig) return refuse(Rcode::kNotAuth);
@@ -233,7 +234,7 @@ void ResponseWriter::append_owned(std::span<const std::uint8_t> records, std::si
   }
 }
 
-// That the key is not known (RFC 8945, 5.2.1 and 5.3.2): no signature of our own.
+// Tells that the key is unknown (RFC 8945, 5.2.1 and 5.3.2). The answer itself is not signed.
 void ResponseWriter::put_tsig(const Tsig& tsig) {
   constexpr std::uint16_t kBadKey = 17;
   append(tsig.key);
@@ -244,7 +245,7 @@ void ResponseWriter::put_tsig(const Tsig& tsig) {
   at_ += 10;
   append(tsig.algorithm);
   append(tsig.time);
-  put16(out_, at_, 0);  // the signature's size
+  put16(out_, at_, 0);  // the size of the signature
   put16(out_, at_ + 2, tsig.original_id);
   put16(out_, at_ + 4, kBadKey);
   put16(out_, at_ + 6, 0);

@@ -1,6 +1,5 @@
-// DNS messages (RFC 1035, EDNS RFC 6891, TSIG RFC 8945) as far as an authoritative server of a few
-// record types needs them: one question in, one response out. Total over any bytes; nothing
-// allocates per query.
+// DNS messages (RFC 1035, EDNS RFC 6891, TSIG RFC 8945) for an authoritative server of a few record
+// types: one question in, one response out. Accepts any bytes. No allocation per query.
 #pragma once
 
 #include <array>
@@ -36,29 +35,29 @@ enum class Rcode : std::uint8_t {
   kBadVers = 16,
 };
 
-inline constexpr std::size_t kMaxName = 255;     // wire bytes
+inline constexpr std::size_t kMaxName = 255;     // bytes on the wire
 inline constexpr std::size_t kUdpPlain = 512;    // without EDNS
-inline constexpr std::uint16_t kUdpEdns = 1232;  // ours and the most we send
+inline constexpr std::uint16_t kUdpEdns = 1232;  // what we announce, and the most we send
 
-// A name in lower case, dotted, no final dot; "" is the root. Kept in place: queries allocate
-// nothing.
+// A dotted name in lower case without the final dot. "" is the root. Stored in place, so that
+// queries do not allocate.
 class QueryName {
  public:
   [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
-  // The caller keeps within kMaxName, which the text is always shorter than.
+  // The caller must stay below kMaxName. A name's text is always shorter than that.
   void push_back(char c) { text_[size_++] = c; }
   void clear() { size_ = 0; }
 
  private:
-  std::array<char, kMaxName> text_;  // only the first size_ bytes are anything
+  std::array<char, kMaxName> text_;  // only the first size_ bytes are set
   std::size_t size_ = 0;
 };
 
-// A signature on the query. This server has no keys, so no signature is ever valid.
+// The signature of a query. This server has no keys, so no signature is ever valid.
 struct Tsig {
-  std::span<const std::uint8_t> key;        // its name on the wire; empty: it was compressed
-  std::span<const std::uint8_t> algorithm;  // name on the wire
+  std::span<const std::uint8_t> key;        // the key's name in wire form; empty: it was compressed
+  std::span<const std::uint8_t> algorithm;  // the algorithm's name in wire form
   std::span<const std::uint8_t> time;       // time signed and fudge, 8 bytes
   std::uint16_t original_id = 0;
 };
@@ -69,19 +68,19 @@ struct Query {
   bool recursion_desired = false;
   std::uint16_t type = 0;
   std::uint16_t klass = 0;
-  std::span<const std::uint8_t> question;  // name, type and class as they came: echoed to the byte
+  std::span<const std::uint8_t> question;  // name, type and class as received; echoed byte by byte
   QueryName name;
   bool edns = false;
   bool dnssec_ok = false;
   std::uint8_t edns_version = 0;
-  std::uint16_t udp_size = kUdpPlain;  // what the client takes over UDP
+  std::uint16_t udp_size = kUdpPlain;  // what the client accepts over UDP
   std::optional<Tsig> tsig;
 };
 
-// What to do with a received message: drop it without a word, answer an error, or answer.
+// What to do with a received message: drop it silently, answer with an error, or answer it.
 struct Parsed {
   bool drop = false;
-  Rcode error = Rcode::kNoError;  // answer at once with this, if not kNoError
+  Rcode error = Rcode::kNoError;  // if not kNoError: answer with this
   Query query;
 };
 [[nodiscard]] Parsed parse_query(std::span<const std::uint8_t> message);
@@ -92,26 +91,26 @@ struct Response {
   bool truncated = false;
   std::uint16_t answers = 0;
   std::uint16_t authorities = 0;
-  std::uint16_t additionals = 0;  // without the OPT
+  std::uint16_t additionals = 0;  // not counting the OPT
 };
 
 // Writes a response: header, question, records in the order of their sections, OPT. The owner of a
-// ready record is a pointer to the question (0xc00c) or written out.
+// prepared record is a pointer to the question (0xc00c) or written out.
 class ResponseWriter {
  public:
-  // At most `limit` bytes of `out`, which has room for the header, the question and the OPT
-  // (kUdpPlain bytes are enough).
+  // Uses at most `limit` bytes of `out`, which must have room for the header, the question and the
+  // OPT (kUdpPlain bytes suffice).
   ResponseWriter(const Query& query, std::span<std::uint8_t> out, std::size_t limit);
-  // Bytes that records may still take.
+  // The number of bytes that further records may take.
   [[nodiscard]] std::size_t room() const { return limit_ > at_ ? limit_ - at_ : 0; }
-  // Where the next record begins in the message.
+  // The position of the next record in the message.
   [[nodiscard]] std::size_t at() const { return at_; }
-  // No more than room().
+  // At most room() bytes.
   void append(std::span<const std::uint8_t> records);
-  // The same for records of `size` bytes each: their owner becomes a pointer to the name at `owner`
+  // The same for records of `size` bytes each. Their owner becomes a pointer to the name at `owner`
   // (below 0x4000) in this message.
   void append_owned(std::span<const std::uint8_t> records, std::size_t size, std::size_t owner);
-  // The size of the message.
+  // Returns the size of the message.
   [[nodiscard]] std::size_t finish(const Response& response);
 
  private:
@@ -127,12 +126,13 @@ class ResponseWriter {
 
 // --- building records ---
 
-// "a.b" as wire labels, uncompressed; nothing if a label or the whole is too long or empty.
+// "a.b" as wire labels, uncompressed. No value: a label is empty, or a label or the name is too
+// long.
 [[nodiscard]] std::optional<std::vector<std::uint8_t>> wire_name(std::string_view name);
 // A record whose owner is the question's name.
 [[nodiscard]] std::vector<std::uint8_t> record(Type type, std::uint32_t ttl,
                                                std::span<const std::uint8_t> rdata);
-// A record with a written-out owner.
+// A record whose owner is written out.
 [[nodiscard]] std::vector<std::uint8_t> record_of(std::span<const std::uint8_t> owner, Type type,
                                                   std::uint32_t ttl,
                                                   std::span<const std::uint8_t> rdata);

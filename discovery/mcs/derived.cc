@@ -15,7 +15,7 @@ using api::Service;
 
 namespace {
 
-// FNV-1a: the same everywhere and for ever, unlike std::hash.
+// FNV-1a. Unlike std::hash it is the same everywhere and for ever.
 std::uint64_t fnv1a(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
@@ -36,16 +36,16 @@ Service derived_service(const MergedService& merged, const std::set<std::string>
   auto& spec = out.spec;
   for (const auto& port : merged.spec.ports) {
     spec.ports.push_back(port);
-    spec.ports.back().target_port = std::to_string(port.port);  // what the API server would say
+    spec.ports.back().target_port = std::to_string(port.port);  // the default of the API server
   }
   for (const auto& family : merged.spec.ip_families) {
     if (families.empty() || families.count(family) != 0) spec.ip_families.push_back(family);
   }
-  // Two families are left to the API server: it knows how many it has.
+  // With two families the API server chooses: it knows how many the cluster has.
   spec.ip_family_policy = spec.ip_families.size() > 1 ? "PreferDualStack" : "SingleStack";
   if (spec.ip_families.size() > 1) spec.ip_families.clear();
   spec.session_affinity = merged.spec.session_affinity;
-  // The API server takes no timeout beside another affinity.
+  // The API server refuses a timeout with another affinity.
   if (spec.session_affinity == "ClientIP") {
     spec.session_affinity_timeout = merged.spec.session_affinity_timeout;
   }
@@ -69,16 +69,15 @@ api::SliceEndpoint slice_endpoint(const api::ExportEndpoint& from, const std::st
   }
   one.hostname = from.hostname;
   one.zone = from.zone;
-  // kube-proxy takes the ready ones; if there are none, those that terminate and still serve.
+  // kube-proxy uses the ready endpoints, or without any those that terminate and still serve.
   one.ready = from.ready && serving;
   one.serving = from.serving && serving;
   one.terminating = from.terminating;
   return one;
 }
 
-// The slices of one cluster: one family and one list of ports each, as many as the endpoints need.
-// A slice is named by its ports, so an endpoint stays in its slice when pods with other ports come
-// and go beside it.
+// The slices of one cluster. Each has one family and one list of ports. A slice's name is derived
+// from its ports, so pods with other ports do not move an endpoint to another slice.
 class SlicesOf {
  public:
   using Slices = std::map<api::ObjectKey, EndpointSlice>;
@@ -90,7 +89,7 @@ class SlicesOf {
     }
     for (const auto& endpoint : record.endpoints) {
       const auto& ports = of_set.at(endpoint.ports);
-      // An endpoint that listens on none of the service's ports is of no use.
+      // An endpoint that listens on none of the service's ports is left out.
       if (!ports.empty() || merged.spec.ports.empty()) by_ports_[ports].push_back(&endpoint);
     }
   }
@@ -118,7 +117,7 @@ class SlicesOf {
     } while (out_.count(slice.meta.key) != 0);
     slice.meta.labels = labels_of(merged_.service);
     slice.meta.labels[std::string(kSourceLabel)] = record_.cluster;
-    // A headless service has names only; nothing balances it.
+    // A headless service has only names; no proxy balances it.
     if (!merged_.headless()) {
       slice.meta.labels[std::string(api::kServiceNameLabel)] = derived_key(merged_.service).name;
     }
@@ -139,7 +138,7 @@ class SlicesOf {
 Condition import_ready(const ClustersetService& service, const DesiredInputs& inputs,
                        const std::vector<std::string>& ips) {
   const auto& merged = *service.merged;
-  Condition ready{"Ready", ConditionStatus::kTrue, "Ready", "its name resolves in this cluster", 0,
+  Condition ready{"Ready", ConditionStatus::kTrue, "Ready", "the name resolves in this cluster", 0,
                   {}};
   const auto& families = merged.spec.ip_families;
   const bool usable = families.empty() || inputs.families.empty() ||
@@ -153,11 +152,12 @@ Condition import_ready(const ClustersetService& service, const DesiredInputs& in
   } else if (inputs.derive && !merged.headless() && ips.empty()) {
     ready.status = ConditionStatus::kFalse;
     ready.reason = "Pending";
-    ready.message = "its derived Service has no cluster IP yet";
+    ready.message = "the derived Service has no cluster IP yet";
   }
   if (!service.dropped.empty()) {
-    ready.message += fmt::format("; left out, not reached for too long (staleDrop): {}",
-                                 fmt::join(service.dropped, ", "));
+    ready.message +=
+        fmt::format("; left out, because they were not reached for longer than staleDrop: {}",
+                    fmt::join(service.dropped, ", "));
   }
   return ready;
 }
@@ -208,7 +208,7 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
   object.meta.key = key;
   object.meta.labels = merged.metadata->labels;
   object.meta.annotations = merged.metadata->annotations;
-  // The import says what counts here, not what a remote cluster wishes.
+  // The import shows the policy that is used here, not the one that a remote cluster asks for.
   if (merged.metadata != merged.policy) {
     std::erase_if(object.meta.annotations,
                   [](const auto& entry) { return entry.first.rfind(api::kPolicyPrefix, 0) == 0; });
@@ -259,7 +259,7 @@ Service overlaid(const Service& have, const Service& wanted) {
   } else if (wanted.spec.session_affinity_timeout) {
     next.spec.session_affinity_timeout = wanted.spec.session_affinity_timeout;
   }
-  return next;  // addresses and families are for the life of the Service
+  return next;  // addresses and families never change in a Service's life
 }
 
 bool satisfies(const Service& have, const Service& wanted) {

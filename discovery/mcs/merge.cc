@@ -18,7 +18,7 @@ using api::ServicePort;
 
 namespace {
 
-// A port as exporters must agree on it.
+// The parts of a port on which exporters must agree.
 ServicePort comparable(ServicePort port) {
   port.target_port.clear();
   return port;
@@ -30,9 +30,9 @@ std::set<ServicePort> port_set(const ExportRecord& record) {
   return out;
 }
 
-// The union: by name first, then by protocol and number; the older export wins either way. A port
-// without a name is alone: the API server takes no Service that has others beside it. So it is left
-// out, unless it is the first one and its export names none.
+// The union of all ports, first by name, then by protocol and number. The older export wins. The
+// API server refuses a Service with several ports if one has no name. So a port without a name is
+// left out, unless it is the first one and its export has no named ports.
 std::vector<ServicePort> merged_ports(const std::vector<RecordPtr>& records) {
   std::vector<ServicePort> out;
   for (const auto& record : records) {
@@ -51,7 +51,7 @@ std::vector<ServicePort> merged_ports(const std::vector<RecordPtr>& records) {
   return out;
 }
 
-// Which exporters differ from the winner in one field.
+// The fields in which exporters differ from the winner.
 struct Differences {
   const std::vector<RecordPtr>& records;
   std::vector<std::string> reasons;

@@ -14,7 +14,7 @@ using api::ConditionStatus;
 
 Away disconnected(const Items<api::ClusterPeer>& peers) {
   Away out;
-  std::set<std::string> connected;  // of two ClusterPeers with one id only the first one counts
+  std::set<std::string> connected;  // two peers may have one id; one suffices
   for (const auto& [key, peer] : peers) {
     const auto& cluster = peer->spec.cluster_id;
     if (peer->status.connected) {
@@ -109,7 +109,7 @@ void ViewBook::set_away(Away clusters) {
   away_ = std::move(clusters);
 }
 
-// Which clusters are away for too long, and when the next one will be.
+// Finds the clusters that are away for too long, and when the next one will be.
 void ViewBook::drop(WallTime now) {
   std::set<std::string> gone;
   view_.next_drop.reset();
@@ -133,8 +133,8 @@ void ViewBook::drop(WallTime now) {
   }
 }
 
-// Asked again here though the gateway asked before it wrote: an older gateway, or one that was
-// stopped before its ClusterPeer changed, may have left the object.
+// The gateway applied these rules before it wrote the object. They are applied again, because an
+// older gateway may have written it, or one that stopped before its ClusterPeer changed.
 std::optional<Claimant> ViewBook::claimant_of(
     const std::shared_ptr<const api::RemoteExport>& remote, bool exported,
     std::set<std::string>& kept_out) const {
@@ -151,7 +151,7 @@ std::optional<Claimant> ViewBook::claimant_of(
     case api::ImportVerdict::kImported:
       break;
   }
-  if (remote->kept_out) return std::nullopt;  // the gateway will write the export itself soon
+  if (remote->kept_out) return std::nullopt;  // the gateway will soon write the export itself
   Claimant claimant;
   claimant.record = RecordPtr(remote, &record);
   claimant.since =
@@ -187,7 +187,7 @@ std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
   return out;
 }
 
-// Whether that is other than before.
+// True: it changed.
 bool ViewBook::note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters) {
   const auto known = view_.kept_out.find(service);
   if (clusters.empty()) {
@@ -245,7 +245,8 @@ std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes) {
 
 namespace {
 
-// Whether peers' exports of the name are one Service with ours. Said once some were kept out.
+// Whether peers' exports of the name form one Service with this cluster's. No value: none was ever
+// left out.
 std::optional<Condition> shared_condition(const api::ServiceExport& object, const View& view) {
   const auto kept_out = view.kept_out.find(object.meta.key);
   Condition shared{"Shared",
@@ -279,7 +280,7 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
   Condition ready{"Ready",
                   exported ? ConditionStatus::kTrue : ConditionStatus::kFalse,
                   exported ? "Ready" : "Pending",
-                  exported ? "other clusters may pull it" : "waits until the export is valid",
+                  exported ? "other clusters can import it" : "the export is not valid yet",
                   generation,
                   {}};
   if (exported && entry.lacking && entry.record->endpoints.empty()) {
@@ -288,7 +289,7 @@ std::vector<Condition> export_conditions(const api::ServiceExport& object,
     ready.message = entry.lacking->message;
   }
   Condition conflict{"Conflict",    ConditionStatus::kFalse,
-                     "NoConflicts", "no other cluster disagrees",
+                     "NoConflicts", "no other export of this name differs",
                      generation,    {}};
   const auto found = view.services.find(object.meta.key);
   if (exported && found != view.services.end() && found->second.merged->conflict) {

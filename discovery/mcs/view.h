@@ -1,5 +1,5 @@
-// Everything discovery concludes from the resources it sees: which services the clusterset has,
-// what to write about them, whose endpoints are stale. Pure: snapshots in, wanted objects out.
+// What discovery concludes from the resources: the services of the clusterset, the exports that are
+// not used, and the clusters that are stale. Pure.
 #pragma once
 
 #include <map>
@@ -23,56 +23,57 @@ template <typename T>
 using Items = std::map<api::ObjectKey, std::shared_ptr<const T>>;
 
 struct ClustersetService {
-  std::shared_ptr<const MergedService> merged;  // the same object while its records are
+  std::shared_ptr<const MergedService> merged;  // unchanged while its records are
   std::set<std::string> stale;                  // exporters that are away
-  std::set<std::string> dropped{};              // were away for too long: left out
+  std::set<std::string> dropped{};              // exporters that were away for too long; left out
 };
 
 struct View {
   std::map<api::ObjectKey, ClustersetService> services;
-  // When the records of the next cluster that stays away are dropped; for a timer.
+  // When the records of the next cluster are dropped, if it stays away. For a timer.
   std::optional<WallTime> next_drop;
   // Clusters whose records were dropped.
   std::set<std::string> dropped;
-  // Names that this cluster exports itself, with the clusters whose exports of the same name are
-  // therefore not used.
+  // Names that this cluster exports, with the clusters whose exports of the same name are therefore
+  // not used.
   std::map<api::ObjectKey, std::set<std::string>> kept_out;
 };
-// The clusters that we are paired with and no gateway of ours reaches, with the time since when, as
-// far as it is known (else the epoch).
+// The paired clusters that no gateway of this cluster reaches, and since when. The epoch: unknown
+// since when.
 using Away = std::map<std::string, WallTime>;
 [[nodiscard]] Away disconnected(const Items<api::ClusterPeer>& peers);
 
-// Keeps a View current: told what changed, it works on the services concerned only, so that one
-// record among 10,000 costs what its service costs. Pure.
+// Keeps a View up to date. It is told what changed and computes only the services concerned. So one
+// changed record among 10,000 costs the work for its service. Pure.
 class ViewBook {
  public:
   explicit ViewBook(Duration stale_drop) : stale_drop_(stale_drop) {}
 
-  // Our id. Records that claim it from outside are a misconfiguration somewhere: our word counts.
+  // Sets this cluster's id. RemoteExports with this id are a configuration error and are ignored.
   void set_cluster(const std::string& cluster);
-  void local(const api::ObjectKey& service, RecordPtr record);  // null: no valid export of ours
-  // Whether there is a ServiceExport of ours, valid or not.
+  void local(const api::ObjectKey& service, RecordPtr record);  // null: no valid export here
+  // `is`: this cluster has a ServiceExport of that name, valid or not.
   void exported(const api::ObjectKey& service, bool is);
-  // What is imported from whom. A cluster without a ClusterPeer is imported from no longer.
+  // The imports of each peer. Exports of a cluster without a ClusterPeer are not used.
   void set_peers(const Items<api::ClusterPeer>& peers);
   void remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
   void set_away(Away clusters);
-  // Brings the View up to date; returns the services that are other than before.
+  // Updates the View. Returns the services that changed.
   std::set<api::ObjectKey> update(WallTime now);
   [[nodiscard]] const View& view() const { return view_; }
 
  private:
   struct Sources {
     RecordPtr local;
-    bool exported = false;            // we have a ServiceExport
+    bool exported = false;            // this cluster has a ServiceExport
     Items<api::RemoteExport> remote;  // by the RemoteExport's key
   };
   void forget(const api::ObjectKey& key);
   void dirty_all_of(const std::set<std::string>& clusters);
   void drop(WallTime now);
   bool note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters);
-  // The service, and in `kept_out` the clusters that are left out for our own export's sake.
+  // The service. `kept_out` gets the clusters that are left out because this cluster exports the
+  // name.
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
                                                             const ClustersetService* before,
                                                             std::set<std::string>& kept_out) const;
@@ -87,18 +88,18 @@ class ViewBook {
   std::set<std::string> gone_;                      // away for longer than stale_drop_
   std::map<api::ObjectKey, Sources> sources_;       // by service
   std::map<api::ObjectKey, api::ObjectKey> where_;  // RemoteExport -> service
-  std::map<std::string, std::size_t> records_;      // how many RemoteExports of a cluster
+  std::map<std::string, std::size_t> records_;      // the number of RemoteExports per cluster
   std::set<api::ObjectKey> dirty_;
   View view_;
 };
 
-// Our own pod prefixes: what our exports' endpoints lie in.
+// The pod prefixes of this cluster, which contain its exports' endpoints.
 [[nodiscard]] std::vector<Prefix> pod_cidrs(const Items<api::Node>& nodes);
-// And the nodes' own addresses: who may ask the DNS server.
+// The same and the nodes' own addresses: the clients of the DNS server.
 [[nodiscard]] std::vector<Prefix> clients_of(const Items<api::Node>& nodes);
 
-// The Valid, Ready and Conflict conditions of one of our ServiceExports, and Shared where peers'
-// exports of its name are or were kept out.
+// The conditions Valid, Ready and Conflict of a ServiceExport of this cluster. Also Reachable if
+// endpoints are or were missing, and Shared if peers' exports of its name are or were not used.
 [[nodiscard]] std::vector<api::Condition> export_conditions(const api::ServiceExport& object,
                                                             const api::ExportBook::Entry& entry,
                                                             const View& view);

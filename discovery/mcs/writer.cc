@@ -10,7 +10,7 @@ using api::ObjectKey;
 
 namespace {
 
-// `wanted` over `have`, keeping transition times where the status did not change.
+// Sets the conditions `wanted` in `have`. Transition times change only with the status.
 bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::Condition>& wanted,
                       WallTime now) {
   bool changed = false;
@@ -129,7 +129,8 @@ ObjectWriter::Step ObjectWriter::service_step(const ObjectKey& key) const {
     if (wanted == services_.end()) return {};
     return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
-  if (!ours(have->meta)) return {};  // somebody's own of that name: said by the import's condition
+  // A foreign Service has this name. The import's condition stays Pending.
+  if (!ours(have->meta)) return {};
   if (wanted == services_.end()) {
     return {Step::What::kRemove, have->meta.resource_version, {}};
   }
@@ -164,7 +165,7 @@ ObjectWriter::Step ObjectWriter::import_step(const ObjectKey& key) const {
     if (wanted == imports_.end()) return {};
     return {Step::What::kCreate, "", api::encode(wanted->second)};
   }
-  // ServiceImports are the controller's alone (KEP-1645): what nobody exports goes.
+  // ServiceImports belong to the controller alone (KEP-1645). One without an export is removed.
   if (wanted == imports_.end()) {
     return {Step::What::kRemove, have->meta.resource_version, {}};
   }
@@ -244,7 +245,7 @@ void ObjectWriter::start(const Id& id, Step step) {
 void ObjectWriter::finish(const Id& id, const std::string& based_on,
                           const std::shared_ptr<const void>& seen,
                           const Result<std::string>& version) {
-  // The handle owns this callback and its arguments: it goes in the next turn.
+  // The handle owns this callback and its arguments, so it is destroyed in the next turn.
   if (const auto at = in_flight_.find(id); at != in_flight_.end()) {
     done_.push_back(std::move(at->second));
     in_flight_.erase(at);
@@ -260,7 +261,7 @@ void ObjectWriter::finish(const Id& id, const std::string& based_on,
   if (version) {
     failed_.erase(id);
     if (cached(id) != seen || (waits && *version == based_on)) {
-      todo_.insert(id);  // the event was faster
+      todo_.insert(id);  // the event arrived before the answer
     } else if (*version != based_on) {
       lagging_[id] = {seen, loop_.now()};
       if (waits) again_.insert(id);
@@ -303,7 +304,7 @@ void ObjectWriter::retry() {
   pump();
 }
 
-// No event within kMaxLag: looked at anyway.
+// Compares objects whose event did not arrive within kMaxLag.
 void ObjectWriter::end_lags() {
   lag_timer_.reset();
   for (auto lag = lagging_.begin(); lag != lagging_.end();) {

@@ -1,8 +1,8 @@
-// Brings ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports in
-// the store to what is wanted. It is told what changed, wishes and caches; only that is looked at.
-// What differs waits in a queue, at most kInFlight writes are under way, a failed one is tried
-// again after a pause that grows up to kMostRetry, or when something changes there. Only the holder
-// of the discovery Lease writes. Objects that are not ours are never touched.
+// Writes ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports to
+// the store until they are as wanted. It is told which wishes and caches changed, and looks only at
+// those. At most kInFlight writes run; the others wait in a queue. A failed write is retried after
+// a pause that grows up to kMostRetry, or when its object changes. Only the holder of the discovery
+// Lease writes. Foreign objects are never touched.
 #pragma once
 
 #include <map>
@@ -25,30 +25,31 @@ class ObjectWriter {
   static constexpr std::size_t kInFlight = 16;
   static constexpr Duration kFirstRetry = std::chrono::milliseconds(300);
   static constexpr Duration kMostRetry = std::chrono::seconds(10);
-  static constexpr Duration kMaxLag = std::chrono::seconds(10);  // then it is looked at anyway
+  static constexpr Duration kMaxLag = std::chrono::seconds(10);  // then compared without an event
   ObjectWriter(Loop& loop, api::Store& store, Caches caches)
       : loop_(loop), store_(store), caches_(caches) {}
 
-  // What a service is to have now; empty: nothing.
+  // The objects that a service should have. Empty: none.
   void want(const api::ObjectKey& service, DesiredService desired);
-  // The conditions of our ServiceExport; empty: none.
+  // The conditions that a ServiceExport should have. Empty: none.
   void want(const api::ObjectKey& service, std::vector<api::Condition> conditions);
-  // A cache changed there.
+  // Call when the cached object changed.
   void look(api::Kind kind, const api::ObjectKey& key);
-  // After everything was wanted for the first time: what else of ours is in the caches goes.
+  // Call when want() was called for all services for the first time. Then Causeway's other objects
+  // in the caches are removed.
   void adopt();
-  void pump();  // after the calls above
-  // Whether something else is more urgent for the API server: then creations wait.
+  void pump();  // call after the calls above
+  // True: other writes are more urgent for the API server, so creations wait.
   void give_way(bool others);
-  void stop();  // another one writes now
+  void stop();  // another replica writes now
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
  private:
   using Id = std::pair<api::Kind, api::ObjectKey>;
-  // One thing to do; nothing: it is as wanted.
+  // One write. kNone: the object is as wanted.
   struct Step {
     enum class What { kNone, kCreate, kUpdate, kStatus, kRemove } what = What::kNone;
-    std::string version;  // of the object it is based on
+    std::string version;  // of the object on which the write is based
     nlohmann::json body;
   };
   [[nodiscard]] Step step_of(const Id& id) const;
@@ -58,7 +59,7 @@ class ObjectWriter {
   [[nodiscard]] Step export_step(const api::ObjectKey& key) const;
   [[nodiscard]] std::shared_ptr<const void> cached(const Id& id) const;
   void start(const Id& id, Step step);
-  // `seen`: what the cache held when the write began; the event may come before the answer.
+  // `seen`: the cached object when the write began. Its event may arrive before its answer.
   void finish(const Id& id, const std::string& based_on, const std::shared_ptr<const void>& seen,
               const Result<std::string>& version);
 
@@ -69,26 +70,27 @@ class ObjectWriter {
   std::map<api::ObjectKey, api::Service> services_;
   std::map<api::ObjectKey, api::EndpointSlice> slices_;
   std::map<api::ObjectKey, std::vector<api::Condition>> conditions_;
-  std::map<api::ObjectKey, std::set<Id>> parts_;  // what of the above belongs to a service
+  std::map<api::ObjectKey, std::set<Id>> parts_;  // the objects above that belong to a service
   std::set<Id> todo_;
-  std::set<Id> again_;  // to be looked at when their write or lag is over
+  std::set<Id> again_;  // compared again when their write or lag is over
   bool gives_way_ = false;
-  std::set<Id> later_;  // creations that give way
+  std::set<Id> later_;  // creations that wait
   struct Failure {
-    Duration pause = kFirstRetry;  // the next
-    TimePoint due;                 // of the retry that it waits for
+    Duration pause = kFirstRetry;  // before the next retry
+    TimePoint due;                 // when the pending retry is due
     bool waits = false;
     std::string error;
   };
-  std::map<Id, Failure> failed_;  // until a success
+  std::map<Id, Failure> failed_;  // until a write succeeds
   std::map<Id, Handle> in_flight_;
-  // Written, but not yet seen: what the cache held then. The event is what looks again.
+  // Objects that were written but whose event has not arrived, with the cached object at that time.
+  // The event causes the next comparison.
   struct Lag {
     std::shared_ptr<const void> seen;
     TimePoint since;
   };
   std::map<Id, Lag> lagging_;
-  std::vector<Handle> done_;  // handles whose callbacks are over, until the next turn
+  std::vector<Handle> done_;  // handles of finished callbacks, until the next turn
   void end_lags();
   void failed(const Id& id, const Error& error);
   void retry();

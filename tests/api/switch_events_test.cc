@@ -50,7 +50,7 @@ TEST(SwitchDigest, OfTooManyKindsTheOldestGoAndAreCounted) {
   EXPECT_EQ(told.span.count, 40U);
   EXPECT_NE(told.note.message.find("39 -> b"), std::string::npos);
   EXPECT_EQ(told.note.message.find("23 -> b"), std::string::npos);
-  EXPECT_NE(told.note.message.find("24 before"), std::string::npos);
+  EXPECT_NE(told.note.message.find("24 earlier"), std::string::npos);
 }
 
 TEST(SwitchDigest, WhatIsPutBackComesBeforeWhatCameMeanwhile) {

@@ -215,11 +215,11 @@ TEST(Codec, MistakesNameTheField) {
 
 TEST(Yaml, RefusesWhatOnlyTroubleUses) {
   EXPECT_EQ(parse_yaml("a: &x 1\nb: *x\n", "f").error().text, "f:1: anchors are not allowed");
-  EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "f").error().text, "f:2: key \"a\" is there twice");
+  EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "f").error().text, "f:2: duplicate key \"a\"");
   EXPECT_EQ(parse_yaml("a: !!binary x\n", "f").error().text, "f:1: tags are not allowed");
   EXPECT_EQ(parse_yaml("", "f").error().text, "f:1: is empty");
   EXPECT_EQ(parse_yaml("a: 1\n---\nb: 2\n", "f").error().text,
-            "f: holds several documents; one a file");
+            "f: has several documents; only one per file is allowed");
   EXPECT_EQ(parse_yaml(std::string(100, '['), "f").error().code, Errc::kInvalid);
   EXPECT_EQ(parse_yaml(std::string(2U << 20U, 'a'), "f").error().code, Errc::kTooLarge);
 }

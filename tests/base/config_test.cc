@@ -59,11 +59,11 @@ TEST(Config, MistakesNameFileLineKeyAndWhatIsWanted) {
   EXPECT_EQ(mistake_of("name: a\nlog:\n  jason: true\n"), "x.yaml:3: log.jason: unknown key");
   EXPECT_EQ(mistake_of("name: a\nnaem: b\n"), "x.yaml:2: naem: unknown key");
   EXPECT_EQ(mistake_of("name: a\nport: 1\nname: b\n"),
-            "x.yaml:3: name: is there twice, line 1 has it, too");
+            "x.yaml:3: name: duplicate key; the first one is in line 1");
   EXPECT_EQ(mistake_of("name: a\nlog:\n  json: true\n  json: true\n"),
-            "x.yaml:4: log.json: is there twice, line 3 has it, too");
+            "x.yaml:4: log.json: duplicate key; the first one is in line 3");
   EXPECT_EQ(mistake_of("name: a\npeers:\n- {interval: 1s}\n- {interval: 1s, interval: 2s}\n"),
-            "x.yaml:4: peers[1].interval: is there twice, line 4 has it, too");
+            "x.yaml:4: peers[1].interval: duplicate key; the first one is in line 4");
   EXPECT_EQ(mistake_of("name: a\npeers:\n  - interval: 5s\n  - interval: 5\n"),
             "x.yaml:4: peers[1].interval: \"5\": want a duration such as 150ms, 5s, 2m or 1h");
   EXPECT_EQ(mistake_of("name: [a]\n"), "x.yaml:1: name: want one value");

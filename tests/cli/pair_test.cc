@@ -210,7 +210,7 @@ TEST(PairAccept, RefusesBadAndUsedKeys) {
   peer.spec.gateways[1].public_key = kEast.gateways[1].spec.public_key;
   EXPECT_EQ(refusal(peer), "gateway west/1 has the same key as this cluster's gateway 0");
   peer.spec.gateways[1] = peer.spec.gateways[0];
-  EXPECT_EQ(refusal(peer), "gateway west/0 stands there twice");
+  EXPECT_EQ(refusal(peer), "gateway west/0 is listed twice");
 }
 
 TEST(PairAccept, RefusesAnotherNameThanTheClusters) {

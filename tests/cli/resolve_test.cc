@@ -172,7 +172,7 @@ TEST_F(Resolve, APodsNameLeadsToThatPodOnly) {
   EXPECT_EQ(r.clusters[0].endpoints[0].addresses[0].to_string(), "10.2.0.2");
   const auto none = found("db-9.west.db.data.svc.clusterset.local");
   EXPECT_FALSE(none.answers());
-  EXPECT_EQ(none.notes, (std::vector<std::string>{"no endpoint is called db-9"}));
+  EXPECT_EQ(none.notes, (std::vector<std::string>{"no endpoint has the name db-9"}));
 }
 
 TEST_F(Resolve, OnlyHeadlessServicesHavePodNames) {

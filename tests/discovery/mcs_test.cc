@@ -431,7 +431,7 @@ TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
   const auto back = store.must_get<api::ServiceImport>({"db", "pg"});
   EXPECT_EQ(back.status.clusters, (std::vector<std::string>{"east", "west"}));
   EXPECT_EQ(api::find_condition(back.status.conditions, "Ready")->message,
-            "its name resolves in this cluster");
+            "the name resolves in this cluster");
 }
 
 // The object that does not count is never connected. It says nothing about the cluster.

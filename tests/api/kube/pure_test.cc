@@ -207,7 +207,7 @@ TEST(Kubeconfig, MistakesAreNamed) {
   };
   EXPECT_EQ(text_of("north"), "kubeconfig: no \"north\" in contexts");
   EXPECT_EQ(text_of("lost"), "kubeconfig: no \"nowhere\" in clusters");
-  EXPECT_EQ(text_of("half"), "kubeconfig: client certificate and key come together");
+  EXPECT_EQ(text_of("half"), "kubeconfig: give both a client certificate and its key, or neither");
   EXPECT_EQ(text_of("old"), "kubeconfig: auth-provider was removed from Kubernetes; use exec");
   EXPECT_EQ(parse_kubeconfig("a: [", "", "/").error().code, Errc::kInvalid);
   EXPECT_EQ(parse_kubeconfig("[]", "", "/").error().text, "kubeconfig: not a mapping");

@@ -149,7 +149,7 @@ TEST(ExportBook, Item6_OnlyNamespacesThatAreOpenedAreExported) {
   EXPECT_EQ(world.update(), "");
   EXPECT_EQ(world.entry("web").valid.reason, "NamespaceNotOpen");
   EXPECT_EQ(world.entry("web").valid.message,
-            "namespace shop is not among those opened for export");
+            "namespace shop is not open for export: add it to exportNamespaces");
   world.book = ExportBook({"data", "shop"});
   EXPECT_EQ(world.update(), "+web");
 }

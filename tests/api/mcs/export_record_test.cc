@@ -274,8 +274,9 @@ TEST(ExportRecord, NamesThatDnsCannotHoldBecomeTheDashedIp) {
   EXPECT_EQ(verdict.record->endpoints[0].hostname, std::string(40, 'h'));
   EXPECT_EQ(verdict.record->endpoints[1].hostname, "10-8-0-2");
   EXPECT_EQ(verdict.record->endpoints[2].hostname, "10-8-0-3");
-  EXPECT_EQ(verdict.valid.message,
-            "the Service is exported; 2 hostname(s) not usable in DNS replaced by the IP");
+  EXPECT_EQ(
+      verdict.valid.message,
+      "the Service is exported; 2 hostname(s) are not usable in DNS and were replaced by the IP");
 }
 
 TEST(ExportRecord, Item21_RefusesWhatDnsCannotName) {
