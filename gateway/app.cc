@@ -15,7 +15,7 @@
 #include "base/process_metrics.h"
 #include "base/unique_fd.h"
 #include "gateway/identity.h"
-#include "gateway/path/reconcile.h"
+#include "netlink/reconcile.h"
 #include "netlink/rtnl/rtnl_kernel.h"
 
 namespace cw::gateway {
@@ -139,12 +139,13 @@ Result<> clean_up(const StartConfig& config) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
-  auto report = remove_path(**kernel, config.tunnel.interface);
+  // The device first: as long as it is there, it needs its guard.
   auto driver = tunnel::make_driver(config.tunnel);
-  if (!driver) {
-    report.errors.push_back(driver.error().context("tunnel").text);
-  } else if (auto removed = (*driver)->remove(); !removed) {
-    report.errors.push_back(removed.error().context("remove tunnel device").text);
+  const auto gone = driver ? (*driver)->remove() : Result<>(fail(driver.error()));
+  netlink::PassReport report;
+  (void)report.read(gone, "remove tunnel device");
+  if (!has_link(**kernel, config.tunnel.interface)) {
+    report.add(netlink::remove_all(**kernel, netlink::gateway_owner()));
   }
   log_info("cleaned up", {{"removed", report.steps}, {"errors", report.errors.size()}});
   if (report.errors.empty()) return {};

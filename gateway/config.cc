@@ -36,12 +36,6 @@ void read_tunnel(ConfigMap& map, StartConfig& config) {
   } else {
     map.mistake("driver", parsed.error().text);
   }
-  map.read("interface", config.tunnel.interface);
-  // IFNAMSIZ is 16 with the final zero; a slash would be a path under /proc/sys.
-  const auto& name = config.tunnel.interface;
-  if (name.empty() || name.size() > 15 || name.find_first_of("/ \"%") != std::string::npos) {
-    map.mistake("interface", "must be an interface name of at most 15 characters");
-  }
   map.read("userspaceProgram", config.tunnel.userspace_program);
   map.read_map("engine", [&](ConfigMap& engine) {
     auto& switches = config.tunnel.engine;
@@ -84,6 +78,9 @@ Result<StartConfig> read(ConfigMap map) {
   if (config.endpoints.size() > 16) map.mistake("endpoints", "must be at most 16");
   map.read("privateKeyFile", config.private_key_file);
   map.read("exportNamespaces", config.export_namespaces);
+  // Not a setting: the route agent's guards know the device by its name, also before the gateway
+  // has ever run and after it died (docs/operations/fail-closed.md).
+  config.tunnel.interface = netlink::kTunnelLink;
   map.read_map("tunnel", [&](ConfigMap& tunnel) { read_tunnel(tunnel, config); });
   map.read_map("probe", [&](ConfigMap& probe) {
     read_duration(probe, "interval", config.probe_interval, milliseconds(10), seconds(60));

@@ -37,7 +37,8 @@ Daemon::Daemon(const Surroundings& around, const StartConfig& config,
       file_key_(std::move(file_key)),
       refused_in_tunnel_(around.loop, around.metrics, "tunnel"),
       refused_of_nodes_(around.loop, around.metrics, "nodes"),
-      reconciler_(std::make_shared<PathReconciler>(*around_.slow_kernel)),
+      reconciler_(
+          std::make_shared<netlink::Reconciler>(netlink::gateway_owner(), *around_.slow_kernel)),
       private_key_(around.loop, around.store, around.random,
                    {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
                    [this] {

@@ -16,13 +16,14 @@
 #include "base/worker.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
-#include "gateway/path/reconcile.h"
+#include "gateway/path/state.h"
 #include "gateway/peer_conditions.h"
 #include "gateway/probes.h"
 #include "gateway/secret_entry.h"
 #include "gateway/status.h"
 #include "gateway/tunnels.h"
 #include "gateway/world.h"
+#include "netlink/reconcile.h"
 
 namespace cw::gateway {
 
@@ -92,7 +93,7 @@ class Daemon {
   [[nodiscard]] bool settled();
   void keep_path();
   [[nodiscard]] static std::optional<HostView> host_of(netlink::Kernel& kernel);
-  void note_path(PassReport report, const std::optional<HostView>& host);
+  void note_path(netlink::PassReport report, const std::optional<HostView>& host);
   void keep_probes();
   void keep_feed();
   void keep_object(bool urgent);
@@ -119,10 +120,10 @@ class Daemon {
 
   tunnel::Refusals refused_in_tunnel_;
   tunnel::Refusals refused_of_nodes_;
-  std::shared_ptr<PathReconciler> reconciler_;  // a pass may outlive us by a moment
-  bool programming_ = false;                    // a pass runs
-  bool programmed_ = false;                     // once
-  std::string overlay_seen_;                    // the overlay's key as it was last
+  std::shared_ptr<netlink::Reconciler> reconciler_;  // a pass may outlive us by a moment
+  bool programming_ = false;                         // a pass runs
+  bool programmed_ = false;                          // once
+  std::string overlay_seen_;                         // the overlay's key as it was last
   SecretEntry private_key_;
   SecretEntry overlay_secret_;
   GatewayWriter writer_;

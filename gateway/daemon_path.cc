@@ -25,7 +25,6 @@ std::optional<Daemon::HostView> Daemon::host_of(netlink::Kernel& kernel) {
 
 void Daemon::keep_path() {
   PathInput input;
-  input.link = config_.tunnel.interface;
   input.listen_port = config_.listen_port;
   input.rules.bypass = config_.rule_priority;
   input.control_address = core_->control_address;
@@ -61,7 +60,7 @@ void Daemon::keep_path() {
   CW_CHECK(taken);  // there is one at a time
 }
 
-void Daemon::note_path(PassReport report, const std::optional<HostView>& host) {
+void Daemon::note_path(netlink::PassReport report, const std::optional<HostView>& host) {
   programming_ = false;
   const bool first = !std::exchange(programmed_, true);
   kernel_dirty_ = kernel_dirty_ || report.more;
@@ -88,11 +87,11 @@ void Daemon::keep_probes() {
     return link == links.end() ? 0U : link->index;
   };
   for (const auto& address : host_.addresses) {
-    if (address.link == config_.tunnel.interface && address.address == core_->control_address) {
+    if (address.link == netlink::kTunnelLink && address.address == core_->control_address) {
       wanted.tunnel = {index_of(address.link), address.address};
       wanted.echo.insert(*wanted.tunnel);
     }
-    if (address.link == config_.tunnel.interface && address.address == core_->probe_address) {
+    if (address.link == netlink::kTunnelLink && address.address == core_->probe_address) {
       wanted.echo.insert({index_of(address.link), address.address});
     }
     if (address.link == netlink::kVxlanLink && address.address.is_v6() &&

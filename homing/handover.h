@@ -4,7 +4,7 @@
 // drains, or a better one ended its hold-down): a handover that loses nothing. WireGuard accepts a
 // source from one peer only, so remote gateways must change over between the last packet through
 // the old carrier and the first through the new one:
-//   1. packets are held on this node (node/hold.h);
+//   1. packets are held on this node (netlink/hold.h);
 //   2. the old carrier is told, and tells the remote gateways inside the tunnels, behind the last
 //      packet; they change over and confirm;
 //   3. it confirms to us ("settled"): the held packets go to the new carrier.

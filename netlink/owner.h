@@ -38,6 +38,7 @@ inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on contro
 inline constexpr std::uint32_t kFromTunnelTable = 7485;
 inline constexpr std::uint32_t kTransitTable = 7486;
 inline constexpr std::uint32_t kToRemoteTable = 7487;
+inline constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN, of the host
 inline constexpr std::uint32_t kBypassPriority = 7484;
 inline constexpr std::uint32_t kFromTunnelPriority = 7485;
 inline constexpr std::uint32_t kTransitPriority = 7486;

@@ -31,6 +31,14 @@ std::optional<std::uint32_t> ordinal_of(std::string_view target) {
   return status == std::errc{} && stop == end ? std::optional(ordinal) : std::nullopt;
 }
 
+// Without those of probes, which name a device.
+std::uint32_t routes_to_remotes(const NodeState& state) {
+  return static_cast<std::uint32_t>(
+      std::count_if(state.routes.begin(), state.routes.end(), [](const auto& entry) {
+        return entry.first.first == netlink::kToRemoteTable && entry.second.link.empty();
+      }));
+}
+
 // What this node says of itself.
 api::RouteAgent::Spec published(const Config& config, const tunnel::Key& node_key) {
   const bool encrypted = config.overlay == OverlayMode::kWireguard;
@@ -64,8 +72,8 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
            }),
       background_(slow ? slow->background : no_background()),
       reconciler_(
-          std::make_shared<Reconciler>(kernel, slow ? slow->kernel : kernel, background_.ask,
-                                       slow ? std::move(slow->forwarding) : ForwardMemory{})),
+          std::make_shared<NodeReconciler>(kernel, slow ? slow->kernel : kernel, background_.ask,
+                                           slow ? std::move(slow->forwarding) : ForwardMemory{})),
       status_(loop, store, random, published(config, node_key)),
       switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
@@ -394,7 +402,7 @@ void Agent::on_probe() {
     return publish(*last_);
   }
   if (was_decided) {
-    const auto report = reconciler_->switch_nexthops(desired_nexthops(*last_));
+    const auto report = reconciler_->change_nexthops(desired_nexthops(*last_));
     numbers_->steps.add(static_cast<double>(report.steps));
   }
   spread();  // after the switch: a hold stands before its carrier is told
@@ -415,7 +423,7 @@ void Agent::pass() {
   }
   waiting_.clear();
   if (auto read = read_host(*fresh); !read) {
-    return note({0, routes_, {read.error().text}}, {});
+    return note({0, {read.error().text}}, {});
   }
   close_remotes(fresh->host);
   if (auto read = read_cards(*fresh); !read) {
@@ -446,7 +454,7 @@ void Agent::program() {
   auto desired = std::make_shared<NodeState>(desired_state(*last_));
   if (desired->decided && programmed_) {
     // At once, however long the pass takes, and also while another one runs.
-    numbers_->steps.add(static_cast<double>(reconciler_->switch_nexthops(desired->nexthops).steps));
+    numbers_->steps.add(static_cast<double>(reconciler_->change_nexthops(desired->nexthops).steps));
   }
   if (programming_) {
     program_again_ = true;
@@ -467,6 +475,8 @@ void Agent::program() {
                   {{"steps", report.steps}, {"errors", report.errors.size()}});
       }
       note_left_out(desired->left_out);
+      routes_ = report.ended_early ? 0 : routes_to_remotes(*desired);
+      numbers_->routes.set(routes_);
       auto mistakes = desired->mistakes;
       mistakes.insert(mistakes.end(), report.complaints.begin(), report.complaints.end());
       numbers_->rules_before.set(static_cast<double>(report.rules_before));
@@ -480,7 +490,7 @@ void Agent::program() {
   CW_CHECK(taken);  // there is one at a time
 }
 
-void Agent::note(const PassReport& report, const std::vector<std::string>& mistakes) {
+void Agent::note(const netlink::PassReport& report, const std::vector<std::string>& mistakes) {
   auto errors = report.errors;
   errors.insert(errors.end(), mistakes.begin(), mistakes.end());
   if (errors != errors_) {
@@ -492,8 +502,6 @@ void Agent::note(const PassReport& report, const std::vector<std::string>& mista
     if (errors.empty()) log_info("node state complete again");
     errors_ = std::move(errors);
   }
-  routes_ = static_cast<std::uint32_t>(report.routes);
-  numbers_->routes.set(routes_);
   numbers_->errors.set(static_cast<double>(errors_.size()));
   if (report.errors.empty()) {
     retry_.reset();

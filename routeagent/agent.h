@@ -117,7 +117,7 @@ class Agent {
   void watch_stray(NodeInputs& inputs);
   void tell_host_source(const NodeInputs& inputs);
   void spread();  // asks the gateways that have news to hear, and watches handovers
-  void note(const PassReport& report, const std::vector<std::string>& mistakes);
+  void note(const netlink::PassReport& report, const std::vector<std::string>& mistakes);
   void publish(const NodeInputs& inputs);
 
   Loop& loop_;
@@ -133,13 +133,13 @@ class Agent {
   Through through_;
   HopDevice hop_;
   Background background_;
-  std::shared_ptr<Reconciler> reconciler_;  // a pass may outlive us by a moment
-  std::optional<Result<HostView>> host_;    // as last read
-  bool host_dirty_ = true;                  // it may be different now
-  bool reading_host_ = false;               // a job does
-  bool programming_ = false;                // a pass runs
-  bool program_again_ = false;              // its state is old by now
-  bool programmed_ = false;                 // once
+  std::shared_ptr<NodeReconciler> reconciler_;  // a pass may outlive us by a moment
+  std::optional<Result<HostView>> host_;        // as last read
+  bool host_dirty_ = true;                      // it may be different now
+  bool reading_host_ = false;                   // a job does
+  bool programming_ = false;                    // a pass runs
+  bool program_again_ = false;                  // its state is old by now
+  bool programmed_ = false;                     // once
   StatusWriter status_;
   api::SwitchEvents switches_;
   std::optional<NodeInputs> last_;         // inputs of the last pass, for the fast path

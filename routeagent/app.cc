@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/process_metrics.h"
 #include "netlink/rtnl/rtnl_kernel.h"
+#include "routeagent/closed/guard.h"
 #include "routeagent/node_key.h"
 
 namespace cw::routeagent {
@@ -100,7 +101,7 @@ void App::run() {
 
 namespace {
 
-Result<> result_of(const PassReport& report) {
+Result<> result_of(const netlink::PassReport& report) {
   if (report.errors.empty()) return {};
   return fail(Errc::kInternal, fmt::format("{}", fmt::join(report.errors, "; ")));
 }
@@ -112,7 +113,7 @@ Result<> clean_up(const Config& config, bool open) {
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
   const auto forwarding = forward_memory(config.state_dir);
-  auto report = remove_all(**kernel, forwarding.before.value_or(std::set<Family>{}));
+  auto report = remove_node(**kernel, forwarding.before.value_or(std::set<Family>{}));
   if (!forwarding.before) report.errors.push_back(forwarding.before.error().text);
   if (report.errors.empty()) {
     if (auto gone = remove_forward_memory(config.state_dir); !gone) {
@@ -124,9 +125,7 @@ Result<> clean_up(const Config& config, bool open) {
     if (auto gone = remove_ledger(config.state_dir); !gone) {
       report.errors.push_back(gone.error().text);
     }
-    const auto opened = Guard(**kernel).apply({});
-    report.steps += opened.steps;
-    report.errors.insert(report.errors.end(), opened.errors.begin(), opened.errors.end());
+    report.add(netlink::remove_all(**kernel, netlink::closed_owner()));
   }
   log_info("cleaned up", {{"removed", report.steps},
                           {"errors", report.errors.size()},
@@ -141,7 +140,8 @@ Result<> close_once(const Config& config) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  const auto report = Guard(**kernel).apply(guard_state(closed_prefixes(*ledger), config.rules));
+  const auto report = netlink::Reconciler(netlink::closed_owner(), **kernel)
+                          .apply(guard_state(closed_prefixes(*ledger), config.rules));
   log_info("closed", {{"clusters", ledger->size()}, {"steps", report.steps}});
   return result_of(report);
 }

@@ -100,7 +100,7 @@ struct EngineConfig {
 };
 
 struct DriverConfig {
-  std::string interface = "cw-wg";
+  std::string interface;
   DriverChoice choice = DriverChoice::kAuto;
   // The userspace program for uapi. It is started as `PROGRAM INTERFACE` if no socket answers.
   std::string userspace_program = "wireguard-go";

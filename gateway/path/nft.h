@@ -1,5 +1,4 @@
-// The gateway's nft table, as `nft -f` text (docs/protocol/datapath.md). The whole table is
-// replaced in one transaction. Pure.
+// The gateway's nft table (docs/protocol/datapath.md). Each chain is a function of its own. Pure.
 //
 // From the tunnel a packet reaches pods, and the gateway's own ports if a remote gateway sent it.
 // No other service of the host is reachable, on any address: neither directly nor through a
@@ -11,12 +10,11 @@
 // authenticated the source. How many are open the feed's door limits (gateway/feed/door.h).
 #pragma once
 
-#include <string>
-
 #include "gateway/path/state.h"
+#include "netlink/nft_table.h"
 
 namespace cw::gateway {
 
-[[nodiscard]] std::string nft_table(const PathInput& input);
+[[nodiscard]] netlink::NftTable path_table(const PathInput& input);
 
 }  // namespace cw::gateway

@@ -2,51 +2,56 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "gateway/path/nft.h"
-#include "netlink/owner.h"
+#include "tunnel/mtu.h"
 
 namespace cw::gateway {
 namespace {
 
-netlink::Route through(const std::string& link, std::uint32_t table, const Prefix& dst) {
+const std::string kLink(netlink::kTunnelLink);
+
+void add_route(netlink::State& state, std::uint32_t table, const Prefix& dst) {
   netlink::Route route;
   route.table = table;
   route.dst = dst;
-  route.link = link;
-  return route;
+  route.link = kLink;
+  state.routes[{table, dst}] = std::move(route);
+}
+
+netlink::LinkState tunnel_link(const PathInput& input) {
+  netlink::LinkState link{kLink, tunnel::kTunnelMtu};
+  for (const auto& own : {input.control_address, input.probe_address}) {
+    link.addresses.insert({kLink, own, own.bits()});
+  }
+  // Where control and probe addresses are: those of an earlier key go.
+  link.address_ranges = {*Prefix::parse("fd00::/8"), *Prefix::parse(netlink::kThroughRange4)};
+  // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
+  link.sysctls.emplace(fmt::format("ipv4/conf/{}/rp_filter", kLink), "2");
+  // Hosts that switch IPv6 off for every device do it for ours, too: control addresses are IPv6.
+  link.sysctls.emplace(fmt::format("ipv6/conf/{}/disable_ipv6", kLink), "0");
+  return link;
 }
 
 }  // namespace
 
-PathState desired_path(const PathInput& input) {
-  PathState state;
-  state.link = input.link;
-  for (const auto& own : {input.control_address, input.probe_address}) {
-    state.addresses.insert({input.link, own, own.bits()});
-  }
+netlink::State desired_path(const PathInput& input) {
+  netlink::State state;
+  // The way back to a remote gateway is looked up with the mark that the nft table gives its
+  // packets (netlink/owner.h, kTunnelMark). Without it a claim of its address would stop them.
+  // Forwarding is turned on by the node's route agent, which limits it to what is ours.
+  state.sysctls.emplace("ipv4/conf/all/src_valid_mark", "1");
+  state.nft = path_table(input);
+  state.guarded = kLink;
+  state.links = {tunnel_link(input)};
   for (const auto& control : input.remote_controls) {
-    const auto dst = Prefix::host(control);
-    state.routes[{kMainTable, dst}] = through(input.link, kMainTable, dst);
-    state.routes[{netlink::kTransitTable, dst}] = through(input.link, netlink::kTransitTable, dst);
+    add_route(state, netlink::kMainTable, Prefix::host(control));
+    add_route(state, netlink::kTransitTable, Prefix::host(control));
   }
-  for (const auto& dst : input.remotes) {
-    state.routes[{netlink::kTransitTable, dst}] = through(input.link, netlink::kTransitTable, dst);
-  }
+  for (const auto& dst : input.remotes) add_route(state, netlink::kTransitTable, dst);
   for (const auto family : {Family::kV4, Family::kV6}) {
     state.rules.insert(
         {family, input.rules.transit(), netlink::kTransitTable, std::string(netlink::kVxlanLink)});
   }
-  // Forwarding is turned on by the node's route agent, which limits it to what is ours.
-  // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
-  state.sysctls.emplace(fmt::format("ipv4/conf/{}/rp_filter", input.link), "2");
-  // The way back to a remote gateway is looked up with the mark that the nft table gives its
-  // packets (netlink/owner.h, kTunnelMark). Without it a claim of its address would stop them.
-  state.sysctls.emplace("ipv4/conf/all/src_valid_mark", "1");
-  // Hosts that switch IPv6 off for every device do it for ours, too: control addresses are IPv6.
-  state.sysctls.emplace(fmt::format("ipv6/conf/{}/disable_ipv6", input.link), "0");
-  state.nft = nft_table(input);
   return state;
 }
 

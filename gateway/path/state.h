@@ -6,20 +6,14 @@
 #include <cstdint>
 #include <map>
 #include <set>
-#include <string>
-#include <utility>
 #include <vector>
 
-#include "netlink/kernel.h"
 #include "netlink/owner.h"
+#include "netlink/state.h"
 
 namespace cw::gateway {
 
-inline constexpr std::uint32_t kTunnelMtu = 1420;  // 1500 - WireGuard over IPv6 (80)
-inline constexpr std::uint32_t kMainTable = 254;   // RT_TABLE_MAIN
-
 struct PathInput {
-  std::string link;                     // the tunnel device
   std::uint16_t listen_port = 0;        // of the tunnel, UDP
   IpAddress control_address;            // ours
   IpAddress probe_address;              // ours, IPv4 (tunnel/probe/through_address.h)
@@ -34,19 +28,7 @@ struct PathInput {
   friend bool operator==(const PathInput&, const PathInput&) = default;
 };
 
-using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
-
-struct PathState {
-  std::string link;
-  std::uint32_t mtu = kTunnelMtu;
-  std::set<netlink::Address> addresses;
-  std::map<RouteKey, netlink::Route> routes;
-  std::set<netlink::Rule> rules;
-  std::map<std::string, std::string> sysctls;  // path under /proc/sys/net -> value
-  std::string nft;                             // the whole table, as `nft -f` text
-  friend bool operator==(const PathState&, const PathState&) = default;
-};
-
-[[nodiscard]] PathState desired_path(const PathInput& input);
+// The state of netlink::gateway_owner().
+[[nodiscard]] netlink::State desired_path(const PathInput& input);
 
 }  // namespace cw::gateway

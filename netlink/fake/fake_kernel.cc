@@ -11,10 +11,6 @@ namespace cw::netlink {
 
 namespace {
 
-tl::unexpected<Error> no_link(const std::string& name) {
-  return fail(Errc::kNotFound, "no link " + name);
-}
-
 std::string describe(const Route& route) {
   std::string out = fmt::format("{} table {}", route.dst.to_string(), route.table);
   switch (route.type) {
@@ -38,6 +34,10 @@ std::string describe(const Route& route) {
 }  // namespace
 
 Result<> FakeKernel::write(const std::string& line) {
+  const int number = changes++;
+  if (number == fail_at || (crashed && fail_at >= 0 && number > fail_at)) {
+    return fail(Errc::kInternal, "netlink: EIO");
+  }
   if (!failures_.empty()) {
     if (failures_.front().after == 0) {
       auto error = std::move(failures_.front().error);
@@ -50,19 +50,22 @@ Result<> FakeKernel::write(const std::string& line) {
   return {};
 }
 
+Result<> FakeKernel::write_on(const std::string& link, const std::string& line) {
+  if (!has_link(link)) return fail(Errc::kNotFound, "no link " + link);
+  return write(line + " dev " + link);
+}
+
 Result<std::vector<Link>> FakeKernel::all_links() {
   std::vector<Link> out;
-  for (const auto& [name, link] : links_) out.push_back(link);
+  for (const auto& [name, link] : links) out.push_back(link);
   return out;
 }
 
-Result<std::vector<Address>> FakeKernel::all_addresses() {
-  return std::vector<Address>(addresses_.begin(), addresses_.end());
-}
+Result<std::vector<Address>> FakeKernel::all_addresses() { return addresses; }
 
 Result<> FakeKernel::replace_vxlan(const VxlanSpec& spec) {
-  const auto found = links_.find(spec.name);
-  if (found != links_.end() && found->second.kind != "vxlan") {
+  const auto found = links.find(spec.name);
+  if (found != links.end() && found->second.kind != "vxlan") {
     return fail(Errc::kExists, "link " + spec.name + " is of another kind");
   }
   if (auto ok =
@@ -71,58 +74,65 @@ Result<> FakeKernel::replace_vxlan(const VxlanSpec& spec) {
       !ok) {
     return ok;
   }
-  if (const auto have = vxlans_.find(spec.name);
-      have != vxlans_.end() && (have->second.vni != spec.vni || have->second.port != spec.port ||
-                                have->second.local != spec.local)) {
+  if (vxlan && std::tie(vxlan->vni, vxlan->port, vxlan->local) !=
+                   std::tie(spec.vni, spec.port, spec.local)) {
     forget_link(spec.name);
   }
-  const auto index = links_.count(spec.name) != 0 ? links_[spec.name].index : next_index_++;
-  links_[spec.name] = {index, spec.name, "vxlan", spec.mtu, true, spec.mac};
-  vxlans_[spec.name] = spec;
+  const auto index = has_link(spec.name) ? links[spec.name].index : next_index_++;
+  links[spec.name] = {index, spec.name, "vxlan", spec.mtu, true, spec.mac};
+  vxlan = spec;
   return {};
 }
 
 Result<std::optional<VxlanSpec>> FakeKernel::dump_vxlan(const std::string& name) {
-  const auto link = links_.find(name);
-  if (link != links_.end() && link->second.kind != "vxlan") {
+  const auto link = links.find(name);
+  if (link != links.end() && link->second.kind != "vxlan") {
     return fail(Errc::kExists, "link " + name + " is of another kind");
   }
-  const auto found = vxlans_.find(name);
-  if (found == vxlans_.end()) return std::optional<VxlanSpec>();
-  auto spec = found->second;
-  spec.mtu = link->second.mtu;
-  return std::optional<VxlanSpec>(spec);
+  return vxlan && vxlan->name == name ? vxlan : std::nullopt;
 }
 
 Result<> FakeKernel::set_link(const std::string& name, std::uint32_t mtu, bool up) {
-  if (links_.count(name) == 0) return no_link(name);
+  if (!has_link(name)) return fail(Errc::kNotFound, "no link " + name);
   if (auto ok = write(fmt::format("link {} mtu {} {}", name, mtu, up ? "up" : "down")); !ok)
     return ok;
-  if (mtu != 0) links_[name].mtu = mtu;
-  links_[name].up = up;
+  if (mtu != 0) links[name].mtu = mtu;
+  links[name].up = up;
+  if (!up) forget_nexthops_of(name);
   return {};
 }
 
-// Routes, nexthops, neighbours and addresses go with their link, as in the kernel.
 void FakeKernel::forget_link(const std::string& name) {
-  links_.erase(name);
-  vxlans_.erase(name);
-  neighbours_.erase(name);
-  fdb_.erase(name);
-  std::erase_if(addresses_, [&](const Address& a) { return a.link == name; });
-  std::set<std::uint32_t> dead;
-  for (const auto& [id, nexthop] : nexthops_) {
-    if (nexthop.link == name) dead.insert(id);
+  links.erase(name);
+  if (vxlan && vxlan->name == name) {
+    vxlan.reset();
+    neighbours.clear();
+    fdb.clear();
   }
-  for (const auto id : dead) nexthops_.erase(id);
-  std::erase_if(routes_, [&](const auto& entry) {
-    return entry.second.link == name || dead.count(entry.second.nexthop_id) != 0;
+  std::erase_if(addresses, [&](const Address& a) { return a.link == name; });
+  std::erase_if(sysctls, [&](const auto& entry) {
+    return entry.first.find("/" + name + "/") != std::string::npos;
   });
+  forget_nexthops_of(name);
+}
+
+void FakeKernel::forget_nexthops_of(const std::string& link) {
+  std::set<std::uint32_t> dead;
+  for (const auto& [id, nexthop] : nexthops) {
+    if (nexthop.link == link) dead.insert(id);
+  }
+  for (const auto id : dead) forget_nexthop(id);
+  std::erase_if(routes, [&](const auto& entry) { return entry.second.link == link; });
+}
+
+void FakeKernel::forget_nexthop(std::uint32_t id) {
+  nexthops.erase(id);
+  std::erase_if(routes, [id](const auto& entry) { return entry.second.nexthop_id == id; });
 }
 
 Result<> FakeKernel::remove_link(const std::string& name, const std::string& kind) {
-  const auto found = links_.find(name);
-  if (found == links_.end()) return {};
+  const auto found = links.find(name);
+  if (found == links.end()) return {};
   if (found->second.kind != kind)
     return fail(Errc::kExists, "link " + name + " is of another kind");
   if (auto ok = write("del link " + name); !ok) return ok;
@@ -131,154 +141,144 @@ Result<> FakeKernel::remove_link(const std::string& name, const std::string& kin
 }
 
 Result<> FakeKernel::replace_address(const Address& address) {
-  if (links_.count(address.link) == 0) return no_link(address.link);
-  if (auto ok = write(fmt::format("address {}/{} dev {}", address.address.to_string(),
-                                  address.length, address.link));
-      !ok) {
-    return ok;
-  }
-  addresses_.insert(address);
+  const auto text = fmt::format("address {}/{}", address.address.to_string(), address.length);
+  if (auto ok = write_on(address.link, text); !ok) return ok;
+  std::erase(addresses, address);
+  addresses.push_back(address);
   return {};
 }
 
 Result<> FakeKernel::remove_address(const Address& address) {
-  if (addresses_.count(address) == 0) return {};
+  if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) return {};
   if (auto ok = write("del address " + address.address.to_string()); !ok) return ok;
-  addresses_.erase(address);
+  std::erase(addresses, address);
   return {};
 }
 
 Result<std::vector<Neighbour>> FakeKernel::dump_neighbours(const std::string& link) {
   std::vector<Neighbour> out;
-  for (const auto& [address, mac] : neighbours_[link]) out.push_back({address, mac});
+  if (!vxlan || vxlan->name != link) return out;
+  for (const auto& [address, mac] : neighbours) out.push_back({address, mac});
   return out;
 }
 
 Result<> FakeKernel::replace_neighbour(const std::string& link, const Neighbour& n) {
-  if (links_.count(link) == 0) return no_link(link);
-  if (auto ok = write(
-          fmt::format("neigh {} lladdr {} dev {}", n.address.to_string(), to_string(n.mac), link));
-      !ok) {
-    return ok;
-  }
-  neighbours_[link][n.address] = n.mac;
+  const auto text = fmt::format("neigh {} lladdr {}", n.address.to_string(), to_string(n.mac));
+  if (auto ok = write_on(link, text); !ok) return ok;
+  neighbours[n.address] = n.mac;
   return {};
 }
 
 Result<> FakeKernel::remove_neighbour(const std::string& link, const Neighbour& n) {
-  if (neighbours_[link].count(n.address) == 0) return {};
-  if (auto ok = write(fmt::format("del neigh {} dev {}", n.address.to_string(), link)); !ok)
-    return ok;
-  neighbours_[link].erase(n.address);
+  if (neighbours.count(n.address) == 0) return {};
+  if (auto ok = write_on(link, "del neigh " + n.address.to_string()); !ok) return ok;
+  neighbours.erase(n.address);
   return {};
 }
 
 Result<std::vector<FdbEntry>> FakeKernel::dump_fdb(const std::string& link) {
   std::vector<FdbEntry> out;
-  for (const auto& [mac, remote] : fdb_[link]) out.push_back({mac, remote});
+  if (!vxlan || vxlan->name != link) return out;
+  for (const auto& [mac, remote] : fdb) out.push_back({mac, remote});
   return out;
 }
 
 Result<> FakeKernel::replace_fdb(const std::string& link, const FdbEntry& entry) {
-  if (links_.count(link) == 0) return no_link(link);
-  if (auto ok = write(fmt::format("fdb {} dst {} dev {}", to_string(entry.mac),
-                                  entry.remote.to_string(), link));
-      !ok) {
-    return ok;
-  }
-  fdb_[link][entry.mac] = entry.remote;
+  const auto text = fmt::format("fdb {} dst {}", to_string(entry.mac), entry.remote.to_string());
+  if (auto ok = write_on(link, text); !ok) return ok;
+  fdb[entry.mac] = entry.remote;
   return {};
 }
 
 Result<> FakeKernel::remove_fdb(const std::string& link, const FdbEntry& entry) {
-  if (fdb_[link].count(entry.mac) == 0) return {};
-  if (auto ok = write(fmt::format("del fdb {} dev {}", to_string(entry.mac), link)); !ok) return ok;
-  fdb_[link].erase(entry.mac);
+  if (fdb.count(entry.mac) == 0) return {};
+  if (auto ok = write_on(link, "del fdb " + to_string(entry.mac)); !ok) return ok;
+  fdb.erase(entry.mac);
   return {};
 }
 
 Result<std::vector<Nexthop>> FakeKernel::dump_nexthops() {
   std::vector<Nexthop> out;
-  for (const auto& [id, nexthop] : nexthops_) out.push_back(nexthop);
+  for (const auto& [id, nexthop] : nexthops) out.push_back(nexthop);
   return out;
 }
 
 Result<> FakeKernel::replace_nexthop(const Nexthop& nexthop) {
-  if (!nexthop.blackhole && links_.count(nexthop.link) == 0) return no_link(nexthop.link);
   std::string line = fmt::format("nexthop {}", nexthop.id);
   if (nexthop.blackhole) line += " blackhole";
   if (nexthop.gateway) line += " via " + nexthop.gateway->to_string();
-  if (!nexthop.link.empty()) line += " dev " + nexthop.link;
-  if (auto ok = write(line); !ok) return ok;
+  if (auto ok = nexthop.blackhole ? write(line) : write_on(nexthop.link, line); !ok) return ok;
   auto stored = nexthop;
   if (stored.gateway) stored.family = stored.gateway->family();
-  nexthops_[nexthop.id] = stored;
+  nexthops[nexthop.id] = stored;
   return {};
 }
 
 Result<> FakeKernel::remove_nexthop(std::uint32_t id) {
-  if (nexthops_.count(id) == 0) return {};
+  if (nexthops.count(id) == 0) return {};
   if (auto ok = write(fmt::format("del nexthop {}", id)); !ok) return ok;
-  nexthops_.erase(id);
-  std::erase_if(routes_, [id](const auto& entry) { return entry.second.nexthop_id == id; });
+  forget_nexthop(id);
   return {};
 }
 
 Result<std::vector<Route>> FakeKernel::dump_routes(std::uint32_t table) {
   std::vector<Route> out;
-  for (const auto& [key, route] : routes_) {
+  for (const auto& [key, route] : routes) {
     if (route.table == table) out.push_back(route);
   }
   return out;
 }
 
 Result<> FakeKernel::replace_route(const Route& route) {
-  if (!route.link.empty() && links_.count(route.link) == 0) return no_link(route.link);
-  if (route.nexthop_id != 0 && nexthops_.count(route.nexthop_id) == 0) {
+  if (!route.link.empty() && !has_link(route.link)) {
+    return fail(Errc::kNotFound, "no link " + route.link);
+  }
+  if (route.nexthop_id != 0 && nexthops.count(route.nexthop_id) == 0) {
     return fail(Errc::kInvalid,
                 fmt::format("route {}: no nexthop {}", route.dst.to_string(), route.nexthop_id));
   }
-  if (route.prefer_src && std::none_of(addresses_.begin(), addresses_.end(), [&](const Address& a) {
+  if (route.prefer_src && std::none_of(addresses.begin(), addresses.end(), [&](const Address& a) {
         return a.address == *route.prefer_src;
       })) {
     return fail(Errc::kInvalid, "prefer_src is not an address of this host");
   }
   if (auto ok = write("route " + describe(route)); !ok) return ok;
-  routes_[{route.table, {route.dst, route.metric}}] = route;
+  routes[{route.table, route.dst, route.metric}] = route;
   return {};
 }
 
 Result<> FakeKernel::remove_route(const Route& route) {
-  const auto found = routes_.find({route.table, {route.dst, route.metric}});
-  if (found == routes_.end()) return {};
+  const auto found = routes.find({route.table, route.dst, route.metric});
+  if (found == routes.end()) return {};
   if (auto ok = write(fmt::format("del route {} table {}", route.dst.to_string(), route.table));
       !ok)
     return ok;
-  routes_.erase({route.table, {route.dst, route.metric}});
+  routes.erase(found);
   return {};
 }
 
 Result<Connected> FakeKernel::all_connected() {
-  std::set<Prefix> networks;
-  for (const auto& address : addresses_) {
+  std::set<Prefix> networks(foreign_routes.networks.begin(), foreign_routes.networks.end());
+  for (const auto& address : addresses) {
     if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
     if (address.length == address.address.bits()) continue;
     if (const auto network = Prefix::of(address.address, address.length)) {
       networks.insert(*network);
     }
   }
-  Connected found{{networks.begin(), networks.end()}, routers};
+  auto found = foreign_routes;
+  found.networks = {networks.begin(), networks.end()};
   std::sort(found.routers.begin(), found.routers.end());
   return found;
 }
 
 Result<std::vector<Rule>> FakeKernel::dump_rules() {
-  return std::vector<Rule>(rules_.begin(), rules_.end());
+  return std::vector<Rule>(rules.begin(), rules.end());
 }
 
 Result<std::vector<AnyRule>> FakeKernel::all_rules() {
   auto all = foreign_rules;
-  for (const auto& rule : rules_) all.push_back(any_rule(rule));
+  for (const auto& rule : rules) all.push_back(any_rule(rule));
   std::stable_sort(all.begin(), all.end(), [](const AnyRule& a, const AnyRule& b) {
     return std::tie(a.family, a.priority) < std::tie(b.family, b.priority);
   });
@@ -290,7 +290,7 @@ Result<std::vector<Prefix>> FakeKernel::all_destinations(Family family, std::uin
   if (const auto foreign = foreign_tables.find(table); foreign != foreign_tables.end()) {
     all = foreign->second;
   }
-  for (const auto& [key, route] : routes_) {
+  for (const auto& [key, route] : routes) {
     if (route.table == table && route.type != RouteType::kThrow) all.push_back(route.dst);
   }
   std::erase_if(all, [family](const Prefix& dst) { return dst.family() != family; });
@@ -298,7 +298,7 @@ Result<std::vector<Prefix>> FakeKernel::all_destinations(Family family, std::uin
 }
 
 Result<> FakeKernel::add_rule(const Rule& rule) {
-  if (rules_.count(rule) != 0) return {};
+  if (rules.count(rule) != 0) return {};
   const auto action = rule.nop           ? "nop"
                       : rule.go_to != 0  ? fmt::format("goto {}", rule.go_to)
                       : rule.unreachable ? "unreachable"
@@ -311,30 +311,40 @@ Result<> FakeKernel::add_rule(const Rule& rule) {
       !ok) {
     return ok;
   }
-  rules_.insert(rule);
+  rules.insert(rule);
   return {};
 }
 
 Result<> FakeKernel::remove_rule(const Rule& rule) {
-  if (rules_.count(rule) == 0) return {};
+  if (rules.count(rule) == 0) return {};
   if (auto ok = write(
           fmt::format("del rule{} {}", rule.family == Family::kV4 ? "" : " v6", rule.priority));
       !ok) {
     return ok;
   }
-  rules_.erase(rule);
+  rules.erase(rule);
   return {};
 }
 
+// A device's settings are there while the device is.
 Result<std::string> FakeKernel::sysctl(const std::string& path) {
-  const auto found = sysctls_.find(path);
-  return found == sysctls_.end() ? "0" : found->second;
+  if (const auto found = sysctls.find(path); found != sysctls.end()) return found->second;
+  for (const auto* of_device : {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/", "ipv6/neigh/"}) {
+    if (path.rfind(of_device, 0) != 0) continue;
+    const auto rest = path.substr(std::string_view(of_device).size());
+    const auto device = rest.substr(0, rest.find('/'));
+    if (device == "all" || has_link(device)) return "0";
+  }
+  if (path == "ipv4/ip_forward") return "0";
+  return fail(Errc::kNotFound, path);
 }
 
 Result<> FakeKernel::set_sysctl(const std::string& path, const std::string& value) {
-  if (sysctls_[path] == value) return {};
+  const auto now = sysctl(path);
+  if (!now) return fail(now.error());
+  if (*now == value) return {};
   if (auto ok = write(fmt::format("sysctl {} {}", path, value)); !ok) return ok;
-  sysctls_[path] = value;
+  sysctls[path] = value;
   return {};
 }
 
@@ -346,20 +356,21 @@ Result<> FakeKernel::apply_nft(const std::string& text) {
   const auto rest = text.substr(at + kTable.size());
   const auto name = rest.substr(0, rest.find_first_of(" {\n"));
   if (auto ok = write("nft table " + name); !ok) return ok;
-  nft_[name] = text;
+  if (name == refused_nft) return fail(Errc::kInternal, "nft: no such file");
+  nft[name] = "listing of\n" + text;
   return {};
 }
 
 Result<std::string> FakeKernel::dump_nft(const std::string& table) {
   if (nft_unreadable) return fail(Errc::kInternal, "nft cannot be run");
-  const auto found = nft_.find(table);
-  return found == nft_.end() ? "" : found->second;
+  const auto found = nft.find(table);
+  return found == nft.end() ? "" : found->second;
 }
 
 Result<> FakeKernel::remove_nft(const std::string& table) {
-  if (nft_.count(table) == 0) return {};
+  if (nft.count(table) == 0) return {};
   if (auto ok = write("del nft table " + table); !ok) return ok;
-  nft_.erase(table);
+  nft.erase(table);
   return {};
 }
 
@@ -382,7 +393,7 @@ void FakeKernel::notify() {
 void FakeKernel::add_link(const Link& link) {
   auto stored = link;
   if (stored.index == 0) stored.index = next_index_++;
-  links_[link.name] = stored;
+  links[link.name] = stored;
   notify();
 }
 
@@ -392,7 +403,7 @@ void FakeKernel::drop_link(const std::string& name) {
 }
 
 void FakeKernel::add_address(const Address& address) {
-  addresses_.insert(address);
+  addresses.push_back(address);
   notify();
 }
 

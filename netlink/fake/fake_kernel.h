@@ -1,14 +1,18 @@
-// A Kernel in memory: the whole semantics, faults on demand, drift by hand, a text log of writes.
+// A Kernel in memory: it refuses and forgets as the kernel does (a device takes its addresses,
+// neighbours, nexthops and routes along, a nexthop its routes). Faults on demand, drift by hand, a
+// text log of writes.
 #pragma once
 
 #include <deque>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "netlink/kernel.h"
 
 namespace cw::netlink {
 
-class FakeKernel final : public Kernel {
+class FakeKernel : public Kernel {
  public:
   [[nodiscard]] Result<std::vector<Link>> all_links() override;
   [[nodiscard]] Result<std::vector<Address>> all_addresses() override;
@@ -46,11 +50,11 @@ class FakeKernel final : public Kernel {
   [[nodiscard]] Handle on_change(std::function<void()> callback) override;
 
   // The next write fails with this, once, without an effect.
-  void fail_next(Error error) { failures_.push_back({0, std::move(error)}); }
+  void fail_next(Error error) { fail_after(0, std::move(error)); }
   // The write after `writes` more successful ones fails: "a crash after any step".
   void fail_after(unsigned writes, Error error) { failures_.push_back({writes, std::move(error)}); }
   void forget_failures() { failures_.clear(); }
-  // One line a write since the last call.
+  // One line per write since the last call.
   [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
 
   // The world: links and addresses that are not ours. Calls on_change, as the kernel would.
@@ -58,15 +62,36 @@ class FakeKernel final : public Kernel {
   void drop_link(const std::string& name);
   void add_address(const Address& address);
   void notify();
-  // What forget_translated_flows() was asked, one entry a call.
-  std::vector<std::vector<Prefix>> forgotten;
-  bool nft_unreadable = false;  // dump_nft() fails
-  // Of default routes.
-  std::vector<IpAddress> routers;
-  // Rules and tables of other programs.
+  [[nodiscard]] bool has_link(const std::string& name) const { return links.count(name) != 0; }
+
+  // What the kernel holds. Tests may change it, without an event.
+  using RouteId = std::tuple<std::uint32_t, Prefix, std::uint32_t>;  // table, destination, metric
+  std::map<std::string, Link> links;
+  std::optional<VxlanSpec> vxlan;  // there is one; the neighbours and the FDB are its own
+  std::vector<Address> addresses;
+  std::map<IpAddress, Mac> neighbours;
+  std::map<Mac, IpAddress> fdb;
+  std::map<std::uint32_t, Nexthop> nexthops;
+  std::map<RouteId, Route> routes;
+  std::set<Rule> rules;
+  std::map<std::string, std::string> sysctls;
+  std::map<std::string, std::string> nft;  // listings, which differ from what was written
+  [[nodiscard]] auto whole() const {
+    return std::tie(links, vxlan, neighbours, fdb, nexthops, routes, rules, nft);
+  }
+
+  // Rules, tables, default routers and pods' routes of other programs.
   std::vector<AnyRule> foreign_rules;
   std::map<std::uint32_t, std::vector<Prefix>> foreign_tables;
-  [[nodiscard]] bool has_link(const std::string& name) const { return links_.count(name) != 0; }
+  Connected foreign_routes;
+
+  // What forget_translated_flows() was asked, one entry per call.
+  std::vector<std::vector<Prefix>> forgotten;
+  bool nft_unreadable = false;  // dump_nft() fails
+  std::string refused_nft;      // apply_nft() of this table fails
+  int changes = 0;              // writes
+  int fail_at = -1;             // this write fails, counted from 0
+  bool crashed = false;         // with fail_at: and all later ones
 
  private:
   struct Failure {
@@ -75,18 +100,12 @@ class FakeKernel final : public Kernel {
   };
   // Every write goes through here: logs it, or fails.
   [[nodiscard]] Result<> write(const std::string& line);
+  [[nodiscard]] Result<> write_on(const std::string& link, const std::string& line);
+  // As the kernel does: what needs the thing goes with it.
   void forget_link(const std::string& name);
+  void forget_nexthops_of(const std::string& link);
+  void forget_nexthop(std::uint32_t id);
 
-  std::map<std::string, Link> links_;
-  std::map<std::string, VxlanSpec> vxlans_;
-  std::set<Address> addresses_;
-  std::map<std::string, std::map<IpAddress, Mac>> neighbours_;
-  std::map<std::string, std::map<Mac, IpAddress>> fdb_;
-  std::map<std::uint32_t, Nexthop> nexthops_;
-  std::map<std::pair<std::uint32_t, std::pair<Prefix, std::uint32_t>>, Route> routes_;
-  std::set<Rule> rules_;
-  std::map<std::string, std::string> sysctls_;
-  std::map<std::string, std::string> nft_;
   std::deque<Failure> failures_;
   std::string log_;
   std::uint32_t next_index_ = 10;

@@ -43,30 +43,6 @@ std::optional<Prefix> destination_of(const fib_rule_hdr& header, const Attribute
 
 }  // namespace
 
-Result<std::vector<Rule>> RtnlKernel::dump_rules() {
-  std::vector<Rule> out;
-  for (const auto family : {AF_INET, AF_INET6}) {
-    fib_rule_hdr request{};
-    request.family = static_cast<std::uint8_t>(family);
-    auto ok = state_->socket.dump(
-        Message(RTM_GETRULE, 0, request),
-        [&](const nlmsghdr* m) {
-          const auto* header = static_cast<const fib_rule_hdr*>(NLMSG_DATA(m));
-          const Attributes attributes(m, sizeof *header);
-          if (attributes.u8(FRA_PROTOCOL) != kProtocol) return;
-          const bool to_table = header->action == FR_ACT_TO_TBL;
-          out.push_back({family == AF_INET ? Family::kV4 : Family::kV6,
-                         attributes.u32(FRA_PRIORITY), to_table ? attributes.u32(FRA_TABLE) : 0U,
-                         attributes.text(FRA_IIFNAME), destination_of(*header, attributes),
-                         header->action == FR_ACT_UNREACHABLE, attributes.u32(FRA_FWMARK),
-                         attributes.u32(FRA_GOTO), header->action == FR_ACT_NOP});
-        },
-        "rules");
-    if (!ok) return fail(ok.error());
-  }
-  return out;
-}
-
 AnyRule any_rule(const Rule& rule) {
   AnyRule any;
   any.family = rule.family;
@@ -125,22 +101,47 @@ AnyRule any_rule_of(Family family, const fib_rule_hdr& header, const Attributes&
   return rule;
 }
 
+Rule own_rule(AnyRule any) {
+  using Action = AnyRule::Action;
+  Rule rule{any.family, any.priority, 0, std::move(any.iif), any.to, any.action == Action::kRefuse,
+            any.mark};
+  if (any.action == Action::kTable) rule.table = any.table;
+  if (any.action == Action::kGoTo) rule.go_to = any.table;
+  rule.nop = any.action == Action::kNop;
+  return rule;
+}
+
+Result<> each_rule(Socket& socket, const std::function<void(AnyRule)>& each) {
+  for (const auto family : {Family::kV4, Family::kV6}) {
+    fib_rule_hdr request{};
+    request.family = af(family);
+    auto ok = socket.dump(
+        Message(RTM_GETRULE, 0, request),
+        [&](const nlmsghdr* m) {
+          const auto* header = static_cast<const fib_rule_hdr*>(NLMSG_DATA(m));
+          each(any_rule_of(family, *header, Attributes(m, sizeof *header)));
+        },
+        "rules");
+    if (!ok) return ok;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<AnyRule>> RtnlKernel::all_rules() {
   std::vector<AnyRule> out;
-  for (const auto family : {Family::kV4, Family::kV6}) {
-    fib_rule_hdr request{};
-    request.family = af(family);
-    auto ok = state_->socket.dump(
-        Message(RTM_GETRULE, 0, request),
-        [&](const nlmsghdr* m) {
-          const auto* header = static_cast<const fib_rule_hdr*>(NLMSG_DATA(m));
-          out.push_back(any_rule_of(family, *header, Attributes(m, sizeof *header)));
-        },
-        "all rules");
-    if (!ok) return fail(ok.error());
-  }
+  auto ok = each_rule(state_->socket, [&](AnyRule rule) { out.push_back(std::move(rule)); });
+  if (!ok) return fail(std::move(ok.error()));
+  return out;
+}
+
+Result<std::vector<Rule>> RtnlKernel::dump_rules() {
+  std::vector<Rule> out;
+  auto ok = each_rule(state_->socket, [&](AnyRule rule) {
+    if (rule.ours) out.push_back(own_rule(std::move(rule)));
+  });
+  if (!ok) return fail(std::move(ok.error()));
   return out;
 }
 

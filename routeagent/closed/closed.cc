@@ -6,6 +6,8 @@
 #include <mutex>
 
 #include "base/log.h"
+#include "netlink/reconcile.h"
+#include "routeagent/closed/guard.h"
 
 namespace cw::routeagent {
 
@@ -16,7 +18,7 @@ constexpr Duration kDebounce = std::chrono::milliseconds(20);
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
 
 // Everything that either state holds back.
-GuardState both(const Ledger& a, const Ledger& b, const netlink::RulePriorities& rules) {
+netlink::State both(const Ledger& a, const Ledger& b, const netlink::RulePriorities& rules) {
   Ledger all = a;
   for (const auto& [id, cluster] : b) {
     all[id].closed.insert(cluster.closed.begin(), cluster.closed.end());
@@ -27,11 +29,11 @@ GuardState both(const Ledger& a, const Ledger& b, const netlink::RulePriorities&
 }  // namespace
 
 struct Closed::Shared {
-  explicit Shared(netlink::Kernel& kernel) : guard(kernel) {}
+  explicit Shared(netlink::Kernel& kernel) : guard(netlink::closed_owner(), kernel) {}
 
-  Guard guard;  // of the thread that runs jobs
+  netlink::Reconciler guard;  // of the thread that runs jobs
   std::mutex mutex;
-  GuardState wanted;               // under mutex: the newest
+  netlink::State wanted;           // under mutex: the newest
   std::set<std::string> clusters;  // under mutex
   bool waiting = false;            // under mutex: a job that has not begun will take it
 };
@@ -113,7 +115,7 @@ void Closed::look_again() {
   });
 }
 
-void Closed::enforce(GuardState wanted, std::set<std::string> clusters) {
+void Closed::enforce(netlink::State wanted, std::set<std::string> clusters) {
   last_look_ = loop_.now();
   wanted_ = std::move(wanted);
   wanted_clusters_ = std::move(clusters);
@@ -124,12 +126,12 @@ void Closed::enforce(GuardState wanted, std::set<std::string> clusters) {
     if (std::exchange(shared_->waiting, true)) return;
   }
   const bool taken = background_.run([this, shared = shared_] {
-    GuardState now;
+    netlink::State now;
     std::set<std::string> held;
     {
       const std::lock_guard lock(shared->mutex);
-      now = shared->wanted;
-      held = shared->clusters;
+      now = std::move(shared->wanted);
+      held = std::move(shared->clusters);
       shared->waiting = false;
     }
     auto report = shared->guard.apply(now);
@@ -138,7 +140,7 @@ void Closed::enforce(GuardState wanted, std::set<std::string> clusters) {
   CW_CHECK(taken);  // one waits, one runs, and the loop hears soon of those before
 }
 
-void Closed::enforced(const PassReport& report, const std::set<std::string>& clusters) {
+void Closed::enforced(const netlink::PassReport& report, const std::set<std::string>& clusters) {
   prefixes_.set(static_cast<double>(wanted_prefixes()));
   repairs_.add(static_cast<double>(report.steps));
   bool changed = report.errors != errors_;

@@ -17,7 +17,9 @@
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/worker.h"
-#include "routeagent/closed/guard.h"
+#include "netlink/owners.h"
+#include "netlink/pass_report.h"
+#include "netlink/state.h"
 #include "routeagent/closed/ledger.h"
 
 namespace cw::routeagent {
@@ -57,8 +59,8 @@ class Closed {
   // The guard, and what is asked of it: shared with jobs that may outlive us by a moment.
   struct Shared;
 
-  void enforce(GuardState wanted, std::set<std::string> clusters);
-  void enforced(const PassReport& report, const std::set<std::string>& clusters);
+  void enforce(netlink::State wanted, std::set<std::string> clusters);
+  void enforced(const netlink::PassReport& report, const std::set<std::string>& clusters);
   void keep();  // brings the file up to date
   void written(const Result<>& done);
   [[nodiscard]] std::set<std::string> in_ledger() const;
@@ -79,7 +81,7 @@ class Closed {
   std::string writing_;    // empty: no write is under way
   std::set<std::string> in_file_;
   std::set<std::string> in_kernel_;
-  GuardState wanted_;
+  netlink::State wanted_;
   std::set<std::string> wanted_clusters_;  // whose prefixes wanted_ holds back
   bool known_ = false;               // wanted_ means something: the file or the store has been read
   std::vector<std::string> errors_;  // of the guard

@@ -6,13 +6,13 @@
 #include <set>
 
 #include "base/prefix_set.h"
-#include "netlink/owner.h"
-#include "routeagent/closed/guard.h"
-#include "routeagent/node/hold.h"
+#include "netlink/hold.h"
+#include "netlink/owners.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/this_node.h"
 #include "routeagent/node/vtep.h"
+#include "tunnel/mtu.h"
 #include "tunnel/probe/through_address.h"
 
 namespace cw::routeagent {
@@ -22,6 +22,8 @@ namespace {
 using namespace netlink;  // NOLINT(google-build-using-namespace): this file is about its types
 
 constexpr std::uint32_t kNexthopSlots = 32768;  // two ids (one a family) each
+
+std::vector<Prefix> everything() { return {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}; }
 
 std::string vxlan_sysctl(std::string_view family, std::string_view key) {
   return fmt::format("{}/conf/{}/{}", family, kVxlanLink, key);
@@ -100,6 +102,9 @@ class Builder {
     through();
     rules();
     nft();
+    for (const auto& [key, route] : state_.routes) {
+      if (key.first == kToRemoteTable) state_.exempt.push_back(key.second);
+    }
     for (auto& text : unserved_pods(in_)) mistake(std::move(text));
     return std::move(state_);
   }
@@ -116,20 +121,29 @@ class Builder {
     state_.sysctls["ipv4/ip_forward"] = "1";
     vteps_ = vteps(in_, state_.mistakes);
     outers();
-    if (!in_.overlay) return;
-    const auto& key = *in_.overlay;
+    if (in_.overlay) {
+      state_.links.push_back(overlay_link(*in_.overlay));
+    } else {
+      state_.left_links.insert(std::string(kVxlanLink));  // nothing right can be said about it
+    }
+  }
+
+  [[nodiscard]] LinkState overlay_link(const OverlayKey& key) const {
     const auto mac = vtep_mac(key, in_.self.underlay);
-    const std::string name(kVxlanLink);
-    state_.vxlan = {name, overlay_vni(key), kVxlanPort, outer_, mtu_, mac};
-    state_.link_local = {name, link_local_of(mac), 64};
-    state_.link_sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
-    state_.link_sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
-    state_.link_sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
+    LinkState link{std::string(kVxlanLink), mtu_};
+    link.vxlan = {link.name, overlay_vni(key), kVxlanPort, outer_, mtu_, mac};
+    link.sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
+    link.sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
+    link.sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
+    link.addresses.insert({link.name, link_local_of(mac), 64});
+    // A device that got another MAC in place keeps the address of the old one.
+    link.address_ranges = everything();
     for (const auto& [underlay, outer] : outers_) {
       const auto other = vtep_mac(key, underlay);
-      state_.fdb[other] = outer;
-      state_.neighbours[link_local_of(other)] = other;
+      link.fdb[other] = outer;
+      link.neighbours[link_local_of(other)] = other;
     }
+    return link;
   }
 
   // Between which addresses VXLAN packets travel: the underlay's, or those inside cw-nd.
@@ -148,11 +162,13 @@ class Builder {
       }
       return;
     }
-    const std::string name(kHopLink);
     outer_ = hop_address(*in_.hop);
-    state_.hop = {name,
-                  {name, outer_, hop_network().length()},
-                  hop_mtu(underlay_mtu(in_), in_.self.underlay.family())};
+    // The tunnel driver makes it. An old address goes when the node's key is another one.
+    LinkState hop{std::string(kHopLink), hop_mtu(underlay_mtu(in_), in_.self.underlay.family())};
+    hop.sysctls[fmt::format("ipv6/conf/{}/disable_ipv6", kHopLink)] = "0";
+    hop.addresses.insert({hop.name, outer_, hop_network().length()});
+    hop.address_ranges = {hop_network()};
+    state_.links.push_back(std::move(hop));
     std::map<IpAddress, std::string> owners{{outer_, in_.self.name}};
     for (const auto& node : in_.others) {
       if (vteps_.count(node.underlay) == 0 || without.count(node.underlay) != 0 ||
@@ -227,8 +243,8 @@ class Builder {
     if (!is_gateway_node(in_)) return;
     Route route;
     route.table = kFromTunnelTable;
-    for (const auto* everything : {"0.0.0.0/0", "::/0"}) {
-      route.dst = *Prefix::parse(everything);
+    for (const auto& all : everything()) {
+      route.dst = all;
       route.type = RouteType::kUnreachable;
       put(route);
     }
@@ -344,10 +360,11 @@ class Builder {
       const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
       if (narrow != in_.path_mtu.end()) inputs.narrow.emplace(prefix, narrow->second);
     }
-    inputs.nodes.push_back(in_.self.underlay);
-    for (const auto& [underlay, node] : vteps_) inputs.nodes.push_back(underlay);
+    inputs.nodes.insert(in_.self.underlay);
+    for (const auto& [underlay, node] : vteps_) inputs.nodes.insert(underlay);
     inputs.overlay = overlay_guard();
-    state_.nft = nft_table(inputs);
+    state_.nft = node_table(inputs);
+    state_.guarded = kVxlanLink;
     if (in_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
     // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
@@ -422,7 +439,7 @@ std::vector<OwnPrefixes> host_networks(std::span<const Address> addresses,
 std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32_t tunnel_mtu) {
   constexpr std::uint32_t kLeast = 1280;  // below it the kernel turns IPv6 off on the device
   const std::uint32_t overhead = underlay == Family::kV4 ? 50 : 70;
-  const auto tunnel = tunnel_mtu == 0 ? kTunnelMtu : tunnel_mtu;
+  const auto tunnel = tunnel_mtu == 0 ? tunnel::kTunnelMtu : tunnel_mtu;
   const auto room = underlay_mtu > kLeast + overhead ? underlay_mtu - overhead : kLeast;
   return std::max(kLeast, std::min(room, tunnel));
 }
@@ -449,25 +466,33 @@ std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> re
   return ids;
 }
 
-std::vector<ThroughTarget> through_targets(const NodeInputs& inputs) {
+void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each) {
   constexpr std::size_t kMostGateways = 8;  // of a remote cluster
+  for (const auto& remote : inputs.remotes) {
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      if (std::none_of(remote.prefixes.begin(), remote.prefixes.end(),
+                       [&](const Prefix& p) { return p.family() == family; })) {
+        continue;
+      }
+      std::size_t count = 0;
+      for (const auto& key : remote.gateways) {
+        if (++count > kMostGateways) break;
+        each(remote.id, family, key);
+      }
+    }
+  }
+}
+
+std::vector<ThroughTarget> through_targets(const NodeInputs& inputs) {
   std::vector<ThroughTarget> targets;
   for (const auto& gateway : inputs.gateways) {
     const auto via = gateway_address(inputs, gateway);
     if (!gateway.key || !via) continue;
-    for (const auto& remote : inputs.remotes) {
-      for (const auto family : {Family::kV4, Family::kV6}) {
-        const bool has = std::any_of(remote.prefixes.begin(), remote.prefixes.end(),
-                                     [&](const Prefix& p) { return p.family() == family; });
-        if (!has || inputs.host.prefer_src.count(family) == 0) continue;
-        std::size_t count = 0;
-        for (const auto& key : remote.gateways) {
-          if (++count > kMostGateways) break;
-          targets.push_back({gateway.ordinal, remote.id, family,
-                             tunnel::through_address(*gateway.key, key, family), *via});
-        }
-      }
-    }
+    each_remote_gateway(inputs, [&](const std::string& cluster, Family family, const auto& key) {
+      if (inputs.host.prefer_src.count(family) == 0) return;
+      targets.push_back({gateway.ordinal, cluster, family,
+                         tunnel::through_address(*gateway.key, key, family), *via});
+    });
   }
   return targets;
 }

@@ -2,6 +2,7 @@
 // of this node. Pure; docs/protocol/datapath.md is the specification.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -85,7 +86,7 @@ struct NodeInputs {
   std::map<ChoiceKey, Choice> choices;
   // Path MTU where it was found to be less than node_mtu().
   std::map<ChoiceKey, std::uint32_t> path_mtu = {};
-  std::set<ChoiceKey> held;        // packets of these wait on this node (node/hold.h)
+  std::set<ChoiceKey> held;        // packets of these wait on this node (netlink/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
   netlink::RulePriorities rules = {};
   bool stray_tunnel = false;  // moved_gateway() for long enough
@@ -104,9 +105,13 @@ struct NodeInputs {
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
 
-// What is probed through which gateway, and the address that stands for it: every remote gateway (a
-// few a cluster) through every gateway on another node, in each family that both sides have and in
-// which this host has an address that the answer can come to.
+// The remote gateways that are probed: a few of each cluster, in each family in which it has pods.
+using EachRemoteGateway =
+    std::function<void(const std::string& cluster, Family, const tunnel::Key&)>;
+void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each);
+
+// What is probed through which gateway, and the address that stands for it: each of these
+// through every gateway on another node, if this host has an address that the answer can come to.
 struct ThroughTarget {
   std::uint32_t gateway = 0;
   std::string cluster;
@@ -131,8 +136,6 @@ struct ThroughTarget {
 // This node's pod prefix of each family: the first one. Its home carries the node's traffic.
 [[nodiscard]] std::map<Family, Prefix> homed_prefixes(const NodeView& self);
 
-// Tunnel MTU over a 1500-byte path with IPv6 outside.
-inline constexpr std::uint32_t kTunnelMtu = 1420;
 // min(underlay - VXLAN overhead, tunnel MTU): a pod's own node says "too big", no later hop has to.
 [[nodiscard]] std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay,
                                       std::uint32_t tunnel_mtu);

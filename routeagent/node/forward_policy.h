@@ -9,14 +9,13 @@
 #pragma once
 
 #include <set>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include "base/prefix.h"
 #include "netlink/kernel.h"
+#include "netlink/nft_keeper.h"
 #include "routeagent/node/forward_memory.h"
-#include "routeagent/node/pass_report.h"
 
 namespace cw::routeagent {
 
@@ -26,9 +25,9 @@ struct ForwardInputs {
   friend bool operator==(const ForwardInputs&, const ForwardInputs&) = default;
 };
 
-// The table for the families whose forwarding is ours; empty if none is. Pure.
-[[nodiscard]] std::string forward_table(const ForwardInputs& inputs,
-                                        const std::set<Family>& families);
+// The table for the families whose forwarding is ours. Pure.
+[[nodiscard]] netlink::NftTable forward_table(const ForwardInputs& inputs,
+                                              const std::set<Family>& families);
 
 // One a process. Of the thread that makes passes over the kernel.
 class ForwardPolicy {
@@ -38,22 +37,21 @@ class ForwardPolicy {
   // Before forwarding is turned on. `families`: those that need forwarding. False: it must not be
   // turned on yet.
   [[nodiscard]] bool apply(netlink::Kernel& kernel, const ForwardInputs& inputs,
-                           const std::set<Family>& families, PassReport& report);
+                           const std::set<Family>& families, netlink::PassReport& report);
 
  private:
   [[nodiscard]] bool recall(netlink::Kernel& kernel, const std::set<Family>& families,
-                            PassReport& report);
+                            netlink::PassReport& report);
 
   ForwardMemory memory_;
   std::set<Family> recalled_;  // whose forwarding was looked at
   std::set<Family> ours_;
-  std::string text_;
-  std::string listing_;  // that our text led to
+  netlink::NftKeeper nft_;
 };
 
 // Takes the table away, and turns forwarding off where it was ours: the table or `remembered` says
 // so.
 void remove_forward_policy(netlink::Kernel& kernel, const std::set<Family>& remembered,
-                           PassReport& report);
+                           netlink::PassReport& report);
 
 }  // namespace cw::routeagent

@@ -1,31 +1,32 @@
-// The text of nft table `causeway`: SNAT exemption, MSS clamping, the guard of cw-vx and notrack
-// for transit (docs/protocol/datapath.md, "nft"). Pure: equal inputs give equal text.
+// The nft table `causeway`: SNAT exemption, MSS clamping, the guard of cw-vx and notrack for
+// transit (docs/protocol/datapath.md, "nft"). Each chain is a function of its own here or in
+// overlay_nft.h. Pure: equal inputs give equal tables.
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <string>
+#include <set>
 #include <vector>
 
 #include "base/prefix.h"
+#include "netlink/nft_table.h"
 #include "routeagent/node/overlay_nft.h"
 
 namespace cw::routeagent {
 
 struct NftInputs {
-  std::vector<Prefix> local;     // pod prefixes of all nodes of this cluster
-  std::vector<Prefix> own;       // those of this node
-  std::vector<Prefix> remote;    // of all remote clusters
-  std::vector<IpAddress> nodes;  // underlay addresses of the cluster's nodes
-  std::uint32_t mtu = 0;         // of the path to remote pods
-  // Remote prefixes that smaller packets only get to, and how large they may be.
+  std::vector<Prefix> local;   // pod prefixes of all nodes of this cluster
+  std::vector<Prefix> own;     // those of this node
+  std::vector<Prefix> remote;  // of all remote clusters
+  std::set<IpAddress> nodes;   // underlay addresses of the cluster's nodes
+  std::uint32_t mtu = 0;       // of the path to remote pods
+  // Remote prefixes with a smaller path MTU.
   std::map<Prefix, std::uint32_t> narrow = {};
   OverlayGuard overlay = {};
   // The source of what the host itself sends to remote pods. A family without one: it is refused.
   std::map<Family, IpAddress> host = {};
 };
 
-// A whole transaction: it replaces the table atomically.
-[[nodiscard]] std::string nft_table(const NftInputs& inputs);
+[[nodiscard]] netlink::NftTable node_table(const NftInputs& inputs);
 
 }  // namespace cw::routeagent

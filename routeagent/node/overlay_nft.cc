@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -18,6 +17,8 @@ using netlink::kHopLink;
 using netlink::kTunnelLink;
 using netlink::kVxlanLink;
 using netlink::kVxlanPort;
+using netlink::NftChain;
+using netlink::NftSet;
 
 // Where the inner frame's source MAC is in a VXLAN packet: behind the UDP header (8 bytes), the
 // VXLAN header (8) and the destination MAC (6). nft 1.0.6 has no name for it.
@@ -25,15 +26,8 @@ constexpr std::string_view kInnerMac = "@th,176,48";
 
 const char* ip_of(const IpAddress& address) { return address.is_v4() ? "ip" : "ip6"; }
 
-std::string set_text(std::string_view name, std::string_view type, std::string_view flags,
-                     const std::set<std::string>& elements) {
-  return fmt::format(
-      "\tset {} {{\n\t\t{}\n{}{}\t}}\n", name, type, flags,
-      elements.empty() ? "" : fmt::format("\t\telements = {{ {} }}\n", fmt::join(elements, ", ")));
-}
-
 // The set may not hold two elements that overlap: a sender's outermost prefixes only.
-std::string sources(Family family, const std::vector<OverlaySender>& senders) {
+NftSet sources(Family family, const std::vector<OverlaySender>& senders) {
   std::set<std::string> elements;
   for (const auto& sender : senders) {
     const PrefixSet own(sender.sources);
@@ -43,94 +37,87 @@ std::string sources(Family family, const std::vector<OverlaySender>& senders) {
     }
   }
   const bool v4 = family == Family::kV4;
-  return set_text(v4 ? "sources4" : "sources6",
-                  v4 ? "type ether_addr . ipv4_addr" : "type ether_addr . ipv6_addr",
-                  "\t\tflags interval\n", elements);
+  return {v4 ? "sources4" : "sources6",
+          v4 ? "type ether_addr . ipv4_addr" : "type ether_addr . ipv6_addr", true,
+          fmt::format("{}", fmt::join(elements, ", "))};
 }
 
-std::string vxlan_chain(const OverlayGuard& guard) {
+NftChain vxlan(const OverlayGuard& guard) {
+  NftChain chain{"vxlan", ""};
   // The underlay address may be on lo, with several devices around it: then the device must be one
   // by which this host would send to the sender.
-  const auto device = guard.arrival_link.empty()
-                          ? "\t\tfib saddr . iif oif missing counter drop\n\t\t"
-                          : fmt::format("\t\tiifname \"{}\" ", guard.arrival_link);
-  return fmt::format(
-      "\tchain vxlan {{\n"
-      "{0}{1} daddr {2} {1} saddr . {3} @vteps accept\n"
-      "\t\tcounter drop\n"
-      "\t}}\n",
-      device, ip_of(guard.outer), guard.outer.to_string(), kInnerMac);
+  std::string device;
+  if (guard.arrival_link.empty()) {
+    chain.rules.emplace_back("fib saddr . iif oif missing counter drop");
+  } else {
+    device = fmt::format("iifname \"{}\" ", guard.arrival_link);
+  }
+  chain.rules.push_back(fmt::format("{0}{1} daddr {2} {1} saddr . {3} @vteps accept", device,
+                                    ip_of(guard.outer), guard.outer.to_string(), kInnerMac));
+  chain.rules.emplace_back("counter drop");
+  return chain;
 }
 
 // Before defragmentation and connection tracking: an unknown sender costs this host no memory.
-std::string source_chain(const OverlayGuard& guard) {
-  const auto from_gateways = [](std::string_view set) {
-    return fmt::format(
-        "\t\tether saddr @gateways ip saddr @{0}4 accept\n"
-        "\t\tether saddr @gateways ip6 saddr @{0}6 accept\n",
-        set);
+NftChain overlay_source(const OverlayGuard& guard) {
+  NftChain chain{
+      "overlay-source",
+      "filter hook prerouting priority -450",
+      {fmt::format("iifname != \"{}\" accept", kVxlanLink),
+       "ether saddr . ip saddr @sources4 accept", "ether saddr . ip6 saddr @sources6 accept"}};
+  const auto from_gateways = [&](std::string_view set) {
+    chain.rules.push_back(fmt::format("ether saddr @gateways ip saddr @{}4 accept", set));
+    chain.rules.push_back(fmt::format("ether saddr @gateways ip6 saddr @{}6 accept", set));
   };
-  return fmt::format(
-      "\tchain overlay-source {{\n"
-      "\t\ttype filter hook prerouting priority -450; policy accept;\n"
-      "\t\tiifname != \"{}\" accept\n"
-      "\t\tether saddr . ip saddr @sources4 accept\n"
-      "\t\tether saddr . ip6 saddr @sources6 accept\n"
-      "{}{}"
-      "\t\tcounter drop\n"
-      "\t}}\n",
-      kVxlanLink, from_gateways("remote"),
-      // A gateway that lost its tunnels passes other nodes' packets on to the next gateway.
-      guard.gateway ? from_gateways("local") : "");
-}
-
-// Nothing is forwarded into cw-nd or out of it: its packets begin and end on the nodes.
-std::string closed_hop() {
-  return fmt::format(
-      "\t\tiifname \"{0}\" counter drop\n"
-      "\t\toifname \"{0}\" counter drop\n",
-      kHopLink);
+  from_gateways("remote");
+  // A gateway that lost its tunnels passes other nodes' packets on to the next gateway.
+  if (guard.gateway) from_gateways("local");
+  chain.rules.emplace_back("counter drop");
+  return chain;
 }
 
 // Without cw-nd (its driver has ended) no packet to an address inside it takes the default route.
 // And whatever cw-vx has in its FDB, no VXLAN packet leaves for a node without encryption.
-std::string output_chain() {
-  return fmt::format(
-      "\tchain overlay-output {{\n"
-      "\t\ttype filter hook output priority filter - 10; policy accept;\n"
-      "\t\tip6 daddr {} oifname != \"{}\" counter drop\n"
-      "\t\tudp dport {} ip daddr @nodes4 counter drop\n"
-      "\t\tudp dport {} ip6 daddr @nodes6 counter drop\n"
-      "\t}}\n",
-      hop_network().to_string(), kHopLink, kVxlanPort, kVxlanPort);
+NftChain overlay_output() {
+  return {"overlay-output",
+          "filter hook output priority filter - 10",
+          {fmt::format("ip6 daddr {} oifname != \"{}\" counter drop", hop_network().to_string(),
+                       kHopLink),
+           fmt::format("udp dport {} ip daddr @nodes4 counter drop", kVxlanPort),
+           fmt::format("udp dport {} ip6 daddr @nodes6 counter drop", kVxlanPort)}};
 }
 
-// The first two rules stop pods' own VXLAN packets. The last ones let pods of this node into the
-// overlay and the tunnel, and no other host that takes this one for a router.
-std::string forward_chain(const OverlayGuard& guard) {
-  const auto outside = guard.outside_link.empty()
-                           ? std::string()
-                           : fmt::format("\t\tiifname \"{}\" counter drop\n", guard.outside_link);
-  return fmt::format(
-      "\tchain overlay-forward {{\n"
-      "\t\ttype filter hook forward priority filter - 10; policy accept;\n"
-      "{4}"
-      "\t\tudp dport {0} ip daddr @nodes4 counter drop\n"
-      "\t\tudp dport {0} ip6 daddr @nodes6 counter drop\n"
-      "\t\tiifname \"{1}\" oifname != {{ \"{1}\", \"{2}\" }} ip daddr != @own4 counter drop\n"
-      "\t\tiifname \"{1}\" oifname != {{ \"{1}\", \"{2}\" }} ip6 daddr != @own6 counter drop\n"
-      "\t\toifname != {{ \"{1}\", \"{2}\" }} accept\n"
-      "\t\tiifname {{ \"{1}\", \"{2}\" }} accept\n"
-      "{3}"
-      "\t\tip saddr != @own4 counter drop\n"
-      "\t\tip6 saddr != @own6 counter drop\n"
-      "\t}}\n",
-      kVxlanPort, kVxlanLink, kTunnelLink, outside, guard.encrypted ? closed_hop() : "");
+NftChain overlay_forward(const OverlayGuard& guard) {
+  NftChain chain{"overlay-forward", "filter hook forward priority filter - 10"};
+  auto& rules = chain.rules;
+  const auto ours = fmt::format("{{ \"{}\", \"{}\" }}", kVxlanLink, kTunnelLink);
+  if (guard.encrypted) {
+    // Nothing is forwarded into cw-nd or out of it: its packets begin and end on the nodes.
+    rules.push_back(fmt::format("iifname \"{}\" counter drop", kHopLink));
+    rules.push_back(fmt::format("oifname \"{}\" counter drop", kHopLink));
+  }
+  // Pods' own VXLAN packets.
+  rules.push_back(fmt::format("udp dport {} ip daddr @nodes4 counter drop", kVxlanPort));
+  rules.push_back(fmt::format("udp dport {} ip6 daddr @nodes6 counter drop", kVxlanPort));
+  for (const auto* other : {"ip daddr != @own4", "ip6 daddr != @own6"}) {
+    rules.push_back(
+        fmt::format("iifname \"{}\" oifname != {} {} counter drop", kVxlanLink, ours, other));
+  }
+  rules.push_back(fmt::format("oifname != {} accept", ours));
+  rules.push_back(fmt::format("iifname {} accept", ours));
+  // Into the overlay and the tunnel: pods of this node, and no other host that takes this one for a
+  // router.
+  if (!guard.outside_link.empty()) {
+    rules.push_back(fmt::format("iifname \"{}\" counter drop", guard.outside_link));
+  }
+  rules.emplace_back("ip saddr != @own4 counter drop");
+  rules.emplace_back("ip6 saddr != @own6 counter drop");
+  return chain;
 }
 
 }  // namespace
 
-std::string overlay_sets(const OverlayGuard& guard) {
+void add_overlay_sets(netlink::NftTable& table, const OverlayGuard& guard) {
   std::set<std::string> vteps;
   std::set<std::string> gateways;
   for (const auto& sender : guard.senders) {
@@ -139,15 +126,19 @@ std::string overlay_sets(const OverlayGuard& guard) {
     vteps.insert(fmt::format("{} . {}", sender.outer.to_string(), mac));
     if (sender.gateway) gateways.insert(netlink::to_string(sender.mac));
   }
-  return set_text("vteps", fmt::format("typeof {} saddr . {}", ip_of(guard.outer), kInnerMac), "",
-                  vteps) +
-         set_text("gateways", "type ether_addr", "", gateways) +
-         sources(Family::kV4, guard.senders) + sources(Family::kV6, guard.senders);
+  table.sets.push_back({"vteps", fmt::format("typeof {} saddr . {}", ip_of(guard.outer), kInnerMac),
+                        false, fmt::format("{}", fmt::join(vteps, ", "))});
+  table.sets.push_back(
+      {"gateways", "type ether_addr", false, fmt::format("{}", fmt::join(gateways, ", "))});
+  table.sets.push_back(sources(Family::kV4, guard.senders));
+  table.sets.push_back(sources(Family::kV6, guard.senders));
 }
 
-std::string overlay_chains(const OverlayGuard& guard) {
-  return vxlan_chain(guard) + source_chain(guard) + forward_chain(guard) +
-         (guard.encrypted ? output_chain() : "");
+void add_overlay_chains(netlink::NftTable& table, const OverlayGuard& guard) {
+  table.chains.push_back(vxlan(guard));
+  table.chains.push_back(overlay_source(guard));
+  table.chains.push_back(overlay_forward(guard));
+  if (guard.encrypted) table.chains.push_back(overlay_output());
 }
 
 }  // namespace cw::routeagent

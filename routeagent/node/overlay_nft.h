@@ -3,7 +3,7 @@
 //   vxlan           did another node send this VXLAN packet, and did it arrive from the underlay?
 //   overlay-source  does the inner source belong to the node whose MAC the frame carries?
 //   overlay-forward does this host forward only what belongs into and out of the overlay?
-// Pure: equal inputs give equal text.
+// Pure: equal inputs give equal chains.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@
 
 #include "base/prefix.h"
 #include "netlink/kernel.h"
+#include "netlink/nft_table.h"
 
 namespace cw::routeagent {
 
@@ -31,9 +32,9 @@ struct OverlayGuard {
   std::vector<OverlaySender> senders;
 };
 
-[[nodiscard]] std::string overlay_sets(const OverlayGuard& guard);
+void add_overlay_sets(netlink::NftTable& table, const OverlayGuard& guard);
 // They use the sets local, own, remote and nodes of the table. The chain of the input hook jumps to
 // `vxlan` with packets to the VXLAN port.
-[[nodiscard]] std::string overlay_chains(const OverlayGuard& guard);
+void add_overlay_chains(netlink::NftTable& table, const OverlayGuard& guard);
 
 }  // namespace cw::routeagent

@@ -9,24 +9,12 @@
 namespace cw::routeagent {
 
 std::vector<ThroughTarget> own_targets(const NodeInputs& inputs) {
-  constexpr std::size_t kMostGateways = 8;  // of a remote cluster
   std::vector<ThroughTarget> targets;
   const auto* own = own_gateway(inputs);
   if (own == nullptr) return targets;
-  for (const auto& remote : inputs.remotes) {
-    for (const auto family : {Family::kV4, Family::kV6}) {
-      if (std::none_of(remote.prefixes.begin(), remote.prefixes.end(),
-                       [&](const Prefix& p) { return p.family() == family; })) {
-        continue;
-      }
-      std::size_t count = 0;
-      for (const auto& key : remote.gateways) {
-        if (++count > kMostGateways) break;
-        targets.push_back(
-            {own->ordinal, remote.id, family, tunnel::probe_address(key, family), {}});
-      }
-    }
-  }
+  each_remote_gateway(inputs, [&](const std::string& cluster, Family family, const auto& key) {
+    targets.push_back({own->ordinal, cluster, family, tunnel::probe_address(key, family), {}});
+  });
   return targets;
 }
 

@@ -96,6 +96,21 @@ TEST(Architecture, ThirdPartyHeadersStayInSources) {
   }
 }
 
+// docs/protocol/kernel-state.md: the daemons say what they want, one reconciler writes it.
+TEST(Architecture, TheDaemonsDoNotWriteKernelStateThemselves) {
+  for (const auto& source : sources()) {
+    if (source.folder != "gateway" && source.folder != "routeagent") continue;
+    for (const auto& line : source.lines) {
+      for (const auto* call :
+           {"replace_vxlan(", "set_link(", "replace_address(", "remove_address(",
+            "replace_neighbour(", "replace_fdb(", "replace_nexthop(", "replace_route(",
+            "remove_route(", "add_rule(", "remove_rule(", "apply_nft("}) {
+        EXPECT_EQ(line.find(call), std::string::npos) << source.name << ": " << line;
+      }
+    }
+  }
+}
+
 TEST(Architecture, FilesStaySmall) {
   for (const auto& source : sources()) {
     EXPECT_LE(source.lines.size(), 600U) << source.name << ": has it one purpose?";

@@ -594,7 +594,7 @@ TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {
   loop_.advance(seconds(1));
   EXPECT_TRUE(driver_.inner.device().peers.empty());
   EXPECT_TRUE(kernel_.dump_routes(netlink::kTransitTable)->empty());
-  EXPECT_TRUE(kernel_.dump_routes(kMainTable)->empty());
+  EXPECT_TRUE(kernel_.dump_routes(netlink::kMainTable)->empty());
 }
 
 TEST_F(GatewayStory, APeerWithOurOwnKeyGetsAConditionAndBreaksNothing) {

@@ -27,7 +27,7 @@ class FakeWorld : public testing::Test {
   }
   Kernel& kernel() { return kernel_; }
   void foreign() {}
-  void default_router() { kernel_.routers = {ip("198.51.100.1")}; }
+  void default_router() { kernel_.foreign_routes.routers = {ip("198.51.100.1")}; }
   void wait(const std::function<bool()>& done) { EXPECT_TRUE(done()); }
   void poke() { kernel_.notify(); }
   FakeKernel kernel_;
@@ -185,6 +185,52 @@ TYPED_TEST(KernelContract, NexthopsAreReplacedInPlaceUnderTheirRoutes) {
   EXPECT_TRUE(kernel.dump_nexthops()->empty());
 }
 
+TYPED_TEST(KernelContract, ADeviceThatGoesTakesItsNexthopsAndRoutesAlong) {
+  auto& kernel = this->kernel();
+  const Nexthop over{kNexthopBase + 1, "cw-vx", ip("fe80::1"), Family::kV6, false};
+  Route by_nexthop{
+      kToRemoteTable, p("10.9.0.0/16"), RouteType::kUnicast, over.id, "", {}, {}, 0, 0};
+  Route direct{kTransitTable, p("10.8.0.0/16"), RouteType::kUnicast, 0, "cw-vx", {}, {}, 0, 0};
+  const auto make = [&] {
+    ASSERT_TRUE(kernel.replace_vxlan(vxlan()));
+    ASSERT_TRUE(kernel.replace_neighbour("cw-vx", {ip("fe80::1"), {2, 0, 0, 0, 0, 5}}));
+    ASSERT_TRUE(kernel.replace_fdb("cw-vx", {{2, 0, 0, 0, 0, 5}, ip("192.0.2.9")}));
+    ASSERT_TRUE(kernel.replace_nexthop(over));
+    ASSERT_TRUE(kernel.replace_route(by_nexthop));
+    ASSERT_TRUE(kernel.replace_route(direct));
+  };
+  const auto expect_gone = [&] {
+    EXPECT_TRUE(kernel.dump_nexthops()->empty());
+    EXPECT_TRUE(kernel.dump_routes(kToRemoteTable)->empty());
+    EXPECT_TRUE(kernel.dump_routes(kTransitTable)->empty());
+  };
+  make();
+  ASSERT_TRUE(kernel.set_link("cw-vx", 1420, false));
+  expect_gone();
+  make();
+  ASSERT_TRUE(kernel.remove_link("cw-vx", "vxlan"));
+  expect_gone();
+  ASSERT_TRUE(kernel.replace_vxlan(vxlan()));
+  EXPECT_TRUE(kernel.dump_neighbours("cw-vx")->empty());
+  EXPECT_TRUE(kernel.dump_fdb("cw-vx")->empty());
+}
+
+TYPED_TEST(KernelContract, ARouteNeedsItsNexthopItsDeviceAndItsSource) {
+  auto& kernel = this->kernel();
+  Route route{
+      kToRemoteTable, p("10.9.0.0/16"), RouteType::kUnicast, kNexthopBase, "", {}, {}, 0, 0};
+  EXPECT_FALSE(kernel.replace_route(route));
+  EXPECT_FALSE(kernel.replace_nexthop({kNexthopBase, "nolink", {}, Family::kV4, false}));
+  route.nexthop_id = 0;
+  route.link = "nolink";
+  EXPECT_FALSE(kernel.replace_route(route));
+  route.link = "veth0";
+  route.prefer_src = ip("10.77.0.1");
+  EXPECT_FALSE(kernel.replace_route(route)) << "no address of this host";
+  route.prefer_src = ip("192.0.2.1");
+  EXPECT_TRUE(kernel.replace_route(route));
+}
+
 TYPED_TEST(KernelContract, RoutesOfEveryTypeReadBackAsWritten) {
   auto& kernel = this->kernel();
   ASSERT_TRUE(kernel.replace_vxlan(vxlan()));
@@ -318,6 +364,8 @@ TYPED_TEST(KernelContract, SysctlsAreWrittenOnlyIfTheyDiffer) {
   ASSERT_TRUE(kernel.set_sysctl("ipv4/ip_forward", "1"));
   EXPECT_EQ(*kernel.sysctl("ipv4/ip_forward"), "1");
   ASSERT_TRUE(kernel.set_sysctl("ipv4/ip_forward", "1"));
+  EXPECT_FALSE(kernel.sysctl("ipv4/conf/nolink/rp_filter"));
+  EXPECT_TRUE(kernel.sysctl("ipv4/conf/veth0/rp_filter"));
 }
 
 TYPED_TEST(KernelContract, ChangesAreTold) {

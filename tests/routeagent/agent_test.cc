@@ -6,15 +6,17 @@
 #include "api/fake/memory_store.h"
 #include "homing/order.h"
 #include "base/fake/sim_loop.h"
-#include "routeagent/node/hold.h"
+#include "netlink/hold.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/vtep.h"
-#include "tests/routeagent/model_kernel.h"
+#include "tests/routeagent/node_kernel.h"
 #include "tunnel/fake/fake_driver.h"
 
 namespace cw::routeagent {
 namespace {
 
+using netlink::behind_hold;
+using netlink::hold_address;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -143,7 +145,7 @@ class AgentStory : public ::testing::Test {
     kernel_event(settle);
   }
   void kernel_event(Duration settle = seconds(1)) {
-    if (kernel_.changed) kernel_.changed();
+    kernel_.notify();
     loop_.advance(settle);
   }
   void sees(std::uint32_t ordinal, tunnel::LinkState state, std::set<std::string> reaches,
@@ -221,7 +223,7 @@ class AgentStory : public ::testing::Test {
   tunnel::FakeDriver* hop_ = nullptr;  // of the agent that runs
   tunnel::Key node_key_ = tunnel::Key::generate_private(random_);
   api::MemoryStore store_{loop_, random_};
-  ModelKernel kernel_;
+  NodeKernel kernel_;
   Metrics metrics_;
   Config config_;
   Result<Ledger> remembered_;  // what the host's file says at start
@@ -467,17 +469,19 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   EXPECT_TRUE(claims_to(order()[1]).empty());
   loop_.advance(milliseconds(50));
   EXPECT_EQ(carrier(), held);
-  kernel_.put.clear();
+  (void)kernel_.take_log();
   tells(order()[0], true);
   EXPECT_EQ(carrier(), gateway_address(order()[1])) << "confirmed: no time passes";
   EXPECT_EQ(kernel_.neighbours.count(*held), 0U);
   const auto id = kernel_.nexthops.begin()->first;
   const auto behind = behind_hold(id).gateway->to_string();
-  EXPECT_EQ(kernel_.put,
-            (std::vector<std::string>{"nexthop " + behind, "neighbour " + held->to_string(),
-                                      "neighbour " + behind,
-                                      "nexthop " + gateway_address(order()[1]).to_string()}))
-      << "what comes while the queue goes out waits in a second one";
+  const auto log = kernel_.take_log();
+  const std::vector<std::size_t> order_of{
+      log.find("via " + behind), log.find("neigh " + held->to_string()),
+      log.find("neigh " + behind), log.find("via " + gateway_address(order()[1]).to_string())};
+  EXPECT_TRUE(std::is_sorted(order_of.begin(), order_of.end()) &&
+              order_of.back() != std::string::npos)
+      << log << "what comes while the queue goes out waits in a second one";
   EXPECT_EQ(kernel_.neighbours.count(*behind_hold(id).gateway), 0U) << "nothing stays";
   EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
 }
@@ -811,9 +815,9 @@ TEST_F(AgentStory, ADeviceMadeAnewKeepsTheChoiceWhileProbesStartOver) {
   const auto before = carrier();
   kernel_.drop_link("cw-vx");
   sight_->views.clear();
-  if (kernel_.changed) kernel_.changed();
+  kernel_.notify();
   loop_.advance(milliseconds(500));
-  kernel_.changed();
+  kernel_.notify();
   loop_.advance(milliseconds(500));
   EXPECT_EQ(sight_->opened, 2);
   EXPECT_EQ(carrier(), before);
@@ -825,7 +829,7 @@ TEST_F(AgentStory, DriftIsRepairedOnTheKernelsEvent) {
   all_up();
   loop_.advance(seconds(5));
   kernel_.rules.clear();
-  kernel_.changed();
+  kernel_.notify();
   loop_.advance(milliseconds(25));
   EXPECT_EQ(kernel_.rules.size(), 7U) << "a table and a bypass a family, and one closed prefix";
 }
@@ -843,7 +847,7 @@ TEST_F(AgentStory, FailuresAreReportedAndRetried) {
   all_up();
   std::erase_if(kernel_.rules, [](const auto& rule) { return rule.table != 0; });
   kernel_.fail_at = kernel_.changes;
-  kernel_.changed();
+  kernel_.notify();
   loop_.advance(milliseconds(300));
   EXPECT_NE(agent_->not_ready().at(0).find("netlink: EIO"), std::string::npos);
   loop_.advance(seconds(3));
@@ -876,7 +880,7 @@ TEST_F(AgentStory, RoutesOnlyWhatTheAdministratorAllows) {
 
 TEST_F(AgentStory, RoutesNothingThatTheHostReachesWithoutUs) {
   put_peer("west", {net("10.2.0.0/16"), net("203.0.113.0/24"), net("198.51.100.0/24")});
-  kernel_.connected = {{net("10.0.0.0/24"), net("203.0.113.0/25")}, {ip("198.51.100.1")}};
+  kernel_.foreign_routes = {{net("203.0.113.0/25")}, {ip("198.51.100.1")}};
   start();
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
   EXPECT_EQ(kernel_.routes.count({7487, net("203.0.113.0/24"), 0}), 0U);

@@ -4,7 +4,7 @@
 #include "api/fake/memory_store.h"
 #include "base/fake/sim_loop.h"
 #include "routeagent/agent.h"
-#include "tests/routeagent/model_kernel.h"
+#include "tests/routeagent/node_kernel.h"
 
 namespace cw::routeagent {
 namespace {
@@ -114,7 +114,7 @@ class TroubleStory : public ::testing::Test {
     kernel_event(seconds(3));
   }
   void kernel_event(Duration settle = seconds(1)) {
-    if (kernel_.changed) kernel_.changed();
+    kernel_.notify();
     loop_.advance(settle);
   }
   api::RouteAgent::Status status() {
@@ -125,7 +125,7 @@ class TroubleStory : public ::testing::Test {
   SeededRandom random_{7};
   tunnel::Key node_key_ = tunnel::Key::generate_private(random_);
   api::MemoryStore store_{loop_, random_};
-  ModelKernel kernel_;
+  NodeKernel kernel_;
   Metrics metrics_;
   Config config_;
   std::shared_ptr<bool> answers_ = std::make_shared<bool>(true);

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
-#include "tests/routeagent/model_kernel.h"
+#include "tests/routeagent/node_kernel.h"
 
 namespace cw::routeagent {
 namespace {
@@ -46,7 +46,7 @@ class ClosedStory : public ::testing::Test {
 
   SimLoop loop_;
   SeededRandom random_{7};
-  ModelKernel kernel_;
+  NodeKernel kernel_;
   Metrics metrics_;
   Result<Ledger> remembered_;
   std::string file_;
@@ -176,7 +176,7 @@ TEST_F(ClosedStory, AStepThatFailsIsSaidAndTriedAgain) {
 TEST_F(ClosedStory, TheTunnelsOwnPacketsPass) {
   start();
   learn({peer("west", "10.2.0.0/16")});
-  for (const auto& rule : bypass_rules({})) EXPECT_EQ(kernel_.rules.count(rule), 1U);
+  for (const auto& rule : netlink::bypass_rules({})) EXPECT_EQ(kernel_.rules.count(rule), 1U);
   const auto& table = kernel_.nft.at("causeway-closed");
   const auto first = table.find("meta mark 0x1057 accept");
   ASSERT_NE(first, std::string::npos);
@@ -186,7 +186,7 @@ TEST_F(ClosedStory, TheTunnelsOwnPacketsPass) {
   kernel_.rules.insert({Family::kV4, netlink::kToRemotePriority, netlink::kToRemoteTable, {}});
   learn({peer("west", "10.2.0.0/16", true)});
   closed_->let_go();
-  for (const auto& rule : bypass_rules({})) EXPECT_EQ(kernel_.rules.count(rule), 1U);
+  for (const auto& rule : netlink::bypass_rules({})) EXPECT_EQ(kernel_.rules.count(rule), 1U);
 }
 
 TEST_F(ClosedStory, OtherRulesAreNotItsBusiness) {
@@ -196,7 +196,7 @@ TEST_F(ClosedStory, OtherRulesAreNotItsBusiness) {
   learn({peer("west", "10.2.0.0/16")});
   learn({peer("west", "10.2.0.0/16", true)});
   closed_->let_go();
-  for (const auto& left : kernel_.rules) EXPECT_TRUE(left == ours || is_bypass(left));
+  for (const auto& left : kernel_.rules) EXPECT_TRUE(left == ours || netlink::is_bypass(left));
   EXPECT_EQ(kernel_.rules.count(ours), 1U);
 }
 

@@ -10,7 +10,7 @@
 
 #include "routeagent/node/reconcile.h"
 #include "tests/routeagent/lives.h"
-#include "tests/routeagent/model_kernel.h"
+#include "tests/routeagent/node_kernel.h"
 
 namespace cw::routeagent {
 namespace {
@@ -24,8 +24,8 @@ NodeState wanted() {
 }
 
 TEST(ForwardPolicy, AHostThatDidNotForwardForwardsOursOnly) {
-  ModelKernel kernel;
-  Reconciler reconciler(kernel);
+  NodeKernel kernel;
+  NodeReconciler reconciler(kernel);
   EXPECT_TRUE(reconciler.apply(wanted()).errors.empty());
   EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "1");
   const auto table = kernel.nft[kTable];
@@ -35,10 +35,10 @@ TEST(ForwardPolicy, AHostThatDidNotForwardForwardsOursOnly) {
 }
 
 TEST(ForwardPolicy, AHostThatForwardedBeforeGoesOnAsItDid) {
-  ModelKernel kernel;
+  NodeKernel kernel;
   kernel.sysctls["ipv4/ip_forward"] = "1";
   kernel.sysctls["ipv6/conf/all/forwarding"] = "1";
-  Reconciler reconciler(kernel);
+  NodeReconciler reconciler(kernel);
   reconciler.apply(wanted());
   EXPECT_EQ(kernel.nft.count(kTable), 0U);
   // Another program turns it off for a moment: that does not make it ours.
@@ -49,10 +49,10 @@ TEST(ForwardPolicy, AHostThatForwardedBeforeGoesOnAsItDid) {
 }
 
 TEST(ForwardPolicy, IsRememberedByTheNextProcessAndRepaired) {
-  ModelKernel kernel;
-  Reconciler(kernel).apply(wanted());
+  NodeKernel kernel;
+  NodeReconciler(kernel).apply(wanted());
   const auto table = kernel.nft[kTable];
-  Reconciler next(kernel);
+  NodeReconciler next(kernel);
   next.apply(wanted());
   EXPECT_EQ(kernel.nft[kTable], table);
   kernel.nft.erase(kTable);  // nft flush ruleset
@@ -62,17 +62,17 @@ TEST(ForwardPolicy, IsRememberedByTheNextProcessAndRepaired) {
 
 TEST(ForwardPolicy, StandsBeforeForwardingIsTurnedOn) {
   for (int at = 0; at < 40; ++at) {
-    ModelKernel kernel;
+    NodeKernel kernel;
     kernel.fail_at = at;
     kernel.crashed = true;
-    Reconciler(kernel).apply(wanted());
+    NodeReconciler(kernel).apply(wanted());
     if (kernel.sysctls["ipv4/ip_forward"] == "1") {
       EXPECT_EQ(kernel.nft.count(kTable), 1U) << "change " << at;
     }
     // And a crash in between is not forgotten.
     kernel.fail_at = -1;
     kernel.crashed = false;
-    Reconciler(kernel).apply(wanted());
+    NodeReconciler(kernel).apply(wanted());
     EXPECT_EQ(kernel.nft.count(kTable), 1U) << "change " << at;
   }
 }
@@ -83,24 +83,24 @@ struct Remembered {
   Result<> disk;
   int writes = 0;
 
-  PassReport life(ModelKernel& kernel) {
-    Reconciler reconciler(kernel, kernel,
-                          [](const std::function<void()>& call) {
-                            call();
-                            return true;
-                          },
-                          {file, [this](const std::set<Family>& families) {
-                             ++writes;
-                             if (disk) file = families;
-                             return disk;
-                           }});
+  NodeReport life(NodeKernel& kernel) {
+    NodeReconciler reconciler(kernel, kernel,
+                              [](const std::function<void()>& call) {
+                                call();
+                                return true;
+                              },
+                              {file, [this](const std::set<Family>& families) {
+                                 ++writes;
+                                 if (disk) file = families;
+                                 return disk;
+                               }});
     return reconciler.apply(wanted());
   }
 };
 
 // `nft flush ruleset` while the agent was stopped made the host an open router until its next boot.
 TEST(ForwardPolicy, AFlushWhileTheAgentIsAwayForgetsNothing) {
-  ModelKernel kernel;
+  NodeKernel kernel;
   Remembered host;
   EXPECT_TRUE(host.life(kernel).errors.empty());
   const auto table = kernel.nft[kTable];
@@ -112,7 +112,7 @@ TEST(ForwardPolicy, AFlushWhileTheAgentIsAwayForgetsNothing) {
 }
 
 TEST(ForwardPolicy, TheFileIsWrittenBeforeForwardingIsTurnedOn) {
-  ModelKernel kernel;
+  NodeKernel kernel;
   Remembered host;
   host.disk = fail(Errc::kUnavailable, "disk full");
   const auto report = host.life(kernel);
@@ -124,15 +124,15 @@ TEST(ForwardPolicy, TheFileIsWrittenBeforeForwardingIsTurnedOn) {
 }
 
 TEST(ForwardPolicy, ATableOfAnEarlierVersionIsNotedInTheFile) {
-  ModelKernel kernel;
-  Reconciler(kernel).apply(wanted());
+  NodeKernel kernel;
+  NodeReconciler(kernel).apply(wanted());
   Remembered host;
   EXPECT_TRUE(host.life(kernel).errors.empty());
   EXPECT_EQ(host.file->size(), 2U);
 }
 
 TEST(ForwardPolicy, AFileThatCannotBeReadIsSaidWhereItMatters) {
-  ModelKernel kernel;
+  NodeKernel kernel;
   Remembered host;
   host.file = fail(Errc::kInvalid, "forwarding: not a record of this version");
   kernel.sysctls["ipv4/ip_forward"] = "1";
@@ -171,25 +171,25 @@ TEST(ForwardMemory, OutlivesTheAgentOnDisk) {
 }
 
 TEST(ForwardPolicy, ACleanupTurnsOffWhatTheFileSaysWasOurs) {
-  ModelKernel kernel;
-  Reconciler(kernel).apply(wanted());
+  NodeKernel kernel;
+  NodeReconciler(kernel).apply(wanted());
   kernel.nft.clear();
-  EXPECT_TRUE(remove_all(kernel, {Family::kV4}).errors.empty());
+  EXPECT_TRUE(remove_node(kernel, {Family::kV4}).errors.empty());
   EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "0");
   EXPECT_EQ(kernel.sysctls["ipv6/conf/all/forwarding"], "1");
 }
 
 TEST(ForwardPolicy, ACleanupTurnsOffWhatWasOurs) {
-  ModelKernel kernel;
-  Reconciler(kernel).apply(wanted());
-  EXPECT_TRUE(remove_all(kernel).errors.empty());
+  NodeKernel kernel;
+  NodeReconciler(kernel).apply(wanted());
+  EXPECT_TRUE(remove_node(kernel).errors.empty());
   EXPECT_EQ(kernel.nft.count(kTable), 0U);
   EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "0");
 }
 
 TEST(ForwardPolicy, WithoutTheOptionNothingIsRestricted) {
-  ModelKernel kernel;
-  Reconciler(kernel).apply(desired_state(inputs()));
+  NodeKernel kernel;
+  NodeReconciler(kernel).apply(desired_state(inputs()));
   EXPECT_EQ(kernel.nft.count(kTable), 0U);
 }
 

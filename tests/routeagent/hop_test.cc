@@ -7,7 +7,7 @@
 #include "routeagent/hop_device.h"
 #include "routeagent/node/reconcile.h"
 #include "tests/routeagent/lives.h"
-#include "tests/routeagent/model_kernel.h"
+#include "tests/routeagent/node_kernel.h"
 #include "tunnel/fake/fake_driver.h"
 
 namespace cw::routeagent {
@@ -75,7 +75,7 @@ TEST(Hop, ANodeWithoutAKeyIsLeftOutAndNamed) {
             "node n1 has published no key for overlay wireguard: no traffic passes between it and "
             "this node; let a route agent run there");
   EXPECT_TRUE(state.mistakes.empty()) << "an update goes on: the agent is ready";
-  EXPECT_EQ(state.fdb.size(), 1U);
+  EXPECT_EQ(cw_vx(state).fdb.size(), 1U);
 }
 
 TEST(Hop, PeersAreCalledAtThePortThatTheyPublish) {
@@ -93,8 +93,8 @@ TEST(Hop, AnIPv6UnderlayCostsTwentyBytesMore) {
   EXPECT_EQ(peers_of(desired_hop(in, private_key(3), 4794)),
             (std::set<std::string>{"[fd00::1]:4794", "[fd00::2]:4794"}));
   const auto state = desired_state(in);
-  EXPECT_EQ(state.hop->mtu, 1420U);
-  EXPECT_EQ(state.vxlan->mtu, 1350U);
+  EXPECT_EQ(link_of(state, "cw-nd").mtu, 1420U);
+  EXPECT_EQ(cw_vx(state).vxlan->mtu, 1350U);
   EXPECT_TRUE(state.mistakes.empty());
 }
 
@@ -108,19 +108,20 @@ TEST(Hop, ACopiedKeyIsNamed) {
 
 TEST(Hop, VxlanRunsBetweenItsAddresses) {
   const auto state = desired_state(keyed());
-  ASSERT_TRUE(state.hop);
-  EXPECT_EQ(state.hop->address, (netlink::Address{"cw-nd", hop_address(public_key(3)), 64}));
-  EXPECT_EQ(state.hop->mtu, 1440U);
-  EXPECT_EQ(state.vxlan->local, hop_address(public_key(3)));
-  EXPECT_EQ(state.fdb, (std::map<netlink::Mac, IpAddress>{
-                           {vtep_mac(kOverlayKey, ip("10.0.0.1")), hop_address(public_key(1))},
-                           {vtep_mac(kOverlayKey, ip("10.0.0.2")), hop_address(public_key(2))}}));
-  EXPECT_EQ(state.neighbours.size(), 2U);
-  EXPECT_FALSE(desired_state(inputs()).hop);
+  EXPECT_EQ(link_of(state, "cw-nd").addresses,
+            (std::set<netlink::Address>{{"cw-nd", hop_address(public_key(3)), 64}}));
+  EXPECT_EQ(link_of(state, "cw-nd").mtu, 1440U);
+  EXPECT_EQ(cw_vx(state).vxlan->local, hop_address(public_key(3)));
+  EXPECT_EQ(cw_vx(state).fdb,
+            (std::map<netlink::Mac, IpAddress>{
+                {vtep_mac(kOverlayKey, ip("10.0.0.1")), hop_address(public_key(1))},
+                {vtep_mac(kOverlayKey, ip("10.0.0.2")), hop_address(public_key(2))}}));
+  EXPECT_EQ(cw_vx(state).neighbours.size(), 2U);
+  EXPECT_EQ(link_of(desired_state(inputs()), "cw-nd"), netlink::LinkState{});
 }
 
 TEST(Hop, TheGuardTakesVxlanFromItOnlyAndClosesItForTheRest) {
-  const auto text = desired_state(keyed()).nft;
+  const auto text = nft_of(desired_state(keyed()));
   for (const auto* part :
        {"iifname \"cw-nd\" ip6 daddr fd43:5743:6e64:", "typeof ip6 saddr . @th,176,48",
         "jump vxlan\n\t\tiifname \"cw-nd\" counter drop\n",
@@ -131,7 +132,7 @@ TEST(Hop, TheGuardTakesVxlanFromItOnlyAndClosesItForTheRest) {
         "\t\tiifname \"eth0\" counter drop\n"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   }
-  EXPECT_EQ(desired_state(inputs()).nft.find("cw-nd"), std::string::npos);
+  EXPECT_EQ(nft_of(desired_state(inputs())).find("cw-nd"), std::string::npos);
 }
 
 TEST(Hop, ARemoteClustersPrefixNeverTakesItsAddresses) {
@@ -143,8 +144,8 @@ TEST(Hop, ARemoteClustersPrefixNeverTakesItsAddresses) {
 }
 
 TEST(Hop, TheReconcilerGivesTheDeviceItsAddressAndTakesItAwayWithoutTheOption) {
-  ModelKernel kernel;
-  Reconciler reconciler(kernel);
+  NodeKernel kernel;
+  NodeReconciler reconciler(kernel);
   const auto desired = desired_state(keyed());
   EXPECT_EQ(reconciler.apply(desired).errors, std::vector<std::string>{"there is no device cw-nd"});
   kernel.links["cw-nd"] = {9, "cw-nd", "tun", 1420, false, {}};

@@ -6,16 +6,21 @@
 #include <fstream>
 #include <sstream>
 
+#include "netlink/hold.h"
 #include "netlink/owner.h"
 #include "routeagent/closed/guard.h"
 #include "routeagent/node/desired.h"
-#include "routeagent/node/hold.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
+#include "tests/routeagent/node_kernel.h"
 
 namespace cw::routeagent {
 namespace {
 
+using netlink::behind_hold;
+using netlink::bypass_rules;
+using netlink::hold_address;
+using netlink::hold_nexthop;
 using netlink::Nexthop;
 using netlink::Route;
 using netlink::RouteType;
@@ -106,19 +111,19 @@ TEST(VxlanMtu, LeavesRoomForItselfAndForTheTunnel) {
 
 TEST(NodeState, EveryOtherNodeIsANeighbourAndAForwardingEntry) {
   const auto state = desired_state(cluster_seen_from("w0"));
-  EXPECT_EQ(state.vxlan->name, "cw-vx");
-  EXPECT_EQ(state.vxlan->vni, overlay_vni(kKey));
-  EXPECT_EQ(state.vxlan->port, 4799);
-  EXPECT_EQ(state.vxlan->local, ip("10.0.0.3"));
-  EXPECT_EQ(state.vxlan->mac, vtep_mac(kKey, ip("10.0.0.3")));
-  EXPECT_EQ(state.vxlan->mtu, 1420U);
-  EXPECT_EQ(state.link_local.address, vtep_address(kKey, ip("10.0.0.3")));
-  EXPECT_EQ(state.fdb.size(), 3U);
-  EXPECT_EQ(state.neighbours.size(), 3U);
+  EXPECT_EQ(cw_vx(state).vxlan->name, "cw-vx");
+  EXPECT_EQ(cw_vx(state).vxlan->vni, overlay_vni(kKey));
+  EXPECT_EQ(cw_vx(state).vxlan->port, 4799);
+  EXPECT_EQ(cw_vx(state).vxlan->local, ip("10.0.0.3"));
+  EXPECT_EQ(cw_vx(state).vxlan->mac, vtep_mac(kKey, ip("10.0.0.3")));
+  EXPECT_EQ(cw_vx(state).vxlan->mtu, 1420U);
+  EXPECT_EQ(cw_vx(state).addresses.begin()->address, vtep_address(kKey, ip("10.0.0.3")));
+  EXPECT_EQ(cw_vx(state).fdb.size(), 3U);
+  EXPECT_EQ(cw_vx(state).neighbours.size(), 3U);
   for (const auto* other : {"10.0.0.1", "10.0.0.2", "10.0.0.4"}) {
     const auto mac = vtep_mac(kKey, ip(other));
-    EXPECT_EQ(state.fdb.at(mac), ip(other));
-    EXPECT_EQ(state.neighbours.at(link_local_of(mac)), mac);
+    EXPECT_EQ(cw_vx(state).fdb.at(mac), ip(other));
+    EXPECT_EQ(cw_vx(state).neighbours.at(link_local_of(mac)), mac);
   }
   EXPECT_TRUE(state.mistakes.empty());
 }
@@ -147,13 +152,13 @@ TEST(NodeState, WithoutTheSecretNothingOfTheOverlayIsMade) {
   in.decided = false;
   in.choices.clear();
   const auto state = desired_state(in);
-  EXPECT_EQ(state.vxlan, std::nullopt);
-  EXPECT_TRUE(state.fdb.empty());
-  EXPECT_TRUE(state.neighbours.empty());
+  EXPECT_EQ(cw_vx(state).vxlan, std::nullopt);
+  EXPECT_TRUE(cw_vx(state).fdb.empty());
+  EXPECT_TRUE(cw_vx(state).neighbours.empty());
   EXPECT_TRUE(through_targets(with_keys(in)).empty());
   for (const auto& [key, way] : state.routes) EXPECT_NE(way.link, "cw-vx");
   EXPECT_EQ(route(state, 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
-  EXPECT_NE(state.nft.find("chain overlay-source"), std::string::npos) << "the guard stands";
+  EXPECT_NE(nft_of(state).find("chain overlay-source"), std::string::npos) << "the guard stands";
 }
 
 TEST(NodeState, TheHomeGatewayItselfUsesItsTunnel) {
@@ -241,7 +246,7 @@ TEST(NodeState, IPv6IsForwardedOnlyWherePodsHaveIt) {
   for (auto& other : in.others) other.pod_cidrs.resize(1);
   EXPECT_EQ(desired_state(in).sysctls,
             (std::map<std::string, std::string>{{"ipv4/ip_forward", "1"}}));
-  EXPECT_EQ(desired_state(in).link_sysctls.at("ipv4/conf/cw-vx/rp_filter"), "2");
+  EXPECT_EQ(cw_vx(desired_state(in)).sysctls.at("ipv4/conf/cw-vx/rp_filter"), "2");
 }
 
 TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
@@ -286,8 +291,8 @@ TEST(NodeState, MistakesInNodesAreToldAndTheRestHolds) {
   in.others.push_back({"w3", ip("fd00::9"), {net("10.1.9.0/24")}});
   const auto state = desired_state(in);
   EXPECT_EQ(state.mistakes.size(), 4U);
-  EXPECT_EQ(state.vxlan->mtu, 1420U);
-  EXPECT_EQ(state.fdb.size(), 3U);
+  EXPECT_EQ(cw_vx(state).vxlan->mtu, 1420U);
+  EXPECT_EQ(cw_vx(state).fdb.size(), 3U);
 }
 
 TEST(NexthopIds, FollowFromTheClusterIdsAndNeverCollide) {
@@ -385,11 +390,12 @@ TEST(PathMtu, AFloorIsPutOnTheRoutesAndClamped) {
   EXPECT_EQ(route(state, 7487, "10.2.0.0/16").mtu, 1300U);
   EXPECT_EQ(route(state, 7487, "fd02::/32").mtu, 0U);
   for (const auto* side : {"saddr", "daddr"}) {
-    EXPECT_NE(state.nft.find("ip " + std::string(side) +
-                             " 10.2.0.0/16 tcp flags & (syn | rst) == syn tcp option maxseg size "
-                             "set 1260"),
-              std::string::npos)
-        << state.nft;
+    EXPECT_NE(
+        nft_of(state).find("ip " + std::string(side) +
+                           " 10.2.0.0/16 tcp flags & (syn | rst) == syn tcp option maxseg size "
+                           "set 1260"),
+        std::string::npos)
+        << nft_of(state);
   }
 }
 
@@ -398,7 +404,7 @@ TEST(Nft, TableIsAsReviewed) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_up = true;
   in.host.tunnel_mtu = 1420;
-  const auto text = desired_state(in).nft;
+  const auto text = nft_of(desired_state(in));
   const std::string path = std::string(CW_SOURCE_DIR) + "/tests/golden/routeagent_node.nft";
   if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
   std::ifstream file(path);
@@ -410,15 +416,15 @@ TEST(Nft, TableIsAsReviewed) {
 TEST(Nft, ClampsToTheSmallerOfBothDevices) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_mtu = 1300;
-  EXPECT_NE(desired_state(in).nft.find("maxseg size set 1260"), std::string::npos);
-  EXPECT_NE(desired_state(in).nft.find("maxseg size set 1240"), std::string::npos);
+  EXPECT_NE(nft_of(desired_state(in)).find("maxseg size set 1260"), std::string::npos);
+  EXPECT_NE(nft_of(desired_state(in)).find("maxseg size set 1240"), std::string::npos);
 }
 
 TEST(Nft, EqualInputsInAnyOrderGiveEqualText) {
   NftInputs a{{net("10.1.1.0/24"), net("10.1.2.0/24")}, {}, {net("10.2.0.0/16")}, {}, 1420, {}, {}};
   NftInputs b{
       {net("10.1.2.0/24"), net("10.1.1.0/24"), net("10.1.1.0/24")}, {}, a.remote, {}, 1420, {}, {}};
-  EXPECT_EQ(nft_table(a), nft_table(b));
+  EXPECT_EQ(node_table(a), node_table(b));
 }
 
 TEST(Hold, ItsTwoQueuesHaveAddressesOfTheirOwn) {
@@ -431,7 +437,7 @@ TEST(Hold, ItsTwoQueuesHaveAddressesOfTheirOwn) {
 TEST(HostTraffic, GetsTheHostsAddressInsideThePodPrefixOrIsRefused) {
   auto in = with_keys(cluster_seen_from("w0"));
   in.host.prefer_src.erase(Family::kV6);
-  const auto nft = desired_state(in).nft;
+  const auto nft = nft_of(desired_state(in));
   EXPECT_NE(nft.find("meta mark != 0x1057 ip daddr @remote4 fib saddr type local snat ip to "
                      "10.1.3.1"),
             std::string::npos)

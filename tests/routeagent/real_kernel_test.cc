@@ -38,7 +38,9 @@ void in_own_namespace(const std::function<void(netlink::Kernel&)>& story) {
   thread.join();
 }
 
-std::string all(const PassReport& report) {
+netlink::Reconciler guard_on(netlink::Kernel& kernel) { return {netlink::closed_owner(), kernel}; }
+
+std::string all(const netlink::PassReport& report) {
   std::string text;
   for (const auto& error : report.errors) text += error + "\n";
   return text;
@@ -49,8 +51,8 @@ TEST(RealKernel, EveryStateIsReachedFromEveryOtherAndASecondPassIsQuiet) {
     const auto states = lives();
     for (std::size_t from = 0; from < states.size(); ++from) {
       for (std::size_t to = 0; to < states.size(); ++to) {
-        Reconciler(kernel).apply(states[from]);
-        Reconciler reconciler(kernel);
+        NodeReconciler(kernel).apply(states[from]);
+        NodeReconciler reconciler(kernel);
         const auto report = reconciler.apply(states[to]);
         EXPECT_TRUE(report.errors.empty()) << from << " to " << to << ": " << all(report);
         EXPECT_EQ(reconciler.apply(states[to]).steps, 0U) << from << " to " << to;
@@ -62,9 +64,9 @@ TEST(RealKernel, EveryStateIsReachedFromEveryOtherAndASecondPassIsQuiet) {
 TEST(RealKernel, RemovalLeavesNothing) {
   in_own_namespace([](netlink::Kernel& kernel) {
     for (const auto& desired : lives()) {
-      const auto first = Reconciler(kernel).apply(desired);
+      const auto first = NodeReconciler(kernel).apply(desired);
       EXPECT_TRUE(first.errors.empty()) << all(first);
-      const auto report = remove_all(kernel);
+      const auto report = remove_node(kernel);
       EXPECT_TRUE(report.errors.empty()) << all(report);
       EXPECT_TRUE(kernel.dump_rules()->empty());
       EXPECT_TRUE(kernel.dump_nexthops()->empty());
@@ -72,21 +74,21 @@ TEST(RealKernel, RemovalLeavesNothing) {
       EXPECT_TRUE(kernel.dump_routes(netlink::kFromTunnelTable)->empty());
       EXPECT_EQ(*kernel.dump_vxlan("cw-vx"), std::nullopt);
       EXPECT_EQ(*kernel.dump_nft("causeway"), "");
-      EXPECT_EQ(remove_all(kernel).steps, 0U);
+      EXPECT_EQ(remove_node(kernel).steps, 0U);
     }
   });
 }
 
 TEST(RealKernel, TheFastPathReplacesNexthopsAndNothingElse) {
   in_own_namespace([](netlink::Kernel& kernel) {
-    Reconciler reconciler(kernel);
+    NodeReconciler reconciler(kernel);
     auto in = inputs(true);
     reconciler.apply(desired_state(in));
     for (const std::uint32_t ordinal : {1U, 0U, 1U}) {  // to another gateway, to our tunnel, back
       for (auto& [key, choice] : in.choices) {
         if (key.cluster == "west") choice.ordinal = ordinal;
       }
-      const auto report = reconciler.switch_nexthops(desired_nexthops(in));
+      const auto report = reconciler.change_nexthops(desired_nexthops(in));
       EXPECT_EQ(report.steps, 2U);
       EXPECT_TRUE(report.errors.empty()) << all(report);
       EXPECT_EQ(reconciler.apply(desired_state(in)).steps, 0U);
@@ -102,15 +104,15 @@ TEST(RealKernel, TheGuardOfRemotePrefixesIsRepairedAndQuiet) {
         {net("10.2.0.0/16"), net("fd02::/32")}, {net("10.3.0.0/24")}, {}, {net("fd02::/48")}};
     for (const auto& from : states) {
       for (const auto& to : states) {
-        Guard(kernel).apply(guard_state(from));
-        Guard guard(kernel);
+        guard_on(kernel).apply(guard_state(from));
+        auto guard = guard_on(kernel);
         const auto report = guard.apply(guard_state(to));
         EXPECT_TRUE(report.errors.empty()) << all(report);
         EXPECT_EQ(guard.apply(guard_state(to)).steps, 0U);
       }
     }
     const auto wanted = guard_state(states[0]);
-    Guard guard(kernel);
+    auto guard = guard_on(kernel);
     guard.apply(wanted);
     // Counted packets are no drift.
     sh("ip rule del priority 7488; ip -6 rule del priority 7488");
@@ -135,7 +137,7 @@ TEST(RealKernel, TheGuardOfRemotePrefixesIsRepairedAndQuiet) {
 TEST(RealKernel, DriftByHandIsRepaired) {
   in_own_namespace([](netlink::Kernel& kernel) {
     const auto desired = desired_state(inputs(true));
-    Reconciler reconciler(kernel);
+    NodeReconciler reconciler(kernel);
     reconciler.apply(desired);
     for (const auto* harm :
          {"ip link del cw-vx", "ip link set cw-vx down", "ip link set cw-vx mtu 1300",

@@ -21,6 +21,7 @@
 #include "tunnel/engine/index_tag.h"
 #include "tunnel/engine/inner.h"
 #include "tunnel/engine/peer.h"
+#include "tunnel/mtu.h"
 
 namespace cw::tunnel::engine {
 
@@ -80,7 +81,7 @@ class Core {
   // When to make a handshake that a data packet needs: in the same call, or in the next tick().
   // With kWithTick the data path never waits for a Diffie-Hellman.
   enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
-  explicit Core(Random& random, std::size_t mtu = 1420, Handshakes when = Handshakes::kAtOnce)
+  explicit Core(Random& random, std::size_t mtu = kTunnelMtu, Handshakes when = Handshakes::kAtOnce)
       : random_(random), index_tag_(random), mtu_(mtu), when_(when), admission_(random) {}
   ~Core();
   Core(const Core&) = delete;

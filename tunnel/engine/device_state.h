@@ -57,7 +57,7 @@ class HandshakeQueue {
 
 struct DeviceState {
   explicit DeviceState(Tun opened)
-      : core(random, 1420, Core::Handshakes::kWithTick),
+      : core(random, kTunnelMtu, Core::Handshakes::kWithTick),
         tun(std::move(opened)),
         join_tcp(tun.tso()),
         join_udp(tun.uso()) {}
@@ -70,7 +70,7 @@ struct DeviceState {
   std::atomic<std::uint64_t> sockets_generation{0};
 
   Tun tun;
-  std::atomic<std::size_t> mtu{1420};
+  std::atomic<std::size_t> mtu{kTunnelMtu};
   // Whether super-packets may be written. False once a kernel refused one.
   std::atomic<bool> join_tcp;
   std::atomic<bool> join_udp;

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "base/loop.h"
+#include "tunnel/mtu.h"
 
 namespace cw::tunnel {
 
@@ -23,8 +24,8 @@ struct PathConfig {
   Duration least_patience =
       std::chrono::milliseconds(80);  // for a reply, at least, however short the RTT
   unsigned lost = 8;
-  unsigned recover = 3;     // replies in a row after a fall
-  std::size_t full = 1420;  // size of the IP packets
+  unsigned recover = 3;           // replies in a row after a fall
+  std::size_t full = kTunnelMtu;  // size of the IP packets
   std::size_t small = 100;
   std::size_t least = 1000;                  // the search goes no lower
   std::size_t exact = 8;                     // the search stops at this precision, in bytes

@@ -1,0 +1,54 @@
+// One nftables table (family inet) as a value: counters, sets, chains and their rules. A rule is
+// one line of nft's own language, as `nft list` shows it. Everything that the daemons put into
+// nftables is written with these types (docs/protocol/kernel-state.md, "Adding a rule"). Pure.
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/prefix.h"
+
+namespace cw::netlink {
+
+struct NftSet {
+  std::string name;
+  std::string type;  // "type ipv4_addr", "typeof ip saddr . meta mark"
+  bool intervals = false;
+  std::string elements = {};  // with commas between them: 10,000 prefixes are one string
+  friend bool operator==(const NftSet&, const NftSet&) = default;
+};
+
+struct NftChain {
+  std::string name;
+  // "filter hook input priority filter - 10": packets at this point pass the chain, and go on
+  // unless a rule stops them (policy accept). Empty: other chains jump to it.
+  std::string hook;
+  std::vector<std::string> rules = {};
+  friend bool operator==(const NftChain&, const NftChain&) = default;
+};
+
+struct NftTable {
+  std::string name;
+  std::vector<std::string> counters = {};
+  std::vector<NftSet> sets = {};
+  std::vector<NftChain> chains = {};
+  friend bool operator==(const NftTable&, const NftTable&) = default;
+};
+
+// A whole transaction: it replaces the table at once. Equal tables give equal text.
+[[nodiscard]] std::string nft_text(const NftTable& table);
+
+// Set `NAME4` or `NAME6`: the members of one family, sorted. The intervals of a set may not
+// overlap, so only prefixes that no other one contains are in it.
+[[nodiscard]] NftSet prefix_set(std::string_view name, Family family,
+                                std::span<const Prefix> prefixes);
+[[nodiscard]] NftSet address_set(std::string_view name, Family family,
+                                 const std::set<IpAddress>& addresses);
+// Both sets of a name.
+void add_prefix_sets(NftTable& table, std::string_view name, std::span<const Prefix> prefixes);
+void add_address_sets(NftTable& table, std::string_view name, const std::set<IpAddress>& addresses);
+
+}  // namespace cw::netlink

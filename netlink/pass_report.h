@@ -1,0 +1,41 @@
+// What a pass over the kernel came to.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace cw::netlink {
+
+struct PassReport {
+  std::size_t steps = 0;            // changes made or tried
+  std::vector<std::string> errors;  // of the steps and dumps that failed, in order
+  bool more = false;                // routes are left for the next pass
+  bool ended_early = false;         // without the guard, or without the loop
+  friend bool operator==(const PassReport&, const PassReport&) = default;
+
+  // Counts a change and keeps its error; whether it was made.
+  bool step(Result<> done, std::string_view what) {
+    ++steps;
+    if (!done) errors.push_back(std::move(done.error()).context(what).text);
+    return done.has_value();
+  }
+  void add(const PassReport& other) {
+    steps += other.steps;
+    errors.insert(errors.end(), other.errors.begin(), other.errors.end());
+    more = more || other.more;
+    ended_early = ended_early || other.ended_early;
+  }
+  // Keeps the error of a dump; whether there is one to work with.
+  template <typename T>
+  bool read(const Result<T>& dump, std::string_view what) {
+    if (!dump) errors.push_back(dump.error().context(what).text);
+    return dump.has_value();
+  }
+};
+
+}  // namespace cw::netlink

@@ -1,0 +1,332 @@
+#include "netlink/reconcile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "base/diff.h"
+#include "netlink/hold.h"
+
+namespace cw::netlink {
+
+namespace {
+
+std::string describe(const Route& route) {
+  return fmt::format("route {} table {}", route.dst.to_string(), route.table);
+}
+std::string describe(const Rule& rule) {
+  return fmt::format("rule {} {}{}", rule.family == Family::kV4 ? "IPv4" : "IPv6", rule.priority,
+                     rule.unreachable && rule.to ? " to " + rule.to->to_string() : "");
+}
+
+template <typename List>
+auto by_name(const List& links, const std::string& name) {
+  return std::find_if(links.begin(), links.end(),
+                      [&](const auto& one) { return one.name == name; });
+}
+
+// What a pass found and removes at its end, in the reverse order of making.
+struct Surplus {
+  std::vector<Rule> rules;
+  std::vector<Route> routes;
+  std::vector<std::pair<std::string, FdbEntry>> fdb;  // with their links
+  std::vector<std::pair<std::string, Neighbour>> neighbours;
+};
+
+// One pass over the kernel. Dumps that fail leave their part for the next pass.
+class Pass {
+ public:
+  Pass(Kernel& kernel, const Owner& owner, PassReport& report)
+      : kernel_(kernel), owner_(owner), report_(report), routes_left_(owner.routes_at_once) {}
+
+  void sysctls(const std::map<std::string, std::string>& wanted) {
+    for (const auto& [path, value] : wanted) {
+      const auto now = kernel_.sysctl(path);
+      if (!report_.read(now, "sysctl " + path) || *now == value) continue;
+      report_.step(kernel_.set_sysctl(path, value), "set sysctl " + path);
+    }
+  }
+
+  [[nodiscard]] bool has_vxlan(const std::string& name) {
+    const auto now = kernel_.dump_vxlan(name);
+    return report_.read(now, "dump " + name) && now->has_value();
+  }
+
+  void link(const LinkState& wanted) {
+    if (!device(wanted)) return;
+    sysctls(wanted.sysctls);
+    addresses(wanted);
+    if (!wanted.vxlan) return;
+    neighbours(wanted);
+    fdb(wanted);
+  }
+
+  void routes(std::uint32_t table, const std::string& link, const State& desired) {
+    auto now = kernel_.dump_routes(table);
+    if (!report_.read(now, fmt::format("dump table {}", table))) return;
+    const bool add_only = !desired.decided && table == owner_.nexthop_table;
+    std::map<Prefix, Route> actual;
+    std::vector<Route> surplus;
+    for (auto& route : *now) {
+      if (!link.empty() && route.link != link) continue;
+      const auto [at, fresh] = actual.try_emplace(route.dst, route);
+      if (fresh) continue;
+      // Of two routes to one destination (their metrics differ) one is too many.
+      const auto want = desired.routes.find({table, route.dst});
+      const bool exact = want != desired.routes.end() && want->second == route;
+      surplus.push_back(exact ? std::exchange(at->second, route) : route);
+    }
+    for (const auto& [key, route] : desired.routes) {
+      if (key.first != table) continue;
+      const auto before = actual.find(key.second);
+      const bool there = before != actual.end();
+      if (there && (add_only || before->second == route)) continue;
+      if (!may_change_route()) break;
+      const bool done = report_.step(kernel_.replace_route(route), describe(route));
+      // Replacing goes by metric: one of another metric stays beside and must go.
+      if (there && done && before->second.metric != route.metric) surplus.push_back(before->second);
+    }
+    if (add_only) return;
+    for (auto& [dst, route] : actual) {
+      if (desired.routes.count({table, dst}) == 0) surplus.push_back(std::move(route));
+    }
+    std::move(surplus.begin(), surplus.end(), std::back_inserter(surplus_.routes));
+  }
+
+  // Adding one that is there is no error: without a dump all are added, and none is removed.
+  void rules(const std::set<Rule>& wanted) {
+    auto now = kernel_.dump_rules();
+    std::vector<Rule> actual;
+    if (report_.read(now, "dump rules")) actual = std::move(*now);
+    std::sort(actual.begin(), actual.end());
+    for (const auto& rule : wanted) {
+      if (std::binary_search(actual.begin(), actual.end(), rule)) continue;
+      report_.step(kernel_.add_rule(rule), describe(rule));
+    }
+    const auto goes = [&](const Rule& rule) { return owner_.has(rule) && wanted.count(rule) == 0; };
+    std::copy_if(actual.begin(), actual.end(), std::back_inserter(surplus_.rules), goes);
+    if (!owner_.bypass) return;
+    // Last: they go after the rules that need them.
+    for (const auto& bypass : actual) {
+      if (!is_bypass(bypass) || wanted.count(bypass) != 0) continue;
+      const auto needs = [&](const Rule& rule) {
+        return !goes(rule) && needs_bypass(rule, bypass);
+      };
+      if (std::any_of(wanted.begin(), wanted.end(), needs) ||
+          std::any_of(actual.begin(), actual.end(), needs)) {
+        continue;
+      }
+      surplus_.rules.push_back(bypass);
+    }
+  }
+
+  void remove_rules_and_routes() {
+    for (const auto& rule : surplus_.rules) {
+      report_.step(kernel_.remove_rule(rule), "remove " + describe(rule));
+    }
+    for (const auto& route : surplus_.routes) {
+      if (!may_change_route()) break;
+      report_.step(kernel_.remove_route(route), "remove " + describe(route));
+    }
+  }
+
+  // The fast path removes the neighbours of holds itself; one that is there again may hold packets.
+  // Those of a process that died have no owner.
+  void remove_entries(bool holds) {
+    for (const auto& [link, entry] : surplus_.fdb) {
+      report_.step(kernel_.remove_fdb(link, entry),
+                   "remove FDB entry of " + entry.remote.to_string());
+    }
+    for (const auto& [link, entry] : surplus_.neighbours) {
+      if (is_hold_address(entry.address) && !holds) continue;
+      report_.step(kernel_.remove_neighbour(link, entry),
+                   "remove neighbour " + entry.address.to_string());
+    }
+  }
+
+  // A userspace tunnel program ends when its device goes.
+  void remove_links(const State& desired) {
+    if (owner_.links.empty()) return;
+    const auto links = kernel_.all_links();
+    if (!report_.read(links, "dump links")) return;
+    for (const auto& link : *links) {
+      const auto own = owner_.links.find(link.name);
+      if (own == owner_.links.end() || own->second.count(link.kind) == 0 ||
+          desired.left_links.count(link.name) != 0 ||
+          by_name(desired.links, link.name) != desired.links.end()) {
+        continue;
+      }
+      report_.step(kernel_.remove_link(link.name, link.kind), "remove " + link.name);
+    }
+  }
+
+ private:
+  [[nodiscard]] bool may_change_route() {
+    if (routes_left_ == 0) {
+      report_.more = true;
+      return false;
+    }
+    --routes_left_;
+    return true;
+  }
+
+  // Whether there is one of ours.
+  [[nodiscard]] bool device(const LinkState& wanted) {
+    const auto vxlan = wanted.vxlan ? kernel_.dump_vxlan(wanted.name)
+                                    : Result<std::optional<VxlanSpec>>(std::nullopt);
+    if (!report_.read(vxlan, "dump " + wanted.name)) return false;
+    const auto links = kernel_.all_links();
+    if (!report_.read(links, "dump links")) return false;
+    const auto link = by_name(*links, wanted.name);
+    const bool up = link != links->end() && link->up;
+    if (wanted.vxlan) {
+      if (*vxlan != wanted.vxlan || !up) {
+        report_.step(kernel_.replace_vxlan(*wanted.vxlan), "make " + wanted.name);
+      }
+      return true;
+    }
+    if (link == links->end()) {
+      report_.errors.push_back(fmt::format("there is no device {}", wanted.name));
+      return false;
+    }
+    if (!up || link->mtu != wanted.mtu) {
+      report_.step(kernel_.set_link(wanted.name, wanted.mtu, true), "set up " + wanted.name);
+    }
+    return true;
+  }
+
+  void addresses(const LinkState& wanted) {
+    const auto now = kernel_.all_addresses();
+    if (!report_.read(now, "dump addresses")) return;
+    for (const auto& address : wanted.addresses) {
+      if (std::find(now->begin(), now->end(), address) == now->end()) {
+        report_.step(kernel_.replace_address(address), "address of " + wanted.name);
+      }
+    }
+    for (const auto& address : *now) {
+      if (address.link != wanted.name || wanted.addresses.count(address) != 0 ||
+          std::none_of(wanted.address_ranges.begin(), wanted.address_ranges.end(),
+                       [&](const Prefix& range) { return range.contains(address.address); })) {
+        continue;
+      }
+      report_.step(kernel_.remove_address(address), "remove an address of " + wanted.name);
+    }
+  }
+
+  void neighbours(const LinkState& wanted) {
+    const auto now = kernel_.dump_neighbours(wanted.name);
+    if (!report_.read(now, "dump neighbours")) return;
+    std::map<IpAddress, Mac> actual;
+    for (const auto& entry : *now) actual[entry.address] = entry.mac;
+    const auto plan = diff(actual, wanted.neighbours);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [address, mac] : *part) {
+        report_.step(kernel_.replace_neighbour(wanted.name, {address, mac}),
+                     "neighbour " + address.to_string());
+      }
+    }
+    for (const auto& [address, mac] : plan.remove) {
+      surplus_.neighbours.push_back({wanted.name, {address, mac}});
+    }
+  }
+
+  void fdb(const LinkState& wanted) {
+    const auto now = kernel_.dump_fdb(wanted.name);
+    if (!report_.read(now, "dump FDB")) return;
+    std::map<Mac, IpAddress> actual;
+    for (const auto& entry : *now) actual[entry.mac] = entry.remote;
+    const auto plan = diff(actual, wanted.fdb);
+    for (const auto* part : {&plan.add, &plan.change}) {
+      for (const auto& [mac, remote] : *part) {
+        report_.step(kernel_.replace_fdb(wanted.name, {mac, remote}),
+                     "FDB entry of " + remote.to_string());
+      }
+    }
+    for (const auto& [mac, remote] : plan.remove) {
+      surplus_.fdb.push_back({wanted.name, {mac, remote}});
+    }
+  }
+
+  Kernel& kernel_;
+  const Owner& owner_;
+  PassReport& report_;
+  std::size_t routes_left_;
+  Surplus surplus_;
+};
+
+}  // namespace
+
+PassReport Reconciler::apply(const State& desired) {
+  want(desired);
+  return pass(desired);
+}
+
+// Before the device and any route: the guard stands first, and no packet leaves masqueraded. Once
+// it stood, a fault of nft must not stop the repair of anything else, and a VXLAN device that is
+// there goes on: packets must be able to leave a lost gateway.
+bool Reconciler::guard(const State& desired, PassReport& report) {
+  using Outcome = NftKeeper::Outcome;
+  if (!desired.nft) return true;
+  const auto outcome = nft_.keep(slow_, *desired.nft, report);
+  if (outcome == Outcome::kApplied) {
+    guarded_ = true;
+    if (!desired.exempt.empty()) {
+      (void)report.read(slow_.forget_translated_flows(desired.exempt),
+                        "flows from before the exemption");
+    }
+  }
+  if (guarded_ || (outcome != Outcome::kMissing && outcome != Outcome::kUnread)) return true;
+  const auto link = by_name(desired.links, desired.guarded);
+  if (link == desired.links.end()) return true;
+  if (link->vxlan && Pass(slow_, owner_, report).has_vxlan(link->name)) return true;
+  report.errors.push_back(
+      fmt::format("{} {}: this host has no guard against what comes from it", link->name,
+                  link->vxlan ? "is not made" : "gets no address and no route"));
+  return false;
+}
+
+PassReport Reconciler::pass(const State& desired, bool sysctls) {
+  PassReport report;
+  report.ended_early = true;
+  Pass pass(slow_, owner_, report);
+  if (sysctls) pass.sysctls(desired.sysctls);
+  // Rules that refuse do not wait for the nft program, which may hang for seconds.
+  if (owner_.refusals) pass.rules(desired.rules);
+  if (!guard(desired, report)) return report;
+  std::optional<std::map<IpAddress, Mac>> neighbours;
+  for (const auto& link : desired.links) {
+    pass.link(link);
+    if (link.vxlan) neighbours = link.neighbours;
+  }
+  std::set<std::uint32_t> nexthops;
+  if (owner_.nexthop_table != 0 && !on_loop_([&] {
+        if (neighbours) nexthops_.set_neighbours(std::move(*neighbours));
+        if (desired.decided) nexthops = nexthops_.write(report);
+      })) {
+    return report;
+  }
+  for (const auto& [table, link] : owner_.tables) pass.routes(table, link, desired);
+  if (!owner_.refusals) pass.rules(desired.rules);
+
+  pass.remove_rules_and_routes();
+  if (!nexthops.empty() && !on_loop_([&] { nexthops_.remove(nexthops, report); })) return report;
+  pass.remove_entries(std::exchange(first_, false));
+  pass.remove_links(desired);
+  if (!desired.nft) {
+    remove_nft(slow_, owner_.nft, report);
+    nft_.forget();
+  }
+  report.ended_early = false;
+  return report;
+}
+
+PassReport remove_all(Kernel& kernel, Owner owner) {
+  owner.routes_at_once = std::numeric_limits<std::size_t>::max();
+  return Reconciler(owner, kernel).apply({});
+}
+
+}  // namespace cw::netlink

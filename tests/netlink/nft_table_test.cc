@@ -1,0 +1,62 @@
+// An nft table as a value, its text, and keeping it as it is wanted.
+#include "netlink/nft_table.h"
+
+#include <gtest/gtest.h>
+
+#include "netlink/fake/fake_kernel.h"
+#include "netlink/nft_keeper.h"
+
+namespace cw::netlink {
+namespace {
+
+Prefix net(std::string_view text) { return *Prefix::parse(text); }
+
+TEST(NftTable, IsOneTransactionThatReplacesTheTable) {
+  NftTable table{"t", {"seen"}};
+  add_prefix_sets(table, "own", std::vector<Prefix>{net("10.1.0.0/16")});
+  table.chains = {{"in", "filter hook input priority filter", {"ip saddr @own4 jump more"}},
+                  {"more", "", {"counter name \"seen\" drop"}}};
+  EXPECT_EQ(nft_text(table),
+            "table inet t {}\n"
+            "delete table inet t\n"
+            "table inet t {\n"
+            "\tcounter seen {\n\t}\n"
+            "\tset own4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+            "\t\telements = { 10.1.0.0/16 }\n\t}\n"
+            "\tset own6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n\t}\n"
+            "\tchain in {\n\t\ttype filter hook input priority filter; policy accept;\n"
+            "\t\tip saddr @own4 jump more\n\t}\n"
+            "\tchain more {\n\t\tcounter name \"seen\" drop\n\t}\n"
+            "}\n");
+}
+
+TEST(NftTable, TheIntervalsOfASetDoNotOverlap) {
+  const std::vector<Prefix> prefixes{net("10.2.0.0/16"), net("10.1.7.0/24"), net("10.1.0.0/16"),
+                                     net("fd00::/8"), net("10.1.0.0/16")};
+  EXPECT_EQ(prefix_set("any", Family::kV4, prefixes).elements, "10.1.0.0/16, 10.2.0.0/16");
+}
+
+TEST(NftKeeper, WritesWhatDiffersFromItsOwnListing) {
+  using Outcome = NftKeeper::Outcome;
+  FakeKernel kernel;
+  NftKeeper keeper;
+  PassReport report;
+  NftTable table{"t", {"seen"}};
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kApplied);
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kSame);
+  kernel.nft["t"] += "a rule of another program";
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kApplied);
+  EXPECT_EQ(NftKeeper().keep(kernel, table, report), Outcome::kApplied) << "who wrote it?";
+  EXPECT_TRUE(report.errors.empty());
+  kernel.refused_nft = "t";
+  table.counters = {"other"};
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kFailed);
+  kernel.nft.clear();
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kMissing);
+  kernel.nft_unreadable = true;
+  EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kUnread);
+  EXPECT_EQ(report.errors.size(), 3U);
+}
+
+}  // namespace
+}  // namespace cw::netlink
