@@ -105,7 +105,7 @@ std::vector<std::string> Controller::not_ready() const {
     out.push_back(fmt::format(
         "names: all queries get SERVFAIL, because there is no table on disk: {}", no_kept_));
   }
-  if (synced() && cluster_.empty()) {
+  if (synced() && own_cluster_.id().empty()) {
     out.emplace_back("cluster id: there is no ClusterProperty cluster.clusterset.k8s.io");
   }
   return out;
@@ -115,14 +115,16 @@ bool Controller::take_cluster() {
   const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
   if (id == nullptr || id->value.empty()) {
     // Logged once. When the property appears, the informer calls again.
-    if (cluster_.empty() && !published_) {
+    if (own_cluster_.id().empty() && !published_) {
       log_warn("no cluster id yet: create this ClusterProperty",
                {{"name", api::kClusterIdProperty}});
     }
     return false;
   }
-  cluster_ = id->value;
-  view_.set_cluster(cluster_);
+  const auto before = own_cluster_.trouble();
+  own_cluster_.take(id->value);
+  if (const auto now = own_cluster_.trouble(); now != before && !now.empty()) log_warn(now);
+  view_.set_cluster(own_cluster_.id());
   return true;
 }
 
@@ -165,7 +167,7 @@ Controller::Keys Controller::take_changes() {
   for (const auto& key : remote) view_.remote(key, remote_.find(key));
   view_.set_peers(peers_.items());
   view_.set_away(away(peers_.items()));
-  for (const auto& change : book_.settle(cluster_, cidrs_)) {
+  for (const auto& change : book_.settle(own_cluster_.id(), cidrs_)) {
     view_.local(change.service, change.record);
   }
   const auto& services = view_.view().services;
@@ -301,7 +303,7 @@ void Controller::publish(const Keys& changed) {
       derived_of_[derived_key(key)] = key;
     }
   }
-  put(tables_, view_.view(), services_.items(), changed, cluster_);
+  put(tables_, view_.view(), services_.items(), changed, own_cluster_.id());
   publish_(tables_.build(clock_serial()));
   last_build_ = std::chrono::steady_clock::now() - begun;
   drop_kept();
@@ -315,7 +317,7 @@ void Controller::write(Keys changed) {
     for (const auto& [key, entry] : book_.entries()) exports.insert(key);
   }
   exports.insert(changed.begin(), changed.end());  // their conflicts may have changed
-  const DesiredInputs inputs{cluster_, namespaces_.items(), services_.items(), families_,
+  const DesiredInputs inputs{own_cluster_.id(), namespaces_.items(), services_.items(), families_,
                              config_.derive};
   const auto& services = view_.view().services;
   for (const auto& key : changed) {

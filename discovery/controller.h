@@ -13,6 +13,7 @@
 #include "api/store/condition_events.h"
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
+#include "api/types/own_cluster.h"
 #include "base/pour.h"
 #include "discovery/dns/table.h"
 #include "discovery/mcs/view.h"
@@ -129,7 +130,7 @@ class Controller {
   api::Informer<api::ServiceImport> imports_;
   api::ExportBook book_;
   ViewBook view_;
-  std::string cluster_;
+  api::OwnCluster own_cluster_;
   dns::TableBuilder tables_;
   bool published_ = false;
   std::vector<Prefix> cidrs_;

@@ -10,7 +10,7 @@ namespace cw::discovery {
 
 LastKnown Controller::last_known() const {
   LastKnown known;
-  known.cluster = cluster_;
+  known.cluster = own_cluster_.id();
   known.serial = tables_.serial();
   known.peers = peers_.items();
   known.remote = remote_.items();

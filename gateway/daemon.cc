@@ -85,6 +85,8 @@ void Daemon::look_again() { look_.poke(); }
 std::vector<std::string> Daemon::not_ready() const {
   std::vector<std::string> reasons;
   if (!waiting_.empty()) reasons.push_back(waiting_);
+  if (auto renamed = own_cluster_.trouble(); !renamed.empty())
+    reasons.push_back(std::move(renamed));
   if (draining_) reasons.emplace_back("draining");
   if (core_ == nullptr) return reasons;
   if (!core_->tunnels.error().empty()) reasons.push_back(core_->tunnels.error());
@@ -125,20 +127,24 @@ Result<> Daemon::make_core() {
     }
     overlay_secret_.look(overlay);
   }
-  auto cluster = world_->cluster_id();
-  if (!cluster) return fail(cluster.error());
+  const auto read = world_->cluster_id();
+  if (!read) return fail(read.error());
+  const auto renamed = own_cluster_.trouble();
+  own_cluster_.take(*read);
+  if (const auto now = own_cluster_.trouble(); now != renamed && !now.empty()) log_warn(now);
+  const auto& cluster = own_cluster_.id();
   const auto key = own_key();
   if (!key) return fail(key.error());
   if (world_->own_prefixes(config_.node).empty() &&
       world_->nodes.find({"", config_.node}) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
-  if (core_ != nullptr && core_->self.cluster == *cluster && core_->private_key == *key) return {};
+  if (core_ != nullptr && core_->private_key == *key) return {};
   core_.reset();
   path_.reset();
-  core_ = std::make_unique<Core>(around_, config_, GatewayId{*cluster, config_.ordinal}, *key,
+  core_ = std::make_unique<Core>(around_, config_, GatewayId{cluster, config_.ordinal}, *key,
                                  tunnel_hooks(), node_hooks(), tell(), [this] { look_again(); });
-  log_info("gateway identified", {{"cluster", *cluster},
+  log_info("gateway identified", {{"cluster", cluster},
                                   {"gateway", config_.ordinal},
                                   {"key", core_->public_key.base64()},
                                   {"control", core_->control_address.to_string()}});

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/store/switch_events.h"
+#include "api/types/own_cluster.h"
 #include "base/metrics.h"
 #include "base/worker.h"
 #include "gateway/config.h"
@@ -108,6 +109,7 @@ class Daemon {
   StartConfig config_;
   std::optional<tunnel::Key> file_key_;
   std::string waiting_ = "starting";
+  api::OwnCluster own_cluster_;
   bool draining_ = false;
   TimePoint core_started_{};
   bool settled_ = false;

@@ -69,12 +69,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
         status.rx_bytes = peer->second.rx_bytes;
         status.tx_bytes = peer->second.tx_bytes;
       }
-      // Neither has called, and nothing says whom to call.
-      if (status.trouble.empty() && gateway.candidates.empty() && status.endpoint.empty()) {
-        status.trouble =
-            "its ClusterPeer names no endpoint, so it must call this gateway, and has not yet. If "
-            "neither side can be reached from outside, give one of them an endpoint that can";
-      }
+      if (status.trouble.empty()) status.trouble = tunnels.no_answer(id);
       status.allowed = std::move(allowed[id]);
       all.push_back(std::move(status));
     }

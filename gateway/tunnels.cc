@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "gateway/peers/no_answer.h"
 
 namespace cw::gateway {
 namespace {
@@ -111,6 +112,8 @@ void Tunnels::set_clusters(std::map<std::string, RemoteCluster> clusters) {
   stuck_.keep_only(ids);
   rivals_.keep_only(ids);
   std::erase_if(rivals_told_, [&](const GatewayId& id) { return ids.count(id) == 0; });
+  std::erase_if(first_tries_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
+  std::erase_if(no_answer_told_, [&](const GatewayId& id) { return ids.count(id) == 0; });
   drain_words_.keep_only(ids);
   std::erase_if(endpoints_, [&](const auto& entry) { return ids.count(entry.first) == 0; });
   if (!adopted_) return jobs_.read();
@@ -233,6 +236,7 @@ void Tunnels::pick_endpoints() {
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const GatewayId id{cluster, ordinal};
+      first_tries_.try_emplace(id, loop_.wall_now());
       PeerSigns signs{all.at(id), {}, 0, false};
       if (const auto peer = device_.peers.find(gateway.key); peer != device_.peers.end()) {
         signs.last_handshake = peer->second.last_handshake;
@@ -289,6 +293,7 @@ void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
   if (before != endpoints_ || !error_.empty() || !matches(device_, spec())) jobs_.apply();
   nudge();
   watch_rivals();
+  watch_answers();
   free_stuck();
 }
 
@@ -339,6 +344,32 @@ void Tunnels::watch_rivals() {
   }
   metrics_.gauge("causeway_tunnel_key_rivals", "Remote gateways whose key two hosts use at a time.")
       .set(static_cast<double>(count));
+}
+
+std::string Tunnels::no_answer(const GatewayId& id) const {
+  const auto first = first_tries_.find(id);
+  if (working_.count(id) != 0 || first == first_tries_.end()) return {};
+  const auto& gateway = clusters_.at(id.cluster).gateways.at(id.ordinal);
+  Attempts attempts{gateway.candidates, first->second, {}};
+  if (const auto peer = device_.peers.find(gateway.key); peer != device_.peers.end()) {
+    attempts.last_handshake = peer->second.last_handshake;
+    if (attempts.endpoints.empty() && peer->second.endpoint) {
+      attempts.endpoints.push_back(*peer->second.endpoint);
+    }
+  }
+  return gateway::no_answer(attempts, loop_.wall_now());
+}
+
+void Tunnels::watch_answers() {
+  for (const auto& [id, first] : first_tries_) {
+    const auto sentence = no_answer(id);
+    if (sentence.empty()) {
+      no_answer_told_.erase(id);
+    } else if (loop_.wall_now() - first >= kNoAnswerIsTold && no_answer_told_.insert(id).second) {
+      log_warn("no tunnel",
+               {{"cluster", id.cluster}, {"gateway", id.ordinal}, {"error", sentence}});
+    }
+  }
 }
 
 void Tunnels::free_stuck() {

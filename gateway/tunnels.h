@@ -89,6 +89,8 @@ class Tunnels {
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
   // Two hosts use the key of this gateway (gateway/peers/rivals.h): a sentence; empty: one does.
   [[nodiscard]] std::string rival(const GatewayId& id) const;
+  // It answers no handshake (gateway/peers/no_answer.h): a sentence; empty: it does.
+  [[nodiscard]] std::string no_answer(const GatewayId& id) const;
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
@@ -109,6 +111,7 @@ class Tunnels {
   void nudge();
   void free_stuck();
   void watch_rivals();
+  void watch_answers();
   [[nodiscard]] tunnel::DeviceSpec spec() const;
   void note(const Result<>& done, const std::string& what);
 
@@ -121,6 +124,8 @@ class Tunnels {
   StuckPeers stuck_;
   KeyRivals rivals_;
   std::set<GatewayId> rivals_told_;
+  std::map<GatewayId, WallTime> first_tries_;
+  std::set<GatewayId> no_answer_told_;
   Metrics& metrics_;
   std::map<std::string, RemoteCluster> clusters_;
   Views views_;

@@ -306,8 +306,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
 void Agent::judge(NodeInputs& inputs) {
   if (probes_mean_something()) {
     ChooseInput input;
-    const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
-    if (id != nullptr) input.cluster = id->value;
+    input.cluster = own_cluster_.id();
     input.homed = homed_prefixes(inputs.self);
     for (const auto& remote : inputs.remotes) input.remotes.insert(remote.id);
     input.gateways = gateway_inputs(inputs);
@@ -411,8 +410,16 @@ void Agent::on_probe() {
   look_now();
 }
 
+void Agent::take_cluster() {
+  const auto before = own_cluster_.trouble();
+  const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
+  own_cluster_.take(id == nullptr ? std::string() : id->value);
+  if (const auto now = own_cluster_.trouble(); now != before && !now.empty()) log_warn(now);
+}
+
 void Agent::pass() {
   last_pass_ = loop_.now();
+  take_cluster();
   auto fresh = inputs();
   if (!fresh) {
     NodeInputs host;  // what belongs to this host must be known before anything is closed

@@ -12,6 +12,7 @@
 
 #include "api/store/informer.h"
 #include "api/store/switch_events.h"
+#include "api/types/own_cluster.h"
 #include "base/metrics.h"
 #include "base/worker.h"
 #include "homing/choose.h"
@@ -84,6 +85,7 @@ class Agent {
   void look_now();    // without waiting for a burst to end
   void look();        // that pass, after a look at the host where it may have changed
   void look_at_host();
+  void take_cluster();
   void pass();
   void program();  // the kernel, as of last_; in the background
   // Before any route: what peers may claim leaves through our devices only (agent_closed.cc).
@@ -177,6 +179,7 @@ class Agent {
   Handle resync_timer_;
   Closed closed_;
   Handle kernel_events_;
+  api::OwnCluster own_cluster_;
   api::Informer<api::ClusterProperty> properties_;
   api::Informer<api::Node> nodes_;
   api::Informer<api::Gateway> gateways_;

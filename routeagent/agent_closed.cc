@@ -26,7 +26,7 @@ void Agent::close_remotes(const HostFacts& host) {
   std::vector<PeerPrefixes> peers;
   for (const auto& [key, peer] : peers_.items()) {
     const auto& spec = peer->spec;
-    if (spec.cluster_id == id->value) continue;
+    if (spec.cluster_id == own_cluster_.id()) continue;
     peers.push_back({spec.cluster_id, spec.unpaired, spec.allowed_cidrs, peer->status.cidrs});
   }
   std::vector<OwnPrefixes> own{{"pods of this cluster", PrefixSet(pods)},

@@ -10,6 +10,8 @@ namespace cw::routeagent {
 std::vector<std::string> Agent::not_ready() const {
   std::vector<std::string> reasons;
   if (!waiting_.empty()) reasons.push_back(waiting_);
+  if (auto renamed = own_cluster_.trouble(); !renamed.empty())
+    reasons.push_back(std::move(renamed));
   if (const auto unknown = status_.trouble(); !unknown.empty()) reasons.push_back(unknown);
   if (!overlay_trouble_.empty()) reasons.push_back(overlay_trouble_);
   if (auto hop = hop_.trouble(); !hop.empty()) reasons.push_back(std::move(hop));

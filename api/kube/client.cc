@@ -20,18 +20,18 @@ struct Client::Call {
 
 namespace {
 
-HttpServer server_of(const Access& access, std::string user_agent) {
-  return {access.server, access.tls_server_name, access.proxy_url, std::move(user_agent),
-          access.insecure};
+HttpServer server_of(const Access& access, std::string user_agent, Patience patience) {
+  return {access.server,         access.tls_server_name, access.proxy_url,
+          std::move(user_agent), access.insecure,        patience};
 }
 
 }  // namespace
 
-Client::Client(Loop& loop, Access access, std::string user_agent)
+Client::Client(Loop& loop, Access access, std::string user_agent, Patience patience)
     : loop_(loop),
       access_(std::move(access)),
       credentials_(loop, access_),
-      http_(loop, server_of(access_, std::move(user_agent))) {}
+      http_(loop, server_of(access_, std::move(user_agent), patience)) {}
 
 Handle Client::send(HttpRequest request, Http::Done done) {
   auto call = std::make_shared<Call>();

@@ -11,7 +11,7 @@ namespace cw::api::kube {
 class Client {
  public:
   // `user_agent`: such as "causeway-gateway/0.1.0".
-  Client(Loop& loop, Access access, std::string user_agent);
+  Client(Loop& loop, Access access, std::string user_agent, Patience patience = {});
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 

@@ -5,10 +5,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -29,14 +31,20 @@ constexpr unsigned kUserTimeoutMs = 20'000;
 // that libcurl would open more and more connections.
 constexpr std::size_t kAtOnce = 64;
 
-int tune_socket(void* /*context*/, curl_socket_t fd, curlsocktype /*purpose*/) {
+void tune_socket(curl_socket_t fd) {
   const int on = 1;
   (void)::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kKeepIdle, sizeof(int));
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kKeepInterval, sizeof(int));
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kKeepCount, sizeof(int));
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(unsigned));
-  return CURL_SOCKOPT_OK;
+}
+
+long local_port(curl_socket_t fd) {
+  sockaddr_in6 at{};  // sin6_port is where sin_port is
+  socklen_t size = sizeof(at);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0) return 0;
+  return ntohs(at.sin6_port);
 }
 
 struct Transfer {
@@ -50,7 +58,8 @@ struct Transfer {
   bool opened = false;
   bool running = false;  // added to libcurl
   bool too_large = false;
-  bool asks = false;     // it only tests whether the server answers
+  bool asks = false;  // it only tests whether the server answers
+  TimePoint begun{};
   TimePoint heard{};     // time of the last data; zero: data arrived in this turn
   std::string received;  // streams: bytes not yet passed to on_data
   char error[CURL_ERROR_SIZE] = {};
@@ -65,6 +74,18 @@ struct Transfer {
     long code = 0;
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &code);
     return static_cast<int>(code);
+  }
+  // The local port is the only name that libcurl gives a transfer's connection. 0: none yet.
+  [[nodiscard]] long connection() const {
+    long port = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port);
+    return port;
+  }
+  // A stream that HTTP/1.1 gave a connection of its own: nothing else can make that one speak.
+  [[nodiscard]] bool alone() const {
+    long version = 0;
+    (void)curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+    return streams && (version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1);
   }
 };
 
@@ -124,7 +145,9 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
   Handle timer;
   Handle pump_soon;
   Handle watchdog;
-  TimePoint heard{};       // the last data on any connection
+  TimePoint heard{};                   // the last data on any connection
+  std::map<long, TimePoint> heard_on;  // on each connection with a request that waits
+  std::set<curl_socket_t> opened;
   Identity last_identity;  // of the last request
   Handle asking;           // the request that tests the server
   std::string silence;
@@ -164,6 +187,17 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     return 0;
   }
 
+  static int on_open(void* self, curl_socket_t fd, curlsocktype /*purpose*/) {
+    static_cast<State*>(self)->opened.insert(fd);
+    tune_socket(fd);
+    return CURL_SOCKOPT_OK;
+  }
+
+  static int on_close(void* self, curl_socket_t fd) {
+    static_cast<State*>(self)->opened.erase(fd);
+    return ::close(fd);
+  }
+
   static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     const auto length = size * count;
@@ -186,6 +220,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     for (auto& [easy, transfer] : transfers) {
       if (transfer->heard != TimePoint{}) continue;
       transfer->heard = heard = loop.now();
+      heard_on[transfer->connection()] = heard;
       silence.clear();
     }
   }
@@ -197,22 +232,59 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     const auto now = loop.now();
     std::vector<std::shared_ptr<Transfer>> silent;
     for (const auto& [easy, transfer] : transfers) {
-      if (transfer->streams && now - transfer->heard >= server.stream_quiet) {
+      if (transfer->streams && now - transfer->heard >= server.patience.stream) {
         silent.push_back(transfer);
       }
     }
     for (const auto& transfer : silent) give_up(transfer, "no data on the stream for too long");
-    if (now - heard >= server.quiet && !asking.active() && !transfers.empty()) ask();
+    bool quiet = now - heard >= server.patience.quiet;
+    for (const auto& [connection, since] : silent_since()) {
+      if (now - since >= server.patience.quiet) quiet = true;
+      if (now - since >= server.patience.quiet + server.patience.answer) close_one(connection);
+    }
+    if (quiet && !asking.active() && !transfers.empty()) ask();
+  }
+
+  // Each connection with a request that waits, and since when no data came. The time before the
+  // first of these requests does not count.
+  std::map<long, TimePoint> silent_since() {
+    std::map<long, TimePoint> since;
+    for (const auto& [easy, transfer] : transfers) {
+      const auto connection = transfer->running ? transfer->connection() : 0;
+      if (connection == 0 || transfer->alone()) continue;
+      auto& first = since.try_emplace(connection, transfer->begun).first->second;
+      first = std::min(first, transfer->begun);
+    }
+    std::erase_if(heard_on, [&](const auto& one) { return !since.contains(one.first); });
+    for (const auto& [connection, at] : heard_on) {
+      since[connection] = std::max(since[connection], at);
+    }
+    return since;
+  }
+
+  // Closes one connection of several. libcurl chooses the connection of the small request, so a
+  // live connection that is merely quiet is closed here, too. Its streams go on over another one.
+  void close_one(long connection) {
+    log_warn("connection to the API server closed: no data came", {{"server", server.url}});
+    std::vector<std::shared_ptr<Transfer>> on_it;
+    for (const auto& [easy, transfer] : transfers) {
+      if (transfer->running && transfer->connection() == connection) on_it.push_back(transfer);
+    }
+    for (const auto fd : opened) {
+      if (local_port(fd) == connection) (void)::shutdown(fd, SHUT_RDWR);
+    }
+    heard_on.erase(connection);
+    for (const auto& transfer : on_it) give_up(transfer, "nothing comes back on the connection");
   }
 
   void ask() {
     auto transfer = std::make_shared<Transfer>();
     transfer->request.path = "/version";
-    transfer->request.timeout = server.answer;
+    transfer->request.timeout = server.patience.answer;
     transfer->asks = true;
     transfer->done = [this](const Result<HttpAnswer>& answer) {
       asking.reset();
-      if (!answer && loop.now() - heard >= server.quiet) close_all();
+      if (!answer && loop.now() - heard >= server.patience.quiet) close_all();
     };
     asking = start(transfer, last_identity);
   }
@@ -229,6 +301,7 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     }
     curl_multi_cleanup(multi);
     sockets.clear();
+    heard_on.clear();
     timer.reset();
     open_multi();
     // Waiting transfers are not ended. They begin once the others have ended.
@@ -300,8 +373,13 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
       hand_on(*transfer);
       if (!active(*transfer)) return;
     }
+    const auto connection = transfer->connection();
     remove(*transfer);
     const auto done = transfer->streams ? transfer->stream.done : transfer->done;
+    if (result == CURLE_OPERATION_TIMEDOUT && !transfer->asks && connection != 0 &&
+        heard_on[connection] <= transfer->begun) {
+      close_one(connection);  // else the next request is put on it, and times out as well
+    }
     if (result != CURLE_OK) {
       done(Result<HttpAnswer>(fail(transfer_error(result, *transfer))));
     } else {
@@ -413,7 +491,10 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // wait for the shared connection
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &tune_socket);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &State::on_open);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, this);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &State::on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
     // "" means no proxy, whatever the environment says.
     curl_easy_setopt(easy, CURLOPT_PROXY, server.proxy.c_str());
     curl_easy_setopt(easy, CURLOPT_USERAGENT, server.user_agent.c_str());
@@ -434,9 +515,9 @@ struct Http::State : std::enable_shared_from_this<Http::State> {
     set_method(*transfer);
     // The silence is measured from now, because nothing was awaited before.
     if (transfers.empty()) heard = loop.now();
-    transfer->heard = loop.now();
+    transfer->begun = transfer->heard = loop.now();
     transfers.emplace(easy, transfer);
-    if (!watchdog.active()) watchdog = loop.every(server.quiet / 4, [this] { watch(); });
+    if (!watchdog.active()) watchdog = loop.every(server.patience.quiet / 4, [this] { watch(); });
     if (transfer->streams || transfer->asks || at_once < kAtOnce) {
       run(*transfer);
     } else {

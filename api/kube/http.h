@@ -22,20 +22,26 @@ struct Identity {
   std::string authorization;  // "Bearer ..."; empty: none
 };
 
+// How long a server may be silent.
+struct Patience {
+  // A load balancer that lost its server may keep the client's connection open and acknowledge its
+  // data. Only an answer proves that the server is alive. If requests wait and no data came for
+  // `quiet`, one small request is sent. If it has no answer within `answer`, all connections are
+  // closed. An HTTP/2 connection that is silent for `quiet` and `answer` beside others is closed
+  // alone.
+  Duration quiet = std::chrono::seconds(20);
+  Duration answer = std::chrono::seconds(15);
+  // A stream without data for this long ends. A watch has a bookmark about every minute.
+  Duration stream = std::chrono::seconds(150);
+};
+
 struct HttpServer {
   std::string url;              // "https://host:port", optionally with a path
   std::string tls_server_name;  // empty: the url's host
   std::string proxy;            // empty: none
   std::string user_agent;
   bool insecure = false;
-  // A load balancer that lost its server may keep the client's connection open and acknowledge its
-  // data. Only an answer proves that the server is alive. If requests wait and nothing arrived for
-  // `quiet`, one small request is sent. If it has no answer within `answer`, all connections are
-  // closed.
-  Duration quiet = std::chrono::seconds(20);
-  Duration answer = std::chrono::seconds(15);
-  // A stream without data for this long ends. A watch has a bookmark about every minute.
-  Duration stream_quiet = std::chrono::seconds(150);
+  Patience patience;
 };
 
 struct HttpRequest {
@@ -71,7 +77,7 @@ class Http {
 
   [[nodiscard]] Handle send(HttpRequest request, const Identity& identity, Done done);
   // Without a time limit. A server whose host vanishes or that stops answering is noticed within
-  // about 40 s.
+  // about 40 s; over HTTP/2 also where other connections to the same server live.
   [[nodiscard]] Handle stream(HttpRequest request, const Identity& identity, Stream stream);
 
   [[nodiscard]] std::size_t in_flight() const;

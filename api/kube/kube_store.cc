@@ -69,11 +69,12 @@ struct KubeStore::Overwriting {
   Handle request;
 };
 
-KubeStore::KubeStore(Loop& loop, Random& random, Access access, std::string field_manager)
+KubeStore::KubeStore(Loop& loop, Random& random, Access access, std::string field_manager,
+                     Patience patience)
     : loop_(loop),
       random_(random),
       field_manager_(std::move(field_manager)),
-      client_(loop, std::move(access), user_agent(field_manager_)) {}
+      client_(loop, std::move(access), user_agent(field_manager_), patience) {}
 
 Handle KubeStore::list(const Selector& selector, ListDone done) {
   auto all = std::make_shared<std::vector<Object>>();

@@ -16,7 +16,8 @@ class KubeStore final : public Store {
   static constexpr std::size_t kPage = 500;  // objects per list request
 
   // `field_manager`: the writer's name in managedFields, e.g. "causeway-gateway".
-  KubeStore(Loop& loop, Random& random, Access access, std::string field_manager);
+  KubeStore(Loop& loop, Random& random, Access access, std::string field_manager,
+            Patience patience = {});
 
   [[nodiscard]] bool keeps_events() const override { return true; }
   [[nodiscard]] StoreTrouble trouble() const override { return {client_.silence(), 0}; }

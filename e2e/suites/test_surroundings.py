@@ -4,8 +4,9 @@ kube-proxy on the host, a gateway that moves. Tried after public bug reports of 
 import pytest
 
 from fabric import objects
+from fabric.ctl import ctl
 from fabric.site import Site, join, wait_until_reached
-from fabric.traffic import ping, transfer
+from fabric.traffic import PYTHON, ping, transfer
 from fabric.wait import stays_true, wait_until
 
 ALL = ["10.0.0.0/8", "172.16.0.0/12", "fd00:10::/32"]
@@ -146,3 +147,67 @@ def test_a_gateway_that_moves_leaves_no_tunnel_behind(own_world):
     wait_until(lambda: "causeway-gateway" not in old.machine.out("nft", "list", "tables")
                and not old.machine.pids("wireguard-go"), 15, "its table and the program with the key, too")
     wait_until_reached(east, west)
+
+
+CONNECT = """import errno, socket, sys, time
+begun = time.monotonic()
+try:
+    socket.create_connection((sys.argv[1], 7000), timeout=5)
+except OSError as error:
+    print(errno.errorcode.get(error.errno, error), time.monotonic() - begun)
+"""
+
+
+def refusal(machine, address):
+    """What a program on the host itself is told when it connects, and after how many seconds."""
+    words = machine.out(PYTHON, "-c", CONNECT, address).split()
+    assert len(words) == 2, f"connected to {address}, or waited in vain: {words}"
+    return words[0], float(words[1])
+
+
+def test_a_host_without_an_address_in_its_pod_prefix_is_refused_in_words(own_world):
+    """Calico and Cilium: pods have routes of their own, and the host has no address among them."""
+    east, west = Site(own_world, "east"), Site(own_world, "west")
+    join(east, west)
+    node = east.pod.node
+    bridge = node.machine.out("cat", "/sys/class/net/cni0/address").strip()
+    node.machine.ip(f"addr del {node.bridge_ip}/24 dev cni0\naddr del {node.bridge_ip6}/64 dev cni0\n"
+                    f"route add {node.pod_cidr} dev cni0\nroute add {node.pod_cidr6} dev cni0")
+    east.pod.machine.ip(f"neigh replace {node.bridge_ip} lladdr {bridge} dev eth0\n"
+                        f"neigh replace {node.bridge_ip6} lladdr {bridge} dev eth0")
+
+    def served():
+        return east.store.conditions("RouteAgent", node.name).get("HostServed", {})
+    wait_until(lambda: served().get("status") == "False", 10, "the agent says so")
+    assert node.pod_cidr in served()["message"] and "Give one of its devices an address" in served()["message"]
+    for address, words in ((west.pod.ip, "Packet filtered"), (west.pod.ip6, "Administratively prohibited")):
+        told = node.machine.run("ping", "-n", "-c", "1", "-W", "5", address, check=False)
+        assert words in told.stdout, told.stdout + told.stderr
+        why, seconds = refusal(node.machine, address)
+        assert why in ("EHOSTUNREACH", "EACCES", "ECONNREFUSED") and seconds < 2, f"{why} after {seconds:.1f} s"
+    stays_true(lambda: reached(east, west), 3, "its pods go on")
+
+
+def test_a_restored_copy_of_a_cluster_is_named_by_its_peers(own_world):
+    """A backup restored for a drill: the same cluster id, keys and peers, at another place."""
+    east, west = [Site(own_world, name, gateways=1, workers=0) for name in ("east", "west")]
+    join(east, west)
+    copy = Site(own_world, "drill", gateways=1, workers=0)
+    copy.store.put(objects.cluster_property("cluster.clusterset.k8s.io", "west"))
+    for kind in ("Secret", "ClusterPeer"):
+        for body in west.store.list(kind):
+            copy.store.put({**body, "status": {}})
+    copy.start()
+
+    def troubles():
+        return [tunnel.get("trouble", "") for _, tunnel in east.causeway.tunnels()]
+    wait_until(lambda: any("two hosts use the key of west/0" in text for text in troubles()), 60,
+               "the second holder of the key is named")
+    told = next(text for text in troubles() if "two hosts" in text)
+    for site in (west, copy):
+        assert site.cluster.gateway_nodes[0].ip in told, told
+    assert "a restored backup" in told
+    assert "two hosts use the key of west/0" in ctl(east, "status", check=False).stdout
+    copy.lose()
+    wait_until_reached(east, west)
+    wait_until(lambda: not any(troubles()), 90, "it is withdrawn when the drill is over")

@@ -16,6 +16,7 @@
 #include "base/event_loop.h"
 #include "base/http_request.h"
 #include "base/unique_fd.h"
+#include "tests/base/test_host.h"
 
 namespace cw {
 namespace {
@@ -253,6 +254,26 @@ TEST_F(StatusTest, EndsWhileClientsWait) {
   SUCCEED();
 }
 
+std::string readyz(const Endpoint& server) {
+  const UniqueFd fd(
+      ::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval limit{5, 0};
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  sockaddr_storage at{};
+  const auto size = server.to_sockaddr(at);
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
+    return "refused";
+  }
+  const std::string_view request = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+  (void)!::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
+  std::string text;
+  char bytes[1024];
+  for (ssize_t n = 0; (n = ::recv(fd.get(), bytes, sizeof bytes, 0)) > 0;) {
+    text.append(bytes, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
 // Hosts have either family or both.
 TEST(StatusAddresses, EveryAddressOfTheHostIsBothFamilies) {
   EventLoop loop;
@@ -269,6 +290,41 @@ TEST(StatusAddresses, EveryAddressOfTheHostIsBothFamilies) {
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
               0)
         << host;
+  }
+}
+
+// A resolver that leaves out families without an address on the host (AI_ADDRCONFIG) finds none
+// here.
+TEST(StatusAddresses, AreServedOnAHostWithIPv6Only) {
+  TestHost host;
+  host.shell("ip link add eth0 type veth peer name eth1");
+  host.shell("ip link set eth0 up && ip link set eth1 up");
+  host.shell("ip -6 address add fd00::1/64 dev eth0 nodad");
+  struct Case {
+    const char* listen;
+    std::vector<const char*> answers;
+  };
+  for (const auto& one :
+       {Case{"127.0.0.1:0", {"127.0.0.1"}}, Case{"0.0.0.0:0", {"127.0.0.1"}},
+        Case{"[::1]:0", {"::1"}}, Case{"[::]:0", {"127.0.0.1", "::1", "fd00::1"}}}) {
+    host.in([&] {
+      EventLoop loop;
+      Metrics metrics;
+      const auto server = StatusServer::listen(loop, *Endpoint::parse(one.listen), metrics,
+                                               [] { return std::vector<std::string>{"why not"}; });
+      ASSERT_TRUE(server) << one.listen << ": " << server.error().text;
+      for (const auto* address : one.answers) {
+        std::string answer;
+        std::thread client([&] {  // on the same host
+          answer = readyz({*IpAddress::parse(address), (*server)->port()});
+          loop.post([&] { loop.stop(); });
+        });
+        loop.run();
+        client.join();
+        EXPECT_NE(answer.find("503"), std::string::npos) << one.listen << " " << address;
+        EXPECT_NE(answer.find("why not"), std::string::npos) << one.listen << " " << address;
+      }
+    });
   }
 }
 

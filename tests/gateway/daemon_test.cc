@@ -155,6 +155,17 @@ class GatewayStory : public ::testing::Test {
     }
     return allowed;
   }
+  std::vector<nlohmann::json> events(const std::string& reason) {
+    std::vector<nlohmann::json> found;
+    const auto handle = store_.list({api::Kind::kEvent, "default"}, [&](Result<api::List> list) {
+      if (!list) return;
+      for (auto& item : list->items) {
+        if (item.body["reason"] == reason) found.push_back(std::move(item.body));
+      }
+    });
+    loop_.advance(seconds(1));
+    return found;
+  }
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
   api::Gateway object() { return store_.must_get<api::Gateway>(gateway_key(0)); }
 
@@ -227,6 +238,31 @@ TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   loop_.advance(seconds(10));
   EXPECT_EQ(store_.must_get<api::Secret>(own).data, before) << "the entry alone had gone";
   EXPECT_EQ(object().spec.public_key, key);
+}
+
+// A directory store lets the id be changed. Remote clusters know this one by the old one.
+TEST_F(GatewayStory, GoesOnUnderItsClusterIdAndSaysSoWhenTheIdIsChanged) {
+  put_west();
+  start();
+  EXPECT_EQ(reasons(), "");
+  auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  id.value = "orient";
+  store_.put(id);
+  loop_.advance(seconds(5));
+  EXPECT_NE(reasons().find("changed from east to orient"), std::string::npos) << reasons();
+  const auto object = this->object();
+  const auto* ready = api::find_condition(object.status.conditions, "Ready");
+  ASSERT_NE(ready, nullptr);
+  EXPECT_EQ(ready->status, api::ConditionStatus::kFalse);
+  EXPECT_NE(ready->message.find("Write east back"), std::string::npos) << ready->message;
+  ASSERT_EQ(tunnel_sight_->opened.size(), 1U) << "the probes go on";
+  EXPECT_EQ(tunnel_sight_->opened[0].name, "east/0");
+  EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
+  id = store_.must_get<api::ClusterProperty>(id.meta.key);
+  id.value = "east";
+  store_.put(id);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(reasons(), "");
 }
 
 TEST_F(GatewayStory, MakesNoSecretWhereAnInstallerDoesAndSaysWhichIsMissing) {
@@ -378,6 +414,33 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackWhenItWorks) {
   EXPECT_EQ(carried(22), second);
 }
 
+// A restored backup of west runs beside west.
+TEST_F(GatewayStory, TellsAKeyThatTwoHostsUseAsAnEventOnItsObject) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, true);
+  auto& peer = driver_.inner.device().peers.at(public_key(21));
+  for (int n = 0; n < 12; ++n) {
+    peer.rx_bytes += 100;
+    peer.endpoint = at(n % 2 == 0 ? "192.0.2.1:4500" : "198.51.100.1:4500");
+    loop_.advance(seconds(1));
+  }
+  loop_.advance(seconds(10));
+  const auto told = events("KeyUsedTwice");
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0]["involvedObject"]["kind"], "Gateway");
+  EXPECT_EQ(told[0]["involvedObject"]["name"], "gateway-0");
+  EXPECT_NE(told[0]["involvedObject"]["uid"], "");
+  EXPECT_EQ(told[0]["type"], "Warning");
+  EXPECT_EQ(
+      told[0]["message"].get<std::string>().find("two hosts use the key of west/0: its packets "
+                                                 "come from 192.0.2.1:4500 and 198.51.100.1:4500"),
+      0U)
+      << told[0]["message"];
+  EXPECT_EQ(object().status.tunnels.at(0).trouble, told[0]["message"]);
+}
+
 TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
   put_west();
   start();
@@ -387,20 +450,13 @@ TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
   const auto count = carried(21).size();
   see(0, false);
   loop_.advance(seconds(10));
-  std::vector<nlohmann::json> events;
-  const auto handle = store_.list({api::Kind::kEvent, "default"}, [&](Result<api::List> list) {
-    if (!list) return;
-    for (auto& item : list->items) {
-      if (item.body["reason"] == "Switched") events.push_back(std::move(item.body));
-    }
-  });
-  loop_.advance(seconds(1));
-  std::erase_if(events, [&](const auto& event) { return event["count"] != count; });
-  ASSERT_EQ(events.size(), 1U);
-  EXPECT_EQ(events[0]["involvedObject"]["kind"], "Gateway");
-  EXPECT_NE(events[0]["involvedObject"]["uid"], "");
-  EXPECT_EQ(events[0]["type"], "Warning");
-  const auto message = events[0]["message"].get<std::string>();
+  auto told = events("Switched");
+  std::erase_if(told, [&](const auto& event) { return event["count"] != count; });
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0]["involvedObject"]["kind"], "Gateway");
+  EXPECT_NE(told[0]["involvedObject"]["uid"], "");
+  EXPECT_EQ(told[0]["type"], "Warning");
+  const auto message = told[0]["message"].get<std::string>();
   EXPECT_EQ(message.find("prefixes of west: gateway west/0 -> gateway west/1: the tunnel to west/0 "
                          "does not work"),
             0U)

@@ -133,6 +133,22 @@ class TroubleStory : public ::testing::Test {
   std::unique_ptr<Agent> agent_;
 };
 
+TEST_F(TroubleStory, IsNotReadyWhileTheClusterIdIsAnotherThanAtTheStart) {
+  start();
+  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  id.value = "orient";
+  store_.put(id);
+  loop_.advance(seconds(2));
+  ASSERT_EQ(agent_->not_ready().size(), 1U);
+  EXPECT_NE(agent_->not_ready()[0].find("changed from east to orient"), std::string::npos);
+  id = store_.must_get<api::ClusterProperty>(id.meta.key);
+  id.value = "east";
+  store_.put(id);
+  loop_.advance(seconds(2));
+  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+}
+
 // The AWS VPC CNI has a rule for each pod, which would lead its packets around us.
 TEST_F(TroubleStory, IsNotReadyWhileAnothersRuleTakesPodsAway) {
   netlink::AnyRule rule;
@@ -208,6 +224,19 @@ TEST_F(TroubleStory, ANodeWithoutPodCidrIsNotReady) {
   ASSERT_FALSE(agent_->not_ready().empty());
   EXPECT_NE(agent_->not_ready()[0].find("Node n3 has no podCIDR"), std::string::npos);
   EXPECT_EQ(status().errors.size(), 1U);
+}
+
+// Calico gives pods addresses of its own pools and routes each to its veth device.
+TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
+  kernel_.connected.pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
+  start();
+  ASSERT_EQ(agent_->not_ready().size(), 1U);
+  EXPECT_NE(agent_->not_ready()[0].find("192.168.7.1 (cali2)"), std::string::npos)
+      << agent_->not_ready()[0];
+  EXPECT_EQ(status().errors, agent_->not_ready());
+  kernel_.connected.pods.pop_back();
+  kernel_event();
+  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
 }
 
 TEST_F(TroubleStory, SaysSoWhenNoGatewayForwards) {

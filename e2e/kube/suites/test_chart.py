@@ -72,6 +72,15 @@ def test_a_setting_of_one_daemon_rolls_no_other():
         assert {name for name in before if after[name] != before[name]} == rolled, setting
 
 
+def test_addresses_to_listen_at_replace_the_charts_own():
+    text = helm("template", "causeway", CHART, "--set", "cluster.id=east",
+                "--set", "discovery.config.listen={192.0.2.1:5300}").stdout
+    written = next(body["data"]["discovery.yaml"] for body in yaml.safe_load_all(text)
+                   if body and body["kind"] == "ConfigMap" and "discovery.yaml" in body["data"])
+    assert [line for line in written.splitlines() if line.startswith("listen")] == ["listen:"]
+    assert yaml.safe_load(written)["listen"] == ["192.0.2.1:5300"]
+
+
 class Api:
     """What settings() wants to know of a cluster."""
     name = "plain"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Two clusters of one node each with the kernel driver, in network namespaces of the guest. causewayctl pairs them, and
 # pods reach each other. A kill of both gateways loses no packet, because the device outlives them, and their next start
-# keeps the session. Then attacks.sh runs. cleanup leaves the guard of closed prefixes, and cleanup --open leaves the
+# keeps the session. Then attacks.sh runs. A gateway that
+# moves to another node leaves no device behind. cleanup leaves the guard of closed prefixes, and cleanup --open leaves the
 # kernel as it was. A counter on the WAN bridge watches for clear packets.
 set -eu
 W=/tmp/w; mkdir -p $W
@@ -15,8 +16,9 @@ until_true() {
   die "not within $limit s: $what"
 }
 
-# cluster NAME NUMBER: node 192.0.2.NUMBER on the WAN, pod 10.NUMBER.0.5
-cluster() {
+# node CLUSTER NAMESPACE NAME NUMBER: 192.0.2.NUMBER on the WAN, pod 10.NUMBER.0.5
+node() {
+  store=$W/$1 name=$3; mkdir -p "$store/nodes"; set -- "$2" "$4"
   ip netns add "$1"; ip netns add "$1-pod"
   ip -n "$1" link set lo up
   ip link add "$1" type veth peer name wan netns "$1"; ip link set "$1" master wan up
@@ -26,25 +28,28 @@ cluster() {
   ip -n "$1-pod" addr add "10.$2.0.5/24" dev eth0; ip -n "$1-pod" link set eth0 up
   ip -n "$1-pod" link set lo up; ip -n "$1-pod" route add default via "10.$2.0.1"
   ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1
-  store=$W/$1; mkdir -p "$store/nodes" "$store/clusterproperties"
-  cat >"$store/clusterproperties/cluster.clusterset.k8s.io.yaml" <<Y
-apiVersion: about.k8s.io/v1beta1
-kind: ClusterProperty
-metadata: {name: cluster.clusterset.k8s.io}
-spec: {value: $1}
-Y
-  cat >"$store/nodes/$1-0.yaml" <<Y
+  cat >"$store/nodes/$name.yaml" <<Y
 apiVersion: v1
 kind: Node
-metadata: {name: $1-0}
+metadata: {name: $name}
 spec: {podCIDR: 10.$2.0.0/24, podCIDRs: [10.$2.0.0/24]}
 status:
   addresses: [{type: InternalIP, address: 192.0.2.$2}]
   conditions: [{type: Ready, status: "True"}]
 Y
-  printf 'store: dir:%s\nordinal: 0\nnode: %s-0\ntunnel: {driver: kernel}\nprobe: {interval: 500ms, lost: 5}\nstatus: 127.0.0.1:9701\n' \
-    "$store" "$1" >"$W/$1.gateway.yaml"
-  printf 'store: dir:%s\nnode: %s-0\nprobe: {interval: 500ms, lost: 5}\n' "$store" "$1" >"$W/$1.routeagent.yaml"
+  printf 'store: dir:%s\nordinal: 0\nnode: %s\ntunnel: {driver: kernel}\nprobe: {interval: 500ms, lost: 5}\nstatus: 127.0.0.1:9701\n' \
+    "$store" "$name" >"$W/$1.gateway.yaml"
+  printf 'store: dir:%s\nnode: %s\nprobe: {interval: 500ms, lost: 5}\n' "$store" "$name" >"$W/$1.routeagent.yaml"
+}
+cluster() { # cluster NAME NUMBER: one node
+  mkdir -p "$W/$1/clusterproperties"
+  cat >"$W/$1/clusterproperties/cluster.clusterset.k8s.io.yaml" <<Y
+apiVersion: about.k8s.io/v1beta1
+kind: ClusterProperty
+metadata: {name: cluster.clusterset.k8s.io}
+spec: {value: $1}
+Y
+  node "$1" "$1" "$1-0" "$2"
 }
 start() { # start CLUSTER PROGRAM
   ip netns exec "$1" "causeway-$2" --config "$W/$1.$2.yaml" >>"$W/$1.$2.log" 2>&1 &
@@ -91,6 +96,25 @@ step "both gateways killed and started again: 0 of 80 packets lost, session kept
 
 # shellcheck source=attacks.sh
 . /causeway/attacks.sh
+
+# kubectl drain: the gateway's pod goes to another node, and the kernel's device outlives its process.
+node east east-b east-1 3
+start east-b routeagent
+stop() { kill "$(cat "$W/$1.$2.pid")"; wait "$(cat "$W/$1.$2.pid")" || true; }
+gone() { ! ip -n "$1" link show cw-wg; }
+stop east gateway
+ip -n east link show cw-wg >/dev/null || die "the kernel's device went with the gateway: nothing to see here"
+start east-b gateway
+until_true 60 "the old node has no tunnel device with the gateway's key" gone east
+until_true 60 "a pod reaches a pod through the moved gateway" ip netns exec east-pod ping -c 1 -W 1 10.2.0.5
+step "a gateway moved to another node; its old device is gone"
+stop east-b gateway
+start east gateway
+until_true 60 "the gateway is back" gone east-b
+stop east-b routeagent
+rm "$W/east/nodes/east-1.yaml"
+ip netns del east-b; ip netns del east-b-pod
+until_true 60 "a pod reaches a pod again" ip netns exec east-pod ping -c 1 -W 1 10.2.0.5
 
 for c in east west; do
   for d in gateway routeagent; do kill "$(cat $W/$c.$d.pid)"; done

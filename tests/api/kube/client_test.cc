@@ -335,9 +335,9 @@ class SilenceTest : public ClientTest {
   HttpServer server() {
     HttpServer at;
     at.url = "http://127.0.0.1:" + std::to_string(mute_.port);
-    at.quiet = milliseconds(700);
-    at.answer = seconds(2);  // also while this process waits for a core
-    at.stream_quiet = quiet_;
+    at.patience.quiet = milliseconds(700);
+    at.patience.answer = seconds(2);  // also while this process waits for a core
+    at.patience.stream = quiet_;
     return at;
   }
   Handle watch(Http& http) {

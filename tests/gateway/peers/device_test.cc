@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "netlink/owner.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
 
@@ -64,6 +65,20 @@ TEST(Device, UnchangedPeersAreUntouchedByAMove) {
   EXPECT_FALSE(log.empty());
   ASSERT_TRUE(driver.apply(device(clusters, placement_of(clusters, {usable, {}, {}}, {}))));
   EXPECT_EQ(driver.take_log(), "");
+}
+
+// Without the mark the tunnel's own packets follow the routes into the tunnel that a peer claims.
+TEST(Device, AsksForTheMarkThatTheRulePastItsRoutesTakes) {
+  const Clusters clusters{{"west", remote_cluster(2, 1, 1)}};
+  const auto spec = device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}));
+  EXPECT_EQ(spec.fwmark, netlink::kTunnelMark);
+  tunnel::FakeDriver driver;
+  ASSERT_TRUE(driver.apply(spec));
+  auto device = *driver.read();
+  EXPECT_EQ(device.fwmark, netlink::kTunnelMark);
+  EXPECT_TRUE(matches(device, spec));
+  device.fwmark = 0;  // somebody took it away
+  EXPECT_FALSE(matches(device, spec));
 }
 
 TEST(Device, MatchesWhatItMadeAndNothingElse) {
