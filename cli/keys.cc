@@ -5,14 +5,13 @@
 #include <array>
 
 #include "api/kube/url.h"
+#include "api/names.h"
 #include "api/types/codec.h"
 #include "tunnel/key.h"
 
 namespace cw::cli {
 
 namespace {
-
-constexpr std::string_view kPrivateKey = "privateKey";
 
 std::string thirty_two_bytes(Random& random) {
   std::array<std::byte, 32> bytes{};
@@ -57,9 +56,9 @@ Result<> allowed(ClusterApi& cluster, const std::string& ns, const KeySecret& wa
 std::vector<KeySecret> key_secrets(std::uint32_t gateways) {
   std::vector<KeySecret> all;
   for (std::uint32_t ordinal = 0; ordinal < gateways; ++ordinal) {
-    all.push_back({fmt::format("causeway-gateway-{}", ordinal), std::string(kPrivateKey)});
+    all.push_back({api::key_secret(ordinal), std::string(api::kPrivateKeyEntry)});
   }
-  all.push_back({"causeway-overlay-key", "key"});
+  all.push_back({std::string(api::kOverlaySecret), std::string(api::kOverlayEntry)});
   return all;
 }
 
@@ -67,7 +66,7 @@ nlohmann::json fresh_secret(Random& random, const std::string& ns, const KeySecr
   api::Secret secret;
   secret.meta.key = {ns, wanted.name};
   secret.meta.labels = {{"app.kubernetes.io/name", "causeway"}};
-  secret.data[wanted.entry] = wanted.entry == kPrivateKey
+  secret.data[wanted.entry] = wanted.entry == api::kPrivateKeyEntry
                                   ? tunnel::Key::generate_private(random).base64()
                                   : thirty_two_bytes(random);
   auto body = api::encode(secret);

@@ -206,8 +206,9 @@ Result<> remove_objects(ClusterApi& cluster, const Release& release) {
     auto gone = cluster.remove(api::kube::object_path(Kind::kSecret, {release.ns, secret.name}));
     if (!gone) return gone;
   }
-  for (const auto* name : {"causeway-import", "causeway-discovery"}) {
-    auto gone = cluster.remove(api::kube::object_path(Kind::kLease, {release.ns, name}));
+  for (const auto name : api::kLeases) {
+    auto gone =
+        cluster.remove(api::kube::object_path(Kind::kLease, {release.ns, std::string(name)}));
     if (!gone) return gone;
   }
   return {};

@@ -13,12 +13,14 @@
 #include <cstdint>
 #include <string>
 
+#include "api/names.h"
+
 namespace cw::cli {
 
 struct Release {
-  std::string name = "causeway";       // the prefix of the chart's objects' names
-  std::string ns = "causeway-system";  // where those objects are
-  std::string dns_ns = "kube-system";  // namespace of the cluster DNS's ConfigMap
+  std::string name = "causeway";                  // the prefix of the chart's objects' names
+  std::string ns = std::string(api::kNamespace);  // where those objects are
+  std::string dns_ns = "kube-system";             // namespace of the cluster DNS's ConfigMap
   std::string dns_config = "coredns";
   std::string dns_service;     // Causeway's DNS Service; empty: no stub
   std::uint32_t gateways = 2;  // each ordinal below this has a Secret

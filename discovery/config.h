@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/names.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/prefix.h"
@@ -15,7 +16,7 @@ namespace cw::discovery {
 
 struct StartConfig {
   std::string store;
-  std::string ns = "causeway-system";
+  std::string ns = std::string(api::kNamespace);
   std::vector<Endpoint> listen;
   std::chrono::nanoseconds ttl = std::chrono::seconds(5);
   std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);

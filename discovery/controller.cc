@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "api/names.h"
+
 namespace cw::discovery {
 
 Controller::Controller(Loop& loop, api::Store& store, Random& random, ControllerConfig config,
@@ -38,11 +40,12 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
       view_(config_.stale_drop),
       tables_(config_.table),
       writer_(loop, store, {imports_, exports_, services_, slices_}),
-      recorder_(loop, store, random, "causeway-discovery", config_.identity),
+      recorder_(loop, store, random, api::kDiscoveryWriter, config_.identity),
       export_events_(loop, recorder_, exports_),
       import_events_(loop, recorder_, imports_),
       bad_exports_(loop, store, recorder_, api::Kind::kServiceExport, "Valid"),
-      lease_(loop, store, random, {{config_.ns, "causeway-discovery"}, config_.identity},
+      lease_(loop, store, random,
+             {{config_.ns, std::string(api::kDiscoveryLease)}, config_.identity},
              [this](bool leads) {
                debounce_.poke();
                export_events_.look(leads);

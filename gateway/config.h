@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/names.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -15,7 +16,7 @@ namespace cw::gateway {
 
 struct StartConfig {
   std::string store;
-  std::string ns = "causeway-system";  // of our own Secrets and Leases
+  std::string ns = std::string(api::kNamespace);  // of our own Secrets and Leases
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   std::optional<Endpoint> status;

@@ -17,10 +17,6 @@ std::string trimmed(std::string_view text) {
 
 }  // namespace
 
-std::string key_secret(std::uint32_t ordinal) {
-  return fmt::format("causeway-gateway-{}", ordinal);
-}
-
 std::string missing_secret(const std::string& ns, const std::string& name) {
   return fmt::format(
       "Secret {}/{} is missing. `helm upgrade` makes it, and so does `causewayctl lifecycle keys "

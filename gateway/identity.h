@@ -6,19 +6,18 @@
 #include <optional>
 #include <string>
 
+#include "api/names.h"
 #include "api/types/secret.h"
 #include "tunnel/key.h"
 
 namespace cw::gateway {
 
-inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
-inline constexpr std::string_view kOverlayEntry = "key";
-inline constexpr std::size_t kOverlayKeyBytes = 32;
-inline constexpr std::string_view kPrivateKeyEntry = "privateKey";
-inline constexpr std::string_view kPresharedKeyEntry = "presharedKey";
-
-// The Secret with this gateway's key and no other's: "causeway-gateway-0".
-[[nodiscard]] std::string key_secret(std::uint32_t ordinal);
+using api::key_secret;
+using api::kOverlayEntry;
+using api::kOverlayKeyBytes;
+using api::kOverlaySecret;
+using api::kPresharedKeyEntry;
+using api::kPrivateKeyEntry;
 
 // What to do about a Secret that the chart's hook should have made.
 [[nodiscard]] std::string missing_secret(const std::string& ns, const std::string& name);

@@ -75,7 +75,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
           std::make_shared<NodeReconciler>(kernel, slow ? slow->kernel : kernel, background_.ask,
                                            slow ? std::move(slow->forwarding) : ForwardMemory{})),
       status_(loop, store, random, published(config, node_key)),
-      switches_(loop, store, random, {"causeway-routeagent", config.node}, api::Kind::kRouteAgent,
+      switches_(loop, store, random, {api::kAgentWriter, config.node}, api::Kind::kRouteAgent,
                 [this] { return status_.stored(); }),
       side_(*card_of(published(config, node_key)).overlay),
       random_(random),

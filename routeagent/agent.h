@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/names.h"
 #include "api/store/informer.h"
 #include "api/store/switch_events.h"
 #include "api/types/own_cluster.h"
@@ -39,8 +40,8 @@ using homing::Handovers;
 using homing::Silence;
 
 // The Secret in Config::ns from which cw-vx gets its VNI and MACs (node/vtep.h).
-inline constexpr std::string_view kOverlaySecret = "causeway-overlay-key";
-inline constexpr std::string_view kOverlayField = "key";  // 32 bytes
+using api::kOverlayEntry;
+using api::kOverlaySecret;
 
 // Where passes over the kernel run: they may take long. `kernel` is for that thread alone.
 struct SlowKernel {

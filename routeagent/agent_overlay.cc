@@ -16,7 +16,7 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
   OverlayKey key{};
   std::string trouble;
   const auto field = secret == nullptr ? std::map<std::string, std::string>::const_iterator{}
-                                       : secret->data.find(std::string(kOverlayField));
+                                       : secret->data.find(std::string(kOverlayEntry));
   if (secret != nullptr && field != secret->data.end() && field->second.size() == key.size()) {
     std::copy(field->second.begin(), field->second.end(), key.begin());
     if (overlay_key_ && *overlay_key_ != key) log_info("overlay key changed: cw-vx is made again");
@@ -24,11 +24,11 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
   } else if (overlay_key_) {
     trouble =
         fmt::format("Secret {}/{} does not hold 32 bytes in \"{}\": the last good key is used",
-                    config_.ns, kOverlaySecret, kOverlayField);
+                    config_.ns, kOverlaySecret, kOverlayEntry);
   } else if (!inputs.gateways.empty() || inputs.host.vxlan_index != 0) {
     // Without gateways cw-vx serves nothing.
     trouble = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
-                          kOverlaySecret, kOverlayField);
+                          kOverlaySecret, kOverlayEntry);
   }
   if (!trouble.empty() && trouble != overlay_trouble_) log_warn(trouble);
   overlay_trouble_ = trouble;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "api/names.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -16,7 +17,7 @@ namespace cw::routeagent {
 
 struct Config {
   std::string store;
-  std::string ns = "causeway-system";
+  std::string ns = std::string(api::kNamespace);
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   std::optional<Endpoint> status;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/names.h"
 #include "api/types/endpoint_slice.h"
 #include "api/types/export_record.h"
 #include "api/types/service.h"
@@ -18,7 +19,6 @@
 
 namespace cw::api {
 
-inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
 inline constexpr std::size_t kMaxExportEndpoints = 5000;  // per record; ready ones are kept first
 inline constexpr std::size_t kMaxExportPorts = 256;       // per record
 inline constexpr std::size_t kMaxPortSets = 64;           // per record

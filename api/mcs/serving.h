@@ -8,14 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "api/names.h"
 #include "api/types/export_record.h"
 
 namespace cw::api {
 
 // Annotations that an export may carry (spec.exportedAnnotations).
 inline constexpr std::string_view kPolicyPrefix = "causeway.dev/";
-inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "local"
-inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order
 
 // The exports of one Service, and the inputs that decide among them.
 struct ServingInputs {

@@ -2,12 +2,10 @@
 // cluster's id) and clusterset.k8s.io.
 #pragma once
 
+#include "api/names.h"
 #include "api/types/meta.h"
 
 namespace cw::api {
-
-inline constexpr std::string_view kClusterIdProperty = "cluster.clusterset.k8s.io";
-inline constexpr std::string_view kClusterSetProperty = "clusterset.k8s.io";
 
 struct ClusterProperty {
   static constexpr Kind kKind = Kind::kClusterProperty;

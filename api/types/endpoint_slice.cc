@@ -1,3 +1,4 @@
+#include "api/names.h"
 #include "api/types/codec.h"
 #include "api/types/ports.h"
 
@@ -61,7 +62,7 @@ json encode(const EndpointSlice& slice) {
 }
 
 bool of_api_server(const EndpointSlice& slice) {
-  const auto label = slice.meta.labels.find("kubernetes.io/service-name");
+  const auto label = slice.meta.labels.find(std::string(kServiceNameLabel));
   return slice.meta.key.ns == "default" && label != slice.meta.labels.end() &&
          label->second == "kubernetes";
 }

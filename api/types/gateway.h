@@ -2,6 +2,7 @@
 // writes it itself.
 #pragma once
 
+#include "api/names.h"
 #include "api/types/meta.h"
 #include "base/prefix.h"
 
@@ -9,7 +10,6 @@ namespace cw::api {
 
 // On a Gateway, with any value: the gateway hands over its traffic and takes no more (causewayctl
 // drain).
-inline constexpr std::string_view kDrainAnnotation = "causeway.dev/drain";
 
 // One tunnel to one remote gateway, as the local gateway sees it.
 struct TunnelStatus {

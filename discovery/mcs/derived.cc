@@ -26,7 +26,7 @@ std::string family_of(const IpAddress& address) { return address.is_v4() ? "IPv4
 
 std::map<std::string, std::string> labels_of(const api::ObjectKey& service) {
   return {{std::string(kManagedByLabel), std::string(kManagedBy)},
-          {std::string(kServiceLabel), service.name}};
+          {std::string(api::kImportedServiceLabel), service.name}};
 }
 
 Service derived_service(const MergedService& merged, const std::set<std::string>& families) {
@@ -116,7 +116,7 @@ class SlicesOf {
       slice.meta.key = slice_key(merged_.service, record_.cluster, family, ports, part++);
     } while (out_.count(slice.meta.key) != 0);
     slice.meta.labels = labels_of(merged_.service);
-    slice.meta.labels[std::string(kSourceLabel)] = record_.cluster;
+    slice.meta.labels[std::string(api::kSourceClusterLabel)] = record_.cluster;
     // A headless service has only names; no proxy balances it.
     if (!merged_.headless()) {
       slice.meta.labels[std::string(api::kServiceNameLabel)] = derived_key(merged_.service).name;

@@ -3,17 +3,16 @@
 // Service (KEP-1645 "Using EndpointSlice objects", items 10 to 14 of docs/protocol/dns.md). Pure.
 #pragma once
 
+#include "api/names.h"
 #include "api/types/endpoint_slice.h"
 #include "discovery/mcs/view.h"
 
 namespace cw::discovery {
 
 // Marks Causeway's objects. Objects without it are never changed or removed.
-inline constexpr std::string_view kManagedByLabel = "endpointslice.kubernetes.io/managed-by";
+using api::kManagedByLabel;
 inline constexpr std::string_view kManagedBy = "discovery.causeway.dev";  // a label's value: no "/"
-inline constexpr std::string_view kServiceLabel = "multicluster.kubernetes.io/service-name";
-inline constexpr std::string_view kSourceLabel = "multicluster.kubernetes.io/source-cluster";
-inline constexpr std::size_t kMaxSliceEndpoints = 1000;  // the API server's limit
+inline constexpr std::size_t kMaxSliceEndpoints = 1000;                   // the API server's limit
 
 // The objects that one service of the clusterset should have in this cluster's API.
 struct DesiredService {

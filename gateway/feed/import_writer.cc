@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "api/names.h"
 #include "base/log.h"
 #include "gateway/feed/importer.h"
 
@@ -197,8 +198,8 @@ void ImportWriter::put(const api::ObjectKey& key, bool create) {
   const auto have = stored(key);
   api::RemoteExport object;
   object.meta.key = key;
-  object.meta.labels = {{"multicluster.kubernetes.io/source-cluster", name.cluster},
-                        {"multicluster.kubernetes.io/service-name", name.service.name}};
+  object.meta.labels = {{std::string(api::kSourceClusterLabel), name.cluster},
+                        {std::string(api::kImportedServiceLabel), name.service.name}};
   if (!create) object.meta.resource_version = have->resource_version;
   object.spec = std::move(record->record);
   object.kept_out = record->kept_out;

@@ -19,7 +19,7 @@ struct Importer::State {
         intake(i),
         on_clusters(std::move(callback)),
         on_refusals(std::move(words)),
-        events(l, s, r, "causeway-gateway", config.identity),
+        events(l, s, r, api::kGatewayWriter, config.identity),
         elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
     presence.settled = loop.now() + config.settle;
     resync = loop.every(config.resync, [this] {

@@ -10,19 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "api/names.h"
 #include "api/store/store.h"
 #include "base/random.h"
 #include "gateway/feed/intake.h"
 
 namespace cw::gateway {
 
-inline constexpr std::string_view kImportLease = "causeway-import";
+using api::kImportLease;
 // More than discovery has under way: names come from RemoteExports, ServiceImports may come later.
 inline constexpr std::size_t kMaxWrites = 64;
 
 struct ImporterConfig {
-  std::string ns = "causeway-system";  // of the Lease
-  std::string identity;                // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
+  std::string ns = std::string(api::kNamespace);  // of the Lease
+  std::string identity;  // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
   // So long a start may take until a cluster that was connected before counts as lost.
   Duration settle = std::chrono::seconds(10);
   Duration resync = std::chrono::seconds(60);  // a full pass even without events

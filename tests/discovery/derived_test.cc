@@ -141,7 +141,7 @@ TEST(Derived, PortsAreStrictPerCluster) {
   west.port_sets = {{{"pgsql", "TCP", "", 6000}, {"metrics", "TCP", "", 9187}}};
   const auto out = world.desired();
   for (const auto& [key, slice] : out.slices) {
-    const bool east = slice.meta.labels.at(std::string(kSourceLabel)) == "east";
+    const bool east = slice.meta.labels.at(std::string(api::kSourceClusterLabel)) == "east";
     ASSERT_EQ(slice.ports.size(), east ? 1U : 2U);
     // The same number under another name is the merged port (item "ports": name, then number).
     EXPECT_EQ(slice.ports[0].name, "sql");
@@ -215,7 +215,8 @@ TEST(Derived, ServingAndTerminatingAreInTheSlices) {
   west.terminating = true;
   const auto endpoint = [&](const std::string& cluster) {
     for (const auto& [key, slice] : world.desired().slices) {
-      if (slice.meta.labels.at(std::string(kSourceLabel)) == cluster) return slice.endpoints.at(0);
+      if (slice.meta.labels.at(std::string(api::kSourceClusterLabel)) == cluster)
+        return slice.endpoints.at(0);
     }
     return api::SliceEndpoint{};
   };
