@@ -18,7 +18,7 @@ namespace cw::cli {
 
 int tell(const Error& error) {
   fmt::print(stderr, "causewayctl: {}\n", error.text);
-  return error.code == Errc::kInvalid ? kMistaken : kFailed;
+  return error.code == Errc::kInvalid ? kUsageError : kFailed;
 }
 
 namespace {
@@ -273,7 +273,7 @@ int pair_export(const Options& options, const std::vector<std::string>& cidrs,
   (void)std::fflush(stdout);  // before the fingerprints, in case both go to one terminal
   fmt::print(stderr, "fingerprints, for the administrator of the other cluster to compare:\n{}",
              fingerprints_text(*peer));
-  return kFine;
+  return kOk;
 }
 
 int pair_accept(const Options& options, const std::string& file, const PairChoice& choice) {
@@ -284,7 +284,7 @@ int pair_accept(const Options& options, const std::string& file, const PairChoic
   auto session = Session::open(options.store);
   if (!session) return tell(session.error());
   const auto accepted = accept_into(**session, *peer, choice);
-  return accepted ? kFine : tell(accepted.error());
+  return accepted ? kOk : tell(accepted.error());
 }
 
 int pair_stores(const std::string& one, const std::string& other, const PairChoice& choice) {
@@ -312,7 +312,7 @@ int pair_stores(const std::string& one, const std::string& other, const PairChoi
     const auto done = accept_into(*sessions[side], peers[1 - side], choice);
     if (!done) return tell(done.error().context(addresses[side]));
   }
-  return kFine;
+  return kOk;
 }
 
 int export_service(const Options& options, const std::string& name) {
@@ -333,7 +333,7 @@ int export_service(const Options& options, const std::string& name) {
   }
   fmt::print("{} {} exported as {}.{}.svc.clusterset.local\n", name, *before ? "is already" : "is",
              key->name, key->ns);
-  return kFine;
+  return kOk;
 }
 
 int unexport_service(const Options& options, const std::string& name) {
@@ -347,13 +347,13 @@ int unexport_service(const Options& options, const std::string& name) {
   }
   if (!done) return tell(done.error());
   fmt::print("{} is no longer exported\n", name);
-  return kFine;
+  return kOk;
 }
 
 int show_status(const Options& options, bool watch) {
   if (!watch) {
     const auto shown = print_status(options);
-    return shown ? kFine : tell(shown.error());
+    return shown ? kOk : tell(shown.error());
   }
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
   EventLoop loop;
@@ -367,7 +367,7 @@ int show_status(const Options& options, bool watch) {
   show();
   const auto again = loop.every(std::chrono::seconds(1), show);
   loop.run();
-  return kFine;
+  return kOk;
 }
 
 int resolve_name(const Options& options, const std::string& text) {
@@ -383,7 +383,7 @@ int resolve_name(const Options& options, const std::string& text) {
   } else {
     print_tree(resolution_tree(found), options.format);
   }
-  return found.answers() ? kFine : kFailed;
+  return found.answers() ? kOk : kFailed;
 }
 
 }  // namespace cw::cli

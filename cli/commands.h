@@ -13,9 +13,9 @@
 
 namespace cw::cli {
 
-inline constexpr int kFine = 0;
+inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;
-inline constexpr int kMistaken = 2;
+inline constexpr int kUsageError = 2;
 
 // Prints the error. Returns its exit code.
 [[nodiscard]] int tell(const Error& error);

@@ -81,7 +81,7 @@ int drain(const Options& options, const std::string& name) {
   }
   fmt::print("{} carries no prefixes; `causewayctl undrain {}` returns it to service\n", key.name,
              key.name);
-  return kFine;
+  return kOk;
 }
 
 int undrain(const Options& options, const std::string& name) {
@@ -91,7 +91,7 @@ int undrain(const Options& options, const std::string& name) {
   if (!marked) return tell(marked.error());
   fmt::print("{} is back in service; it carries prefixes again after its hold-down\n",
              marked->meta.key.name);
-  return kFine;
+  return kOk;
 }
 
 }  // namespace cw::cli

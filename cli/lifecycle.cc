@@ -31,7 +31,7 @@ constexpr auto kReadyPoll = std::chrono::milliseconds(500);
 constexpr int kConflicts = 10;
 
 int told(const Result<>& result) {
-  if (result) return kFine;
+  if (result) return kOk;
   fmt::print(stderr, "causewayctl: {}\n", result.error().text);
   return kFailed;
 }
@@ -259,7 +259,7 @@ int idle() {
   const auto on_term = loop.on_signal(SIGTERM, [&] { loop.stop(); });
   const auto on_int = loop.on_signal(SIGINT, [&] { loop.stop(); });
   loop.run();
-  return kFine;
+  return kOk;
 }
 
 }  // namespace
@@ -276,7 +276,7 @@ int lifecycle(const std::string& step, const Release& release) {
   if (step == "stop") return told(stop(**cluster, release));
   if (step == "cleaned") return told(cleaned(**cluster, release));
   fmt::print(stderr, "causewayctl: lifecycle: no step \"{}\"\n", step);
-  return kMistaken;
+  return kUsageError;
 }
 
 }  // namespace cw::cli

@@ -169,7 +169,7 @@ void add_all(CLI::App& app, Flags& flags) {
 
 int tell(const std::string& text) {
   fmt::print(stderr, "causewayctl: {}\n", text);
-  return cw::cli::kMistaken;
+  return cw::cli::kUsageError;
 }
 
 }  // namespace

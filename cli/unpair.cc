@@ -110,7 +110,7 @@ int unpair(const Options& options, const std::string& cluster) {
   const auto done = unpair_one(**session, cluster);
   if (!done) return tell(done.error());
   fmt::print("cluster {} is no longer a peer; no node holds back its prefixes\n", cluster);
-  return kFine;
+  return kOk;
 }
 
 int unpair_stores(const std::string& one, const std::string& other) {
@@ -124,7 +124,7 @@ int unpair_stores(const std::string& one, const std::string& other) {
     sessions.push_back(std::move(*session));
     ids.push_back(std::move(*id));
   }
-  int code = kFine;
+  int code = kOk;
   for (std::size_t side = 0; side < 2; ++side) {
     const auto done = unpair_one(*sessions[side], ids[1 - side]);
     if (!done && done.error().code != Errc::kNotFound) {

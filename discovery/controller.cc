@@ -166,7 +166,7 @@ Controller::Keys Controller::take_changes() {
     writer_.look(api::Kind::kServiceImport, key);
   }
   const auto remote = remote_.take_changes();
-  meeting_.add(remote.size(), loop_.now());
+  burst_.add(remote.size(), loop_.now());
   for (const auto& key : remote) view_.remote(key, remote_.find(key));
   view_.set_peers(peers_.items());
   view_.set_away(away(peers_.items()));
@@ -230,19 +230,19 @@ void Controller::look() {
     return writer_.stop();
   }
   tell_dropped();
-  give_way();
+  defer_creates();
   write(std::move(changed));
 }
 
-void Controller::give_way() {
+void Controller::defer_creates() {
   const auto now = loop_.now();
-  const bool meeting = meeting_.pours(now);
+  const bool meeting = burst_.active(now);
   if (!meeting) {
-    meets_since_.reset();
-  } else if (!meets_since_) {
-    meets_since_ = now;
+    initial_sync_since_.reset();
+  } else if (!initial_sync_since_) {
+    initial_sync_since_ = now;
   }
-  writer_.give_way(meeting && now - *meets_since_ < kMostPatience);
+  writer_.defer_creates(meeting && now - *initial_sync_since_ < kMostPatience);
   meeting_timer_.reset();
   if (meeting) meeting_timer_ = loop_.after(kMeetingWindow, [this] { debounce_.poke(); });
 }

@@ -14,7 +14,7 @@
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
 #include "api/types/own_cluster.h"
-#include "base/pour.h"
+#include "discovery/burst_detector.h"
 #include "discovery/dns/table.h"
 #include "discovery/mcs/view.h"
 #include "discovery/mcs/writer.h"
@@ -106,7 +106,7 @@ class Controller {
   // Passes the changes in the caches since the last pass to the book and the view. Returns the
   // services whose objects must be written again even if their records did not change.
   Keys take_changes();
-  void give_way();
+  void defer_creates();
   void publish(const Keys& changed);
   void write(Keys changed);
   void tell_dropped();
@@ -155,8 +155,8 @@ class Controller {
   api::ConditionEvents<api::ServiceImport> import_events_;
   api::BadObjects bad_exports_;
   Handle drop_timer_;
-  Pour meeting_{kMeeting, kMeetingWindow};
-  std::optional<TimePoint> meets_since_;
+  BurstDetector burst_{kMeeting, kMeetingWindow};
+  std::optional<TimePoint> initial_sync_since_;
   Handle meeting_timer_;
   api::LeaseElector lease_;  // last: it calls back into all of the above
 };

@@ -106,10 +106,10 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
     return tunnel::EchoServer::open(raw->loop_, local, device);
   };
   app->daemon_ = std::make_unique<Daemon>(
-      Surroundings{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_,
-                   app->metrics_, open_prober, open_echo, api::daemons_make_secrets(config.store),
-                   background_of(*app->worker_), app->slow_kernel_.get(),
-                   background_of(*app->tunnel_worker_)},
+      Deps{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_, app->metrics_,
+           open_prober, open_echo, api::daemons_make_secrets(config.store),
+           background_of(*app->worker_), app->slow_kernel_.get(),
+           background_of(*app->tunnel_worker_)},
       config, *key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},

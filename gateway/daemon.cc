@@ -8,7 +8,7 @@
 #include "gateway/daemon_core.h"
 #include "gateway/identity.h"
 #include "netlink/owner.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::gateway {
 namespace {
@@ -23,57 +23,56 @@ constexpr Duration kShortDrain = std::chrono::milliseconds(200);
 // A drain waits for nodes that still claim this gateway at most so many times its usual length.
 constexpr int kDrainLimit = 5;
 
-Surroundings with_one_kernel(Surroundings around) {
-  around.slow_kernel = &around.kernel;
-  return around;
+Deps with_one_kernel(Deps deps) {
+  deps.slow_kernel = &deps.kernel;
+  return deps;
 }
 
 }  // namespace
 
-Daemon::Daemon(const Surroundings& around, const StartConfig& config,
-               std::optional<tunnel::Key> file_key)
-    : around_(around.slow_kernel == nullptr ? with_one_kernel(around) : around),
+Daemon::Daemon(const Deps& deps, const StartConfig& config, std::optional<tunnel::Key> file_key)
+    : deps_(deps.slow_kernel == nullptr ? with_one_kernel(deps) : deps),
       config_(config),
       file_key_(std::move(file_key)),
-      refused_in_tunnel_(around.loop, around.metrics, "tunnel"),
-      refused_of_nodes_(around.loop, around.metrics, "nodes"),
+      refused_in_tunnel_(deps.loop, deps.metrics, "tunnel"),
+      refused_of_nodes_(deps.loop, deps.metrics, "nodes"),
       reconciler_(
-          std::make_shared<netlink::Reconciler>(netlink::gateway_owner(), *around_.slow_kernel)),
-      private_key_(around.loop, around.store, around.random,
-                   {config.ns, key_secret(config.ordinal)}, std::string(kPrivateKeyEntry),
+          std::make_shared<netlink::Reconciler>(netlink::gateway_owner(), *deps_.slow_kernel)),
+      private_key_(deps.loop, deps.store, deps.random, {config.ns, key_secret(config.ordinal)},
+                   std::string(kPrivateKeyEntry),
                    [this] {
                      // One that vanished while we run goes back: peers know it.
                      return core_ != nullptr ? core_->private_key.base64()
-                                             : fresh_private_key(around_.random);
+                                             : fresh_private_key(deps_.random);
                    }),
-      overlay_secret_(around.loop, around.store, around.random,
-                      {config.ns, std::string(kOverlaySecret)}, std::string(kOverlayEntry),
+      overlay_secret_(deps.loop, deps.store, deps.random, {config.ns, std::string(kOverlaySecret)},
+                      std::string(kOverlayEntry),
                       [this] {
-                        return overlay_seen_.empty() ? fresh_overlay_key(around_.random)
+                        return overlay_seen_.empty() ? fresh_overlay_key(deps_.random)
                                                      : overlay_seen_;
                       }),
-      writer_(around.loop, around.store, around.random),
-      conditions_(around.loop, around.store),
-      events_(around.loop, around.store, around.random, api::kGatewayWriter, config.node),
-      switches_(around.loop, around.store, around.random, {api::kGatewayWriter, config.node},
+      writer_(deps.loop, deps.store, deps.random),
+      conditions_(deps.loop, deps.store),
+      events_(deps.loop, deps.store, deps.random, api::kGatewayWriter, config.node),
+      switches_(deps.loop, deps.store, deps.random, {api::kGatewayWriter, config.node},
                 api::Kind::kGateway, [this] { return stored_meta(); }),
-      look_(around.loop, kDebounce, [this] { pass(); }),
-      kernel_look_(around.loop, kKernelDebounce,
+      look_(deps.loop, kDebounce, [this] { pass(); }),
+      kernel_look_(deps.loop, kKernelDebounce,
                    [this] {
                      kernel_dirty_ = true;
                      pass();
                    }),
-      tick_timer_(around.loop.every(kTick, [this] { tick(); })),
-      resync_timer_(around.loop.every(kResync,
-                                      [this] {
-                                        kernel_dirty_ = true;
-                                        look_again();
-                                      })),
-      kernel_events_(around.kernel.on_change([this] { kernel_look_.poke(); })),
-      world_(std::make_unique<World>(around.loop, around.store, around.random, config.ns,
-                                     file_key_ ? std::string() : key_secret(config.ordinal),
-                                     [this] { look_again(); })) {
-  around_.metrics.before_scrape([this, alive = std::weak_ptr<bool>(alive_)] {
+      tick_timer_(deps.loop.every(kTick, [this] { tick(); })),
+      resync_timer_(deps.loop.every(kResync,
+                                    [this] {
+                                      kernel_dirty_ = true;
+                                      look_again();
+                                    })),
+      kernel_events_(deps.kernel.on_change([this] { kernel_look_.poke(); })),
+      view_(std::make_unique<ClusterView>(deps.loop, deps.store, deps.random, config.ns,
+                                          file_key_ ? std::string() : key_secret(config.ordinal),
+                                          [this] { look_again(); })) {
+  deps_.metrics.before_scrape([this, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) set_metrics();
   });
 }
@@ -102,23 +101,23 @@ std::vector<std::string> Daemon::not_ready() const {
 Result<tunnel::Key> Daemon::own_key() {
   if (file_key_) return *file_key_;
   const api::ObjectKey name{config_.ns, key_secret(config_.ordinal)};
-  const auto secret = world_->private_key->find(name);
-  if (around_.make_secrets) private_key_.look(secret);
+  const auto secret = view_->private_key->find(name);
+  if (deps_.make_secrets) private_key_.look(secret);
   // Peers know the key of a running gateway: it stays, and goes back into its Secret.
   const bool there = secret != nullptr && secret->data.count(std::string(kPrivateKeyEntry)) != 0;
   if (!there && core_ != nullptr) return core_->private_key;
   if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
-  if (!around_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
+  if (!deps_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
   return fail(Errc::kNotFound, fmt::format("waiting for Secret {}{}{}", name.to_string(),
                                            private_key_.last_error().empty() ? "" : ": ",
                                            private_key_.last_error()));
 }
 
 Result<> Daemon::make_core() {
-  world_->keep_preshared();
-  if (auto synced = world_->synced(); !synced) return synced;
-  if (around_.make_secrets) {
-    const auto overlay = world_->overlay_key.find({config_.ns, std::string(kOverlaySecret)});
+  view_->keep_preshared();
+  if (auto synced = view_->synced(); !synced) return synced;
+  if (deps_.make_secrets) {
+    const auto overlay = view_->overlay_key.find({config_.ns, std::string(kOverlaySecret)});
     if (overlay != nullptr) {
       const auto entry = overlay->data.find(std::string(kOverlayEntry));
       if (entry != overlay->data.end() && entry->second.size() == kOverlayKeyBytes) {
@@ -127,7 +126,7 @@ Result<> Daemon::make_core() {
     }
     overlay_secret_.look(overlay);
   }
-  const auto read = world_->cluster_id();
+  const auto read = view_->cluster_id();
   if (!read) return fail(read.error());
   const auto renamed = own_cluster_.trouble();
   own_cluster_.take(*read);
@@ -135,14 +134,14 @@ Result<> Daemon::make_core() {
   const auto& cluster = own_cluster_.id();
   const auto key = own_key();
   if (!key) return fail(key.error());
-  if (world_->own_prefixes(config_.node).empty() &&
-      world_->nodes.find({"", config_.node}) == nullptr) {
+  if (view_->own_prefixes(config_.node).empty() &&
+      view_->nodes.find({"", config_.node}) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
   if (core_ != nullptr && core_->private_key == *key) return {};
   core_.reset();
   path_.reset();
-  core_ = std::make_unique<Core>(around_, config_, GatewayId{cluster, config_.ordinal}, *key,
+  core_ = std::make_unique<Core>(deps_, config_, GatewayId{cluster, config_.ordinal}, *key,
                                  tunnel_hooks(), node_hooks(), tell(), [this] { look_again(); });
   log_info("gateway identified", {{"cluster", cluster},
                                   {"gateway", config_.ordinal},
@@ -157,12 +156,12 @@ void Daemon::pass() {
   if (waiting != waiting_ && !waiting.empty()) log_info(waiting);
   waiting_ = waiting;
   if (core_ == nullptr) return;
-  core_->paired = paired_clusters(core_->self.cluster, world_->peers.items());
-  core_->feed.set_peers(core_->paired.peers, world_->cidrs(), world_->networks());
+  core_->paired = paired_clusters(core_->self.cluster, view_->peers.items());
+  core_->feed.set_peers(core_->paired.peers, view_->cidrs(), view_->networks());
   auto now = roster();
   core_->troubles = std::move(now.troubles);
   core_->tunnels.set_clusters(std::move(now.clusters));
-  core_->claims.set_world(world_->prefixes(), core_->tunnels.clusters(), around_.loop.now());
+  core_->claims.set_world(view_->prefixes(), core_->tunnels.clusters(), deps_.loop.now());
   core_->tunnels.set_claims(core_->claims.remote());
   if (!core_->tunnels.tried()) return;  // its answer looks again
   keep_path();
@@ -171,18 +170,18 @@ void Daemon::pass() {
   core_->tunnels.set_views(core_->probes.views());
   keep_feed();
   if (core_->feed.leading()) {
-    conditions_.want(world_->peers.items(), core_->paired.troubles, core_->troubles);
+    conditions_.want(view_->peers.items(), core_->paired.troubles, core_->troubles);
   }
   keep_object(false);
 }
 
 Roster Daemon::roster() const {
   std::set<tunnel::Key> own{core_->public_key};
-  for (const auto& [key, gateway] : world_->gateways.items()) {
+  for (const auto& [key, gateway] : view_->gateways.items()) {
     if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
   }
   return roster_of(
-      {core_->paired.peers, core_->feed.clusters(), std::move(own), world_->preshared_keys()});
+      {core_->paired.peers, core_->feed.clusters(), std::move(own), view_->preshared_keys()});
 }
 
 void Daemon::keep_feed() {
@@ -192,15 +191,15 @@ void Daemon::keep_feed() {
   const auto trouble = listening ? std::string() : listening.error().context("feed").text;
   if (trouble != feed_trouble_ && !trouble.empty()) log_warn("feed", {{"error", trouble}});
   feed_trouble_ = trouble;
-  const auto cidrs = world_->cidrs();
-  auto gateways = world_->other_gateways(config_.ordinal);
+  const auto cidrs = view_->cidrs();
+  auto gateways = view_->other_gateways(config_.ordinal);
   gateways.push_back(self_statement());
   std::sort(gateways.begin(), gateways.end(),
             [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
   core_->feed.announce({core_->self.cluster, cidrs, std::move(gateways)});
-  core_->feed.publish_exports(*world_, cidrs);
+  core_->feed.publish_exports(*view_, cidrs);
   auto connected = core_->tunnels.reached();
-  for (const auto& [key, gateway] : world_->gateways.items()) {
+  for (const auto& [key, gateway] : view_->gateways.items()) {
     if (gateway->spec.ordinal == config_.ordinal) continue;
     for (const auto& tunnel : gateway->status.tunnels) {
       if (tunnel.state == "up" || tunnel.state == "degraded") connected.insert(tunnel.cluster);
@@ -211,7 +210,7 @@ void Daemon::keep_feed() {
 
 bool Daemon::drains() const {
   if (draining_) return true;
-  const auto stored = world_->gateways.find(gateway_key(config_.ordinal));
+  const auto stored = view_->gateways.find(gateway_key(config_.ordinal));
   return stored != nullptr &&
          stored->meta.annotations.count(std::string(api::kDrainAnnotation)) != 0;
 }
@@ -221,10 +220,10 @@ void Daemon::on_probe() {
   core_->tunnels.set_views(core_->probes.views());
   // The rest follows at once, but not inside the prober's own callback: a pass may replace it. A
   // peer can change its answers with each probe, so passes have some time between them.
-  const auto now = around_.loop.now();
+  const auto now = deps_.loop.now();
   if (last_at_once_ && now - *last_at_once_ < kDebounce) return look_again();
   last_at_once_ = now;
-  at_once_ = around_.loop.after(Duration::zero(), [this] { pass(); });
+  at_once_ = deps_.loop.after(Duration::zero(), [this] { pass(); });
 }
 
 void Daemon::tick() {
@@ -242,16 +241,16 @@ void Daemon::tick() {
 std::vector<Endpoint> Daemon::endpoints() const {
   if (!config_.endpoints.empty()) return config_.endpoints;
   std::vector<Endpoint> all;
-  if (const auto node = world_->nodes.find({"", config_.node})) {
+  if (const auto node = view_->nodes.find({"", config_.node})) {
     for (const auto& address : node->internal_ips) all.push_back({address, config_.listen_port});
   }
   return all;
 }
 
 GatewayStatement Daemon::self_statement() const {
-  GatewayStatement self{config_.ordinal, core_->public_key.base64(),         endpoints(),
-                        drains(),        world_->own_prefixes(config_.node), {}};
-  if (const auto stored = world_->gateways.find(gateway_key(config_.ordinal))) {
+  GatewayStatement self{config_.ordinal, core_->public_key.base64(),        endpoints(),
+                        drains(),        view_->own_prefixes(config_.node), {}};
+  if (const auto stored = view_->gateways.find(gateway_key(config_.ordinal))) {
     self.homed = stored->status.homed;
   }
   return self;
@@ -262,7 +261,7 @@ api::Gateway Daemon::wanted_object() const {
   gateway.meta.key = gateway_key(config_.ordinal);
   gateway.spec.ordinal = config_.ordinal;
   gateway.spec.node = config_.node;
-  const auto node = world_->nodes.find({"", config_.node});
+  const auto node = view_->nodes.find({"", config_.node});
   if (node != nullptr && !node->internal_ips.empty()) {
     gateway.spec.node_ip = node->internal_ips.front();
   }
@@ -271,28 +270,28 @@ api::Gateway Daemon::wanted_object() const {
   gateway.spec.control_address = core_->control_address;
 
   auto& status = gateway.status;
-  status.driver = around_.driver.name();
+  status.driver = deps_.driver.name();
   status.draining = drains();
   status.tunnels = tunnel_statuses(core_->tunnels);
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // said above
   std::vector<homing::GatewayView> views{
-      {config_.ordinal, true, status.draining, PrefixSet(world_->own_prefixes(config_.node))}};
-  for (const auto& [key, other] : world_->gateways.items()) {
+      {config_.ordinal, true, status.draining, PrefixSet(view_->own_prefixes(config_.node))}};
+  for (const auto& [key, other] : view_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;
-    views.push_back(local_view(*other, world_->own_prefixes(other->spec.node)));
+    views.push_back(local_view(*other, view_->own_prefixes(other->spec.node)));
   }
   // Claimed prefixes are where their nodes say; the others where the order puts them.
   const auto carried = core_->claims.carried_by(config_.ordinal);
   const auto claimed = core_->claims.claimed();
-  status.homed = homed_here(core_->self.cluster, world_->cidrs(), views, config_.ordinal);
+  status.homed = homed_here(core_->self.cluster, view_->cidrs(), views, config_.ordinal);
   std::erase_if(status.homed, [&](const Prefix& prefix) {
     return claimed.count(prefix) != 0 && carried.count(prefix) == 0;
   });
   status.homed.insert(status.homed.end(), carried.begin(), carried.end());
   std::sort(status.homed.begin(), status.homed.end());
   status.homed.erase(std::unique(status.homed.begin(), status.homed.end()), status.homed.end());
-  if (const auto stored = world_->gateways.find(gateway.meta.key)) {
+  if (const auto stored = view_->gateways.find(gateway.meta.key)) {
     status.conditions = stored->status.conditions;
   }
   (void)api::set_condition(  // compared as a whole by the writer
@@ -303,17 +302,17 @@ api::Gateway Daemon::wanted_object() const {
        fmt::format("{}", fmt::join(reasons, "; ")),
        0,
        {}},
-      around_.loop.wall_now());
+      deps_.loop.wall_now());
   return gateway;
 }
 
 void Daemon::keep_object(bool urgent) {
   const auto wanted = wanted_object();
-  writer_.want(wanted, world_->gateways.find(wanted.meta.key), urgent || drains());
+  writer_.want(wanted, view_->gateways.find(wanted.meta.key), urgent || drains());
 }
 
 bool Daemon::others_can_take_over() const {
-  const auto& gateways = world_->gateways.items();
+  const auto& gateways = view_->gateways.items();
   return std::any_of(gateways.begin(), gateways.end(), [this](const auto& entry) {
     const auto view = local_view(*entry.second, {});
     return view.ordinal != config_.ordinal && view.usable && !view.draining;
@@ -325,8 +324,8 @@ void Daemon::drain(std::function<void()> done) {
   const bool wait = core_ != nullptr && others_can_take_over();
   log_info("gateway drains", {{"others", wait ? "take over" : "none"}});
   drained_ = std::move(done);
-  drain_ends_ = around_.loop.now() + (wait ? kDrainLimit * config_.drain : kShortDrain);
-  drain_timer_ = around_.loop.after(wait ? config_.drain : kShortDrain, [this] { watch_drain(); });
+  drain_ends_ = deps_.loop.now() + (wait ? kDrainLimit * config_.drain : kShortDrain);
+  drain_timer_ = deps_.loop.after(wait ? config_.drain : kShortDrain, [this] { watch_drain(); });
   if (core_ == nullptr) return;
   core_->feed.release([] {});
   keep_feed();
@@ -335,11 +334,11 @@ void Daemon::drain(std::function<void()> done) {
 
 void Daemon::watch_drain() {
   const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal).size();
-  if (carried == 0 || around_.loop.now() >= drain_ends_) {
+  if (carried == 0 || deps_.loop.now() >= drain_ends_) {
     if (carried != 0) log_warn("drain ends with prefixes left", {{"prefixes", carried}});
     return std::exchange(drained_, {})();
   }
-  drain_timer_ = around_.loop.after(kDebounce, [this] { watch_drain(); });
+  drain_timer_ = deps_.loop.after(kDebounce, [this] { watch_drain(); });
 }
 
 }  // namespace cw::gateway

@@ -15,6 +15,7 @@
 #include "api/types/own_cluster.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/cluster_view.h"
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
 #include "gateway/path/state.h"
@@ -23,13 +24,12 @@
 #include "gateway/secret_entry.h"
 #include "gateway/status.h"
 #include "gateway/tunnels.h"
-#include "gateway/world.h"
 #include "netlink/reconcile.h"
 
 namespace cw::gateway {
 
 // The world outside, as seams.
-struct Surroundings {
+struct Deps {
   Loop& loop;
   Random& random;
   api::Store& store;
@@ -50,8 +50,7 @@ struct Surroundings {
 class Daemon {
  public:
   // `file_key`: the key of privateKeyFile, if there is one.
-  Daemon(const Surroundings& around, const StartConfig& config,
-         std::optional<tunnel::Key> file_key);
+  Daemon(const Deps& deps, const StartConfig& config, std::optional<tunnel::Key> file_key);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -79,7 +78,7 @@ class Daemon {
   [[nodiscard]] Result<> make_core();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();
-  [[nodiscard]] TunnelsTell tell();  // Events on our Gateway object
+  [[nodiscard]] TunnelEvents tell();  // Events on our Gateway object
   [[nodiscard]] std::optional<api::ObjectMeta> stored_meta() const;
   void answer(tunnel::Probe& reply) const;
   void answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
@@ -105,7 +104,7 @@ class Daemon {
   [[nodiscard]] std::vector<Endpoint> endpoints() const;
   [[nodiscard]] bool others_can_take_over() const;
 
-  Surroundings around_;
+  Deps deps_;
   StartConfig config_;
   std::optional<tunnel::Key> file_key_;
   std::string waiting_ = "starting";
@@ -144,7 +143,7 @@ class Daemon {
   TimePoint drain_ends_{};
   Handle drain_timer_;
   Handle kernel_events_;
-  std::unique_ptr<World> world_;
+  std::unique_ptr<ClusterView> view_;
   std::unique_ptr<Core> core_;
 };
 

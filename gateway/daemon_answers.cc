@@ -34,11 +34,11 @@ tunnel::ProberHooks Daemon::tunnel_hooks() {
   hooks.on_change = [this](const std::string&) { on_probe(); };
   hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
     if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.fill(*id, around_.loop.now(), request);
+      core_->claims.fill(*id, deps_.loop.now(), request);
   };
   hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
     if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.hear(*id, around_.loop.now(), reply);
+      core_->claims.hear(*id, deps_.loop.now(), reply);
   };
   hooks.on_stranger = [this](const std::string& target) {
     if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.forget(*id);
@@ -71,7 +71,7 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
   const auto id = gateway_of(asker.name);
   if (core_ == nullptr || !id || request.claims.empty()) return;
   core_->tunnels.change_claims(
-      core_->claims.from_remote(*id, {asker.fresh, around_.loop.now()}, request, reply));
+      core_->claims.from_remote(*id, {asker.fresh, deps_.loop.now()}, request, reply));
   std::erase_if(reply.claims, [this](const auto& one) {
     return !core_->tunnels.applied() || !core_->tunnels.placed(one.key.prefix);
   });
@@ -80,17 +80,17 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                          tunnel::Probe& reply) {
   if (core_ == nullptr) return;
-  core_->to_tell.merge(core_->claims.from_node(asker.name, {asker.fresh, around_.loop.now()},
-                                               request, core_->tunnels.working(), reply));
+  core_->to_tell.merge(core_->claims.from_node(asker.name, {asker.fresh, deps_.loop.now()}, request,
+                                               core_->tunnels.working(), reply));
   // Many nodes speak at once when a gateway is lost. What came together goes out together.
   if (core_->to_tell.empty() || core_->telling.active()) return;
-  core_->telling = around_.loop.after(Duration::zero(), [this] { tell_remotes(); });
+  core_->telling = deps_.loop.after(Duration::zero(), [this] { tell_remotes(); });
 }
 
 void Daemon::tell_remotes() {
   core_->telling.reset();
   for (const auto& id : std::exchange(core_->to_tell, {})) {
-    for (int n = 0; n < kNewsProbes && core_->claims.has_news(id, around_.loop.now()); ++n) {
+    for (int n = 0; n < kNewsProbes && core_->claims.has_news(id, deps_.loop.now()); ++n) {
       core_->probes.ask_now(target_name(id));
     }
   }

@@ -6,28 +6,27 @@
 
 #include "gateway/daemon.h"
 #include "homing/claim_table.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::gateway {
 
 using homing::ClaimTable;
 
 struct Daemon::Core {
-  Core(const Surroundings& around, const StartConfig& config, GatewayId id, const tunnel::Key& key,
-       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes, TunnelsTell tell,
+  Core(const Deps& deps, const StartConfig& config, GatewayId id, const tunnel::Key& key,
+       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes, TunnelEvents tell,
        const std::function<void()>& on_clusters)
       : self(std::move(id)),
         private_key(key),
         public_key(key.public_key()),
         control_address(tunnel::control_address(public_key)),
         probe_address(tunnel::probe_address(public_key, Family::kV4)),
-        tunnels(around.loop, around.driver, around.metrics,
-                {key, config.listen_port, config.keepalive}, std::move(tell),
-                around.tunnel_background),
+        tunnels(deps.loop, deps.driver, deps.metrics, {key, config.listen_port, config.keepalive},
+                std::move(tell), deps.tunnel_background),
         probes({config.probe_interval, config.probe_lost, config.ordinal,
                 std::string(netlink::kTunnelLink), private_key, target_name(self)},
-               around.open_prober, around.open_echo, std::move(in_tunnel), std::move(of_nodes)),
-        feed(around.loop, around.store, around.random, around.metrics,
+               deps.open_prober, deps.open_echo, std::move(in_tunnel), std::move(of_nodes)),
+        feed(deps.loop, deps.store, deps.random, deps.metrics,
              {self, config.ns, control_address, key, config.heartbeat, config.export_namespaces},
              on_clusters) {}
 

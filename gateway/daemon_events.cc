@@ -7,18 +7,18 @@ namespace cw::gateway {
 
 std::optional<api::ObjectMeta> Daemon::stored_meta() const {
   const auto stored =
-      world_ == nullptr ? nullptr : world_->gateways.find(gateway_key(config_.ordinal));
+      view_ == nullptr ? nullptr : view_->gateways.find(gateway_key(config_.ordinal));
   return stored == nullptr ? std::nullopt : std::optional(stored->meta);
 }
 
-TunnelsTell Daemon::tell() {
-  TunnelsTell tell;
+TunnelEvents Daemon::tell() {
+  TunnelEvents tell;
   tell.moved = [this](const std::vector<Move>& moves) {
     for (const auto& move : moves) {
       switches_.add({fmt::format("prefixes of {}", move.to.cluster),
                      fmt::format("gateway {}", target_name(move.from)),
                      fmt::format("gateway {}", target_name(move.to)), move.reason,
-                     around_.loop.wall_now(), move.broke, move.prefixes});
+                     deps_.loop.wall_now(), move.broke, move.prefixes});
     }
   };
   tell.stuck = [this](const GatewayId& id, Remedy remedy) {

@@ -38,7 +38,7 @@ constexpr TunnelGauge kTunnelGauges[] = {
 }  // namespace
 
 void Daemon::set_metrics() {
-  auto& metrics = around_.metrics;
+  auto& metrics = deps_.metrics;
   metrics.gauge("causeway_gateway_ready", "1 while the gateway does its work.")
       .set(not_ready().empty() ? 1 : 0);
   std::set<MetricLabels> now;

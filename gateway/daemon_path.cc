@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "gateway/daemon_core.h"
 #include "netlink/owner.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::gateway {
 namespace {
@@ -30,14 +30,14 @@ void Daemon::keep_path() {
   input.control_address = core_->control_address;
   input.probe_address = core_->probe_address;
   input.feed_connections = config_.feed_connections;
-  input.local = world_->cidrs();
+  input.local = view_->cidrs();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
     for (const auto& [ordinal, gateway] : remote.gateways) {
       input.remote_controls.insert(gateway.control_address);
       input.remote_controls.insert(tunnel::probe_address(gateway.key, Family::kV4));
       for (const auto family : {Family::kV4, Family::kV6}) {
-        input.through.emplace(tunnel::through_address(core_->public_key, gateway.key, family),
+        input.through.emplace(tunnel::forwarding_address(core_->public_key, gateway.key, family),
                               tunnel::probe_address(gateway.key, family));
       }
     }
@@ -50,13 +50,12 @@ void Daemon::keep_path() {
   kernel_dirty_ = false;
   path_ = input;
   programming_ = true;
-  const bool taken = around_.background.run(
-      [this, input = std::move(input), reconciler = reconciler_, kernel = around_.slow_kernel] {
-        auto report = reconciler->apply(desired_path(input));
-        auto host = host_of(*kernel);
-        return
-            [this, report = std::move(report), host = std::move(host)] { note_path(report, host); };
-      });
+  const bool taken = deps_.background.run([this, input = std::move(input), reconciler = reconciler_,
+                                           kernel = deps_.slow_kernel] {
+    auto report = reconciler->apply(desired_path(input));
+    auto host = host_of(*kernel);
+    return [this, report = std::move(report), host = std::move(host)] { note_path(report, host); };
+  });
   CW_CHECK(taken);  // there is one at a time
 }
 
@@ -100,7 +99,7 @@ void Daemon::keep_probes() {
     }
   }
   if (!settled()) wanted.nodes.reset();
-  wanted.askers = world_->node_keys();
+  wanted.askers = view_->node_keys();
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       wanted.targets[target_name({cluster, ordinal})] = {
@@ -112,7 +111,7 @@ void Daemon::keep_probes() {
 
 bool Daemon::settled() {
   if (settled_) return true;
-  const auto now = around_.loop.now();
+  const auto now = deps_.loop.now();
   if (core_started_ == TimePoint{}) core_started_ = now;
   const auto views = core_->probes.views();
   const bool heard_all = std::all_of(

@@ -44,9 +44,9 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
       config_(config),
       port_(netlink::kFeedPort),
       book_(config.export_namespaces),
-      inflow_(loop, intake_, [this](const std::string& cluster) { client_.resync(cluster); }),
+      inflow_(loop, remotes_, [this](const std::string& cluster) { client_.resync(cluster); }),
       importer_(
-          loop, store, random, importer_config(config), intake_,
+          loop, store, random, importer_config(config), remotes_,
           [this, changed = std::move(on_clusters)] {
             say_refusals();
             changed();
@@ -58,7 +58,7 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
 }
 
 void FeedSide::say_refusals() {
-  for (const auto& line : refusal_log_.changed(intake_.clusters(), loop_.now())) {
+  for (const auto& line : refusal_log_.changed(remotes_.clusters(), loop_.now())) {
     log_warn("claims refused", {{"cluster", line.cluster},
                                 {"count", line.count},
                                 {"first", line.first},
@@ -95,14 +95,14 @@ FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
   return outer;
 }
 
-void FeedSide::set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs,
+void FeedSide::set_peers(const RemoteState::Peers& peers, std::vector<Prefix> local_cidrs,
                          std::vector<OwnPrefixes> own) {
-  intake_.set_local(std::move(local_cidrs), std::move(own));
+  remotes_.set_local(std::move(local_cidrs), std::move(own));
   take_peers(peers);
   inflow_.look();
 }
 
-void FeedSide::take_peers(const Intake::Peers& peers) {
+void FeedSide::take_peers(const RemoteState::Peers& peers) {
   if (peers == peers_) return;
   // What no rule named was not kept. If the rules change, all of it is asked for again.
   const auto before = api::peers_by_cluster(peers_);
@@ -112,7 +112,7 @@ void FeedSide::take_peers(const Intake::Peers& peers) {
     client_.resync(cluster);
   }
   peers_ = peers;
-  intake_.set_peers(peers_);
+  remotes_.set_peers(peers_);
 }
 
 void FeedSide::set_remotes(const std::map<std::string, RemoteCluster>& clusters,
@@ -152,11 +152,11 @@ void FeedSide::announce(const Announcement& announcement) {
   note(server_.publish(announcement), "announcement");
 }
 
-void FeedSide::publish_exports(const World& world, const std::vector<Prefix>& cidrs) {
-  if (!world.exports_synced()) return;
-  intake_.set_exported(world.exports.items());
-  const auto changes = book_.update(config_.self.cluster, world.exports.items(),
-                                    world.services.items(), world.slices.items(), cidrs);
+void FeedSide::publish_exports(const ClusterView& view, const std::vector<Prefix>& cidrs) {
+  if (!view.exports_synced()) return;
+  remotes_.set_exported(view.exports.items());
+  const auto changes = book_.update(config_.self.cluster, view.exports.items(),
+                                    view.services.items(), view.slices.items(), cidrs);
   // Withdrawals first: they make room, here and in the receivers' limits.
   for (const auto& [service, record] : changes) {
     if (record == nullptr) server_.withdraw(service);

@@ -10,14 +10,14 @@
 
 #include "api/mcs/export_book.h"
 #include "base/metrics.h"
+#include "gateway/cluster_view.h"
 #include "gateway/feed/client.h"
 #include "gateway/feed/importer.h"
 #include "gateway/feed/inflow.h"
-#include "gateway/feed/intake.h"
 #include "gateway/feed/refusal_log.h"
+#include "gateway/feed/remote_state.h"
 #include "gateway/feed/server.h"
 #include "gateway/peers/roster.h"
-#include "gateway/world.h"
 
 namespace cw::gateway {
 
@@ -39,10 +39,10 @@ class FeedSide {
   FeedSide& operator=(const FeedSide&) = delete;
 
   // `own`: networks of this cluster besides its pods, which no peer may claim.
-  void set_peers(const Intake::Peers& peers, std::vector<Prefix> local_cidrs,
+  void set_peers(const RemoteState::Peers& peers, std::vector<Prefix> local_cidrs,
                  std::vector<OwnPrefixes> own);
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const {
-    return intake_.clusters();
+    return remotes_.clusters();
   }
 
   // Listens once the control address is there; call it until it succeeds.
@@ -51,7 +51,7 @@ class FeedSide {
   void set_remotes(const std::map<std::string, RemoteCluster>& clusters,
                    const std::set<GatewayId>& working);
   void announce(const Announcement& announcement);
-  void publish_exports(const World& world, const std::vector<Prefix>& cidrs);
+  void publish_exports(const ClusterView& view, const std::vector<Prefix>& cidrs);
   void set_connected(std::vector<std::string> clusters) {
     importer_.set_connected(std::move(clusters));
   }
@@ -62,7 +62,7 @@ class FeedSide {
   void release(std::function<void()> done) { importer_.release(std::move(done)); }
 
  private:
-  void take_peers(const Intake::Peers& peers);
+  void take_peers(const RemoteState::Peers& peers);
   [[nodiscard]] FeedCallbacks counted(const FeedCallbacks& inner);
   void say_refusals();
   void note(const Result<>& done, const std::string& what);
@@ -71,13 +71,13 @@ class FeedSide {
   Metrics& metrics_;
   FeedSideConfig config_;
   std::uint16_t port_;
-  Intake::Peers peers_;
+  RemoteState::Peers peers_;
   std::set<std::string> followed_;
   api::ExportBook book_;
   bool complete_ = false;
   std::set<std::string> refused_;  // what publish() refused, told once
   RefusalLog refusal_log_;
-  Intake intake_;
+  RemoteState remotes_;
   Inflow inflow_;
   Importer importer_;
   FeedServer server_;

@@ -13,7 +13,7 @@
 namespace {
 
 constexpr int kFailed = 1;
-constexpr int kMistaken = 2;
+constexpr int kUsageError = 2;
 
 int tell(const std::string& text, int code) {
   fmt::print(stderr, "causeway-gateway: {}\n", text);
@@ -23,7 +23,7 @@ int tell(const std::string& text, int code) {
 int run(const cw::gateway::StartConfig& config) {
   auto app = cw::gateway::App::start(config);
   if (!app) {
-    return tell(app.error().text, app.error().code == cw::Errc::kInvalid ? kMistaken : kFailed);
+    return tell(app.error().text, app.error().code == cw::Errc::kInvalid ? kUsageError : kFailed);
   }
   (*app)->run();
   return 0;
@@ -48,10 +48,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& asked) {
     return flags.exit(asked);
   } catch (const CLI::ParseError& mistake) {
-    return tell(mistake.what(), kMistaken);
+    return tell(mistake.what(), kUsageError);
   }
   const auto config = cw::gateway::load_config(path);
-  if (!config) return tell(config.error().text, kMistaken);
+  if (!config) return tell(config.error().text, kUsageError);
   cw::set_up_logging(config->log_level, config->log_json);
   if (cleanup->parsed()) {
     const auto clean = cw::gateway::clean_up(*config);

@@ -39,7 +39,7 @@ std::optional<std::vector<api::Condition>> next_conditions(const api::ClusterPee
   return conditions;
 }
 
-void PeerConditions::want(const Intake::Peers& all,
+void PeerConditions::want(const RemoteState::Peers& all,
                           const std::map<api::ObjectKey, Trouble>& refused,
                           const std::map<api::ObjectKey, Trouble>& gateways) {
   std::erase_if(writes_, [&](const auto& entry) { return all.count(entry.first) == 0; });

@@ -24,7 +24,7 @@ class PeerConditions {
   PeerConditions& operator=(const PeerConditions&) = delete;
 
   // Writes what differs. A write that fails is tried again by a later call, a second apart.
-  void want(const Intake::Peers& all, const std::map<api::ObjectKey, Trouble>& refused,
+  void want(const RemoteState::Peers& all, const std::map<api::ObjectKey, Trouble>& refused,
             const std::map<api::ObjectKey, Trouble>& gateways);
 
  private:

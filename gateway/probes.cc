@@ -42,7 +42,7 @@ void Probes::keep_echo(const Wanted& wanted) {
   std::string trouble;
   for (const auto& place : wanted.echo) {
     if (!open_echo_ || echo_.count(place) != 0) continue;
-    auto opened = open_echo_({place.address, netlink::kThroughPort}, config_.tunnel_link);
+    auto opened = open_echo_({place.address, netlink::kForwardingPort}, config_.tunnel_link);
     if (opened) {
       echo_.emplace(place, std::move(*opened));
     } else {

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tunnel/probe/forwarding_prober.h"
 #include "tunnel/probe/prober.h"
-#include "tunnel/probe/through_prober.h"
 
 namespace cw::gateway {
 

@@ -21,13 +21,13 @@ void say_moved(const homing::MoveLog::Line& line) {
 }  // namespace
 
 Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
-                 TunnelsTell tell, Background background)
+                 TunnelEvents tell, Background background)
     : loop_(loop),
       driver_(driver),
       moved_(metrics.counter("causeway_prefix_moves_total",
                              "Remote prefixes that changed their remote gateway.")),
       config_(config),
-      tell_(std::move(tell)),
+      on_(std::move(tell)),
       // The remote kernel's keepalives go on while its gateway restarts.
       trials_(3 * config.keepalive),
       stuck_(std::max<Duration>(3 * config.keepalive, std::chrono::seconds(15))),
@@ -227,7 +227,7 @@ void Tunnels::carry_out(const Placement& before, const Placement& after) {
   for (const auto& line : move_log_.lines(loop_.now())) say_moved(line);
   if (applied_ && !peer_moves.to.empty()) jobs_.move(std::move(peer_moves));
   jobs_.apply();
-  if (tell_.moved) tell_.moved(explained_moves(before, after, *placed_by_));
+  if (on_.moved) on_.moved(explained_moves(before, after, *placed_by_));
 }
 
 void Tunnels::pick_endpoints() {
@@ -339,7 +339,7 @@ void Tunnels::watch_rivals() {
       ++count;
       if (!rivals_told_.insert(id).second) continue;
       log_warn(sentence, {{"cluster", cluster}, {"gateway", ordinal}});
-      if (tell_.rival) tell_.rival(id, sentence);
+      if (on_.rival) on_.rival(id, sentence);
     }
   }
   metrics_.gauge("causeway_tunnel_key_rivals", "Remote gateways whose key two hosts use at a time.")
@@ -392,7 +392,7 @@ void Tunnels::free_stuck() {
       log_warn("tunnel stuck: handshakes come, data does not",
                {{"cluster", cluster}, {"gateway", ordinal}, {"again", device ? "device" : "peer"}});
       count(device ? "device" : "peer");
-      if (tell_.stuck) tell_.stuck({cluster, ordinal}, remedy);
+      if (on_.stuck) on_.stuck({cluster, ordinal}, remedy);
       if (device) return jobs_.remake();
       jobs_.recreate(gateway.key);
     }
@@ -420,7 +420,7 @@ void Tunnels::on_applied(const Result<>& done) {
     std::erase_if(unplaced_, [this](const auto& one) { return one.second <= applying_; });
   }
   note(done, "tunnel device");
-  if (news && tell_.changed) tell_.changed();
+  if (news && on_.changed) on_.changed();
 }
 
 void Tunnels::note(const Result<>& done, const std::string& what) {
@@ -432,7 +432,7 @@ void Tunnels::note(const Result<>& done, const std::string& what) {
     log_warn("tunnel device not as wanted", {{"error", text}});
   }
   error_ = text;
-  if (tell_.changed) tell_.changed();
+  if (on_.changed) on_.changed();
 }
 
 }  // namespace cw::gateway

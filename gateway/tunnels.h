@@ -39,7 +39,7 @@ struct TunnelsConfig {
 };
 
 // What is worth telling people. Absent ones do nothing; none may call back into Tunnels.
-struct TunnelsTell {
+struct TunnelEvents {
   std::function<void(const std::vector<Move>&)> moved;
   std::function<void(const GatewayId&, Remedy)> stuck;
   std::function<void()> changed = {};  // tried(), applied() or error() did
@@ -51,7 +51,7 @@ class Tunnels {
   using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
 
   Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
-          TunnelsTell tell = {}, Background background = no_background());
+          TunnelEvents tell = {}, Background background = no_background());
   Tunnels(const Tunnels&) = delete;
   Tunnels& operator=(const Tunnels&) = delete;
 
@@ -119,7 +119,7 @@ class Tunnels {
   tunnel::Driver& driver_;
   Counter& moved_;
   TunnelsConfig config_;
-  TunnelsTell tell_;
+  TunnelEvents on_;
   EndpointTrials trials_;
   StuckPeers stuck_;
   KeyRivals rivals_;

@@ -18,8 +18,8 @@ inline constexpr std::string_view kHopLink = "cw-nd";
 inline constexpr std::uint16_t kVxlanPort = 4799;  // UDP, between nodes of one cluster
 inline constexpr std::uint16_t kHopPort = 4794;    // UDP, WireGuard of cw-nd; configurable
 // UDP: probes through a gateway, from a node to a remote gateway's address inside the tunnels.
-inline constexpr std::uint16_t kThroughPort = 4795;
-// Those of IPv4 are between addresses of this range (tunnel/probe/through_address.h).
+inline constexpr std::uint16_t kForwardingPort = 4795;
+// Those of IPv4 are between addresses of this range (tunnel/probe/forwarding_address.h).
 inline constexpr std::string_view kThroughRange4 = "240.0.0.0/4";
 inline constexpr std::uint16_t kNodeProbePort = 4797;  // UDP on fe80::/64 of cw-vx
 inline constexpr std::uint16_t kNodeAskPort =

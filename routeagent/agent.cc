@@ -53,8 +53,8 @@ std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTar
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
-             OpenProber open_prober, Through::Open open_through, std::optional<SlowKernel> slow,
-             HopDevice::Open open_hop, Background hop_background)
+             OpenProber open_prober, ForwardingProbes::Open open_forwarding,
+             std::optional<SlowKernel> slow, HopDevice::Open open_hop, Background hop_background)
     : loop_(loop),
       slow_kernel_(slow ? slow->kernel : kernel),
       config_(config),
@@ -63,7 +63,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       refused_(loop, metrics, "gateways"),
       numbers_(std::make_shared<Numbers>(metrics)),
       chooser_(config.hold_down),
-      through_(std::move(open_through), metrics, [this] { on_probe(); }),
+      forwarding_(std::move(open_forwarding), metrics, [this] { on_probe(); }),
       hop_(loop, config.overlay == OverlayMode::kWireguard ? std::move(open_hop) : nullptr,
            node_key, config.hop_port, std::move(hop_background),
            [this] {
@@ -205,7 +205,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     prober_link_ = 0;
   }
   if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
-  through_.keep(inputs);
+  forwarding_.keep(inputs);
 
   const auto interval = tunnel::shared_interval(config_.probe_interval, inputs.others.size() + 1);
   if (prober_ == nullptr) {
@@ -293,7 +293,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       input.trouble =
           fmt::format("is on a node that is left out ({} there, {} here)", why->theirs, why->ours);
     }
-    through_.add_to(input);
+    forwarding_.add_to(input);
     for (const auto& node : inputs.others) {
       if (node.name == gateway.node) input.own_prefixes = node.pod_cidrs;
     }
@@ -342,7 +342,7 @@ void Agent::judge(NodeInputs& inputs) {
   mover_.tick(loop_.now());  // whatever else happens, nothing is held for longer than its patience
   inputs.choices = chooser_.choices();
   inputs.held = mover_.held();
-  auto path_mtu = through_.path_mtu();
+  auto path_mtu = forwarding_.path_mtu();
   if (path_mtu != path_mtu_) {
     for (const auto& [key, mtu] : path_mtu) {
       log_warn("packets are lost above a size on the way",

@@ -21,12 +21,12 @@
 #include "netlink/kernel.h"
 #include "routeagent/closed/closed.h"
 #include "routeagent/config.h"
+#include "routeagent/forwarding_probes.h"
 #include "routeagent/hop_device.h"
 #include "routeagent/node/desired.h"
 #include "routeagent/node/reconcile.h"
 #include "routeagent/node_cards.h"
 #include "routeagent/status.h"
-#include "routeagent/through.h"
 #include "tunnel/probe/prober.h"
 
 namespace cw::routeagent {
@@ -65,7 +65,7 @@ class Agent {
   // the driver that `open_hop` opens.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, LedgerFile closed,
-        OpenProber open_prober, Through::Open open_through = {},
+        OpenProber open_prober, ForwardingProbes::Open open_forwarding = {},
         std::optional<SlowKernel> slow = {}, HopDevice::Open open_hop = {},
         Background hop_background = no_background());
   Agent(const Agent&) = delete;
@@ -133,7 +133,7 @@ class Agent {
 
   Chooser chooser_;
   Handovers mover_;
-  Through through_;
+  ForwardingProbes forwarding_;
   HopDevice hop_;
   Background background_;
   std::shared_ptr<NodeReconciler> reconciler_;  // a pass may outlive us by a moment

@@ -67,8 +67,9 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
         // No host has a reason to probe a node; one that does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
       },
-      [&loop, &random](tunnel::ThroughConfig probe, tunnel::ThroughProber::OnChange on_change) {
-        return tunnel::ThroughProber::open(loop, random, std::move(probe), std::move(on_change));
+      [&loop, &random](tunnel::ForwardingConfig probe,
+                       tunnel::ForwardingProber::OnChange on_change) {
+        return tunnel::ForwardingProber::open(loop, random, std::move(probe), std::move(on_change));
       },
       SlowKernel{*app->slow_kernel_, background_of(*app->worker_),
                  forward_memory(config.state_dir)},

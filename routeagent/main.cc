@@ -13,7 +13,7 @@
 namespace {
 
 constexpr int kFailed = 1;
-constexpr int kMistaken = 2;
+constexpr int kUsageError = 2;
 
 int tell(const std::string& text, int code) {
   fmt::print(stderr, "causeway-routeagent: {}\n", text);
@@ -22,7 +22,7 @@ int tell(const std::string& text, int code) {
 
 int run(const cw::routeagent::Config& config) {
   auto app = cw::routeagent::App::start(config);
-  if (!app) return tell(app.error().text, kMistaken);
+  if (!app) return tell(app.error().text, kUsageError);
   (*app)->run();
   return 0;
 }
@@ -50,11 +50,11 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& asked) {
     return flags.exit(asked);
   } catch (const CLI::ParseError& mistake) {
-    return tell(mistake.what(), kMistaken);
+    return tell(mistake.what(), kUsageError);
   }
-  if (path.empty()) return tell("--config FILE is missing", kMistaken);
+  if (path.empty()) return tell("--config FILE is missing", kUsageError);
   const auto config = cw::routeagent::load_config(path);
-  if (!config) return tell(config.error().text, kMistaken);
+  if (!config) return tell(config.error().text, kUsageError);
   cw::set_up_logging(config->log_level, config->log_json);
   if (cleanup->parsed()) {
     const auto clean = cw::routeagent::clean_up(*config, open);

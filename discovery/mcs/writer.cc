@@ -210,7 +210,7 @@ void ObjectWriter::pump() {
   }
 }
 
-void ObjectWriter::give_way(bool others) {
+void ObjectWriter::defer_creates(bool others) {
   gives_way_ = others;
   if (!others) todo_.merge(std::exchange(later_, {}));
 }

@@ -40,7 +40,7 @@ class ObjectWriter {
   void adopt();
   void pump();  // call after the calls above
   // True: other writes are more urgent for the API server, so creations wait.
-  void give_way(bool others);
+  void defer_creates(bool others);
   void stop();  // another replica writes now
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 

@@ -281,7 +281,7 @@ Result<std::unique_ptr<FeedDoor>> FeedDoor::open(const Endpoint& local,
   state->port = read && bound ? bound->port : local.port;
   state->thread = std::thread([raw = state.get()] {
     name_thread("cw-feed-door");
-    give_way();
+    defer_creates();
     raw->run();
   });
   return std::unique_ptr<FeedDoor>(new FeedDoor(std::move(state)));

@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t kSlice = 256;  // exports that one turn of the loop compares
 }
 
-ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
+ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
                            const Presence& presence, api::EventRecorder& events)
     : loop_(loop),
       store_(store),

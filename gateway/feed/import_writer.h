@@ -1,5 +1,5 @@
-// The writing half of the Importer: exists while the import Lease is held. Compares what the Intake
-// accepted with what the store holds and writes the difference. Loop thread only.
+// The writing half of the Importer: exists while the import Lease is held. Compares what the
+// RemoteState accepted with what the store holds and writes the difference. Loop thread only.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@
 #include "api/types/namespace.h"
 #include "base/backoff.h"
 #include "gateway/feed/imports.h"
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 
 namespace cw::api {
 template <>
@@ -38,7 +38,7 @@ struct Presence {
 
 class ImportWriter {
  public:
-  ImportWriter(Loop& loop, api::Store& store, Random& random, const Intake& intake,
+  ImportWriter(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
                const Presence& presence, api::EventRecorder& events);
   ImportWriter(const ImportWriter&) = delete;
   ImportWriter& operator=(const ImportWriter&) = delete;
@@ -86,7 +86,7 @@ class ImportWriter {
   Loop& loop_;
   api::Store& store_;
   Random& random_;
-  const Intake& intake_;
+  const RemoteState& intake_;
   const Presence& presence_;
   Debounce look_;
   Debounce look_at_some_;

@@ -10,7 +10,7 @@
 namespace cw::gateway {
 
 struct Importer::State {
-  State(Loop& l, api::Store& s, Random& r, ImporterConfig c, Intake& i,
+  State(Loop& l, api::Store& s, Random& r, ImporterConfig c, RemoteState& i,
         std::function<void()> callback, std::function<void()> words)
       : loop(l),
         store(s),
@@ -45,7 +45,7 @@ struct Importer::State {
   api::Store& store;
   Random& random;
   ImporterConfig config;
-  Intake& intake;
+  RemoteState& intake;
   std::function<void()> on_clusters;
   std::function<void()> on_refusals;
   api::EventRecorder events;
@@ -56,12 +56,12 @@ struct Importer::State {
 };
 
 Importer::Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config,
-                   Intake& intake, std::function<void()> on_clusters,
+                   RemoteState& intake, std::function<void()> on_clusters,
                    std::function<void()> on_refusals)
     : state_(std::make_unique<State>(loop, store, random, std::move(config), intake,
                                      std::move(on_clusters), std::move(on_refusals))) {
   auto* s = state_.get();
-  Intake::Listener listener;
+  RemoteState::Listener listener;
   // What happens to their exports comes by on_export.
   listener.on_clusters = [s] {
     if (s->writer != nullptr) s->writer->look_at_peers();

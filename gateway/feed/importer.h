@@ -1,8 +1,8 @@
-// Writes what the Intake accepted into the store: ClusterPeer.status and RemoteExports, while this
-// gateway holds the import Lease. A cluster that is away keeps its records; they go
-// when the cluster is unpaired or withdraws them. Records wait until their Namespace exists. Writes
-// are at most kMaxWrites at a time, one a key, newest wins; a conflict is retried on a fresh read.
-// Loop thread only.
+// Writes what the RemoteState accepted into the store: ClusterPeer.status and RemoteExports, while
+// this gateway holds the import Lease. A cluster that is away keeps its records; they go when the
+// cluster is unpaired or withdraws them. Records wait until their Namespace exists. Writes are at
+// most kMaxWrites at a time, one a key, newest wins; a conflict is retried on a fresh read. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 #include "api/names.h"
 #include "api/store/store.h"
 #include "base/random.h"
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 
 namespace cw::gateway {
 
@@ -31,9 +31,11 @@ struct ImporterConfig {
 
 class Importer {
  public:
-  // Makes itself the Intake's listener; on_clusters and on_refusals are passed on to the owner.
-  Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config, Intake& intake,
-           std::function<void()> on_clusters = {}, std::function<void()> on_refusals = {});
+  // Makes itself the RemoteState's listener; on_clusters and on_refusals are passed on to the
+  // owner.
+  Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig config,
+           RemoteState& intake, std::function<void()> on_clusters = {},
+           std::function<void()> on_refusals = {});
   ~Importer();
   Importer(const Importer&) = delete;
   Importer& operator=(const Importer&) = delete;

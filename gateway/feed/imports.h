@@ -14,7 +14,7 @@ namespace cw::gateway {
 struct ImportedExport {
   static constexpr api::Kind kKind = api::Kind::kRemoteExport;
   std::string resource_version;
-  std::uint64_t fingerprint = 0;  // of the spec, as Intake's; 0: it cannot be read
+  std::uint64_t fingerprint = 0;  // of the spec, as RemoteState's; 0: it cannot be read
   friend bool operator==(const ImportedExport&, const ImportedExport&) = default;
 };
 [[nodiscard]] ImportedExport imported_export(const nlohmann::json& body);

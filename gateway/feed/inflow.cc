@@ -90,7 +90,8 @@ struct Inflow::Queue {
 };
 
 struct Inflow::State {
-  State(Loop& l, Intake& i, std::function<void(const std::string&)> again, const InflowConfig& c)
+  State(Loop& l, RemoteState& i, std::function<void(const std::string&)> again,
+        const InflowConfig& c)
       : loop(l), intake(i), resync(std::move(again)), config(c) {}
 
   Queue& queue(const std::string& cluster) {
@@ -205,7 +206,7 @@ struct Inflow::State {
     waiting.faults.insert_or_assign(*service, fault);
   }
 
-  // The Intake's refusals, all that come within 100 ms at once.
+  // The RemoteState's refusals, all that come within 100 ms at once.
   void tell_soon() {
     if (telling.active()) return;
     telling = loop.after(kTellEvery, [this] {
@@ -241,7 +242,7 @@ struct Inflow::State {
   }
 
   Loop& loop;
-  Intake& intake;
+  RemoteState& intake;
   const std::function<void(const std::string&)> resync;
   const InflowConfig config;
   std::map<std::string, Queue> queues;
@@ -252,7 +253,7 @@ struct Inflow::State {
   Handle overflow;
 };
 
-Inflow::Inflow(Loop& loop, Intake& intake, std::function<void(const std::string&)> resync,
+Inflow::Inflow(Loop& loop, RemoteState& intake, std::function<void(const std::string&)> resync,
                const InflowConfig& config)
     : state_(std::make_unique<State>(loop, intake, std::move(resync), config)) {}
 Inflow::~Inflow() = default;

@@ -1,4 +1,4 @@
-// Between the feed client and the Intake: how fast what one cluster says takes effect. Of each
+// Between the feed client and the RemoteState: how fast what one cluster says takes effect. Of each
 // export only the newest version waits, so the queue is bounded; a first sync of all that a cluster
 // may export goes through at once, afterwards 50 changes a second do, the one that waits longest
 // first. Announcements have a second between them, and one more for each 1,000 prefixes, those of
@@ -13,7 +13,7 @@
 
 #include "base/loop.h"
 #include "gateway/feed/client.h"
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 
 namespace cw::gateway {
 
@@ -28,14 +28,15 @@ class Inflow {
  public:
   // `resync`: more waits of the cluster than it may export; it was forgotten, and a snapshot is
   // needed. Called in a turn of its own.
-  Inflow(Loop& loop, Intake& intake, std::function<void(const std::string& cluster)> resync = {},
+  Inflow(Loop& loop, RemoteState& intake,
+         std::function<void(const std::string& cluster)> resync = {},
          const InflowConfig& config = {});
   ~Inflow();
   Inflow(const Inflow&) = delete;
   Inflow& operator=(const Inflow&) = delete;
 
   [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this
-  // The Intake's peers or our own prefixes changed: exports may have to be judged again.
+  // The RemoteState's peers or our own prefixes changed: exports may have to be judged again.
   void look();
   // What waits of a cluster: changes of exports, and exports of a snapshot that is not compared
   // yet.

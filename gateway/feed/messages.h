@@ -28,7 +28,7 @@ struct WatchQuery {
 // What a message that parse_event() refuses is about, as FeedFault says it.
 [[nodiscard]] std::string subject_of(std::string_view bytes);
 
-// One record alone, as the Intake keeps it.
+// One record alone, as the RemoteState keeps it.
 [[nodiscard]] std::string encode_record(const api::ExportRecord& record);
 [[nodiscard]] Result<api::ExportRecord> parse_record(std::string_view bytes,
                                                      const std::string& cluster);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 
 namespace cw::gateway {
 

@@ -8,7 +8,7 @@ namespace cw::gateway {
 namespace {
 
 using netlink::kFeedPort;
-using netlink::kThroughPort;
+using netlink::kForwardingPort;
 using netlink::kThroughRange4;
 using netlink::kTunnelLink;
 using netlink::kVxlanLink;
@@ -84,9 +84,9 @@ NftChain from_tunnel(const PathInput& input) {
            fmt::format("icmp type {{ echo-request, {} }} accept", kErrors4),
            fmt::format("icmpv6 type {{ echo-request, {} }} accept", kErrors6),
            fmt::format("ip saddr @gateways4 ip daddr {} udp dport {} accept",
-                       input.probe_address.to_string(), kThroughPort),
+                       input.probe_address.to_string(), kForwardingPort),
            fmt::format("ip6 saddr @gateways6 ip6 daddr {} udp dport {{ {}, {} }} accept", control,
-                       kThroughPort, netlink::kTunnelProbePort),
+                       kForwardingPort, netlink::kTunnelProbePort),
            fmt::format("ip6 saddr @gateways6 ip6 daddr {} tcp dport {} accept", control, kFeedPort),
            "drop"}};
 }
@@ -116,16 +116,17 @@ NftChain forward() {
 }
 
 NftChain carries_inside() {
-  return {
-      "carries-inside",
-      "",
-      {fmt::format("iifname \"{}\" udp dport {} ct status dnat accept", kVxlanLink, kThroughPort),
-       fmt::format("oifname \"{}\" udp sport {} ct status dnat accept", kVxlanLink, kThroughPort),
-       fmt::format("{}ip saddr @gateways4 icmp type {{ {} }} accept", kFromTunnel, kErrors4),
-       fmt::format("{}ip6 saddr @gateways6 icmpv6 type {{ {} }} accept", kFromTunnel, kErrors6),
-       fmt::format("ip saddr {} drop", kThroughRange4),
-       fmt::format("ip daddr {} drop", kThroughRange4), "ip6 saddr @inside6 drop",
-       "ip6 daddr @inside6 drop"}};
+  return {"carries-inside",
+          "",
+          {fmt::format("iifname \"{}\" udp dport {} ct status dnat accept", kVxlanLink,
+                       kForwardingPort),
+           fmt::format("oifname \"{}\" udp sport {} ct status dnat accept", kVxlanLink,
+                       kForwardingPort),
+           fmt::format("{}ip saddr @gateways4 icmp type {{ {} }} accept", kFromTunnel, kErrors4),
+           fmt::format("{}ip6 saddr @gateways6 icmpv6 type {{ {} }} accept", kFromTunnel, kErrors6),
+           fmt::format("ip saddr {} drop", kThroughRange4),
+           fmt::format("ip daddr {} drop", kThroughRange4), "ip6 saddr @inside6 drop",
+           "ip6 daddr @inside6 drop"}};
 }
 
 // Nodes' probes through the gateway go on from its own address, which the remote gateway takes from
@@ -140,15 +141,15 @@ NftChain through_to(const PathInput& input) {
       elements.push_back(fmt::format("{} : {}", from.to_string(), to.to_string()));
     }
     if (elements.empty()) continue;
-    chain.rules.push_back(
-        fmt::format("iifname \"{0}\" udp dport {1} dnat {2} to {2} daddr map {{ {3} }}", kVxlanLink,
-                    kThroughPort, family == Family::kV4 ? "ip" : "ip6", fmt::join(elements, ", ")));
+    chain.rules.push_back(fmt::format(
+        "iifname \"{0}\" udp dport {1} dnat {2} to {2} daddr map {{ {3} }}", kVxlanLink,
+        kForwardingPort, family == Family::kV4 ? "ip" : "ip6", fmt::join(elements, ", ")));
   }
   return chain;
 }
 
 NftChain through_from(const PathInput& input) {
-  const auto probes = fmt::format("{}udp dport {} ct status dnat", kIntoTunnel, kThroughPort);
+  const auto probes = fmt::format("{}udp dport {} ct status dnat", kIntoTunnel, kForwardingPort);
   return {"through-from",
           "nat hook postrouting priority srcnat - 20",
           {fmt::format("{} meta nfproto ipv4 snat ip to {}:10000-65535", probes,

@@ -16,7 +16,7 @@ namespace cw::gateway {
 struct PathInput {
   std::uint16_t listen_port = 0;        // of the tunnel, UDP
   IpAddress control_address;            // ours
-  IpAddress probe_address;              // ours, IPv4 (tunnel/probe/through_address.h)
+  IpAddress probe_address;              // ours, IPv4 (tunnel/probe/forwarding_address.h)
   std::set<IpAddress> remote_controls;  // of all remote gateways: control and probe addresses
   // What nodes send to, and whose address in the tunnels it stands for.
   std::map<IpAddress, IpAddress> through;

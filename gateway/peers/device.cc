@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "netlink/owner.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::gateway {
 

@@ -9,7 +9,7 @@ namespace {
 
 using PeerPtr = std::shared_ptr<const api::ClusterPeer>;
 
-std::vector<PeerPtr> oldest_first(const Intake::Peers& peers) {
+std::vector<PeerPtr> oldest_first(const RemoteState::Peers& peers) {
   std::vector<PeerPtr> sorted;
   for (const auto& [key, peer] : peers) sorted.push_back(peer);
   std::stable_sort(sorted.begin(), sorted.end(), [](const PeerPtr& a, const PeerPtr& b) {
@@ -70,7 +70,7 @@ Trouble trouble_of(const api::PeerGateway& gateway, const Result<tunnel::Key>& k
 
 }  // namespace
 
-Paired paired_clusters(const std::string& own_cluster, const Intake::Peers& all) {
+Paired paired_clusters(const std::string& own_cluster, const RemoteState::Peers& all) {
   Paired paired;
   std::map<std::string, std::string> first;  // cluster id -> ClusterPeer
   for (const auto& peer : oldest_first(all)) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 #include "gateway/identity.h"
 #include "homing/remote.h"
 #include "tunnel/key.h"
@@ -26,13 +26,13 @@ struct Trouble {
 };
 
 struct Paired {
-  Intake::Peers peers;                         // those that count, one a cluster
+  RemoteState::Peers peers;                    // those that count, one a cluster
   std::map<api::ObjectKey, Trouble> troubles;  // ClusterPeers that do not count at all
 };
 
 // Leaves out our own cluster, unpaired ones, ids that are no labels, and all but the oldest
 // ClusterPeer of a cluster (equally old: the lower name).
-[[nodiscard]] Paired paired_clusters(const std::string& own_cluster, const Intake::Peers& all);
+[[nodiscard]] Paired paired_clusters(const std::string& own_cluster, const RemoteState::Peers& all);
 
 struct Roster {
   std::map<std::string, RemoteCluster> clusters;  // by cluster id
@@ -41,7 +41,7 @@ struct Roster {
 };
 
 struct RosterInput {
-  const Intake::Peers& peers;  // of paired_clusters()
+  const RemoteState::Peers& peers;  // of paired_clusters()
   const std::map<std::string, AcceptedCluster>& accepted;
   std::set<tunnel::Key> own_keys;                      // public keys of this cluster's gateways
   std::map<std::string, PresharedKey> preshared_keys;  // by the Secret's name

@@ -13,7 +13,7 @@
 #include "routeagent/node/this_node.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/mtu.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
 
@@ -292,7 +292,7 @@ class Builder {
 
   // Probes through a gateway reach it by routes of their own, whichever is chosen.
   void through() {
-    for (const auto& target : through_targets(in_)) {
+    for (const auto& target : forwarding_targets(in_)) {
       Route route;
       route.table = kToRemoteTable;
       route.dst = Prefix::host(target.address);
@@ -333,7 +333,7 @@ class Builder {
       for (const auto& [prefix, node] : local_) pods[node->underlay].push_back(prefix);
     }
     std::map<IpAddress, std::vector<Prefix>> answers;  // by the gateway's address on cw-vx
-    for (const auto& target : through_targets(in_)) {
+    for (const auto& target : forwarding_targets(in_)) {
       answers[target.via].push_back(Prefix::host(target.address));
     }
     for (const auto& [underlay, outer] : outers_) {
@@ -483,15 +483,15 @@ void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each
   }
 }
 
-std::vector<ThroughTarget> through_targets(const NodeInputs& inputs) {
-  std::vector<ThroughTarget> targets;
+std::vector<ForwardingTarget> forwarding_targets(const NodeInputs& inputs) {
+  std::vector<ForwardingTarget> targets;
   for (const auto& gateway : inputs.gateways) {
     const auto via = gateway_address(inputs, gateway);
     if (!gateway.key || !via) continue;
     each_remote_gateway(inputs, [&](const std::string& cluster, Family family, const auto& key) {
       if (inputs.host.prefer_src.count(family) == 0) return;
       targets.push_back({gateway.ordinal, cluster, family,
-                         tunnel::through_address(*gateway.key, key, family), *via});
+                         tunnel::forwarding_address(*gateway.key, key, family), *via});
     });
   }
   return targets;

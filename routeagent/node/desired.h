@@ -112,15 +112,15 @@ void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each
 
 // What is probed through which gateway, and the address that stands for it: each of these
 // through every gateway on another node, if this host has an address that the answer can come to.
-struct ThroughTarget {
+struct ForwardingTarget {
   std::uint32_t gateway = 0;
   std::string cluster;
   Family family = Family::kV4;
   IpAddress address;
   IpAddress via;  // the gateway's, on cw-vx
-  friend bool operator==(const ThroughTarget&, const ThroughTarget&) = default;
+  friend bool operator==(const ForwardingTarget&, const ForwardingTarget&) = default;
 };
-[[nodiscard]] std::vector<ThroughTarget> through_targets(const NodeInputs& inputs);
+[[nodiscard]] std::vector<ForwardingTarget> forwarding_targets(const NodeInputs& inputs);
 
 // Only the nexthop objects of that state: what a change of gateway replaces.
 [[nodiscard]] std::map<std::uint32_t, netlink::Nexthop> desired_nexthops(const NodeInputs& inputs);

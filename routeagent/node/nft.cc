@@ -17,7 +17,8 @@ using netlink::NftTable;
 // An earlier nat chain wins over every later masquerade, whoever made it: a packet's address is
 // translated once. The identity translation still counts as one.
 NftChain snat_exemption() {
-  const auto probes = fmt::format("oifname \"{}\" udp dport {}", kVxlanLink, netlink::kThroughPort);
+  const auto probes =
+      fmt::format("oifname \"{}\" udp dport {}", kVxlanLink, netlink::kForwardingPort);
   return {"snat-exemption",
           "nat hook postrouting priority srcnat - 10",
           {"ip saddr @local4 ip daddr @remote4 snat ip to ip saddr",

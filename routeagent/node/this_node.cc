@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
 
-std::vector<ThroughTarget> own_targets(const NodeInputs& inputs) {
-  std::vector<ThroughTarget> targets;
+std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs) {
+  std::vector<ForwardingTarget> targets;
   const auto* own = own_gateway(inputs);
   if (own == nullptr) return targets;
   each_remote_gateway(inputs, [&](const std::string& cluster, Family family, const auto& key) {

@@ -12,7 +12,7 @@ namespace cw::routeagent {
 // On a gateway's node: the remote gateways through its own tunnel, from the gateway's addresses.
 // They tell the path MTU and no more: the kernel forwards no packet of the host itself. `via` means
 // nothing.
-[[nodiscard]] std::vector<ThroughTarget> own_targets(const NodeInputs& inputs);
+[[nodiscard]] std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs);
 // The gateway on this node as cw-wg has its addresses; none: there is none yet.
 [[nodiscard]] const LocalGateway* own_gateway(const NodeInputs& inputs);
 // A gateway whose device and key are on this node although its Gateway object names another one.

@@ -10,7 +10,7 @@
 #include "netlink/owner.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::gateway {
 namespace {
@@ -112,32 +112,32 @@ class GatewayStory : public ::testing::Test {
     config.ordinal = 0;
     config.node = "n0";
     daemon_ = std::make_unique<Daemon>(
-        Surroundings{loop_,
-                     random_,
-                     store_,
-                     kernel_,
-                     driver_,
-                     metrics_,
-                     [this](tunnel::ProberConfig prober,
-                            tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
-                       const bool in_tunnel = prober.device == "cw-wg";
-                       const auto sight = in_tunnel ? tunnel_sight_ : node_sight_;
-                       sight->opened.push_back(std::move(prober));
-                       sight->hooks = std::move(hooks);
-                       return std::make_unique<HandProber>(sight);
-                     },
-                     {},
-                     make_secrets,
-                     {[this](const Worker::Job& job) {
-                        if (late_passes_) {
-                          late_.push_back(job);
-                        } else {
-                          job()();
-                        }
-                        return true;
-                      },
-                      {}},
-                     &kernel_},
+        Deps{loop_,
+             random_,
+             store_,
+             kernel_,
+             driver_,
+             metrics_,
+             [this](tunnel::ProberConfig prober,
+                    tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
+               const bool in_tunnel = prober.device == "cw-wg";
+               const auto sight = in_tunnel ? tunnel_sight_ : node_sight_;
+               sight->opened.push_back(std::move(prober));
+               sight->hooks = std::move(hooks);
+               return std::make_unique<HandProber>(sight);
+             },
+             {},
+             make_secrets,
+             {[this](const Worker::Job& job) {
+                if (late_passes_) {
+                  late_.push_back(job);
+                } else {
+                  job()();
+                }
+                return true;
+              },
+              {}},
+             &kernel_},
         config, file_key);
     loop_.advance(run);
   }

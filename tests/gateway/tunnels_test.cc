@@ -30,7 +30,7 @@ class SlowDriver : public ::testing::Test {
   void make() {
     tunnels_ = std::make_unique<Tunnels>(loop_, driver_, metrics_,
                                          TunnelsConfig{private_key(1), 4500, seconds(5)},
-                                         TunnelsTell{{}, {}, [this] { ++changes_; }},
+                                         TunnelEvents{{}, {}, [this] { ++changes_; }},
                                          Background{[this](Worker::Job job) {
                                                       jobs_.push_back(std::move(job));
                                                       return true;

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "api/fake/memory_store.h"
-#include "homing/order.h"
 #include "base/fake/sim_loop.h"
+#include "homing/order.h"
 #include "netlink/hold.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/vtep.h"
@@ -133,7 +133,7 @@ class AgentStory : public ::testing::Test {
           sight_->hooks = std::move(hooks);
           return std::make_unique<HandProber>(sight_);
         },
-        Through::Open{}, SlowKernel{kernel_, background_},
+        ForwardingProbes::Open{}, SlowKernel{kernel_, background_},
         [this]() -> Result<std::unique_ptr<tunnel::Driver>> {
           auto made = std::make_unique<tunnel::FakeDriver>();
           hop_ = made.get();

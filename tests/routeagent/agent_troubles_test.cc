@@ -42,11 +42,11 @@ class UpProber final : public tunnel::Prober {
 // Probes through gateways come back, or none does.
 struct Sight {
   tunnel::PathVerdict verdict = tunnel::PathVerdict::kForwards;
-  tunnel::ThroughProber::OnChange changed;
+  tunnel::ForwardingProber::OnChange changed;
 };
-class HandThrough final : public tunnel::ThroughProber {
+class HandForwarding final : public tunnel::ForwardingProber {
  public:
-  explicit HandThrough(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
+  explicit HandForwarding(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
   void set_paths(const Paths& paths, Duration /*interval*/) override { paths_ = paths; }
   std::map<tunnel::PathKey, tunnel::PathView> views() const override {
     std::map<tunnel::PathKey, tunnel::PathView> views;
@@ -105,10 +105,11 @@ class TroubleStory : public ::testing::Test {
                const tunnel::ProberHooks& /*hooks*/) -> Result<std::unique_ptr<tunnel::Prober>> {
           return std::make_unique<UpProber>(answers_);
         },
-        [this](const tunnel::ThroughConfig& /*config*/, tunnel::ThroughProber::OnChange changed)
-            -> Result<std::unique_ptr<tunnel::ThroughProber>> {
+        [this](const tunnel::ForwardingConfig& /*config*/,
+               tunnel::ForwardingProber::OnChange changed)
+            -> Result<std::unique_ptr<tunnel::ForwardingProber>> {
           sight_->changed = std::move(changed);
-          return std::make_unique<HandThrough>(sight_);
+          return std::make_unique<HandForwarding>(sight_);
         });
     loop_.advance(seconds(1));
     kernel_event(seconds(3));

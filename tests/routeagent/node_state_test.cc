@@ -155,7 +155,7 @@ TEST(NodeState, WithoutTheSecretNothingOfTheOverlayIsMade) {
   EXPECT_EQ(cw_vx(state).vxlan, std::nullopt);
   EXPECT_TRUE(cw_vx(state).fdb.empty());
   EXPECT_TRUE(cw_vx(state).neighbours.empty());
-  EXPECT_TRUE(through_targets(with_keys(in)).empty());
+  EXPECT_TRUE(forwarding_targets(with_keys(in)).empty());
   for (const auto& [key, way] : state.routes) EXPECT_NE(way.link, "cw-vx");
   EXPECT_EQ(route(state, 7487, "10.2.0.0/16").type, RouteType::kUnreachable);
   EXPECT_NE(nft_of(state).find("chain overlay-source"), std::string::npos) << "the guard stands";
@@ -353,9 +353,9 @@ TEST(HostFacts, APodAddressOnTheUnderlaysLinkIsSeen) {
   EXPECT_TRUE(host_facts(links, addresses, self).shares_link);
 }
 
-TEST(Through, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
+TEST(ForwardingTargets, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
   const auto in = with_keys(cluster_seen_from("w0"));
-  const auto targets = through_targets(in);
+  const auto targets = forwarding_targets(in);
   EXPECT_EQ(targets.size(), 2U * 2 * 2);
   const auto state = desired_state(in);
   for (const auto& target : targets) {
@@ -365,22 +365,22 @@ TEST(Through, EveryRemoteGatewayIsProbedThroughEveryGatewayInBothFamilies) {
   }
 }
 
-TEST(Through, OnAGatewayNodeOnlyTheOthersAreProbed) {
-  for (const auto& target : through_targets(with_keys(cluster_seen_from("g0")))) {
+TEST(ForwardingTargets, OnAGatewayNodeOnlyTheOthersAreProbed) {
+  for (const auto& target : forwarding_targets(with_keys(cluster_seen_from("g0")))) {
     EXPECT_EQ(target.gateway, 1U);
   }
 }
 
-TEST(Through, NothingIsProbedWithoutKeysOrAnAddressToAskFrom) {
+TEST(ForwardingTargets, NothingIsProbedWithoutKeysOrAnAddressToAskFrom) {
   auto in = with_keys(cluster_seen_from("w0"));
   in.host.prefer_src.erase(Family::kV4);
-  for (const auto& target : through_targets(in)) EXPECT_EQ(target.family, Family::kV6);
+  for (const auto& target : forwarding_targets(in)) EXPECT_EQ(target.family, Family::kV6);
   in.host.prefer_src.clear();
-  EXPECT_TRUE(through_targets(in).empty());
-  EXPECT_TRUE(through_targets(cluster_seen_from("w0")).empty());
+  EXPECT_TRUE(forwarding_targets(in).empty());
+  EXPECT_TRUE(forwarding_targets(cluster_seen_from("w0")).empty());
   in = with_keys(cluster_seen_from("w0"));
   in.remotes.front().prefixes = {net("10.2.0.0/16")};
-  EXPECT_EQ(through_targets(in).size(), 4U) << "IPv4 only";
+  EXPECT_EQ(forwarding_targets(in).size(), 4U) << "IPv4 only";
 }
 
 TEST(PathMtu, AFloorIsPutOnTheRoutesAndClamped) {

@@ -134,7 +134,7 @@ TEST(OverlaySenders, AnswersToProbesThroughAGatewayAreItsOwn) {
   in.remotes.front().gateways.insert(tunnel::Key(bytes));
   in.host.prefer_src = {{Family::kV4, ip("10.1.3.1")}, {Family::kV6, ip("fd01:3::1")}};
   const auto state = desired_state(in);
-  const auto targets = through_targets(in);
+  const auto targets = forwarding_targets(in);
   ASSERT_EQ(targets.size(), 2U);
   for (const auto& target : targets) {
     EXPECT_TRUE(has(set_of(state, target.family == Family::kV4 ? "sources4" : "sources6"),

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "routeagent/node/vtep.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
 namespace {
@@ -65,7 +65,7 @@ NodeInputs gateway_node() {
   return in;
 }
 
-TEST(Through, AGatewayNodeProbesItsOwnTunnelFromTheGatewaysAddresses) {
+TEST(ForwardingTargets, AGatewayNodeProbesItsOwnTunnelFromTheGatewaysAddresses) {
   auto in = gateway_node();
   ASSERT_NE(own_gateway(in), nullptr);
   const auto targets = own_targets(in);

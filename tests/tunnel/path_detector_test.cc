@@ -197,9 +197,9 @@ TEST(PathDetector, DuplicateAndUnknownRepliesAreIgnored) {
 }
 
 TEST(PathDetector, AllNodesTogetherAskFourHundredTimesASecond) {
-  EXPECT_EQ(through_interval(3, 2), milliseconds(200));
+  EXPECT_EQ(forwarding_interval(3, 2), milliseconds(200));
   for (const auto& [nodes, paths] : {std::pair<std::size_t, std::size_t>{1000, 2}, {1000, 20}}) {
-    const auto each = std::chrono::duration<double>(through_interval(nodes, paths)).count();
+    const auto each = std::chrono::duration<double>(forwarding_interval(nodes, paths)).count();
     EXPECT_NEAR(static_cast<double>(nodes * paths) / each, 400, 1);
   }
 }

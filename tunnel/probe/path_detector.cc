@@ -4,7 +4,7 @@
 
 namespace cw::tunnel {
 
-Duration through_interval(std::size_t nodes, std::size_t paths) {
+Duration forwarding_interval(std::size_t nodes, std::size_t paths) {
   constexpr auto kLeast = std::chrono::milliseconds(200);
   // 400 per second. Each takes about 50 us of the gateway's time: 2 % of a core.
   constexpr auto kEach = std::chrono::microseconds(2500);

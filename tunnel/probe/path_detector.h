@@ -34,7 +34,7 @@ struct PathConfig {
 
 // The interval at which one of `nodes` nodes probes each of its `paths` paths through a gateway.
 // All nodes together send each gateway at most 400 such probes per second.
-[[nodiscard]] Duration through_interval(std::size_t nodes, std::size_t paths);
+[[nodiscard]] Duration forwarding_interval(std::size_t nodes, std::size_t paths);
 
 enum class PathVerdict : std::uint8_t {
   kUnknown,  // no reply yet, and too few requests to call the path silent

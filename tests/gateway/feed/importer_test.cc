@@ -34,7 +34,7 @@ struct World {
   SimLoop loop;
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
-  Intake intake;
+  RemoteState intake;
   Inflow inflow{loop, intake};
   FeedCallbacks feed = inflow.callbacks();
   std::unique_ptr<Importer> importer;
@@ -47,7 +47,7 @@ struct World {
   }
   // This cluster's own ServiceExports.
   void exports(const std::set<std::string>& names) {
-    Intake::OwnExports own;
+    RemoteState::OwnExports own;
     for (const auto& name : names) {
       api::ServiceExport one;
       one.meta.key = {"shop", name};
@@ -90,7 +90,7 @@ struct World {
   }
   // As the gateway's app does on every change of its informer.
   void pair() {
-    Intake::Peers peers;
+    RemoteState::Peers peers;
     for (const auto* name : {"east", "north"}) {
       if (!store.has(api::Kind::kClusterPeer, {"", name})) continue;
       peers[{"", name}] =
@@ -134,7 +134,7 @@ struct Successor {
     config.identity = "west-1";
     return config;
   }
-  Intake intake;
+  RemoteState intake;
   Importer importer;
 };
 
@@ -400,7 +400,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
 
 TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
   World world;
-  Intake fresh;
+  RemoteState fresh;
   fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
   fresh.put("east", {"shop", "db"}, encode_record(record("db")));
   fresh.complete("east");
@@ -463,7 +463,7 @@ TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {
 
 TEST(Importer, OnlyTheHolderOfTheLeaseWrites) {
   World world;
-  Intake other_intake;
+  RemoteState other_intake;
   other_intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
   ImporterConfig config;
   config.identity = "west-1";

@@ -43,7 +43,7 @@ std::string wire(std::size_t n, std::uint16_t port = 80, const std::string& at =
 
 struct World {
   SimLoop loop;
-  Intake intake;
+  RemoteState intake;
   int resyncs = 0;
   std::set<std::string> resynced;
   Inflow inflow{loop, intake, [this](const std::string& cluster) {
@@ -56,14 +56,14 @@ struct World {
   std::size_t refusals = 0;
 
   World() {
-    Intake::Listener listener;
+    RemoteState::Listener listener;
     listener.on_export = [this](const std::string&, const api::ObjectKey* service) {
       told += service != nullptr ? 1 : 0;
     };
     listener.on_clusters = [this] { ++clusters; };
     listener.on_refusals = [this] { ++refusals; };
     intake.set_listener(listener);
-    Intake::Peers peers;
+    RemoteState::Peers peers;
     for (const auto* name : {"east", "north"}) {
       auto peer = std::make_shared<api::ClusterPeer>();
       peer->meta.key.name = name;

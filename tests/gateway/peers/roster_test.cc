@@ -9,8 +9,8 @@ namespace {
 
 const std::map<std::string, AcceptedCluster> kNothingSaid;
 
-Intake::Peers named(std::initializer_list<std::shared_ptr<api::ClusterPeer>> list) {
-  Intake::Peers peers;
+RemoteState::Peers named(std::initializer_list<std::shared_ptr<api::ClusterPeer>> list) {
+  RemoteState::Peers peers;
   for (const auto& one : list) peers[one->meta.key] = one;
   return peers;
 }
@@ -175,7 +175,7 @@ TEST(Roster, AGatewayPairedWithoutEndpointsStaysPassive) {
 TEST(Roster, AnEndpointThatIsNoAddressIsNamedAndTheOthersAreUsed) {
   auto west = peer("west", {21});
   west->spec.gateways[0].unusable_endpoints = {"gw.example.com:4500"};
-  const Intake::Peers peers{{west->meta.key, west}};
+  const RemoteState::Peers peers{{west->meta.key, west}};
   const auto roster = roster_of({peers, {}, {}, {}});
   EXPECT_EQ(roster.clusters.at("west").gateways.at(0).candidates.size(), 1U);
   const auto& trouble = roster.troubles.at(west->meta.key);

@@ -1,4 +1,4 @@
-#include "tunnel/probe/through_prober.h"
+#include "tunnel/probe/forwarding_prober.h"
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -55,9 +55,9 @@ Result<UniqueFd> udp_socket(const Endpoint& local, const std::string& device) {
   return fd;
 }
 
-class UdpThroughProber final : public ThroughProber {
+class UdpForwardingProber final : public ForwardingProber {
  public:
-  UdpThroughProber(Loop& loop, Random& random, ThroughConfig config, OnChange on_change)
+  UdpForwardingProber(Loop& loop, Random& random, ForwardingConfig config, OnChange on_change)
       : loop_(loop),
         random_(random),
         config_(std::move(config)),
@@ -210,7 +210,7 @@ class UdpThroughProber final : public ThroughProber {
 
   Loop& loop_;
   Random& random_;
-  ThroughConfig config_;
+  ForwardingConfig config_;
   OnChange on_change_;
   std::uint64_t session_;
   ProbeKey key_{};  // random, of this process only
@@ -249,11 +249,11 @@ class UdpEchoServer final : public EchoServer {
 
 }  // namespace
 
-Result<std::unique_ptr<ThroughProber>> ThroughProber::open(Loop& loop, Random& random,
-                                                           ThroughConfig config,
-                                                           OnChange on_change) {
+Result<std::unique_ptr<ForwardingProber>> ForwardingProber::open(Loop& loop, Random& random,
+                                                                 ForwardingConfig config,
+                                                                 OnChange on_change) {
   auto prober =
-      std::make_unique<UdpThroughProber>(loop, random, std::move(config), std::move(on_change));
+      std::make_unique<UdpForwardingProber>(loop, random, std::move(config), std::move(on_change));
   if (auto ok = prober->start(); !ok) return fail(ok.error());
   return prober;
 }

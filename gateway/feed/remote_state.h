@@ -35,7 +35,7 @@ struct AcceptedCluster {
   friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
 };
 
-class Intake {
+class RemoteState {
  public:
   using Peers = std::map<api::ObjectKey, std::shared_ptr<const api::ClusterPeer>>;
   struct Listener {
@@ -47,10 +47,10 @@ class Intake {
     std::function<void(const std::string& cluster, const api::ObjectKey* service)> on_export;
   };
 
-  Intake();
-  ~Intake();
-  Intake(const Intake&) = delete;
-  Intake& operator=(const Intake&) = delete;
+  RemoteState();
+  ~RemoteState();
+  RemoteState(const RemoteState&) = delete;
+  RemoteState& operator=(const RemoteState&) = delete;
 
   void set_listener(Listener listener);  // before anything else; may be left out
 

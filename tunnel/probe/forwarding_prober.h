@@ -1,4 +1,4 @@
-// Probes through the gateways of the own cluster (docs/protocol/probe.md). ThroughProber is the
+// Probes through the gateways of the own cluster (docs/protocol/probe.md). ForwardingProber is the
 // node's side, with one PathDetector per path. EchoServer is the remote gateway's side, which sends
 // probes back. Loop thread only.
 #pragma once
@@ -35,31 +35,31 @@ struct PathView {
   }
 };
 
-struct ThroughConfig {
+struct ForwardingConfig {
   std::map<Family, IpAddress> local;  // sends from these; a family without an address is not probed
   // The paths of this gateway begin on its own node, which sends from the addresses in `own`.
   std::optional<std::uint32_t> own_gateway = {};
   std::map<Family, IpAddress> own = {};
   std::uint16_t port = 0;  // of both sides
   PathConfig path;         // the interval is set_paths()'s
-  friend bool operator==(const ThroughConfig& a, const ThroughConfig& b) {
+  friend bool operator==(const ForwardingConfig& a, const ForwardingConfig& b) {
     return a.local == b.local && a.own_gateway == b.own_gateway && a.own == b.own &&
            a.port == b.port && a.path.full == b.path.full;
   }
 };
 
-class ThroughProber {
+class ForwardingProber {
  public:
   // A verdict or a floor changed. The callback must not destroy the prober.
   using OnChange = std::function<void()>;
-  // Targets by path: through_address() of each remote gateway.
+  // Targets by path: forwarding_address() of each remote gateway.
   using Paths = std::map<PathKey, std::vector<IpAddress>>;
 
   // kUnavailable if an address cannot be bound.
-  [[nodiscard]] static Result<std::unique_ptr<ThroughProber>> open(Loop& loop, Random& random,
-                                                                   ThroughConfig config,
-                                                                   OnChange on_change);
-  virtual ~ThroughProber() = default;
+  [[nodiscard]] static Result<std::unique_ptr<ForwardingProber>> open(Loop& loop, Random& random,
+                                                                      ForwardingConfig config,
+                                                                      OnChange on_change);
+  virtual ~ForwardingProber() = default;
   // Sets the whole wanted set. Paths that stay keep their state.
   virtual void set_paths(const Paths& paths, Duration interval) = 0;
   [[nodiscard]] virtual std::map<PathKey, PathView> views() const = 0;

@@ -19,12 +19,12 @@
 
 namespace cw::gateway {
 
-class World {
+class ClusterView {
  public:
   // `on_change` after any change of anything; bursts are the owner's to debounce. `key_secret` is
   // the Secret with this gateway's own key; empty: the key is in a file.
-  World(Loop& loop, api::Store& store, Random& random, std::string ns,
-        const std::string& key_secret, std::function<void()> on_change);
+  ClusterView(Loop& loop, api::Store& store, Random& random, std::string ns,
+              const std::string& key_secret, std::function<void()> on_change);
 
   api::Informer<api::ClusterProperty> properties;
   api::Informer<api::Node> nodes;

@@ -5,17 +5,17 @@
 
 #include "base/loop.h"
 
-namespace cw {
+namespace cw::discovery {
 
-class Pour {
+class BurstDetector {
  public:
-  Pour(std::size_t limit, Duration window) : limit_(limit), window_(window) {}
+  BurstDetector(std::size_t limit, Duration window) : limit_(limit), window_(window) {}
 
   void add(std::size_t count, TimePoint now) {
     turn(now);
     count_ += count;
   }
-  [[nodiscard]] bool pours(TimePoint now) {
+  [[nodiscard]] bool active(TimePoint now) {
     turn(now);
     return count_ >= limit_ || before_ >= limit_;
   }
@@ -34,4 +34,4 @@ class Pour {
   std::size_t before_ = 0;
 };
 
-}  // namespace cw
+}  // namespace cw::discovery

@@ -1,4 +1,4 @@
-#include "gateway/world.h"
+#include "gateway/cluster_view.h"
 
 #include <fmt/format.h>
 
@@ -21,8 +21,8 @@ void only_identity(api::ObjectMeta& meta) {
 
 }  // namespace
 
-World::World(Loop& loop, api::Store& store, Random& random, std::string ns,
-             const std::string& key_secret, std::function<void()> on_change)
+ClusterView::ClusterView(Loop& loop, api::Store& store, Random& random, std::string ns,
+                         const std::string& key_secret, std::function<void()> on_change)
     : properties(loop, store, random, on_change),
       nodes(loop, store, random, on_change),
       gateways(loop, store, random, on_change),
@@ -66,7 +66,7 @@ World::World(Loop& loop, api::Store& store, Random& random, std::string ns,
   });
 }
 
-Result<std::string> World::cluster_id() const {
+Result<std::string> ClusterView::cluster_id() const {
   const auto property = properties.find({"", std::string(api::kClusterIdProperty)});
   if (property == nullptr || property->value.empty()) {
     return fail(Errc::kNotFound, fmt::format("waiting for ClusterProperty {}: it names the cluster",
@@ -79,7 +79,7 @@ Result<std::string> World::cluster_id() const {
   return property->value;
 }
 
-Result<> World::synced() const {
+Result<> ClusterView::synced() const {
   Result<> good;
   const auto check = [&good](const auto& informer, std::string_view kind) {
     if (!good || informer.synced()) return;
@@ -101,11 +101,11 @@ Result<> World::synced() const {
   return good;
 }
 
-bool World::exports_synced() const {
+bool ClusterView::exports_synced() const {
   return exports.synced() && services.synced() && slices.synced();
 }
 
-std::vector<Prefix> World::cidrs() const {
+std::vector<Prefix> ClusterView::cidrs() const {
   std::vector<Prefix> all;
   for (const auto& [key, node] : nodes.items()) {
     all.insert(all.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
@@ -115,18 +115,18 @@ std::vector<Prefix> World::cidrs() const {
   return all;
 }
 
-std::vector<Prefix> World::own_prefixes(const std::string& node) const {
+std::vector<Prefix> ClusterView::own_prefixes(const std::string& node) const {
   const auto found = nodes.find({"", node});
   return found == nullptr ? std::vector<Prefix>{} : found->pod_cidrs;
 }
 
-std::map<std::string, std::vector<Prefix>> World::prefixes() const {
+std::map<std::string, std::vector<Prefix>> ClusterView::prefixes() const {
   std::map<std::string, std::vector<Prefix>> all;
   for (const auto& [key, node] : nodes.items()) all.emplace(key.name, node->pod_cidrs);
   return all;
 }
 
-PrefixSet World::cluster_ips() const {
+PrefixSet ClusterView::cluster_ips() const {
   std::vector<Prefix> found;
   for (const auto& [key, service] : services.items()) {
     for (const auto& text : service->spec.cluster_ips) {
@@ -136,7 +136,7 @@ PrefixSet World::cluster_ips() const {
   return PrefixSet(found);
 }
 
-std::vector<OwnPrefixes> World::networks() const {
+std::vector<OwnPrefixes> ClusterView::networks() const {
   std::vector<Prefix> addresses;
   for (const auto& [key, node] : nodes.items()) {
     for (const auto& ip : node->internal_ips) addresses.push_back(Prefix::host(ip));
@@ -164,7 +164,7 @@ std::vector<OwnPrefixes> World::networks() const {
           {"Services of this cluster", *cluster_ips_}};
 }
 
-std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {
+std::vector<GatewayStatement> ClusterView::other_gateways(std::uint32_t self) const {
   std::vector<GatewayStatement> all;
   for (const auto& [key, gateway] : gateways.items()) {
     if (gateway->spec.ordinal == self || gateway->spec.public_key.empty()) continue;
@@ -173,7 +173,7 @@ std::vector<GatewayStatement> World::other_gateways(std::uint32_t self) const {
   return all;
 }
 
-void World::take_agents() {
+void ClusterView::take_agents() {
   bool news = agents.synced() != agents_synced_;
   agents_synced_ = agents.synced();
   for (const auto& key : agents.take_changes()) {
@@ -192,13 +192,13 @@ void World::take_agents() {
   if (news) on_change_();
 }
 
-std::map<std::string, tunnel::Key> World::node_keys() const {
+std::map<std::string, tunnel::Key> ClusterView::node_keys() const {
   auto keys = agent_keys_;
   std::erase_if(keys, [this](const auto& one) { return nodes.find({"", one.first}) == nullptr; });
   return keys;
 }
 
-void World::keep_preshared() {
+void ClusterView::keep_preshared() {
   std::set<std::string> wanted;
   for (const auto& [key, peer] : peers.items()) {
     if (!peer->spec.preshared_key_secret.empty()) wanted.insert(peer->spec.preshared_key_secret);

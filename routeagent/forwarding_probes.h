@@ -12,20 +12,20 @@
 #include "base/metrics.h"
 #include "homing/choose.h"
 #include "routeagent/node/desired.h"
-#include "tunnel/probe/through_prober.h"
+#include "tunnel/probe/forwarding_prober.h"
 
 namespace cw::routeagent {
 
 using homing::ChoiceKey;
 using homing::GatewayInput;
 
-class Through {
+class ForwardingProbes {
  public:
-  using Open = std::function<Result<std::unique_ptr<tunnel::ThroughProber>>(
-      tunnel::ThroughConfig, tunnel::ThroughProber::OnChange)>;
+  using Open = std::function<Result<std::unique_ptr<tunnel::ForwardingProber>>(
+      tunnel::ForwardingConfig, tunnel::ForwardingProber::OnChange)>;
 
   // Without `open` nothing is probed. `on_change` must not call keep() from within.
-  Through(Open open, Metrics& metrics, std::function<void()> on_change)
+  ForwardingProbes(Open open, Metrics& metrics, std::function<void()> on_change)
       : open_(std::move(open)), metrics_(metrics), on_change_(std::move(on_change)) {}
 
   // What is there now. Without an address to ask from nothing is probed.
@@ -44,8 +44,8 @@ class Through {
   Open open_;
   Metrics& metrics_;
   std::function<void()> on_change_;
-  std::unique_ptr<tunnel::ThroughProber> prober_;
-  tunnel::ThroughConfig config_;
+  std::unique_ptr<tunnel::ForwardingProber> prober_;
+  tunnel::ForwardingConfig config_;
   std::map<tunnel::PathKey, tunnel::PathView> seen_;
   std::set<tunnel::PathKey> shown_;
   std::string trouble_;

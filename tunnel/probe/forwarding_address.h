@@ -15,6 +15,6 @@ namespace cw::tunnel {
 // The address to which a node sends so that `gateway` of its own cluster forwards the probe to
 // `remote`. The gateway translates it. It follows from SHA-256("causeway through address" ||
 // gateway || remote), in fd00::/8 or 240/4.
-[[nodiscard]] IpAddress through_address(const Key& gateway, const Key& remote, Family family);
+[[nodiscard]] IpAddress forwarding_address(const Key& gateway, const Key& remote, Family family);
 
 }  // namespace cw::tunnel

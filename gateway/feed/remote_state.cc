@@ -1,4 +1,4 @@
-#include "gateway/feed/intake.h"
+#include "gateway/feed/remote_state.h"
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ constexpr std::size_t kMaxRefusals = 100;
 struct Remote {
   std::shared_ptr<const api::ClusterPeer> peer;
   std::optional<Announcement> said;  // by the feed, since we started
-  std::map<api::ObjectKey, Intake::Export> exports;
+  std::map<api::ObjectKey, RemoteState::Export> exports;
   std::map<api::ObjectKey, Refusal> refused_exports;
   std::map<std::string, Refusal> faults;    // dropped messages, by subject
   std::optional<api::ObjectKey> recheck{};  // exports from here on are to be judged again
@@ -71,7 +71,7 @@ Announcement words_of(const Remote& remote) {
 
 }  // namespace
 
-struct Intake::State {
+struct RemoteState::State {
   std::map<std::string, Remote> remotes;
   std::map<std::string, AcceptedCluster> clusters;
   std::vector<Prefix> local;
@@ -360,12 +360,12 @@ struct Intake::State {
   }
 };
 
-Intake::Intake() : state_(std::make_unique<State>()) {}
-Intake::~Intake() = default;
+RemoteState::RemoteState() : state_(std::make_unique<State>()) {}
+RemoteState::~RemoteState() = default;
 
-void Intake::set_listener(Listener listener) { state_->listener = std::move(listener); }
+void RemoteState::set_listener(Listener listener) { state_->listener = std::move(listener); }
 
-void Intake::set_connected(const std::string& cluster, bool connected) {
+void RemoteState::set_connected(const std::string& cluster, bool connected) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
   remote->accepted.feed_connected = connected;
@@ -373,7 +373,7 @@ void Intake::set_connected(const std::string& cluster, bool connected) {
   state_->publish(cluster, *remote);
 }
 
-void Intake::announce(const std::string& cluster, Announcement announcement) {
+void RemoteState::announce(const std::string& cluster, Announcement announcement) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
   const bool fault = remote->faults.erase(std::string(kAnnouncementSubject)) != 0;
@@ -384,23 +384,23 @@ void Intake::announce(const std::string& cluster, Announcement announcement) {
   if (fault) state_->publish(cluster, *remote);
 }
 
-bool Intake::put(const std::string& cluster, const api::ObjectKey& service, std::string wire) {
+bool RemoteState::put(const std::string& cluster, const api::ObjectKey& service, std::string wire) {
   auto* remote = state_->find(cluster);
   return remote != nullptr && state_->put(cluster, *remote, service, std::move(wire));
 }
 
-void Intake::drop(const std::string& cluster, const api::ObjectKey& service) {
+void RemoteState::drop(const std::string& cluster, const api::ObjectKey& service) {
   if (auto* remote = state_->find(cluster)) state_->drop(cluster, *remote, service);
 }
 
-void Intake::complete(const std::string& cluster) {
+void RemoteState::complete(const std::string& cluster) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr || std::exchange(remote->heard_all, true)) return;
   state_->publish(cluster, *remote);
   state_->tell_export(cluster, nullptr);
 }
 
-void Intake::refuse(const std::string& cluster, const FeedFault& fault) {
+void RemoteState::refuse(const std::string& cluster, const FeedFault& fault) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
   if (state_->add_fault(*remote, fault.subject, refusal_of(fault))) {
@@ -408,9 +408,9 @@ void Intake::refuse(const std::string& cluster, const FeedFault& fault) {
   }
 }
 
-void Intake::tell_refusals() { state_->tell_refusals(); }
+void RemoteState::tell_refusals() { state_->tell_refusals(); }
 
-void Intake::begin_snapshot(const std::string& cluster) {
+void RemoteState::begin_snapshot(const std::string& cluster) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
   // What was refused and is not kept is said again by the snapshot, or it is gone.
@@ -425,34 +425,37 @@ void Intake::begin_snapshot(const std::string& cluster) {
   if (gone != 0) remote->refusals_changed = true;
 }
 
-bool Intake::recheck(std::size_t most) {
+bool RemoteState::recheck(std::size_t most) {
   for (auto& [cluster, remote] : state_->remotes) {
     if (remote.recheck && state_->recheck(cluster, remote, most)) return true;
   }
   return false;
 }
 
-void Intake::set_peers(const Peers& peers) { state_->set_peers(peers); }
+void RemoteState::set_peers(const Peers& peers) { state_->set_peers(peers); }
 
-void Intake::set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own) {
+void RemoteState::set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own) {
   if (state_->local == local_cidrs && state_->networks == own) return;
   state_->local = std::move(local_cidrs);
   state_->networks = std::move(own);
   state_->judge();
 }
 
-void Intake::set_exported(const OwnExports& exports) { state_->set_exported(exports); }
+void RemoteState::set_exported(const OwnExports& exports) { state_->set_exported(exports); }
 
-const std::map<std::string, AcceptedCluster>& Intake::clusters() const { return state_->clusters; }
+const std::map<std::string, AcceptedCluster>& RemoteState::clusters() const {
+  return state_->clusters;
+}
 
-const std::map<api::ObjectKey, Intake::Export>& Intake::exports(const std::string& cluster) const {
+const std::map<api::ObjectKey, RemoteState::Export>& RemoteState::exports(
+    const std::string& cluster) const {
   static const std::map<api::ObjectKey, Export> kNone;
   const auto* remote = state_->find(cluster);
   return remote == nullptr ? kNone : remote->exports;
 }
 
-std::optional<Intake::Record> Intake::record(const std::string& cluster,
-                                             const api::ObjectKey& service) const {
+std::optional<RemoteState::Record> RemoteState::record(const std::string& cluster,
+                                                       const api::ObjectKey& service) const {
   const auto* remote = state_->find(cluster);
   if (remote == nullptr) return std::nullopt;
   const auto said = remote->exports.find(service);

@@ -1,11 +1,11 @@
-#include "routeagent/through.h"
+#include "routeagent/forwarding_probes.h"
 
 #include <algorithm>
 
 #include "base/log.h"
 #include "netlink/owner.h"
 #include "routeagent/node/this_node.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
 
@@ -22,27 +22,27 @@ MetricLabels labels_of(const tunnel::PathKey& key) {
 
 }  // namespace
 
-void Through::keep(const NodeInputs& inputs) {
-  tunnel::ThroughProber::Paths paths;
+void ForwardingProbes::keep(const NodeInputs& inputs) {
+  tunnel::ForwardingProber::Paths paths;
   std::map<std::uint32_t, std::size_t> each;
   std::set<Family> families;
-  const auto add = [&](const ThroughTarget& target) {
+  const auto add = [&](const ForwardingTarget& target) {
     const tunnel::PathKey path{target.gateway, target.cluster, target.family};
     if (paths[path].empty()) ++each[target.gateway];
     paths[path].push_back(target.address);
   };
-  for (const auto& target : through_targets(inputs)) {
+  for (const auto& target : forwarding_targets(inputs)) {
     add(target);
     families.insert(target.family);
   }
-  tunnel::ThroughConfig config;
+  tunnel::ForwardingConfig config;
   for (const auto& target : own_targets(inputs)) {
     add(target);
     config.own_gateway = target.gateway;
     config.own[target.family] = tunnel::probe_address(*own_gateway(inputs)->key, target.family);
   }
   for (const auto family : families) config.local[family] = inputs.host.prefer_src.at(family);
-  config.port = netlink::kThroughPort;
+  config.port = netlink::kForwardingPort;
   config.path.full = node_mtu(inputs);
   if (!open_ || paths.empty()) {
     prober_.reset();
@@ -72,12 +72,12 @@ void Through::keep(const NodeInputs& inputs) {
   }
   std::size_t most = 0;
   for (const auto& [gateway, count] : each) most = std::max(most, count);
-  prober_->set_paths(paths, tunnel::through_interval(inputs.others.size() + 1, most));
+  prober_->set_paths(paths, tunnel::forwarding_interval(inputs.others.size() + 1, most));
   seen_ = prober_->views();
   show();
 }
 
-void Through::add_to(GatewayInput& gateway) const {
+void ForwardingProbes::add_to(GatewayInput& gateway) const {
   for (const auto& [key, view] : seen_) {
     if (key.gateway != gateway.ordinal || key.gateway == config_.own_gateway) continue;
     const ChoiceKey choice{key.cluster, key.family};
@@ -86,7 +86,7 @@ void Through::add_to(GatewayInput& gateway) const {
   }
 }
 
-std::map<ChoiceKey, std::uint32_t> Through::path_mtu() const {
+std::map<ChoiceKey, std::uint32_t> ForwardingProbes::path_mtu() const {
   std::map<ChoiceKey, std::uint32_t> found;
   for (const auto& [key, view] : seen_) {
     if (!view.floor) continue;
@@ -97,7 +97,7 @@ std::map<ChoiceKey, std::uint32_t> Through::path_mtu() const {
   return found;
 }
 
-void Through::show() {
+void ForwardingProbes::show() {
   std::set<tunnel::PathKey> now;
   for (const auto& [key, view] : seen_) {
     if (view.verdict == tunnel::PathVerdict::kUnknown) continue;

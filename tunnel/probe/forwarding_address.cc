@@ -1,4 +1,4 @@
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 #include <openssl/evp.h>
 
@@ -35,7 +35,7 @@ IpAddress probe_address(const Key& gateway, Family family) {
   return v4_of(digest_of("causeway probe address", {&gateway}));
 }
 
-IpAddress through_address(const Key& gateway, const Key& remote, Family family) {
+IpAddress forwarding_address(const Key& gateway, const Key& remote, Family family) {
   const auto digest = digest_of("causeway through address", {&gateway, &remote});
   if (family == Family::kV4) return v4_of(digest);
   std::array<std::uint8_t, 16> bytes{0xfd};

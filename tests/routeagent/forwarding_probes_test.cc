@@ -1,10 +1,10 @@
 // Probes through gateways as the agent uses them; the prober by hand.
-#include "routeagent/through.h"
+#include "routeagent/forwarding_probes.h"
 
 #include <gtest/gtest.h>
 
 #include "routeagent/node/vtep.h"
-#include "tunnel/probe/through_address.h"
+#include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
 namespace {
@@ -13,18 +13,18 @@ using std::chrono::milliseconds;
 using tunnel::PathVerdict;
 
 struct Hand {
-  tunnel::ThroughProber::Paths paths;
+  tunnel::ForwardingProber::Paths paths;
   Duration interval{};
   std::map<tunnel::PathKey, tunnel::PathView> views;
-  tunnel::ThroughConfig config;
-  tunnel::ThroughProber::OnChange on_change;
+  tunnel::ForwardingConfig config;
+  tunnel::ForwardingProber::OnChange on_change;
   int opened = 0;
   bool refuse = false;
 };
 
-class HandThrough final : public tunnel::ThroughProber {
+class HandForwarding final : public tunnel::ForwardingProber {
  public:
-  explicit HandThrough(std::shared_ptr<Hand> hand) : hand_(std::move(hand)) {}
+  explicit HandForwarding(std::shared_ptr<Hand> hand) : hand_(std::move(hand)) {}
   void set_paths(const Paths& paths, Duration interval) override {
     hand_->paths = paths;
     hand_->interval = interval;
@@ -38,9 +38,9 @@ class HandThrough final : public tunnel::ThroughProber {
 const ChoiceKey kWest{"west", Family::kV4};
 const tunnel::PathKey kThrough0{0, "west", Family::kV4};
 
-class ThroughStory : public ::testing::Test {
+class ForwardingStory : public ::testing::Test {
  protected:
-  ThroughStory() {
+  ForwardingStory() {
     std::array<std::uint8_t, 32> bytes{1};
     inputs_.self = {"w0", *IpAddress::parse("10.0.0.3"), {*Prefix::parse("10.1.3.0/24")}};
     inputs_.gateways = {{0, "g0", *IpAddress::parse("10.0.0.1"), tunnel::Key(bytes)}};
@@ -56,7 +56,7 @@ class ThroughStory : public ::testing::Test {
   }
   GatewayInput judged() {
     GatewayInput gateway;
-    through_.add_to(gateway);
+    forwarding_.add_to(gateway);
     return gateway;
   }
 
@@ -64,39 +64,40 @@ class ThroughStory : public ::testing::Test {
   std::shared_ptr<Hand> hand_ = std::make_shared<Hand>();
   int changes_ = 0;
   Metrics metrics_;
-  Through through_{[this](tunnel::ThroughConfig config, tunnel::ThroughProber::OnChange on_change)
-                       -> Result<std::unique_ptr<tunnel::ThroughProber>> {
-                     if (hand_->refuse) return fail(Errc::kUnavailable, "taken");
-                     ++hand_->opened;
-                     hand_->config = std::move(config);
-                     hand_->on_change = std::move(on_change);
-                     return std::make_unique<HandThrough>(hand_);
-                   },
-                   metrics_, [this] { ++changes_; }};
+  ForwardingProbes forwarding_{
+      [this](tunnel::ForwardingConfig config, tunnel::ForwardingProber::OnChange on_change)
+          -> Result<std::unique_ptr<tunnel::ForwardingProber>> {
+        if (hand_->refuse) return fail(Errc::kUnavailable, "taken");
+        ++hand_->opened;
+        hand_->config = std::move(config);
+        hand_->on_change = std::move(on_change);
+        return std::make_unique<HandForwarding>(hand_);
+      },
+      metrics_, [this] { ++changes_; }};
 };
 
-TEST_F(ThroughStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
-  through_.keep(inputs_);
+TEST_F(ForwardingStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
+  forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->config.local, inputs_.host.prefer_src);
   EXPECT_EQ(hand_->config.path.full, 1420U);
   EXPECT_EQ(hand_->paths.size(), 1U);
   EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
   EXPECT_EQ(hand_->interval, milliseconds(200));
-  through_.keep(inputs_);
+  forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->opened, 1) << "what did not change goes on";
   inputs_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
-  through_.keep(inputs_);
+  forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->opened, 2);
 }
 
-TEST_F(ThroughStory, ManyNodesAskSeldom) {
+TEST_F(ForwardingStory, ManyNodesAskSeldom) {
   for (int n = 0; n < 999; ++n) inputs_.others.push_back({std::to_string(n), {}, {}});
-  through_.keep(inputs_);
+  forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->interval, milliseconds(2500));
 }
 
-TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
-  through_.keep(inputs_);
+TEST_F(ForwardingStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
+  forwarding_.keep(inputs_);
   EXPECT_TRUE(judged().forwards.empty());
   see(PathVerdict::kForwards);
   EXPECT_EQ(judged().forwards, std::set<ChoiceKey>{kWest});
@@ -108,41 +109,41 @@ TEST_F(ThroughStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
   EXPECT_NE(metrics_.text().find(series + "0"), std::string::npos);
   EXPECT_EQ(changes_, 2);
   inputs_.gateways.clear();
-  through_.keep(inputs_);
+  forwarding_.keep(inputs_);
   EXPECT_TRUE(judged().silent.empty());
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
 }
 
-TEST_F(ThroughStory, TheLeastFloorOfAllGatewaysCounts) {
-  through_.keep(inputs_);
-  EXPECT_TRUE(through_.path_mtu().empty());
+TEST_F(ForwardingStory, TheLeastFloorOfAllGatewaysCounts) {
+  forwarding_.keep(inputs_);
+  EXPECT_TRUE(forwarding_.path_mtu().empty());
   hand_->views[{0, "west", Family::kV4}] = {PathVerdict::kForwards, 1364, {}};
   hand_->views[{1, "west", Family::kV4}] = {PathVerdict::kForwards, 1300, {}};
   hand_->views[{1, "west", Family::kV6}] = {PathVerdict::kForwards, {}, {}};
   hand_->on_change();
-  EXPECT_EQ(through_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
+  EXPECT_EQ(forwarding_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
   EXPECT_NE(metrics_.text().find("causeway_routeagent_path_mtu_bytes{cluster=\"west\",family="
                                  "\"ipv4\",gateway=\"1\"} 1300"),
             std::string::npos);
 }
 
-TEST_F(ThroughStory, WithoutASocketNothingIsKnown) {
+TEST_F(ForwardingStory, WithoutASocketNothingIsKnown) {
   hand_->refuse = true;
-  through_.keep(inputs_);
-  EXPECT_NE(through_.trouble(), "");
+  forwarding_.keep(inputs_);
+  EXPECT_NE(forwarding_.trouble(), "");
   hand_->refuse = false;
-  through_.keep(inputs_);
-  EXPECT_EQ(through_.trouble(), "");
+  forwarding_.keep(inputs_);
+  EXPECT_EQ(forwarding_.trouble(), "");
   EXPECT_EQ(hand_->opened, 1);
 }
 
 // No other gateway forwards for a gateway's node: its probes tell the size and no verdict.
-TEST_F(ThroughStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
+TEST_F(ForwardingStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
   inputs_.self.name = "g0";
   const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);
   inputs_.host.tunnel_addresses = {own,
                                    tunnel::probe_address(*inputs_.gateways[0].key, Family::kV6)};
-  through_.keep(inputs_);
+  forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->config.own_gateway, 0U);
   EXPECT_EQ(hand_->config.own, (std::map<Family, IpAddress>{{Family::kV4, own}}));
   EXPECT_EQ(hand_->paths.at(kThrough0).front(),
@@ -150,7 +151,7 @@ TEST_F(ThroughStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
   hand_->views[kThrough0] = {PathVerdict::kSilent, 1300, {}};
   hand_->on_change();
   EXPECT_TRUE(judged().silent.empty());
-  EXPECT_EQ(through_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
+  EXPECT_EQ(forwarding_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
   EXPECT_NE(metrics_.text().find("path_mtu_bytes{"), std::string::npos);
 }

@@ -4,8 +4,8 @@
 #include <set>
 
 #include "base/event_loop.h"
-#include "tunnel/probe/through_address.h"
-#include "tunnel/probe/through_prober.h"
+#include "tunnel/probe/forwarding_address.h"
+#include "tunnel/probe/forwarding_prober.h"
 
 namespace cw::tunnel {
 namespace {
@@ -45,13 +45,14 @@ TEST(Echo, SizesAreKeptWithinBounds) {
   EXPECT_EQ(echo_request({1, 2}, 100000, key_of(1)).size(), kMaxEcho);
 }
 
-TEST(ThroughAddress, EachPairHasOneOfItsOwnInBothFamilies) {
+TEST(ForwardingAddress, EachPairHasOneOfItsOwnInBothFamilies) {
   SystemRandom random;
   const auto a = Key::generate_private(random).public_key();
   const auto b = Key::generate_private(random).public_key();
   for (const auto family : {Family::kV4, Family::kV6}) {
     const std::set<IpAddress> all{probe_address(a, family), probe_address(b, family),
-                                  through_address(a, b, family), through_address(b, a, family)};
+                                  forwarding_address(a, b, family),
+                                  forwarding_address(b, a, family)};
     EXPECT_EQ(all.size(), 4U);
     const auto range = *Prefix::parse(family == Family::kV4 ? "240.0.0.0/4" : "fd00::/8");
     for (const auto& address : all) EXPECT_TRUE(range.contains(address)) << address.to_string();
@@ -60,16 +61,16 @@ TEST(ThroughAddress, EachPairHasOneOfItsOwnInBothFamilies) {
 }
 
 // The echo server is at the through address itself, where the gateway would lead.
-TEST(ThroughProber, SeesThePathComeAndFallSilent) {
+TEST(ForwardingProber, SeesThePathComeAndFallSilent) {
   EventLoop loop;
   SystemRandom random;
   const auto here = *IpAddress::parse("127.0.0.1");
   const auto there = *IpAddress::parse("127.0.0.2");
-  ThroughConfig config;
+  ForwardingConfig config;
   config.local = {{Family::kV4, here}};
   config.port = 24795;
   unsigned changes = 0;
-  auto opened = ThroughProber::open(loop, random, config, [&] { ++changes; });
+  auto opened = ForwardingProber::open(loop, random, config, [&] { ++changes; });
   ASSERT_TRUE(opened) << opened.error().text;
   auto& prober = **opened;
   const PathKey path{1, "west", Family::kV4};
@@ -95,14 +96,14 @@ TEST(ThroughProber, SeesThePathComeAndFallSilent) {
   EXPECT_TRUE(prober.views().empty());
 }
 
-TEST(ThroughProber, ThePathsOfTheOwnGatewayStartFromItsAddresses) {
+TEST(ForwardingProber, ThePathsOfTheOwnGatewayStartFromItsAddresses) {
   EventLoop loop;
   SystemRandom random;
-  ThroughConfig config;
+  ForwardingConfig config;
   config.port = 24796;
   config.own_gateway = 0;
   config.own = {{Family::kV4, *IpAddress::parse("127.0.0.3")}};
-  auto opened = ThroughProber::open(loop, random, config, [&] { loop.stop(); });
+  auto opened = ForwardingProber::open(loop, random, config, [&] { loop.stop(); });
   ASSERT_TRUE(opened) << opened.error().text;
   // The gateway's own server already has the port.
   const auto busy = EchoServer::open(loop, {*IpAddress::parse("127.0.0.3"), config.port}, {});
