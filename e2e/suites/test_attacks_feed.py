@@ -77,6 +77,7 @@ def test_a_rogue_peer_at_full_speed_costs_little_memory_and_log(scene, what, tel
     wait_until(lambda: ping(east.pod.machine, north.pod.ip), 10, "the others see each other")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("what", [what for what in MODES if what.startswith("changes")])
 def test_a_rogue_peer_that_always_changes_its_exports_is_still_heard(scene, what):
     """Before, its snapshot never ended: it changed faster than it was read, so the feed was never connected."""
