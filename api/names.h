@@ -10,7 +10,8 @@
 
 namespace cw::api {
 
-inline constexpr std::string_view kNamespace = "causeway-system";  // unless configured otherwise
+inline constexpr std::string_view kDefaultNamespace =
+    "causeway-system";  // unless configured otherwise
 
 // Writers: in managedFields and as the source of Events.
 inline constexpr const char* kGatewayWriter = "causeway-gateway";

@@ -18,9 +18,9 @@
 namespace cw::cli {
 
 struct Release {
-  std::string name = "causeway";                  // the prefix of the chart's objects' names
-  std::string ns = std::string(api::kNamespace);  // where those objects are
-  std::string dns_ns = "kube-system";             // namespace of the cluster DNS's ConfigMap
+  std::string name = "causeway";                         // the prefix of the chart's objects' names
+  std::string ns = std::string(api::kDefaultNamespace);  // where those objects are
+  std::string dns_ns = "kube-system";                    // namespace of the cluster DNS's ConfigMap
   std::string dns_config = "coredns";
   std::string dns_service;     // Causeway's DNS Service; empty: no stub
   std::uint32_t gateways = 2;  // each ordinal below this has a Secret

@@ -16,7 +16,7 @@ namespace cw::discovery {
 
 struct StartConfig {
   std::string store;
-  std::string ns = std::string(api::kNamespace);
+  std::string ns = std::string(api::kDefaultNamespace);
   std::vector<Endpoint> listen;
   std::chrono::nanoseconds ttl = std::chrono::seconds(5);
   std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);

@@ -16,7 +16,7 @@ namespace cw::gateway {
 
 struct StartConfig {
   std::string store;
-  std::string ns = std::string(api::kNamespace);  // of our own Secrets and Leases
+  std::string ns = std::string(api::kDefaultNamespace);  // of our own Secrets and Leases
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   std::optional<Endpoint> status;

@@ -17,7 +17,7 @@ namespace cw::routeagent {
 
 struct Config {
   std::string store;
-  std::string ns = std::string(api::kNamespace);
+  std::string ns = std::string(api::kDefaultNamespace);
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   std::optional<Endpoint> status;

@@ -22,7 +22,7 @@ using api::kImportLease;
 inline constexpr std::size_t kMaxWrites = 64;
 
 struct ImporterConfig {
-  std::string ns = std::string(api::kNamespace);  // of the Lease
+  std::string ns = std::string(api::kDefaultNamespace);  // of the Lease
   std::string identity;  // unique a process: "<cluster>-gateway-<ordinal>-<pid>"
   // So long a start may take until a cluster that was connected before counts as lost.
   Duration settle = std::chrono::seconds(10);
