@@ -179,7 +179,7 @@ def test_a_host_without_an_address_in_its_pod_prefix_is_refused_in_words(own_wor
     def served():
         return east.store.conditions("RouteAgent", node.name).get("HostServed", {})
     wait_until(lambda: served().get("status") == "False", 10, "the agent says so")
-    assert node.pod_cidr in served()["message"] and "Give one of its devices an address" in served()["message"]
+    assert node.pod_cidr in served()["message"] and "no address inside" in served()["message"]
     for address, words in ((west.pod.ip, "Packet filtered"), (west.pod.ip6, "Administratively prohibited")):
         told = node.machine.run("ping", "-n", "-c", "1", "-W", "5", address, check=False)
         assert words in told.stdout, told.stdout + told.stderr

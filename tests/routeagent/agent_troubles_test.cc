@@ -229,13 +229,13 @@ TEST_F(TroubleStory, ANodeWithoutPodCidrIsNotReady) {
 
 // Calico gives pods addresses of its own pools and routes each to its veth device.
 TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
-  kernel_.connected.pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
+  kernel_.foreign_routes.pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
   start();
   ASSERT_EQ(agent_->not_ready().size(), 1U);
   EXPECT_NE(agent_->not_ready()[0].find("192.168.7.1 (cali2)"), std::string::npos)
       << agent_->not_ready()[0];
   EXPECT_EQ(status().errors, agent_->not_ready());
-  kernel_.connected.pods.pop_back();
+  kernel_.foreign_routes.pods.pop_back();
   kernel_event();
   EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
 }

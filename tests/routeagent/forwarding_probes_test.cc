@@ -105,12 +105,12 @@ TEST_F(ForwardingStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
       "causeway_routeagent_gateway_forwards{cluster=\"west\",family=\"ipv4\",gateway=\"0\"} ";
   EXPECT_NE(metrics_.text().find(series + "1"), std::string::npos) << metrics_.text();
   see(PathVerdict::kSilent);
-  EXPECT_EQ(judged().silent, std::set<ChoiceKey>{kWest});
+  EXPECT_EQ(judged().not_forwarding, std::set<ChoiceKey>{kWest});
   EXPECT_NE(metrics_.text().find(series + "0"), std::string::npos);
   EXPECT_EQ(changes_, 2);
   inputs_.gateways.clear();
   forwarding_.keep(inputs_);
-  EXPECT_TRUE(judged().silent.empty());
+  EXPECT_TRUE(judged().not_forwarding.empty());
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
 }
 
@@ -150,7 +150,7 @@ TEST_F(ForwardingStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
             tunnel::probe_address(*inputs_.remotes[0].gateways.begin(), Family::kV4));
   hand_->views[kThrough0] = {PathVerdict::kSilent, 1300, {}};
   hand_->on_change();
-  EXPECT_TRUE(judged().silent.empty());
+  EXPECT_TRUE(judged().not_forwarding.empty());
   EXPECT_EQ(forwarding_.path_mtu(), (std::map<ChoiceKey, std::uint32_t>{{kWest, 1300}}));
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
   EXPECT_NE(metrics_.text().find("path_mtu_bytes{"), std::string::npos);

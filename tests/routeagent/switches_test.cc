@@ -36,7 +36,7 @@ TEST(SwitchNotes, LeavingAGatewayThatWorksIsNoWarning) {
   EXPECT_FALSE(
       switch_notes({{kWest, {1, "", {}}}}, {{kWest, {0, "home of x", {}}}}, both).at(0).warning);
   auto blocked = both;
-  blocked[1].silent = {kWest};
+  blocked[1].not_forwarding = {kWest};
   blocked[0].forwards = {kWest};
   EXPECT_TRUE(
       switch_notes({{kWest, {1, "", {}}}}, {{kWest, {0, "home of x", {}}}}, blocked).at(0).warning)

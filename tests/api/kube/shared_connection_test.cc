@@ -122,8 +122,9 @@ TEST_F(SharedConnection, ReadyzSaysThatNothingComesBackUntilItDoes) {
   EXPECT_TRUE(reasons().empty());
   server_.lose(0);
   turn([&] { return !reasons().empty(); });
-  EXPECT_EQ(reasons(), (std::vector<std::string>{"store: nothing comes back from the API server: "
-                                                 "its connections were closed, others follow"}));
+  ASSERT_EQ(reasons().size(), 1U);
+  EXPECT_EQ(reasons()[0].find("store: "), 0U) << reasons()[0];
+  EXPECT_NE(reasons()[0].find("its connections were closed"), std::string::npos) << reasons()[0];
   turn([&] { return ended.has_value(); });
   EXPECT_EQ(ended->code, Errc::kUnavailable);
   watching = begin();

@@ -50,7 +50,7 @@ TEST(NoAnswer, IsInTheStatusOfATunnelWhoseEndpointsCannotBeReached) {
   SimLoop loop;
   Metrics metrics;
   tunnel::FakeDriver driver;
-  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)});
+  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5)});
   auto west = remote_cluster(2, 1, 1);
   west.gateways[0].candidates = {at("10.0.0.1:4500")};
   tunnels.set_clusters({{"west", west}});
@@ -71,7 +71,7 @@ TEST(NoAnswer, IsNotSaidOfATunnelThatWorks) {
   SimLoop loop;
   Metrics metrics;
   tunnel::FakeDriver driver;
-  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5), seconds(120)});
+  Tunnels tunnels(loop, driver, metrics, {private_key(1), 4500, seconds(5)});
   auto west = remote_cluster(2, 1, 1);
   west.gateways[0].candidates = {at("10.0.0.1:4500")};
   tunnels.set_clusters({{"west", west}});
