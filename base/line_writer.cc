@@ -24,7 +24,7 @@ LineWriter::LineWriter(int fd, std::size_t most_bytes) : fd_(fd), most_bytes_(mo
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] {
     name_thread("cw-log");
-    defer_creates();
+    give_way();
     run();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

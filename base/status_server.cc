@@ -395,7 +395,7 @@ Result<std::unique_ptr<StatusServer>> StatusServer::listen(Loop& loop, const End
   pthread_sigmask(SIG_SETMASK, &all, &before);
   state->thread = std::thread([raw = state.get(), limits, &refused] {
     name_thread("cw-status");
-    defer_creates();
+    give_way();
     Serving(raw->listeners, raw->pages, raw->asked.sender(), limits, refused).run();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

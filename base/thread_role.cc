@@ -18,7 +18,7 @@ constexpr int kLastNice = 19;
 
 void name_thread(const char* name) { (void)::pthread_setname_np(::pthread_self(), name); }
 
-void defer_creates() {
+void give_way() {
   // Linux has one nice value per thread. Raising it needs no privileges. If a sandbox forbids it,
   // the thread keeps its priority.
   const auto self = static_cast<id_t>(::gettid());

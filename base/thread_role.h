@@ -11,6 +11,6 @@ void name_thread(const char* name);
 // and the packet workers. It does not preempt them when it wakes up (nice +5, SCHED_BATCH). The
 // share is not smaller, because such a thread may hold the heap's lock, which the loop waits for.
 // Needs no privileges. It cannot be undone.
-void defer_creates();
+void give_way();
 
 }  // namespace cw

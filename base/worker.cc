@@ -31,7 +31,7 @@ Worker::Worker(Loop& loop, std::size_t limit, Pace pace)
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this, pace] {
     name_thread("cw-worker");
-    if (pace == Pace::kGivesWay) defer_creates();
+    if (pace == Pace::kGivesWay) give_way();
     work();
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

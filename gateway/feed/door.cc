@@ -281,7 +281,7 @@ Result<std::unique_ptr<FeedDoor>> FeedDoor::open(const Endpoint& local,
   state->port = read && bound ? bound->port : local.port;
   state->thread = std::thread([raw = state.get()] {
     name_thread("cw-feed-door");
-    defer_creates();
+    give_way();
     raw->run();
   });
   return std::unique_ptr<FeedDoor>(new FeedDoor(std::move(state)));

@@ -14,7 +14,7 @@ namespace cw::gateway {
 void start_giving_way(const std::function<void()>& start) {
   std::thread([&] {
     name_thread("cw-grpc-start");
-    defer_creates();
+    give_way();
     start();
   }).join();
 }

@@ -331,7 +331,7 @@ struct FeedNetwork::State {
 FeedNetwork::FeedNetwork() : state_(std::make_unique<State>()) {
   state_->thread = std::thread([s = state_.get()] {
     name_thread("cw-feed-read");
-    defer_creates();
+    give_way();
     s->run();
   });
 }

@@ -33,7 +33,7 @@ TEST(ThreadRole, AThreadThatGivesWayAndWhatItStartsAreNicerThanTheRest) {
   Role child;
   std::thread([&] {
     name_thread("feed");
-    defer_creates();
+    give_way();
     nicer = own_role();
     std::thread([&] { child = own_role(); }).join();
   }).join();

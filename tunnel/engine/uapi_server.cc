@@ -103,7 +103,7 @@ struct UapiServer::State {
       : path(std::move(socket_path)), listener(std::move(socket)), device(served) {
     thread = std::thread([this] {
       name_thread("cw-uapi");
-      defer_creates();
+      give_way();
       run();
     });
   }
