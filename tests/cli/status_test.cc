@@ -115,7 +115,7 @@ TEST(Status, ColoursChangeNothingElse) {
 
 TEST(Status, AnEmptyClusterSaysWhatToDo) {
   const auto text = status_text({}, false);
-  EXPECT_NE(text.find("no name yet"), std::string::npos);
+  EXPECT_NE(text.find("no id yet"), std::string::npos);
   EXPECT_NE(text.find("pair accept"), std::string::npos);
   const auto tree = status_tree({});
   EXPECT_TRUE(tree.at("tunnels").is_array());

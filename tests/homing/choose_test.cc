@@ -226,7 +226,7 @@ TEST_F(ChooserStory, ARecoveredGatewayIsPreferredAgainOnlyAfterTheHoldDown) {
   EXPECT_EQ(chooser_.next_end(now_), std::nullopt);
 }
 
-TEST_F(ChooserStory, EachFallStartsTheHoldDownAnew) {
+TEST_F(ChooserStory, EachFallSoonAfterAComebackDoublesTheHoldDown) {
   choose();
   for (int i = 0; i < 3; ++i) {
     nth(0).usable = false;
@@ -234,7 +234,7 @@ TEST_F(ChooserStory, EachFallStartsTheHoldDownAnew) {
     nth(0).usable = true;
     choose(seconds(1));
   }
-  EXPECT_EQ(choose(minutes(2) - milliseconds(1)).ordinal, order_[1]);
+  EXPECT_EQ(choose(minutes(8) - milliseconds(1)).ordinal, order_[1]);
   EXPECT_EQ(choose(milliseconds(1)).ordinal, order_[0]);
 }
 
