@@ -1,6 +1,6 @@
 // Which local gateway carries this node's traffic to each remote cluster: the home of the node's
-// own pod prefix (homing/order.h) among the gateways that are usable for that cluster. A gateway that
-// came back is preferred again only after a hold-down, so that a flapping one moves nothing.
+// own pod prefix (homing/order.h) among the gateways that are usable for that cluster. A gateway
+// that came back is preferred again only after a hold-down, so that a flapping one moves nothing.
 // Everything it knows is an argument, time included; it remembers only who came back when.
 #pragma once
 

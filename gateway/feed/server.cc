@@ -11,12 +11,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/token_bucket.h"
 #include "feed.grpc.pb.h"
 #include "gateway/feed/feed_log.h"
 #include "gateway/feed/grpc_process.h"
 #include "gateway/feed/message_tag.h"
 #include "gateway/feed/messages.h"
-#include "base/token_bucket.h"
 
 namespace cw::gateway {
 namespace {

@@ -246,8 +246,7 @@ TEST(ExportRecord, AServiceThatCannotBeReadIsNotAServiceThatIsNotThere) {
   EXPECT_EQ(judged(nullptr).valid.message,
             "the Service shop/db cannot be read: metadata.x: is wrong");
   EXPECT_EQ(judged(&c.service).valid.reason, "Valid");
-  EXPECT_NE(judged(&c.service).valid.message.find("the newest cannot be read"),
-            std::string::npos);
+  EXPECT_NE(judged(&c.service).valid.message.find("the newest cannot be read"), std::string::npos);
   EXPECT_EQ(judged(&c.service, "db-1: endpoints[0]").lacking->reason, "Unreadable");
 }
 
