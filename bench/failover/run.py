@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "e2e"))
 
-from fabric.site import Site, join  # noqa: E402
+from fabric.site import Site, held, join  # noqa: E402
 from fabric.traffic import Session, Stream, ping, report_of  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
 from fabric.world import World  # noqa: E402
@@ -28,6 +28,7 @@ def healthy(*sites):
                        f"{daemon.name} is ready")
         wait_until(lambda site=site: len(site.causeway.tunnels()) == tunnels and all(
             t["state"] == "up" for _, t in site.causeway.tunnels()), 90, "all tunnels are up")
+        wait_until(lambda site=site: not held(site), 90, "no gateway is in its hold-down")
     for one in sites:
         for other in sites:
             if one is not other:

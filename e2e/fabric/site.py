@@ -136,18 +136,27 @@ def carriers(*sites):
             if other is not site for node in site.cluster.nodes for family in site.families]
 
 
+def agents(site):
+    """The status of the route agent of each node."""
+    return [(site.store.get("RouteAgent", node.name) or {}).get("status", {}) for node in site.cluster.nodes]
+
+
+def held(site):
+    """Whether a node passes over a gateway because of its hold-down. The end of that moves the node's traffic."""
+    return any("hold-down" in choice["reason"] for agent in agents(site) for choice in agent.get("chosen", []))
+
+
 def in_service(site):
-    """Whether all tunnels are up, no gateway drains, and every node sees every gateway so. A gateway that
-    came back answers the nodes as a draining one for a while."""
+    """Whether all tunnels are up, no gateway drains, every node sees every gateway so, and no gateway is in
+    its hold-down. A gateway that falls again soon is held for longer each time."""
     nodes, gateways = site.cluster.nodes, site.store.list("Gateway")
-    seen = [gateway["state"] for node in nodes
-            for gateway in (site.store.get("RouteAgent", node.name) or {}).get("status", {}).get("gateways", [])]
-    return (len(seen) == len(nodes) * len(gateways) and set(seen) <= {"up", "self"}
+    seen = [gateway["state"] for agent in agents(site) for gateway in agent.get("gateways", [])]
+    return (len(seen) == len(nodes) * len(gateways) and set(seen) <= {"up", "self"} and not held(site)
             and not any(gateway["status"].get("draining") for gateway in gateways)
             and all(tunnel["state"] == "up" for _, tunnel in site.causeway.tunnels()))
 
 
 def wait_until_settled(*sites):
-    """All gateways are in service, and no carrier has changed for longer than the hold-down of QUICK."""
+    """All gateways are in service, and no carrier has changed for some time."""
     wait_until_steady(lambda: all(map(in_service, sites)) and carriers(*sites), 3, 80,
                       "all gateways are in service and carriers stay")
