@@ -29,12 +29,13 @@ constexpr std::array<Reserved, 8> kReserved = {{
 }};
 
 const std::vector<std::pair<Prefix, std::string_view>>& reserved() {
-  static const auto parsed = [] {
+  static const auto kParsed = [] {
     std::vector<std::pair<Prefix, std::string_view>> list;
+    list.reserve(kReserved.size());
     for (const auto& [text, what] : kReserved) list.emplace_back(*Prefix::parse(text), what);
     return list;
   }();
-  return parsed;
+  return kParsed;
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace cw {
 Worker::Worker(Loop& loop, std::size_t limit, Pace pace)
     : limit_(limit),
       finished_(loop, limit,
-                [this](Finish finish) {
+                [this](const Finish& finish) {
                   --in_flight_;
                   if (finish) finish();  // may destroy this Worker
                 }),
