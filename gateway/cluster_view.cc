@@ -12,7 +12,7 @@ namespace cw::gateway {
 
 namespace {
 
-// Read-only caches of all Services of a cluster: what nobody reads here is not kept.
+// Drops what the gateway does not read. The caches hold all Services of a cluster.
 void only_identity(api::ObjectMeta& meta) {
   meta.uid = {};
   meta.labels.clear();

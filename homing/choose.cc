@@ -17,28 +17,23 @@ const GatewayInput* find(const std::vector<GatewayInput>& gateways, std::uint32_
   return at == gateways.end() ? nullptr : &*at;
 }
 
+// `here`: the gateway of this node, if it is the only one that may forward.
 std::string silence_text(const ChoiceKey& key, const std::vector<std::uint32_t>& silent,
                          const GatewayInput* here) {
   const bool v4 = key.family == Family::kV4;
-  const bool one = silent.size() == 1;
-  const auto gateways = one ? fmt::format("gateway {}", silent.front())
-                            : fmt::format("gateways {}", fmt::join(silent, ", "));
-  auto text = here == nullptr
-                  ? fmt::format(
-                        "no gateway forwards {} packets to {}: {} {} the cluster, and no probe of "
-                        "this node comes back",
-                        v4 ? "IPv4" : "IPv6", key.cluster, gateways, one ? "reaches" : "reach")
-                  : fmt::format(
-                        "no gateway of another node forwards {} packets to {}: {} {} the cluster, "
-                        "and no probe of this node comes back. Whether gateway {} on this node "
-                        "forwards cannot be probed from here",
-                        v4 ? "IPv4" : "IPv6", key.cluster, gateways, one ? "reaches" : "reach",
-                        here->ordinal);
-  return text + fmt::format(
-                    ". Look at the gateways' nodes in both clusters: does the FORWARD chain drop "
-                    "(`iptables -S FORWARD`, `nft list ruleset`), and is forwarding on (`sysctl "
-                    "{}`)?",
-                    v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
+  return fmt::format(
+      "no gateway{} forwards {} packets to {}: {} {} the cluster, and no probe of this node comes "
+      "back.{} Look at the gateways' nodes in both clusters: does the FORWARD chain drop "
+      "(`iptables -S FORWARD`, `nft list ruleset`), and is forwarding on (`sysctl {}`)?",
+      here == nullptr ? "" : " of another node", v4 ? "IPv4" : "IPv6", key.cluster,
+      silent.size() == 1 ? fmt::format("gateway {}", silent.front())
+                         : fmt::format("gateways {}", fmt::join(silent, ", ")),
+      silent.size() == 1 ? "reaches" : "reach",
+      here == nullptr
+          ? ""
+          : fmt::format(" Whether gateway {} on this node forwards cannot be probed from here.",
+                        here->ordinal),
+      v4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding");
 }
 
 }  // namespace
@@ -102,12 +97,12 @@ bool Chooser::held(const StandingKey& key, TimePoint now) const {
 
 Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
                        std::optional<std::uint32_t> current, TimePoint now) const {
-  std::vector<homing::GatewayView> views;
+  std::vector<GatewayView> views;
   for (const auto& gateway : input.gateways) {
     views.push_back(
         {gateway.ordinal, gateway.usable, gateway.draining, PrefixSet(gateway.own_prefixes)});
   }
-  const auto order = homing::home_order(input.cluster, prefix, views);
+  const auto order = home_order(input.cluster, prefix, views);
 
   std::optional<std::uint32_t> best;
   std::pair best_rank{Health::kDown, false};  // health, and whether it is held
@@ -136,8 +131,8 @@ Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Pre
     result.reason = "no gateway known";
   } else if (!best) {
     result.reason = fmt::format("{}", fmt::join(objections, "; "));
-    // A silent gateway's kernel may well forward on (its daemon restarts), and nobody confirmed the
-    // cluster dead: better there than nowhere.
+    // A silent gateway's kernel may still forward while its daemon restarts, and no gateway has
+    // confirmed that the cluster is lost.
     if (const auto* carrier = current ? find(input.gateways, *current) : nullptr;
         carrier != nullptr && !carrier->usable) {
       result.ordinal = current;

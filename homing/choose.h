@@ -1,7 +1,7 @@
 // Which local gateway carries this node's traffic to each remote cluster: the home of the node's
 // own pod prefix (homing/order.h) among the gateways that are usable for that cluster. A gateway
 // that came back is preferred again only after a hold-down, so that a flapping one moves nothing.
-// Everything it knows is an argument, time included; it remembers only who came back when.
+// Everything it knows is an argument, time included; it remembers hold-downs and its last choices.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@
 namespace cw::homing {
 
 struct Choice {
-  std::optional<std::uint32_t> ordinal;  // none: nobody reaches the cluster
+  std::optional<std::uint32_t> ordinal;  // none: no gateway reaches the cluster
   std::string reason;
   WallTime since{};  // when `ordinal` last changed
   friend bool operator==(const Choice&, const Choice&) = default;

@@ -31,8 +31,8 @@ Homes homes_of(const std::map<std::string, RemoteCluster>& clusters) {
 }
 
 std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& prefix,
-                                  const std::vector<homing::GatewayView>& homes,
-                                  const Standings& standings, const GatewayId* current) {
+                                  const std::vector<GatewayView>& homes, const Standings& standings,
+                                  const GatewayId* current) {
   if (homes.size() == 1) return GatewayId{cluster, homes.front().ordinal};  // nothing to choose
   const auto claim = standings.claimed.find(prefix);
   if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
@@ -41,7 +41,7 @@ std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& pref
   }
   std::optional<GatewayId> home;
   auto best = Rank::kDown;
-  for (const auto ordinal : homing::home_order(cluster, prefix, homes)) {
+  for (const auto ordinal : home_order(cluster, prefix, homes)) {
     const GatewayId id{cluster, ordinal};
     const bool carries = current != nullptr && *current == id;
     const auto rank = rank_of(id, standings, carries);

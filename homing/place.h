@@ -28,9 +28,9 @@ struct Standings {
   friend bool operator==(const Standings&, const Standings&) = default;
 };
 
-// The gateways of each cluster as homing::home_order() takes them. With many prefixes of gateways'
+// The gateways of each cluster as home_order() takes them. With many prefixes of gateways'
 // own nodes this is most of the work of a placement, and it changes with the clusters only.
-using Homes = std::map<std::string, std::vector<homing::GatewayView>>;
+using Homes = std::map<std::string, std::vector<GatewayView>>;
 [[nodiscard]] Homes homes_of(const std::map<std::string, RemoteCluster>& clusters);
 
 // Where every remote prefix is: at the gateway that its node claims, if that works. Else, and for
@@ -46,7 +46,7 @@ using Homes = std::map<std::string, std::vector<homing::GatewayView>>;
 // The same of one prefix of `cluster`, whose gateways are `homes`. `current`: where it is now;
 // null: nowhere. None: the cluster has no gateway.
 [[nodiscard]] std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& prefix,
-                                                const std::vector<homing::GatewayView>& homes,
+                                                const std::vector<GatewayView>& homes,
                                                 const Standings& standings,
                                                 const GatewayId* current);
 

@@ -10,15 +10,17 @@ using nlohmann::json;
 
 namespace {
 
-// One prefix that is none costs neither the others nor the ClusterPeer.
-void read_allowed(Fields& spec, ClusterPeer::Spec& peer) {
+// A text that cannot be parsed costs neither the others of its list nor the ClusterPeer.
+template <typename T, typename Parse>
+void read_usable(Fields& fields, const char* key, const Parse& parse, std::vector<T>& usable,
+                 std::vector<std::string>& unusable) {
   std::vector<std::string> texts;
-  spec.read("allowedCidrs", texts);
+  fields.read(key, texts);
   for (auto& text : texts) {
-    if (const auto prefix = Prefix::parse(text)) {
-      peer.allowed_cidrs.push_back(*prefix);
+    if (const auto one = parse(text)) {
+      usable.push_back(*one);
     } else {
-      peer.unusable_cidrs.push_back(std::move(text));
+      unusable.push_back(std::move(text));
     }
   }
 }
@@ -28,16 +30,7 @@ PeerGateway read_gateway(Fields& f) {
   if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
   f.read("ordinal", gateway.ordinal);
   f.require("publicKey", gateway.public_key);
-  // An endpoint that is no address invalidates neither the others nor the ClusterPeer.
-  std::vector<std::string> endpoints;
-  f.read("endpoints", endpoints);
-  for (auto& text : endpoints) {
-    if (const auto endpoint = Endpoint::parse(text)) {
-      gateway.endpoints.push_back(*endpoint);
-    } else {
-      gateway.unusable_endpoints.push_back(std::move(text));
-    }
-  }
+  read_usable(f, "endpoints", Endpoint::parse, gateway.endpoints, gateway.unusable_endpoints);
   return gateway;
 }
 
@@ -89,7 +82,8 @@ Result<ClusterPeer> decode(const json& body) {
     if (peer.spec.gateways.empty() && !peer.spec.unpaired) {
       spec.wrong("gateways", "want at least one");
     }
-    read_allowed(spec, peer.spec);
+    read_usable(spec, "allowedCidrs", Prefix::parse, peer.spec.allowed_cidrs,
+                peer.spec.unusable_cidrs);
     spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
     if (spec.has("imports")) spec.list("imports", peer.spec.imports.emplace(), read_rule);
   });

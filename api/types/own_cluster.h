@@ -24,8 +24,8 @@ class OwnCluster {
     if (read_.empty() || read_ == id_) return {};
     return fmt::format(
         "ClusterProperty {} changed from {} to {}, and a cluster keeps its id: this program goes "
-        "on as {}. Write {} "
-        "back, or unpair every remote cluster, restart all daemons and pair again",
+        "on as {}. Write {} back, or unpair every remote cluster, restart all daemons and pair "
+        "again",
         kClusterIdProperty, id_, read_, id_, id_);
   }
 

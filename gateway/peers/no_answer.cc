@@ -38,8 +38,7 @@ std::string no_answer(const Attempts& attempts, WallTime now) {
   const bool never = attempts.last_handshake == WallTime{};
   if (attempts.endpoints.empty() && never) {
     return "its ClusterPeer names no endpoint, so it must call this gateway, and has not yet. If "
-           "neither side can be "
-           "reached from outside, give one of them an endpoint that can";
+           "neither side can be reached from outside, give one of them an endpoint that can";
   }
   // A tunnel without traffic makes a handshake only when its session ends.
   if (now - std::max(attempts.since, attempts.last_handshake) <

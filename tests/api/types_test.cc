@@ -190,6 +190,7 @@ TEST(Codec, AnAllowedPrefixThatIsNoneCostsNothingElse) {
   ASSERT_TRUE(peer) << peer.error().text;
   EXPECT_EQ(peer->spec.allowed_cidrs, std::vector<Prefix>{*Prefix::parse("10.1.0.0/16")});
   EXPECT_EQ(peer->spec.unusable_cidrs, std::vector<std::string>{"10.0.0.0/99"});
+  expect_round_trip(*peer);
 }
 
 TEST(Codec, MistakesNameTheField) {

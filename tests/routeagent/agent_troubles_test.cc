@@ -27,7 +27,6 @@ class UpProber final : public tunnel::Prober {
     for (const auto& [name, target] : targets_) {
       auto& view = views[name];
       view.state = tunnel::LinkState::kUp;
-      view.usable = true;
       view.usable = *answers_;
       view.clusters.push_back({"west", true});
     }
@@ -238,6 +237,23 @@ TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
   kernel_.foreign_routes.pods.pop_back();
   kernel_event();
   EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+}
+
+// In a cluster whose nodes are all gateway nodes no other node tells it.
+TEST_F(TroubleStory, OnAGatewayNodeSaysThatNoOtherGatewayForwardsAndStaysReady) {
+  auto own = store_.must_get<api::Gateway>({"", "gateway-1"});
+  own.spec.node = "n3";
+  own.spec.node_ip = ip("10.0.0.3");
+  store_.put(own);
+  kernel_.add_tunnel();
+  sight_->verdict = tunnel::PathVerdict::kSilent;
+  start();
+  loop_.advance(seconds(10));
+  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  ASSERT_EQ(status().errors.size(), 1U);
+  EXPECT_NE(status().errors[0].find("no gateway of another node forwards IPv4 packets to west"),
+            std::string::npos)
+      << status().errors[0];
 }
 
 TEST_F(TroubleStory, SaysSoWhenNoGatewayForwards) {

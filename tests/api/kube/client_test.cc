@@ -14,6 +14,7 @@
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "base/unique_fd.h"
+#include "tests/api/kube/loopback_listener.h"
 
 namespace cw::api::kube {
 namespace {
@@ -26,23 +27,16 @@ class Server {
  public:
   using Answer = std::function<std::string(const std::string& request)>;
   Server(Loop& loop, Answer answer) : loop_(loop), answer_(std::move(answer)) {
-    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(at);
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
-    EXPECT_EQ(::listen(listener_.get(), 16), 0);
-    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
-    port_ = ntohs(at.sin_port);
-    accept_ = loop.watch(listener_.get(), FdEvent::kRead, [this] { accept(); });
+    accept_ = loop.watch(listener_.fd.get(), FdEvent::kRead, [this] { accept(); });
   }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(listener_.port);
+  }
   std::vector<std::string> requests;
 
  private:
   void accept() {
-    const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    const int fd = ::accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
     auto& one = connections_.emplace_back(std::make_unique<Connection>());
     one->fd.reset(fd);
@@ -70,8 +64,7 @@ class Server {
 
   Loop& loop_;
   Answer answer_;
-  UniqueFd listener_;
-  std::uint16_t port_ = 0;
+  LoopbackListener listener_;
   Handle accept_;
   std::vector<std::unique_ptr<Connection>> connections_;
 };
@@ -285,17 +278,9 @@ TEST_F(ClientTest, ABodyOverTheLimitIsRefused) {
 class MuteServer {
  public:
   explicit MuteServer(Loop& loop) : loop_(loop) {
-    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(at);
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
-    EXPECT_EQ(::listen(listener_.get(), 16), 0);
-    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
-    port = ntohs(at.sin_port);
-    accept_ = loop.watch(listener_.get(), FdEvent::kRead, [this] {
-      const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    port = listener_.port;
+    accept_ = loop.watch(listener_.fd.get(), FdEvent::kRead, [this] {
+      const int fd = ::accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) return;
       auto& one = connections_.emplace_back();
       one.first.reset(fd);
@@ -325,7 +310,7 @@ class MuteServer {
 
  private:
   Loop& loop_;
-  UniqueFd listener_;
+  LoopbackListener listener_;
   Handle accept_;
   std::deque<std::pair<UniqueFd, Handle>> connections_;
 };

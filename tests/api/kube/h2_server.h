@@ -17,6 +17,7 @@
 
 #include "base/loop.h"
 #include "base/unique_fd.h"
+#include "tests/api/kube/loopback_listener.h"
 
 namespace cw::api::kube {
 
@@ -45,19 +46,12 @@ class H2Server {
           return SSL_TLSEXT_ERR_OK;
         },
         nullptr);
-    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(at);
-    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
-    EXPECT_EQ(::listen(listener_.get(), 16), 0);
-    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&at), &size), 0);
-    port_ = ntohs(at.sin_port);
-    accept_ = loop.watch(listener_.get(), FdEvent::kRead, [this] { accept(); });
+    accept_ = loop.watch(listener_.fd.get(), FdEvent::kRead, [this] { accept(); });
   }
 
-  [[nodiscard]] std::string url() const { return "https://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url() const {
+    return "https://127.0.0.1:" + std::to_string(listener_.port);
+  }
   [[nodiscard]] std::size_t connections() const { return all_.size(); }
   // Of the n-th connection: the paths that were asked for.
   [[nodiscard]] const std::vector<std::string>& paths(std::size_t n) const {
@@ -101,7 +95,7 @@ class H2Server {
   }
 
   void accept() {
-    const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = ::accept4(listener_.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return;
     auto& one = *all_.emplace_back(std::make_unique<Connection>());
     one.server = this;
@@ -195,8 +189,7 @@ class H2Server {
   Answer answer_;
   std::uint32_t at_once_;
   std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>> tls_;
-  UniqueFd listener_;
-  std::uint16_t port_ = 0;
+  LoopbackListener listener_;
   Handle accept_;
   std::vector<std::unique_ptr<Connection>> all_;
 };

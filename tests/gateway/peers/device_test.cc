@@ -77,7 +77,7 @@ TEST(Device, AsksForTheMarkThatTheRulePastItsRoutesTakes) {
   auto device = *driver.read();
   EXPECT_EQ(device.fwmark, netlink::kTunnelMark);
   EXPECT_TRUE(matches(device, spec));
-  device.fwmark = 0;  // somebody took it away
+  device.fwmark = 0;  // as if another program had removed it
   EXPECT_FALSE(matches(device, spec));
 }
 
