@@ -74,7 +74,11 @@ void fire(evutil_socket_t /*fd*/, short /*what*/, void* argument) {
   if (entry->raw == nullptr) return;
   const auto begun = clock_now(CLOCK_BOOTTIME);
   const auto late = entry->due ? begun - *entry->due : Duration::zero();
-  if (entry->due) entry->due = std::max(*entry->due + entry->period, begun);
+  // As libevent does: from the time it was due, or where that is over, from now.
+  if (entry->due) {
+    const auto next = *entry->due + entry->period;
+    entry->due = next < begun ? begun + entry->period : next;
+  }
   auto& stalls = *entry->stalls;
   entry->callback();
   const auto ended = clock_now(CLOCK_BOOTTIME);

@@ -53,6 +53,19 @@ TEST(EventLoop, ACallbackMayDropItsOwnHandle) {
   EXPECT_EQ(count, 1);
 }
 
+TEST(EventLoop, AStallIsCountedOnce) {
+  EventLoop loop;
+  int count = 0;
+  const auto timer = loop.every(milliseconds(200), [&] {
+    if (++count == 1) std::this_thread::sleep_for(milliseconds(500));
+  });
+  run_until(loop, [&] { return count == 7; });
+  EXPECT_GE(loop.stalls().total, milliseconds(500));
+  // The timer's own first time after it (300 ms late) counts, too. Its later times are a period
+  // apart.
+  EXPECT_LT(loop.stalls().total, milliseconds(1500));
+}
+
 TEST(EventLoop, WatchesDescriptors) {
   EventLoop loop;
   int fds[2];
