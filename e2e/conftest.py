@@ -30,6 +30,16 @@ def tell(request):
     return line
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodeready(node):
+    """In the process that prints for several side by side: the names of scenarios, as -v prints them.
+
+    They are started without -v. With it, xdist asks each process first for its version, and what it says next,
+    "run scenarios", reaches the process now and then before that answer is finished. execnet then runs the
+    scenarios on a second thread, where no signal can end one that hangs."""
+    node.config.option.verbose = 1
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item, nextitem):
     """Ends a scenario that hangs."""

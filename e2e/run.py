@@ -104,19 +104,20 @@ def suites(match):
     """Runs e2e/suites and returns the cases. The files run side by side, for a scenario mostly waits. Scenarios with
     the marker `timing` run afterwards, one by one."""
     say(f"side by side, {JOBS} at once: the scenarios without the marker `timing`")
-    cases = pytest("e2e/suites", match, mark="not timing", options=["-n", JOBS, "--dist", "loadfile"])
+    cases = pytest("e2e/suites", match, mark="not timing", options=["-n", JOBS, "--dist", "loadfile"], names=())
     say("one by one: the scenarios with the marker `timing`")
     return cases + pytest("e2e/suites", match, mark="timing")
 
 
-def pytest(folder, match, again=0, preset="release", env=None, mark="", options=()):
+def pytest(folder, match, again=0, preset="release", env=None, mark="", options=(), names=("-v",)):
     """Runs the scenarios of a folder, or once more the `again` ones that failed last, and returns their cases. `mark`
-    is an expression of markers. What pytest prints goes to stderr."""
+    is an expression of markers. What pytest prints goes to stderr; e2e/conftest.py says why processes side by side
+    start without `names`."""
     if again:
         say(f"once more: the {again} scenarios that failed")
     with tempfile.TemporaryDirectory() as kept:
         report = pathlib.Path(kept, "report.xml")
-        command = [sys.executable, "-m", "pytest", "-v", "--durations=8", f"--junit-xml={report}"]
+        command = [sys.executable, "-m", "pytest", *names, "--durations=8", f"--junit-xml={report}"]
         command += ["--last-failed", "--last-failed-no-failures=none"] if again else []
         command += [folder, *options] + (["-k", match] if match else []) + (["-m", mark] if mark else [])
         done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False,
