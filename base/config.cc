@@ -58,16 +58,33 @@ Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   return *one * *number;
 }
 
+std::string duration_text(std::chrono::nanoseconds duration) {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  if (ms == 0) return "0s";
+  if (ms % 3'600'000 == 0) return fmt::format("{}h", ms / 3'600'000);
+  if (ms % 60'000 == 0) return fmt::format("{}m", ms / 60'000);
+  if (ms % 1000 == 0) return fmt::format("{}s", ms / 1000);
+  return fmt::format("{}ms", ms);
+}
+
+std::string ConfigMap::range_text(std::uint64_t least, std::uint64_t most) {
+  return fmt::format("{} to {}", least, most);
+}
+
+std::string ConfigMap::range_text(std::chrono::nanoseconds least, std::chrono::nanoseconds most) {
+  return fmt::format("{} to {}", duration_text(least), duration_text(most));
+}
+
 struct ConfigMap::State {
   std::string name;
   std::string path;  // of this mapping within the file: "a.b."
   YAML::Node node;
   std::set<std::string, std::less<>> known;
-  std::shared_ptr<std::optional<Error>> mistake;  // shared with nested maps
+  std::shared_ptr<std::optional<Error>> problem;  // shared with nested maps
 
   void note(int line, std::string_view key, std::string_view what) {
-    if (*mistake) return;
-    *mistake =
+    if (*problem) return;
+    *problem =
         Error{Errc::kInvalid, fmt::format("{}:{}: {}{}: {}", name, line + 1, path, key, what)};
   }
   // yaml-cpp keeps both of two equal keys, reads the first and reports nothing.
@@ -101,7 +118,7 @@ Result<ConfigMap> ConfigMap::parse(std::string_view text, const std::string& nam
   }
   auto state = std::make_shared<State>();
   state->name = name;
-  state->mistake = std::make_shared<std::optional<Error>>();
+  state->problem = std::make_shared<std::optional<Error>>();
   try {
     state->node = YAML::Load(std::string(text));
   } catch (const YAML::Exception& e) {
@@ -153,7 +170,7 @@ void ConfigMap::missing(std::string_view key) {
   state_->note(state_->node.Mark().line, key, "is missing");
 }
 
-void ConfigMap::mistake(std::string_view key, std::string_view what) {
+void ConfigMap::problem(std::string_view key, std::string_view what) {
   const auto child = state_->child(key);
   state_->note(child.IsDefined() ? child.Mark().line : state_->node.Mark().line, key, what);
 }
@@ -165,7 +182,7 @@ void ConfigMap::read_scalar(std::string_view key, T& value, const Parse& parse) 
   if (!child.IsScalar()) return state_->note(child.Mark().line, key, "want one value");
   auto parsed = parse(child.Scalar());
   if (!parsed) return state_->note(child.Mark().line, key, parsed.error().text);
-  if (!*state_->mistake) value = std::move(*parsed);
+  if (!*state_->problem) value = std::move(*parsed);
 }
 
 template <typename T, typename Parse>
@@ -181,7 +198,7 @@ void ConfigMap::read_scalars(std::string_view key, std::vector<T>& value, const 
     if (!parsed) return state_->note(item.Mark().line, key, parsed.error().text);
     all.push_back(std::move(*parsed));
   }
-  if (!*state_->mistake) value = std::move(all);
+  if (!*state_->problem) value = std::move(all);
 }
 
 void ConfigMap::read(std::string_view key, std::string& value) { read_scalar(key, value, text_of); }
@@ -217,6 +234,19 @@ void ConfigMap::read(std::string_view key, std::chrono::nanoseconds& value) {
   read_scalar(key, value, parse_duration);
 }
 
+void ConfigMap::read_choice(std::string_view key, std::string& value,
+                            const std::vector<std::string>& choices) {
+  read(key, value);
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return;
+  const auto last = choices.end() - 1;
+  problem(key, fmt::format("want {} or {}", fmt::join(choices.begin(), last, ", "), *last));
+}
+
+void ConfigMap::read_path(std::string_view key, std::string& value) {
+  read(key, value);
+  if (has(key) && (value.empty() || value.front() != '/')) problem(key, "want an absolute path");
+}
+
 void ConfigMap::read_map(std::string_view key, const std::function<void(ConfigMap&)>& use) {
   const auto child = state_->child(key);
   if (!child.IsDefined() || child.IsNull()) return;
@@ -225,7 +255,7 @@ void ConfigMap::read_map(std::string_view key, const std::function<void(ConfigMa
   inner->name = state_->name;
   inner->path = fmt::format("{}{}.", state_->path, key);
   inner->node = child;
-  inner->mistake = state_->mistake;
+  inner->problem = state_->problem;
   ConfigMap map(std::move(inner));
   use(map);
   (void)map.finish();  // unknown keys are stored in the shared problem
@@ -242,7 +272,7 @@ void ConfigMap::read_list(std::string_view key, const std::function<void(ConfigM
     inner->name = state_->name;
     inner->path = fmt::format("{}{}[{}].", state_->path, key, index++);
     inner->node = static_cast<const YAML::Node&>(item);
-    inner->mistake = state_->mistake;
+    inner->problem = state_->problem;
     ConfigMap map(std::move(inner));
     use(map);
     (void)map.finish();  // as above
@@ -251,13 +281,13 @@ void ConfigMap::read_list(std::string_view key, const std::function<void(ConfigM
 
 Result<> ConfigMap::finish() {
   for (const auto& entry : state_->node) {
-    if (*state_->mistake) break;
+    if (*state_->problem) break;
     const auto key = entry.first.IsScalar() ? entry.first.Scalar() : std::string("?");
     if (state_->known.find(key) == state_->known.end()) {
       state_->note(entry.first.Mark().line, key, "unknown key");
     }
   }
-  if (*state_->mistake) return fail(**state_->mistake);
+  if (*state_->problem) return fail(**state_->problem);
   return {};
 }
 

@@ -46,6 +46,23 @@ class ConfigMap {
     if (!has(key)) return missing(key);
     read(key, value);
   }
+  // A value from `least` to `most`, both included. T: a number or nanoseconds.
+  template <typename T>
+  void read_within(std::string_view key, T& value, T least, T most) {
+    read(key, value);
+    if (value < least || value > most) problem(key, "want " + range_text(least, most));
+  }
+  // One of `choices`.
+  void read_choice(std::string_view key, std::string& value,
+                   const std::vector<std::string>& choices);
+  // An absolute path. An empty one is refused only if the key is there.
+  void read_path(std::string_view key, std::string& value);
+  // A list of at most `most` items.
+  template <typename T>
+  void read_up_to(std::string_view key, std::vector<T>& value, std::size_t most) {
+    read(key, value);
+    if (value.size() > most) problem(key, "want at most " + std::to_string(most) + " entries");
+  }
   // A nested mapping, which `use` reads. Unknown keys inside it are problems too.
   void read_map(std::string_view key, const std::function<void(ConfigMap&)>& use);
   // A list of mappings: `use` is called for each.
@@ -53,7 +70,7 @@ class ConfigMap {
 
   [[nodiscard]] bool has(std::string_view key) const;
   // Reports the problem `what` at the key's line, as if read() had found it.
-  void mistake(std::string_view key, std::string_view what);
+  void problem(std::string_view key, std::string_view what);
   // The error of the first problem. Call it last: it also finds keys that were never read.
   [[nodiscard]] Result<> finish();
 
@@ -61,6 +78,9 @@ class ConfigMap {
   struct State;
   explicit ConfigMap(std::shared_ptr<State> state);
   void missing(std::string_view key);
+  [[nodiscard]] static std::string range_text(std::uint64_t least, std::uint64_t most);
+  [[nodiscard]] static std::string range_text(std::chrono::nanoseconds least,
+                                              std::chrono::nanoseconds most);
   template <typename T, typename Parse>
   void read_scalar(std::string_view key, T& value, const Parse& parse);
   template <typename T, typename Parse>
@@ -71,5 +91,7 @@ class ConfigMap {
 
 // "150ms", "5s", "2m", "1h"; no sign, no fractions.
 [[nodiscard]] Result<std::chrono::nanoseconds> parse_duration(std::string_view text);
+// The same form, in the largest unit without a fraction.
+[[nodiscard]] std::string duration_text(std::chrono::nanoseconds duration);
 
 }  // namespace cw

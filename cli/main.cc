@@ -183,8 +183,8 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {
     return app.exit(asked);
-  } catch (const CLI::ParseError& mistake) {
-    return tell(std::string(mistake.what()) + " (see causewayctl --help)");
+  } catch (const CLI::ParseError& problem) {
+    return tell(std::string(problem.what()) + " (see causewayctl --help)");
   }
   if (!flags.command) return tell("no command (see causewayctl --help)");
   // NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread

@@ -1,24 +1,22 @@
 #include "discovery/app.h"
 
 #include "api/store/trouble.h"
-#include "base/process_metrics.h"
+#include "base/memory.h"
 #include "discovery/dns/own_addresses.h"
 
 namespace cw::discovery {
 
-Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& config) {
+Result<std::unique_ptr<App>> App::start(const Config& config) {
   std::unique_ptr<App> app(new App);
+  auto& process = app->process_;
+  auto& loop = process.loop;
   auto clients = dns::loopback();
   clients.insert(clients.end(), config.allow_from.begin(), config.allow_from.end());
   auto server = dns::Server::start({config.listen, config.workers, config.tcp, config.rate,
-                                    app->random_.next(), std::move(clients)});
+                                    process.random.next(), std::move(clients)});
   if (!server) return fail(Errc::kInvalid, server.error().text);
   app->server_ = std::move(*server);
-  auto store = api::open_store(loop, app->random_, config.store);
-  if (!store) return fail(store.error());
-  app->store_ = std::move(*store);
-  add_process_metrics(loop, app->metrics_);
-  api::add_store_metrics(*app->store_, app->metrics_);
+  if (auto opened = process.open_store(config); !opened) return fail(std::move(opened.error()));
 
   ControllerConfig controller;
   controller.ns = config.ns;
@@ -38,56 +36,66 @@ Result<std::unique_ptr<App>> App::start(EventLoop& loop, const StartConfig& conf
   controller.table_max_age = config.table_max_age;
   app->disk_ = std::make_unique<Worker>(loop, 2);
   app->controller_ = std::make_unique<Controller>(
-      loop, *app->store_, app->random_, std::move(controller),
+      loop, *process.store, process.random, std::move(controller),
       [raw = app.get()](std::shared_ptr<const dns::Table> table) {
         raw->server_->publish(std::move(table));
       },
       [raw = app.get()](const std::vector<Prefix>& own) { raw->server_->allow(own); },
       background_of(*app->disk_));
-  app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(app->metrics_, *app->server_);
-  app->metrics_.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
-  if (config.status) {
-    auto status = StatusServer::listen(loop, *config.status, app->metrics_, [raw = app.get()] {
-      // DNS works without the store, so a replica with a table stays in the Service.
-      auto reasons = raw->controller_->not_ready();
-      return reasons.empty() ? reasons : api::with_store(std::move(reasons), *raw->store_);
-    });
-    if (!status) return fail(Errc::kInvalid, status.error().text);
-    app->status_ = std::move(*status);
+  app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(process.metrics, *app->server_);
+  process.metrics.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
+  const auto readiness = [raw = app.get()] {
+    // DNS works without the store, so a replica with a table stays in the Service.
+    auto reasons = raw->controller_->not_ready();
+    return reasons.empty() ? reasons : api::with_store(std::move(reasons), *raw->process_.store);
+  };
+  if (auto served = process.serve_status(config, readiness); !served) {
+    return fail(std::move(served.error()));
   }
   for (const auto& at : app->server_->bound())
     log_info("DNS server listens", {{"address", at.to_string()}});
   return app;
 }
 
+void App::run() {
+  const auto trim = process_.loop.every(kGiveBackEvery, give_back_memory);
+  Handle limit;
+  process_.run([&](const std::function<void()>& done) {
+    // An API server that does not answer must not hold up the end of the process.
+    limit = process_.loop.after(std::chrono::seconds(2), done);
+    controller_->release(done);
+  });
+}
+
 void App::refresh_metrics() {
   dns_metrics_->refresh();
-  metrics_
+  auto& metrics = process_.metrics;
+  metrics
       .gauge("causeway_clusterset_services", "Services of the clusterset that this replica knows.")
       .set(static_cast<double>(controller_->view().services.size()));
-  metrics_
+  metrics
       .gauge("causeway_discovery_incomplete_exports",
              "Exports of this cluster that lack endpoints of their Service.")
       .set(static_cast<double>(controller_->incomplete_exports()));
-  metrics_.gauge("causeway_discovery_writes_total", "Objects written to the store.")
+  metrics.gauge("causeway_discovery_writes_total", "Objects written to the store.")
       .set(static_cast<double>(controller_->writes()));
-  metrics_.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")
+  metrics.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")
       .set(std::chrono::duration<double>(controller_->last_build()).count());
   const auto age = controller_->kept_table_age();
-  metrics_.gauge("causeway_dns_kept_table", "1 while names are served from the table on disk.")
+  metrics.gauge("causeway_dns_kept_table", "1 while names are served from the table on disk.")
       .set(age ? 1 : 0);
-  metrics_
+  metrics
       .gauge("causeway_dns_kept_table_age_seconds",
              "Age of the table on disk while names are served from it.")
       .set(age ? std::chrono::duration<double>(*age).count() : 0);
-  metrics_
+  metrics
       .gauge("causeway_dns_follows_route_agent",
              "1 while the store is away and the route agent of this host says which clusters are "
              "reached.")
       .set(controller_->follows_route_agent() ? 1 : 0);
-  metrics_.gauge("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.")
+  metrics.gauge("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.")
       .set(static_cast<double>(controller_->table_file_errors()));
-  metrics_.gauge("causeway_discovery_leader", "1 if this replica writes.")
+  metrics.gauge("causeway_discovery_leader", "1 if this replica writes.")
       .set(controller_->leader() ? 1 : 0);
 }
 

@@ -4,12 +4,8 @@
 
 #include <memory>
 
-#include "api/store/open.h"
-#include "base/event_loop.h"
-#include "base/metrics.h"
-#include "base/random.h"
-#include "base/status_server.h"
 #include "base/worker.h"
+#include "daemon/process.h"
 #include "discovery/config.h"
 #include "discovery/controller.h"
 #include "discovery/dns/metrics.h"
@@ -19,24 +15,19 @@ namespace cw::discovery {
 
 class App {
  public:
-  // kInvalid: an administrator must fix the configuration or the host (exit code 2). Any other
-  // error: the caller tries again later.
-  [[nodiscard]] static Result<std::unique_ptr<App>> start(EventLoop& loop,
-                                                          const StartConfig& config);
-  // Releases the Lease, then calls `done`.
-  void stop(std::function<void()> done) { controller_->release(std::move(done)); }
+  // kInvalid: the configuration cannot work here (store, a taken port).
+  [[nodiscard]] static Result<std::unique_ptr<App>> start(const Config& config);
+  // Until SIGTERM or SIGINT, then releases the Lease; a second one exits at once.
+  void run();
 
  private:
   App() = default;
   void refresh_metrics();
 
-  SystemRandom random_;
-  Metrics metrics_;
-  std::unique_ptr<api::Store> store_;
+  Process process_;
   std::unique_ptr<dns::Server> server_;
   std::unique_ptr<Worker> disk_;
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<StatusServer> status_;
   std::unique_ptr<dns::ServerMetrics> dns_metrics_;
 };
 

@@ -2,21 +2,17 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "api/names.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/prefix.h"
+#include "daemon/config.h"
 #include "discovery/dns/server.h"
 
 namespace cw::discovery {
 
-struct StartConfig {
-  std::string store;
-  std::string ns = std::string(api::kDefaultNamespace);
+struct Config : DaemonConfig {
   std::vector<Endpoint> listen;
   std::chrono::nanoseconds ttl = std::chrono::seconds(5);
   std::chrono::nanoseconds negative_ttl = std::chrono::seconds(2);
@@ -35,11 +31,8 @@ struct StartConfig {
   std::string reach_file;  // written by the host's route agent (base/reach.h); empty: none
   std::string table_file;  // the table for a start without the store; empty: none is kept
   std::chrono::nanoseconds table_max_age = std::chrono::hours(24);
-  std::optional<Endpoint> status;
-  LogLevel log_level = LogLevel::kInfo;
-  bool log_json = false;
 };
 
-[[nodiscard]] Result<StartConfig> load_config(const std::string& path);
+[[nodiscard]] Result<Config> load_config(const std::string& path);
 
 }  // namespace cw::discovery

@@ -6,13 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <cstdlib>
 
 #include "api/store/open.h"
 #include "api/store/trouble.h"
 #include "base/memory.h"
-#include "base/process_metrics.h"
 #include "base/unique_fd.h"
 #include "gateway/identity.h"
 #include "netlink/reconcile.h"
@@ -20,11 +17,6 @@
 
 namespace cw::gateway {
 namespace {
-
-Error mistake(Error error, std::string_view where) {
-  error.code = Errc::kInvalid;
-  return std::move(error).context(where);
-}
 
 bool has_link(netlink::Kernel& kernel, const std::string& name) {
   const auto links = kernel.all_links();
@@ -53,7 +45,7 @@ Result<> udp_port_is_free(std::uint16_t port) {
 
 // The key of privateKeyFile, if there is such a file. In the chart's pods the file comes from the
 // gateway's Secret.
-Result<std::optional<tunnel::Key>> file_key(const StartConfig& config) {
+Result<std::optional<tunnel::Key>> file_key(const Config& config) {
   if (config.private_key_file.empty()) return std::optional<tunnel::Key>();
   auto key = key_from_file(config.private_key_file);
   if (key) return std::optional(*key);
@@ -64,22 +56,20 @@ Result<std::optional<tunnel::Key>> file_key(const StartConfig& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
+Result<std::unique_ptr<App>> App::start(const Config& config) {
   const auto key = file_key(config);
   if (!key) return fail(key.error());
   std::unique_ptr<App> app(new App);
-  auto store = api::open_store(app->loop_, app->random_, config.store);
-  if (!store) return fail(mistake(std::move(store.error()), "store"));
-  app->store_ = std::move(*store);
-  add_process_metrics(app->loop_, app->metrics_);
-  api::add_store_metrics(*app->store_, app->metrics_);
-  auto kernel = netlink::RtnlKernel::open(app->loop_);
+  auto& process = app->process_;
+  auto& loop = process.loop;
+  if (auto opened = process.open_store(config); !opened) return fail(std::move(opened.error()));
+  auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
   app->kernel_ = std::move(*kernel);
-  auto slow = netlink::RtnlKernel::open(app->loop_);
+  auto slow = netlink::RtnlKernel::open(loop);
   if (!slow) return fail(std::move(slow.error()).context("netlink"));
   app->slow_kernel_ = std::move(*slow);
-  app->worker_ = std::make_unique<Worker>(app->loop_, 4);
+  app->worker_ = std::make_unique<Worker>(loop, 4);
   // A device that is there has the port itself: an earlier run of ours left it.
   if (!has_link(*app->kernel_, config.tunnel.interface)) {
     if (auto free = udp_port_is_free(config.listen_port); !free) return fail(free.error());
@@ -88,25 +78,22 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
   if (!driver) return fail(std::move(driver.error()).context("tunnel"));
   app->driver_ = std::move(*driver);
   // Moves of a uapi driver run there, and the program that it starts carries packets.
-  app->tunnel_worker_ = std::make_unique<Worker>(app->loop_, 4, Worker::Pace::kAsTheLoop);
-  if (config.status) {
-    auto status =
-        StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
-          return raw->daemon_ == nullptr ? std::vector<std::string>{"starting"}
-                                         : api::with_store(raw->daemon_->not_ready(), *raw->store_);
-        });
-    if (!status) return fail(mistake(std::move(status.error()), "status"));
-    app->status_ = std::move(*status);
-  }
-  const auto open_prober = [raw = app.get()](tunnel::ProberConfig prober,
-                                             tunnel::ProberHooks hooks) {
-    return tunnel::Prober::open(raw->loop_, raw->random_, std::move(prober), std::move(hooks));
+  app->tunnel_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
+  const auto readiness = [raw = app.get()] {
+    if (raw->daemon_ == nullptr) return std::vector<std::string>{"starting"};
+    return api::with_store(raw->daemon_->not_ready(), *raw->process_.store);
   };
-  const auto open_echo = [raw = app.get()](const Endpoint& local, const std::string& device) {
-    return tunnel::EchoServer::open(raw->loop_, local, device);
+  if (auto served = process.serve_status(config, readiness); !served) {
+    return fail(std::move(served.error()));
+  }
+  const auto open_prober = [&process](tunnel::ProberConfig prober, tunnel::ProberHooks hooks) {
+    return tunnel::Prober::open(process.loop, process.random, std::move(prober), std::move(hooks));
+  };
+  const auto open_echo = [&loop](const Endpoint& local, const std::string& device) {
+    return tunnel::EchoServer::open(loop, local, device);
   };
   app->daemon_ = std::make_unique<Daemon>(
-      Deps{app->loop_, app->random_, *app->store_, *app->kernel_, *app->driver_, app->metrics_,
+      Deps{loop, process.random, *process.store, *app->kernel_, *app->driver_, process.metrics,
            open_prober, open_echo, api::daemons_make_secrets(config.store),
            background_of(*app->worker_), app->slow_kernel_.get(),
            background_of(*app->tunnel_worker_)},
@@ -120,22 +107,16 @@ Result<std::unique_ptr<App>> App::start(const StartConfig& config) {
 
 void App::run() {
   GrowthWatch growth;
-  const auto give_back = loop_.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
-  bool stopping = false;
-  const auto stop = [&] {
-    if (stopping) std::_Exit(1);
-    stopping = true;
-    daemon_->drain([this] {
+  const auto give_back = process_.loop.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
+  process_.run([this](const std::function<void()>& done) {
+    daemon_->drain([done] {
       log_info("gateway stops; tunnels and routes stay in place");
-      loop_.stop();
+      done();
     });
-  };
-  const auto on_term = loop_.on_signal(SIGTERM, stop);
-  const auto on_int = loop_.on_signal(SIGINT, stop);
-  loop_.run();
+  });
 }
 
-Result<> clean_up(const StartConfig& config) {
+Result<> clean_up(const Config& config) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()).context("netlink"));

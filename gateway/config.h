@@ -1,26 +1,17 @@
 // The gateway's configuration file (docs/configuration.md), immutable once read.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "api/names.h"
-#include "base/config.h"
-#include "base/log.h"
 #include "base/loop.h"
+#include "daemon/config.h"
 #include "netlink/owner.h"
 #include "tunnel/driver.h"
 
 namespace cw::gateway {
 
-struct StartConfig {
-  std::string store;
-  std::string ns = std::string(api::kDefaultNamespace);  // of our own Secrets and Leases
-  LogLevel log_level = LogLevel::kInfo;
-  bool log_json = false;
-  std::optional<Endpoint> status;
-
+struct Config : DaemonConfig {
   std::uint32_t ordinal = 0;
   std::string node;
   std::uint16_t listen_port = 4500;
@@ -37,8 +28,8 @@ struct StartConfig {
   Duration drain = std::chrono::seconds(1);
 };
 
-// Every mistake as "NAME:LINE: key: what".
-[[nodiscard]] Result<StartConfig> parse_config(std::string_view text, const std::string& name);
-[[nodiscard]] Result<StartConfig> load_config(const std::string& path);
+// kInvalid with "NAME:LINE: key: what" for the first problem.
+[[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name);
+[[nodiscard]] Result<Config> load_config(const std::string& path);
 
 }  // namespace cw::gateway

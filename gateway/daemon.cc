@@ -30,7 +30,7 @@ Deps with_one_kernel(Deps deps) {
 
 }  // namespace
 
-Daemon::Daemon(const Deps& deps, const StartConfig& config, std::optional<tunnel::Key> file_key)
+Daemon::Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key> file_key)
     : deps_(deps.slow_kernel == nullptr ? with_one_kernel(deps) : deps),
       config_(config),
       file_key_(std::move(file_key)),

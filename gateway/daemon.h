@@ -50,7 +50,7 @@ struct Deps {
 class Daemon {
  public:
   // `file_key`: the key of privateKeyFile, if there is one.
-  Daemon(const Deps& deps, const StartConfig& config, std::optional<tunnel::Key> file_key);
+  Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key> file_key);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -60,7 +60,7 @@ class Daemon {
   [[nodiscard]] std::vector<std::string> not_ready() const;
 
   // Says everywhere that we are about to go, and calls `done` when nodes and remote gateways had
-  // the time to move: after StartConfig::drain if another local gateway can take over, else soon.
+  // the time to move: after Config::drain if another local gateway can take over, else soon.
   // The data path stays.
   void drain(std::function<void()> done);
 
@@ -105,7 +105,7 @@ class Daemon {
   [[nodiscard]] bool others_can_take_over() const;
 
   Deps deps_;
-  StartConfig config_;
+  Config config_;
   std::optional<tunnel::Key> file_key_;
   std::string waiting_ = "starting";
   api::OwnCluster own_cluster_;

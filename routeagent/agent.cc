@@ -484,12 +484,12 @@ void Agent::program() {
       note_left_out(desired->left_out);
       routes_ = report.ended_early ? 0 : routes_to_remotes(*desired);
       numbers_->routes.set(routes_);
-      auto mistakes = desired->mistakes;
-      mistakes.insert(mistakes.end(), report.complaints.begin(), report.complaints.end());
+      auto problems = desired->problems;
+      problems.insert(problems.end(), report.complaints.begin(), report.complaints.end());
       numbers_->rules_before.set(static_cast<double>(report.rules_before));
       const auto open = closed_.troubles();
-      mistakes.insert(mistakes.end(), open.begin(), open.end());
-      note(report, mistakes);
+      problems.insert(problems.end(), open.begin(), open.end());
+      note(report, problems);
       if (std::exchange(program_again_, false)) look_again();
       publish(*last_);
     };
@@ -497,9 +497,9 @@ void Agent::program() {
   CW_CHECK(taken);  // there is one at a time
 }
 
-void Agent::note(const netlink::PassReport& report, const std::vector<std::string>& mistakes) {
+void Agent::note(const netlink::PassReport& report, const std::vector<std::string>& problems) {
   auto errors = report.errors;
-  errors.insert(errors.end(), mistakes.begin(), mistakes.end());
+  errors.insert(errors.end(), problems.begin(), problems.end());
   if (errors != errors_) {
     for (const auto& error : errors) {
       if (std::find(errors_.begin(), errors_.end(), error) == errors_.end()) {

@@ -120,7 +120,7 @@ class Agent {
   void watch_stray(NodeInputs& inputs);
   void tell_host_source(const NodeInputs& inputs);
   void spread();  // asks the gateways that have news to hear, and watches handovers
-  void note(const netlink::PassReport& report, const std::vector<std::string>& mistakes);
+  void note(const netlink::PassReport& report, const std::vector<std::string>& problems);
   void publish(const NodeInputs& inputs);
 
   Loop& loop_;

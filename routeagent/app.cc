@@ -2,13 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
-#include <cstdlib>
-
-#include "api/store/open.h"
 #include "api/store/trouble.h"
 #include "base/memory.h"
-#include "base/process_metrics.h"
 #include "netlink/rtnl/rtnl_kernel.h"
 #include "routeagent/closed/guard.h"
 #include "routeagent/node_key.h"
@@ -21,31 +16,26 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
     log_error("not closed at start", {{"error", closed.error().text}});
   }
   std::unique_ptr<App> app(new App);
-  const auto key = node_key(config.state_dir, app->random_);
-  if (!key) return fail(key.error());
-  auto store = api::open_store(app->loop_, app->random_, config.store);
-  if (!store) return fail(std::move(store.error()));
-  app->store_ = std::move(*store);
-  add_process_metrics(app->loop_, app->metrics_);
-  api::add_store_metrics(*app->store_, app->metrics_);
-  auto kernel = netlink::RtnlKernel::open(app->loop_);
-  if (!kernel) return fail(std::move(kernel.error()));
+  auto& process = app->process_;
+  auto& loop = process.loop;
+  auto& random = process.random;
+  const auto key = node_key(config.state_dir, random);
+  if (!key) return fail(configuration_error(key.error(), "stateDir"));
+  if (auto opened = process.open_store(config); !opened) return fail(std::move(opened.error()));
+  auto kernel = netlink::RtnlKernel::open(loop);
+  if (!kernel) return fail(std::move(kernel.error()).context("netlink"));
   app->kernel_ = std::move(*kernel);
-  auto slow = netlink::RtnlKernel::open(app->loop_);
-  if (!slow) return fail(std::move(slow.error()));
+  auto slow = netlink::RtnlKernel::open(loop);
+  if (!slow) return fail(std::move(slow.error()).context("netlink"));
   app->slow_kernel_ = std::move(*slow);
-  app->worker_ = std::make_unique<Worker>(app->loop_, 16);
-  if (config.status) {
-    auto status =
-        StatusServer::listen(app->loop_, *config.status, app->metrics_, [raw = app.get()] {
-          return raw->agent_ == nullptr ? std::vector<std::string>{"starting"}
-                                        : api::with_store(raw->agent_->not_ready(), *raw->store_);
-        });
-    if (!status) return fail(std::move(status.error()).context("status"));
-    app->status_ = std::move(*status);
+  app->worker_ = std::make_unique<Worker>(loop, 16);
+  const auto readiness = [raw = app.get()] {
+    if (raw->agent_ == nullptr) return std::vector<std::string>{"starting"};
+    return api::with_store(raw->agent_->not_ready(), *raw->process_.store);
+  };
+  if (auto served = process.serve_status(config, readiness); !served) {
+    return fail(std::move(served.error()));
   }
-  auto& loop = app->loop_;
-  auto& random = app->random_;
   app->file_worker_ = std::make_unique<Worker>(loop, 2);
   LedgerFile closed{read_ledger(config.state_dir),
                     [worker = app->file_worker_.get(), folder = config.state_dir](
@@ -62,7 +52,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
     hop_background = background_of(*app->hop_worker_);
   }
   app->agent_ = std::make_unique<Agent>(
-      loop, random, *app->store_, *app->kernel_, app->metrics_, config, *key, std::move(closed),
+      loop, random, *process.store, *app->kernel_, process.metrics, config, *key, std::move(closed),
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // No host has a reason to probe a node; one that does learns that it is there.
         return tunnel::Prober::open(loop, random, std::move(probe), std::move(hooks));
@@ -87,17 +77,11 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
 
 void App::run() {
   GrowthWatch growth;
-  const auto give_back = loop_.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
-  bool stopping = false;
-  const auto stop = [&] {
-    if (stopping) std::_Exit(1);
-    stopping = true;
+  const auto give_back = process_.loop.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
+  process_.run([](const std::function<void()>& done) {
     log_info("route agent stops; routes stay in place");
-    loop_.stop();
-  };
-  const auto on_term = loop_.on_signal(SIGTERM, stop);
-  const auto on_int = loop_.on_signal(SIGINT, stop);
-  loop_.run();
+    done();
+  });
 }
 
 namespace {

@@ -4,12 +4,8 @@
 
 #include <memory>
 
-#include "api/store/store.h"
-#include "base/event_loop.h"
-#include "base/metrics.h"
-#include "base/random.h"
-#include "base/status_server.h"
 #include "base/worker.h"
+#include "daemon/process.h"
 #include "netlink/kernel.h"
 #include "routeagent/agent.h"
 #include "routeagent/closed/ledger_file.h"
@@ -20,7 +16,8 @@ namespace cw::routeagent {
 
 class App {
  public:
-  // Errors: an unusable store, a taken status port, no netlink.
+  // kInvalid: the configuration cannot work here (store, state folder, a taken port); others: this
+  // machine cannot (no netlink).
   [[nodiscard]] static Result<std::unique_ptr<App>> start(const Config& config);
   // Until SIGTERM or SIGINT; a second one exits at once.
   void run();
@@ -28,10 +25,7 @@ class App {
  private:
   App() = default;
 
-  EventLoop loop_;
-  SystemRandom random_;
-  Metrics metrics_;
-  std::unique_ptr<api::Store> store_;
+  Process process_;
   std::unique_ptr<netlink::Kernel> kernel_;
   std::unique_ptr<netlink::Kernel> slow_kernel_;  // the worker's
   std::unique_ptr<Worker> worker_;
@@ -40,7 +34,6 @@ class App {
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<Worker> hop_worker_;  // ends before the agent, which has the driver
   std::unique_ptr<ReachWriter> reach_;
-  std::unique_ptr<StatusServer> status_;
 };
 
 // The `cleanup` command: removes what the agent made in the kernel. `open`: also the guard of

@@ -1,26 +1,18 @@
 // The route agent's configuration file (docs/configuration.md): parsed once, never changed.
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "api/names.h"
-#include "base/config.h"
-#include "base/log.h"
 #include "base/loop.h"
 #include "base/prefix.h"
+#include "daemon/config.h"
 #include "netlink/owner.h"
 #include "routeagent/node/overlay.h"
 #include "tunnel/driver.h"
 
 namespace cw::routeagent {
 
-struct Config {
-  std::string store;
-  std::string ns = std::string(api::kDefaultNamespace);
-  LogLevel log_level = LogLevel::kInfo;
-  bool log_json = false;
-  std::optional<Endpoint> status;
+struct Config : DaemonConfig {
   std::string node;
   Duration probe_interval = std::chrono::milliseconds(150);
   std::uint32_t probe_lost = 3;
@@ -36,7 +28,7 @@ struct Config {
   netlink::RulePriorities rules = {};
 };
 
-// kInvalid with "FILE:LINE: key: what" for the first mistake.
+// kInvalid with "FILE:LINE: key: what" for the first problem.
 [[nodiscard]] Result<Config> load_config(const std::string& path);
 [[nodiscard]] Result<Config> parse_config(std::string_view text, const std::string& name);
 

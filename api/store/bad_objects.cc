@@ -9,14 +9,14 @@ namespace cw::api {
 
 std::optional<nlohmann::json> marked_invalid(nlohmann::json body, const std::string& type,
                                              const std::string& message, WallTime now) {
-  std::optional<Error> mistake;
-  const auto meta = decode_meta(body, mistake);
+  std::optional<Error> problem;
+  const auto meta = decode_meta(body, problem);
   std::vector<Condition> conditions;
-  Fields(body, "", mistake).object("status", [&](Fields& status) {
+  Fields(body, "", problem).object("status", [&](Fields& status) {
     read_conditions(status, conditions);
   });
   // Without a name or a proper status there is no place for a condition.
-  if (mistake) return std::nullopt;
+  if (problem) return std::nullopt;
   const Condition invalid{type, ConditionStatus::kFalse, "Invalid", message, meta.generation, {}};
   if (!set_condition(conditions, invalid, now)) return std::nullopt;
   body["status"]["conditions"] = to_json(conditions);
@@ -34,8 +34,8 @@ void BadObjects::report(const ObjectKey& key, const Error& error) {
 void BadObjects::mark(const ObjectKey& key, const std::string& message, Object object) {
   auto body = marked_invalid(std::move(object.body), type_, message, loop_.wall_now());
   if (!body) return;
-  std::optional<Error> mistake;
-  const auto meta = decode_meta(*body, mistake);
+  std::optional<Error> problem;
+  const auto meta = decode_meta(*body, problem);
   writes_[key] = store_.update_status(
       {kind_, key, object.resource_version, std::move(*body)},
       [this, meta, text = message](const Result<Object>& result) {

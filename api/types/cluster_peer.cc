@@ -67,10 +67,10 @@ json to_json(const PeerGateway& gateway) {
 
 template <>
 Result<ClusterPeer> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   ClusterPeer peer;
-  peer.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  peer.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& spec) {
     spec.require("clusterId", peer.spec.cluster_id);
@@ -100,7 +100,7 @@ Result<ClusterPeer> decode(const json& body) {
     status.read("connected", peer.status.connected);
     read_conditions(status, peer.status.conditions);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return peer;
 }
 

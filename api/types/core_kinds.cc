@@ -12,13 +12,13 @@ using nlohmann::json;
 
 template <>
 Result<ClusterProperty> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   ClusterProperty object;
-  object.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  object.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& spec) { spec.require("value", object.value); });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return object;
 }
 
@@ -31,10 +31,10 @@ json encode(const ClusterProperty& object) {
 
 template <>
 Result<Node> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Node node;
-  node.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  node.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& spec) { spec.read("podCIDRs", node.pod_cidrs); });
   fields.object("status", [&](Fields& status) {
     struct TypedAddress {
@@ -64,7 +64,7 @@ Result<Node> decode(const json& body) {
       node.ready = ready->status == ConditionStatus::kTrue;
     }
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return node;
 }
 
@@ -89,10 +89,10 @@ json encode(const Node& node) {
 
 template <>
 Result<Namespace> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Namespace object;
-  object.meta = decode_meta(body, mistake);
-  if (mistake) return fail(*mistake);
+  object.meta = decode_meta(body, problem);
+  if (problem) return fail(*problem);
   return object;
 }
 
@@ -103,12 +103,12 @@ json encode(const Namespace& object) {
 
 template <>
 Result<ServiceCidr> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   ServiceCidr object;
-  object.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  object.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& spec) { spec.read("cidrs", object.cidrs); });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return object;
 }
 
@@ -121,10 +121,10 @@ json encode(const ServiceCidr& object) {
 
 template <>
 Result<Secret> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Secret secret;
-  secret.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  secret.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   std::map<std::string, std::string> coded;
   fields.read("data", coded);
   for (const auto& [name, text] : coded) {
@@ -135,7 +135,7 @@ Result<Secret> decode(const json& body) {
     }
     secret.data.emplace(name, std::move(*bytes));
   }
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return secret;
 }
 
@@ -162,10 +162,10 @@ std::string format_micro(WallTime time) {
 
 template <>
 Result<Lease> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Lease lease;
-  lease.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  lease.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& spec) {
     spec.read("holderIdentity", lease.holder);
     spec.read("leaseDurationSeconds", lease.duration_seconds);
@@ -173,7 +173,7 @@ Result<Lease> decode(const json& body) {
     spec.read("renewTime", lease.renewed);
     spec.read("leaseTransitions", lease.transitions);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return lease;
 }
 

@@ -8,10 +8,10 @@ using nlohmann::json;
 
 template <>
 Result<EndpointSlice> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   EndpointSlice slice;
-  slice.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  slice.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.read("addressType", slice.address_type);
   // The endpoints of FQDN slices are names, and names cannot be routed.
   const bool routable = slice.address_type == "IPv4" || slice.address_type == "IPv6";
@@ -37,7 +37,7 @@ Result<EndpointSlice> decode(const json& body) {
     return endpoint;
   });
   fields.list("ports", slice.ports, read_slice_port);
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return slice;
 }
 

@@ -8,10 +8,10 @@ namespace cw::api {
 
 using nlohmann::json;
 
-Fields::Fields(const nlohmann::json& from, std::string path, std::optional<Error>& mistake)
-    : json_(from), path_(std::move(path)), mistake_(mistake) {
-  if (!json_.is_object() && !mistake_) {
-    mistake_ =
+Fields::Fields(const nlohmann::json& from, std::string path, std::optional<Error>& problem)
+    : json_(from), path_(std::move(path)), problem_(problem) {
+  if (!json_.is_object() && !problem_) {
+    problem_ =
         Error{Errc::kInvalid, fmt::format("{}: want an object", path_.empty() ? "object" : path_)};
   }
 }
@@ -27,7 +27,7 @@ std::string Fields::path_of(const char* key) const {
 }
 
 void Fields::wrong(const char* key, std::string_view what) {
-  if (!mistake_) mistake_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
+  if (!problem_) problem_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
 }
 
 const json* Fields::array(const char* key) {
@@ -201,9 +201,9 @@ json envelope(Kind kind, const ObjectMeta& meta) {
   return out;
 }
 
-ObjectMeta decode_meta(const json& body, std::optional<Error>& mistake) {
+ObjectMeta decode_meta(const json& body, std::optional<Error>& problem) {
   ObjectMeta meta;
-  Fields fields(body, "", mistake);
+  Fields fields(body, "", problem);
   if (!fields.has("metadata")) fields.wrong("metadata", "is missing");
   fields.object("metadata", [&](Fields& m) {
     m.require("name", meta.key.name);

@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxString = 256 << 10;
 class Fields {
  public:
   // `json` must outlive the Fields. If it is no object, that is an error.
-  Fields(const nlohmann::json& json, std::string path, std::optional<Error>& mistake);
+  Fields(const nlohmann::json& json, std::string path, std::optional<Error>& problem);
 
   void read(const char* key, std::string& value);
   void read(const char* key, bool& value);
@@ -51,7 +51,7 @@ class Fields {
   void object(const char* key, const Use& use) {
     const auto* child = find(key);
     if (child == nullptr) return;
-    Fields inner(*child, path_of(key), mistake_);
+    Fields inner(*child, path_of(key), problem_);
     use(inner);
   }
   // A list of objects. `use(Fields&)` returns the item.
@@ -61,8 +61,8 @@ class Fields {
     if (child == nullptr) return;
     value.clear();
     value.reserve(child->size());
-    for (std::size_t i = 0; i < child->size() && !mistake_; ++i) {
-      Fields inner((*child)[i], path_of(key) + "[" + std::to_string(i) + "]", mistake_);
+    for (std::size_t i = 0; i < child->size() && !problem_; ++i) {
+      Fields inner((*child)[i], path_of(key) + "[" + std::to_string(i) + "]", problem_);
       value.push_back(use(inner));
     }
   }
@@ -81,13 +81,13 @@ class Fields {
 
   const nlohmann::json& json_;
   std::string path_;
-  std::optional<Error>& mistake_;
+  std::optional<Error>& problem_;
 };
 
 // The apiVersion, kind and metadata of an encoded object.
 [[nodiscard]] nlohmann::json envelope(Kind kind, const ObjectMeta& meta);
 // The metadata of any object. A missing name is an error.
-[[nodiscard]] ObjectMeta decode_meta(const nlohmann::json& body, std::optional<Error>& mistake);
+[[nodiscard]] ObjectMeta decode_meta(const nlohmann::json& body, std::optional<Error>& problem);
 
 [[nodiscard]] nlohmann::json to_json(const std::vector<Condition>& conditions);
 void read_conditions(Fields& status, std::vector<Condition>& conditions);

@@ -40,10 +40,10 @@ json to_json(const TunnelStatus& tunnel) {
 
 template <>
 Result<Gateway> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Gateway gateway;
-  gateway.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  gateway.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& spec) {
     spec.read("ordinal", gateway.spec.ordinal);
@@ -60,7 +60,7 @@ Result<Gateway> decode(const json& body) {
     status.list("tunnels", gateway.status.tunnels, read_tunnel);
     read_conditions(status, gateway.status.conditions);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return gateway;
 }
 

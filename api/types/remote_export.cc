@@ -91,17 +91,17 @@ json to_json(const ExportRecord& record) {
 
 template <>
 Result<RemoteExport> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   RemoteExport remote;
-  remote.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  remote.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& f) {
     read_record(f, remote.spec);
     f.read("keptOut", remote.kept_out);
   });
   remote.spec.service.ns = remote.meta.key.ns;
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return remote;
 }
 

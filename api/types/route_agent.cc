@@ -7,10 +7,10 @@ using nlohmann::json;
 
 template <>
 Result<RouteAgent> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   RouteAgent agent;
-  agent.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  agent.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& spec) {
     spec.read("node", agent.spec.node);
     spec.read("publicKey", agent.spec.public_key);
@@ -44,7 +44,7 @@ Result<RouteAgent> decode(const json& body) {
     status.read("closed", agent.status.closed);
     read_conditions(status, agent.status.conditions);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return agent;
 }
 

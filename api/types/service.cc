@@ -63,10 +63,10 @@ json to_json(const SlicePort& port) {
 
 template <>
 Result<Service> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   Service service;
-  service.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  service.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& f) {
     auto& spec = service.spec;
     f.read("type", spec.type);
@@ -90,7 +90,7 @@ Result<Service> decode(const json& body) {
     f.read("trafficDistribution", spec.traffic_distribution);
     f.read("publishNotReadyAddresses", spec.publish_not_ready_addresses);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return service;
 }
 

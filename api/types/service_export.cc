@@ -7,17 +7,17 @@ using nlohmann::json;
 
 template <>
 Result<ServiceExport> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   ServiceExport object;
-  object.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  object.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   fields.object("spec", [&](Fields& spec) {
     spec.read("exportedLabels", object.spec.exported_labels);
     spec.read("exportedAnnotations", object.spec.exported_annotations);
   });
   fields.object("status",
                 [&](Fields& status) { read_conditions(status, object.status.conditions); });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return object;
 }
 

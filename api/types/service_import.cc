@@ -7,10 +7,10 @@ using nlohmann::json;
 
 template <>
 Result<ServiceImport> decode(const json& body) {
-  std::optional<Error> mistake;
+  std::optional<Error> problem;
   ServiceImport object;
-  object.meta = decode_meta(body, mistake);
-  Fields fields(body, "", mistake);
+  object.meta = decode_meta(body, problem);
+  Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
   fields.object("spec", [&](Fields& f) {
     auto& spec = object.spec;
@@ -41,7 +41,7 @@ Result<ServiceImport> decode(const json& body) {
     read_conditions(status, object.status.conditions);
     status.read("endpointSliceObjects", object.status.endpoint_slice_objects);
   });
-  if (mistake) return fail(*mistake);
+  if (problem) return fail(*problem);
   return object;
 }
 

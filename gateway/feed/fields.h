@@ -1,5 +1,5 @@
 // Reads the fields of one message from outside: each check returns a usable value and remembers the
-// first mistake, so that a parser reads like the message it parses.
+// first problem, so that a parser reads like the message it parses.
 #pragma once
 
 #include <initializer_list>

@@ -37,18 +37,18 @@ std::uint32_t hash_of(std::string_view text) {
 }
 
 // A node or gateway on cw-vx other than this one.
-std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::string>& mistakes) {
+std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::string>& problems) {
   std::map<IpAddress, std::string> found;
   const auto take = [&](const IpAddress& underlay, const std::string& name) {
     if (underlay == in.self.underlay) return;
     if (underlay.family() != in.self.underlay.family()) {
-      mistakes.push_back(fmt::format("node {}: underlay address {} is of another family than {}",
+      problems.push_back(fmt::format("node {}: underlay address {} is of another family than {}",
                                      name, underlay.to_string(), in.self.underlay.to_string()));
       return;
     }
     const auto [at, fresh] = found.emplace(underlay, name);
     if (!fresh && at->second != name) {
-      mistakes.push_back(fmt::format("nodes {} and {} have the same address {}", at->second, name,
+      problems.push_back(fmt::format("nodes {} and {} have the same address {}", at->second, name,
                                      underlay.to_string()));
     }
   };
@@ -105,21 +105,21 @@ class Builder {
     for (const auto& [key, route] : state_.routes) {
       if (key.first == kToRemoteTable) state_.exempt.push_back(key.second);
     }
-    for (auto& text : unserved_pods(in_)) mistake(std::move(text));
+    for (auto& text : unserved_pods(in_)) problem(std::move(text));
     return std::move(state_);
   }
 
  private:
-  void mistake(std::string text) { state_.mistakes.push_back(std::move(text)); }
+  void problem(std::string text) { state_.problems.push_back(std::move(text)); }
 
   void device() {
     if (in_.host.underlay_mtu == 0) {
-      mistake(fmt::format("no link has the node's underlay address {}; MTU 1500 is assumed",
+      problem(fmt::format("no link has the node's underlay address {}; MTU 1500 is assumed",
                           in_.self.underlay.to_string()));
     }
     mtu_ = node_mtu(in_);
     state_.sysctls["ipv4/ip_forward"] = "1";
-    vteps_ = vteps(in_, state_.mistakes);
+    vteps_ = vteps(in_, state_.problems);
     outers();
     if (in_.overlay) {
       state_.links.push_back(overlay_link(*in_.overlay));
@@ -179,7 +179,7 @@ class Builder {
       if (fresh) {
         outers_.emplace(node.underlay, at->first);
       } else {
-        mistake(fmt::format("nodes {} and {} have the same key", at->second, node.name));
+        problem(fmt::format("nodes {} and {} have the same key", at->second, node.name));
       }
     }
   }
@@ -193,7 +193,7 @@ class Builder {
       for (const auto& prefix : node->pod_cidrs) {
         const auto [at, fresh] = local_.emplace(prefix, node);
         if (!fresh) {
-          mistake(fmt::format("nodes {} and {} have the same pod prefix {}", at->second->name,
+          problem(fmt::format("nodes {} and {} have the same pod prefix {}", at->second->name,
                               node->name, prefix.to_string()));
         }
       }
@@ -214,18 +214,18 @@ class Builder {
     for (const auto& remote : remotes) {
       for (const auto& prefix : remote.prefixes) {
         if (const auto local = taken.overlapping(prefix)) {
-          mistake(fmt::format("cluster {}: {} overlaps {} of this cluster", remote.id,
+          problem(fmt::format("cluster {}: {} overlaps {} of this cluster", remote.id,
                               prefix.to_string(), local->to_string()));
           continue;
         }
         if (const auto why = never_a_peers(prefix, in_.host.networks)) {
-          mistake(fmt::format("cluster {}: {} is not routed: it {}", remote.id, prefix.to_string(),
+          problem(fmt::format("cluster {}: {} is not routed: it {}", remote.id, prefix.to_string(),
                               *why));
           continue;
         }
         const auto [at, fresh] = remote_.emplace(prefix, remote.id);
         if (!fresh && at->second != remote.id) {
-          mistake(fmt::format("clusters {} and {} both claim {}", at->second, remote.id,
+          problem(fmt::format("clusters {} and {} both claim {}", at->second, remote.id,
                               prefix.to_string()));
         }
       }

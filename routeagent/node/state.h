@@ -25,7 +25,7 @@ struct NodeState : netlink::State {
   // none did. The device goes, with its key and what leads to it.
   std::string stray_tunnel;
   // Inputs that could not be honoured, one sentence each; the rest holds without them.
-  std::vector<std::string> mistakes;
+  std::vector<std::string> problems;
   // Nodes that this one should exchange frames with and does not.
   std::vector<LeftOut> left_out;
 };

@@ -158,7 +158,7 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
 }
 
 template <typename T>
-std::string mistake(const std::string& yaml) {
+std::string problem(const std::string& yaml) {
   const auto body = parse_yaml(yaml, "f");
   if (!body) return body.error().text;
   const auto object = decode<T>(*body);
@@ -193,25 +193,25 @@ TEST(Codec, AnAllowedPrefixThatIsNoneCostsNothingElse) {
   expect_round_trip(*peer);
 }
 
-TEST(Codec, MistakesNameTheField) {
-  EXPECT_EQ(mistake<ClusterPeer>("spec: {}"), "metadata: is missing");
-  EXPECT_EQ(mistake<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
+TEST(Codec, ProblemsNameTheField) {
+  EXPECT_EQ(problem<ClusterPeer>("spec: {}"), "metadata: is missing");
+  EXPECT_EQ(problem<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
   EXPECT_EQ(
-      mistake<Gateway>("metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
+      problem<Gateway>("metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
       "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
       "[2001:db8::1]:4500 (names are not looked up)");
   EXPECT_EQ(
-      mistake<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
+      problem<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
                            "publicKey: x}]}"),
       "spec.gateways[0].ordinal: want a whole number from 0 to 4294967295");
   EXPECT_EQ(
-      mistake<Node>("metadata: {name: a}\nspec: {podCIDRs: [10.1.1.0/16]}"),
+      problem<Node>("metadata: {name: a}\nspec: {podCIDRs: [10.1.1.0/16]}"),
       "spec.podCIDRs: \"10.1.1.0/16\" has bits set beyond its length; the network is 10.1.0.0/16");
-  EXPECT_EQ(mistake<Service>("metadata: {name: a}\nspec: {ports: [{port: 70000}]}"),
+  EXPECT_EQ(problem<Service>("metadata: {name: a}\nspec: {ports: [{port: 70000}]}"),
             "spec.ports[0].port: want a whole number from 0 to 65535");
-  EXPECT_EQ(mistake<Secret>("metadata: {name: a}\ndata: {k: '!'}"), "data: k: not base64");
-  EXPECT_EQ(mistake<Namespace>("[]"), "object: want an object");
-  EXPECT_EQ(mistake<Namespace>("metadata: {name: a}\nsomething: new"), "");  // newer peers' fields
+  EXPECT_EQ(problem<Secret>("metadata: {name: a}\ndata: {k: '!'}"), "data: k: not base64");
+  EXPECT_EQ(problem<Namespace>("[]"), "object: want an object");
+  EXPECT_EQ(problem<Namespace>("metadata: {name: a}\nsomething: new"), "");  // newer peers' fields
 }
 
 TEST(Yaml, RefusesWhatOnlyTroubleUses) {

@@ -22,9 +22,10 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"netlink", {"netlink", "base"}},
     {"tunnel", {"tunnel", "base"}},
     {"homing", {"homing", "tunnel", "base"}},
-    {"gateway", {"gateway", "api", "netlink", "homing", "tunnel", "base"}},
-    {"routeagent", {"routeagent", "api", "netlink", "homing", "tunnel", "base"}},
-    {"discovery", {"discovery", "api", "base"}},
+    {"daemon", {"daemon", "api", "base"}},
+    {"gateway", {"gateway", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
+    {"routeagent", {"routeagent", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
+    {"discovery", {"discovery", "daemon", "api", "base"}},
     {"cli", {"cli", "api", "tunnel", "base"}},
 };
 

@@ -5,7 +5,7 @@
 namespace cw {
 namespace {
 
-std::string mistake_of(std::string_view text) {
+std::string problem_of(std::string_view text) {
   auto map = ConfigMap::parse(text, "x.yaml");
   if (!map) return map.error().text;
   std::string name;
@@ -50,29 +50,62 @@ TEST(Config, ReadsAllShapes) {
   EXPECT_TRUE(json);
 }
 
-TEST(Config, MistakesNameFileLineKeyAndWhatIsWanted) {
-  EXPECT_EQ(mistake_of("name: a\nport: 70000\n"),
+TEST(Config, ProblemsNameFileLineKeyAndWhatIsWanted) {
+  EXPECT_EQ(problem_of("name: a\nport: 70000\n"),
             "x.yaml:2: port: \"70000\": want a number up to 65535");
-  EXPECT_EQ(mistake_of("port: 1\n"), "x.yaml:1: name: is missing");
-  EXPECT_EQ(mistake_of("name: a\nlog:\n  json: maybe\n"),
+  EXPECT_EQ(problem_of("port: 1\n"), "x.yaml:1: name: is missing");
+  EXPECT_EQ(problem_of("name: a\nlog:\n  json: maybe\n"),
             "x.yaml:3: log.json: \"maybe\": want true or false");
-  EXPECT_EQ(mistake_of("name: a\nlog:\n  jason: true\n"), "x.yaml:3: log.jason: unknown key");
-  EXPECT_EQ(mistake_of("name: a\nnaem: b\n"), "x.yaml:2: naem: unknown key");
-  EXPECT_EQ(mistake_of("name: a\nport: 1\nname: b\n"),
+  EXPECT_EQ(problem_of("name: a\nlog:\n  jason: true\n"), "x.yaml:3: log.jason: unknown key");
+  EXPECT_EQ(problem_of("name: a\nnaem: b\n"), "x.yaml:2: naem: unknown key");
+  EXPECT_EQ(problem_of("name: a\nport: 1\nname: b\n"),
             "x.yaml:3: name: duplicate key; the first one is in line 1");
-  EXPECT_EQ(mistake_of("name: a\nlog:\n  json: true\n  json: true\n"),
+  EXPECT_EQ(problem_of("name: a\nlog:\n  json: true\n  json: true\n"),
             "x.yaml:4: log.json: duplicate key; the first one is in line 3");
-  EXPECT_EQ(mistake_of("name: a\npeers:\n- {interval: 1s}\n- {interval: 1s, interval: 2s}\n"),
+  EXPECT_EQ(problem_of("name: a\npeers:\n- {interval: 1s}\n- {interval: 1s, interval: 2s}\n"),
             "x.yaml:4: peers[1].interval: duplicate key; the first one is in line 4");
-  EXPECT_EQ(mistake_of("name: a\npeers:\n  - interval: 5s\n  - interval: 5\n"),
+  EXPECT_EQ(problem_of("name: a\npeers:\n  - interval: 5s\n  - interval: 5\n"),
             "x.yaml:4: peers[1].interval: \"5\": want a duration such as 150ms, 5s, 2m or 1h");
-  EXPECT_EQ(mistake_of("name: [a]\n"), "x.yaml:1: name: want one value");
-  EXPECT_EQ(mistake_of("- a\n"), "x.yaml:1: want a mapping of keys to values");
-  EXPECT_NE(mistake_of("name: {{\n").find("x.yaml:"), std::string::npos);
+  EXPECT_EQ(problem_of("name: [a]\n"), "x.yaml:1: name: want one value");
+  EXPECT_EQ(problem_of("- a\n"), "x.yaml:1: want a mapping of keys to values");
+  EXPECT_NE(problem_of("name: {{\n").find("x.yaml:"), std::string::npos);
 }
 
-TEST(Config, TheFirstMistakeIsKept) {
-  EXPECT_EQ(mistake_of("port: x\nname: a\nzzz: 1\n"),
+TEST(Config, LimitsChoicesAndPathsAreNamed) {
+  const auto problem_with = [](const std::string& text, auto read) {
+    auto map = *ConfigMap::parse(text, "x.yaml");
+    read(map);
+    const auto good = map.finish();
+    return good ? "" : good.error().text;
+  };
+  std::uint32_t number = 5;
+  const auto within = [&](ConfigMap& map) { map.read_within("n", number, 1U, 32U); };
+  EXPECT_EQ(problem_with("n: 33", within), "x.yaml:1: n: want 1 to 32");
+  EXPECT_EQ(problem_with("n: 0", within), "x.yaml:1: n: want 1 to 32");
+  EXPECT_EQ(problem_with("n: 32", within), "");
+  std::chrono::nanoseconds time = std::chrono::seconds(1);
+  EXPECT_EQ(problem_with("t: 1ms",
+                         [&](ConfigMap& map) {
+                           map.read_within<std::chrono::nanoseconds>(
+                               "t", time, std::chrono::milliseconds(1500), std::chrono::hours(24));
+                         }),
+            "x.yaml:1: t: want 1500ms to 24h");
+  std::string word = "a";
+  const auto choice = [&](ConfigMap& map) { map.read_choice("c", word, {"a", "b", "c"}); };
+  EXPECT_EQ(problem_with("c: d", choice), "x.yaml:1: c: want a, b or c");
+  EXPECT_EQ(problem_with("c: b", choice), "");
+  std::string path;
+  const auto absolute = [&](ConfigMap& map) { map.read_path("p", path); };
+  EXPECT_EQ(problem_with("p: x", absolute), "x.yaml:1: p: want an absolute path");
+  EXPECT_EQ(problem_with("p: ''", absolute), "x.yaml:1: p: want an absolute path");
+  EXPECT_EQ(problem_with("{}", absolute), "");
+  std::vector<std::string> list;
+  EXPECT_EQ(problem_with("l: [a, b]", [&](ConfigMap& map) { map.read_up_to("l", list, 1); }),
+            "x.yaml:1: l: want at most 1 entries");
+}
+
+TEST(Config, TheFirstProblemIsKept) {
+  EXPECT_EQ(problem_of("port: x\nname: a\nzzz: 1\n"),
             "x.yaml:1: port: \"x\": want a number up to 65535");
 }
 

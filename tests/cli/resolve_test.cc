@@ -53,7 +53,7 @@ TEST(Name, IsReadInAllItsForms) {
             (Name{{"data", "db"}, "west", "db-0"}));
 }
 
-TEST(Name, AnythingElseIsAMistake) {
+TEST(Name, AnythingElseIsAProblem) {
   for (const auto* bad : {"", ".", "/", "db", "db.data", "data/", "/db", "a/b/c",
                           "db.data.svc.cluster.local", "west.db.data.svc.clusterset.local",
                           "a.b.c.db.data.svc.clusterset.local", "db..svc.clusterset.local",

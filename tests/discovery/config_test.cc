@@ -9,7 +9,7 @@
 namespace cw::discovery {
 namespace {
 
-Result<StartConfig> parse(const std::string& more) {
+Result<Config> parse(const std::string& more) {
   std::string path = testing::TempDir() + "discovery-config-XXXXXX";
   const int fd = ::mkstemp(path.data());
   EXPECT_GE(fd, 0);
@@ -20,7 +20,7 @@ Result<StartConfig> parse(const std::string& more) {
   return config;
 }
 
-std::string mistake_in(const std::string& more) {
+std::string problem_in(const std::string& more) {
   const auto config = parse(more);
   return config ? "" : config.error().text;
 }
@@ -59,7 +59,7 @@ TEST(DiscoveryConfig, FurtherClientsOfTheDnsServerAreRead) {
   const auto config = parse("allowFrom: ['10.0.0.0/8', 'fd00::/8']\n");
   ASSERT_TRUE(config) << config.error().text;
   EXPECT_EQ(config->allow_from.size(), 2U);
-  EXPECT_NE(mistake_in("allowFrom: [x]\n").find("allowFrom"), std::string::npos);
+  EXPECT_NE(problem_in("allowFrom: [x]\n").find("allowFrom"), std::string::npos);
 }
 
 TEST(DiscoveryConfig, AddressesOfTheNameServerAndTheTableOnDiskAreRead) {
@@ -77,21 +77,21 @@ TEST(DiscoveryConfig, AddressesOfTheNameServerAndTheTableOnDiskAreRead) {
   for (const auto* bad : {"serverAddresses: [x]", "tableFile: x", "tableMaxAge: 1s",
                           "tableMaxAge: 1000h", "listen: ['127.0.0.1:54']"}) {
     const auto key = std::string(bad).substr(0, std::string(bad).find(':'));
-    EXPECT_NE(mistake_in(std::string(bad) + "\n").find(":3: " + key), std::string::npos) << bad;
+    EXPECT_NE(problem_in(std::string(bad) + "\n").find(":3: " + key), std::string::npos) << bad;
   }
 }
 
-TEST(DiscoveryConfig, MistakesInLimitsNameTheirKeyAndLine) {
-  EXPECT_NE(mistake_in("rateLimit: {v4Length: 33}\n").find(":3: "), std::string::npos);
+TEST(DiscoveryConfig, ProblemsInLimitsNameTheirKeyAndLine) {
+  EXPECT_NE(problem_in("rateLimit: {v4Length: 33}\n").find(":3: "), std::string::npos);
   for (const auto* bad : {"v4Length: 33", "v6Length: 129", "responses: 10000001", "slip: -1",
                           "exempt: [x]", "perSecond: 5"}) {
     const auto key = std::string(bad).substr(0, std::string(bad).find(':'));
-    EXPECT_NE(mistake_in("rateLimit: {" + std::string(bad) + "}\n").find(key), std::string::npos)
+    EXPECT_NE(problem_in("rateLimit: {" + std::string(bad) + "}\n").find(key), std::string::npos)
         << bad;
   }
   for (const auto* bad : {"idle: 1ms", "idle: 1h", "connections: 0", "perClient: 0"}) {
     const auto key = std::string(bad).substr(0, std::string(bad).find(':'));
-    EXPECT_NE(mistake_in("tcp: {" + std::string(bad) + "}\n").find(key), std::string::npos) << bad;
+    EXPECT_NE(problem_in("tcp: {" + std::string(bad) + "}\n").find(key), std::string::npos) << bad;
   }
 }
 

@@ -60,7 +60,7 @@ TEST_F(Zone, Answer6_AnyGetsOneSet) {
   }
 }
 
-TEST_F(Zone, Answer7_EdnsIsAnsweredWithEdnsAndItsMistakesAreTold) {
+TEST_F(Zone, Answer7_EdnsIsAnsweredWithEdnsAndItsProblemsAreTold) {
   EXPECT_TRUE(ask("pg.db.svc", Type::kA, 1232).opt);
   EXPECT_FALSE(ask("pg.db.svc", Type::kA).opt);
   EXPECT_EQ(ask("pg.db.svc", Type::kA, 1).records.size(), 2U);  // less than 512 counts as 512

@@ -155,7 +155,7 @@ TEST(Families, AWildcardOfAFamilyThatTheHostLacksIsLeftOut) {
     config.listen = {*Endpoint::parse("[::]:0")};
     if (dns::Server::start(config)) return 2;  // there is no address to listen on
     config.listen = {*Endpoint::parse("0.0.0.0:0"), *Endpoint::parse("[::1]:0")};
-    if (dns::Server::start(config)) return 3;  // a mistake of the configuration
+    if (dns::Server::start(config)) return 3;  // a problem of the configuration
     return 0;
   });
   if (result == 77) GTEST_SKIP() << "no seccomp here";

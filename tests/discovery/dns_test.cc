@@ -48,7 +48,7 @@ TEST_F(Zone, D6_SrvOfAHeadlessServiceNamesEachPod) {
 }
 
 TEST_F(Zone, D7_AddressesToNamesAreTheClustersOwnBusiness) {
-  // Refused and not denied: a resolver that asks us by mistake must not learn a false denial.
+  // Refused and not denied: a resolver that asks us by problem must not learn a false denial.
   const auto ptr = static_cast<Type>(12);
   for (const auto* name : {"5.0.1.10.in-addr.arpa", "7.0.96.10.in-addr.arpa", "1.0.d.f.ip6.arpa",
                            "web.db.svc.cluster.local"}) {

@@ -1,4 +1,4 @@
-// A daemon's configuration file: any bytes give a config or one mistake, never a crash.
+// A daemon's configuration file: any bytes give a config or one problem, never a crash.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 constexpr const char* kLeast = "store: dir:/tmp/x\nordinal: 1\nnode: n1\n";
 
-std::string mistake_in(const std::string& more) {
+std::string problem_in(const std::string& more) {
   const auto config = parse_config(kLeast + more, "c.yaml");
   return config ? "" : config.error().text;
 }
@@ -60,8 +60,8 @@ TEST(GatewayConfig, ReadsEverything) {
   EXPECT_EQ(config->feed_connections, 9U);
 }
 
-TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
-  EXPECT_EQ(mistake_in("colour: red\n").find("c.yaml:4: colour"), 0U);
+TEST(GatewayConfig, NamesTheLineAndTheKeyOfAProblem) {
+  EXPECT_EQ(problem_in("colour: red\n").find("c.yaml:4: colour"), 0U);
   for (const auto* wrong :
        {"listenPort: 0", "listenPort: 70000", "rulePriority: 0", "rulePriority: 32001",
         "endpoints: [nowhere]", "drain: soon", "probe: {lost: 0}", "probe: {interval: 1ms}",
@@ -69,7 +69,7 @@ TEST(GatewayConfig, NamesTheLineAndTheKeyOfAMistake) {
         "tunnel: {engine: {aead: rot13}}", "tunnel: {engine: {workers: 65}}",
         "tunnel: {engine: {turbo: true}}", "log: {level: loud}", "status: here",
         "feed: {heartbeat: 1ms}", "feed: {connectionsPerSecond: 0}"}) {
-    const auto text = mistake_in(std::string(wrong) + "\n");
+    const auto text = problem_in(std::string(wrong) + "\n");
     EXPECT_EQ(text.find("c.yaml:4: "), 0U) << wrong << " -> " << text;
   }
 }

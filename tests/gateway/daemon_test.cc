@@ -108,7 +108,7 @@ class GatewayStory : public ::testing::Test {
   }
   void start(Duration run = seconds(3)) { start(private_key(1), true, run); }
   void start(std::optional<tunnel::Key> file_key, bool make_secrets, Duration run = seconds(3)) {
-    StartConfig config;
+    Config config;
     config.ordinal = 0;
     config.node = "n0";
     daemon_ = std::make_unique<Daemon>(

@@ -406,7 +406,7 @@ TEST_F(LinuxKernel, SysctlPathsStayInsideNet) {
   EXPECT_EQ(kernel().sysctl("/etc/passwd").error().code, Errc::kInvalid);
 }
 
-TEST_F(LinuxKernel, AnNftMistakeIsOneLine) {
+TEST_F(LinuxKernel, AnNftProblemIsOneLine) {
   const auto bad = kernel().apply_nft("table inet causeway { chain x { nonsense } }\n");
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().code, Errc::kInvalid);

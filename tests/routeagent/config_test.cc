@@ -1,4 +1,4 @@
-// The route agent's configuration file: defaults, every key, and one clear line for each mistake.
+// The route agent's configuration file: defaults, every key, and one clear line for each problem.
 #include "routeagent/config.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace cw::routeagent {
 namespace {
 
-std::string mistake(std::string_view text) {
+std::string problem(std::string_view text) {
   const auto config = parse_config(text, "agent.yaml");
   return config ? "" : config.error().text;
 }
@@ -59,34 +59,34 @@ TEST(AgentConfig, RestrictsForwardingWhereNoCniNeedsIt) {
   EXPECT_FALSE(parse_config("store: 'kube:'\nnode: w0\n", "f")->forward_ours_only);
   EXPECT_FALSE(parse_config("store: dir:/s\nnode: w0\nforwarding: all\n", "f")->forward_ours_only);
   EXPECT_TRUE(parse_config("store: 'kube:'\nnode: w0\nforwarding: own\n", "f")->forward_ours_only);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nforwarding: some\n").find("agent.yaml:3: forwarding"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nforwarding: some\n").find("agent.yaml:3: forwarding"),
             std::string::npos);
 }
 
-TEST(AgentConfig, NamesTheLineAndTheKeyOfAMistake) {
-  EXPECT_NE(mistake("node: w0\n").find("store"), std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\n").find("node"), std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\ncolour: red\n").find("agent.yaml:3: colour"),
+TEST(AgentConfig, NamesTheLineAndTheKeyOfAProblem) {
+  EXPECT_NE(problem("node: w0\n").find("store"), std::string::npos);
+  EXPECT_NE(problem("store: dir:/s\n").find("node"), std::string::npos);
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\ncolour: red\n").find("agent.yaml:3: colour"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe: {interval: fast}\n").find("agent.yaml:3: "),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe: {interval: fast}\n").find("agent.yaml:3: "),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe:\n  interval: 1ms\n").find("at least 10ms"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  interval: 1ms\n").find("at least 10ms"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nprobe:\n  lost: 0\n").find("between 1 and 32"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  lost: 0\n").find("between 1 and 32"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nrulePriority: 0\n").find("between 1 and 32000"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nrulePriority: 0\n").find("between 1 and 32000"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\noverlay: ipsec\n").find("vxlan or wireguard"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\noverlay: ipsec\n").find("vxlan or wireguard"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: w0\nnodeTunnel:\n  port: 0\n").find("must not be 0"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nnodeTunnel:\n  port: 0\n").find("must not be 0"),
             std::string::npos);
-  EXPECT_NE(mistake("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
+  EXPECT_NE(problem("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
 }
 
 }  // namespace

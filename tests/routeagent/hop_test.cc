@@ -74,7 +74,7 @@ TEST(Hop, ANodeWithoutAKeyIsLeftOutAndNamed) {
   EXPECT_EQ(state.left_out[0].text,
             "node n1 has published no key for overlay wireguard: no traffic passes between it and "
             "this node; let a route agent run there");
-  EXPECT_TRUE(state.mistakes.empty()) << "an update goes on: the agent is ready";
+  EXPECT_TRUE(state.problems.empty()) << "an update goes on: the agent is ready";
   EXPECT_EQ(cw_vx(state).fdb.size(), 1U);
 }
 
@@ -95,14 +95,14 @@ TEST(Hop, AnIPv6UnderlayCostsTwentyBytesMore) {
   const auto state = desired_state(in);
   EXPECT_EQ(link_of(state, "cw-nd").mtu, 1420U);
   EXPECT_EQ(cw_vx(state).vxlan->mtu, 1350U);
-  EXPECT_TRUE(state.mistakes.empty());
+  EXPECT_TRUE(state.problems.empty());
 }
 
 TEST(Hop, ACopiedKeyIsNamed) {
   auto in = keyed();
   in.others[0].key = in.self.key;
   EXPECT_EQ(desired_hop(in, private_key(3), 4794).peers.size(), 1U);
-  EXPECT_EQ(desired_state(in).mistakes,
+  EXPECT_EQ(desired_state(in).problems,
             std::vector<std::string>{"nodes n3 and n1 have the same key"});
 }
 
@@ -140,7 +140,7 @@ TEST(Hop, ARemoteClustersPrefixNeverTakesItsAddresses) {
   in.remotes.front().prefixes.push_back(net("fd43::/16"));
   const auto state = desired_state(in);
   EXPECT_EQ(state.routes.count({7487, net("fd43::/16")}), 0U);
-  EXPECT_EQ(state.mistakes.size(), 1U);
+  EXPECT_EQ(state.problems.size(), 1U);
 }
 
 TEST(Hop, TheReconcilerGivesTheDeviceItsAddressAndTakesItAwayWithoutTheOption) {

@@ -125,7 +125,7 @@ TEST(NodeState, EveryOtherNodeIsANeighbourAndAForwardingEntry) {
     EXPECT_EQ(cw_vx(state).fdb.at(mac), ip(other));
     EXPECT_EQ(cw_vx(state).neighbours.at(link_local_of(mac)), mac);
   }
-  EXPECT_TRUE(state.mistakes.empty());
+  EXPECT_TRUE(state.problems.empty());
 }
 
 TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
@@ -256,7 +256,7 @@ TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
   const auto state = desired_state(in);
   EXPECT_EQ(state.routes.size(), 1U);
   EXPECT_EQ(state.routes.count({7487, net("10.2.0.0/16")}), 1U);
-  EXPECT_EQ(state.mistakes, (std::vector<std::string>{
+  EXPECT_EQ(state.problems, (std::vector<std::string>{
                                 "cluster evil: 10.0.0.4/32 overlaps 10.0.0.4/32 of this cluster",
                                 "cluster west: 10.1.0.0/16 overlaps 10.1.1.0/24 of this cluster",
                                 "cluster west: 10.0.0.0/8 overlaps 10.0.0.1/32 of this cluster",
@@ -278,19 +278,19 @@ TEST(NodeState, RemoteClaimsNeverTakeTheHostsOwnNetworks) {
   EXPECT_EQ(state.routes.size(), 2U);
   EXPECT_EQ(state.routes.count({7487, net("10.2.0.0/16")}), 1U);
   EXPECT_EQ(state.routes.count({7487, net("10.3.0.0/16")}), 1U) << "our own device's address";
-  EXPECT_EQ(state.mistakes.size(), 10U);
-  EXPECT_EQ(state.mistakes.at(1),
+  EXPECT_EQ(state.problems.size(), 10U);
+  EXPECT_EQ(state.problems.at(1),
             "cluster west: 198.51.100.1/32 is not routed: it overlaps 198.51.100.1/32 (the default "
             "router of this host)");
 }
 
-TEST(NodeState, MistakesInNodesAreToldAndTheRestHolds) {
+TEST(NodeState, ProblemsInNodesAreToldAndTheRestHolds) {
   auto in = cluster_seen_from("w0");
   in.host.underlay_mtu = 0;
   in.others.push_back({"w2", ip("10.0.0.4"), {net("10.1.3.0/24")}});
   in.others.push_back({"w3", ip("fd00::9"), {net("10.1.9.0/24")}});
   const auto state = desired_state(in);
-  EXPECT_EQ(state.mistakes.size(), 4U);
+  EXPECT_EQ(state.problems.size(), 4U);
   EXPECT_EQ(cw_vx(state).vxlan->mtu, 1420U);
   EXPECT_EQ(cw_vx(state).fdb.size(), 3U);
 }

@@ -99,7 +99,7 @@ TEST(UnservedPods, ANodeWithoutPodCidrSaysSo) {
   in.self.pod_cidrs.clear();
   ASSERT_EQ(unserved_pods(in).size(), 1U);
   EXPECT_NE(unserved_pods(in)[0].find("Node w0 has no podCIDR"), std::string::npos);
-  EXPECT_EQ(desired_state(in).mistakes, unserved_pods(in));
+  EXPECT_EQ(desired_state(in).problems, unserved_pods(in));
   in.remotes.clear();
   EXPECT_TRUE(unserved_pods(in).empty()) << "nothing is missed";
 }

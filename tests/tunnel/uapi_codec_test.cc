@@ -20,7 +20,7 @@ SetRequest set(const std::string& text) {
   EXPECT_TRUE(request) << request.error().text;
   return request ? std::get<SetRequest>(*request) : SetRequest{};
 }
-std::string mistake(const std::string& text) {
+std::string problem(const std::string& text) {
   const auto request = decode_request("set=1\n" + text);
   return request ? "none" : request.error().text;
 }
@@ -104,7 +104,7 @@ TEST(UapiSet, IsTakenWholeOrNotAtAll) {
         "public_key=" + kA + "\nendpoint=host:1\n", "public_key=" + kA + "\nprotocol_version=2\n",
         "public_key=" + kA + "\nremove=yes\n", "public_key=" + kA + "\nlisten_port=1\n",
         "public_key=" + kA + "\npersistent_keepalive_interval=65536\n"}) {
-    EXPECT_NE(mistake(bad), "none") << bad;
+    EXPECT_NE(problem(bad), "none") << bad;
   }
   EXPECT_FALSE(decode_request(""));
   EXPECT_FALSE(decode_request("get=2\n"));

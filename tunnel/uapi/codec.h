@@ -47,7 +47,7 @@ struct SetRequest {
   std::vector<PeerEdit> peers;
 };
 struct GetRequest {};
-// Parses one request without its final empty line. A mistake anywhere makes the whole request
+// Parses one request without its final empty line. A problem anywhere makes the whole request
 // kInvalid.
 [[nodiscard]] Result<std::variant<GetRequest, SetRequest>> decode_request(std::string_view text);
 // A get reply with its errno line and final empty line. A private key of zero is left out.

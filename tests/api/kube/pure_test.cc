@@ -201,7 +201,7 @@ TEST(Kubeconfig, TheCurrentContextIsTakenUnlessAnotherIsNamed) {
   EXPECT_EQ(exec->exec.env.at("X"), "1");
 }
 
-TEST(Kubeconfig, MistakesAreNamed) {
+TEST(Kubeconfig, ProblemsAreNamed) {
   const auto text_of = [](const std::string& context) {
     return parse_kubeconfig(kConfig, context, "/").error().text;
   };

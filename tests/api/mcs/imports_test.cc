@@ -83,7 +83,7 @@ TEST(Imports, ADateBuysNoPrecedence) {
   EXPECT_EQ(precedence_of(at(900), seen, paired), at(900)) << "a later date only loses";
 }
 
-TEST(Imports, SurviveTheCodecAndMistakesAreNamed) {
+TEST(Imports, SurviveTheCodecAndProblemsAreNamed) {
   ClusterPeer object;
   object.meta.key.name = object.spec.cluster_id = "west";
   object.spec.gateways = {{0, "k", {}}};
