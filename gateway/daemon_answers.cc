@@ -31,17 +31,15 @@ tunnel::ProberHooks Daemon::tunnel_hooks() {
     answer(reply);
     answer_gateway(request, asker, reply);
   };
-  hooks.on_change = [this](const std::string&) { on_probe(); };
-  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.fill(*id, deps_.loop.now(), request);
+  hooks.on_change = [this](const GatewayId&) { on_probe(); };
+  hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
+    if (core_ != nullptr) core_->claims.fill(target, deps_.loop.now(), request);
   };
-  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id)
-      core_->claims.hear(*id, deps_.loop.now(), reply);
+  hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
+    if (core_ != nullptr) core_->claims.hear(target, deps_.loop.now(), reply);
   };
-  hooks.on_stranger = [this](const std::string& target) {
-    if (const auto id = gateway_of(target); core_ != nullptr && id) core_->claims.forget(*id);
+  hooks.on_stranger = [this](const GatewayId& target) {
+    if (core_ != nullptr) core_->claims.forget(target);
   };
   hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
                             const std::string& words) {
@@ -68,8 +66,8 @@ tunnel::ProberHooks Daemon::node_hooks() {
 // For the others, and for claims that wait (homing/claim_flow.h), a later answer says it.
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
-  const auto id = gateway_of(asker.name);
-  if (core_ == nullptr || !id || request.claims.empty()) return;
+  const auto* id = std::get_if<GatewayId>(&asker.party);
+  if (core_ == nullptr || id == nullptr || request.claims.empty()) return;
   core_->tunnels.change_claims(
       core_->claims.from_remote(*id, {asker.fresh, deps_.loop.now()}, request, reply));
   std::erase_if(reply.claims, [this](const auto& one) {
@@ -79,8 +77,9 @@ void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsk
 
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                          tunnel::Probe& reply) {
-  if (core_ == nullptr) return;
-  core_->to_tell.merge(core_->claims.from_node(asker.name, {asker.fresh, deps_.loop.now()}, request,
+  const auto* node = std::get_if<tunnel::NodeName>(&asker.party);
+  if (core_ == nullptr || node == nullptr) return;
+  core_->to_tell.merge(core_->claims.from_node(node->name, {asker.fresh, deps_.loop.now()}, request,
                                                core_->tunnels.working(), reply));
   // Many nodes speak at once when a gateway is lost. What came together goes out together.
   if (core_->to_tell.empty() || core_->telling.active()) return;
@@ -91,7 +90,7 @@ void Daemon::tell_remotes() {
   core_->telling.reset();
   for (const auto& id : std::exchange(core_->to_tell, {})) {
     for (int n = 0; n < kNewsProbes && core_->claims.has_news(id, deps_.loop.now()); ++n) {
-      core_->probes.ask_now(target_name(id));
+      core_->probes.ask_now(id);
     }
   }
 }

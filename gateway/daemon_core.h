@@ -24,7 +24,7 @@ struct Daemon::Core {
         tunnels(deps.loop, deps.driver, deps.metrics, {key, config.listen_port, config.keepalive},
                 std::move(tell), deps.tunnel_background),
         probes({config.probe_interval, config.probe_lost, config.ordinal,
-                std::string(netlink::kTunnelLink), private_key, target_name(self)},
+                std::string(netlink::kTunnelLink), private_key, self},
                deps.open_prober, deps.open_echo, std::move(in_tunnel), std::move(of_nodes)),
         feed(deps.loop, deps.store, deps.random, deps.metrics,
              {self, config.ns, control_address, key, config.heartbeat, config.export_namespaces},

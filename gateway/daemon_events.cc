@@ -16,8 +16,8 @@ TunnelEvents Daemon::tell() {
   tell.moved = [this](const std::vector<Move>& moves) {
     for (const auto& move : moves) {
       switches_.add({fmt::format("prefixes of {}", move.to.cluster),
-                     fmt::format("gateway {}", target_name(move.from)),
-                     fmt::format("gateway {}", target_name(move.to)), move.reason,
+                     fmt::format("gateway {}", to_string(move.from)),
+                     fmt::format("gateway {}", to_string(move.to)), move.reason,
                      deps_.loop.wall_now(), move.broke, move.prefixes});
     }
   };
@@ -27,7 +27,7 @@ TunnelEvents Daemon::tell() {
     events_.record(api::Kind::kGateway, *meta,
                    {true, "TunnelStuck",
                     fmt::format("handshakes with {} come and data does not: the {} is made again",
-                                target_name(id), remedy == Remedy::kDevice ? "device" : "peer")});
+                                to_string(id), remedy == Remedy::kDevice ? "device" : "peer")});
   };
   tell.changed = [this] { look_again(); };
   tell.rival = [this](const GatewayId&, const std::string& sentence) {

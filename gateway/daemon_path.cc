@@ -99,11 +99,13 @@ void Daemon::keep_probes() {
     }
   }
   if (!settled()) wanted.nodes.reset();
-  wanted.askers = view_->node_keys();
+  for (auto& [node, key] : view_->node_keys()) {
+    wanted.askers.emplace(tunnel::NodeName{node}, key);
+  }
   for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
-      wanted.targets[target_name({cluster, ordinal})] = {
-          {gateway.control_address, netlink::kTunnelProbePort}, gateway.key};
+      wanted.targets[{cluster, ordinal}] = {{gateway.control_address, netlink::kTunnelProbePort},
+                                            gateway.key};
     }
   }
   core_->probes.keep(wanted);
@@ -116,12 +118,12 @@ bool Daemon::settled() {
   const auto views = core_->probes.views();
   const bool heard_all = std::all_of(
       core_->tunnels.clusters().begin(), core_->tunnels.clusters().end(), [&](const auto& cluster) {
-        return std::all_of(
-            cluster.second.gateways.begin(), cluster.second.gateways.end(),
-            [&](const auto& gateway) {
-              const auto view = views.find(target_name({cluster.first, gateway.first}));
-              return view != views.end() && view->second.state != tunnel::LinkState::kConnecting;
-            });
+        return std::all_of(cluster.second.gateways.begin(), cluster.second.gateways.end(),
+                           [&](const auto& gateway) {
+                             const auto view = views.find({cluster.first, gateway.first});
+                             return view != views.end() &&
+                                    view->second.state != tunnel::LinkState::kConnecting;
+                           });
       });
   settled_ = heard_all || now - core_started_ >= kSettleIntervals * config_.probe_interval;
   return settled_;

@@ -23,11 +23,11 @@ Probes::Probes(ProbesConfig config, Open open, OpenEcho open_echo, tunnel::Probe
 
 void Probes::identify(tunnel::ProberConfig& config) const {
   config.private_key = config_.private_key;
-  config.name = config_.name;
+  config.self = config_.self;
   config.sender = config_.ordinal;
 }
 
-void Probes::ask_now(const std::string& target) {
+void Probes::ask_now(const GatewayId& target) {
   if (tunnel_ != nullptr) tunnel_->ask_now(target);
 }
 
@@ -70,8 +70,8 @@ void Probes::keep_tunnel(const Wanted& wanted) {
     note(tunnel_trouble_, {});
   }
   tunnel_->set_targets(wanted.targets);
-  std::map<std::string, tunnel::Key> askers;
-  for (const auto& [name, target] : wanted.targets) askers.emplace(name, target.key);
+  std::map<tunnel::ProbeParty, tunnel::Key> askers;
+  for (const auto& [id, target] : wanted.targets) askers.emplace(id, target.key);
   tunnel_->set_askers(askers);
 }
 
@@ -91,8 +91,8 @@ void Probes::keep_nodes(const Wanted& wanted) {
   note(nodes_trouble_, {});
 }
 
-std::map<std::string, tunnel::ProbeView> Probes::views() const {
-  return tunnel_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : tunnel_->views();
+tunnel::ProbeViews Probes::views() const {
+  return tunnel_ == nullptr ? tunnel::ProbeViews{} : tunnel_->views();
 }
 
 std::vector<std::string> Probes::troubles() const {

@@ -23,7 +23,7 @@ struct ProbesConfig {
   std::uint32_t ordinal = 0;
   std::string tunnel_link;
   tunnel::Key private_key;
-  std::string name;  // "<cluster>/<ordinal>": how others call us
+  GatewayId self;  // how others call us
 };
 
 // Where a socket can be: the device (by index: a device made anew is another one) and its address.
@@ -50,14 +50,14 @@ class Probes {
     std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
     std::optional<ProbePlace> nodes;   // none: there is no VXLAN device
     std::set<ProbePlace> echo;         // where remote nodes' probes through their gateways arrive
-    std::map<std::string, tunnel::ProbeTarget> targets;  // remote gateways; they may ask, too
-    std::map<std::string, tunnel::Key> askers;           // the cluster's nodes, by name
+    std::map<GatewayId, tunnel::ProbeTarget> targets;  // remote gateways; they may ask, too
+    std::map<tunnel::ProbeParty, tunnel::Key> askers;  // the cluster's nodes
   };
   void keep(const Wanted& wanted);
 
   // One more request to a remote gateway now.
-  void ask_now(const std::string& target);
-  [[nodiscard]] std::map<std::string, tunnel::ProbeView> views() const;
+  void ask_now(const GatewayId& target);
+  [[nodiscard]] tunnel::ProbeViews views() const;
   [[nodiscard]] std::vector<std::string> troubles() const;
 
  private:

@@ -52,7 +52,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
       status.cluster = cluster;
       status.ordinal = ordinal;
       status.state = tunnel::to_string(tunnel::LinkState::kConnecting);
-      if (const auto at = tunnels.views().find(target_name(id)); at != tunnels.views().end()) {
+      if (const auto at = tunnels.views().find(id); at != tunnels.views().end()) {
         const auto& view = at->second;
         status.state = tunnels.stuck(id) ? "stuck" : tunnel::to_string(view.state);
         status.trouble = view.trouble;

@@ -50,7 +50,7 @@ std::map<GatewayId, bool> Tunnels::works() const {
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       const GatewayId id{cluster, ordinal};
-      const auto view = views_.find(target_name(id));
+      const auto view = views_.find(id);
       works[id] = view != views_.end() && view->second.usable;
     }
   }
@@ -68,7 +68,7 @@ void Tunnels::judge() {
   }
   degraded_ = reached_;
   for (const auto& id : working_) {
-    const auto view = views_.find(target_name(id));
+    const auto view = views_.find(id);
     if (view->second.state != tunnel::LinkState::kDegraded) degraded_.erase(id.cluster);
   }
 }
@@ -77,7 +77,7 @@ Standings Tunnels::standings() const {
   Standings standings;
   for (const auto& [id, working] : works()) {
     if (working) standings.working.insert(id);
-    const auto view = views_.find(target_name(id));
+    const auto view = views_.find(id);
     if (view == views_.end()) continue;
     if (view->second.draining) standings.draining.insert(id);
   }
@@ -140,9 +140,8 @@ void Tunnels::place(Placement next) {
 void Tunnels::set_views(Views views) {
   const auto before = std::exchange(working_, {});
   views_ = std::move(views);
-  for (auto& [target, view] : views_) {
-    const auto id = gateway_of(target);
-    if (id) view.draining = drain_words_.take(*id, view.draining, loop_.now());
+  for (auto& [id, view] : views_) {
+    view.draining = drain_words_.take(id, view.draining, loop_.now());
   }
   judge();
   const auto say = [](const auto& from, const auto& to, const char* what) {
@@ -218,7 +217,7 @@ void Tunnels::move(const ClaimFlow::Claimed& claims) {
 
 void Tunnels::carry_out(const Placement& before, const Placement& after) {
   tunnel::PeerMoves peer_moves{placements_, {}};
-  for (const auto& [owner, prefixes] : moves(before, after)) {
+  for (const auto& [owner, prefixes] : homing::moves(before, after)) {
     const auto& gateway = clusters_.at(owner.cluster).gateways.at(owner.ordinal);
     moved_.add(static_cast<double>(prefixes.size()));
     move_log_.add(owner, prefixes.size());
@@ -317,7 +316,7 @@ std::string Tunnels::rival(const GatewayId& id) const {
   return fmt::format(
       "two hosts use the key of {}: its packets come from {}{}. Stop the copy of that "
       "cluster (a restored backup), or remove the old tunnel device of that gateway",
-      target_name(id), where, places.size() > 1 ? " in turn" : " and from elsewhere in turn");
+      to_string(id), where, places.size() > 1 ? " in turn" : " and from elsewhere in turn");
 }
 
 void Tunnels::watch_rivals() {

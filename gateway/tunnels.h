@@ -26,11 +26,9 @@
 namespace cw::gateway {
 
 using homing::ClaimFlow;
-using homing::gateway_of;
 using homing::Homes;
 using homing::Move;
 using homing::Standings;
-using homing::target_name;
 
 struct TunnelsConfig {
   tunnel::Key private_key;
@@ -48,7 +46,7 @@ struct TunnelEvents {
 
 class Tunnels {
  public:
-  using Views = std::map<std::string, tunnel::ProbeView>;  // by target_name()
+  using Views = tunnel::ProbeViews;
 
   Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const TunnelsConfig& config,
           TunnelEvents tell = {}, Background background = no_background());

@@ -10,10 +10,12 @@
 #include <string>
 
 #include "base/token_bucket.h"
-#include "homing/gateway_id.h"
 #include "homing/remote.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 class ClaimFlow {
  public:

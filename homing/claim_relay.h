@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "homing/gateway_id.h"
 #include "tunnel/claims/claims.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 class ClaimRelay {
  public:

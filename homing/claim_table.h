@@ -13,12 +13,14 @@
 
 #include "base/loop.h"
 #include "homing/claim_relay.h"
-#include "homing/gateway_id.h"
 #include "homing/remote.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/probe/packet.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 class ClaimTable {
  public:

@@ -8,9 +8,11 @@
 #include <string>
 
 #include "base/token_bucket.h"
-#include "homing/gateway_id.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 class DrainWords {
  public:

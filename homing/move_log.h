@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "homing/gateway_id.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 class MoveLog {
  public:

@@ -10,11 +10,11 @@ namespace cw::homing {
 namespace {
 
 // Lower is better. Where no gateway works, the one that carries the prefix now keeps it.
-enum class Rank { kGood, kDraining, kCarries, kDown };
+enum class Standing { kGood, kDraining, kCarries, kDown };
 
-Rank rank_of(const GatewayId& id, const Standings& standings, bool carries) {
-  if (standings.working.count(id) == 0) return carries ? Rank::kCarries : Rank::kDown;
-  return standings.draining.count(id) != 0 ? Rank::kDraining : Rank::kGood;
+Standing standing_of(const GatewayId& id, const Standings& standings, bool carries) {
+  if (standings.working.count(id) == 0) return carries ? Standing::kCarries : Standing::kDown;
+  return standings.draining.count(id) != 0 ? Standing::kDraining : Standing::kGood;
 }
 
 }  // namespace
@@ -40,11 +40,11 @@ std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& pref
     return claim->second;
   }
   std::optional<GatewayId> home;
-  auto best = Rank::kDown;
+  auto best = Standing::kDown;
   for (const auto ordinal : home_order(cluster, prefix, homes)) {
     const GatewayId id{cluster, ordinal};
     const bool carries = current != nullptr && *current == id;
-    const auto rank = rank_of(id, standings, carries);
+    const auto rank = standing_of(id, standings, carries);
     if (rank < best || !home) {
       best = rank;
       home = id;

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "homing/gateway_id.h"
 #include "homing/order.h"
 #include "homing/remote.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
+
+using tunnel::GatewayId;
 
 // Remote prefix -> the remote gateway whose peer has it as an allowed IP. A map: each prefix has
 // one owner.

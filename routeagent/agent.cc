@@ -22,15 +22,6 @@ constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 // How often a carrier that is being left is asked whether all have changed over.
 constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
 
-constexpr std::string_view kTarget = "gateway-";
-std::optional<std::uint32_t> ordinal_of(std::string_view target) {
-  target.remove_prefix(std::min(kTarget.size(), target.size()));
-  std::uint32_t ordinal = 0;
-  const auto* end = target.data() + target.size();
-  const auto [stop, status] = std::from_chars(target.data(), end, ordinal);
-  return status == std::errc{} && stop == end ? std::optional(ordinal) : std::nullopt;
-}
-
 // Without those of probes, which name a device.
 std::uint32_t routes_to_remotes(const NodeState& state) {
   return static_cast<std::uint32_t>(
@@ -49,7 +40,7 @@ api::RouteAgent::Spec published(const Config& config, const tunnel::Key& node_ke
 
 }  // namespace
 
-std::string target_name(std::uint32_t ordinal) { return fmt::format("{}{}", kTarget, ordinal); }
+GatewayId own_gateway(std::uint32_t ordinal) { return {{}, ordinal}; }
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
@@ -182,16 +173,14 @@ Result<NodeInputs> Agent::inputs() const {
 
 tunnel::ProberHooks Agent::prober_hooks() {
   tunnel::ProberHooks hooks;
-  hooks.on_change = [this](const std::string&) { on_probe(); };
-  hooks.ask = [this](const std::string& target, tunnel::Probe& request) {
-    if (const auto ordinal = ordinal_of(target)) mover_.fill(*ordinal, request);
+  hooks.on_change = [this](const GatewayId&) { on_probe(); };
+  hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
+    mover_.fill(target.ordinal, request);
   };
-  hooks.on_reply = [this](const std::string& target, const tunnel::Probe& reply) {
-    on_reply(target, reply);
+  hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
+    on_reply(target.ordinal, reply);
   };
-  hooks.on_stranger = [this](const std::string& target) {
-    if (const auto ordinal = ordinal_of(target)) mover_.forget(*ordinal);
-  };
+  hooks.on_stranger = [this](const GatewayId& target) { mover_.forget(target.ordinal); };
   hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
                             const std::string& words) { refused_.add(refusal, from, words); };
   return hooks;
@@ -215,7 +204,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     config.local = {IpAddress::v6({}), netlink::kNodeAskPort};
     config.device = netlink::kVxlanLink;
     config.private_key = node_key_;
-    config.name = config_.node;
+    config.self = tunnel::NodeName{config_.node};
     auto opened = open_prober_(std::move(config), prober_hooks());
     if (!opened) {
       probe_trouble_ = opened.error().context("probe").text;
@@ -226,10 +215,10 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     probing_since_ = loop_.now();
   }
   prober_->set_interval(interval);
-  std::map<std::string, tunnel::ProbeTarget> targets;
+  std::map<GatewayId, tunnel::ProbeTarget> targets;
   for (const auto& gateway : inputs.gateways) {
     if (!gateway.key || left_out(inputs, gateway)) continue;
-    targets[target_name(gateway.ordinal)] = {
+    targets[own_gateway(gateway.ordinal)] = {
         {vtep_address(*inputs.overlay, gateway.node_ip), netlink::kNodeProbePort}, *gateway.key};
   }
   prober_->set_targets(targets);
@@ -256,15 +245,14 @@ bool Agent::probes_mean_something() {
 }
 
 std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
-  const auto views =
-      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
+  const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   std::vector<GatewayInput> result;
   std::set<std::uint32_t> ordinals;
   for (const auto& gateway : inputs.gateways) {
     GatewayInput input;
     input.ordinal = gateway.ordinal;
     ordinals.insert(gateway.ordinal);
-    if (const auto view = views.find(target_name(gateway.ordinal)); view != views.end()) {
+    if (const auto view = views.find(own_gateway(gateway.ordinal)); view != views.end()) {
       input.usable = view->second.usable;
       input.draining = view->second.draining;
       for (const auto& cluster : view->second.clusters) {
@@ -356,18 +344,16 @@ void Agent::judge(NodeInputs& inputs) {
   inputs.path_mtu = path_mtu_;
 }
 
-void Agent::on_reply(const std::string& target, const tunnel::Probe& reply) {
-  const auto ordinal = ordinal_of(target);
-  if (!ordinal) return;
+void Agent::on_reply(std::uint32_t ordinal, const tunnel::Probe& reply) {
   const bool held = !mover_.held().empty();
-  mover_.hear(*ordinal, reply, loop_.now());
+  mover_.hear(ordinal, reply, loop_.now());
   if (held) return on_probe();
   spread();
 }
 
 void Agent::spread() {
   for (const auto ordinal : mover_.take_urgent()) {
-    if (prober_ != nullptr) prober_->ask_now(target_name(ordinal));
+    if (prober_ != nullptr) prober_->ask_now(own_gateway(ordinal));
   }
   if (mover_.held().empty()) {
     handover_timer_.reset();
@@ -382,7 +368,7 @@ void Agent::spread() {
       }
       if (last_ && mover_.held() != last_->held) return on_probe();
       if (prober_ == nullptr) return;
-      for (const auto from : mover_.handed_over_from()) prober_->ask_now(target_name(from));
+      for (const auto from : mover_.handed_over_from()) prober_->ask_now(own_gateway(from));
     });
   }
 }

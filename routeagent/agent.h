@@ -50,8 +50,9 @@ struct SlowKernel {
   ForwardMemory forwarding = {};
 };
 
-// The gateway's name among the prober's targets.
-[[nodiscard]] std::string target_name(std::uint32_t ordinal);
+using tunnel::GatewayId;
+// A gateway of this cluster, as a target of probes.
+[[nodiscard]] GatewayId own_gateway(std::uint32_t ordinal);
 // That processes on the host network reach no remote pod, and the remedy.
 [[nodiscard]] std::string host_unserved(const std::string& prefixes);
 
@@ -114,7 +115,7 @@ class Agent {
   [[nodiscard]] bool probes_mean_something();
   [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
   void on_probe();  // the fast path
-  void on_reply(const std::string& target, const tunnel::Probe& reply);
+  void on_reply(std::uint32_t ordinal, const tunnel::Probe& reply);
   // agent_troubles.cc:
   void watch_silence(const ChooseInput& input);
   void watch_stray(NodeInputs& inputs);

@@ -58,10 +58,9 @@ void Agent::publish(const NodeInputs& inputs) {
     }
     status.chosen.push_back(chosen);
   }
-  const auto views =
-      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
+  const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   for (const auto& gateway : inputs.gateways) {
-    const auto at = views.find(target_name(gateway.ordinal));
+    const auto at = views.find(own_gateway(gateway.ordinal));
     if (at == views.end()) continue;
     const auto& view = at->second;
     const bool self = gateway.node == inputs.self.name;

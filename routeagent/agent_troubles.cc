@@ -66,9 +66,8 @@ void Agent::watch_stray(NodeInputs& inputs) {
   }
   // The Gateway object may be old, and the gateway about to come back here: only its own answer
   // from the other node, which its key authenticates, proves that this device is left over.
-  const auto views =
-      prober_ == nullptr ? std::map<std::string, tunnel::ProbeView>{} : prober_->views();
-  const auto view = views.find(target_name(moved->ordinal));
+  const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
+  const auto view = views.find(own_gateway(moved->ordinal));
   if (view == views.end() || !view->second.usable) {
     stray_timer_ = loop_.after(kStrayGoes, [this] { look_again(); });
     return;

@@ -11,11 +11,11 @@
 #include "api/mcs/shares.h"
 #include "api/types/export_record.h"
 #include "base/prefix.h"
-#include "homing/gateway_id.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::gateway {
 
-using homing::GatewayId;
+using tunnel::GatewayId;
 
 inline constexpr std::size_t kMaxExports = api::kMaxExports;          // of one cluster
 inline constexpr std::size_t kMaxExportBytes = api::kMaxExportBytes;  // encoded, of one cluster

@@ -18,32 +18,35 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+const tunnel::ProbeParty kWest0 = GatewayId{"west", 0};
+const tunnel::ProbeParty kNode2 = tunnel::NodeName{"n2"};
+
 // What the probes see, shared with the probers that the daemon opened.
 struct Sight {
-  std::map<std::string, tunnel::ProbeView> views;
-  std::map<std::string, tunnel::ProbeTarget> targets;
-  std::map<std::string, tunnel::Key> askers;
+  tunnel::ProbeViews views;
+  std::map<GatewayId, tunnel::ProbeTarget> targets;
+  std::map<tunnel::ProbeParty, tunnel::Key> askers;
   tunnel::ProberHooks hooks;
-  std::vector<std::string> asked;
-  std::map<std::string, tunnel::Probe> sent;  // the last one to each of them
+  std::vector<GatewayId> asked;
+  std::map<GatewayId, tunnel::Probe> sent;  // the last one to each of them
   std::vector<tunnel::ProberConfig> opened;
 };
 
 class HandProber final : public tunnel::Prober {
  public:
   explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
-  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
+  void set_targets(const std::map<GatewayId, tunnel::ProbeTarget>& targets) override {
     sight_->targets = targets;
   }
-  void set_askers(const std::map<std::string, tunnel::Key>& askers) override {
+  void set_askers(const std::map<tunnel::ProbeParty, tunnel::Key>& askers) override {
     sight_->askers = askers;
   }
-  void ask_now(const std::string& target) override {
+  void ask_now(const GatewayId& target) override {
     sight_->asked.push_back(target);
     sight_->sent[target] = {};
     if (sight_->hooks.ask) sight_->hooks.ask(target, sight_->sent[target]);
   }
-  std::map<std::string, tunnel::ProbeView> views() override { return sight_->views; }
+  tunnel::ProbeViews views() override { return sight_->views; }
 
  private:
   std::shared_ptr<Sight> sight_;
@@ -142,11 +145,11 @@ class GatewayStory : public ::testing::Test {
     loop_.advance(run);
   }
   void see(std::uint32_t ordinal, bool usable, bool draining = false) {
-    auto& view = tunnel_sight_->views[target_name({"west", ordinal})];
+    auto& view = tunnel_sight_->views[GatewayId{"west", ordinal}];
     view.usable = usable;
     view.draining = draining;
     view.state = usable ? tunnel::LinkState::kUp : tunnel::LinkState::kDown;
-    tunnel_sight_->hooks.on_change(target_name({"west", ordinal}));
+    tunnel_sight_->hooks.on_change(GatewayId{"west", ordinal});
   }
   std::set<Prefix> carried(std::uint64_t key) {
     auto allowed = driver_.inner.device().peers.at(public_key(key)).allowed_ips;
@@ -339,8 +342,8 @@ TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   EXPECT_EQ(node_sight_->opened[0].local.address, ip("fe80::5"));
   EXPECT_EQ(node_sight_->opened[0].private_key, private_key(1));
   EXPECT_EQ(tunnel_sight_->opened[0].name, "east/0");
-  EXPECT_EQ(tunnel_sight_->targets.at("west/0").key, public_key(21));
-  EXPECT_EQ(tunnel_sight_->askers.at("west/1"), public_key(22));
+  EXPECT_EQ(tunnel_sight_->targets.at({"west", 0}).key, public_key(21));
+  EXPECT_EQ(tunnel_sight_->askers.at(GatewayId{"west", 1}), public_key(22));
 }
 
 TEST_F(GatewayStory, KnowsNodesByTheKeyInTheirObjects) {
@@ -359,21 +362,22 @@ TEST_F(GatewayStory, KnowsNodesByTheKeyInTheirObjects) {
   kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
   kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
   start();
-  using Keys = std::map<std::string, tunnel::Key>;
-  EXPECT_EQ(node_sight_->askers, (Keys{{"n0", public_key(50)}}))
+  using Keys = std::map<tunnel::ProbeParty, tunnel::Key>;
+  EXPECT_EQ(node_sight_->askers, (Keys{{tunnel::NodeName{"n0"}, public_key(50)}}))
       << "an object speaks for its own node, and a Node must be there";
   put_agent("n2", "n2", public_key(53).base64());
   loop_.advance(seconds(1));
-  EXPECT_EQ(node_sight_->askers.at("n2"), public_key(53));
+  EXPECT_EQ(node_sight_->askers.at(tunnel::NodeName{"n2"}), public_key(53));
   store_.drop(api::Kind::kRouteAgent, {"", "n2"});
   loop_.advance(seconds(1));
-  EXPECT_EQ(node_sight_->askers.count("n2"), 1U) << "no traffic stops because an object went";
+  EXPECT_EQ(node_sight_->askers.count(tunnel::NodeName{"n2"}), 1U)
+      << "no traffic stops because an object went";
   put_agent("n2", "n2", public_key(54).base64());
   loop_.advance(seconds(1));
-  EXPECT_EQ(node_sight_->askers.at("n2"), public_key(54));
+  EXPECT_EQ(node_sight_->askers.at(tunnel::NodeName{"n2"}), public_key(54));
   store_.drop(api::Kind::kNode, {"", "n2"});
   loop_.advance(seconds(1));
-  EXPECT_EQ(node_sight_->askers.count("n2"), 0U);
+  EXPECT_EQ(node_sight_->askers.count(tunnel::NodeName{"n2"}), 0U);
 }
 
 TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) {
@@ -383,7 +387,8 @@ TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) 
   see(1, true);
   const auto before = carried(21);
   for (const auto& prefix : {net("10.1.2.0/24"), net("10.3.0.0/24")}) {
-    for (const auto* asker : {"west/0", "north/0", "n2", "east/0", "west"}) {
+    for (const auto& asker : {kWest0, tunnel::ProbeParty(GatewayId{"north", 0}), kNode2,
+                              tunnel::ProbeParty(GatewayId{"east", 0})}) {
       tunnel::Probe request;
       request.claims = {{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}};
       tunnel::Probe reply;
@@ -487,11 +492,11 @@ TEST_F(GatewayStory, TellsItsNodesWhatItReaches) {
   put_west();
   start();
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
+  tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", false}}));
   see(1, true);
   reply = {};
-  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
+  tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
   EXPECT_EQ(reply.clusters, (std::vector<tunnel::ProbeCluster>{{"west", true}}));
   EXPECT_FALSE(reply.draining);
 }
@@ -501,13 +506,13 @@ TEST_F(GatewayStory, TellsItsNodesWhereItLosesMuch) {
   start();
   const auto lose = [this](std::uint32_t ordinal) {
     see(ordinal, true);
-    const auto name = target_name({"west", ordinal});
+    const auto name = GatewayId{"west", ordinal};
     tunnel_sight_->views[name].state = tunnel::LinkState::kDegraded;
     tunnel_sight_->hooks.on_change(name);
   };
   const auto told = [this] {
     tunnel::Probe reply;
-    tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
+    tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
     return reply.clusters.at(0);
   };
   lose(0);
@@ -568,7 +573,7 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   tunnel::Probe request;
   request.claims = {{{"", prefix}, {1, 1}, false}};
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer(request, {"west/0", true}, reply);
+  tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
   EXPECT_EQ(carried(22).count(prefix), 1U) << "whoever brings it: it says where the node sends";
   ASSERT_EQ(reply.claims.size(), 1U);
   EXPECT_EQ(reply.claims[0].claim, request.claims[0].claim);
@@ -589,7 +594,7 @@ TEST_F(GatewayStory, APeerThatFlipsItsClaimsMovesLittle) {
     tunnel::Probe request;
     request.claims = {{{"", prefix}, {static_cast<std::uint32_t>(n % 2), n}, false}};
     tunnel::Probe reply;
-    tunnel_sight_->hooks.answer(request, {"west/0", true}, reply);
+    tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
     if (n % 2 == 0) loop_.advance(milliseconds(1));
   }
   EXPECT_LE(driver_.moves_made - before, 256 + 510);
@@ -609,15 +614,15 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   request.claims = {{{"west", net("10.1.2.0/24")}, {0, 1}, false}};
   tunnel::Probe reply;
   tunnel_sight_->asked.clear();
-  node_sight_->hooks.answer(request, {"n2", true}, reply);
-  node_sight_->hooks.answer(request, {"n2", true}, reply);
+  node_sight_->hooks.answer(request, {kNode2, true}, reply);
+  node_sight_->hooks.answer(request, {kNode2, true}, reply);
   loop_.run_ready();
-  EXPECT_EQ(tunnel_sight_->asked, (std::vector<std::string>{"west/0", "west/1"})) << "once";
-  for (const auto* target : {"west/0", "west/1"}) {
+  EXPECT_EQ(tunnel_sight_->asked, (std::vector<GatewayId>{{"west", 0}, {"west", 1}})) << "once";
+  for (const auto& target : {GatewayId{"west", 0}, GatewayId{"west", 1}}) {
     ASSERT_FALSE(reply.claims.at(0).settled);
     tunnel_sight_->hooks.on_reply(target, tunnel_sight_->sent.at(target));
     reply = {};
-    node_sight_->hooks.answer(request, {"n2", true}, reply);
+    node_sight_->hooks.answer(request, {kNode2, true}, reply);
   }
   EXPECT_TRUE(reply.claims.at(0).settled);
 }
@@ -630,8 +635,8 @@ TEST_F(GatewayStory, DrainsWhenItsObjectSaysSoAndServesAgainWhenItDoesNot) {
   store_.put(mine);
   loop_.advance(seconds(3));
   tunnel::Probe reply;
-  node_sight_->hooks.answer ? node_sight_->hooks.answer({}, {"n2", true}, reply)
-                            : tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
+  node_sight_->hooks.answer ? node_sight_->hooks.answer({}, {kNode2, true}, reply)
+                            : tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
   EXPECT_TRUE(reply.draining);
   EXPECT_TRUE(object().status.draining);
   mine = object();
@@ -775,7 +780,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   bool done = false;
   daemon_->drain([&done] { done = true; });
   tunnel::Probe reply;
-  tunnel_sight_->hooks.answer({}, {"west/0", true}, reply);
+  tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
   EXPECT_TRUE(reply.draining);
   loop_.advance(milliseconds(900));
   EXPECT_FALSE(done);

@@ -23,7 +23,7 @@ TEST(StuckTunnel, PeerAndThenDeviceAreMadeAnewAndItShows) {
   const auto key = public_key(200);
   tunnel::ProbeView view;
   view.state = tunnel::LinkState::kDown;
-  tunnels.set_views({{"west/0", view}});
+  tunnels.set_views({{GatewayId{"west", 0}, view}});
   (void)driver.take_log();
   const auto go = [&](int count, bool handshake) {
     for (int n = 0; n < count; ++n) {

@@ -39,8 +39,8 @@ class SlowDriver : public ::testing::Test {
   }
   void see(bool first, bool second) {
     Tunnels::Views views;
-    views["west/0"].usable = first;
-    views["west/1"].usable = second;
+    views[{"west", 0}].usable = first;
+    views[{"west", 1}].usable = second;
     tunnels_->set_views(std::move(views));
   }
   // The oldest job on its thread, and what it came to on the loop.

@@ -32,11 +32,11 @@ const OverlayKey kOverlayKey = [] {
 
 // What the test says that probes see; shared with the prober the agent opened.
 struct Sight {
-  std::map<std::string, tunnel::ProbeView> views;
-  std::map<std::string, tunnel::ProbeTarget> targets;
+  tunnel::ProbeViews views;
+  std::map<GatewayId, tunnel::ProbeTarget> targets;
   tunnel::ProberConfig config;
   tunnel::ProberHooks hooks;
-  std::vector<std::string> asked;
+  std::vector<GatewayId> asked;
   int opened = 0;
   bool refuse = false;
 };
@@ -44,12 +44,12 @@ struct Sight {
 class HandProber final : public tunnel::Prober {
  public:
   explicit HandProber(std::shared_ptr<Sight> sight) : sight_(std::move(sight)) {}
-  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
+  void set_targets(const std::map<GatewayId, tunnel::ProbeTarget>& targets) override {
     sight_->targets = targets;
   }
-  void ask_now(const std::string& target) override { sight_->asked.push_back(target); }
-  std::map<std::string, tunnel::ProbeView> views() override {
-    std::map<std::string, tunnel::ProbeView> views;
+  void ask_now(const GatewayId& target) override { sight_->asked.push_back(target); }
+  tunnel::ProbeViews views() override {
+    tunnel::ProbeViews views;
     for (const auto& [name, endpoint] : sight_->targets) views[name] = sight_->views[name];
     return views;
   }
@@ -150,7 +150,7 @@ class AgentStory : public ::testing::Test {
   }
   void sees(std::uint32_t ordinal, tunnel::LinkState state, std::set<std::string> reaches,
             bool draining = false) {
-    const auto name = "gateway-" + std::to_string(ordinal);
+    const auto name = own_gateway(ordinal);
     auto& view = sight_->views[name];
     view.state = state;
     view.usable = state == tunnel::LinkState::kUp || state == tunnel::LinkState::kDegraded;
@@ -172,7 +172,7 @@ class AgentStory : public ::testing::Test {
   // What a request to the gateway claims now.
   std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {
     tunnel::Probe request;
-    sight_->hooks.ask("gateway-" + std::to_string(ordinal), request);
+    sight_->hooks.ask(own_gateway(ordinal), request);
     return request.claims;
   }
   tunnel::ProbeClaim asks(std::uint32_t ordinal) {
@@ -185,7 +185,7 @@ class AgentStory : public ::testing::Test {
     tunnel::Probe reply;
     reply.claims = claims_to(ordinal);
     for (auto& entry : reply.claims) entry.settled = settled;
-    sight_->hooks.on_reply("gateway-" + std::to_string(ordinal), reply);
+    sight_->hooks.on_reply(own_gateway(ordinal), reply);
   }
   static IpAddress gateway_address(std::uint32_t ordinal) {
     return vtep_address(kOverlayKey, ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
@@ -279,7 +279,7 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_TRUE(kernel_.vxlan) << "before any probe";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
   EXPECT_FALSE(agent_->not_ready().empty());
-  EXPECT_EQ(sight_->targets.at("gateway-1").to, (Endpoint{gateway_address(1), 4797}));
+  EXPECT_EQ(sight_->targets.at(own_gateway(1)).to, (Endpoint{gateway_address(1), 4797}));
   EXPECT_EQ(sight_->config.local.port, 4796);
   EXPECT_EQ(sight_->config.device, "cw-vx");
   all_up();
@@ -419,7 +419,7 @@ TEST_F(AgentStory, SaysWhichClustersAnyGatewayReaches) {
 TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
   start();
   all_up();
-  const auto name = "gateway-" + std::to_string(order()[0]);
+  const auto name = own_gateway(order()[0]);
   sight_->views[name].clusters = {{"west", true, true}};
   sight_->hooks.on_change(name);
   loop_.advance(seconds(2));
@@ -463,7 +463,7 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
   const auto held = carrier();
   EXPECT_EQ(held, hold_address(kernel_.nexthops.begin()->first)) << "packets wait on this node";
-  EXPECT_EQ(sight_->asked, std::vector<std::string>{"gateway-" + std::to_string(order()[0])})
+  EXPECT_EQ(sight_->asked, std::vector{own_gateway(order()[0])})
       << "the carrier that is left hears it first, and alone";
   EXPECT_EQ(asks(order()[0]).claim.ordinal, order()[1]);
   EXPECT_TRUE(claims_to(order()[1]).empty());
@@ -520,7 +520,7 @@ TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
   tunnel::Probe reply;
   const auto other = order()[1];
   reply.claims = {{{"west", net("10.1.3.0/24")}, {other, 900}, true}};
-  sight_->hooks.on_reply("gateway-0", reply);
+  sight_->hooks.on_reply(own_gateway(0), reply);
   EXPECT_EQ(asks(0).claim, (tunnel::Claim{order()[0], 901}));
 }
 
@@ -628,7 +628,7 @@ TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast) << "the choice stays";
   kernel_event();
   EXPECT_GE(sight_->opened, 2) << "the old prober is bound to the device that is gone";
-  EXPECT_NE(sight_->targets.at("gateway-0").to.address, gateway_address(0));
+  EXPECT_NE(sight_->targets.at(own_gateway(0)).to.address, gateway_address(0));
 }
 
 TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
@@ -738,7 +738,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   start();
   all_up();
   EXPECT_EQ(kernel_.fdb.count(mac), 1U) << "minor versions get along";
-  EXPECT_EQ(sight_->targets.count("gateway-0"), 1U);
+  EXPECT_EQ(sight_->targets.count(own_gateway(0)), 1U);
   EXPECT_TRUE(status().errors.empty());
   publish_key(1, "2.0", "vxlan");
   loop_.advance(seconds(2));
@@ -746,7 +746,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   EXPECT_EQ(kernel_.neighbours.count(gateway_address(0)), 0U);
   EXPECT_EQ(kernel_.nft.at("causeway").find("10.0.0.1 . 0x"), std::string::npos);
   EXPECT_EQ(carrier(), gateway_address(1));
-  EXPECT_EQ(sight_->targets.count("gateway-0"), 0U);
+  EXPECT_EQ(sight_->targets.count(own_gateway(0)), 0U);
   const std::string words =
       "node n1 speaks overlay version 2.0, this node 1.0: no traffic passes "
       "between them; install one release on both";
@@ -899,7 +899,7 @@ TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   (void)store_.take_log();  // only what comes after counts
   const auto changes = kernel_.changes;
   for (int i = 0; i < 10; ++i) {
-    sight_->views["gateway-0"].rtt += milliseconds(0) + std::chrono::microseconds(i);
+    sight_->views[own_gateway(0)].rtt += milliseconds(0) + std::chrono::microseconds(i);
     loop_.advance(minutes(1));
   }
   EXPECT_EQ(store_.take_log(), "");

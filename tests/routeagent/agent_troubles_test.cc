@@ -18,12 +18,12 @@ Prefix net(std::string_view text) { return *Prefix::parse(text); }
 class UpProber final : public tunnel::Prober {
  public:
   explicit UpProber(std::shared_ptr<bool> answers) : answers_(std::move(answers)) {}
-  void set_targets(const std::map<std::string, tunnel::ProbeTarget>& targets) override {
+  void set_targets(const std::map<GatewayId, tunnel::ProbeTarget>& targets) override {
     targets_ = targets;
   }
-  void ask_now(const std::string& /*target*/) override {}
-  std::map<std::string, tunnel::ProbeView> views() override {
-    std::map<std::string, tunnel::ProbeView> views;
+  void ask_now(const GatewayId& /*target*/) override {}
+  tunnel::ProbeViews views() override {
+    tunnel::ProbeViews views;
     for (const auto& [name, target] : targets_) {
       auto& view = views[name];
       view.state = tunnel::LinkState::kUp;
@@ -35,7 +35,7 @@ class UpProber final : public tunnel::Prober {
 
  private:
   std::shared_ptr<bool> answers_;
-  std::map<std::string, tunnel::ProbeTarget> targets_;
+  std::map<GatewayId, tunnel::ProbeTarget> targets_;
 };
 
 // Probes through gateways come back, or none does.

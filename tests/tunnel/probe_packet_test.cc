@@ -123,9 +123,9 @@ TEST(ProbePacket, NeverExceedsItsSize) {
 TEST(PartyId, EachKeyAndNameIsAPartyOfItsOwn) {
   const Key a(key_of(1));
   const Key b(key_of(2));
-  EXPECT_EQ(party_id(a, "n1"), party_id(a, "n1"));
-  EXPECT_NE(party_id(a, "n1"), party_id(a, "n2"));
-  EXPECT_NE(party_id(a, "n1"), party_id(b, "n1"));
+  EXPECT_EQ(party_id(a, NodeName{"n1"}), party_id(a, NodeName{"n1"}));
+  EXPECT_NE(party_id(a, NodeName{"n1"}), party_id(a, NodeName{"n2"}));
+  EXPECT_NE(party_id(a, NodeName{"n1"}), party_id(b, NodeName{"n1"}));
 }
 
 // Committed bytes of the wire format. Datagrams of an earlier or later release of this major
@@ -251,8 +251,8 @@ TEST(AskersStory, AnAskerThatComesBackHasNoChallengeOfBefore) {
   SeededRandom random(7);
   const auto node = Key::generate_private(random).public_key();
   Askers askers(Key::generate_private(random), random);
-  const std::map<std::string, Key> both{{"n1", node}, {"n2", node}};
-  const auto id = party_id(node, "n1");
+  const std::map<ProbeParty, Key> both{{NodeName{"n1"}, node}, {NodeName{"n2"}, node}};
+  const auto id = party_id(node, NodeName{"n1"});
   const auto ask = [&](std::uint64_t session, std::uint64_t sequence, std::uint64_t challenge) {
     auto* asker = askers.find(id);
     EXPECT_NE(asker, nullptr);
@@ -274,7 +274,7 @@ TEST(AskersStory, AnAskerThatComesBackHasNoChallengeOfBefore) {
     recorded.push_back(first);
     EXPECT_TRUE(ask(10, 1, first).fresh) << round;
     recorded.push_back(ask(11, 0, 0).challenge);  // under way when the asker leaves
-    askers.set({{"n2", node}});
+    askers.set({{NodeName{"n2"}, node}});
     EXPECT_EQ(askers.find(id), nullptr);
   }
 }

@@ -14,6 +14,9 @@
 namespace cw::tunnel {
 namespace {
 
+const GatewayId kGateway{"east", 0};
+const NodeName kNode{"n1"};
+
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -28,7 +31,7 @@ struct Ends {
   SystemRandom random;
   Key node_key = private_key(1);
   Key gateway_key = private_key(2);
-  std::map<std::string, Key> askers{{"n1", node_key.public_key()}};
+  std::map<ProbeParty, Key> askers{{kNode, node_key.public_key()}};
   Endpoint node_at;
   Endpoint gateway_at;
   std::unique_ptr<Prober> node;
@@ -46,7 +49,7 @@ struct Ends {
   ProberHooks gateway_hooks() {
     ProberHooks hooks;
     hooks.answer = [this](const Probe& request, const ProbeAsker& asker, Probe& reply) {
-      asked.emplace_back(asker.name, asker.fresh);
+      asked.emplace_back(std::get<NodeName>(asker.party).name, asker.fresh);
       reply.draining = draining;
       reply.clusters = {{"west", true}};
       if (asker.fresh) reply.claims = request.claims;
@@ -59,20 +62,20 @@ struct Ends {
   }
   ProberHooks node_hooks() {
     ProberHooks hooks;
-    hooks.on_change = [this](const std::string&) { ++changes; };
-    hooks.ask = [this](const std::string&, Probe& request) { request.claims = claims; };
-    hooks.on_reply = [this](const std::string&, const Probe& reply) {
+    hooks.on_change = [this](const GatewayId&) { ++changes; };
+    hooks.ask = [this](const GatewayId&, Probe& request) { request.claims = claims; };
+    hooks.on_reply = [this](const GatewayId&, const Probe& reply) {
       ++replies;
       echoed = reply.claims;
     };
-    hooks.on_stranger = [this](const std::string&) { ++strangers; };
+    hooks.on_stranger = [this](const GatewayId&) { ++strangers; };
     hooks.on_refused = [this](Refusal refusal, const IpAddress&, const std::string&) {
       ++node_refused[refusal];
     };
     return hooks;
   }
   Result<> open_gateway() {
-    auto opened = Prober::open(loop, random, {{}, gateway_at, "lo", gateway_key, "east/0", 7},
+    auto opened = Prober::open(loop, random, {{}, gateway_at, "lo", gateway_key, kGateway, 7},
                                gateway_hooks());
     if (!opened) return fail(opened.error());
     gateway = std::move(*opened);
@@ -83,12 +86,12 @@ struct Ends {
     for (std::uint16_t port = 42200; port < 42300; port = static_cast<std::uint16_t>(port + 2)) {
       gateway_at = {*IpAddress::parse("::1"), port};
       node_at = {*IpAddress::parse("::1"), static_cast<std::uint16_t>(port + 1)};
-      auto n =
-          Prober::open(loop, random, {{milliseconds(20), 3, 3, 0.2}, node_at, "lo", node_key, "n1"},
-                       node_hooks());
+      auto n = Prober::open(loop, random,
+                            {{milliseconds(20), 3, 3, 0.2}, node_at, "lo", node_key, kNode},
+                            node_hooks());
       if (!open_gateway() || !n) continue;
       node = std::move(*n);
-      node->set_targets({{"gateway-0", {gateway_at, gateway_key.public_key()}}});
+      node->set_targets({{kGateway, {gateway_at, gateway_key.public_key()}}});
       return;
     }
     FAIL() << "no free port";
@@ -101,7 +104,7 @@ struct Ends {
     loop.run();
     return done();
   }
-  ProbeView view() { return node->views().at("gateway-0"); }
+  ProbeView view() { return node->views().at(kGateway); }
 };
 
 // Another program on the same host, which sends any datagrams.
@@ -142,7 +145,7 @@ TEST(Prober, ATimeWithoutTargetsIsNoPauseThatDelaysTheNext) {
   ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
   ends.node->set_targets({});
   EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(500)));  // intervals are of 20 ms
-  ends.node->set_targets({{"gateway-0", {ends.gateway_at, ends.gateway_key.public_key()}}});
+  ends.node->set_targets({{kGateway, {ends.gateway_at, ends.gateway_key.public_key()}}});
   EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
 }
 
@@ -152,8 +155,8 @@ TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
   ASSERT_TRUE(ends.wait([&] { return ends.replies > 1; }));
   ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
   const auto before = ends.replies;
-  for (int i = 0; i < 5; ++i) ends.node->ask_now("gateway-0");
-  ends.node->ask_now("no-target");
+  for (int i = 0; i < 5; ++i) ends.node->ask_now(kGateway);
+  ends.node->ask_now({"east", 9});
   ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
   EXPECT_EQ(ends.echoed, ends.claims);
 }
@@ -164,7 +167,7 @@ TEST(Prober, AnswersThousandsASecondAllOfThem) {
   ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
   for (int round = 0; round < 100; ++round) {
     const auto before = ends.replies;
-    for (int i = 0; i < 20; ++i) ends.node->ask_now("gateway-0");
+    for (int i = 0; i < 20; ++i) ends.node->ask_now(kGateway);
     ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 20; })) << round;
   }
   ends.node->set_interval(milliseconds(20));
@@ -220,13 +223,14 @@ TEST(Prober, APartyWithoutAKnownKeyGetsNoAnswer) {
   EXPECT_FALSE(ends.wait([&] { return ends.replies > 0; }, milliseconds(300)));
   EXPECT_TRUE(ends.asked.empty());
   EXPECT_GT(ends.refused[Refusal::kUnknownAsker], 0);
-  ends.gateway->set_askers({{"n1", ends.node_key.public_key()}});
+  ends.gateway->set_askers({{kNode, ends.node_key.public_key()}});
   EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }));
 }
 
 TEST(Prober, APartyDoesNotSpeakUnderAnothersName) {
   Ends ends;
-  ends.askers = {{"n2", ends.node_key.public_key()}, {"n1", private_key(3).public_key()}};
+  ends.askers = {{NodeName{"n2"}, ends.node_key.public_key()},
+                 {kNode, private_key(3).public_key()}};
   ends.open();  // a node whose key is known, under another name
   EXPECT_FALSE(ends.wait([&] { return ends.replies > 0; }, milliseconds(300)));
   EXPECT_TRUE(ends.asked.empty());
@@ -235,7 +239,7 @@ TEST(Prober, APartyDoesNotSpeakUnderAnothersName) {
 TEST(Prober, AGatewayWithAnotherKeyIsNotBelieved) {
   Ends ends;
   ends.open();
-  ends.node->set_targets({{"gateway-0", {ends.gateway_at, private_key(4).public_key()}}});
+  ends.node->set_targets({{kGateway, {ends.gateway_at, private_key(4).public_key()}}});
   EXPECT_FALSE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
   EXPECT_GT(ends.refused[Refusal::kWrongKey], 0);
 }
@@ -243,7 +247,7 @@ TEST(Prober, AGatewayWithAnotherKeyIsNotBelieved) {
 TEST(Prober, APublicKeyThatIsWorthNothingIsSaid) {
   Ends ends;
   ends.open();
-  ends.node->set_targets({{"gateway-0", {ends.gateway_at, Key{}}}});
+  ends.node->set_targets({{kGateway, {ends.gateway_at, Key{}}}});
   EXPECT_EQ(ends.view().trouble, "the other party's public key is a point of low order");
 }
 
@@ -253,7 +257,7 @@ TEST(Prober, AForgedOrReplayedRequestIsNeverFresh) {
   ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 3; }));
   const auto key = *pair_key(ends.node_key, ends.gateway_key.public_key(), kProbeLabel);
   Probe old;  // as recorded long ago: authentic
-  old.asker = party_id(ends.node_key.public_key(), "n1");
+  old.asker = party_id(ends.node_key.public_key(), kNode);
   old.session = 77;
   old.sequence = 1'000'000;
   old.challenge = 12345;

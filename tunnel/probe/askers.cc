@@ -18,18 +18,18 @@ Askers::Askers(const Key& own_private, Random& random) : own_private_(own_privat
   random.fill(std::as_writable_bytes(std::span(secret_)));
 }
 
-void Askers::set(const std::map<std::string, Key>& wanted) {
+void Askers::set(const std::map<ProbeParty, Key>& wanted) {
   if (wanted == wanted_) return;
   wanted_ = wanted;
   std::unordered_map<PartyId, Asker, First8> next;
   for (const auto& [id, asker] : askers_) {
     sessions_ = std::max(sessions_, asker.freshness.sessions() + 1);
   }
-  for (const auto& [name, public_key] : wanted) {
-    const auto id = party_id(public_key, name);
+  for (const auto& [party, public_key] : wanted) {
+    const auto id = party_id(public_key, party);
     const auto known = askers_.find(id);
     if (known == askers_.end()) {
-      next.emplace(id, Asker{name, public_key, {}, false, Freshness(sessions_)});
+      next.emplace(id, Asker{party, public_key, {}, false, Freshness(sessions_)});
     } else {
       next.emplace(id, std::move(known->second));
     }

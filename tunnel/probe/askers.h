@@ -17,7 +17,7 @@ namespace cw::tunnel {
 class Askers {
  public:
   struct Asker {
-    std::string name;
+    ProbeParty party;
     Key public_key;
     std::optional<ProbeKey> key;
     bool useless = false;  // no key can be computed with that public key
@@ -26,8 +26,8 @@ class Askers {
 
   Askers(const Key& own_private, Random& random);
 
-  // Sets the whole set: public keys by name. Askers that stay keep their state.
-  void set(const std::map<std::string, Key>& wanted);
+  // Sets the whole set with the public keys. Askers that stay keep their state.
+  void set(const std::map<ProbeParty, Key>& wanted);
   // Null if the party is not in the set, or has no usable key.
   [[nodiscard]] Asker* find(const PartyId& id);
   [[nodiscard]] Freshness::Verdict judge(Asker& asker, const Probe& request) const {
@@ -42,7 +42,7 @@ class Askers {
   FreshnessSecret secret_{};
   // A removed asker that comes back starts above all earlier counts, so no challenge comes twice.
   std::uint64_t sessions_ = 0;
-  std::map<std::string, Key> wanted_;
+  std::map<ProbeParty, Key> wanted_;
   std::unordered_map<PartyId, Asker, First8> askers_;
 };
 

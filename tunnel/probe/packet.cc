@@ -137,10 +137,10 @@ std::array<std::uint8_t, kTag> tag_of(std::span<const std::byte> covered, const 
 
 }  // namespace
 
-PartyId party_id(const Key& public_key, std::string_view name) {
+PartyId party_id(const Key& public_key, const ProbeParty& party) {
   std::string input("causeway party id");
   input.append(reinterpret_cast<const char*>(public_key.bytes().data()), 32);
-  input.append(name);
+  input.append(party_name(party));
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   CW_CHECK(EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
            1);

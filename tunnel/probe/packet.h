@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "tunnel/claims/claims.h"
 #include "tunnel/pair_key.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::tunnel {
 
@@ -26,9 +27,9 @@ inline constexpr std::size_t kMinProbe = 80;    // header and tag
 
 // Identifies the asking party. It is no secret: it only finds the key, and the tag is the proof.
 using PartyId = std::array<std::uint8_t, 16>;
-// `name`: the Node's name, or "<cluster>/<ordinal>" of a gateway. Two nodes with one key (a copied
-// disk) are two parties. A node that publishes another node's key does not get its id.
-[[nodiscard]] PartyId party_id(const Key& public_key, std::string_view name);
+// Two nodes with one key (a copied disk) are two parties. A node that publishes another node's key
+// does not get its id.
+[[nodiscard]] PartyId party_id(const Key& public_key, const ProbeParty& party);
 
 // A remote cluster as the replying gateway sees it.
 struct ProbeCluster {

@@ -33,7 +33,7 @@ class UdpProber final : public Prober {
         random_(random),
         config_(std::move(config)),
         hooks_(std::move(hooks)),
-        self_(party_id(config_.private_key.public_key(), config_.name)),
+        self_(party_id(config_.private_key.public_key(), config_.self)),
         askers_(config_.private_key, random) {}
 
   Result<> start() {
@@ -61,14 +61,14 @@ class UdpProber final : public Prober {
     return {};
   }
 
-  void set_targets(const std::map<std::string, ProbeTarget>& targets) override {
+  void set_targets(const std::map<GatewayId, ProbeTarget>& targets) override {
     if (!ticker_.active()) awake_.begin(loop_.now());
     std::erase_if(targets_, [&](const auto& entry) {
       const auto found = targets.find(entry.first);
       return found == targets.end() || found->second != entry.second.is;
     });
-    for (const auto& [name, target] : targets) {
-      if (targets_.count(name) == 0) add_target(name, target);
+    for (const auto& [id, target] : targets) {
+      if (targets_.count(id) == 0) add_target(id, target);
     }
     if (targets_.empty()) {
       ticker_.reset();
@@ -77,23 +77,23 @@ class UdpProber final : public Prober {
     }
   }
 
-  void set_askers(const std::map<std::string, Key>& askers) override { askers_.set(askers); }
+  void set_askers(const std::map<ProbeParty, Key>& askers) override { askers_.set(askers); }
 
   void set_interval(Duration interval) override {
     if (interval == config_.detector.interval) return;
     config_.detector.interval = interval;
-    for (auto& [name, target] : targets_) target.detector.set_interval(interval);
+    for (auto& [id, target] : targets_) target.detector.set_interval(interval);
     if (ticker_.active()) start_ticking();
   }
 
-  void ask_now(const std::string& name) override {
-    const auto target = targets_.find(name);
-    if (target != targets_.end()) send_request(name, target->second, time());
+  void ask_now(const GatewayId& id) override {
+    const auto target = targets_.find(id);
+    if (target != targets_.end()) send_request(id, target->second, time());
   }
 
-  std::map<std::string, ProbeView> views() override {
-    std::map<std::string, ProbeView> out;
-    for (auto& [name, target] : targets_) out.emplace(name, view_of(target));
+  ProbeViews views() override {
+    ProbeViews out;
+    for (auto& [id, target] : targets_) out.emplace(id, view_of(target));
     return out;
   }
 
@@ -110,7 +110,7 @@ class UdpProber final : public Prober {
     ProbeView last;               // as last reported: state, draining, clusters, trouble
   };
 
-  void add_target(const std::string& name, const ProbeTarget& is) {
+  void add_target(const GatewayId& id, const ProbeTarget& is) {
     Target target{is, Detector(config_.detector), {}, random_.next(), {}, {}, 0, 0, {}};
     if (const auto key = pair_key(config_.private_key, is.key, kProbeLabel)) {
       target.key = *key;
@@ -120,7 +120,7 @@ class UdpProber final : public Prober {
     // Spreads the first requests over an interval, so that they do not stay one burst.
     const auto spread = static_cast<std::uint64_t>(config_.detector.interval.count());
     target.next_send = time() + Duration(static_cast<Duration::rep>(random_.next() % spread));
-    targets_.emplace(name, std::move(target));
+    targets_.emplace(id, std::move(target));
   }
 
   ProbeView view_of(Target& target) const {
@@ -146,7 +146,7 @@ class UdpProber final : public Prober {
   // Every wake-up begins with this call. True: this process was paused just before.
   bool look() {
     if (!awake_.look(loop_.now())) return false;
-    for (auto& [name, target] : targets_) target.detector.on_pause();
+    for (auto& [id, target] : targets_) target.detector.on_pause();
     return true;
   }
 
@@ -154,15 +154,15 @@ class UdpProber final : public Prober {
     // After a pause of this process, waiting replies are read before any target is judged.
     if (look()) receive();
     const auto now = time();
-    for (auto& [name, target] : targets_) {
+    for (auto& [id, target] : targets_) {
       if (now < target.next_send) continue;
-      send_request(name, target, now);
+      send_request(id, target, now);
       target.next_send = now + target.detector.pace(now);
     }
     tell_changes();
   }
 
-  void send_request(const std::string& name, Target& target, TimePoint now) {
+  void send_request(const GatewayId& id, Target& target, TimePoint now) {
     if (!target.key) return;
     Probe probe;
     probe.asker = self_;
@@ -171,7 +171,7 @@ class UdpProber final : public Prober {
     probe.sequence = target.detector.next_sequence(now);
     probe.sent_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     probe.sender = config_.sender;
-    if (hooks_.ask) hooks_.ask(name, probe);
+    if (hooks_.ask) hooks_.ask(id, probe);
     const auto bytes = serialize(probe, *target.key);
     sockaddr_storage to{};
     const auto& at = target.is.to;
@@ -189,15 +189,15 @@ class UdpProber final : public Prober {
 
   // Changes are reported after the loop over the targets: the callback may call set_targets().
   void tell_changes() {
-    std::vector<std::string> changed;
-    for (auto& [name, target] : targets_) {
-      if (judge(target)) changed.push_back(name);
+    std::vector<GatewayId> changed;
+    for (auto& [id, target] : targets_) {
+      if (judge(target)) changed.push_back(id);
     }
-    for (const auto& name : changed) changed_now(name);
+    for (const auto& id : changed) changed_now(id);
   }
 
-  void changed_now(const std::string& name) {
-    if (hooks_.on_change) hooks_.on_change(name);
+  void changed_now(const GatewayId& id) {
+    if (hooks_.on_change) hooks_.on_change(id);
   }
 
   void receive() {
@@ -267,7 +267,7 @@ class UdpProber final : public Prober {
     reply.sent_ns = request->sent_ns;
     reply.challenge = verdict.challenge;
     reply.sender = config_.sender;
-    if (hooks_.answer) hooks_.answer(*request, {asker->name, verdict.fresh}, reply);
+    if (hooks_.answer) hooks_.answer(*request, {asker->party, verdict.fresh}, reply);
     batch_->reply(serialize(reply, *asker->key), from, size);
     return true;
   }
@@ -299,7 +299,7 @@ class UdpProber final : public Prober {
       return;
     }
     at->second.last.trouble = words;
-    changed_now(std::string(at->first));
+    changed_now(GatewayId(at->first));
   }
 
   void take_reply(std::span<const std::byte> datagram, const Endpoint& source) {
@@ -318,13 +318,13 @@ class UdpProber final : public Prober {
         !target.detector.on_reply(reply->sequence, time())) {
       return;
     }
-    const auto name = at->first;  // the callbacks may change the targets
+    const auto id = at->first;  // the callbacks may change the targets
     const bool stranger = take_challenge(target, *reply);
-    if (stranger && hooks_.on_stranger) hooks_.on_stranger(name);
-    if (hooks_.on_reply) hooks_.on_reply(name, *reply);
-    const auto still = targets_.find(name);
+    if (stranger && hooks_.on_stranger) hooks_.on_stranger(id);
+    if (hooks_.on_reply) hooks_.on_reply(id, *reply);
+    const auto still = targets_.find(id);
     if (still == targets_.end()) return;
-    if (stranger) answer_challenge(name, still->second);
+    if (stranger) answer_challenge(id, still->second);
     auto& last = still->second.last;
     const bool judged = judge(still->second);
     if (!judged && reply->draining == last.draining && reply->clusters == last.clusters &&
@@ -334,16 +334,16 @@ class UdpProber final : public Prober {
     last.draining = reply->draining;
     last.clusters = reply->clusters;
     last.trouble.clear();
-    changed_now(name);
+    changed_now(id);
   }
 
   // Asks at once, but at most once per interval: a target with a new challenge in each reply gains
   // nothing.
-  void answer_challenge(const std::string& name, Target& target) {
+  void answer_challenge(const GatewayId& id, Target& target) {
     const auto now = time();
     if (now < target.next_again) return;  // the next regular request answers it
     target.next_again = now + config_.detector.interval;
-    send_request(name, target, now);
+    send_request(id, target, now);
   }
 
   // Returns whether the target has a new challenge for our session.
@@ -364,7 +364,7 @@ class UdpProber final : public Prober {
   TimePoint last_notice_{};
   std::uint32_t scope_ = 0;
   UniqueFd fd_;
-  std::map<std::string, Target> targets_;
+  std::map<GatewayId, Target> targets_;
   AwakeTime awake_{config_.detector.interval / kTicks, config_.detector.interval};
   std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
   Gathering gathering_;
