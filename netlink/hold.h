@@ -1,7 +1,7 @@
-// Holding packets during a handover: the nexthop object points at a neighbour on the VXLAN device
-// whose address no node has. The kernel queues what it cannot resolve, in order, up to
-// unres_qlen_bytes, for the few seconds that resolution takes to fail. Giving the neighbour a MAC
-// address sends it all on. Pure.
+// Holding packets during a handover. The nexthop object points at a neighbour on the VXLAN device
+// with an address that no node has. The kernel queues packets that it cannot resolve, in order, up
+// to unres_qlen_bytes, until resolution fails after a few seconds. When the neighbour gets a MAC
+// address, the kernel sends the queue. Pure.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace cw::netlink {
 
-// fe80::ffff:ffff:<nexthop id>: no VTEP has such an interface id (theirs are EUI-64).
+// fe80::ffff:ffff:<nexthop id>. No node has such an interface id on the device: theirs are EUI-64.
 [[nodiscard]] inline IpAddress hold_address(std::uint32_t nexthop_id) {
   std::array<std::uint8_t, 16> bytes{0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
   for (unsigned i = 0; i < 4; ++i) {
@@ -23,8 +23,8 @@ namespace cw::netlink {
 [[nodiscard]] inline Nexthop hold_nexthop(std::uint32_t nexthop_id) {
   return {nexthop_id, std::string(kVxlanLink), hold_address(nexthop_id), Family::kV6, false};
 }
-// The queue behind the queue: while a hold's packets go out, what comes meanwhile waits there and
-// does not overtake them (the kernel sends past a queue that it is still emptying).
+// The second queue of a hold. The kernel sends new packets past a queue that it is still emptying.
+// So while the first queue goes out, new packets wait here and do not overtake.
 [[nodiscard]] inline Nexthop behind_hold(std::uint32_t nexthop_id) {
   const auto first = hold_address(nexthop_id);
   std::array<std::uint8_t, 16> address{};
@@ -32,7 +32,7 @@ namespace cw::netlink {
   address[11] = 0xfe;
   return {nexthop_id, std::string(kVxlanLink), IpAddress::v6(address), Family::kV6, false};
 }
-// Whether it is the neighbour of a hold or of the queue behind one.
+// Whether it is the neighbour of a hold's first or second queue.
 [[nodiscard]] inline bool is_hold_address(const IpAddress& address) {
   if (address.is_v4()) return false;
   auto start_of = [](IpAddress whole) {
@@ -47,7 +47,8 @@ namespace cw::netlink {
   return nexthop.gateway == hold_address(nexthop.id);
 }
 
-// Room for what a fast TCP stream has under way, per held cluster. A limit, not a reservation.
+// 16 MiB: room for what a fast TCP stream has under way, per held cluster. A limit, not a
+// reservation.
 inline constexpr const char* kHoldBytes = "16777216";
 
 }  // namespace cw::netlink

@@ -1,12 +1,12 @@
 // The kernel's network state as the daemons use it: links, addresses, neighbours, FDB entries,
-// routes, rules, nexthop objects, sysctls, and nftables as declarative text. Below the diff, so:
-// dump, replace, remove; replace is idempotent, remove of what is not there succeeds.
-// Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with a text log). One thread at a
-// time: each thread opens its own. What may take long (nft, connection tracking, large dumps) is
-// for a thread that may block (docs/adr/0011-loop-never-blocks.md); on_change() is for the loop
-// thread.
+// routes, rules, nexthop objects, sysctls, and nftables as declarative text. It only dumps,
+// replaces and removes; the reconciler compares. Replacing is idempotent, and removing an object
+// that does not exist succeeds. Implementations: rtnl/ (libnl and libmnl) and fake/ (stateful, with
+// a text log). Each thread opens its own Kernel. Calls that may take long (nft, connection
+// tracking, large dumps) are for a thread that may block (docs/adr/0011-loop-never-blocks.md);
+// on_change() is for the loop thread.
 //
-// Dumps show only what netlink/owner.h marks as ours, except where the name says otherwise.
+// Dumps show only what netlink/owner.h marks as ours. Functions named all_... show everything.
 #pragma once
 
 #include <array>
@@ -78,7 +78,7 @@ struct Nexthop {
   std::uint32_t id = 0;
   std::string link;                  // empty with blackhole
   std::optional<IpAddress> gateway;  // none: directly on the link
-  Family family = Family::kV4;       // of the nexthop object where there is no gateway
+  Family family = Family::kV4;       // of the nexthop object, if there is no gateway
   bool blackhole = false;
   friend bool operator==(const Nexthop&, const Nexthop&) = default;
 };
@@ -99,8 +99,8 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
-// A policy rule with protocol kProtocol. It matches the packets that go to `to`, came in by `iif`
-// and carry `mark`. The kernel looks them up in `table`, refuses them as unreachable, goes on with
+// A policy rule with protocol kProtocol. It matches packets that go to `to`, came in by `iif` and
+// carry `mark`. The kernel looks them up in `table`, refuses them as unreachable, continues with
 // the rule of priority `go_to`, or does nothing (`nop`).
 struct Rule {
   Family family = Family::kV4;
@@ -115,7 +115,7 @@ struct Rule {
   friend auto operator<=>(const Rule&, const Rule&) = default;
 };
 
-// Any policy rule of this network namespace, as far as it decides about a pod's packets.
+// Any policy rule of this network namespace: the fields that decide about a pod's packets.
 struct AnyRule {
   enum class Action : std::uint8_t { kTable, kGoTo, kNop, kRefuse };
   Family family = Family::kV4;
@@ -129,22 +129,22 @@ struct AnyRule {
   std::uint32_t mark = 0;
   std::uint32_t mask = 0;
   bool invert = false;
-  // It asks for what no pod's packet has: a user id, a tunnel id, a VRF.
+  // It matches on something that no pod's packet has: a user id, a tunnel id, a VRF.
   bool special = false;
   int suppress_length = -1;  // routes of at most this length do not count
   bool ours = false;         // protocol kProtocol
   friend bool operator==(const AnyRule&, const AnyRule&) = default;
 };
 
-// What `rule` is among all.
+// `rule` as all_rules() shows it.
 [[nodiscard]] AnyRule any_rule(const Rule& rule);
 
 // What this host reaches without us.
 struct Connected {
-  std::vector<Prefix> networks;  // connected routes of the main table, those of our links excepted
+  std::vector<Prefix> networks;    // connected routes of the main table, without those of our links
   std::vector<IpAddress> routers;  // of the main table's default routes
-  // Single addresses that a veth device leads to, by its name: CNIs without a bridge have such a
-  // route for each pod.
+  // Single addresses with the name of the veth device that they are routed to. CNIs without a
+  // bridge have such a route for each pod.
   std::vector<std::pair<IpAddress, std::string>> pods = {};
   friend bool operator==(const Connected&, const Connected&) = default;
 };
@@ -156,11 +156,11 @@ class Kernel {
   // All links / all addresses of the namespace, not only ours.
   [[nodiscard]] virtual Result<std::vector<Link>> all_links() = 0;
   [[nodiscard]] virtual Result<std::vector<Address>> all_addresses() = 0;
-  // Connected networks and default routers, sorted, whoever made them.
+  // Connected networks, default routers and pods' routes of all programs, sorted.
   [[nodiscard]] virtual Result<Connected> all_connected() = 0;
 
-  // Makes the VXLAN device (static FDB, no learning) and sets it up; changes MTU and MAC in place,
-  // makes it anew only if vni, port or local differ. kExists if the name belongs to another kind.
+  // Makes the VXLAN device (static FDB, no learning) and sets it up. Changes MTU and MAC in place;
+  // makes the device again only if vni, port or local differ. kExists: the link is of another kind.
   [[nodiscard]] virtual Result<> replace_vxlan(const VxlanSpec& spec) = 0;
   [[nodiscard]] virtual Result<std::optional<VxlanSpec>> dump_vxlan(const std::string& name) = 0;
   [[nodiscard]] virtual Result<> set_link(const std::string& name, std::uint32_t mtu, bool up) = 0;
@@ -170,7 +170,7 @@ class Kernel {
   [[nodiscard]] virtual Result<> replace_address(const Address& address) = 0;
   [[nodiscard]] virtual Result<> remove_address(const Address& address) = 0;
 
-  // Permanent entries of one link (all of them are ours: the link is).
+  // Permanent entries of one link. The link is ours, so all its entries are.
   [[nodiscard]] virtual Result<std::vector<Neighbour>> dump_neighbours(const std::string& link) = 0;
   [[nodiscard]] virtual Result<> replace_neighbour(const std::string& link, const Neighbour& n) = 0;
   [[nodiscard]] virtual Result<> remove_neighbour(const std::string& link, const Neighbour& n) = 0;
@@ -187,34 +187,34 @@ class Kernel {
   [[nodiscard]] virtual Result<> remove_route(const Route& route) = 0;
 
   [[nodiscard]] virtual Result<std::vector<Rule>> dump_rules() = 0;
-  // Every rule of both families, by rising priority within a family, whoever made it.
+  // The rules of all programs in both families, by rising priority within a family.
   [[nodiscard]] virtual Result<std::vector<AnyRule>> all_rules() = 0;
-  // Where the routes of `table` lead to, whoever made them. Those that send on to the next rule
-  // (throw) are left out.
+  // The destinations of all programs' routes in `table`. Throw routes, which lead to the next rule,
+  // are left out.
   [[nodiscard]] virtual Result<std::vector<Prefix>> all_destinations(Family family,
                                                                      std::uint32_t table) = 0;
-  [[nodiscard]] virtual Result<> add_rule(const Rule& rule) = 0;  // one that is there is success
+  [[nodiscard]] virtual Result<> add_rule(const Rule& rule) = 0;  // an existing one is success
   [[nodiscard]] virtual Result<> remove_rule(const Rule& rule) = 0;
 
-  // /proc/sys/net/<path>, e.g. "ipv4/ip_forward". set: no write if the value is there already.
+  // /proc/sys/net/<path>, e.g. "ipv4/ip_forward". set_sysctl() does not write an equal value.
   [[nodiscard]] virtual Result<std::string> sysctl(const std::string& path) = 0;
   [[nodiscard]] virtual Result<> set_sysctl(const std::string& path, const std::string& value) = 0;
 
-  // One atomic nftables transaction from `nft -f` text. The caller's text starts with
-  // "table inet X {}; delete table inet X" or flushes what it replaces.
+  // One atomic nftables transaction with text for `nft -f` (nft_text()). The text itself deletes
+  // the table that it replaces.
   [[nodiscard]] virtual Result<> apply_nft(const std::string& text) = 0;
   // `nft -s list table inet NAME` (without counters); empty if there is none.
   [[nodiscard]] virtual Result<std::string> dump_nft(const std::string& table) = 0;
   [[nodiscard]] virtual Result<> remove_nft(const std::string& table) = 0;
 
-  // Deletes tracked flows to or from `remotes` whose source is translated: a tracked flow keeps its
-  // NAT for life, also one that began before the exemption. The number of them.
+  // Deletes tracked flows to or from `remotes` whose source is translated, and returns their
+  // number. Such a flow began before the exemption, and would keep its translation for life.
   [[nodiscard]] virtual Result<unsigned> forget_translated_flows(
       std::span<const Prefix> remotes) = 0;
 
-  // Calls back (at most once a loop turn) when links, addresses, neighbours, routes, rules,
-  // nexthops or the nft ruleset changed for any reason, ours included, and when events were lost
-  // (ENOBUFS).
+  // Calls back when links, addresses, neighbours, routes, rules, nexthops or the nft ruleset have
+  // changed, also by ourselves, and when events were lost (ENOBUFS). At most once per turn of the
+  // loop.
   [[nodiscard]] virtual Handle on_change(std::function<void()> callback) = 0;
 };
 

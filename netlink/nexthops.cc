@@ -41,9 +41,10 @@ void Nexthops::remove(const std::set<std::uint32_t>& surplus, PassReport& report
   }
 }
 
-// A queue goes out when its neighbour gets an address, in order and before that call returns; but
-// what comes meanwhile is sent past it. So that waits in a second queue, and what passes that one
-// has some microseconds to do it. Nothing is queued again before the nexthop object is replaced.
+// A queue goes out when its neighbour gets a MAC address, in order, before that call returns. The
+// kernel sends packets that come in that time past the queue. So they wait in a second queue; past
+// that one a packet can be sent for some microseconds only. No packet is queued again before the
+// nexthop object is replaced.
 void Nexthops::release(const Nexthop& next) {
   const auto mac = next.gateway ? neighbours_.find(*next.gateway) : neighbours_.end();
   if (mac == neighbours_.end()) return;
@@ -69,7 +70,7 @@ PassReport Nexthops::change(const NexthopMap& wanted) {
     if (held) release(next->second);
     auto done = kernel_.replace_nexthop(next->second);
     if (done) current = next->second;
-    if (held) {  // not there if nothing was held
+    if (held) {  // the neighbours do not exist if no packet was held
       (void)kernel_.remove_neighbour(std::string(kVxlanLink), {hold_address(id), Mac{}});
       (void)kernel_.remove_neighbour(std::string(kVxlanLink), {*behind_hold(id).gateway, Mac{}});
     }

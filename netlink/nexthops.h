@@ -1,7 +1,7 @@
 // The nexthop objects of one owner. They are the fast path: a change of gateway replaces them from
-// memory and touches nothing else. A pass over the whole state may run on another thread meanwhile,
-// so it asks the loop thread to do its part of them, and they always get their newest wanted value.
-// Loop thread only.
+// memory and changes nothing else. A pass over the whole state may run on another thread at the
+// same time. It asks the loop thread to do its part of them, so they always get their newest wanted
+// value. Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +23,16 @@ class Nexthops {
 
   // The newest wanted values, before a pass.
   void want(NexthopMap wanted) { wanted_ = std::move(wanted); }
-  // VXLAN neighbours as a pass wrote them: holds need them.
+  // VXLAN neighbours as a pass wrote them. The release of a hold needs their MACs.
   void set_neighbours(std::map<IpAddress, Mac> neighbours) { neighbours_ = std::move(neighbours); }
 
-  // A pass's part: writes what differs from the kernel; the ids that are there and not wanted.
+  // For a pass: writes what differs from the kernel. Returns the ids that exist and are not wanted.
   [[nodiscard]] std::set<std::uint32_t> write(PassReport& report);
-  // Its end: removes these, those excepted that are wanted by now.
+  // For the end of a pass: removes these ids, except those that are wanted again.
   void remove(const std::set<std::uint32_t>& surplus, PassReport& report);
 
-  // The fast path: replaces the objects that differ from the last ones written, and nothing else.
-  // Objects that do not exist yet, or go, are a pass's. What a hold (hold.h) has queued goes to its
+  // The fast path: replaces the objects that differ from the last ones written, and nothing else. A
+  // pass makes new objects and removes old ones. Packets that a hold (hold.h) has queued go to the
   // new gateway first.
   PassReport change(const NexthopMap& wanted);
 

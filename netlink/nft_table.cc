@@ -38,7 +38,7 @@ void add(std::string& text, const NftChain& chain) {
 }  // namespace
 
 std::string nft_text(const NftTable& table) {
-  // The first two lines make the replacement idempotent: delete fails on a table that is not there.
+  // The first line makes the table if there is none: `delete` of a missing table fails.
   auto text =
       fmt::format("table inet {0} {{}}\ndelete table inet {0}\ntable inet {0} {{\n", table.name);
   for (const auto& counter : table.counters) {

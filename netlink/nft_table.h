@@ -23,8 +23,8 @@ struct NftSet {
 
 struct NftChain {
   std::string name;
-  // "filter hook input priority filter - 10": packets at this point pass the chain, and go on
-  // unless a rule stops them (policy accept). Empty: other chains jump to it.
+  // "filter hook input priority filter - 10": the chain sees packets at this hook. It lets them
+  // pass unless a rule stops them (policy accept). Empty: other chains jump to this one.
   std::string hook;
   std::vector<std::string> rules = {};
   friend bool operator==(const NftChain&, const NftChain&) = default;
@@ -38,16 +38,16 @@ struct NftTable {
   friend bool operator==(const NftTable&, const NftTable&) = default;
 };
 
-// A whole transaction: it replaces the table at once. Equal tables give equal text.
+// The text of one transaction, which replaces the whole table. Equal tables give equal text.
 [[nodiscard]] std::string nft_text(const NftTable& table);
 
-// Set `NAME4` or `NAME6`: the members of one family, sorted. The intervals of a set may not
-// overlap, so only prefixes that no other one contains are in it.
+// Set `NAME4` or `NAME6`: the members of one family, sorted. The intervals of a set must not
+// overlap, so prefixes inside another one are left out.
 [[nodiscard]] NftSet prefix_set(std::string_view name, Family family,
                                 std::span<const Prefix> prefixes);
 [[nodiscard]] NftSet address_set(std::string_view name, Family family,
                                  const std::set<IpAddress>& addresses);
-// Both sets of a name.
+// Adds the sets of both families.
 void add_prefix_sets(NftTable& table, std::string_view name, std::span<const Prefix> prefixes);
 void add_address_sets(NftTable& table, std::string_view name, const std::set<IpAddress>& addresses);
 

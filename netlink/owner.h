@@ -1,5 +1,5 @@
-// What marks kernel objects as ours. Everything Causeway makes carries one of these, so that repair
-// and removal never touch anybody else's state, and cleanup leaves nothing.
+// The marks of our kernel objects: names and numbers. Every object that Causeway makes has one, so
+// repair and removal never touch the state of other programs, and cleanup leaves nothing.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace cw::netlink {
 
 inline constexpr std::uint8_t kProtocol = 87;  // rtm_protocol of our routes, rules and nexthops
 
-// Links. All are made and removed by name; the kind is checked first.
+// Links. They are made and removed by name, and their kind is checked first.
 inline constexpr std::string_view kVxlanLink = "cw-vx";   // node <-> gateways, inside one cluster
 inline constexpr std::string_view kTunnelLink = "cw-wg";  // gateway <-> remote gateways
 // With `overlay: wireguard`: node <-> gateways, and cw-vx runs inside it.
@@ -19,22 +19,22 @@ inline constexpr std::uint16_t kVxlanPort = 4799;  // UDP, between nodes of one 
 inline constexpr std::uint16_t kHopPort = 4794;    // UDP, WireGuard of cw-nd; configurable
 // UDP: probes through a gateway, from a node to a remote gateway's address inside the tunnels.
 inline constexpr std::uint16_t kForwardingPort = 4795;
-// Those of IPv4 are between addresses of this range (tunnel/probe/forwarding_address.h).
+// IPv4 probes through gateways use addresses of this range (tunnel/probe/forwarding_address.h).
 inline constexpr std::string_view kThroughRange4 = "240.0.0.0/4";
 inline constexpr std::uint16_t kNodeProbePort = 4797;  // UDP on fe80::/64 of cw-vx
-inline constexpr std::uint16_t kNodeAskPort =
-    4796;  // where nodes ask from: a gateway node has both
+// UDP: the source of nodes' probes. Not kNodeProbePort, because a gateway node has both sockets.
+inline constexpr std::uint16_t kNodeAskPort = 4796;
 inline constexpr std::uint16_t kTunnelProbePort = 4797;  // UDP on control addresses of cw-wg
 inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on control addresses of cw-wg
 
 // Tables and the rules that lead to them, by rising priority (all before main, 32766):
-//   kFromTunnel  iif cw-wg -> local pod prefixes over cw-vx; everything else unreachable
-//   kTransit     iif cw-vx -> remote prefixes through cw-wg
-//   kToRemote    everyone  -> remote prefixes by one nexthop object per remote cluster
-//   kClosed      everyone  -> remote prefixes: unreachable (a rule per prefix, no table)
-// The tunnel's own outer packets carry kTunnelMark. A rule before these sends them past all of
-// them, to an empty rule behind. Otherwise a remote cluster that claims the address of a gateway
-// would route the tunnel into itself.
+//   kFromTunnel  iif cw-wg   -> local pod prefixes over cw-vx; all else unreachable
+//   kTransit     iif cw-vx   -> remote prefixes through cw-wg
+//   kToRemote    all packets -> remote prefixes, one nexthop object per remote cluster and family
+//   kClosed      all packets -> closed prefixes: unreachable (a rule per prefix, no table)
+// The tunnel's own outer packets carry kTunnelMark. Rule kBypass sends them past all of these, to
+// the empty rule kLanding. Otherwise a remote cluster that claims a gateway's address would route
+// the tunnel into itself.
 inline constexpr std::uint32_t kFromTunnelTable = 7485;
 inline constexpr std::uint32_t kTransitTable = 7486;
 inline constexpr std::uint32_t kToRemoteTable = 7487;
@@ -46,7 +46,7 @@ inline constexpr std::uint32_t kToRemotePriority = 7487;
 inline constexpr std::uint32_t kClosedPriority = 7488;
 inline constexpr std::uint32_t kLandingPriority = 7489;
 
-// The six priorities in use, one after the other: the configuration may move them (rulePriority).
+// The six priorities in use, one after the other. The configuration may move all (rulePriority).
 struct RulePriorities {
   std::uint32_t bypass = kBypassPriority;
   [[nodiscard]] std::uint32_t from_tunnel() const { return bypass + 1; }
@@ -63,10 +63,10 @@ inline constexpr std::uint32_t kMostRulePriority = 32'000;  // `main` is at 3276
 // the mark of a packet that leaves a network namespace.
 inline constexpr std::uint32_t kTunnelMark = 0x1057;
 
-// Nexthop ids of ours are kNexthopBase + n, n < 65536.
+// Our nexthop ids are kNexthopBase + n, n < 65536.
 inline constexpr std::uint32_t kNexthopBase = 0x43570000;
 
-// nftables tables (family inet): one an owner, so that neither daemon needs the other's.
+// nftables tables (family inet). Each owner has its own, so no daemon needs another one's.
 inline constexpr std::string_view kNodeNftTable = "causeway";             // route agent
 inline constexpr std::string_view kForwardNftTable = "causeway-forward";  // route agent
 inline constexpr std::string_view kGatewayNftTable = "causeway-gateway";  // gateway

@@ -19,7 +19,7 @@ struct Owner {
   std::string nft;  // its nft table
   // Its routing tables. With a device: only the routes of that table which lead to the device.
   std::map<std::uint32_t, std::string> tables = {};
-  // The one of these whose routes use nexthop objects; 0: it has no nexthop objects.
+  // The table whose routes use nexthop objects; 0: the owner has no nexthop objects.
   std::uint32_t nexthop_table = 0;
   bool refusals = false;  // the rules that refuse a destination are its own
   bool bypass = false;    // it shares the bypass rules with other owners
@@ -28,7 +28,7 @@ struct Owner {
   // How many routes a pass changes at most. If more differ, PassReport::more asks for another pass.
   std::size_t routes_at_once = std::numeric_limits<std::size_t>::max();
 
-  // Not the bypass rules.
+  // Whether the object is the owner's. Bypass rules are no single owner's.
   [[nodiscard]] bool has(const Rule& rule) const;
   [[nodiscard]] bool has(const Nexthop& nexthop) const;
 };
@@ -39,7 +39,7 @@ struct Owner {
 // * Its next hops are nodes on cw-vx. They follow from the overlay secret and the nodes, and vanish
 //   with that device. The pass that makes the device makes them again.
 // * The tunnel device outlives the gateway's process. If one daemon is dead, the other one still
-//   repairs its layer: this table, or the gateway's nft table.
+//   repairs its own layer: this table, or the gateway's nft table.
 [[nodiscard]] Owner node_owner();
 
 // The gateway: table 7486, its routes in the main table, nft table `causeway-gateway`. Its device
@@ -52,8 +52,9 @@ inline constexpr std::size_t kRoutesAtOnce = 1024;
 // `causeway-closed`. It outlives both daemons, so it is an owner of its own.
 [[nodiscard]] Owner closed_owner();
 
-// The two rules of each family that take the tunnel's own packets past ours. The node's rules to
-// remote clusters and those of closed prefixes need them. They go with the last rule that does.
+// The two rules of each family that take the tunnel's own packets past our other rules. The node's
+// rules to remote clusters and those of closed prefixes need them. A pass removes them with the
+// last rule that needs them.
 [[nodiscard]] std::set<Rule> bypass_rules(const RulePriorities& rules);
 [[nodiscard]] bool is_bypass(const Rule& rule);
 // Whether `rule` needs the bypass rule `bypass`.

@@ -1,4 +1,4 @@
-// What a pass over the kernel came to.
+// The result of a pass over the kernel.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,10 @@ struct PassReport {
   std::size_t steps = 0;            // changes made or tried
   std::vector<std::string> errors;  // of the steps and dumps that failed, in order
   bool more = false;                // routes are left for the next pass
-  bool ended_early = false;         // without the guard, or without the loop
+  bool ended_early = false;         // no nft table guards the device, or the loop is stopping
   friend bool operator==(const PassReport&, const PassReport&) = default;
 
-  // Counts a change and keeps its error; whether it was made.
+  // Counts a change and keeps its error. True: the change was made.
   bool step(Result<> done, std::string_view what) {
     ++steps;
     if (!done) errors.push_back(std::move(done.error()).context(what).text);
@@ -30,7 +30,7 @@ struct PassReport {
     more = more || other.more;
     ended_early = ended_early || other.ended_early;
   }
-  // Keeps the error of a dump; whether there is one to work with.
+  // Keeps the error of a dump. True: there is a dump to work with.
   template <typename T>
   bool read(const Result<T>& dump, std::string_view what) {
     if (!dump) errors.push_back(dump.error().context(what).text);

@@ -29,7 +29,7 @@ auto by_name(const List& links, const std::string& name) {
                       [&](const auto& one) { return one.name == name; });
 }
 
-// What a pass found and removes at its end, in the reverse order of making.
+// What a pass removes at its end, in the reverse order of making.
 struct Surplus {
   std::vector<Rule> rules;
   std::vector<Route> routes;
@@ -37,7 +37,7 @@ struct Surplus {
   std::vector<std::pair<std::string, Neighbour>> neighbours;
 };
 
-// One pass over the kernel. Dumps that fail leave their part for the next pass.
+// One pass over the kernel. If a dump fails, its part waits for the next pass.
 class Pass {
  public:
   Pass(Kernel& kernel, const Owner& owner, PassReport& report)
@@ -75,7 +75,7 @@ class Pass {
       if (!link.empty() && route.link != link) continue;
       const auto [at, fresh] = actual.try_emplace(route.dst, route);
       if (fresh) continue;
-      // Of two routes to one destination (their metrics differ) one is too many.
+      // There are two routes to one destination, with different metrics: one is surplus.
       const auto want = desired.routes.find({table, route.dst});
       const bool exact = want != desired.routes.end() && want->second == route;
       surplus.push_back(exact ? std::exchange(at->second, route) : route);
@@ -87,7 +87,7 @@ class Pass {
       if (there && (add_only || before->second == route)) continue;
       if (!may_change_route()) break;
       const bool done = report_.step(kernel_.replace_route(route), describe(route));
-      // Replacing goes by metric: one of another metric stays beside and must go.
+      // The kernel replaces a route of the same metric only: one of another metric is surplus.
       if (there && done && before->second.metric != route.metric) surplus.push_back(before->second);
     }
     if (add_only) return;
@@ -97,7 +97,7 @@ class Pass {
     std::move(surplus.begin(), surplus.end(), std::back_inserter(surplus_.routes));
   }
 
-  // Adding one that is there is no error: without a dump all are added, and none is removed.
+  // To add an existing rule is no error: without a dump all are added, and none is removed.
   void rules(const std::set<Rule>& wanted) {
     auto now = kernel_.dump_rules();
     std::vector<Rule> actual;
@@ -110,7 +110,7 @@ class Pass {
     const auto goes = [&](const Rule& rule) { return owner_.has(rule) && wanted.count(rule) == 0; };
     std::copy_if(actual.begin(), actual.end(), std::back_inserter(surplus_.rules), goes);
     if (!owner_.bypass) return;
-    // Last: they go after the rules that need them.
+    // Last, so that they are removed after the rules that need them.
     for (const auto& bypass : actual) {
       if (!is_bypass(bypass) || wanted.count(bypass) != 0) continue;
       const auto needs = [&](const Rule& rule) {
@@ -134,8 +134,8 @@ class Pass {
     }
   }
 
-  // The fast path removes the neighbours of holds itself; one that is there again may hold packets.
-  // Those of a process that died have no owner.
+  // The fast path removes the neighbours of holds itself, and one that exists may hold packets.
+  // `holds` is true in a process's first pass: these are left over from a process that died.
   void remove_entries(bool holds) {
     for (const auto& [link, entry] : surplus_.fdb) {
       report_.step(kernel_.remove_fdb(link, entry),
@@ -148,7 +148,7 @@ class Pass {
     }
   }
 
-  // A userspace tunnel program ends when its device goes.
+  // Also ends a userspace tunnel program: it stops when its device is gone.
   void remove_links(const State& desired) {
     if (owner_.links.empty()) return;
     const auto links = kernel_.all_links();
@@ -174,7 +174,7 @@ class Pass {
     return true;
   }
 
-  // Whether there is one of ours.
+  // Makes the device or sets it up. False: there is no device to continue with.
   [[nodiscard]] bool device(const LinkState& wanted) {
     const auto vxlan = wanted.vxlan ? kernel_.dump_vxlan(wanted.name)
                                     : Result<std::optional<VxlanSpec>>(std::nullopt);
@@ -265,9 +265,9 @@ PassReport Reconciler::apply(const State& desired) {
   return pass(desired);
 }
 
-// Before the device and any route: the guard stands first, and no packet leaves masqueraded. Once
-// it stood, a fault of nft must not stop the repair of anything else, and a VXLAN device that is
-// there goes on: packets must be able to leave a lost gateway.
+// The nft table comes before the device and any route, so no packet arrives unguarded or leaves
+// masqueraded. Exceptions: once the table has stood, a fault of nft stops no other repair. And an
+// existing VXLAN device stays in use, because traffic must be able to leave a lost gateway.
 bool Reconciler::guard(const State& desired, PassReport& report) {
   using Outcome = NftKeeper::Outcome;
   if (!desired.nft) return true;
@@ -284,7 +284,7 @@ bool Reconciler::guard(const State& desired, PassReport& report) {
   if (link == desired.links.end()) return true;
   if (link->vxlan && Pass(slow_, owner_, report).has_vxlan(link->name)) return true;
   report.errors.push_back(
-      fmt::format("{} {}: this host has no guard against what comes from it", link->name,
+      fmt::format("{} {}: without its nft table nothing would check its packets", link->name,
                   link->vxlan ? "is not made" : "gets no address and no route"));
   return false;
 }
@@ -294,7 +294,7 @@ PassReport Reconciler::pass(const State& desired, bool sysctls) {
   report.ended_early = true;
   Pass pass(slow_, owner_, report);
   if (sysctls) pass.sysctls(desired.sysctls);
-  // Rules that refuse do not wait for the nft program, which may hang for seconds.
+  // Rules that refuse do not wait for the nft program, which may hang for 10 s.
   if (owner_.refusals) pass.rules(desired.rules);
   if (!guard(desired, report)) return report;
   std::optional<std::map<IpAddress, Mac>> neighbours;

@@ -1,6 +1,7 @@
 // The one writer of kernel state: it makes the kernel hold what an owner wants (state.h, owners.h).
 // It dumps, compares and repairs. It adds before it removes, and makes an object before its users.
-// A failed step stops no other step. But without the nft table the guarded device carries nothing.
+// A failed step stops no other step. Exception: without the nft table the guarded device carries
+// nothing.
 //
 // Laws (tests/netlink/reconcile_test):
 // * A second pass does nothing.
@@ -29,8 +30,8 @@ class Reconciler {
           call();
           return true;
         }) {}
-  // A pass may take long (the nft program, a large dump, connection tracking): `slow` is for the
-  // thread that runs pass(), `kernel` for the loop thread.
+  // The thread that runs pass() uses `slow`, the loop thread uses `kernel`: a pass may take long
+  // (the nft program, a large dump, connection tracking).
   Reconciler(const Owner& owner, Kernel& kernel, Kernel& slow, OnLoop on_loop)
       : owner_(owner), nexthops_(kernel, owner), slow_(slow), on_loop_(std::move(on_loop)) {}
 
@@ -38,8 +39,8 @@ class Reconciler {
   PassReport apply(const State& desired);
   // Loop thread, before a pass() to the same state.
   void want(const State& desired) { nexthops_.want(desired.nexthops); }
-  // Any one thread. Ends early if the loop does not answer any more.
-  // `sysctls`: false leaves those of the state as they are.
+  // On any one thread. Ends early if the loop is stopping. `sysctls`: false leaves those of
+  // State::sysctls as they are.
   PassReport pass(const State& desired, bool sysctls = true);
   // The fast path (nexthops.h). Loop thread.
   PassReport change_nexthops(const NexthopMap& wanted) { return nexthops_.change(wanted); }

@@ -23,7 +23,7 @@ struct LinkState {
   std::uint32_t mtu = 0;
   // None: a tunnel driver makes the device.
   std::optional<VxlanSpec> vxlan = {};
-  // Written once the device is there, before its addresses: one of them lets IPv6 in.
+  // Written when the device exists, before its addresses: disable_ipv6=0 must come first.
   std::map<std::string, std::string> sysctls = {};
   std::set<Address> addresses = {};
   // Other addresses of the device in these ranges are removed: an earlier key or MAC left them.
@@ -38,13 +38,13 @@ struct State {
   // Paths under /proc/sys/net. Written first and never set back: other programs may need them.
   std::map<std::string, std::string> sysctls;
   std::optional<NftTable> nft;
-  // The device that the table guards. Before the table has stood once, the reconciler does not make
-  // the device, and gives a driver's device no address and no route. Empty: none.
+  // The device that the table guards; empty: none. Before the table has stood once, the reconciler
+  // does not make the device, and gives a tunnel driver's device no address and no route.
   std::string guarded;
-  // The table exempts these from address translation. After it was written, connection tracking
-  // forgets translated flows to or from them.
+  // Prefixes that the table exempts from address translation. After it was written, connection
+  // tracking forgets translated flows to or from them.
   std::vector<Prefix> exempt;
-  std::vector<LinkState> links;  // a device stands before those that run over it
+  std::vector<LinkState> links;  // in order: a device comes before those that run over it
   // Devices of the owner that are not in `links` and stay as they are.
   std::set<std::string> left_links;
   // False: nexthop objects stay as they are, and so do the routes of the table that uses them. Only

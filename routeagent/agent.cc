@@ -15,14 +15,16 @@ namespace cw::routeagent {
 
 namespace {
 
+// One change causes several events of the store or the kernel: they become one pass.
 constexpr Duration kDebounce = std::chrono::milliseconds(20);
-// Other programs' links and addresses come and go with every pod; their bursts become one pass.
+// Each pod that starts or stops changes links and addresses of the host: at most five passes per
+// second follow.
 constexpr Duration kBetweenPasses = std::chrono::milliseconds(200);
 
-// How often a carrier that is being left is asked whether all have changed over.
+// How often the old carrier is probed during a handover. Packets are held until it confirms.
 constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
 
-// Without those of probes, which name a device.
+// Routes of probes name a device, and are not counted.
 std::uint32_t routes_to_remotes(const NodeState& state) {
   return static_cast<std::uint32_t>(
       std::count_if(state.routes.begin(), state.routes.end(), [](const auto& entry) {
@@ -30,7 +32,7 @@ std::uint32_t routes_to_remotes(const NodeState& state) {
       }));
 }
 
-// What this node says of itself.
+// What this node publishes.
 api::RouteAgent::Spec published(const Config& config, const tunnel::Key& node_key) {
   const bool encrypted = config.overlay == OverlayMode::kWireguard;
   return {config.node, node_key.public_key().base64(),
@@ -193,7 +195,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
     prober_.reset();  // its socket is bound to a device that is gone
     prober_link_ = 0;
   }
-  if (inputs.host.vxlan_index == 0) return;  // the pass makes it; its event brings us back
+  if (inputs.host.vxlan_index == 0) return;  // a pass makes it; its event starts the next pass
   forwarding_.keep(inputs);
 
   const auto interval = tunnel::shared_interval(config_.probe_interval, inputs.others.size() + 1);
@@ -258,7 +260,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
       for (const auto& cluster : view->second.clusters) {
         if (!cluster.reachable) continue;
         input.reaches.insert(cluster.id);
-        // On the gateway's way to it, or on ours to the gateway.
+        // Loss between the gateway and the cluster, or between this node and the gateway.
         if (cluster.degraded || view->second.state == tunnel::LinkState::kDegraded) {
           input.lossy_to.insert(cluster.id);
         }
@@ -327,13 +329,13 @@ void Agent::judge(NodeInputs& inputs) {
     }
   }
   inputs.decided = decided_;
-  mover_.tick(loop_.now());  // whatever else happens, nothing is held for longer than its patience
+  mover_.tick(loop_.now());  // in any case: no packet is held for longer than the patience
   inputs.choices = chooser_.choices();
   inputs.held = mover_.held();
   auto path_mtu = forwarding_.path_mtu();
   if (path_mtu != path_mtu_) {
     for (const auto& [key, mtu] : path_mtu) {
-      log_warn("packets are lost above a size on the way",
+      log_warn("packets above the path MTU are lost on the way: their routes get this MTU",
                {{"cluster", key.cluster},
                 {"family", key.family == Family::kV4 ? "IPv4" : "IPv6"},
                 {"path_mtu", mtu}});
@@ -362,7 +364,7 @@ void Agent::spread() {
       const auto unconfirmed = mover_.unconfirmed();
       mover_.tick(loop_.now());
       if (mover_.unconfirmed() != unconfirmed) {
-        log_warn("handover went on without its confirmation",
+        log_warn("handover ended without confirmation: packets may be lost for a moment",
                  {{"count", mover_.unconfirmed() - unconfirmed}});
         numbers_->unconfirmed.add(static_cast<double>(mover_.unconfirmed() - unconfirmed));
       }
@@ -390,9 +392,9 @@ void Agent::on_probe() {
     const auto report = reconciler_->change_nexthops(desired_nexthops(*last_));
     numbers_->steps.add(static_cast<double>(report.steps));
   }
-  spread();  // after the switch: a hold stands before its carrier is told
-  // The rest (routes that become unreachable or come back) follows at once, but not inside the
-  // prober's own callback: a pass may replace the prober.
+  spread();  // after the switch: packets are held before the old carrier hears of it
+  // A pass does the rest: routes that become unreachable or come back. It may replace the prober,
+  // so it must not run here, in the prober's callback.
   look_now();
 }
 
@@ -408,7 +410,7 @@ void Agent::pass() {
   take_cluster();
   auto fresh = inputs();
   if (!fresh) {
-    NodeInputs host;  // what belongs to this host must be known before anything is closed
+    NodeInputs host;  // the host's own prefixes are not closed, so they must be known
     if (read_host(host)) close_remotes(host.host);
     if (waiting_ != fresh.error().text) log_info(fresh.error().text);
     waiting_ = fresh.error().text;
@@ -426,11 +428,11 @@ void Agent::pass() {
   keep_overlay_key(*fresh);
   fresh->overlay = overlay_key_;
   hop_.keep(*fresh);
-  if (hop_.making()) {  // a pass would find no device; on_change brings us back
+  if (hop_.making()) {  // a pass would find no device; on_change starts the next one
     waiting_ = "the node tunnel is being made";
     return;
   }
-  // The device of an earlier run goes on; without the key nothing right can be said about it.
+  // Without the overlay key the wanted state of cw-vx is unknown: a device of an earlier run stays.
   if (!fresh->overlay && fresh->host.vxlan_index != 0) return publish(*fresh);
   watch_stray(*fresh);
   tell_host_source(*fresh);
@@ -446,7 +448,7 @@ void Agent::pass() {
 void Agent::program() {
   auto desired = std::make_shared<NodeState>(desired_state(*last_));
   if (desired->decided && programmed_) {
-    // At once, however long the pass takes, and also while another one runs.
+    // At once: the pass may take long, and an earlier one may still run.
     numbers_->steps.add(static_cast<double>(reconciler_->change_nexthops(desired->nexthops).steps));
   }
   if (programming_) {
@@ -480,7 +482,7 @@ void Agent::program() {
       publish(*last_);
     };
   });
-  CW_CHECK(taken);  // there is one at a time
+  CW_CHECK(taken);  // one at a time: the queue has room
 }
 
 void Agent::note(const netlink::PassReport& report, const std::vector<std::string>& problems) {

@@ -1,7 +1,8 @@
-// The route agent of one node: watches the cluster in the store and the gateways by probes, and
-// keeps the kernel in the state that follows (node/desired.h). Nothing on a packet's path waits for
-// the store: a change of gateway replaces nexthop objects from memory. While the store is away the
-// last state holds; when it was away from the start the kernel is left as it is. Loop thread only.
+// The route agent of one node. It watches the cluster in the store, probes the gateways, and keeps
+// the kernel in the state that follows (node/desired.h). A change of gateway replaces nexthop
+// objects from memory, so no packet waits for the store. While the store is unreachable, the last
+// state stays. If it is unreachable from the start, the kernel stays as it is; only the prefixes in
+// the ledger's file are closed (closed/closed.h). Loop thread only.
 #pragma once
 
 #include <functional>
@@ -43,7 +44,7 @@ using homing::Silence;
 using api::kOverlayEntry;
 using api::kOverlaySecret;
 
-// Where passes over the kernel run: they may take long. `kernel` is for that thread alone.
+// The thread for passes over the kernel, which may take long. Only that thread uses `kernel`.
 struct SlowKernel {
   netlink::Kernel& kernel;
   Background background;
@@ -53,17 +54,17 @@ struct SlowKernel {
 using tunnel::GatewayId;
 // A gateway of this cluster, as a target of probes.
 [[nodiscard]] GatewayId own_gateway(std::uint32_t ordinal);
-// That processes on the host network reach no remote pod, and the remedy.
+// The sentence that processes on the host network reach no remote pod, with the remedy.
 [[nodiscard]] std::string host_unserved(const std::string& prefixes);
 
 class Agent {
  public:
-  // Opens a Prober; the sockets are the caller's seam.
+  // Opens a Prober. The caller provides its sockets.
   using OpenProber = std::function<Result<std::unique_ptr<tunnel::Prober>>(tunnel::ProberConfig,
                                                                            tunnel::ProberHooks)>;
 
-  // `node_key`: the private key that gateways know this node by. `hop_background`: for the calls of
-  // the driver that `open_hop` opens.
+  // `node_key`: this node's private key. Gateways know the node by its public key.
+  // `hop_background` runs the calls of the driver that `open_hop` opens.
   Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel, Metrics& metrics,
         const Config& config, const tunnel::Key& node_key, LedgerFile closed,
         OpenProber open_prober, ForwardingProbes::Open open_forwarding = {},
@@ -72,31 +73,31 @@ class Agent {
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Why the node is not (fully) served; empty: ready.
+  // One sentence for each reason why the node is not ready; empty: it is ready.
   [[nodiscard]] std::vector<std::string> not_ready() const;
-  // Remote clusters, and whether a gateway that answers this node reaches them; none: the probes
-  // say nothing yet.
+  // For each remote cluster: does a gateway that answers this node reach it? None: the probes mean
+  // nothing yet.
   [[nodiscard]] std::optional<std::map<std::string, bool>> reach();
-  // Called when that may have changed.
+  // Called when reach() may have changed.
   void set_on_reach(std::function<void()> on_reach) { on_reach_ = std::move(on_reach); }
 
  private:
   struct Numbers;  // metrics
 
-  void look_again();  // a pass soon; bursts become one
-  void look_now();    // without waiting for a burst to end
-  void look();        // that pass, after a look at the host where it may have changed
+  void look_again();  // a pass soon; a burst of calls becomes one pass
+  void look_now();    // a pass in the loop's next turn
+  void look();        // the pass; reads the host first if it may have changed
   void look_at_host();
   void take_cluster();
   void pass();
-  void program();  // the kernel, as of last_; in the background
-  // Before any route: what peers may claim leaves through our devices only (agent_closed.cc).
+  void program();  // starts a pass over the kernel, from last_, in the background
+  // Closes the prefixes that peers may claim, before any route is made (agent_closed.cc).
   void close_remotes(const HostFacts& host);
-  // What the store says of this cluster, or why it is not enough to act on.
+  // What the store says of this cluster. An error says what is still missing.
   [[nodiscard]] Result<NodeInputs> inputs() const;
   [[nodiscard]] std::optional<IpAddress> underlay_of(const std::string& node,
                                                      const IpAddress& otherwise) const;
-  // What the kernel said of this host, as dumped.
+  // The host's part of the inputs, as dumped from the kernel.
   struct HostView {
     std::vector<netlink::Link> links;
     std::vector<netlink::Address> addresses;
@@ -106,21 +107,21 @@ class Agent {
   [[nodiscard]] Result<> read_host(NodeInputs& inputs);
   void keep_overlay_key(const NodeInputs& inputs);
   void watch_cards();
-  // What the other nodes publish; why not: the store has not said yet.
+  // Adds what the other nodes publish. An error: the store has not answered yet.
   [[nodiscard]] Result<> read_cards(NodeInputs& inputs);
   void note_left_out(const std::vector<LeftOut>& nodes);
   void keep_probing(const NodeInputs& inputs);
   [[nodiscard]] tunnel::ProberHooks prober_hooks();
-  void judge(NodeInputs& inputs);  // choices from probes, once they mean something
+  void judge(NodeInputs& inputs);  // chooses gateways, once the probes mean something
   [[nodiscard]] bool probes_mean_something();
   [[nodiscard]] std::vector<GatewayInput> gateway_inputs(const NodeInputs& inputs);
-  void on_probe();  // the fast path
+  void on_probe();  // the fast path: a verdict of the probes changed
   void on_reply(std::uint32_t ordinal, const tunnel::Probe& reply);
   // agent_troubles.cc:
   void watch_silence(const ChooseInput& input);
   void watch_stray(NodeInputs& inputs);
   void tell_host_source(const NodeInputs& inputs);
-  void spread();  // asks the gateways that have news to hear, and watches handovers
+  void spread();  // probes the gateways that must hear a new claim, and watches handovers
   void note(const netlink::PassReport& report, const std::vector<std::string>& problems);
   void publish(const NodeInputs& inputs);
 
@@ -137,17 +138,17 @@ class Agent {
   ForwardingProbes forwarding_;
   HopDevice hop_;
   Background background_;
-  std::shared_ptr<NodeReconciler> reconciler_;  // a pass may outlive us by a moment
+  std::shared_ptr<NodeReconciler> reconciler_;  // a pass may outlive the agent by a moment
   std::optional<Result<HostView>> host_;        // as last read
-  bool host_dirty_ = true;                      // it may be different now
-  bool reading_host_ = false;                   // a job does
+  bool host_dirty_ = true;                      // it may have changed since
+  bool reading_host_ = false;                   // a job reads it
   bool programming_ = false;                    // a pass runs
-  bool program_again_ = false;                  // its state is old by now
-  bool programmed_ = false;                     // once
+  bool program_again_ = false;                  // the state of that pass is old
+  bool programmed_ = false;                     // a pass has ended
   StatusWriter status_;
   api::SwitchEvents switches_;
   std::optional<NodeInputs> last_;         // inputs of the last pass, for the fast path
-  bool decided_ = false;                   // the choices have meant something once
+  bool decided_ = false;                   // the probes have meant something once
   std::optional<OverlayKey> overlay_key_;  // the last good one
   std::string overlay_trouble_;
   OverlaySide side_;               // what this node publishes
@@ -155,9 +156,9 @@ class Agent {
   std::string waiting_ = "starting";
   std::string probe_trouble_;
   std::vector<std::string> errors_;
-  std::map<ChoiceKey, TimePoint> silent_since_;  // through no gateway comes anything
-  std::vector<Silence> unforwarded_;             // what is told of it
-  std::optional<TimePoint> stray_since_;         // a moved gateway's device is here
+  std::map<ChoiceKey, TimePoint> silent_since_;  // since when no gateway forwards
+  std::vector<Silence> unforwarded_;             // those that last long enough to be reported
+  std::optional<TimePoint> stray_since_;         // since when a moved gateway's device is here
   std::string hostless_;                         // own prefixes without an address of the host
   std::vector<api::Condition> conditions_;
   std::map<ChoiceKey, std::uint32_t> path_mtu_;

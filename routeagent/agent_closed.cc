@@ -1,12 +1,12 @@
-// What the agent tells Closed: the prefixes of remote clusters, and those that are this cluster's
-// and this host's own.
+// What the agent tells Closed: the prefixes of remote clusters, and the own prefixes of this
+// cluster and this host.
 #include "routeagent/agent.h"
 #include "routeagent/node/hop.h"
 
 namespace cw::routeagent {
 
 void Agent::close_remotes(const HostFacts& host) {
-  // Without any of these it is unknown what belongs to this cluster itself.
+  // If one of these is missing, it is unknown which prefixes are this cluster's own.
   const auto id = properties_.find({"", std::string(api::kClusterIdProperty)});
   if (!properties_.synced() || !nodes_.synced() || !gateways_.synced() || !peers_.synced() ||
       id == nullptr || id->value.empty()) {

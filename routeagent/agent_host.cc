@@ -1,4 +1,4 @@
-// What the agent knows of its host: links, addresses and connected networks, as a job dumped them.
+// How the agent reads its host: a background job dumps links, addresses and connected networks.
 #include <utility>
 
 #include "routeagent/agent.h"
@@ -6,7 +6,8 @@
 namespace cw::routeagent {
 
 void Agent::look() {
-  // While one look runs, what is known serves: only changes of the host wait for the next look.
+  // While a job reads the host, a pass uses the last known state of it. A change of the host in
+  // that time waits for the next job.
   if (host_dirty_ && !reading_host_) return look_at_host();
   if (host_) pass();
 }
@@ -23,7 +24,7 @@ void Agent::look_at_host() {
       if (host_dirty_) look_again();
     };
   });
-  CW_CHECK(taken);  // there is one at a time
+  CW_CHECK(taken);  // one at a time: the queue has room
 }
 
 Result<Agent::HostView> Agent::host_of(netlink::Kernel& kernel) {
@@ -43,7 +44,7 @@ Result<> Agent::read_host(NodeInputs& inputs) {
   inputs.host.networks = host_networks(host->addresses, host->connected);
   inputs.host.routed_pods = host->connected.pods;
   std::erase_if(inputs.host.routed_pods, [&](const auto& pod) {
-    return pod.second == inputs.host.underlay_link;  // of a virtual machine or container
+    return pod.second == inputs.host.underlay_link;  // this host is itself behind a veth
   });
   return {};
 }

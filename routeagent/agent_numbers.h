@@ -15,18 +15,19 @@ struct Agent::Numbers {
   explicit Numbers(Metrics& metrics)
       : all(metrics),
         routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
-        errors(metrics.gauge("causeway_routeagent_errors", "Failed steps of the last pass.")),
+        errors(metrics.gauge("causeway_routeagent_errors",
+                             "Failed steps and wrong inputs of the last pass.")),
         passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
         steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
         switches(metrics.counter("causeway_routeagent_switches_total",
                                  "Remote clusters that changed their gateway.")),
         rules_before(metrics.gauge("causeway_routeagent_rules_before",
-                                   "Rules of other programs that take pods' packets away.")),
+                                   "Rules of other programs that take pods' packets before ours.")),
         host_unserved(metrics.gauge("causeway_routeagent_host_unserved",
                                     "1 while the host has no address inside a prefix of its pods, "
                                     "so that its own processes reach no remote pod.")),
         unconfirmed(metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
-                                    "Handovers that went on without their confirmation.")) {}
+                                    "Handovers that ended without a confirmation.")) {}
   void gateway(std::uint32_t ordinal, const tunnel::ProbeView& view) {
     const MetricLabels labels{{"gateway", std::to_string(ordinal)}};
     all.gauge("causeway_routeagent_gateway_up", "1 while the gateway answers probes.", labels)

@@ -1,5 +1,5 @@
-// What the agent knows of the overlay's secret (node/vtep.h), and with which nodes it exchanges
-// frames (node/overlay.h).
+// The overlay secret (node/vtep.h), and the nodes with which this one exchanges frames
+// (node/overlay.h).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace cw::routeagent {
 
-// A Secret that went away or went bad takes nothing away: the last good key stays in use.
+// If the Secret is deleted or broken, the last good key stays in use.
 void Agent::keep_overlay_key(const NodeInputs& inputs) {
   const auto secret = secrets_.find({config_.ns, std::string(kOverlaySecret)});
   OverlayKey key{};
@@ -26,7 +26,7 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
         fmt::format("Secret {}/{} does not hold 32 bytes in \"{}\": the last good key is used",
                     config_.ns, kOverlaySecret, kOverlayEntry);
   } else if (!inputs.gateways.empty() || inputs.host.vxlan_index != 0) {
-    // Without gateways cw-vx serves nothing.
+    // Without a gateway cw-vx carries nothing, so the Secret is not needed.
     trouble = fmt::format("waiting for Secret {}/{} with 32 bytes in \"{}\"", config_.ns,
                           kOverlaySecret, kOverlayEntry);
   }
@@ -34,7 +34,7 @@ void Agent::keep_overlay_key(const NodeInputs& inputs) {
   overlay_trouble_ = trouble;
 }
 
-// All other nodes send to a gateway node; a worker exchanges frames with gateway nodes only.
+// A gateway node exchanges frames with all nodes, a worker with gateway nodes only.
 void Agent::watch_cards() {
   if (!gateways_.synced()) return;
   std::set<std::string> nodes;

@@ -1,4 +1,4 @@
-// What the agent says of itself: why it is not ready, and its RouteAgent's status.
+// Why the agent is not ready, and the status of its RouteAgent.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,7 +32,8 @@ std::string narrow_note(const NodeInputs& inputs, const ChoiceKey& key) {
   return at == inputs.path_mtu.end() ? "" : fmt::format("; path MTU {}", at->second);
 }
 
-// For a person who reads: a cluster in the middle of a change may have a thousand of them.
+// At most ten sentences and a count: while a cluster changes its overlay, a thousand nodes may be
+// left out.
 std::vector<std::string> sentences(const std::vector<LeftOut>& nodes) {
   constexpr std::size_t kMost = 10;
   std::vector<std::string> out;
@@ -51,7 +52,7 @@ void Agent::publish(const NodeInputs& inputs) {
     const api::ChosenGateway chosen{key.cluster,
                                     choice.ordinal ? std::int64_t{*choice.ordinal} : -1,
                                     choice.reason + narrow_note(inputs, key), choice.since};
-    // Families usually share a gateway; one line then says it.
+    // Both families usually have the same gateway: one entry is enough then.
     if (!status.chosen.empty() && status.chosen.back().cluster == chosen.cluster &&
         status.chosen.back().ordinal == chosen.ordinal) {
       continue;

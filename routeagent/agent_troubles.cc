@@ -1,5 +1,5 @@
-// What the agent notices that stops traffic though every part of it works: gateways that forward
-// nothing, and the device of a gateway that moved away.
+// Faults that stop traffic although each part works: gateways that forward nothing, the device of a
+// gateway that moved away, and a host without an address inside its pod prefix.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,9 +13,9 @@ namespace cw::routeagent {
 
 namespace {
 
-// A failover is over by then.
+// Longer than a failover, so that a failover is not reported.
 constexpr Duration kSilenceIsTold = std::chrono::seconds(5);
-// A gateway that comes back to this node says so in its Gateway object within this time.
+// A gateway that comes back to this node has updated its Gateway object within this time.
 constexpr Duration kStrayGoes = std::chrono::seconds(5);
 
 }  // namespace
@@ -64,7 +64,7 @@ void Agent::watch_stray(NodeInputs& inputs) {
     stray_timer_ = loop_.after(left, [this] { look_again(); });
     return;
   }
-  // The Gateway object may be old, and the gateway about to come back here: only its own answer
+  // The Gateway object may be old, and the gateway may be about to come back here. Only its answer
   // from the other node, which its key authenticates, proves that this device is left over.
   const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   const auto view = views.find(own_gateway(moved->ordinal));
@@ -73,17 +73,16 @@ void Agent::watch_stray(NodeInputs& inputs) {
     return;
   }
   inputs.stray_tunnel = true;
-  log_warn("a gateway moved away and left its tunnel here: the device goes",
+  log_warn("a gateway moved to another node and left its tunnel device here: removing the device",
            {{"gateway", moved->ordinal}, {"now_on", moved->node}});
 }
 
 std::string host_unserved(const std::string& prefixes) {
   return fmt::format(
-      "processes on the host network reach no remote pod: the host has no address "
-      "inside {}. For the same reason this node sends no probes through other nodes' gateways: "
-      "here nothing "
-      "finds a path with a smaller MTU or a gateway that does not forward. Give one of the host's "
-      "devices an address there, as most CNIs' bridges have; a process needs none if it runs "
+      "processes on the host network reach no remote pod: the host has no address inside {}. "
+      "For the same reason this node sends no probes through other nodes' gateways, so it does not "
+      "find a path with a smaller MTU or a gateway that does not forward. Give one of the host's "
+      "devices an address inside that prefix, as most CNIs' bridges have, or run the processes "
       "without hostNetwork",
       prefixes);
 }

@@ -9,7 +9,8 @@ void read_overlay(ConfigMap& map, Config& config) {
   map.read_choice("overlay", mode, {"vxlan", "wireguard"});
   config.overlay = parse_overlay_mode(mode).value_or(OverlayMode::kVxlan);
   config.hop_tunnel.interface = netlink::kHopLink;
-  // A super-packet of several VXLAN packets would be checked by the first one's MAC only.
+  // With UDP segmentation offload, nft would see several VXLAN packets as one, and check the inner
+  // MAC of the first one only.
   config.hop_tunnel.engine.uso = false;
   map.read_map("nodeTunnel", [&](ConfigMap& hop) {
     hop.read_within<std::uint16_t>("port", config.hop_port, 1, 65535);
@@ -39,7 +40,7 @@ Result<Config> read(ConfigMap map) {
   map.read_within("rulePriority", config.rules.bypass, 1U, netlink::kMostRulePriority);
   map.read_within<Duration>("resync", config.resync, std::chrono::seconds(1),
                             std::chrono::hours(24));
-  // On Kubernetes a node forwards for its CNI, whoever of us comes first.
+  // On Kubernetes the CNI needs forwarding too, whether it or this agent turns it on first.
   std::string forwarding = config.store.rfind("dir:", 0) == 0 ? "own" : "all";
   map.read_choice("forwarding", forwarding, {"own", "all"});
   config.forward_ours_only = forwarding == "own";

@@ -22,7 +22,7 @@ struct Config : DaemonConfig {
   std::string reach_file;                       // base/reach.h; empty: none is written
   bool forward_ours_only = false;               // node/forward_policy.h
   OverlayMode overlay = OverlayMode::kVxlan;    // the same on all nodes of a cluster
-  // Of the hop's device, with OverlayMode::kWireguard.
+  // Of cw-nd, with OverlayMode::kWireguard.
   std::uint16_t hop_port = netlink::kHopPort;
   tunnel::DriverConfig hop_tunnel;
   netlink::RulePriorities rules = {};

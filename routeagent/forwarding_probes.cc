@@ -104,7 +104,7 @@ void ForwardingProbes::show() {
     now.insert(key);
     metrics_.gauge(kPathMtu, "The largest packet that passes through the gateway.", labels_of(key))
         .set(static_cast<double>(view.floor.value_or(config_.path.full)));
-    if (key.gateway == config_.own_gateway) continue;  // the host's own packets are not forwarded
+    if (key.gateway == config_.own_gateway) continue;  // Linux does not forward the host's own
     metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
         .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);
   }

@@ -1,5 +1,5 @@
-// Probes through the cluster's gateways, as the agent uses them: opens and feeds the prober, and
-// adds what it sees to what the Chooser chooses from. Loop thread only.
+// Probes through the cluster's gateways. It opens the prober, gives it the paths, and adds the
+// verdicts to the Chooser's input. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -24,18 +24,18 @@ class ForwardingProbes {
   using Open = std::function<Result<std::unique_ptr<tunnel::ForwardingProber>>(
       tunnel::ForwardingConfig, tunnel::ForwardingProber::OnChange)>;
 
-  // Without `open` nothing is probed. `on_change` must not call keep() from within.
+  // Without `open` nothing is probed. `on_change` must not call keep().
   ForwardingProbes(Open open, Metrics& metrics, std::function<void()> on_change)
       : open_(std::move(open)), metrics_(metrics), on_change_(std::move(on_change)) {}
 
-  // What is there now. Without an address to ask from nothing is probed.
+  // Probes the paths that follow from `inputs`: forwarding_targets() and own_targets().
   void keep(const NodeInputs& inputs);
-  // Adds what is known of it to the gateway's input.
+  // Adds the verdicts about this gateway to its input.
   void add_to(GatewayInput& gateway) const;
-  // Where smaller packets only get through: the least of all gateways' paths, so that a switch of
-  // gateways loses none.
+  // The path MTU where packets of full size do not pass. The smallest of all gateways' paths
+  // counts, so that a switch of gateways loses no packet.
   [[nodiscard]] std::map<ChoiceKey, std::uint32_t> path_mtu() const;
-  // Why nothing is probed though it should be; empty: it is.
+  // Why the prober could not be opened; empty: no trouble.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
  private:

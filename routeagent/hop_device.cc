@@ -11,7 +11,7 @@ namespace cw::routeagent {
 
 namespace {
 
-constexpr Duration kBetweenLooks = std::chrono::minutes(1);
+constexpr Duration kBetweenLooks = std::chrono::minutes(1);  // no event tells of changed peers
 constexpr Duration kBetweenTries = std::chrono::seconds(2);  // after a failure
 
 }  // namespace
@@ -50,20 +50,20 @@ void HopDevice::apply() {
 void HopDevice::open_driver() {
   opening_ = true;
   const bool taken = background_.run([this, open = open_, alive = std::weak_ptr<bool>(alive_)] {
-    // Shared, because a closure can be copied and a driver cannot.
+    // Shared: std::function copies its closure, and a driver cannot be copied.
     auto driver = std::make_shared<Result<std::unique_ptr<tunnel::Driver>>>(open());
     return [this, driver, alive] {
       if (!alive.expired()) opened(std::move(*driver));
     };
   });
-  CW_CHECK(taken);  // there is one at a time
+  CW_CHECK(taken);  // one at a time: the queue has room
 }
 
 void HopDevice::opened(Result<std::unique_ptr<tunnel::Driver>> driver) {
   opening_ = false;
   if (!driver) return tried(fail(std::move(driver.error())));
   driver_ = std::move(*driver);
-  log_info("node tunnel", {{"driver", driver_->name()}, {"port", port_}});
+  log_info("node tunnel opened", {{"driver", driver_->name()}, {"port", port_}});
   tunnel::DeviceJobHooks hooks;
   hooks.spec = [this] { return *wanted_; };
   hooks.on_applied = [this](const Result<>& done) { tried(done); };

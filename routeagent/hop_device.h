@@ -1,7 +1,7 @@
-// Keeps the device cw-nd of `overlay: wireguard` as node/hop.h wants it. The kernel's device
-// outlives the agent; our own engine's ends with this process, and the node's hop with it until the
-// next start. Loop thread only: the driver's calls run elsewhere (tunnel/device_jobs.h), and what
-// they came to is known later.
+// Keeps the device cw-nd (`overlay: wireguard`) as desired_hop() wants it (node/hop.h). A device of
+// the kernel outlives the agent. A device of our own engine ends with this process, and the node
+// has no hop until the next start. Loop thread only: the driver's calls run in the background
+// (tunnel/device_jobs.h), and their results come later.
 #pragma once
 
 #include <functional>
@@ -21,19 +21,19 @@ class HopDevice {
  public:
   using Open = std::function<Result<std::unique_ptr<tunnel::Driver>>()>;
 
-  // Without `open` there is no such device. `background` is for this alone, and its jobs end before
-  // this object does. `on_change`: making() or trouble() may have changed.
+  // Without `open` no device is made. Only this object uses `background`, and its jobs end before
+  // this object. `on_change`: making() or trouble() may have changed.
   HopDevice(Loop& loop, Open open, tunnel::Key own, std::uint16_t port,
             Background background = no_background(), std::function<void()> on_change = {});
   HopDevice(const HopDevice&) = delete;
   HopDevice& operator=(const HopDevice&) = delete;
 
-  // What the device and its peers are to be now. What another program changed in the device is
-  // repaired once a minute; what failed is tried again every two seconds.
+  // Makes the device and its peers as `inputs` wants them. Once per minute it repairs what another
+  // program changed. After a failure it tries again every two seconds.
   void keep(const NodeInputs& inputs);
-  // The first call of the driver runs, and not for long.
+  // The first call of the driver has not ended, and does not hang (DeviceJobs::kPatience).
   [[nodiscard]] bool making() const;
-  // Why the device is not as it should be; empty: it is.
+  // Why the device is not as wanted; empty: it is.
   [[nodiscard]] std::string trouble() const;
 
  private:
@@ -52,13 +52,13 @@ class HopDevice {
   std::unique_ptr<tunnel::Driver> driver_;
   std::optional<tunnel::DeviceJobs> jobs_;
   std::optional<tunnel::DeviceSpec> wanted_;
-  bool tried_ = false;  // a call has ended, well or badly
-  TimePoint begun_{};   // the first one
+  bool tried_ = false;  // a call of the driver has ended, well or badly
+  TimePoint begun_{};   // when the first call began
   TimePoint next_look_{};
   std::string trouble_;
   Handle retry_;
   Handle patience_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // closures may outlive us
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // closures may outlive this object
 };
 
 }  // namespace cw::routeagent

@@ -1,8 +1,7 @@
-// What the other nodes publish of themselves: their keys and their sides of the overlay
-// (RouteAgent.spec). A gateway node watches the RouteAgents of all nodes, because each of them
-// sends to it. A worker watches those of the gateway nodes only: RouteAgents change together at a
-// failover, and a thousand workers that each hear of a thousand changes would burden the API
-// server. Loop thread only.
+// What the other nodes publish in RouteAgent.spec: their keys and their sides of the overlay. A
+// gateway node watches the RouteAgents of all nodes, because each of them sends to it. A worker
+// watches those of the gateway nodes only. At a failover all RouteAgents change together: a
+// thousand workers that each read a thousand changes would burden the API server. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -26,22 +25,22 @@ struct NodeCard {
   friend bool operator==(const NodeCard&, const NodeCard&) = default;
 };
 
-// Total: what does not parse is none.
+// Never fails: a key that does not parse is left out.
 [[nodiscard]] NodeCard card_of(const api::RouteAgent::Spec& spec);
 
 class NodeCards {
  public:
-  // `on_change`: the cards are others now, or waiting() is.
+  // `on_change`: a card or waiting() has changed.
   NodeCards(Loop& loop, api::Store& store, Random& random, std::function<void()> on_change)
       : loop_(loop), store_(store), random_(random), on_change_(std::move(on_change)) {}
   NodeCards(const NodeCards&) = delete;
   NodeCards& operator=(const NodeCards&) = delete;
 
-  // Whose cards; none: all nodes'. The same again changes nothing.
+  // The nodes to watch; none: all nodes. The same set again changes nothing.
   void watch(std::optional<std::set<std::string>> nodes);
-  // The store has not said yet what the watched nodes publish; with its last error.
+  // The store's last error (or "") while it has not answered for all watched nodes.
   [[nodiscard]] std::optional<std::string> waiting() const;
-  // A node keeps its card when its RouteAgent goes: its traffic does not stop for that.
+  // A node keeps its card when its RouteAgent is deleted, so that its traffic goes on.
   [[nodiscard]] const NodeCard* find(const std::string& node) const;
   // Forgets the cards of all nodes but these.
   void keep_only(const std::set<std::string>& nodes);
@@ -50,7 +49,7 @@ class NodeCards {
   using Agents = api::Informer<api::RouteAgent>;
 
   [[nodiscard]] std::unique_ptr<Agents> open(const std::string& name);
-  void take();  // most changes of a RouteAgent are of its status, and no news here
+  void take();  // reports changed cards only: most changes of a RouteAgent are of its status
 
   Loop& loop_;
   api::Store& store_;

@@ -1,5 +1,5 @@
-// What a change of choices tells people: which traffic went from which gateway to which, and why.
-// First choices are no switches. Pure.
+// Notes for people about changed choices: which traffic moved from which gateway to which, and why.
+// A first choice is no switch. Pure.
 #pragma once
 
 #include <map>
@@ -14,7 +14,7 @@ using homing::Choice;
 using homing::ChoiceKey;
 using homing::GatewayInput;
 
-// A warning where the gateway that was left is broken, or nobody carries now.
+// A note is a warning if the old gateway is broken, or if no gateway carries now.
 [[nodiscard]] std::vector<api::SwitchNote> switch_notes(const std::map<ChoiceKey, Choice>& before,
                                                         const std::map<ChoiceKey, Choice>& after,
                                                         const std::vector<GatewayInput>& gateways);

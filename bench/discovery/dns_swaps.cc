@@ -95,8 +95,8 @@ struct Phase {
   std::function<TablePtr(unsigned)> next;  // empty: no swaps
 };
 
-// Of the answers of more than 1 ms: how many were under way when a table was published, and how
-// many would be by chance.
+// Counts the answers of more than 1 ms that were under way when a table was published, and how many
+// would be by chance.
 std::pair<std::size_t, double> coincidences(const std::vector<Span>& slow,
                                             const std::vector<Span>& swaps, double phase_us) {
   std::size_t met = 0;

@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
     (*device)->wait_gone();
     pthread_kill(main_thread, SIGUSR1);
   });
-  watch.detach();  // ends with the process: the interface may never go
+  watch.detach();  // ends with the process, because the interface may stay forever
   int signal = 0;
   sigwait(&ends, &signal);
   server->reset();

@@ -66,7 +66,7 @@ double measure(int fd, std::vector<std::unique_ptr<Caller>>& callers,
   std::array<std::uint8_t, 2048> buffer;
   while (elapsed() < limit && next < messages.size()) {
     pollfd waiting{fd, POLLIN, 0};
-    if (::poll(&waiting, 1, 100) <= 0) {  // all were lost: start again
+    if (::poll(&waiting, 1, 100) <= 0) {  // all were lost: send more
       for (std::size_t i = 0; i < kUnderWay && next < messages.size(); ++i) send_one(next++);
       continue;
     }
@@ -156,7 +156,7 @@ int run(const char* server_text, const char* endpoint_text, std::size_t count, d
   std::vector<Initiation> messages;
   const auto now = wall_now();
   for (std::size_t n = 0; n < kPrepared; ++n) {
-    // Timestamps have steps of 17 ms, so a caller's next one is later by more.
+    // Timestamps have steps of 17 ms, so the next one of an initiator must be later by more.
     const auto at = now + milliseconds(25 * static_cast<std::int64_t>(n / count));
     messages.push_back(*callers[n % count]->handshake.create_initiation(
         static_cast<std::uint32_t>(n), at, random));

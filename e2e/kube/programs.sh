@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the Kubernetes programs of the tests from the Go modules that programs/go.mod and go.sum
-# pin, once, into a cache outside the tree, and prints the folder they are in.
-#   programs.sh [--path]   --path: only print where they are or would be
+# Builds the Kubernetes programs of the tests from the Go modules that programs/go.mod and go.sum pin. It builds them
+# once, into a cache outside of the tree, and prints their folder. The folder's name is a hash of these files, of
+# coredns/main.go and of this script: a change of a comment, too, builds everything again.
+#   programs.sh [--path]   --path: only prints the folder, built or not
 set -euo pipefail
 here=$(cd "$(dirname "$0")/programs" && pwd)
 stamp=$(cat "$here/go.mod" "$here/go.sum" "$here/coredns/main.go" "$0" | sha256sum | cut -c1-16)
@@ -20,7 +21,7 @@ flock 9
 version=$(sed -nE 's/^.*k8s.io\/kubernetes (v1\.[0-9.]+).*/\1/p' "$here/go.mod" | head -1)
 helm=$(sed -nE 's/^.*helm.sh\/helm\/v3 (v3[0-9.]+).*/\1/p' "$here/go.mod" | head -1)
 minor=${version#v1.}; minor=${minor%%.*}
-# Without a version of its own the API server says v0.0.0, and clients misbehave.
+# Without these flags the API server reports version v0.0.0, and clients misbehave.
 flags="-s -w"
 for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
   flags+=" -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=$minor -X $package.gitTreeState=clean"
@@ -42,6 +43,6 @@ build helm helm.sh/helm/v3/cmd/helm
 for name in kubelet kube-proxy; do build "$name" "k8s.io/kubernetes/cmd/$name"; done
 build coredns ./coredns
 touch "$bin/.complete"
-# Earlier pins are of no use any more.
+# Programs of earlier pins are no longer needed.
 find "$cache" -mindepth 1 -maxdepth 1 -type d ! -name "$stamp" -exec rm -rf {} +
 echo "$bin"

@@ -26,8 +26,8 @@ struct Tuple {
   std::optional<IpAddress> destination;
 };
 
-// What is needed to delete a flow: its original tuple, byte for byte, and its id, so that a new
-// flow of the same addresses is not taken for it.
+// What is needed to delete a flow: the bytes of its original tuple, and its id, so that a new flow
+// with the same addresses is not deleted.
 struct Flow {
   std::vector<std::uint8_t> original;
   std::optional<std::uint32_t> id;
@@ -64,7 +64,8 @@ struct Search {
   std::vector<Flow> found;
 };
 
-// The reply goes to whom the flow's source was translated to; untranslated, to the source itself.
+// A reply goes to the address that the flow's source was translated to. Without a translation it
+// goes to the source itself.
 bool is_translated(const Tuple& original, const Tuple& reply, const PrefixSet& remotes) {
   if (!original.source || !original.destination || !reply.destination) return false;
   const bool remote = remotes.contains(*original.destination) || remotes.contains(*original.source);
@@ -90,7 +91,7 @@ int read_entry(const nlattr* attribute, void* context) {
       entry.reply = tuple_of(attribute);
       break;
     case CTA_ID:
-      entry.flow.id = mnl_attr_get_u32(attribute);  // network order; handed back as it is
+      entry.flow.id = mnl_attr_get_u32(attribute);  // network order; sent back as it is
       break;
     default:
       break;
@@ -163,7 +164,7 @@ Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) {
     if (errno == EPROTONOSUPPORT) return 0U;
     return fail(errno_error(errno, "conntrack: open"));
   }
-  const timeval limit{3, 0};
+  const timeval limit{3, 0};  // the kernel answers at once; never wait for long
   (void)::setsockopt(mnl_socket_get_fd(socket.get()), SOL_SOCKET, SO_RCVTIMEO, &limit,
                      sizeof limit);
   const PrefixSet set(remotes);
@@ -177,7 +178,7 @@ Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) {
   for (const auto& flow : search.found) {
     auto removed = conntrack.remove(flow);
     if (removed) ++forgotten;
-    // One that ended by itself in the meantime is as good as forgotten.
+    // kNotFound: the flow has ended by itself.
     if (!removed && removed.error().code != Errc::kNotFound) return fail(removed.error());
   }
   return forgotten;

@@ -1,6 +1,6 @@
-// Connection tracking over nfnetlink (libmnl): forgetting flows that were given a NAT before our
-// exemption from it was in place. A tracked flow keeps its NAT for life, and a long-lived or busy
-// UDP flow would leave with the wrong source for ever.
+// Connection tracking over nfnetlink (libmnl). It forgets flows that got an address translation
+// before our exemption was in place. A tracked flow keeps its translation for life, so a long-lived
+// or busy UDP flow would leave with the wrong source forever.
 #pragma once
 
 #include <span>
@@ -11,7 +11,7 @@
 namespace cw::netlink {
 
 // Deletes the flows of this network namespace to or from an address in `remotes` whose source is
-// translated; the number of them. A kernel without connection tracking has none.
+// translated. Returns their number; 0 on a kernel without connection tracking.
 [[nodiscard]] Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes);
 
 }  // namespace cw::netlink

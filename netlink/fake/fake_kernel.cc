@@ -326,7 +326,7 @@ Result<> FakeKernel::remove_rule(const Rule& rule) {
   return {};
 }
 
-// A device's settings are there while the device is.
+// A device's settings exist as long as the device.
 Result<std::string> FakeKernel::sysctl(const std::string& path) {
   if (const auto found = sysctls.find(path); found != sysctls.end()) return found->second;
   for (const auto* of_device : {"ipv4/conf/", "ipv6/conf/", "ipv4/neigh/", "ipv6/neigh/"}) {
@@ -349,7 +349,7 @@ Result<> FakeKernel::set_sysctl(const std::string& path, const std::string& valu
 }
 
 Result<> FakeKernel::apply_nft(const std::string& text) {
-  // The table that the text ends with is what it defines.
+  // The last table in the text is the one that it defines (nft_text()).
   constexpr std::string_view kTable = "table inet ";
   const auto at = text.rfind(kTable);
   if (at == std::string::npos) return fail(Errc::kInvalid, "nft: no table");

@@ -1,6 +1,6 @@
-// A Kernel in memory: it refuses and forgets as the kernel does (a device takes its addresses,
-// neighbours, nexthops and routes along, a nexthop its routes). Faults on demand, drift by hand, a
-// text log of writes.
+// A Kernel in memory. It refuses what the kernel refuses. It forgets as the kernel does: a removed
+// device takes its addresses, neighbours, nexthops and routes along, a removed nexthop its routes.
+// Tests set faults, change its state, and read a text log of writes.
 #pragma once
 
 #include <deque>
@@ -49,15 +49,15 @@ class FakeKernel : public Kernel {
   [[nodiscard]] Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) override;
   [[nodiscard]] Handle on_change(std::function<void()> callback) override;
 
-  // The next write fails with this, once, without an effect.
+  // The next write fails with this error, once, and has no effect.
   void fail_next(Error error) { fail_after(0, std::move(error)); }
-  // The write after `writes` more successful ones fails: "a crash after any step".
+  // The write after `writes` successful ones fails, as if the process crashed there.
   void fail_after(unsigned writes, Error error) { failures_.push_back({writes, std::move(error)}); }
   void forget_failures() { failures_.clear(); }
   // One line per write since the last call.
   [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
 
-  // The world: links and addresses that are not ours. Calls on_change, as the kernel would.
+  // Links and addresses of other programs. They call on_change, as the kernel would.
   void add_link(const Link& link);
   void drop_link(const std::string& name);
   void add_address(const Address& address);
@@ -67,7 +67,7 @@ class FakeKernel : public Kernel {
   // What the kernel holds. Tests may change it, without an event.
   using RouteId = std::tuple<std::uint32_t, Prefix, std::uint32_t>;  // table, destination, metric
   std::map<std::string, Link> links;
-  std::optional<VxlanSpec> vxlan;  // there is one; the neighbours and the FDB are its own
+  std::optional<VxlanSpec> vxlan;  // at most one device; neighbours and FDB belong to it
   std::vector<Address> addresses;
   std::map<IpAddress, Mac> neighbours;
   std::map<Mac, IpAddress> fdb;
@@ -85,13 +85,13 @@ class FakeKernel : public Kernel {
   std::map<std::uint32_t, std::vector<Prefix>> foreign_tables;
   Connected foreign_routes;
 
-  // What forget_translated_flows() was asked, one entry per call.
+  // The arguments of forget_translated_flows(), one entry per call.
   std::vector<std::vector<Prefix>> forgotten;
   bool nft_unreadable = false;  // dump_nft() fails
   std::string refused_nft;      // apply_nft() of this table fails
   int changes = 0;              // writes
   int fail_at = -1;             // this write fails, counted from 0
-  bool crashed = false;         // with fail_at: and all later ones
+  bool crashed = false;         // all writes after fail_at fail, too
 
  private:
   struct Failure {
@@ -101,7 +101,7 @@ class FakeKernel : public Kernel {
   // Every write goes through here: logs it, or fails.
   [[nodiscard]] Result<> write(const std::string& line);
   [[nodiscard]] Result<> write_on(const std::string& link, const std::string& line);
-  // As the kernel does: what needs the thing goes with it.
+  // Each also removes the objects that need it, as the kernel does.
   void forget_link(const std::string& name);
   void forget_nexthops_of(const std::string& link);
   void forget_nexthop(std::uint32_t id);

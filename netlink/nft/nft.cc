@@ -18,7 +18,7 @@ namespace cw::netlink {
 namespace {
 
 constexpr std::size_t kMaxOutput = std::size_t{4} << 20U;
-constexpr auto kLimit = std::chrono::seconds(10);
+constexpr auto kLimit = std::chrono::seconds(10);  // the program may hang
 
 struct Pipe {
   UniqueFd read;
@@ -59,7 +59,7 @@ Result<pid_t> start(const std::vector<std::string>& arguments, Streams& streams)
   return pid;
 }
 
-// Feeds and drains the child until it closes its outputs; false when the time is over.
+// Writes to and reads from the child until it closes its outputs. False: the time is over.
 bool pump(Streams& streams, std::string_view input, std::string& out, std::string& err) {
   const auto deadline = std::chrono::steady_clock::now() + kLimit;
   ::fcntl(streams.in.write.get(), F_SETFL, O_NONBLOCK);
@@ -76,7 +76,7 @@ bool pump(Streams& streams, std::string_view input, std::string& out, std::strin
     if ((fds[0].revents & (POLLOUT | POLLERR)) != 0) {
       const auto n = ::write(streams.in.write.get(), input.data(), input.size());
       if (n > 0) input.remove_prefix(static_cast<std::size_t>(n));
-      if (n < 0 && errno != EAGAIN && errno != EINTR) input = {};  // it has seen enough
+      if (n < 0 && errno != EAGAIN && errno != EINTR) input = {};  // nft reads no more
     }
     const auto take = [](UniqueFd& fd, short events, std::string& to) {
       if (events == 0) return;
@@ -91,7 +91,8 @@ bool pump(Streams& streams, std::string_view input, std::string& out, std::strin
   return true;
 }
 
-// A closed pipe is an error to handle, not a reason to die: SIGPIPE is blocked and taken back.
+// Makes a write to a closed pipe an error that does not end this process: blocks SIGPIPE, and takes
+// a pending one back.
 class NoSigpipe {
  public:
   NoSigpipe() {

@@ -1,5 +1,5 @@
-// Runs the nft program with text on its standard input: one atomic transaction. Why the program and
-// not a library: docs/adr/0007-nftables.md.
+// Runs the nft program with text on its standard input: one atomic transaction.
+// docs/adr/0007-nftables.md says why it is the program and not a library.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace cw::netlink {
 
-// Its standard output, at most 4 MiB. A failure carries nft's first error line; "No such file or
-// directory" is kNotFound. At most 10 s.
+// Returns nft's standard output, at most 4 MiB. An error has nft's first error line; "No such file
+// or directory" is kNotFound. Blocks for at most 10 s, then kills nft (kUnavailable).
 [[nodiscard]] Result<std::string> nft_run(const std::vector<std::string>& arguments,
                                           const std::string& input);
 

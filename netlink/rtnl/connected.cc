@@ -1,4 +1,4 @@
-// Connected networks and default routers: what is not ours, but must stay reachable.
+// Connected networks, default routers and pods' routes: not ours, but they must stay reachable.
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ void take_router(const Attributes& attributes, Routers& routers) {
   }
 }
 
-// A default route with several routers has them as rtnexthop structures, each with attributes.
+// A default route with several routers lists them as rtnexthop structures, each with attributes.
 void take_routers(std::span<const std::uint8_t> nexthops, Routers& routers) {
   while (nexthops.size() >= sizeof(rtnexthop)) {
     rtnexthop header{};

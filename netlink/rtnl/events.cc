@@ -1,5 +1,5 @@
-// Change notifications: one socket each for rtnetlink and nftables, joined to the groups of what we
-// program. What changed is not looked at: an event only says "look again".
+// Change notifications: one socket each for rtnetlink and nftables, joined to the groups of the
+// objects that we write. The content is not read: an event only says "look again".
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -39,7 +39,8 @@ Result<UniqueFd> joined(int protocol, std::initializer_list<int> groups) {
   return fd;
 }
 
-// Empties the socket; ENOBUFS (events were lost) is an event like any other.
+// Empties the socket, in at most 1000 reads, so that the loop is not blocked for long. ENOBUFS
+// (events were lost) counts as an event.
 void drain(int fd) {
   char buffer[32768];
   for (int i = 0; i < 1000; ++i) {
@@ -56,8 +57,8 @@ Handle RtnlKernel::on_change(std::function<void()> callback) {
   auto& loop = state_->loop;
   const auto follow = [raw, &loop](Result<UniqueFd> fd, UniqueFd& slot, Handle& events) {
     if (!fd) {
-      // Without events drift is repaired at the next resync only.
-      log_warn("no kernel events", {{"error", fd.error().text}});
+      log_warn("no kernel events: changes by other programs are repaired at the next resync only",
+               {{"error", fd.error().text}});
       return;
     }
     slot = std::move(*fd);

@@ -131,7 +131,7 @@ Result<> RtnlKernel::replace_vxlan(const VxlanSpec& spec) {
       const int local = spec.local.is_v4() ? int{IFLA_VXLAN_LOCAL} : int{IFLA_VXLAN_LOCAL6};
       d.put(local, spec.local.bytes());
       d.put_u8(IFLA_VXLAN_LEARNING, 0);
-      // Inner packets of one flow keep one outer port, many flows spread.
+      // Over IPv6, also take packets without a UDP checksum (RFC 6935).
       if (spec.local.is_v6()) d.put_u8(IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
     });
   });
@@ -173,7 +173,7 @@ Result<std::vector<Address>> RtnlKernel::all_addresses() {
       [&](const nlmsghdr* m) {
         const auto* header = static_cast<const ifaddrmsg*>(NLMSG_DATA(m));
         const Attributes attributes(m, sizeof *header);
-        // IFA_LOCAL is our end of a point-to-point address, absent for IPv6.
+        // IFA_LOCAL is our end of a point-to-point address. IPv6 addresses often have none.
         const auto raw =
             attributes.has(IFA_LOCAL) ? attributes.bytes(IFA_LOCAL) : attributes.bytes(IFA_ADDRESS);
         const auto address = IpAddress::from_bytes(raw);
@@ -192,7 +192,7 @@ Result<Message> address_message(int type, int flags, const Address& address, std
   header.ifa_family = af(address.address.family());
   header.ifa_prefixlen = static_cast<std::uint8_t>(address.length);
   header.ifa_index = index;
-  // No duplicate address detection: the address is derived from a key and usable at once.
+  // No duplicate address detection: the address follows from a key, and must be usable at once.
   if (address.address.is_v6()) header.ifa_flags = IFA_F_NODAD;
   Message message(type, flags, header);
   message.put(IFA_LOCAL, address.address.bytes());

@@ -1,4 +1,5 @@
-// Neighbours and the VXLAN forwarding database: one message type, two families.
+// Neighbours and the VXLAN forwarding database. Both use the same messages, the FDB with family
+// AF_BRIDGE.
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 

@@ -1,5 +1,5 @@
-// Nexthop objects (RFC-less; Linux 5.3, `ip nexthop`). libnl of Debian 12 has no object for them,
-// so the messages are built attribute by attribute.
+// Nexthop objects (Linux 5.3, `ip nexthop`; no RFC). Debian 12's libnl has no type for them, so
+// each message is built from its attributes.
 #include <fmt/format.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>

@@ -39,7 +39,7 @@ std::optional<RouteType> our_type(std::uint8_t type) {
   }
 }
 
-// IPv6 routes without a metric get this one from the kernel.
+// The kernel gives IPv6 routes without a metric this one.
 constexpr std::uint32_t kDefaultV6Metric = 1024;
 
 rtmsg header_of(const Route& route) {
@@ -98,7 +98,7 @@ Result<std::vector<Route>> RtnlKernel::dump_routes(std::uint32_t table) {
           route.metric = attributes.u32(RTA_PRIORITY);
           if (!v4 && route.metric == kDefaultV6Metric) route.metric = 0;
           route.nexthop_id = attributes.u32(RTA_NH_ID);
-          // With a nexthop object the kernel repeats its parts: they are not the route's own.
+          // With a nexthop object the kernel repeats the object's link and gateway in the route.
           if (route.nexthop_id == 0 && *type == RouteType::kUnicast) {
             route.link = name_of(attributes.u32(RTA_OIF));
             if (const auto gateway = IpAddress::from_bytes(attributes.bytes(RTA_GATEWAY))) {

@@ -1,5 +1,6 @@
-// The real Kernel: libnl for rtnetlink, nft for nftables. Acts on the network namespace of the
-// thread that makes it. One file beside this an object kind.
+// The real Kernel: libnl for rtnetlink, libmnl for connection tracking, the nft program for
+// nftables. It acts on the network namespace of the thread that opens it. Each kind of object has a
+// file in this folder.
 #pragma once
 
 #include <memory>

@@ -32,7 +32,7 @@ Message rule_message(int type, int flags, const Rule& rule) {
   return message;
 }
 
-// The destination that a rule in a dump names; none if it has none.
+// The destination that a dumped rule matches; none: any.
 std::optional<Prefix> destination_of(const fib_rule_hdr& header, const Attributes& attributes) {
   if (header.dst_len == 0) return std::nullopt;
   const auto address = IpAddress::from_bytes(attributes.bytes(FRA_DST));
@@ -165,7 +165,7 @@ Result<std::vector<Prefix>> RtnlKernel::all_destinations(Family family, std::uin
         if (const auto dst = Prefix::of(*address, header->rtm_dst_len)) out.push_back(*dst);
       },
       "destinations");
-  // A table that nothing was ever put into does not exist for IPv4.
+  // For IPv4, a table that never had a route does not exist.
   if (!ok && ok.error().code == Errc::kNotFound) return std::vector<Prefix>{};
   if (!ok) return fail(ok.error());
   return out;

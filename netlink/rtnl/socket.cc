@@ -18,9 +18,9 @@ namespace cw::netlink {
 namespace {
 
 constexpr std::size_t kBuffer = 256 << 10;
-constexpr int kDumpTries = 10;
+constexpr int kDumpTries = 10;  // other programs' changes interrupt a dump
 
-// The kernel's extended acknowledgement text, if it sent one behind the error.
+// The text of the kernel's extended acknowledgement, if it sent one after the error.
 std::string extack(const nlmsghdr* header) {
   if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
   const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(header));
@@ -137,7 +137,7 @@ Result<Socket> Socket::open(int protocol) {
   const int fd = nl_socket_get_fd(socket.socket_.get());
   ::setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof one);
   ::setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &one, sizeof one);
-  timeval limit{5, 0};  // the kernel answers at once; never hang on it
+  timeval limit{5, 0};  // the kernel answers at once; never wait for long
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   return socket;
 }
@@ -157,7 +157,7 @@ Result<> Socket::request(const Message& message, std::string_view what) {
     auto left = static_cast<int>(n);
     for (auto* at = reinterpret_cast<nlmsghdr*>(buffer.data()); nlmsg_ok(at, left);
          at = nlmsg_next(at, &left)) {
-      // What belongs to an earlier request that timed out is passed over.
+      // Answers to an earlier request that timed out are skipped.
       if (at->nlmsg_seq == sequence && at->nlmsg_type == NLMSG_ERROR)
         return acknowledgement(at, what);
     }

@@ -1,5 +1,5 @@
-// One netlink socket on libnl: build a message, send it, wait for its acknowledgement or collect a
-// dump. Private to rtnl/. A dump that the kernel says was interrupted is taken again.
+// One netlink socket on libnl: builds a message, sends it, waits for its acknowledgement or
+// collects a dump. A dump that the kernel marks as interrupted is repeated. Private to rtnl/.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct nlattr;
 
 namespace cw::netlink {
 
-// A message being built. Attributes are appended; nest() closes when the function returns.
+// A message under construction. Attributes are appended. nest() closes the attribute after `fill`.
 class Message {
  public:
   // `header` is the family's fixed part (ifinfomsg, rtmsg, ...).
@@ -70,11 +70,10 @@ class Socket {
   Socket(Socket&&) = default;
   Socket& operator=(Socket&&) = default;
 
-  // Sends and waits for the acknowledgement. The error's text has the kernel's own where it gives
-  // one.
+  // Sends and waits for the acknowledgement. The error has the kernel's own text, if there is one.
   [[nodiscard]] Result<> request(const Message& message, std::string_view what);
-  // Sends with NLM_F_DUMP set by the caller; `each` sees a consistent whole: it is called only
-  // after the dump ended well.
+  // Sends with NLM_F_DUMP. `each` sees a consistent dump: it is called only after the dump has
+  // ended well.
   [[nodiscard]] Result<> dump(const Message& message, const Each& each, std::string_view what);
 
  private:

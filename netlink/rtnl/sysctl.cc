@@ -44,8 +44,9 @@ Result<> RtnlKernel::set_sysctl(const std::string& path, const std::string& valu
   const auto file = sysctl_path(path);
   UniqueFd fd(::open(file->c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd && errno == EROFS) {
-    // A container that is not privileged sees /proc/sys read-only; its pod may mount the host's
-    // beside it (the chart does). /proc/sys/net is the reader's own network namespace there too.
+    // A container that is not privileged sees /proc/sys read-only. Its pod may mount the host's at
+    // /host/proc/sys (the chart does). There, too, /proc/sys/net shows the reader's own network
+    // namespace.
     fd.reset(::open(("/host" + *file).c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd) return fail(errno_error(EROFS, *file));
   }
@@ -72,7 +73,7 @@ Result<std::string> RtnlKernel::dump_nft(const std::string& table) {
 }
 
 Result<> RtnlKernel::remove_nft(const std::string& table) {
-  // "add" first makes the deletion of an absent table succeed, in one transaction.
+  // `add` first, in the same transaction: otherwise `delete` fails if there is no table.
   return apply_nft(fmt::format("add table inet {0}\ndelete table inet {0}\n", table));
 }
 

@@ -13,11 +13,12 @@ namespace cw::routeagent {
 
 namespace {
 
+// One change causes several kernel events: they become one check.
 constexpr Duration kDebounce = std::chrono::milliseconds(20);
-// Each look starts the nft program; other programs' changes come with every pod.
+// Each check starts the nft program, and each pod that starts or stops changes the kernel.
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
 
-// Everything that either state holds back.
+// The guard for the closed prefixes of both ledgers.
 netlink::State both(const Ledger& a, const Ledger& b, const netlink::RulePriorities& rules) {
   Ledger all = a;
   for (const auto& [id, cluster] : b) {
@@ -31,11 +32,11 @@ netlink::State both(const Ledger& a, const Ledger& b, const netlink::RulePriorit
 struct Closed::Shared {
   explicit Shared(netlink::Kernel& kernel) : guard(netlink::closed_owner(), kernel) {}
 
-  netlink::Reconciler guard;  // of the thread that runs jobs
+  netlink::Reconciler guard;  // only jobs use it
   std::mutex mutex;
   netlink::State wanted;           // under mutex: the newest
   std::set<std::string> clusters;  // under mutex
-  bool waiting = false;            // under mutex: a job that has not begun will take it
+  bool waiting = false;            // under mutex: a job that has not begun will take them
 };
 
 Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background background,
@@ -53,9 +54,10 @@ Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background b
       repairs_(metrics.counter("causeway_routeagent_closed_steps_total",
                                "Changes made in the guard of closed prefixes.")) {
   if (!file_.before) {
-    // The guard in the kernel stays as it is until the store is reached.
+    // The guard in the kernel stays as it is until the store answers.
     file_trouble_ = file_.before.error().text;
-    log_error("closed prefixes are not known until the store answers", {{"error", file_trouble_}});
+    log_error("cannot read the file of closed prefixes: they are unknown until the store answers",
+              {{"error", file_trouble_}});
     return;
   }
   known_ = true;
@@ -65,9 +67,9 @@ Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background b
   if (ledger_.empty()) return;
   wanted_ = guard_state(closed_prefixes(ledger_), rules_);
   wanted_clusters_ = in_ledger();
-  // Here and now: no job runs yet, and nothing may leave before.
+  // On this thread: no job runs yet, and no packet may leave before.
   enforced(shared_->guard.apply(wanted_), wanted_clusters_);
-  log_info("closed before the store answers",
+  log_info("prefixes from the file are closed, before the store answers",
            {{"clusters", ledger_.size()}, {"prefixes", wanted_prefixes()}});
 }
 
@@ -89,7 +91,7 @@ void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefi
   const auto before = std::exchange(ledger_, std::move(next));
   if (ledger_ != before || !known_) {
     known_ = true;
-    // What goes stays closed until let_go().
+    // Prefixes that left the ledger stay closed until let_go().
     auto wanted = both(ledger_, before, rules_);
     auto clusters = in_ledger();
     clusters.insert(in_kernel_.begin(), in_kernel_.end());
@@ -137,7 +139,7 @@ void Closed::enforce(netlink::State wanted, std::set<std::string> clusters) {
     auto report = shared->guard.apply(now);
     return [this, report = std::move(report), held = std::move(held)] { enforced(report, held); };
   });
-  CW_CHECK(taken);  // one waits, one runs, and the loop hears soon of those before
+  CW_CHECK(taken);  // at most one waits and one runs; ended ones leave the queue soon
 }
 
 void Closed::enforced(const netlink::PassReport& report, const std::set<std::string>& clusters) {
@@ -146,9 +148,9 @@ void Closed::enforced(const netlink::PassReport& report, const std::set<std::str
   bool changed = report.errors != errors_;
   if (changed) {
     for (const auto& error : report.errors) {
-      log_error("a remote cluster's prefixes are not closed", {{"error", error}});
+      log_error("prefixes of remote clusters are not closed: trying again", {{"error", error}});
     }
-    if (report.errors.empty()) log_info("remote clusters' prefixes are closed again");
+    if (report.errors.empty()) log_info("prefixes of remote clusters are closed again");
     errors_ = report.errors;
   }
   if (errors_.empty()) {
@@ -176,7 +178,8 @@ void Closed::written(const Result<>& done) {
   const auto text = std::exchange(writing_, {});
   if (!done) {
     if (file_trouble_ != done.error().text) {
-      log_error("closed prefixes are not remembered", {{"error", done.error().text}});
+      log_error("cannot write the file of closed prefixes: trying again",
+                {{"error", done.error().text}});
     }
     file_trouble_ = done.error().text;
     write_timer_ = loop_.after(write_retry_.next(random_), [this] {
@@ -192,7 +195,7 @@ void Closed::written(const Result<>& done) {
   if (const auto ledger = parse_ledger(text)) {
     for (const auto& [id, cluster] : *ledger) in_file_.insert(id);
   }
-  keep();  // what changed meanwhile
+  keep();  // the ledger may have changed during the write
   on_change_();
 }
 
@@ -207,7 +210,7 @@ std::vector<std::string> Closed::troubles() const {
   auto all = errors_;
   all.insert(all.end(), open_.begin(), open_.end());
   if (!file_trouble_.empty()) {
-    all.push_back(fmt::format("closed prefixes are not remembered: {}", file_trouble_));
+    all.push_back(fmt::format("the file of closed prefixes cannot be used: {}", file_trouble_));
   }
   return all;
 }

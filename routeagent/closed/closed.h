@@ -1,8 +1,8 @@
-// Keeps the prefixes of remote clusters closed on this node: the ledger, its file and the guard in
-// the kernel together. It closes what the file says before the store was ever reached, what the
-// store says before any route is made, and opens only what was unpaired. It repairs the guard by
-// itself. Loop thread only; the work on the kernel is done in the background, in the order in which
-// it was asked for, so a pass over the routes that is asked for later comes later.
+// Keeps the prefixes of remote clusters closed on this node: the ledger, its file, and the guard in
+// the kernel. At start it closes the prefixes in the file, before the store answers. It closes what
+// the store names before any route is made, and opens only what was unpaired. It repairs the guard
+// by itself. Loop thread only. The background works on the kernel in the order of the requests, so
+// a pass over routes that is requested later runs later.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,8 @@
 
 namespace cw::routeagent {
 
-// The file: what it said at start, and how to write it again. `write` calls `done` on the loop
-// thread when the disk has it.
+// The ledger's file: what it had at start, and how to replace it. `write` calls `done` on the loop
+// thread when the text is on the disk.
 struct LedgerFile {
   using Done = std::function<void(const Result<>&)>;
   Result<Ledger> before;
@@ -34,29 +34,29 @@ struct LedgerFile {
 
 class Closed {
  public:
-  // `kernel` is used in the background only, at construction on the calling thread: what the file
-  // says is closed when the constructor returns. `on_change`: clusters() or troubles() may have
-  // changed.
+  // The constructor uses `kernel` on the calling thread: when it returns, the prefixes in the file
+  // are closed. Later only the background uses `kernel`. `on_change`: clusters() or troubles() may
+  // have changed.
   Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background background,
          Metrics& metrics, LedgerFile file, std::function<void()> on_change,
          const netlink::RulePriorities& rules = {});
   Closed(const Closed&) = delete;
   Closed& operator=(const Closed&) = delete;
 
-  // What the store says now. What is new is closed before anything that the background is asked for
-  // after this.
+  // Takes what the store says now. New prefixes are closed before any job that the background gets
+  // after this call.
   void learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefixes> own);
-  // Opens what learn() let go of; called when its routes are gone.
+  // Opens the prefixes that learn() took out of the ledger. Call it when their routes are gone.
   void let_go();
-  // The kernel changed: looks soon whether the guard still stands.
+  // The kernel changed: checks the guard soon, and repairs it.
   void look_again();
 
-  // Clusters that this node still holds anything for: in the ledger, in the kernel or in the file.
+  // Clusters that this node still has prefixes of: in the ledger, in the kernel or in the file.
   [[nodiscard]] std::vector<std::string> clusters() const;
   [[nodiscard]] std::vector<std::string> troubles() const;
 
  private:
-  // The guard, and what is asked of it: shared with jobs that may outlive us by a moment.
+  // The guard and its wanted state. Jobs share it, and may outlive this object by a moment.
   struct Shared;
 
   void enforce(netlink::State wanted, std::set<std::string> clusters);

@@ -6,8 +6,9 @@ namespace cw::routeagent {
 
 namespace {
 
-// Postrouting sees the destination after every translation, of forwarded and of local packets.
-// `lo` is this host's own delivery: nothing leaves by it, and no pod sends by it.
+// Postrouting sees forwarded and local packets, with the destination after every translation. `lo`
+// is exempt: it leads to this host itself, and no pod sends by it. Prerouting at raw - 10 is before
+// connection tracking, so forged packets take no entries.
 netlink::NftTable closed_table(std::span<const Prefix> closed) {
   const auto ours =
       fmt::format("{{ \"lo\", \"{}\", \"{}\" }}", netlink::kVxlanLink, netlink::kTunnelLink);

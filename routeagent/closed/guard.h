@@ -1,9 +1,10 @@
-// The guard in the kernel: two layers, each enough alone, that stop the traffic of closed prefixes
-// outside of our devices. One is a policy rule per prefix (priority 7488, unreachable), behind our
-// own routes. The other is the nft table `causeway-closed`: it judges packets when they leave, so
-// it also stops those that another program's rule or address translation sends past our rules, and
-// it drops packets that arrive with such a source from anywhere else. Only the tunnel's own outer
-// packets pass both layers: a remote gateway may stand inside a prefix that is closed. Pure.
+// The guard in the kernel: two layers that stop the traffic of closed prefixes outside of our
+// devices. Each is enough alone. One is a policy rule per prefix (priority 7488, unreachable),
+// behind our own routes. The other is the nft table `causeway-closed`. It judges packets when they
+// leave, so it also stops those that another program's rule or address translation leads past our
+// rules. It also drops packets that arrive from a closed prefix by another device. Only the
+// tunnel's own outer packets pass both layers: a remote gateway may stand inside a closed prefix.
+// Pure.
 #pragma once
 
 #include <span>
@@ -13,7 +14,8 @@
 
 namespace cw::routeagent {
 
-// What netlink::closed_owner() wants. `closed`: none contains another. Without any: nothing.
+// The state for netlink::closed_owner(). No prefix of `closed` contains another one. Without
+// prefixes the state is empty.
 [[nodiscard]] netlink::State guard_state(std::span<const Prefix> closed,
                                          const netlink::RulePriorities& rules = {});
 

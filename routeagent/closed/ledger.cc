@@ -16,14 +16,14 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 
-// The other half of the prefix one bit shorter.
+// Whether they are the two halves of a prefix that is one bit shorter. Never of a /0.
 bool are_halves(const Prefix& low, const Prefix& high) {
   if (low.length() <= 1 || low.length() != high.length()) return false;
   const auto whole = Prefix::of(low.address(), low.length() - 1);
   return whole && whole->address() == low.address() && whole->contains(high);
 }
 
-// False: it is left out.
+// False: the set is full, and the prefix is left out.
 bool add(std::set<Prefix>& to, const Prefix& prefix) {
   if (to.size() < kMostPrefixes) to.insert(prefix);
   return to.size() < kMostPrefixes || to.count(prefix) != 0;
@@ -52,7 +52,7 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
   if (at == cluster.end()) return {};
   if (!at->is_array()) return fail(Errc::kInvalid, fmt::format("{} is not a list", name));
   for (const auto& item : *at) {
-    if (!item.is_string()) return fail(Errc::kInvalid, fmt::format("{}: want texts", name));
+    if (!item.is_string()) return fail(Errc::kInvalid, fmt::format("{}: want strings", name));
     const auto prefix = Prefix::parse(item.get_ref<const std::string&>());
     if (!prefix) return fail(prefix.error().context(name));
     if (!add(to, *prefix)) ++beyond;
@@ -75,7 +75,7 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
     auto& cluster = ledger[peer.cluster];
     for (const auto& prefix : peer.allowed) (void)add(cluster.closed, prefix);  // counted below
     judge(cluster, own);
-    // What is allowed and held back covers its claims.
+    // A closed allowed prefix closes the claims inside it.
     const PrefixSet allowed(peer.allowed);
     const PrefixSet closed(std::vector<Prefix>(cluster.closed.begin(), cluster.closed.end()));
     for (const auto& prefix : peer.allowed) {
@@ -156,10 +156,10 @@ Result<Ledger> parse_ledger(std::string_view text) {
   Ledger ledger;
   for (const auto& [id, cluster] : clusters->items()) {
     if (id.empty() || !cluster.is_object()) {
-      return fail(Errc::kInvalid, "clusters: want objects with names");
+      return fail(Errc::kInvalid, "clusters: want an object for each cluster id");
     }
     auto& entry = ledger[id];
-    std::size_t cut = 0;  // by hand there may be more than we ever write
+    std::size_t cut = 0;  // a file that was edited by hand may have too many
     auto good = read_prefixes(cluster, "closed", entry.closed, cut);
     if (good) good = read_prefixes(cluster, "open", entry.open, cut);
     if (!good) return fail(good.error().context("cluster " + id));

@@ -1,6 +1,6 @@
-// Which prefixes of which remote clusters this node holds back: their traffic leaves through our
-// devices or not at all. A prefix stays in the ledger until the cluster is unpaired, whatever
-// becomes of its ClusterPeer. Pure; docs/operations/fail-closed.md is the specification.
+// The closed prefixes of each remote cluster: their traffic leaves through our devices or not at
+// all. A prefix stays in the ledger until the cluster is unpaired, even if the ClusterPeer changes
+// or is deleted. Pure; docs/operations/fail-closed.md is the specification.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +17,14 @@
 
 namespace cw::routeagent {
 
-// Of one cluster. A ClusterPeer allows 1,024 at most; an administrator may replace them.
+// Per cluster. A ClusterPeer allows at most 1,024, but each change of it may add others.
 inline constexpr std::size_t kMostPrefixes = 16384;
 
 struct ClosedCluster {
   std::set<Prefix> closed;
-  // Known, but not held back: they overlap what is this cluster's own, or what no peer may have.
+  // Left open: they overlap this cluster's own networks, or no peer may have them.
   std::set<Prefix> open;
-  // Prefixes that a ClusterPeer names beyond kMostPrefixes. They are not held back either.
+  // How many prefixes of the ClusterPeer are beyond kMostPrefixes. They are left open, too.
   std::size_t beyond = 0;
   friend bool operator==(const ClosedCluster&, const ClosedCluster&) = default;
 };
@@ -38,20 +38,21 @@ struct PeerPrefixes {
   std::vector<Prefix> claimed;
 };
 
-// The ledger after the store has said this. It forgets the clusters that are marked as unpaired,
-// and nothing else. A claim counts only within what the ClusterPeer allows. `own` is what belongs
-// to this cluster and this host: pod prefixes, addresses of nodes, connected networks.
+// The ledger after the store named `peers`. It forgets clusters that are marked as unpaired, and
+// nothing else. A claim counts only inside the prefixes that its ClusterPeer allows. `own`: pod
+// prefixes and node addresses of this cluster, and the host's networks.
 [[nodiscard]] Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
                              std::span<const OwnPrefixes> own);
 
-// One sentence for each prefix that is not held back, and one for all beyond kMostPrefixes.
+// One sentence for each open prefix, and one per cluster for those beyond kMostPrefixes.
 [[nodiscard]] std::vector<std::string> left_open(const Ledger& ledger,
                                                  std::span<const OwnPrefixes> own);
 
-// All that is held back, as few prefixes: none contains another, and two halves are one.
+// All closed prefixes, merged: none contains another, and two halves of a prefix become one.
 [[nodiscard]] std::vector<Prefix> closed_prefixes(const Ledger& ledger);
 
-// The file that keeps the ledger over a reboot: JSON, one line. kInvalid names what is wrong.
+// The text of the ledger's file, which survives a reboot: one line of JSON. kInvalid says what is
+// wrong.
 inline constexpr std::size_t kMostLedgerBytes = std::size_t{16} << 20U;
 [[nodiscard]] std::string ledger_text(const Ledger& ledger);
 [[nodiscard]] Result<Ledger> parse_ledger(std::string_view text);

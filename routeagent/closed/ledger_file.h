@@ -1,5 +1,6 @@
-// The ledger's file on this host: `closed.json` in the agent's `stateDir`. Written durably (a
-// temporary file, fsync, rename). Writing may block: a disk that stalls must stop no probe.
+// The ledger's file on this host: `closed.json` in the agent's `stateDir`. Writes are durable (a
+// temporary file, fsync, rename). They may block, so they must not run on the loop thread, which
+// sends probes.
 #pragma once
 
 #include <string>
@@ -12,9 +13,9 @@ namespace cw::routeagent {
 [[nodiscard]] std::string ledger_path(const std::string& state_dir);
 // Empty if there is no file yet.
 [[nodiscard]] Result<Ledger> read_ledger(const std::string& state_dir);
-// Blocks until the disk has it. Makes the folder (0700) if it is missing.
+// Blocks until the text is on the disk. Makes the folder (0700) if it is missing.
 [[nodiscard]] Result<> write_ledger(const std::string& state_dir, const std::string& text);
-// Success if there is none.
+// Success if there is no file.
 [[nodiscard]] Result<> remove_ledger(const std::string& state_dir);
 
 }  // namespace cw::routeagent

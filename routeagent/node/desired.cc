@@ -21,7 +21,7 @@ namespace {
 
 using namespace netlink;  // NOLINT(google-build-using-namespace): this file is about its types
 
-constexpr std::uint32_t kNexthopSlots = 32768;  // two ids (one a family) each
+constexpr std::uint32_t kNexthopSlots = 32768;  // one per cluster: two ids, one per family
 
 std::vector<Prefix> everything() { return {*Prefix::parse("0.0.0.0/0"), *Prefix::parse("::/0")}; }
 
@@ -36,7 +36,7 @@ std::uint32_t hash_of(std::string_view text) {
   return hash;
 }
 
-// A node or gateway on cw-vx other than this one.
+// The other nodes on cw-vx by underlay address, with their names. Gateways' nodes are among them.
 std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::string>& problems) {
   std::map<IpAddress, std::string> found;
   const auto take = [&](const IpAddress& underlay, const std::string& name) {
@@ -66,14 +66,14 @@ std::uint32_t underlay_mtu(const NodeInputs& in) {
   return in.host.underlay_mtu == 0 ? 1500 : in.host.underlay_mtu;
 }
 
-// The gateway's address on cw-vx; none if it is on this very node, its node is left out, or the
+// The gateway's address on cw-vx; none if it is on this node, its node is left out, or the overlay
 // secret is not known.
 std::optional<IpAddress> gateway_address(const NodeInputs& in, const LocalGateway& gateway) {
   if (gateway.node == in.self.name || !in.overlay || left_out(in, gateway)) return std::nullopt;
   return vtep_address(*in.overlay, gateway.node_ip);
 }
 
-// The nexthop object for one choice; none: nobody can carry it now.
+// The nexthop object for one choice; none: no gateway can carry it now.
 std::optional<Nexthop> nexthop_of(const NodeInputs& in, const ChoiceKey& key, std::uint32_t id) {
   const auto choice = in.choices.find(key);
   if (choice == in.choices.end() || !choice->second.ordinal) return std::nullopt;
@@ -124,7 +124,7 @@ class Builder {
     if (in_.overlay) {
       state_.links.push_back(overlay_link(*in_.overlay));
     } else {
-      state_.left_links.insert(std::string(kVxlanLink));  // nothing right can be said about it
+      state_.left_links.insert(std::string(kVxlanLink));  // its wanted state is not known
     }
   }
 
@@ -136,7 +136,7 @@ class Builder {
     link.sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
     link.sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
     link.addresses.insert({link.name, link_local_of(mac), 64});
-    // A device that got another MAC in place keeps the address of the old one.
+    // All ranges: after a change of its MAC the device still has the address of the old MAC.
     link.address_ranges = everything();
     for (const auto& [underlay, outer] : outers_) {
       const auto other = vtep_mac(key, underlay);
@@ -146,7 +146,7 @@ class Builder {
     return link;
   }
 
-  // Between which addresses VXLAN packets travel: the underlay's, or those inside cw-nd.
+  // The outer addresses of VXLAN packets: those of the underlay, or those inside cw-nd.
   void outers() {
     outer_ = in_.self.underlay;
     std::set<IpAddress> without;
@@ -163,7 +163,7 @@ class Builder {
       return;
     }
     outer_ = hop_address(*in_.hop);
-    // The tunnel driver makes it. An old address goes when the node's key is another one.
+    // The tunnel driver makes the device. When the node's key changes, its old address is removed.
     LinkState hop{std::string(kHopLink), hop_mtu(underlay_mtu(in_), in_.self.underlay.family())};
     hop.sysctls[fmt::format("ipv6/conf/{}/disable_ipv6", kHopLink)] = "0";
     hop.addresses.insert({hop.name, outer_, hop_network().length()});
@@ -184,7 +184,8 @@ class Builder {
     }
   }
 
-  // Who has which local pod prefix: the first by name, if two nodes claim one.
+  // The node of each local pod prefix. If two nodes have the same prefix, the first by name gets
+  // it.
   void local_prefixes() {
     std::vector<const NodeView*> nodes{&in_.self};
     for (const auto& node : in_.others) nodes.push_back(&node);
@@ -200,8 +201,8 @@ class Builder {
     }
   }
 
-  // A remote cluster's claim takes neither local pods nor the underlay away, because VXLAN itself
-  // would be routed into the tunnel. It takes no network of this host away either.
+  // A remote prefix gets no route if it overlaps local pods, the underlay (VXLAN itself would be
+  // routed into the tunnel) or a network of this host.
   void remote_prefixes() {
     std::vector<Prefix> ours;
     for (const auto& [prefix, node] : local_) ours.push_back(prefix);
@@ -237,8 +238,8 @@ class Builder {
     state_.routes[key] = std::move(route);
   }
 
-  // On gateway nodes: what comes out of the tunnel reaches pods and nothing else. Made as soon as a
-  // gateway is meant to be here, so that the tunnel is never up without it.
+  // On gateway nodes: packets from the tunnel reach pods and nothing else. The routes are made as
+  // soon as a Gateway object names this node, so that the tunnel is never up without them.
   void from_tunnel() {
     if (!is_gateway_node(in_)) return;
     Route route;
@@ -264,8 +265,8 @@ class Builder {
     }
   }
 
-  // Undecided, every route is unreachable: only those that are missing in the kernel are made so,
-  // to keep packets from leaving in the clear until a gateway is chosen.
+  // Before a gateway is chosen, every route is unreachable, so that no packet leaves in the clear.
+  // The reconciler then adds missing routes only (State::decided).
   void to_remote() {
     state_.decided = in_.decided;
     if (in_.decided) state_.nexthops = desired_nexthops(in_);
@@ -279,8 +280,8 @@ class Builder {
         route.nexthop_id = id->second;
         const auto source = in_.host.prefer_src.find(prefix.family());
         if (source != in_.host.prefer_src.end()) route.prefer_src = source->second;
-        // What is larger is refused here, with an ICMP message to the pod; else it would be lost
-        // on the way without one.
+        // The node refuses larger packets, with an ICMP message to the pod. Otherwise they would
+        // be lost on the way without a message.
         const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
         if (narrow != in_.path_mtu.end()) route.mtu = narrow->second;
       } else {
@@ -290,7 +291,7 @@ class Builder {
     }
   }
 
-  // Probes through a gateway reach it by routes of their own, whichever is chosen.
+  // Probes through a gateway have routes of their own, so they reach it whichever is chosen.
   void through() {
     for (const auto& target : forwarding_targets(in_)) {
       Route route;
@@ -317,9 +318,9 @@ class Builder {
     }
   }
 
-  // Workers send to gateways only, so a worker accepts gateways only. What a sender may have as
-  // inner source: its address on cw-vx (probes); its pods, where it sends to a gateway; and the
-  // addresses that stand for remote gateways in the answers to this node's probes through it.
+  // A worker accepts frames of gateway nodes only, because workers send to gateways only. The inner
+  // sources of a sender are its address on cw-vx (probes), and its pods if this node is a gateway
+  // node. A gateway also answers probes through it, from addresses that stand for remote gateways.
   [[nodiscard]] OverlayGuard overlay_guard() const {
     OverlayGuard guard;
     guard.outer = outer_;
@@ -366,7 +367,7 @@ class Builder {
     state_.nft = node_table(inputs);
     state_.guarded = kVxlanLink;
     if (in_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
-    // Forwarding IPv6 makes a host ignore router advertisements: only where pods need it.
+    // IPv6 forwarding makes a host ignore router advertisements, so it is on only for IPv6 pods.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
                                 [](const auto& entry) { return !entry.first.is_v4(); });
     if (v6) state_.sysctls["ipv6/conf/all/forwarding"] = "1";
@@ -438,6 +439,7 @@ std::vector<OwnPrefixes> host_networks(std::span<const Address> addresses,
 
 std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32_t tunnel_mtu) {
   constexpr std::uint32_t kLeast = 1280;  // below it the kernel turns IPv6 off on the device
+  // Outer IP and UDP header, VXLAN header, inner Ethernet header.
   const std::uint32_t overhead = underlay == Family::kV4 ? 50 : 70;
   const auto tunnel = tunnel_mtu == 0 ? tunnel::kTunnelMtu : tunnel_mtu;
   const auto room = underlay_mtu > kLeast + overhead ? underlay_mtu - overhead : kLeast;
@@ -467,7 +469,7 @@ std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> re
 }
 
 void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each) {
-  constexpr std::size_t kMostGateways = 8;  // of a remote cluster
+  constexpr std::size_t kMostGateways = 8;  // of a remote cluster; bounds the number of probes
   for (const auto& remote : inputs.remotes) {
     for (const auto family : {Family::kV4, Family::kV6}) {
       if (std::none_of(remote.prefixes.begin(), remote.prefixes.end(),
@@ -526,7 +528,7 @@ std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node) 
   if (!inputs.hop || (node.key && node.overlay)) return std::nullopt;
   return LeftOut{node.name, "no key", "wireguard",
                  fmt::format("node {} has published no key for overlay wireguard: no traffic "
-                             "passes between it and this node; let a route agent run there",
+                             "passes between it and this node; run a route agent there",
                              node.name)};
 }
 

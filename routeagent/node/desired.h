@@ -1,5 +1,5 @@
-// From what the store, the kernel's links and the choice of gateways say to the whole wanted state
-// of this node. Pure; docs/protocol/datapath.md is the specification.
+// Computes the whole wanted state of this node from the store, the host and the chosen gateways.
+// Pure; docs/protocol/datapath.md is the specification.
 #pragma once
 
 #include <functional>
@@ -26,8 +26,8 @@ struct NodeView {
   std::string name;
   IpAddress underlay;  // its first InternalIP
   std::vector<Prefix> pod_cidrs;
-  // What its RouteAgent.spec says; none: it has not published that.
-  std::optional<tunnel::Key> key = {};  // its public one
+  // From its RouteAgent.spec; none: not published.
+  std::optional<tunnel::Key> key = {};  // public
   std::optional<OverlaySide> overlay = {};
 };
 
@@ -35,7 +35,7 @@ struct LocalGateway {
   std::uint32_t ordinal = 0;
   std::string node;
   IpAddress node_ip;
-  std::optional<tunnel::Key> key = {};  // none: it has not said
+  std::optional<tunnel::Key> key = {};  // public; none: its Gateway object has none
 };
 
 struct RemoteCluster {
@@ -44,12 +44,12 @@ struct RemoteCluster {
   std::set<tunnel::Key> gateways = {};
 };
 
-// What this host's own links and addresses tell.
+// Facts about this host, from its links, addresses and routes.
 struct HostFacts {
   std::uint32_t underlay_mtu = 0;  // of the link that has the node's underlay IP; 0: no link has it
-  // That link, if packets arrive by it: not lo or a dummy device.
+  // That link; empty for lo or a dummy device, by which no packet arrives.
   std::string underlay_link = {};
-  bool shares_link = false;                   // it has an address inside the own pod prefixes, too
+  bool shares_link = false;                   // it also has an address inside the own pod prefixes
   bool tunnel_up = false;                     // cw-wg is there and up
   std::uint32_t tunnel_mtu = 0;               // of cw-wg; 0: it is not there
   std::string tunnel_kind = {};               // of cw-wg: "wireguard", "tun"
@@ -58,9 +58,10 @@ struct HostFacts {
   std::uint32_t hop_index = 0;                // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
-  // Addresses that the host routes to a virtual device each, as CNIs without a bridge do.
+  // Single addresses, each with the veth device that the host routes it to: pods of a CNI without a
+  // bridge.
   std::vector<std::pair<IpAddress, std::string>> routed_pods = {};
-  // What the host reaches without us and must go on reaching: host_networks().
+  // host_networks(): what the host reaches without us, and must still reach.
   std::vector<OwnPrefixes> networks = {};
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
 };
@@ -82,36 +83,39 @@ struct NodeInputs {
   // With `overlay: wireguard`, this node's public key: cw-vx runs inside cw-nd (node/hop.h).
   std::optional<tunnel::Key> hop = {};
   HostFacts host;
-  bool decided = false;  // `choices` mean something
+  bool decided = false;  // the probes have led to `choices`
   std::map<ChoiceKey, Choice> choices;
-  // Path MTU where it was found to be less than node_mtu().
+  // Measured path MTUs that are less than node_mtu().
   std::map<ChoiceKey, std::uint32_t> path_mtu = {};
   std::set<ChoiceKey> held;        // packets of these wait on this node (netlink/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
   netlink::RulePriorities rules = {};
-  bool stray_tunnel = false;  // moved_gateway() for long enough
+  bool stray_tunnel = false;  // moved_gateway() has lasted long enough
 };
 
-// This node is a gateway node: a gateway is meant to be here, or its device is.
+// Whether a Gateway object names this node, or the device cw-wg is here.
 [[nodiscard]] bool is_gateway_node(const NodeInputs& inputs);
-// This node exchanges frames with the node of that address: one of the two is a gateway node.
+// Whether this node should exchange frames with the node at `underlay`: one of the two is a gateway
+// node.
 [[nodiscard]] bool talks_to(const NodeInputs& inputs, const IpAddress& underlay);
 
 // Why this node exchanges no frames with `node`; none: it does.
 [[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node);
-// The same for the node of a gateway: no gateway there can be chosen.
+// The same for the node of a gateway: if it is left out, the gateway cannot be chosen.
 [[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs,
                                               const LocalGateway& gateway);
 
 [[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
 
-// The remote gateways that are probed: a few of each cluster, in each family in which it has pods.
+// Calls `each` for the remote gateways that are probed: at most eight of each cluster, in each
+// family in which the cluster has prefixes.
 using EachRemoteGateway =
     std::function<void(const std::string& cluster, Family, const tunnel::Key&)>;
 void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each);
 
-// What is probed through which gateway, and the address that stands for it: each of these
-// through every gateway on another node, if this host has an address that the answer can come to.
+// A remote gateway that this node probes through a local one. `address` stands for the pair
+// (tunnel/probe/forwarding_address.h). There is a target for each remote gateway and each local
+// gateway on another node, if this host has an address for the answers.
 struct ForwardingTarget {
   std::uint32_t gateway = 0;
   std::string cluster;
@@ -122,10 +126,10 @@ struct ForwardingTarget {
 };
 [[nodiscard]] std::vector<ForwardingTarget> forwarding_targets(const NodeInputs& inputs);
 
-// Only the nexthop objects of that state: what a change of gateway replaces.
+// Only the nexthop objects of desired_state(): a change of gateway replaces these.
 [[nodiscard]] std::map<std::uint32_t, netlink::Nexthop> desired_nexthops(const NodeInputs& inputs);
 
-// Of cw-vx: the largest packet that a pod here can send to a remote cluster.
+// The MTU of cw-vx: the largest packet that a pod here can send to a remote cluster.
 [[nodiscard]] std::uint32_t node_mtu(const NodeInputs& inputs);
 
 // The nexthop object ids of every cluster and family. They follow from the cluster ids alone, so
@@ -133,10 +137,11 @@ struct ForwardingTarget {
 [[nodiscard]] std::map<ChoiceKey, std::uint32_t> nexthop_ids(
     std::span<const RemoteCluster> remotes);
 
-// This node's pod prefix of each family: the first one. Its home carries the node's traffic.
+// The first pod prefix of this node in each family. Its home carries the node's traffic.
 [[nodiscard]] std::map<Family, Prefix> homed_prefixes(const NodeView& self);
 
-// min(underlay - VXLAN overhead, tunnel MTU): a pod's own node says "too big", no later hop has to.
+// min(underlay - VXLAN overhead, tunnel MTU), at least 1280. So the pod's own node answers "too
+// big", and no later hop must.
 [[nodiscard]] std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay,
                                       std::uint32_t tunnel_mtu);
 

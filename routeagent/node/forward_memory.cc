@@ -13,11 +13,11 @@ namespace cw::routeagent {
 namespace {
 
 constexpr std::string_view kHead = "causeway-forwarding 1";
-constexpr std::size_t kMostBytes = 1024;
+constexpr std::size_t kMostBytes = 1024;  // the text has five short lines at most
 
 std::string path_of(const std::string& state_dir) { return state_dir + "/forwarding"; }
 
-// A host without these files has one life.
+// A host without these files always has the same life.
 std::string this_life() {
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
@@ -46,7 +46,7 @@ Result<std::set<Family>> parse_forward_memory(std::string_view text, std::string
   }
   std::set<Family> families;
   for (std::size_t i = 2; i + 1 < lines.size(); ++i) {
-    if (lines[i] != "IPv4" && lines[i] != "IPv6") return fail(Errc::kInvalid, "no family");
+    if (lines[i] != "IPv4" && lines[i] != "IPv6") return fail(Errc::kInvalid, "want IPv4 or IPv6");
     families.insert(lines[i] == "IPv4" ? Family::kV4 : Family::kV6);
   }
   return lines[1].substr(5) == life ? families : std::set<Family>{};
@@ -62,7 +62,8 @@ ForwardMemory forward_memory(const std::string& state_dir) {
     memory.before = fail(text.error());
   }
   if (!memory.before) {
-    memory.before = fail(memory.before.error().context(path + " (remove a broken file)"));
+    memory.before =
+        fail(memory.before.error().context(path + " (remove the file if it is broken)"));
   }
   memory.write = [path](const std::set<Family>& families) {
     return write_state_file(path, forward_memory_text(this_life(), families));

@@ -20,8 +20,8 @@ const char* sysctl_of(Family family) {
   return family == Family::kV4 ? "ipv4/ip_forward" : "ipv6/conf/all/forwarding";
 }
 
-// Accepting here ends this chain only: other tables' chains are asked too. The messages about a
-// path come from routers, whose addresses are in no set.
+// `accept` ends this chain only: chains of other tables still judge the packet. ICMP errors come
+// from routers, whose addresses are in no set.
 netlink::NftChain ours_only(Family family) {
   const bool v4 = family == Family::kV4;
   const auto* ip = v4 ? "ip" : "ip6";
@@ -53,8 +53,8 @@ netlink::NftTable forward_table(const ForwardInputs& inputs, const std::set<Fami
   return table;
 }
 
-// Decided once a family, before we touch its setting: is it off, or was it us who turned it on? The
-// disk has the answer before the setting changes.
+// Decides once per family, before the agent changes the setting. Forwarding is ours if it is off,
+// or if the agent turned it on earlier. The disk has the answer before the setting changes.
 bool ForwardPolicy::recall(netlink::Kernel& kernel, const std::set<Family>& families,
                            netlink::PassReport& report) {
   if (std::includes(recalled_.begin(), recalled_.end(), families.begin(), families.end())) {
@@ -66,16 +66,16 @@ bool ForwardPolicy::recall(netlink::Kernel& kernel, const std::set<Family>& fami
   for (const auto family : families) {
     if (recalled_.count(family) != 0) continue;
     const auto now = kernel.sysctl(sysctl_of(family));
-    if (!report.read(now, "forwarding")) return false;
+    if (!report.read(now, "read forwarding")) return false;
     const auto chain = fmt::format("chain {}", chain_name(family));
     const bool known = *now == "0" || before->find(chain) != std::string::npos;
-    if (!known && !report.read(memory_.before, "who turned forwarding on")) return false;
+    if (!known && !report.read(memory_.before, "read who turned forwarding on")) return false;
     if (known || memory_.before->count(family) != 0) ours.insert(family);
   }
   auto noted = ours;
   if (memory_.before) noted.insert(memory_.before->begin(), memory_.before->end());
   if (memory_.write && (!memory_.before || noted != *memory_.before)) {
-    if (!report.read(memory_.write(noted), "note that forwarding is ours")) return false;
+    if (!report.read(memory_.write(noted), "save who turned forwarding on")) return false;
     memory_.before = std::move(noted);
   }
   ours_ = std::move(ours);

@@ -1,11 +1,11 @@
-// What a host forwards because of us. The data path needs forwarding, and a host that forwards is a
-// router for all hosts on its links. So where forwarding was off and we turned it on, an nft table
-// of its own drops whatever is not ours: only packets between local and remote pods, and transit
-// between our devices, pass. Where forwarding was on before (a Kubernetes node), others decided
-// that, and nothing is restricted.
+// Limits what a host forwards because of us. The data path needs forwarding, and a host that
+// forwards is a router for all hosts on its links. So if the agent turned forwarding on, the nft
+// table `causeway-forward` drops all packets that are not ours. It passes packets between local and
+// remote pods, transit between our devices, and ICMP errors from our devices to local pods. If
+// forwarding was on before (a Kubernetes node), other programs need it, and nothing is limited.
 //
-// The table itself says who turned forwarding on: it stays when the agent stops, and goes at a
-// reboot together with the setting. A file says it, too (forward_memory.h), for a table that goes.
+// The table also records that the agent turned forwarding on: it stays when the agent stops, and a
+// reboot takes both away. A file records it, too (forward_memory.h), in case the table is flushed.
 #pragma once
 
 #include <set>
@@ -29,13 +29,12 @@ struct ForwardInputs {
 [[nodiscard]] netlink::NftTable forward_table(const ForwardInputs& inputs,
                                               const std::set<Family>& families);
 
-// One a process. Of the thread that makes passes over the kernel.
+// One per process. Only the thread of passes over the kernel uses it.
 class ForwardPolicy {
  public:
   explicit ForwardPolicy(ForwardMemory memory = {}) : memory_(std::move(memory)) {}
 
-  // Before forwarding is turned on. `families`: those that need forwarding. False: it must not be
-  // turned on yet.
+  // Call it before forwarding is turned on for `families`. False: it must not be turned on yet.
   [[nodiscard]] bool apply(netlink::Kernel& kernel, const ForwardInputs& inputs,
                            const std::set<Family>& families, netlink::PassReport& report);
 
@@ -44,13 +43,13 @@ class ForwardPolicy {
                             netlink::PassReport& report);
 
   ForwardMemory memory_;
-  std::set<Family> recalled_;  // whose forwarding was looked at
-  std::set<Family> ours_;
+  std::set<Family> recalled_;  // those that recall() has decided about
+  std::set<Family> ours_;      // those that the agent turned on, or will
   netlink::NftKeeper nft_;
 };
 
-// Takes the table away, and turns forwarding off where it was ours: the table or `remembered` says
-// so.
+// Removes the table. Turns forwarding off for the families that the agent turned on: those of the
+// table and of `remembered`.
 void remove_forward_policy(netlink::Kernel& kernel, const std::set<Family>& remembered,
                            netlink::PassReport& report);
 

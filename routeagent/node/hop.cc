@@ -14,7 +14,7 @@ namespace cw::routeagent {
 namespace {
 
 constexpr std::array<std::uint8_t, 8> kNetwork{0xfd, 0x43, 0x57, 0x43, 0x6e, 0x64, 0, 0};
-// A node that only hears (no probe of its own is due) still has a session when it is needed.
+// Keeps a session with every gateway, so that a failover waits for no handshake.
 constexpr std::uint16_t kKeepaliveSeconds = 5;
 
 }  // namespace
@@ -40,8 +40,8 @@ IpAddress hop_address(const tunnel::Key& node) {
 }
 
 std::uint32_t hop_mtu(std::uint32_t underlay_mtu, Family underlay) {
-  constexpr std::uint32_t kLeast = 1280;  // IPv6 runs inside
-  // IP, UDP, and WireGuard's header and tag.
+  constexpr std::uint32_t kLeast = 1280;  // cw-nd carries IPv6, which needs this
+  // IP header, UDP header, WireGuard's header and tag.
   const std::uint32_t overhead = (underlay == Family::kV4 ? 20U : 40U) + 8U + 32U;
   return underlay_mtu > kLeast + overhead ? underlay_mtu - overhead : kLeast;
 }

@@ -14,8 +14,8 @@ using netlink::kVxlanLink;
 using netlink::NftChain;
 using netlink::NftTable;
 
-// An earlier nat chain wins over every later masquerade, whoever made it: a packet's address is
-// translated once. The identity translation still counts as one.
+// Linux translates a connection once, so this chain stands before every masquerade of another
+// program. A translation to the same address counts as one.
 NftChain snat_exemption() {
   const auto probes =
       fmt::format("oifname \"{}\" udp dport {}", kVxlanLink, netlink::kForwardingPort);
@@ -30,10 +30,10 @@ NftChain snat_exemption() {
            fmt::format("{} ip6 saddr @local6 snat ip6 to ip6 saddr", probes)}};
 }
 
-// What processes of the host itself send to remote pods. After DNAT (a ClusterIP) or with an
-// address of its own choice a packet has a source that no remote cluster accepts: it gets the
-// host's address inside the pod prefix. On a host without one such packets are refused at once. The
-// tunnel's own packets are marked.
+// Packets of the host's own processes to remote pods. Their source may be one that no remote
+// cluster accepts: after DNAT (a ClusterIP), or if the process chose it. Such a packet gets the
+// host's address inside the pod prefix. On a host without one it is refused at once. The mark
+// exempts the tunnel's own packets.
 void add_host_traffic(NftTable& table, const std::map<Family, IpAddress>& host) {
   NftChain translated{"host-source", "nat hook postrouting priority srcnat - 9"};
   NftChain refused{"host-refused", "filter hook output priority filter"};
@@ -58,7 +58,8 @@ void add_host_traffic(NftTable& table, const std::map<Family, IpAddress>& host) 
   table.chains.push_back(std::move(refused));
 }
 
-// SYN and SYN-ACK, both directions. The kernel only ever lowers the option.
+// SYN and SYN-ACK, both directions. The option is the MTU without the IP and TCP headers. The
+// kernel lowers it and never raises it.
 NftChain mss(const NftInputs& inputs) {
   NftChain chain{"mss", "filter hook forward priority mangle"};
   const auto add = [&](Family family, const std::string& where, std::uint32_t mtu) {
@@ -76,9 +77,9 @@ NftChain mss(const NftInputs& inputs) {
 }
 
 // What reaches this host's own stack. VXLAN packets: those of the cluster's nodes. From cw-vx:
-// probes, neighbour discovery, and answers to what the host itself asked from an address inside its
-// pod prefix: add_host_traffic() may have put that there, so the connection tells and not the
-// packet.
+// neighbour discovery, probes, pings to the own pod prefixes, and answers to connections of the
+// host from an address inside them. add_host_traffic() may have translated the source, so these
+// rules match the connection and not only the packet.
 NftChain guard(const OverlayGuard& overlay) {
   NftChain chain{"guard", "filter hook input priority filter - 10"};
   chain.rules.push_back(fmt::format("udp dport {} jump vxlan", netlink::kVxlanPort));
@@ -97,8 +98,8 @@ NftChain guard(const OverlayGuard& overlay) {
   return chain;
 }
 
-// A gateway may see only one direction of a connection in transit; tracked, its packets would be
-// "invalid" to others' rules. What begins or ends on this node is tracked as ever.
+// A gateway may see only one direction of a connection in transit. If it were tracked, its packets
+// would be "invalid" to rules of other programs. Connections of this node's own pods are tracked.
 NftChain transit() {
   const auto out = fmt::format("iifname \"{}\"", kVxlanLink);
   const auto in = fmt::format("iifname \"{}\"", kTunnelLink);

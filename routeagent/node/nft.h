@@ -1,6 +1,6 @@
-// The nft table `causeway`: SNAT exemption, MSS clamping, the guard of cw-vx and notrack for
-// transit (docs/protocol/datapath.md, "nft"). Each chain is a function of its own here or in
-// overlay_nft.h. Pure: equal inputs give equal tables.
+// The nft table `causeway`: SNAT exemption, the host's own traffic, MSS clamping, the guard of
+// cw-vx and notrack for transit (docs/protocol/datapath.md, "nft"). Each chain is a function of its
+// own here or in overlay_nft.h. Pure: equal inputs give equal tables.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct NftInputs {
   // Remote prefixes with a smaller path MTU.
   std::map<Prefix, std::uint32_t> narrow = {};
   OverlayGuard overlay = {};
-  // The source of what the host itself sends to remote pods. A family without one: it is refused.
+  // The source of the host's own packets to remote pods. In a family without one they are refused.
   std::map<Family, IpAddress> host = {};
 };
 

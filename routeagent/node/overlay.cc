@@ -38,7 +38,7 @@ std::optional<LeftOut> difference(const std::string& node, const OverlaySide& ou
   if (!own || !other || own->major != other->major) {
     return LeftOut{node, "version " + theirs->version, "version " + ours.version,
                    fmt::format("node {} speaks overlay version {}, this node {}: no traffic "
-                               "passes between them; install one release on both",
+                               "passes between them; install the same release on both",
                                node, theirs->version, ours.version)};
   }
   if (ours.mode == theirs->mode) return std::nullopt;

@@ -1,5 +1,5 @@
-// What two nodes must agree on before they exchange frames on cw-vx: the overlay's version and its
-// kind. A node publishes its side in RouteAgent.spec.overlay (docs/protocol/datapath.md, "Which
+// What two nodes must agree on before they exchange frames on cw-vx: the overlay's version and
+// mode. A node publishes its side in RouteAgent.spec.overlay (docs/protocol/datapath.md, "Which
 // nodes exchange frames"). Pure.
 #pragma once
 
@@ -12,13 +12,14 @@
 
 namespace cw::routeagent {
 
-// What the hop between nodes and gateways is.
+// How frames travel between nodes and gateways.
 enum class OverlayMode { kVxlan, kWireguard };
 [[nodiscard]] std::optional<OverlayMode> parse_overlay_mode(std::string_view text);
 [[nodiscard]] std::string to_string(OverlayMode mode);
 
 // The major number counts what both ends must do alike: how MACs, the VNI and the addresses on
-// cw-nd are derived, which packet is in which. The minor one counts what the other end may ignore.
+// cw-nd are derived, which packet is inside which. The minor one counts what the other end may
+// ignore.
 struct OverlayVersion {
   std::uint16_t major = 0;
   std::uint16_t minor = 0;
@@ -46,8 +47,8 @@ struct LeftOut {
   friend bool operator==(const LeftOut&, const LeftOut&) = default;
 };
 
-// Why `node` is left out; none: it is not. `theirs` none: it has published nothing yet. Plain VXLAN
-// needs nothing of it, so it takes part; with WireGuard its key is missing (node/desired.cc).
+// Why `node` is left out; none: it takes part. A node that has published nothing yet (`theirs` is
+// none) takes part: plain VXLAN needs nothing of it. With WireGuard, left_out() asks for its key.
 [[nodiscard]] std::optional<LeftOut> difference(const std::string& node, const OverlaySide& ours,
                                                 const std::optional<OverlaySide>& theirs);
 

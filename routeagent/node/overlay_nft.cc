@@ -20,13 +20,13 @@ using netlink::kVxlanPort;
 using netlink::NftChain;
 using netlink::NftSet;
 
-// Where the inner frame's source MAC is in a VXLAN packet: behind the UDP header (8 bytes), the
-// VXLAN header (8) and the destination MAC (6). nft 1.0.6 has no name for it.
+// The inner frame's source MAC in a VXLAN packet: after the UDP header (8 bytes), the VXLAN header
+// (8) and the destination MAC (6). nft 1.0.6 has no name for it.
 constexpr std::string_view kInnerMac = "@th,176,48";
 
 const char* ip_of(const IpAddress& address) { return address.is_v4() ? "ip" : "ip6"; }
 
-// The set may not hold two elements that overlap: a sender's outermost prefixes only.
+// Elements of the set must not overlap, so it has each sender's outermost prefixes only.
 NftSet sources(Family family, const std::vector<OverlaySender>& senders) {
   std::set<std::string> elements;
   for (const auto& sender : senders) {
@@ -44,8 +44,8 @@ NftSet sources(Family family, const std::vector<OverlaySender>& senders) {
 
 NftChain vxlan(const OverlayGuard& guard) {
   NftChain chain{"vxlan", ""};
-  // The underlay address may be on lo, with several devices around it: then the device must be one
-  // by which this host would send to the sender.
+  // If the underlay address is on lo, several devices may be the underlay. Then the device must be
+  // one by which this host would send to the sender.
   std::string device;
   if (guard.arrival_link.empty()) {
     chain.rules.emplace_back("fib saddr . iif oif missing counter drop");
@@ -58,7 +58,8 @@ NftChain vxlan(const OverlayGuard& guard) {
   return chain;
 }
 
-// Before defragmentation and connection tracking: an unknown sender costs this host no memory.
+// -450 is before defragmentation (-400) and connection tracking (-200): packets of unknown senders
+// take no memory of this host.
 NftChain overlay_source(const OverlayGuard& guard) {
   NftChain chain{
       "overlay-source",
@@ -70,14 +71,14 @@ NftChain overlay_source(const OverlayGuard& guard) {
     chain.rules.push_back(fmt::format("ether saddr @gateways ip6 saddr @{}6 accept", set));
   };
   from_gateways("remote");
-  // A gateway that lost its tunnels passes other nodes' packets on to the next gateway.
+  // A gateway without tunnels passes other nodes' packets on to another gateway.
   if (guard.gateway) from_gateways("local");
   chain.rules.emplace_back("counter drop");
   return chain;
 }
 
-// Without cw-nd (its driver has ended) no packet to an address inside it takes the default route.
-// And whatever cw-vx has in its FDB, no VXLAN packet leaves for a node without encryption.
+// If cw-nd is gone (its driver has ended), packets to its addresses must not take the default
+// route. And no VXLAN packet leaves unencrypted, whatever the FDB of cw-vx says.
 NftChain overlay_output() {
   return {"overlay-output",
           "filter hook output priority filter - 10",
@@ -92,11 +93,11 @@ NftChain overlay_forward(const OverlayGuard& guard) {
   auto& rules = chain.rules;
   const auto ours = fmt::format("{{ \"{}\", \"{}\" }}", kVxlanLink, kTunnelLink);
   if (guard.encrypted) {
-    // Nothing is forwarded into cw-nd or out of it: its packets begin and end on the nodes.
+    // Packets on cw-nd begin and end on the nodes, so none is forwarded into it or out of it.
     rules.push_back(fmt::format("iifname \"{}\" counter drop", kHopLink));
     rules.push_back(fmt::format("oifname \"{}\" counter drop", kHopLink));
   }
-  // Pods' own VXLAN packets.
+  // Pods must not send VXLAN packets to nodes.
   rules.push_back(fmt::format("udp dport {} ip daddr @nodes4 counter drop", kVxlanPort));
   rules.push_back(fmt::format("udp dport {} ip6 daddr @nodes6 counter drop", kVxlanPort));
   for (const auto* other : {"ip daddr != @own4", "ip6 daddr != @own6"}) {
@@ -105,7 +106,7 @@ NftChain overlay_forward(const OverlayGuard& guard) {
   }
   rules.push_back(fmt::format("oifname != {} accept", ours));
   rules.push_back(fmt::format("iifname {} accept", ours));
-  // Into the overlay and the tunnel: pods of this node, and no other host that takes this one for a
+  // Into the overlay and the tunnel: only pods of this node. Another host could use this one as its
   // router.
   if (!guard.outside_link.empty()) {
     rules.push_back(fmt::format("iifname \"{}\" counter drop", guard.outside_link));

@@ -13,8 +13,8 @@ namespace {
 
 using netlink::Kernel;
 
-// What a gateway that moved away left here. Its tunnel driver is not here, so the device is removed
-// like the rest of the gateway's.
+// Removes what a moved gateway left here. Its tunnel driver does not run here, so the device is
+// removed like the gateway's other objects.
 void remove_stray_tunnel(Kernel& kernel, const std::string& kind, NodeReport& report) {
   auto gone = netlink::gateway_owner();
   gone.links = {{std::string(netlink::kTunnelLink), {kind}}};
@@ -27,7 +27,7 @@ std::set<Family> forwarded(const NodeState& desired) {
   return families;
 }
 
-// Whether pods' packets get to our rules at all.
+// Checks whether pods' packets reach our rules.
 void look_at_rule_order(Kernel& kernel, const NodeState& desired, NodeReport& report) {
   const auto all = kernel.all_rules();
   const auto links = kernel.all_links();

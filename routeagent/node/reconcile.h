@@ -1,6 +1,6 @@
-// A pass over the kernel of this node: what netlink::Reconciler does for the state, and what only a
-// node has: forwarding that is limited to what is ours, the device of a gateway that moved away,
-// and a look at other programs' rules.
+// A pass over the kernel of this node. netlink::Reconciler brings the state about. This adds what
+// only a node has: the limit of forwarding, the removal of a moved gateway's device, and a check of
+// other programs' rules.
 #pragma once
 
 #include <set>
@@ -24,7 +24,7 @@ class NodeReconciler {
  public:
   explicit NodeReconciler(netlink::Kernel& kernel)
       : slow_(kernel), reconciler_(netlink::node_owner(), kernel) {}
-  // `kernel` is for the loop thread, `slow` for the one that runs pass().
+  // The loop thread uses `kernel`, the thread that runs pass() uses `slow`.
   NodeReconciler(netlink::Kernel& kernel, netlink::Kernel& slow,
                  netlink::Reconciler::OnLoop on_loop, ForwardMemory forwarding = {})
       : slow_(slow),
@@ -35,7 +35,7 @@ class NodeReconciler {
   NodeReport apply(const NodeState& desired);
   // Loop thread, before a pass() to the same state.
   void want(const NodeState& desired) { reconciler_.want(desired); }
-  // Any one thread. Ends early if the loop does not answer any more.
+  // On any one thread. Ends early if the loop is stopping.
   NodeReport pass(const NodeState& desired);
   // The fast path (netlink/nexthops.h). Loop thread.
   netlink::PassReport change_nexthops(const netlink::NexthopMap& wanted) {
@@ -43,13 +43,14 @@ class NodeReconciler {
   }
 
  private:
-  netlink::Kernel& slow_;  // this and forward_: of the thread that runs pass()
+  netlink::Kernel& slow_;  // this and forward_: only for the thread that runs pass()
   netlink::Reconciler reconciler_;
   ForwardPolicy forward_;
 };
 
-// Removes everything the route agent ever makes, and nothing else (sysctls stay: others need them;
-// forwarding that was ours goes, `forwarding` by the agent's file).
+// Removes all objects of the route agent and no other. Sysctls stay, because other programs may
+// need them. Exception: it turns off forwarding that the agent turned on; `forwarding` is what the
+// agent's file says of that.
 netlink::PassReport remove_node(netlink::Kernel& kernel, const std::set<Family>& forwarding = {});
 
 }  // namespace cw::routeagent

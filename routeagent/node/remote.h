@@ -1,6 +1,6 @@
-// A remote cluster as this node believes it. Gateways write a ClusterPeer's status, an
-// administrator writes its spec. The node takes nothing from the status that the spec does not
-// allow, so that a stolen gateway token cannot move other traffic into the tunnels. Pure.
+// What this node believes of a ClusterPeer. Gateways write its status, an administrator writes its
+// spec. The node takes nothing from the status that the spec does not allow, so that a stolen
+// gateway token cannot move other traffic into the tunnels. Pure.
 #pragma once
 
 #include "api/types/cluster_peer.h"

@@ -10,7 +10,7 @@ namespace {
 
 using netlink::AnyRule;
 
-constexpr std::uint32_t kLocalTable = 255;
+constexpr std::uint32_t kLocalTable = 255;  // RT_TABLE_LOCAL
 
 bool overlaps(const std::optional<Prefix>& selector, const Prefix& prefix) {
   return !selector || selector->overlaps(prefix);
@@ -19,9 +19,9 @@ bool covers(const std::optional<Prefix>& selector, const Prefix& prefix) {
   return !selector || selector->contains(prefix);
 }
 
-// What the rule asks for is true of some packets that pods here send from `pod` to `remote`.
+// Whether the rule matches some packets that pods here send from `pod` to `remote`.
 bool matches(const AnyRule& rule, const Prefix& pod, const Prefix& remote, const Devices& outside) {
-  // Those of this host only (`oif` asks for a bound socket), and those of our own devices.
+  // A rule for the host's own packets (`oif` matches bound sockets), or for those of our devices.
   const bool not_pods = rule.special || !rule.oif.empty() || rule.iif == "lo" ||
                         rule.iif == netlink::kTunnelLink || rule.iif == netlink::kVxlanLink ||
                         outside.count(rule.iif) != 0;
@@ -120,7 +120,7 @@ std::string rules_complaint(std::span<const AnyRule> before, const netlink::Rule
   }
   const auto more =
       before.size() > kShown ? fmt::format(" and {} more", before.size() - kShown) : std::string();
-  // The last of our six must stand before it.
+  // The last of our six rules must stand before it.
   const auto remedy =
       lowest > 6
           ? fmt::format("Set rulePriority to {} or less for the route agents and the gateways",

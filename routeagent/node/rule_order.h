@@ -1,6 +1,6 @@
-// Do the packets of this node's pods reach our tables? Rules of other programs that stand before
-// ours take them away: the AWS VPC CNI and Cilium's ENI mode have a rule for each pod, VPN programs
-// one for everything. Pure.
+// Checks whether packets of this node's pods reach our tables. Rules of other programs that stand
+// before ours take them away: the AWS VPC CNI and Cilium's ENI mode have a rule for each pod, VPN
+// programs one for all packets. Pure.
 #pragma once
 
 #include <functional>
@@ -14,14 +14,15 @@
 
 namespace cw::routeagent {
 
-// Where the routes of a table lead to.
+// The destinations of a table's routes.
 using Destinations = std::function<std::vector<Prefix>(Family, std::uint32_t table)>;
 using Devices = std::set<std::string>;  // names
 
 // The foreign rules that stand before `ours` and decide about a packet from a prefix of `pods` to a
-// prefix of `remotes`. A rule that looks up a table without such a route decides nothing. A rule
-// that asks for a firewall mark is for packets that another program marked: no pod's packet is
-// marked when it leaves the pod. Nor does one come in by a device of `outside`.
+// prefix of `remotes`. These do not count:
+// * a rule that looks up a table without such a route;
+// * a rule that matches a firewall mark, because a packet has no mark when it leaves its pod;
+// * a rule for packets that come in by a device of `outside`, because no pod's packet does.
 [[nodiscard]] std::vector<netlink::AnyRule> rules_before(std::span<const netlink::AnyRule> all,
                                                          const netlink::RulePriorities& ours,
                                                          std::span<const Prefix> pods,

@@ -1,5 +1,5 @@
-// Everything the route agent wants in the kernel of its node, whole: what is not in it goes away
-// (docs/protocol/datapath.md). A value: made by desired_state(), brought about by NodeReconciler.
+// Everything that the route agent wants in the kernel of its node (docs/protocol/datapath.md).
+// NodeReconciler removes objects of the agent that are not in it. A value, made by desired_state().
 #pragma once
 
 #include <optional>
@@ -14,17 +14,16 @@
 namespace cw::routeagent {
 
 // `decided` is false until the gateways have been probed, so that a restart of the agent changes
-// nothing. Without the overlay secret there is no state for cw-vx: a device that is there stays.
+// nothing. Without the overlay secret cw-vx is in `left_links`: an existing device stays.
 struct NodeState : netlink::State {
-  // Others' packets that this host must not forward only because we need forwarding; none: it is
-  // not our matter (a CNI's node).
+  // What this host may forward if only Causeway needs forwarding; none: no limit (a CNI's node).
   std::optional<ForwardInputs> forward;
   netlink::RulePriorities priorities = {};
   std::vector<Prefix> pods;  // of this node: their packets must reach our tables
   // The kind of the tunnel device that a gateway left here when it moved to another node; empty:
-  // none did. The device goes, with its key and what leads to it.
+  // none. The device is removed, with its key and the gateway's other objects.
   std::string stray_tunnel;
-  // Inputs that could not be honoured, one sentence each; the rest holds without them.
+  // One sentence for each input that is wrong. The rest of the state holds without it.
   std::vector<std::string> problems;
   // Nodes that this one should exchange frames with and does not.
   std::vector<LeftOut> left_out;

@@ -33,7 +33,7 @@ const LocalGateway* own_gateway(const NodeInputs& inputs) {
 const LocalGateway* moved_gateway(const NodeInputs& inputs) {
   const LocalGateway* moved = nullptr;
   for (const auto& gateway : inputs.gateways) {
-    if (gateway.node == inputs.self.name) return nullptr;  // the device is that one's
+    if (gateway.node == inputs.self.name) return nullptr;  // the device is this gateway's
     if (gateway.key &&
         inputs.host.tunnel_addresses.count(tunnel::probe_address(*gateway.key, Family::kV6)) != 0) {
       moved = &gateway;
@@ -55,7 +55,7 @@ std::vector<std::string> unserved_pods(const NodeInputs& inputs) {
                     self.name));
     return all;
   }
-  if (inputs.forward_ours_only) return all;  // a host without a CNI has routes of other programs
+  if (inputs.forward_ours_only) return all;  // no CNI: the routes are those of other programs
   std::vector<std::string> outside;
   std::size_t count = 0;
   for (const auto& [address, link] : inputs.host.routed_pods) {

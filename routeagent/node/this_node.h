@@ -1,5 +1,5 @@
-// What is special about this node: a gateway of its own, one that left, pods that nothing serves.
-// Pure.
+// Special cases of this node: a gateway of its own, a gateway that moved away, pods that no remote
+// cluster reaches. Pure.
 #pragma once
 
 #include <string>
@@ -9,13 +9,14 @@
 
 namespace cw::routeagent {
 
-// On a gateway's node: the remote gateways through its own tunnel, from the gateway's addresses.
-// They tell the path MTU and no more: the kernel forwards no packet of the host itself. `via` means
-// nothing.
+// On a gateway's node: targets for probes through its own tunnel, from the gateway's addresses.
+// They tell the path MTU only, because Linux does not forward the host's own packets. `via` is not
+// set.
 [[nodiscard]] std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs);
-// The gateway on this node as cw-wg has its addresses; none: there is none yet.
+// The gateway on this node, once cw-wg has its addresses; nullptr before.
 [[nodiscard]] const LocalGateway* own_gateway(const NodeInputs& inputs);
-// A gateway whose device and key are on this node although its Gateway object names another one.
+// A gateway whose device and key are on this node although its Gateway object names another node;
+// nullptr: none.
 [[nodiscard]] const LocalGateway* moved_gateway(const NodeInputs& inputs);
 // One sentence for each reason why pods of this node are not served, with the remedy.
 [[nodiscard]] std::vector<std::string> unserved_pods(const NodeInputs& inputs);

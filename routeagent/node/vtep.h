@@ -1,6 +1,6 @@
-// Who is who on cw-vx (docs/protocol/datapath.md, "cw-vx"). Every node derives every other node's
-// MAC from that node's underlay address and the cluster's overlay secret, so no node has to ask.
-// Without the secret a sender can guess neither the MAC that a node listens to nor the VNI. Pure.
+// MACs, addresses and the VNI of cw-vx (docs/protocol/datapath.md, "cw-vx"). A node derives another
+// node's MAC from that node's underlay address and the cluster's overlay secret, so no node has to
+// ask. Without the secret a sender can guess neither the MAC that a node accepts nor the VNI. Pure.
 #pragma once
 
 #include <array>

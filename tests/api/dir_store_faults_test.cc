@@ -1,4 +1,4 @@
-// The directory store beside slow disks, locks of others and broken entries.
+// The directory store with slow disks, locks of other processes and broken entries.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
@@ -63,7 +63,7 @@ class DirStoreFaults : public testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-// H7: a stranger must not be able to hold the lock, nor to read the folder.
+// Another user of the host must not be able to hold the lock or to read the folder.
 TEST_F(DirStoreFaults, TheFolderAndItsLockAreForTheirOwnerOnly) {
   struct stat status {};
   ASSERT_EQ(stat(root_.c_str(), &status), 0);
@@ -105,7 +105,7 @@ TEST_F(DirStoreFaults, ALockThatDoesNotComeNamesItsHolder) {
   EXPECT_NE(refused.error().text.find("locked by pid " + std::to_string(child)), std::string::npos)
       << refused.error().text;
 
-  // The loop turns, others' writes are seen, and the store says who holds it.
+  // The loop is not blocked, the store sees other writes, and it names the holder of the lock.
   Informer<ClusterPeer> informer(loop_, *store_, random_, [] {});
   turn([&] { return informer.synced(); });
   bool done = false;
@@ -123,7 +123,7 @@ TEST_F(DirStoreFaults, ALockThatDoesNotComeNamesItsHolder) {
   turn([&] { return informer.items().size() == 1; });
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  turn([&] { return store_->trouble().blocked.empty(); });  // without a write of ours
+  turn([&] { return store_->trouble().blocked.empty(); });  // without another write
   std::optional<Result<Object>> again;
   const auto retry = store_->create(service("shop", "web"), [&](Result<Object> r) { again = r; });
   turn([&] { return again.has_value(); });
@@ -133,7 +133,6 @@ TEST_F(DirStoreFaults, ALockThatDoesNotComeNamesItsHolder) {
   ::close(ready[1]);
 }
 
-// M4: each costs itself only.
 TEST_F(DirStoreFaults, AnEntryThatCannotBeReadCostsThatEntryOnly) {
   write("serviceexports/shop/good.yaml", "{}\n");
   write("serviceexports/shop/deep.yaml", std::string(500'000, '[') + "\n");
@@ -153,7 +152,7 @@ TEST_F(DirStoreFaults, AnEntryThatCannotBeReadCostsThatEntryOnly) {
   turn([&] { return made && informer.items().size() == 2; });
   EXPECT_TRUE(*made);
   EXPECT_TRUE(informer.available());
-  // Mended, it counts.
+  // A repaired entry counts.
   fs::remove(root_ / "serviceexports/shop/loop.yaml");
   write("serviceexports/shop/loop.yaml", "{}\n");
   turn([&] { return informer.items().size() == 3; });
@@ -165,7 +164,7 @@ TEST_F(DirStoreFaults, WhatCanNoLongerBeReadStaysAsItWas) {
   write("serviceexports/other/web.yaml", "{}\n");
   Informer<ServiceExport> informer(loop_, *store_, random_, [] {});
   turn([&] { return informer.items().size() == 2; });
-  // In one step: a file that is gone for a moment is a file that was removed.
+  // In one step: a file that is missing for a moment counts as removed.
   fs::create_symlink("web.yaml", root_ / "loop");
   fs::rename(root_ / "loop", root_ / "serviceexports/shop/web.yaml");
   turn([&] { return store_->trouble().unreadable == 1; });

@@ -1,4 +1,5 @@
-// Events: what is worth telling, that telling is bounded, and what bad objects get.
+// Events: which are written, the bound on their number, and those about objects that cannot be
+// read.
 #include "api/store/events.h"
 
 #include <gtest/gtest.h>
@@ -159,7 +160,7 @@ TEST_F(EventsTest, ABadObjectGetsAConditionAndAnEventOnce) {
     bad.report(key, error);
   });
   loop_.advance(seconds(5));
-  EXPECT_EQ(reports, 2);  // as it came, and with the condition
+  EXPECT_EQ(reports, 2);  // first as written, then with the condition
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all.front()["reason"], "Invalid");

@@ -1,4 +1,4 @@
-// The directory store beside people who edit its files without its lock.
+// The directory store while people edit its files without its lock.
 #include "api/dir/files.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ class FilesTest : public testing::Test {
   }
   ~FilesTest() override { fs::remove_all(root_); }
 
-  // As an editor saves: another file in its place.
+  // As an editor saves: a new file in the place of the old one.
   void edit(const std::string& text) const {
     const auto folder = root_ / "clusterpeers";
     std::ofstream(folder / ".edited") << text;
@@ -82,7 +82,7 @@ TEST_F(FilesTest, AnEditInPlaceIsAChangeToo) {
   EXPECT_FALSE(files_->write(Kind::kClusterPeer, kWest, *body));
 }
 
-// Somebody edits at the worst moment, `edits` times: between the read of a write and the write.
+// A person edits at the worst moment, `edits` times: after the store has read, before it writes.
 class Edited final : public Backend {
  public:
   Edited(Files& files, std::function<void()> edit) : files_(files), edit_(std::move(edit)) {}

@@ -1,6 +1,6 @@
-// What every Store must do, written once: MemoryStore and the directory store run it here, the
-// Kubernetes store against a real API server. A fixture gives make_store() and turn() (let
-// callbacks run until `done` or a deadline).
+// The contract of every Store. MemoryStore and the directory store run it here, the Kubernetes
+// store against a real API server. A fixture has make_store() and turn(), which lets callbacks run
+// until `done` or a deadline.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TYPED_TEST_P(StoreContract, UpdateNeedsTheVersionThatWasRead) {
   EXPECT_NE(second->resource_version, first->resource_version);
   EXPECT_EQ(decode<ClusterPeer>(second->body)->meta.generation, 2);
   EXPECT_EQ(this->update(next).error().code, Errc::kConflict);
-  next.resource_version.clear();  // whatever is there
+  next.resource_version.clear();  // the write is unconditional
   next.body["spec"]["allowedCidrs"] = {"10.1.0.0/16"};
   EXPECT_TRUE(this->update(next));
   EXPECT_EQ(this->update(this->peer("west")).error().code, Errc::kNotFound);

@@ -101,8 +101,8 @@ TEST_F(DirStoreTest, HandWrittenFilesAreReadAndChangesAreSeen) {
   turn([&] { return informer.items().empty(); });
 }
 
-// Files are not read again while they look the same: edits of one size within one tick must not
-// look the same.
+// The store does not read a file again while its size and times are the same. Two edits of the same
+// size within one clock tick must not look the same.
 TEST_F(DirStoreTest, OfManyEditsInPlaceTheLastCounts) {
   SystemRandom random;
   Informer<ClusterPeer> informer(loop_, store(), random, [] {});
@@ -227,7 +227,7 @@ TEST_F(DirStoreTest, AFolderThatGoesAwayComesBack) {
   const auto aside = root_.string() + "-aside";
   fs::rename(root_, aside);
   turn([&] { return !informer.available(); });
-  EXPECT_EQ(informer.items().size(), 1U);  // what it knew stays
+  EXPECT_EQ(informer.items().size(), 1U);  // the known object stays
   EXPECT_EQ(create(peer("west")).error().code, Errc::kUnavailable);
   fs::rename(aside, root_);
   turn([&] { return informer.available(); });
@@ -320,14 +320,14 @@ TEST_F(LeaseTest, OneOfTwoHoldsItAndTheOtherTakesOverWhenItIsGone) {
   loop_.advance(seconds(60));
   EXPECT_TRUE(a->leader());
   EXPECT_FALSE(b->leader());
-  a.reset();                   // died
+  a.reset();                   // the holder died
   loop_.advance(seconds(12));  // its last renewal was up to 2.4 s earlier
   EXPECT_FALSE(b->leader());
   loop_.advance(seconds(8));
   EXPECT_TRUE(b->leader());
 }
 
-// A host that was frozen as a whole: no process renewed, and none may conclude anything from that.
+// The whole host was frozen, so no process renewed. None may take the Lease over because of that.
 TEST_F(LeaseTest, APauseOfAllIsNoReasonToTakeOver) {
   std::vector<std::string> changes;
   const auto tell = [&](const std::string& name) {

@@ -1,4 +1,5 @@
-// Events of switches: gathered, counted, ever rarer while it flaps, kept while the API is away.
+// Events of switches: they are gathered, counted, rarer while a gateway flaps, and kept while the
+// API server is unreachable.
 #include "api/store/switch_events.h"
 
 #include <gtest/gtest.h>

@@ -29,7 +29,7 @@ void expect_round_trip(T object) {
   const auto back = decode<T>(body);
   ASSERT_TRUE(back) << back.error().text;
   EXPECT_TRUE(*back == object) << body.dump(1);
-  // And through YAML text, as the directory store keeps it.
+  // Also through YAML text, as the directory store keeps it.
   const auto yaml = parse_yaml(to_yaml(body), "x");
   ASSERT_TRUE(yaml) << yaml.error().text;
   EXPECT_TRUE(*decode<T>(*yaml) == object) << to_yaml(body);
@@ -165,7 +165,7 @@ std::string problem(const std::string& yaml) {
   return object ? "" : object.error().text;
 }
 
-// A cloud's load balancer has a name: the administrator writes it, and the other endpoints hold.
+// A cloud's load balancer has a name. If the administrator writes it, the other endpoints count.
 TEST(Codec, AnEndpointThatIsNoAddressCostsNothingElse) {
   const auto body = parse_yaml(
       "metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, publicKey: x, endpoints: "
@@ -272,7 +272,7 @@ TEST(Base64, IsStrict) {
   }
 }
 
-// Row D37: Kubernetes allows annotations of 256 KiB.
+// Kubernetes allows annotations of 256 KiB.
 TEST(Types, TakesAnnotationsAsLargeAsKubernetesDoes) {
   nlohmann::json body{{"metadata", {{"name", "ann"}, {"namespace", "data"}}}};
   body["metadata"]["annotations"]["last-applied"] = std::string(256 << 10, 'x');

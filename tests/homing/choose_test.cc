@@ -1,5 +1,5 @@
-// Which gateway carries a node's traffic: stories of gateways that go, come back, drain and lose
-// their reach, told against the home order itself so that no hash value stands here.
+// Which gateway carries a node's traffic: gateways that fail, come back, drain and lose their
+// reach. The tests use the home order itself, so that they contain no hash value.
 #include "homing/choose.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ using std::chrono::seconds;
 const Prefix kPods = *Prefix::parse("10.1.7.0/24");
 const Prefix kPods6 = *Prefix::parse("fd01:7::/64");
 
-// Three gateways, all good, all reaching west; the clock starts at an hour.
+// Three good gateways that all reach west. The clock starts at one hour.
 class ChooserStory : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -159,7 +159,7 @@ TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
   EXPECT_EQ(choice.reason, "gateway " + std::to_string(order_[0]) +
                                " does not forward to west; gateway " + std::to_string(order_[1]) +
                                " does not forward to west");
-  // Who forwards again has a hold-down like anybody who came back.
+  // A gateway that forwards again has a hold-down, like each that came back.
   nth(0).not_forwarding.clear();
   nth(0).forwards = {west};
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[2]);
@@ -298,7 +298,7 @@ TEST_F(ChooserStory, WhereNobodyWorksTheSilentCarrierKeepsIt) {
   EXPECT_EQ(kept.ordinal, order_[0]);
   EXPECT_NE(kept.reason.find("it stays there"), std::string::npos) << kept.reason;
   EXPECT_EQ(choose(minutes(10)).ordinal, order_[0]);
-  nth(1).usable = true;  // anybody who works is better
+  nth(1).usable = true;  // any gateway that works is better
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[1]);
 }
 
@@ -306,7 +306,7 @@ TEST_F(ChooserStory, ACarrierThatSaysItDoesNotReachTheClusterIsLeft) {
   choose();
   for (std::size_t n = 0; n < 3; ++n) nth(n).reaches.clear();
   EXPECT_EQ(choose(seconds(1)).ordinal, std::nullopt);
-  nth(0).usable = false;  // silent afterwards: the loss was confirmed
+  nth(0).usable = false;  // silent only after it confirmed the loss
   EXPECT_EQ(choose(seconds(1)).ordinal, std::nullopt);
 }
 

@@ -29,7 +29,7 @@ struct Flow {
   std::size_t claim(unsigned n, std::uint32_t ordinal) {
     return flow.take({{prefix(2, n), {"west", ordinal}}}, now).size();
   }
-  // Claims for one gateway and the other, in no order.
+  // Claims a prefix for gateway 0 or 1, at random.
   std::size_t flip(unsigned times, Duration gap = {}) {
     std::size_t counted = 0;
     for (unsigned n = 0; n < times; ++n, now += gap) {
@@ -44,10 +44,10 @@ struct Flow {
 TEST(ClaimFlow, AFailoverOfEveryPrefixCountsAtOnce) {
   Flow world;
   world.pair(200);
-  for (const std::uint32_t carrier : {0U, 1U}) {  // what they say first, and a crash just after
+  for (const std::uint32_t carrier : {0U, 1U}) {  // the first claims, and a crash just after
     for (unsigned n = 0; n < 200; ++n) EXPECT_EQ(world.claim(n, carrier), 1U) << n;
   }
-  // Another one after some seconds.
+  // Another crash after some seconds.
   world.now += seconds(4);
   for (unsigned n = 0; n < 200; ++n) EXPECT_EQ(world.claim(n, 0), 1U) << n;
   EXPECT_FALSE(world.flow.next(world.now));
@@ -60,7 +60,7 @@ TEST(ClaimFlow, AFloodOfChangesGetsFiftyASecondAndTheNewestCounts) {
   const auto later = world.flip(20'000, std::chrono::microseconds(500));  // ten seconds
   EXPECT_LE(later, 510U);
   EXPECT_GE(later, 50U) << "it is heard";
-  // The flood ends: its last word counts soon.
+  // The flood ends: its last claim counts soon.
   (void)world.claim(0, 7);
   for (int n = 0; n < 20; ++n) {
     world.now += milliseconds(50);
@@ -81,7 +81,7 @@ TEST(ClaimFlow, WhatWaitsIsSaidAndCountsInTheOrderInWhichItCame) {
     EXPECT_EQ(world.claim(n, 1), 0U);
     EXPECT_TRUE(world.flow.waits(Flow::prefix(2, n)));
   }
-  (void)world.claim(50, 0);  // as it is: nothing to wait for
+  (void)world.claim(50, 0);  // the claim that counts: nothing waits
   EXPECT_FALSE(world.flow.waits(Flow::prefix(2, 50)));
   std::size_t counted = 0;
   while (const auto next = world.flow.next(world.now)) {

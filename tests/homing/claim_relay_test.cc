@@ -130,7 +130,7 @@ TEST_F(Relay, TargetsOfOtherClustersHearNothing) {
   EXPECT_TRUE(relay_.due(kWest0, now_));
 }
 
-// Whatever changes, is lost and is answered: in the end each target holds every claim.
+// Claims change, probes and answers are lost. In the end each target holds every claim.
 TEST_F(Relay, EverythingIsHeldInTheEnd) {
   std::mt19937 dice(7);
   std::map<GatewayId, ClaimRelay::Claims> held;

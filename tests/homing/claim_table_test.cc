@@ -200,7 +200,7 @@ TEST_F(Board, TheWordOfANodeThatLostThePrefixDoesNotBindTheNextOne) {
   EXPECT_TRUE(node(says("west", kPods, 1, 99)).claims.empty());
 }
 
-// Gateway west/0 was taken over, said what it liked, and is cured or gone.
+// An attacker had gateway west/0 and sent false claims. Now it is repaired, or gone.
 TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   (void)remote(says("", kTheirs, 0, 7), kWest1);
   (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
@@ -213,8 +213,8 @@ TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "or its silence";
 }
 
-// Gateway west/0 has a full count from a node that does not reach it any more; the node's word of
-// now comes through west/1.
+// Gateway west/0 has the highest epoch from a node that does not reach it any more. The node's
+// present claim comes through west/1.
 TEST_F(Board, AWordThatTheNodeDoesNotRepeatDoesNotOutweighOneThatItDoes) {
   auto old = says("", kTheirs, 0, tunnel::kMaxEpoch);
   (void)remote(old, kWest0);
@@ -248,7 +248,7 @@ TEST_F(Board, WhatIsOverruledIsNoNewsForEver) {
   see({{"n1", many}, {"n2", {kPods}}});
   for (const auto& prefix : many) {
     (void)node(says("west", prefix, 0, 1));
-    board_.hear(kWest0, now_, says("", prefix, 1, 2));  // the node's next word, through another
+    board_.hear(kWest0, now_, says("", prefix, 1, 2));  // the node's next claim, by another way
   }
   (void)node(says("west", kPods, 0, 1), true, "n2");
   tunnel::Probe request;

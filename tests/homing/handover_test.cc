@@ -1,4 +1,4 @@
-// Handovers and claims by themselves; the agent's tests tell them together with the kernel.
+// Handovers and claims alone. The agent's tests have them together with the kernel.
 #include "homing/handover.h"
 
 #include <gtest/gtest.h>
@@ -70,7 +70,7 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   half.claims = {{{"west", kPods}, {1, 2}, true}};
   mover_.hear(0, half, now_);
   EXPECT_FALSE(mover_.held().empty());
-  mover_.hear(1, half, now_);  // not the one that is left
+  mover_.hear(1, half, now_);  // not the old carrier
   answer(0, true);
   EXPECT_TRUE(mover_.held().empty());
   EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));

@@ -14,7 +14,7 @@ std::vector<GatewayView> gateways(unsigned count) {
   return all;
 }
 
-// Part of the protocol: both sides of a tunnel must agree, so these orders may never change.
+// The order is part of the protocol: both sides of a tunnel must agree, so it may never change.
 TEST(Order, TheOrderIsFixedForEver) {
   const auto all = gateways(4);
   std::string orders;

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 struct Node {
   Prefix prefix;
-  std::vector<bool> links;  // working paths to its gateways
+  std::vector<bool> links;  // whether its path to each gateway works
   Chooser chooser{minutes(2)};
   Handovers mover;
   std::optional<std::uint32_t> carrier;
@@ -80,7 +80,7 @@ class World {
     const auto& there = sides_[1 - from].gates[b];
     return here.alive && there.alive && (from == 0 ? tunnels_[a][b] : tunnels_[b][a]);
   }
-  // Whether some gateway of the node can do everything that it needs.
+  // Whether a gateway that the node reaches forwards and has a tunnel.
   [[nodiscard]] bool served(unsigned s, const Node& node) const {
     for (std::size_t g = 0; g < sides_[s].gates.size(); ++g) {
       const auto& gate = sides_[s].gates[g];
@@ -91,7 +91,7 @@ class World {
     return false;
   }
 
-  // All parties look, claim and hear until nothing changes.
+  // All parties probe, claim and answer until nothing changes.
   void converge() {
     now_ += minutes(5);  // hold-downs are over
     for (int round = 0; round < 12; ++round) {
@@ -128,8 +128,8 @@ class World {
     return Hop{g, r};
   }
 
-  // Gateway `g` of side `s` is an attacker's for a moment. It makes any claims to remote gateways,
-  // and answers nodes and remote gateways with any claims.
+  // An attacker has gateway `g` of side `s` for a moment. It sends false claims to remote gateways,
+  // and answers nodes and remote gateways with false claims.
   void poison(unsigned s, std::uint32_t g) {
     auto& side = sides_[s];
     auto& far = sides_[1 - s];
@@ -154,7 +154,7 @@ class World {
                       lie({}));
     }
   }
-  // Their memory is lost.
+  // A restart loses the memory.
   void restart_gateway(unsigned s, std::uint32_t g) {
     sides_[s].gates[g].board = {};
     for (auto& gate : sides_[1 - s].gates) gate.board.forget({sides_[s].id, g});
@@ -323,8 +323,8 @@ TEST(Homing, OnlyWhatTheLostGatewayCarriedMovesAndItComesBack) {
   }
 }
 
-// Lies of compromised gateways, restarts of agents and gateways, and losses, in any order. Once the
-// liars are honest again every pair is connected, whatever was believed meanwhile.
+// False claims of compromised gateways, restarts of agents and gateways, and losses, in any order.
+// Once those gateways are honest again, every pair is connected.
 TEST(Homing, PoisonedClaimsHealByThemselvesAlsoAcrossRestarts) {
   unsigned pairs = 0;
   for (std::uint32_t seed = 0; seed < 300; ++seed) {

@@ -50,7 +50,7 @@ TEST(Placement, MovesOnlyWhatTheLostGatewayCarried) {
                        })));
 }
 
-// So it is asked for only when something changed: with 5,000 prefixes it takes milliseconds.
+// So a gateway computes it only after a change: with 5,000 prefixes it takes milliseconds.
 TEST(Placement, OfAPlacementIsTheSameAgain) {
   std::mt19937 dice(7);
   Placement before;
@@ -70,7 +70,7 @@ TEST(Placement, OfAPlacementIsTheSameAgain) {
   }
 }
 
-// As much as a peer may announce. With a walk through each list it was 6.4 billion comparisons.
+// The most that a peer may announce. A walk through each list would take 6.4 billion comparisons.
 TEST(Placement, LongListsOfOwnPrefixesCostLittle) {
   RemoteCluster west;
   for (unsigned n = 0; n < 10'000; ++n) {
@@ -135,7 +135,7 @@ TEST(Placement, ADrainingGatewayCarriesOnlyIfNoOtherCan) {
 TEST(Placement, WhereNoGatewayWorksItStaysWhereItWas) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const auto homes = placement_of(clusters, {all_of(clusters), {}}, {});
-  EXPECT_EQ(placement_of(clusters, {}, {}), homes);  // from the start: the order's first
+  EXPECT_EQ(placement_of(clusters, {}, {}), homes);  // at the start: the first of the order
   const auto one = placement_of(clusters, {{{"west", 1}}, {}}, homes);
   EXPECT_EQ(placement_of(clusters, {}, one), one);
 }
@@ -154,8 +154,8 @@ TEST(Placement, AClusterWithoutGatewaysHasNoHomes) {
   EXPECT_TRUE(placement_of(clusters, {}, {}).empty());
 }
 
-// The other side computes from its own list: its nodes send by home_of over its gateways. Both must
-// name the same gateway, or WireGuard drops what comes from the wrong peer.
+// The other side's nodes choose by home_of() among its gateways. Both sides must name the same
+// gateway, or WireGuard drops packets from the wrong peer.
 TEST(Placement, BothSidesNameTheSameHome) {
   std::mt19937 dice(5);
   for (int round = 0; round < 200; ++round) {

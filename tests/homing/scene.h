@@ -1,4 +1,4 @@
-// What several tests start from: names, keys and small remote clusters.
+// Names, keys and small remote clusters for several tests.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ inline tunnel::Key private_key(std::uint64_t seed) {
 }
 inline tunnel::Key public_key(std::uint64_t seed) { return private_key(seed).public_key(); }
 
-// A cluster with `gateways` gateways, `nodes` nodes of one prefix each; gateway n is on node n.
+// A cluster with `gateways` gateways and `nodes` nodes of one prefix each. Gateway n is on node n.
 inline RemoteCluster remote_cluster(unsigned number, unsigned gateways, unsigned nodes) {
   RemoteCluster cluster;
   for (unsigned n = 0; n < nodes; ++n) {

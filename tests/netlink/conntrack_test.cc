@@ -1,4 +1,4 @@
-// Tracked flows that were translated are forgotten, all others stay. On Linux itself, in network
+// Tracked flows that were translated are forgotten, all others stay. On Linux, in network
 // namespaces of the test's own.
 #include "netlink/conntrack/conntrack.h"
 

@@ -1,5 +1,4 @@
-// The Kernel's contract, on the fake and on Linux itself (in a network namespace of the test's
-// own).
+// The Kernel's contract, on the kernel in memory and on Linux (in a network namespace of its own).
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -33,7 +32,7 @@ class FakeWorld : public testing::Test {
   FakeKernel kernel_;
 };
 
-// Each test gets an own namespace: unshare in a thread, which keeps it to itself.
+// Each test has a namespace of its own, because it unshares its thread's.
 class LinuxWorld : public testing::Test {
  protected:
   LinuxWorld() {
@@ -50,7 +49,7 @@ class LinuxWorld : public testing::Test {
   Kernel& kernel() { return *kernel_; }
   // A default router that no connected route covers, as in clouds.
   void default_router() { run("ip route add default via 198.51.100.1 dev veth0 onlink"); }
-  // State of another program, which must be neither seen nor changed.
+  // State of another program: the Kernel must neither show nor change it.
   void foreign() {
     run("ip route add 203.0.113.0/24 dev veth0 table 7487");
     run("ip rule add priority 99 table 99");
@@ -179,7 +178,7 @@ TYPED_TEST(KernelContract, NexthopsAreReplacedInPlaceUnderTheirRoutes) {
   EXPECT_EQ(*kernel.dump_routes(kToRemoteTable), (std::vector<Route>{v4, v6}));
   ASSERT_TRUE(kernel.remove_route(v4));
   ASSERT_TRUE(kernel.remove_route(v4));
-  ASSERT_TRUE(kernel.remove_nexthop(kNexthopBase + 1));  // and with it the other route
+  ASSERT_TRUE(kernel.remove_nexthop(kNexthopBase + 1));  // the other route goes with it
   ASSERT_TRUE(kernel.remove_nexthop(kNexthopBase + 1));
   EXPECT_TRUE(kernel.dump_routes(kToRemoteTable)->empty());
   EXPECT_TRUE(kernel.dump_nexthops()->empty());
@@ -426,7 +425,7 @@ TEST_F(LinuxKernel, AThousandRoutesUnderOneNexthop) {
   EXPECT_EQ(kernel().dump_routes(kToRemoteTable)->size(), 1000U);
 }
 
-// Rules of other programs are seen as the kernel has them.
+// all_rules() shows rules of other programs as the kernel has them.
 class OthersRules : public LinuxWorld {};
 
 TEST_F(OthersRules, AreSeenWithAllThatTheyAskFor) {

@@ -1,4 +1,4 @@
-// An nft table as a value, its text, and keeping it as it is wanted.
+// An nft table as a value, its text, and its keeper.
 #include "netlink/nft_table.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The laws of the one reconciler, for each owner of kernel state, on a kernel in memory.
+// The laws of the reconciler, for each owner of kernel state, on a kernel in memory.
 #include "netlink/reconcile.h"
 
 #include <fmt/format.h>
@@ -127,7 +127,7 @@ State closed(std::vector<std::string_view> prefixes) {
   return state;
 }
 
-// The host as it is without us, with the device of a tunnel driver.
+// The host without Causeway's objects, but with the device of a tunnel driver.
 FakeKernel fresh_kernel() {
   FakeKernel kernel;
   kernel.links["eth0"] = {2, "eth0", "", 1500, true, {}};
@@ -144,7 +144,7 @@ struct Life {
   std::string name;
   Owner owner;
   std::vector<State> states;
-  std::vector<Harm> harms;  // to the first state
+  std::vector<Harm> harms;  // each damages the first state
 };
 
 std::vector<Life> owners() {
@@ -169,7 +169,7 @@ std::vector<Life> owners() {
           for (auto& [id, route] : k.routes) route.type = RouteType::kBlackhole;
         },
         [](FakeKernel& k) { (void)k.replace_route(over(kToRemoteTable, "10.99.0.0/16", "eth0")); },
-        [](FakeKernel& k) {  // the same destination with another metric beside ours
+        [](FakeKernel& k) {  // a second route to the same destination, with another metric
           auto twin = k.routes.begin()->second;
           twin.metric = 50;
           k.routes[{twin.table, twin.dst, 50}] = twin;
@@ -224,7 +224,7 @@ void expect_link(FakeKernel& kernel, const LinkState& wanted) {
   EXPECT_EQ(kernel.fdb, wanted.fdb);
 }
 
-// What is the owner's is as wanted, and nothing else of it is there.
+// The kernel has the owner's objects as wanted, and no other object of the owner.
 void expect_reached(FakeKernel& kernel, const Owner& owner, const State& wanted) {
   for (const auto& [path, value] : wanted.sysctls) EXPECT_EQ(kernel.sysctls[path], value);
   EXPECT_EQ(*kernel.dump_nft(owner.nft), wanted.nft ? "listing of\n" + nft_text(*wanted.nft) : "");
@@ -343,7 +343,7 @@ TEST(Reconcile, RemovalLeavesNothingAndTheOthersStateAlone) {
   for (const auto& life : owners()) {
     for (const bool alone : {true, false}) {
       auto kernel = fresh_kernel();
-      kernel.links["cw-wg"].mtu = 1420;  // what the gateway leaves as it set it
+      kernel.links["cw-wg"].mtu = 1420;  // the gateway sets it, and cleanup leaves it
       kernel.links["cw-wg"].up = true;
       for (const auto& other : owners()) {
         if (!alone && other.name != life.name) {
@@ -369,7 +369,8 @@ TEST(Reconcile, TheBypassGoesWithTheLastThatNeedsIt) {
   EXPECT_TRUE(kernel.rules.empty());
 }
 
-// A node whose nft failed took packets from anybody; a gateway's opened the host's services.
+// Without its nft table a node would take packets from any sender, and a gateway would open the
+// host's services.
 TEST(Reconcile, WithoutTheGuardTheDeviceCarriesNothing) {
   for (const auto& [owner, wanted] :
        {std::pair{node_owner(), node()}, std::pair{gateway_owner(), gateway()}}) {
@@ -381,7 +382,7 @@ TEST(Reconcile, WithoutTheGuardTheDeviceCarriesNothing) {
       const auto before = kernel;
       const auto report = reconciler.apply(wanted);
       ASSERT_EQ(report.errors.size(), 2U);
-      EXPECT_NE(report.errors[1].find("no guard"), std::string::npos);
+      EXPECT_NE(report.errors[1].find("without its nft table"), std::string::npos);
       EXPECT_EQ(kernel.whole(), before.whole());
       EXPECT_EQ(kernel.addresses, before.addresses);
       kernel.nft_unreadable = false;
@@ -389,7 +390,7 @@ TEST(Reconcile, WithoutTheGuardTheDeviceCarriesNothing) {
       EXPECT_TRUE(reconciler.apply(wanted).errors.empty());
       expect_reached(kernel, owner, wanted);
 
-      // Once it stood, nft's fault stops nothing else.
+      // Once the table has stood, a fault of nft stops nothing else.
       kernel.nft_unreadable = unreadable;
       kernel.refused_nft = owner.nft;
       kernel.nft.erase(owner.nft);
@@ -400,7 +401,7 @@ TEST(Reconcile, WithoutTheGuardTheDeviceCarriesNothing) {
   }
 }
 
-// The nft program may hang for seconds; the layer without it stands at once.
+// The nft program may hang for seconds. The layer that does not need it is made at once.
 TEST(Reconcile, RulesThatRefuseDoNotWaitForNft) {
   auto kernel = fresh_kernel();
   const auto wanted = closed({"10.2.0.0/16"});
@@ -413,7 +414,7 @@ TEST(Reconcile, RulesThatRefuseDoNotWaitForNft) {
   EXPECT_EQ(kernel.rules, wanted.rules);
 }
 
-// Linux takes a route of another metric for another route.
+// For Linux, a route of another metric is another route.
 TEST(Reconcile, ARouteOfAnotherMetricGoesWhenOursIsThere) {
   auto kernel = fresh_kernel();
   Reconciler reconciler(gateway_owner(), kernel);
@@ -430,7 +431,7 @@ TEST(Reconcile, ARouteOfAnotherMetricGoesWhenOursIsThere) {
   expect_reached(kernel, gateway_owner(), gateway());
 }
 
-// Packets must be able to leave a gateway that is lost.
+// Traffic must be able to leave a lost gateway.
 TEST(Reconcile, AVxlanDeviceOfAnEarlierProcessGoesOnWithoutTheGuard) {
   auto kernel = fresh_kernel();
   Reconciler(node_owner(), kernel).apply(node());
@@ -452,7 +453,7 @@ TEST(Reconcile, IPv6IsLetInBeforeTheDeviceGetsAnAddress) {
   EXPECT_LT(log.find("sysctl " + path + " 0"), log.find("fd12::1/128 dev")) << log;
 }
 
-// 5,000 prefixes of a peer come and go in passes that are short.
+// 5,000 prefixes of a peer are added and removed in several short passes.
 TEST(Reconcile, ManyRoutesChangeInSlices) {
   auto kernel = fresh_kernel();
   Reconciler reconciler(gateway_owner(), kernel);
@@ -548,7 +549,7 @@ TEST(FastPath, AFailureIsToldAndTriedAgain) {
   expect_reached(kernel, node_owner(), next);
 }
 
-// A pass to an older state, on its own thread, meets a change that came meanwhile.
+// A pass to an older state runs on its own thread while a newer change comes.
 TEST(FastPath, APassNeverUndoesANewerChange) {
   auto kernel = fresh_kernel();
   auto next = node();

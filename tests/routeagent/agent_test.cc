@@ -1,4 +1,4 @@
-// The whole agent on a virtual clock: a store in memory, a model of the kernel, probes by hand.
+// The whole agent on a virtual clock: a store in memory, a kernel in memory, probes by hand.
 #include "routeagent/agent.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ const OverlayKey kOverlayKey = [] {
   return key;
 }();
 
-// What the test says that probes see; shared with the prober the agent opened.
+// What the test lets the probes see. The agent's prober shares it.
 struct Sight {
   tunnel::ProbeViews views;
   std::map<GatewayId, tunnel::ProbeTarget> targets;
@@ -164,12 +164,12 @@ class AgentStory : public ::testing::Test {
     sees(1, tunnel::LinkState::kUp, {"west"});
     loop_.advance(seconds(2));
   }
-  // The order of gateways for n3's prefix.
+  // The home order of the gateways for n3's prefix.
   static std::vector<std::uint32_t> order() {
     const std::vector<homing::GatewayView> views{{0, true, false, {}}, {1, true, false, {}}};
     return homing::home_order("east", net("10.1.3.0/24"), views);
   }
-  // What a request to the gateway claims now.
+  // The claims in a request to the gateway.
   std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {
     tunnel::Probe request;
     sight_->hooks.ask(own_gateway(ordinal), request);
@@ -180,7 +180,7 @@ class AgentStory : public ::testing::Test {
     EXPECT_EQ(claims.size(), 1U);
     return claims.empty() ? tunnel::ProbeClaim{} : claims[0];
   }
-  // The gateway echoes what we claim.
+  // The gateway echoes the node's claims.
   void tells(std::uint32_t ordinal, bool settled = false) {
     tunnel::Probe reply;
     reply.claims = claims_to(ordinal);
@@ -201,7 +201,7 @@ class AgentStory : public ::testing::Test {
     return kernel_.routes.at({7487, net("10.2.0.0/16"), 0}).type;
   }
 
-  // Passes that the background has not begun: they run when the test says so.
+  // Runs the passes that the background has queued.
   void run_passes() {
     for (const auto& job : std::exchange(late_, {})) job()();
     loop_.advance(seconds(1));
@@ -226,9 +226,9 @@ class AgentStory : public ::testing::Test {
   NodeKernel kernel_;
   Metrics metrics_;
   Config config_;
-  Result<Ledger> remembered_;  // what the host's file says at start
-  std::string file_;           // as written last
-  Result<> disk_;              // how writing it ends
+  Result<Ledger> remembered_;  // the host's file at start
+  std::string file_;           // the file as last written
+  Result<> disk_;              // the result of a write
   std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
   std::unique_ptr<Agent> agent_;
 };
@@ -236,7 +236,7 @@ class AgentStory : public ::testing::Test {
 TEST_F(AgentStory, ClosesRemotePrefixesBeforeAnythingElse) {
   remembered_ = Ledger{{"north", {{net("10.9.0.0/16")}, {}}}};
   const auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
-  store_.drop(api::Kind::kClusterProperty, id.meta.key);  // the store is not enough to act on
+  store_.drop(api::Kind::kClusterProperty, id.meta.key);  // the agent must wait for it
   start();
   const auto rule = [](const char* to) {
     return netlink::Rule{Family::kV4, netlink::kClosedPriority, 0, {}, net(to), true};
@@ -314,8 +314,8 @@ TEST_F(AgentStory, SwitchesInTheProbesOwnTurn) {
   EXPECT_EQ(status().chosen[0].reason, "gateway " + std::to_string(order()[0]) + " is down");
 }
 
-// The nft program may take ten seconds: a gateway that falls meanwhile is left at once, and the
-// pass does not bring it back.
+// The nft program may take ten seconds. If the gateway fails in that time, the node leaves it at
+// once, and the pass does not choose it again.
 TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
   start();
   all_up();
@@ -336,7 +336,7 @@ TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
   EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
 }
 
-// A host with ten thousand links takes its time to list them: what is known of it serves meanwhile.
+// Listing ten thousand links takes long. In that time the agent uses the last known state.
 TEST_F(AgentStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
   start();
   all_up();
@@ -395,7 +395,7 @@ TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
       << message;
 }
 
-// For discovery on the same host, which follows it while the store is away.
+// Discovery on the same host follows this while the store is unreachable.
 TEST_F(AgentStory, SaysWhichClustersAnyGatewayReaches) {
   using Reached = std::map<std::string, bool>;
   put_peer("north", {net("10.9.0.0/16")});
@@ -705,7 +705,7 @@ TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
   EXPECT_EQ(kernel_.vxlan->local, hop_address(node_key_.public_key()));
   const std::string left =
       "node n2 has published no key for overlay wireguard: no traffic "
-      "passes between it and this node; let a route agent run there";
+      "passes between it and this node; run a route agent there";
   EXPECT_EQ(status().errors, std::vector<std::string>{left});
   const auto second = publish_key(2);
   loop_.advance(seconds(1));
@@ -749,7 +749,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   EXPECT_EQ(sight_->targets.count(own_gateway(0)), 0U);
   const std::string words =
       "node n1 speaks overlay version 2.0, this node 1.0: no traffic passes "
-      "between them; install one release on both";
+      "between them; install the same release on both";
   EXPECT_EQ(status().errors, std::vector<std::string>{words});
   EXPECT_TRUE(agent_->not_ready().empty()) << "else an update would stop here";
   const auto told = status().conditions;
@@ -865,7 +865,7 @@ TEST_F(AgentStory, AnUnpairedClusterLeavesTheKernel) {
   EXPECT_TRUE(kernel_.nexthops.empty());
 }
 
-// Finding C3: whoever has a gateway's token writes the status, and only the status.
+// A stolen gateway token can write the ClusterPeer's status, and only the status.
 TEST_F(AgentStory, RoutesOnlyWhatTheAdministratorAllows) {
   auto peer = store_.must_get<api::ClusterPeer>({"", "west"});
   peer.status.cidrs = {net("10.2.0.0/16"), net("8.8.8.8/32"), net("10.0.0.0/8")};

@@ -1,4 +1,4 @@
-// What stops traffic though every part works, on the whole agent with a virtual clock.
+// Faults that stop traffic although each part works, on the whole agent with a virtual clock.
 #include <gtest/gtest.h>
 
 #include "api/fake/memory_store.h"
@@ -149,7 +149,7 @@ TEST_F(TroubleStory, IsNotReadyWhileTheClusterIdIsAnotherThanAtTheStart) {
   EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
 }
 
-// The AWS VPC CNI has a rule for each pod, which would lead its packets around us.
+// The AWS VPC CNI has a rule for each pod. It would lead the pod's packets past our tables.
 TEST_F(TroubleStory, IsNotReadyWhileAnothersRuleTakesPodsAway) {
   netlink::AnyRule rule;
   rule.priority = 1536;
@@ -186,7 +186,7 @@ TEST_F(TroubleStory, AMovedPriorityWinsAgainstIt) {
   }
 }
 
-// What kubectl drain leaves behind: the kernel's device outlives its gateway.
+// After `kubectl drain` the kernel's device is left: it outlives its gateway.
 TEST_F(TroubleStory, TheDeviceOfAGatewayThatMovedAwayGoes) {
   auto gateway = store_.must_get<api::Gateway>({"", "gateway-0"});
   const auto key = tunnel::Key::generate_private(random_).public_key();
@@ -239,7 +239,7 @@ TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
   EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
 }
 
-// In a cluster whose nodes are all gateway nodes no other node tells it.
+// If all nodes are gateway nodes, no other node can find this.
 TEST_F(TroubleStory, OnAGatewayNodeSaysThatNoOtherGatewayForwardsAndStaysReady) {
   auto own = store_.must_get<api::Gateway>({"", "gateway-1"});
   own.spec.node = "n3";

@@ -1,4 +1,4 @@
-// The guard of remote prefixes: its two layers in the kernel, and when they come and go.
+// The guard of remote prefixes: its two layers in the kernel, and when they are made and removed.
 #include "routeagent/closed/closed.h"
 
 #include <gtest/gtest.h>

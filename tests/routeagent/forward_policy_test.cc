@@ -1,4 +1,4 @@
-// Who turned forwarding on decides what is forwarded.
+// If the agent turned forwarding on, the host forwards Causeway's packets only.
 #include "routeagent/node/forward_policy.h"
 
 #include <fmt/format.h>
@@ -41,7 +41,7 @@ TEST(ForwardPolicy, AHostThatForwardedBeforeGoesOnAsItDid) {
   NodeReconciler reconciler(kernel);
   reconciler.apply(wanted());
   EXPECT_EQ(kernel.nft.count(kTable), 0U);
-  // Another program turns it off for a moment: that does not make it ours.
+  // Another program turns forwarding off for a moment: it is still not the agent's.
   kernel.sysctls["ipv4/ip_forward"] = "0";
   reconciler.apply(wanted());
   EXPECT_EQ(kernel.sysctls["ipv4/ip_forward"], "1");
@@ -69,7 +69,7 @@ TEST(ForwardPolicy, StandsBeforeForwardingIsTurnedOn) {
     if (kernel.sysctls["ipv4/ip_forward"] == "1") {
       EXPECT_EQ(kernel.nft.count(kTable), 1U) << "change " << at;
     }
-    // And a crash in between is not forgotten.
+    // The next process still knows that forwarding is the agent's.
     kernel.fail_at = -1;
     kernel.crashed = false;
     NodeReconciler(kernel).apply(wanted());
@@ -77,7 +77,7 @@ TEST(ForwardPolicy, StandsBeforeForwardingIsTurnedOn) {
   }
 }
 
-// A file on the host's disk, and the agent's lives with it.
+// A file on the host's disk. life() is one run of the agent.
 struct Remembered {
   Result<std::set<Family>> file;
   Result<> disk;
@@ -98,7 +98,8 @@ struct Remembered {
   }
 };
 
-// `nft flush ruleset` while the agent was stopped made the host an open router until its next boot.
+// Without the file, `nft flush ruleset` while the agent is stopped would make the host an open
+// router until its next boot.
 TEST(ForwardPolicy, AFlushWhileTheAgentIsAwayForgetsNothing) {
   NodeKernel kernel;
   Remembered host;
@@ -139,7 +140,7 @@ TEST(ForwardPolicy, AFileThatCannotBeReadIsSaidWhereItMatters) {
   const auto report = host.life(kernel);
   EXPECT_NE(fmt::format("{}", fmt::join(report.errors, "; ")).find("not a record"),
             std::string::npos);
-  kernel.sysctls["ipv4/ip_forward"] = "0";  // now it is clear without the file
+  kernel.sysctls["ipv4/ip_forward"] = "0";  // it is off, so the file is not needed
   EXPECT_TRUE(host.life(kernel).errors.empty());
   EXPECT_EQ(kernel.nft.count(kTable), 1U);
 }

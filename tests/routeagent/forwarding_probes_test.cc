@@ -1,4 +1,4 @@
-// Probes through gateways as the agent uses them; the prober by hand.
+// Probes through gateways as the agent uses them, with a prober by hand.
 #include "routeagent/forwarding_probes.h"
 
 #include <gtest/gtest.h>
@@ -137,7 +137,7 @@ TEST_F(ForwardingStory, WithoutASocketNothingIsKnown) {
   EXPECT_EQ(hand_->opened, 1);
 }
 
-// No other gateway forwards for a gateway's node: its probes tell the size and no verdict.
+// A gateway's own node probes its own gateway: the probes tell the path MTU and no verdict.
 TEST_F(ForwardingStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
   inputs_.self.name = "g0";
   const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);

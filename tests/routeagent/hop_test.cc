@@ -73,7 +73,7 @@ TEST(Hop, ANodeWithoutAKeyIsLeftOutAndNamed) {
   ASSERT_EQ(state.left_out.size(), 1U);
   EXPECT_EQ(state.left_out[0].text,
             "node n1 has published no key for overlay wireguard: no traffic passes between it and "
-            "this node; let a route agent run there");
+            "this node; run a route agent there");
   EXPECT_TRUE(state.problems.empty()) << "an update goes on: the agent is ready";
   EXPECT_EQ(cw_vx(state).fdb.size(), 1U);
 }
@@ -156,7 +156,7 @@ TEST(Hop, TheReconcilerGivesTheDeviceItsAddressAndTakesItAwayWithoutTheOption) {
   EXPECT_EQ(kernel.sysctls["ipv6/conf/cw-nd/disable_ipv6"], "0");
   EXPECT_EQ(reconciler.apply(desired).steps, 0U);
   auto other = keyed();
-  other.hop = public_key(7);  // a new key: the old address goes
+  other.hop = public_key(7);  // a new key: the old address is removed
   EXPECT_TRUE(reconciler.apply(desired_state(other)).errors.empty());
   EXPECT_EQ(std::count_if(kernel.addresses.begin(), kernel.addresses.end(),
                           [](const auto& one) { return one.link == "cw-nd"; }),
@@ -243,7 +243,7 @@ TEST_F(DeviceStory, ADriverThatHangsIsAskedOnceAndNamed) {
   loop.advance(tunnel::DeviceJobs::kPatience);
   EXPECT_FALSE(device.making()) << "the rest of the agent goes on without it";
   EXPECT_EQ(changes, 1);
-  run();  // it opens
+  run();  // the driver opens
   run();  // the first apply ends
   EXPECT_EQ(driver->device().peers.size(), 2U);
 

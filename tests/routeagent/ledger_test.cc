@@ -1,4 +1,4 @@
-// What stays closed, and the file that keeps it over a reboot.
+// Which prefixes stay closed, and the file that keeps them over a reboot.
 #include "routeagent/closed/ledger.h"
 
 #include <gtest/gtest.h>
@@ -63,7 +63,7 @@ TEST(Ledger, WhatIsThisClustersOwnIsLeftOutAndSaid) {
   ASSERT_EQ(said.size(), 4U);
   EXPECT_NE(said[0].find("cluster west: 10.0.0.0/8 overlaps 10.1.0.0/16 (pods"), std::string::npos)
       << said[0];
-  // What was left out is closed as soon as it is no longer this cluster's own.
+  // A prefix that was left open is closed as soon as it is no longer this cluster's own.
   EXPECT_EQ(closed_prefixes(learned(ledger, std::vector{west}, {})),
             nets({"10.0.0.0/8", "192.0.2.0/24"}));
 }
@@ -76,7 +76,7 @@ TEST(Ledger, NoPeerHasWhatAHostNeedsToWork) {
   }
 }
 
-// The 16,385th prefix was left open, and no word was said.
+// The 16,385th prefix is left open, and must not be left open silently.
 TEST(Ledger, WhatIsBeyondTheLimitIsSaid) {
   PeerPrefixes west{"west", false, {}, {}};
   for (unsigned n = 0; n < kMostPrefixes + 3; ++n) {
@@ -101,7 +101,7 @@ TEST(Ledger, WhatIsBeyondTheLimitIsSaid) {
   west.allowed = full;
   ledger = learned(ledger, std::vector{west}, kOwn);
   EXPECT_TRUE(left_open(ledger, kOwn).empty());
-  west.claimed = {full.front()};  // a claim inside what is closed needs no place
+  west.claimed = {full.front()};  // a claim inside a closed prefix is no prefix more
   EXPECT_TRUE(left_open(learned(ledger, std::vector{west}, kOwn), kOwn).empty());
   EXPECT_EQ(ledger.at("west").closed.count(last), 0U);
 }

@@ -1,5 +1,5 @@
-// The states that a node's kernel goes through in its life, for the reconciler's tests on the model
-// and on the real kernel.
+// The states of a node's kernel during its life, for the reconciler's tests on the kernel in memory
+// and on Linux.
 #pragma once
 
 #include <string>
@@ -14,8 +14,9 @@ inline Prefix net(std::string_view text) { return *Prefix::parse(text); }
 
 inline constexpr OverlayKey kOverlayKey{'k', 'e', 'y'};
 
-// Worker 3 of a cluster with gateways 1 and 2 and another worker 4; on a gateway node with
-// `gateway`. West is carried by gateway 0, north by gateway 1 in IPv4 and by nobody in IPv6.
+// Node 3 of a cluster: gateways 0 and 1 are on nodes 1 and 2, node 4 is a worker. With `gateway`,
+// gateway 0 is on node 3. Gateway 0 carries west. Gateway 1 carries north in IPv4; in IPv6 no
+// gateway does.
 inline NodeInputs inputs(bool gateway = false) {
   NodeInputs in;
   const auto node = [](int n) {
@@ -43,7 +44,7 @@ inline NodeInputs inputs(bool gateway = false) {
   return in;
 }
 
-// States that a node goes through in its life.
+// The states that a node's kernel goes through.
 inline std::vector<NodeState> lives() {
   std::vector<NodeState> all;
   all.push_back(desired_state(inputs()));

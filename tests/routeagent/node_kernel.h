@@ -1,4 +1,4 @@
-// The kernel of a worker node, and the parts of a node's state by their names.
+// The kernel of a worker node in memory, and access to a node's state by name.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The wanted state of a node, from a small cluster: two gateway nodes, two workers, one remote
-// cluster. docs/protocol/datapath.md says what must come out.
+// The wanted state of a node of a small cluster: two gateway nodes, two workers, one remote
+// cluster. docs/protocol/datapath.md is the specification.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -35,7 +35,8 @@ NodeView node(const std::string& name, int number) {
   return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
 }
 
-// On `self`, of g0 (1), g1 (2), w0 (3), w1 (4); gateway 0 carries both families to west.
+// The inputs of node `self` of g0 (1), g1 (2), w0 (3), w1 (4). Gateway 0 carries both families to
+// west.
 NodeInputs cluster_seen_from(const std::string& self) {
   NodeInputs in;
   for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {
@@ -205,7 +206,7 @@ TEST(NodeState, WithoutAGatewayRoutesAreUnreachable) {
   EXPECT_EQ(route(state, 7487, "10.2.0.0/16").nexthop_id, 0U);
   EXPECT_EQ(route(state, 7487, "fd02::/32").type, RouteType::kUnicast) << "families are apart";
   EXPECT_EQ(state.nexthops.size(), 1U);
-  in.choices[{"west", Family::kV6}].ordinal = 9;  // a gateway that is not there
+  in.choices[{"west", Family::kV6}].ordinal = 9;  // there is no such gateway
   EXPECT_TRUE(desired_state(in).nexthops.empty());
 }
 
@@ -263,7 +264,7 @@ TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
                                 "clusters evil and west both claim 10.2.0.0/16"}));
 }
 
-// Finding M1: the peer says what it claims; each node knows its own networks.
+// A peer may claim a node's own networks. Each node knows them and refuses.
 TEST(NodeState, RemoteClaimsNeverTakeTheHostsOwnNetworks) {
   auto in = cluster_seen_from("w0");
   in.host.networks = host_networks(
@@ -399,7 +400,7 @@ TEST(PathMtu, AFloorIsPutOnTheRoutesAndClamped) {
   }
 }
 
-// The nft text is held whole. UPDATE_GOLDEN=1 rewrites the file; review the difference.
+// The golden file has the whole nft text. UPDATE_GOLDEN=1 rewrites it; review the difference.
 TEST(Nft, TableIsAsReviewed) {
   auto in = cluster_seen_from("g0");
   in.host.tunnel_up = true;

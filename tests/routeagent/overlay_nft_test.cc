@@ -1,4 +1,4 @@
-// Who may send on cw-vx, as text of nft (docs/protocol/datapath.md, "Who may send on cw-vx").
+// The nft rules of docs/protocol/datapath.md, "Who may send on cw-vx".
 #include "routeagent/node/overlay_nft.h"
 
 #include <gtest/gtest.h>

@@ -36,7 +36,7 @@ TEST(Overlay, AnotherMajorVersionIsLeftOutOnBothSides) {
   ASSERT_TRUE(old);
   EXPECT_EQ(old->text,
             "node n1 speaks overlay version 1.3, this node 2.0: no traffic passes between them; "
-            "install one release on both");
+            "install the same release on both");
   EXPECT_EQ(old->theirs, "version 1.3");
   EXPECT_EQ(old->ours, "version 2.0");
   EXPECT_TRUE(difference("n2", side("1.3"), side("2.0")));

@@ -1,5 +1,5 @@
-// The reconciler on the real kernel, each test in a network namespace of its own: what the model of
-// the kernel cannot know is whether dumps show exactly what was written. Needs root.
+// The reconciler on Linux, each test in a network namespace of its own. The kernel in memory cannot
+// show whether Linux's dumps have exactly what was written. Needs root.
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -18,8 +18,8 @@ namespace {
 
 void sh(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
 
-// Runs `story` on a thread that has a namespace to itself, with the underlay, a pod bridge and
-// something in place of a tunnel.
+// Runs `story` on a thread with a namespace of its own, which has the underlay, a pod bridge and a
+// device in place of the tunnel.
 void in_own_namespace(const std::function<void(netlink::Kernel&)>& story) {
   std::thread thread([&] {
     ASSERT_EQ(unshare(CLONE_NEWNET), 0) << "needs root";

@@ -1,5 +1,5 @@
-// A node's own part of a pass, over the states of a node's life. The reconciler's laws are in
-// tests/netlink/reconcile_test.
+// The node's own part of a pass, over the states of lives.h. tests/netlink/reconcile_test has the
+// reconciler's laws.
 #include "routeagent/node/reconcile.h"
 
 #include <gtest/gtest.h>

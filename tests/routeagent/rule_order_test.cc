@@ -1,4 +1,4 @@
-// Rules of CNIs and VPN programs, as they are found on nodes.
+// Rules of CNIs and VPN programs, as nodes have them.
 #include "routeagent/node/rule_order.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a change of choices tells people.
+// The notes for people about changed choices.
 #include "routeagent/switches.h"
 
 #include <gtest/gtest.h>

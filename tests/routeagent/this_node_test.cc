@@ -1,4 +1,4 @@
-// This node's own gateway, one that left, and pods that nothing serves.
+// This node's own gateway, a gateway that moved away, and pods that no remote cluster reaches.
 #include "routeagent/node/this_node.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,8 @@ NodeView node(const std::string& name, int number) {
   return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
 }
 
-// On `self`, of g0 (1), g1 (2), w0 (3), w1 (4); gateway 0 carries both families to west.
+// The inputs of node `self` of g0 (1), g1 (2), w0 (3), w1 (4). Gateway 0 carries both families to
+// west.
 NodeInputs cluster_seen_from(const std::string& self) {
   NodeInputs in;
   for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {

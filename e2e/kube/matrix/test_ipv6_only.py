@@ -16,7 +16,7 @@ def test_no_machine_has_an_ipv4_address(clusters):
 
 
 def test_the_chart_is_installed_and_its_own_test_passes(joined):
-    """The kubelet's probes reached every status endpoint, or Helm would have waited in vain."""
+    """The kubelet's probes reached every status endpoint: otherwise Helm would have failed."""
     for cluster in joined:
         chart_test(cluster)
 

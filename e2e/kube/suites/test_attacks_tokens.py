@@ -1,5 +1,5 @@
-"""A stolen service-account token, on an API server with only the chart's objects. First each attack of the
-review with the token of a pod of that daemon, then the requests that the daemons need."""
+"""A stolen service-account token, on an API server with only the chart's objects. First each attack, with the
+token of a pod of that daemon, then the requests that the daemons need."""
 
 import base64
 import json

@@ -82,7 +82,7 @@ def test_addresses_to_listen_at_replace_the_charts_own():
 
 
 class Api:
-    """What settings() wants to know of a cluster."""
+    """What settings() needs of a cluster."""
     name = "plain"
 
 

@@ -1,5 +1,5 @@
-// The client and the store against a small HTTP server on the same loop: what a real API server
-// does too rarely to wait for.
+// The client and the store against a small HTTP server on the same loop, for what a real API server
+// does rarely.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Answers each request with what the test says, then closes the connection.
+// Answers each request with the test's text, then closes the connection.
 class Server {
  public:
   using Answer = std::function<std::string(const std::string& request)>;
@@ -168,7 +168,7 @@ TEST_F(ClientTest, AnExecPluginGivesTheTokenAndRunsAgainBeforeItExpires) {
   access.exec.env["WHO"] = "me";
   Client client(loop_, access, "test/1");
   EXPECT_EQ(get(client)->status, 200);
-  EXPECT_EQ(get(client)->status, 200);  // expired long ago: it ran again
+  EXPECT_EQ(get(client)->status, 200);  // the token had expired, so the command ran again
   EXPECT_EQ(std::filesystem::file_size(folder_ + "/runs"), 4U);
 }
 
@@ -210,7 +210,7 @@ TEST_F(ClientTest, AWatchThatTheServerEndsGoesOnWhereItWas) {
   EXPECT_NE(server.requests[1].find("resourceVersion=5&"), std::string::npos);
   EXPECT_NE(server.requests[2].find("resourceVersion=9&"), std::string::npos);
   EXPECT_TRUE(informer.available());
-  EXPECT_LE(watches, 3);  // hasty ends are followed by a pause
+  EXPECT_LE(watches, 3);  // a pause follows a watch that ends early
 }
 
 TEST_F(ClientTest, AnExpiredWatchListsAgainAndAnOutageDoesNot) {
@@ -274,7 +274,7 @@ TEST_F(ClientTest, ABodyOverTheLimitIsRefused) {
   EXPECT_EQ(answer->error().code, Errc::kTooLarge);
 }
 
-// A load balancer whose server is gone: it takes connections and bytes, and nothing comes back.
+// A load balancer whose server is gone: it takes connections and bytes, and answers nothing.
 class MuteServer {
  public:
   explicit MuteServer(Loop& loop) : loop_(loop) {
@@ -321,7 +321,7 @@ class SilenceTest : public ClientTest {
     HttpServer at;
     at.url = "http://127.0.0.1:" + std::to_string(mute_.port);
     at.patience.quiet = milliseconds(700);
-    at.patience.answer = seconds(2);  // also while this process waits for a core
+    at.patience.answer = seconds(2);  // enough if this process waits for a core
     at.patience.stream = quiet_;
     return at;
   }

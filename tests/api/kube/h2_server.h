@@ -1,6 +1,6 @@
-// An HTTP/2 server over TLS on the loop, as an API server is one: many streams on one connection.
-// Behind it a load balancer that loses the server and keeps the client's connection: lose() it, and
-// bytes are taken, acknowledged by TCP, and never answered.
+// An HTTP/2 server over TLS on the loop, like an API server: many streams on one connection.
+// lose() makes it a load balancer that has lost its server and keeps the client's connection: TCP
+// acknowledges the bytes, and no answer comes.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@
 
 namespace cw::api::kube {
 
-// What it answers: the body, and whether the stream then stays open.
+// An answer: the body, and whether the stream then stays open.
 struct H2Answer {
   std::string body;
   bool stays_open = false;
@@ -30,7 +30,7 @@ struct H2Answer {
 class H2Server {
  public:
   using Answer = std::function<H2Answer(const std::string& path)>;
-  // `at_once`: streams of a connection that the server allows.
+  // `at_once`: how many streams the server allows on a connection.
   H2Server(Loop& loop, Answer answer, std::uint32_t at_once = 100)
       : loop_(loop),
         answer_(std::move(answer)),
@@ -53,7 +53,7 @@ class H2Server {
     return "https://127.0.0.1:" + std::to_string(listener_.port);
   }
   [[nodiscard]] std::size_t connections() const { return all_.size(); }
-  // Of the n-th connection: the paths that were asked for.
+  // The paths that were requested on the n-th connection.
   [[nodiscard]] const std::vector<std::string>& paths(std::size_t n) const {
     return all_.at(n)->paths;
   }
@@ -102,7 +102,7 @@ class H2Server {
     one.fd.reset(fd);
     one.tls.reset(SSL_new(tls_.get()));
     SSL_set_accept_state(one.tls.get());
-    // Bytes come and go through memory: a lost connection just does not hand them on.
+    // Bytes pass through memory: a lost connection does not pass them on.
     SSL_set_bio(one.tls.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     open_session(one);
     one.readable = loop_.watch(fd, FdEvent::kRead, [this, &one] { read(one); });

@@ -1,6 +1,5 @@
-// One HTTP/2 connection for all requests and watches, as with a real API server, and what happens
-// when it is open and dead: a load balancer that lost its server takes bytes, acknowledges them and
-// answers nothing.
+// One HTTP/2 connection for all requests and watches, as with a real API server. It may be open and
+// dead: a load balancer that has lost its server acknowledges bytes and answers nothing.
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -29,7 +28,7 @@ class SharedConnection : public testing::Test {
  protected:
   explicit SharedConnection(std::uint32_t at_once = 100) : server_(loop_, &api_server, at_once) {
     patience_.quiet = milliseconds(700);
-    patience_.answer = seconds(2);  // also while this process waits for a core
+    patience_.answer = seconds(2);  // enough if this process waits for a core
   }
   void turn(const std::function<bool()>& done) {
     const auto poll = loop_.every(milliseconds(1), [&] {
@@ -104,7 +103,7 @@ TEST_F(SharedConnection, IsClosedAndReplacedWhenItIsOpenAndDead) {
   turn([&] { return server_.client_closed(0); });
 }
 
-// A real server's readyz, from the store's side.
+// A daemon's /readyz, with this store.
 TEST_F(SharedConnection, ReadyzSaysThatNothingComesBackUntilItDoes) {
   KubeStore store(loop_, random_, access(), "causeway-test", patience_);
   const auto reasons = [&] { return with_store({}, store); };
@@ -131,8 +130,8 @@ TEST_F(SharedConnection, ReadyzSaysThatNothingComesBackUntilItDoes) {
   turn([&] { return reasons().empty(); });
 }
 
-// Where the server allows two streams on a connection, two watches fill it and the third opens
-// another.
+// If the server allows two streams per connection, two watches fill it, and the third opens another
+// one.
 class TwoConnections : public SharedConnection {
  protected:
   TwoConnections() : SharedConnection(2) {}
@@ -159,7 +158,7 @@ TEST_F(TwoConnections, TheDeadOneBesideALiveOneIsClosedAlone) {
   EXPECT_FALSE(server_.client_closed(1));
 }
 
-// Without a watch on it: each request would be put on the dead connection again.
+// Without a watch on the dead connection, each request would use it again.
 TEST_F(TwoConnections, AConnectionOnWhichARequestTimedOutIsNotUsedAgain) {
   patience_.quiet = seconds(60);
   Http http(loop_, at());

@@ -34,7 +34,7 @@ struct World {
     object.endpoints = {{{*IpAddress::parse(address)}, "", "", "", true}};
     slices[object.meta.key] = std::make_shared<const EndpointSlice>(object);
   }
-  // What update() says: "+web" came or changed, "-web" went.
+  // The changes of update(): "+web" is new or changed, "-web" is gone.
   std::string update() {
     std::string text;
     for (const auto& change : book.update(cluster, exports, services, slices, cidrs)) {
@@ -91,7 +91,6 @@ TEST(ExportBook, Item4_AnExportBeforeItsServiceHeals) {
   EXPECT_EQ(world.entry("web").valid.reason, "NoService");
 }
 
-// Row D37.
 TEST(ExportBook, WhatCannotBeReadIsSaidAndHeals) {
   World world;
   world.put_export("web");

@@ -159,7 +159,7 @@ TEST(ExportRecord, ReadyIsCarriedVerbatimAndAbsentMeansTrue) {
   EXPECT_TRUE(record->endpoints[2].ready);
 }
 
-// Row D07: a slice's ports are those of its endpoints, not of all.
+// A slice's ports are those of its own endpoints only.
 TEST(ExportRecord, PortsBelongToTheEndpointsOfTheirSlice) {
   Case c;
   c.add_slice({endpoint("10.8.0.1")}, 2000);
@@ -201,7 +201,7 @@ TEST(ExportRecord, RefusesMorePortSetsThanARecordHolds) {
   EXPECT_EQ(c.judged().valid.reason, "Valid");
 }
 
-// Rows D12 and D60.
+// As in kube-proxy, serving and terminating endpoints are the fallback if none is ready.
 TEST(ExportRecord, ServingAndTerminatingTravel) {
   Case c;
   auto leaving = endpoint("10.8.0.1", "", false);
@@ -235,7 +235,7 @@ TEST(ExportRecord, APodWithoutAHostnameHasItsPodsNameBesides) {
   EXPECT_EQ(record->endpoints[2].pod, "");
 }
 
-// Row D37: the true reason.
+// The condition names the true reason.
 TEST(ExportRecord, AServiceThatCannotBeReadIsNotAServiceThatIsNotThere) {
   Case c;
   const auto judged = [&c](const Service* service, std::string_view slice = {}) {

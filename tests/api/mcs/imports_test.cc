@@ -1,4 +1,4 @@
-// Which exports of a peer are imported, and how old they count.
+// Which exports of a peer are imported, and the age that counts for precedence.
 #include "api/mcs/imports.h"
 
 #include <gtest/gtest.h>
@@ -73,7 +73,7 @@ TEST(Imports, OfTwoPeersWithOneIdTheOlderCounts) {
   EXPECT_TRUE(peers_by_cluster(peers).empty());
 }
 
-// Finding H3: exported_at=0 made a rogue's export the oldest of all.
+// A compromised peer could send exported_at=0, so that its export would be the oldest of all.
 TEST(Imports, ADateBuysNoPrecedence) {
   const auto paired = at(100);
   const auto seen = at(200);

@@ -1,4 +1,4 @@
-// Finding M2: one namespace crowded out the exports of another.
+// The exports of one namespace must not crowd out those of another one.
 #include "api/mcs/shares.h"
 
 #include <gtest/gtest.h>
@@ -91,7 +91,7 @@ TEST(Shares, TheirLawsHoldForAnyExports) {
   }
 }
 
-// The book of a cluster with room for `limits`.
+// The export book of a cluster that may announce up to `limits`.
 struct World {
   explicit World(const ShareLimits& limits) : book({}, limits) {}
   void put(const std::string& ns, const std::string& name, std::size_t created) {
@@ -136,7 +136,7 @@ TEST(Shares, WhatIsNotAnnouncedSaysSoAndComesBack) {
   EXPECT_EQ(world.book.entries().at({"crowd", "c3"}).valid.reason, "Valid");
 }
 
-// The gateway's book keeps no records, and says the same.
+// The gateway's book keeps no records, and gives the same result.
 TEST(Shares, ABookThatKeepsNothingTellsTheSame) {
   World world({4, 1U << 20U});
   world.book.keep_nothing();

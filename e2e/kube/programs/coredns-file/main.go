@@ -1,6 +1,6 @@
-// CoreDNS that serves a zone file or forwards: what ./dev bench discovery compares with, and what stands before
-// it in bench/discovery/forwarders.py. Not the one of the test clusters, so that it is not built unless the
-// bench asks for it.
+// CoreDNS that serves a zone file or forwards. `./dev bench discovery` compares Causeway with it, and
+// bench/discovery/forwarders.py puts it before Causeway's server. It is a program of its own, so that only the
+// benchmark builds it.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// The cluster DNS server of the test clusters: CoreDNS with the plugins that a cluster's usual
-// Corefile names, and none of the cloud ones.
+// The DNS server of the test clusters: CoreDNS with the plugins of a cluster's usual Corefile, without those for
+// clouds.
 package main
 
 import (
