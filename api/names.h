@@ -36,7 +36,7 @@ inline constexpr std::array kLeases = {kImportLease, kDiscoveryLease};
 // ClusterProperties (KEP-2149).
 inline constexpr std::string_view kClusterIdProperty = "cluster.clusterset.k8s.io";
 
-// Annotations of a Gateway and of a ServiceExport.
+// Annotations of a TunnelGateway and of a ServiceExport.
 inline constexpr std::string_view kDrainAnnotation = "causeway.dev/drain";
 inline constexpr std::string_view kPrefer = "causeway.dev/prefer";      // "local"
 inline constexpr std::string_view kFailover = "causeway.dev/failover";  // "west,north": in order

@@ -20,8 +20,8 @@ constexpr auto kHandoverPoll = milliseconds(100);
 constexpr auto kHandoverPatience = seconds(30);
 
 // `name`: "gateway-1" or "1".
-Result<api::Gateway> find_gateway(Session& session, const std::string& name) {
-  auto all = session.list<api::Gateway>();
+Result<api::TunnelGateway> find_gateway(Session& session, const std::string& name) {
+  auto all = session.list<api::TunnelGateway>();
   if (!all) return fail(std::move(all.error()));
   std::string names;
   for (auto& gateway : *all) {
@@ -34,7 +34,7 @@ Result<api::Gateway> find_gateway(Session& session, const std::string& name) {
                                            names.empty() ? "none" : names));
 }
 
-Result<api::Gateway> mark(Session& session, const std::string& name, bool drain) {
+Result<api::TunnelGateway> mark(Session& session, const std::string& name, bool drain) {
   auto gateway = find_gateway(session, name);
   if (!gateway) return gateway;
   const std::string key(api::kDrainAnnotation);
@@ -61,7 +61,7 @@ int drain(const Options& options, const std::string& name) {
   const auto end = std::chrono::steady_clock::now() + kHandoverPatience;
   std::size_t told = 0;
   for (;;) {
-    const auto now = (*session)->get<api::Gateway>(key);
+    const auto now = (*session)->get<api::TunnelGateway>(key);
     if (!now) return tell(now.error());
     if (!*now) return tell({Errc::kNotFound, fmt::format("{} is gone", key.name)});
     const auto& status = (*now)->status;

@@ -40,13 +40,13 @@ Result<bool> present(ClusterApi& cluster, const std::string& ns, const KeySecret
 Result<> allowed(ClusterApi& cluster, const std::string& ns, const KeySecret& wanted,
                  std::uint32_t ordinal) {
   const auto found = cluster.get(
-      api::kube::object_path(api::Kind::kGateway, {"", fmt::format("gateway-{}", ordinal)}));
+      api::kube::object_path(api::Kind::kTunnelGateway, {"", fmt::format("gateway-{}", ordinal)}));
   if (!found) {
     // At the first install not even the kind exists.
     if (found.error().code == Errc::kNotFound) return may_be_made(ns, wanted, nullptr);
     return fail(found.error());
   }
-  const auto gateway = api::decode<api::Gateway>(*found);
+  const auto gateway = api::decode<api::TunnelGateway>(*found);
   if (!gateway) return fail(gateway.error());
   return may_be_made(ns, wanted, &*gateway);
 }
@@ -75,13 +75,13 @@ nlohmann::json fresh_secret(Random& random, const std::string& ns, const KeySecr
   return body;
 }
 
-Result<> may_be_made(const std::string& ns, const KeySecret& wanted, const api::Gateway* gateway) {
+Result<> may_be_made(const std::string& ns, const KeySecret& wanted, const api::TunnelGateway* gateway) {
   if (gateway == nullptr || gateway->spec.public_key.empty()) return {};
   const auto& name = gateway->meta.key.name;
   return fail(
       Errc::kExists,
       fmt::format("Secret {}/{} is gone, and peers know {} by the key {}: restore the Secret "
-                  "from a backup. For a new key, stop that gateway, delete Gateway {}, run "
+                  "from a backup. For a new key, stop that gateway, delete TunnelGateway {}, run "
                   "this again, and pair again with --replace",
                   ns, wanted.name, name, gateway->spec.public_key, name));
 }

@@ -25,10 +25,11 @@ struct KeySecret {
 // watch it.
 [[nodiscard]] nlohmann::json fresh_secret(Random& random, const std::string& ns,
                                           const KeySecret& wanted);
-// Whether a new key may be created for a gateway whose Secret is missing. kExists: its Gateway
-// object names a key, by which peers know the gateway. `gateway` null: there is no such object.
+// Whether a new key may be created for a gateway whose Secret is missing. kExists: its
+// TunnelGateway object names a key, by which peers know the gateway. `gateway` null: there is no
+// such object.
 [[nodiscard]] Result<> may_be_made(const std::string& ns, const KeySecret& wanted,
-                                   const api::Gateway* gateway);
+                                   const api::TunnelGateway* gateway);
 // Creates the missing Secrets of key_secrets() that may be created. kInvalid: an existing Secret
 // lacks its entry.
 [[nodiscard]] Result<> make_keys(ClusterApi& cluster, const std::string& ns,

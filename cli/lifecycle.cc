@@ -198,7 +198,7 @@ Result<> remove_derived(ClusterApi& cluster) {
 Result<> remove_objects(ClusterApi& cluster, const Release& release) {
   const auto all = [](const json&) { return true; };
   for (const auto kind :
-       {Kind::kServiceImport, Kind::kRemoteExport, Kind::kRouteAgent, Kind::kGateway}) {
+       {Kind::kServiceImport, Kind::kRemoteExport, Kind::kRouteAgent, Kind::kTunnelGateway}) {
     if (auto gone = remove_all(cluster, kind, all); !gone) return gone;
   }
   if (auto gone = remove_derived(cluster); !gone) return gone;

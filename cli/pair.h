@@ -17,7 +17,7 @@ namespace cw::cli {
 // What a cluster's store says about it.
 struct OwnCluster {
   std::string id;  // empty: there is no ClusterProperty yet
-  std::vector<api::Gateway> gateways;
+  std::vector<api::TunnelGateway> gateways;
   std::vector<api::Node> nodes;
   std::vector<api::ClusterPeer> peers;
   std::vector<Prefix> services;        // ranges and addresses of its Services

@@ -57,7 +57,7 @@ std::vector<std::string> complaints(const std::vector<api::ServiceExport>& expor
   return found;
 }
 
-std::string gateway_state(const api::Gateway& gateway) {
+std::string gateway_state(const api::TunnelGateway& gateway) {
   if (gateway.status.draining) return "draining";
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
   if (ready == nullptr) return "unknown";
@@ -200,7 +200,7 @@ nlohmann::ordered_json time_tree(WallTime time) {
   return api::format_time(time);
 }
 
-nlohmann::ordered_json tunnel_tree(const api::Gateway& gateway, const api::TunnelStatus& tunnel) {
+nlohmann::ordered_json tunnel_tree(const api::TunnelGateway& gateway, const api::TunnelStatus& tunnel) {
   nlohmann::ordered_json tree;
   tree["gateway"] = gateway.spec.ordinal;
   tree["cluster"] = tunnel.cluster;

@@ -16,7 +16,7 @@ namespace cw::cli {
 struct StatusInputs {
   std::string cluster;  // empty: the cluster has no ClusterProperty
   std::vector<api::ClusterPeer> peers;
-  std::vector<api::Gateway> gateways;
+  std::vector<api::TunnelGateway> gateways;
   std::vector<api::RouteAgent> agents;
   std::vector<api::ServiceExport> exports{};
   std::vector<std::string> problems;  // objects that cannot be read

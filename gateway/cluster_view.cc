@@ -89,7 +89,7 @@ Result<> ClusterView::synced() const {
   };
   check(properties, "ClusterProperty");
   check(nodes, "Node");
-  check(gateways, "Gateway");
+  check(gateways, "TunnelGateway");
   check(agents, "RouteAgent");
   check(peers, "ClusterPeer");
   check(overlay_key, "Secret");
@@ -226,7 +226,7 @@ void ClusterView::keep_preshared() {
   }
 }
 
-GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own) {
+GatewayStatement statement_of(const api::TunnelGateway& gateway, std::vector<Prefix> own) {
   return {gateway.spec.ordinal,    gateway.spec.public_key, gateway.spec.endpoints,
           gateway.status.draining, std::move(own),          gateway.status.homed};
 }

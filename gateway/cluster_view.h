@@ -28,7 +28,7 @@ class ClusterView {
 
   api::Informer<api::ClusterProperty> properties;
   api::Informer<api::Node> nodes;
-  api::Informer<api::Gateway> gateways;
+  api::Informer<api::TunnelGateway> gateways;
   api::Informer<api::RouteAgent> agents;  // without status: 1,000 of them change at a failover
   api::Informer<api::ClusterPeer> peers;
   api::Informer<api::Secret> overlay_key;
@@ -79,6 +79,6 @@ class ClusterView {
   mutable std::optional<PrefixSet> cluster_ips_;
 };
 
-[[nodiscard]] GatewayStatement statement_of(const api::Gateway& gateway, std::vector<Prefix> own);
+[[nodiscard]] GatewayStatement statement_of(const api::TunnelGateway& gateway, std::vector<Prefix> own);
 
 }  // namespace cw::gateway

@@ -55,7 +55,7 @@ Daemon::Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key
       conditions_(deps.loop, deps.store),
       events_(deps.loop, deps.store, deps.random, api::kGatewayWriter, config.node),
       switches_(deps.loop, deps.store, deps.random, {api::kGatewayWriter, config.node},
-                api::Kind::kGateway, [this] { return stored_meta(); }),
+                api::Kind::kTunnelGateway, [this] { return stored_meta(); }),
       look_(deps.loop, kDebounce, [this] { pass(); }),
       kernel_look_(deps.loop, kKernelDebounce,
                    [this] {
@@ -256,8 +256,8 @@ GatewayStatement Daemon::self_statement() const {
   return self;
 }
 
-api::Gateway Daemon::wanted_object() const {
-  api::Gateway gateway;
+api::TunnelGateway Daemon::wanted_object() const {
+  api::TunnelGateway gateway;
   gateway.meta.key = gateway_key(config_.ordinal);
   gateway.spec.ordinal = config_.ordinal;
   gateway.spec.node = config_.node;

@@ -1,7 +1,8 @@
 // The gateway itself: from what the store, the probes and the kernel say to tunnels, paths, the
-// feed and the Gateway object. An event only says "look again"; a pass looks at everything. What
-// the probes say goes to the tunnels at once and from memory. Nothing here waits for the store once
-// the gateway has started; while the store is away the last known state holds. Loop thread only.
+// feed and the TunnelGateway object. An event only says "look again"; a pass looks at everything.
+// What the probes say goes to the tunnels at once and from memory. Nothing here waits for the store
+// once the gateway has started; while the store is away the last known state holds. Loop thread
+// only.
 #pragma once
 
 #include <functional>
@@ -78,7 +79,7 @@ class Daemon {
   [[nodiscard]] Result<> make_core();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();
-  [[nodiscard]] TunnelEvents tell();  // Events on our Gateway object
+  [[nodiscard]] TunnelEvents tell();  // Events on our TunnelGateway object
   [[nodiscard]] std::optional<api::ObjectMeta> stored_meta() const;
   void answer(tunnel::Probe& reply) const;
   void answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
@@ -100,7 +101,7 @@ class Daemon {
   void set_metrics();
   [[nodiscard]] Roster roster() const;
   [[nodiscard]] GatewayStatement self_statement() const;
-  [[nodiscard]] api::Gateway wanted_object() const;
+  [[nodiscard]] api::TunnelGateway wanted_object() const;
   [[nodiscard]] std::vector<Endpoint> endpoints() const;
   [[nodiscard]] bool others_can_take_over() const;
 

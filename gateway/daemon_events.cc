@@ -1,4 +1,4 @@
-// What the daemon tells as Events on its Gateway object. Never in the packets' path.
+// What the daemon tells as Events on its TunnelGateway object. Never in the packets' path.
 #include <fmt/format.h>
 
 #include "gateway/daemon_core.h"
@@ -24,7 +24,7 @@ TunnelEvents Daemon::tell() {
   tell.stuck = [this](const GatewayId& id, Remedy remedy) {
     const auto meta = stored_meta();
     if (!meta) return;
-    events_.record(api::Kind::kGateway, *meta,
+    events_.record(api::Kind::kTunnelGateway, *meta,
                    {true, "TunnelStuck",
                     fmt::format("handshakes with {} come and data does not: the {} is made again",
                                 to_string(id), remedy == Remedy::kDevice ? "device" : "peer")});
@@ -33,7 +33,7 @@ TunnelEvents Daemon::tell() {
   tell.rival = [this](const GatewayId&, const std::string& sentence) {
     const auto meta = stored_meta();
     if (!meta) return;
-    events_.record(api::Kind::kGateway, *meta, {true, "KeyUsedTwice", sentence});
+    events_.record(api::Kind::kTunnelGateway, *meta, {true, "KeyUsedTwice", sentence});
   };
   return tell;
 }

@@ -42,7 +42,7 @@ void Daemon::set_metrics() {
   metrics.gauge("causeway_gateway_ready", "1 while the gateway does its work.")
       .set(not_ready().empty() ? 1 : 0);
   std::set<MetricLabels> now;
-  const auto gateway = core_ == nullptr ? api::Gateway{} : wanted_object();
+  const auto gateway = core_ == nullptr ? api::TunnelGateway{} : wanted_object();
   for (const auto& tunnel : gateway.status.tunnels) {
     const MetricLabels labels{{"cluster", tunnel.cluster},
                               {"gateway", std::to_string(tunnel.ordinal)}};

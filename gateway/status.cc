@@ -19,7 +19,7 @@ bool same_measurements(const api::TunnelStatus& a, const api::TunnelStatus& b) {
   return apart < 1 || apart < std::max(a.rtt_ms, b.rtt_ms) / 2;
 }
 
-api::Gateway::Status bare(api::Gateway::Status status) {
+api::TunnelGateway::Status bare(api::TunnelGateway::Status status) {
   for (auto& tunnel : status.tunnels) {
     tunnel.rtt_ms = tunnel.jitter_ms = tunnel.loss = 0;
     tunnel.rx_bytes = tunnel.tx_bytes = 0;
@@ -87,13 +87,13 @@ std::vector<Prefix> homed_here(const std::string& cluster, const std::vector<Pre
   return homed;
 }
 
-homing::GatewayView local_view(const api::Gateway& gateway, const std::vector<Prefix>& own) {
+homing::GatewayView local_view(const api::TunnelGateway& gateway, const std::vector<Prefix>& own) {
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
   return {gateway.spec.ordinal, ready != nullptr && ready->status == api::ConditionStatus::kTrue,
           gateway.status.draining, PrefixSet(own)};
 }
 
-bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b) {
+bool tells_more(const api::TunnelGateway::Status& a, const api::TunnelGateway::Status& b) {
   if (bare(a) != bare(b)) return true;
   return !std::equal(a.tunnels.begin(), a.tunnels.end(), b.tunnels.begin(), b.tunnels.end(),
                      same_measurements);
@@ -102,14 +102,14 @@ bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b) {
 GatewayWriter::GatewayWriter(Loop& loop, api::Store& store, Random& random)
     : loop_(loop), store_(store), random_(random) {}
 
-void GatewayWriter::want(const api::Gateway& wanted,
-                         const std::shared_ptr<const api::Gateway>& stored, bool urgent) {
+void GatewayWriter::want(const api::TunnelGateway& wanted,
+                         const std::shared_ptr<const api::TunnelGateway>& stored, bool urgent) {
   const auto now = loop_.now();
   if (writing_ || now < not_before_) return;
   auto next = wanted;
   if (stored == nullptr) {
     writing_ = true;
-    request_ = store_.create({api::Kind::kGateway, wanted.meta.key, {}, api::encode(next)},
+    request_ = store_.create({api::Kind::kTunnelGateway, wanted.meta.key, {}, api::encode(next)},
                              [this](auto result) { written(result, false); });
     return;
   }
@@ -118,7 +118,7 @@ void GatewayWriter::want(const api::Gateway& wanted,
     next.status = stored->status;
     writing_ = true;
     request_ = store_.update(
-        {api::Kind::kGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
+        {api::Kind::kTunnelGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
         [this](auto result) { written(result, false); });
     return;
   }
@@ -128,7 +128,7 @@ void GatewayWriter::want(const api::Gateway& wanted,
   if (last_status_ && now - *last_status_ < gap) return;
   writing_ = true;
   request_ = store_.update_status(
-      {api::Kind::kGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
+      {api::Kind::kTunnelGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
       [this](auto result) { written(result, true); });
 }
 
@@ -144,7 +144,7 @@ void GatewayWriter::written(const Result<api::Object>& result, bool status) {
   const auto code = result.error().code;
   // Another writer was faster: the informer brings the newer object.
   if (code == Errc::kConflict || code == Errc::kExists) return;
-  const auto text = result.error().context("write Gateway").text;
+  const auto text = result.error().context("write TunnelGateway").text;
   if (text != last_error_) log_warn("gateway object not written", {{"error", text}});
   last_error_ = text;
 }

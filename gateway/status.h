@@ -1,5 +1,5 @@
-// The Gateway object of this gateway: its status from what is seen now, whether that is news, and
-// writing it. Loop thread only.
+// The TunnelGateway object of this gateway: its status from what is seen now, whether that is news,
+// and writing it. Loop thread only.
 #pragma once
 
 #include <memory>
@@ -27,11 +27,11 @@ namespace cw::gateway {
                                              const std::vector<homing::GatewayView>& gateways,
                                              std::uint32_t self);
 // Another local gateway as its object tells: usable if it says it is ready.
-[[nodiscard]] homing::GatewayView local_view(const api::Gateway& gateway,
+[[nodiscard]] homing::GatewayView local_view(const api::TunnelGateway& gateway,
                                              const std::vector<Prefix>& own);
 
 // `b` tells something that `a` does not, beyond counters and the noise of measurements.
-[[nodiscard]] bool tells_more(const api::Gateway::Status& a, const api::Gateway::Status& b);
+[[nodiscard]] bool tells_more(const api::TunnelGateway::Status& a, const api::TunnelGateway::Status& b);
 
 class GatewayWriter {
  public:
@@ -44,7 +44,7 @@ class GatewayWriter {
 
   // The object as it should be and as the informer has it (null: there is none). Call it after
   // every change and every second or two. `urgent`: news do not wait (draining).
-  void want(const api::Gateway& wanted, const std::shared_ptr<const api::Gateway>& stored,
+  void want(const api::TunnelGateway& wanted, const std::shared_ptr<const api::TunnelGateway>& stored,
             bool urgent);
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
 

@@ -42,7 +42,7 @@ api::RouteAgent::Spec published(const Config& config, const tunnel::Key& node_ke
 
 }  // namespace
 
-GatewayId own_gateway(std::uint32_t ordinal) { return {{}, ordinal}; }
+GatewayId gateway_target(std::uint32_t ordinal) { return {{}, ordinal}; }
 
 Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& kernel,
              Metrics& metrics, const Config& config, const tunnel::Key& node_key, LedgerFile closed,
@@ -220,7 +220,7 @@ void Agent::keep_probing(const NodeInputs& inputs) {
   std::map<GatewayId, tunnel::ProbeTarget> targets;
   for (const auto& gateway : inputs.gateways) {
     if (!gateway.key || left_out(inputs, gateway)) continue;
-    targets[own_gateway(gateway.ordinal)] = {
+    targets[gateway_target(gateway.ordinal)] = {
         {vtep_address(*inputs.overlay, gateway.node_ip), netlink::kNodeProbePort}, *gateway.key};
   }
   prober_->set_targets(targets);
@@ -254,7 +254,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
     GatewayInput input;
     input.ordinal = gateway.ordinal;
     ordinals.insert(gateway.ordinal);
-    if (const auto view = views.find(own_gateway(gateway.ordinal)); view != views.end()) {
+    if (const auto view = views.find(gateway_target(gateway.ordinal)); view != views.end()) {
       input.usable = view->second.usable;
       input.draining = view->second.draining;
       for (const auto& cluster : view->second.clusters) {
@@ -355,7 +355,7 @@ void Agent::on_reply(std::uint32_t ordinal, const tunnel::Probe& reply) {
 
 void Agent::spread() {
   for (const auto ordinal : mover_.take_urgent()) {
-    if (prober_ != nullptr) prober_->ask_now(own_gateway(ordinal));
+    if (prober_ != nullptr) prober_->ask_now(gateway_target(ordinal));
   }
   if (mover_.held().empty()) {
     handover_timer_.reset();
@@ -370,7 +370,7 @@ void Agent::spread() {
       }
       if (last_ && mover_.held() != last_->held) return on_probe();
       if (prober_ == nullptr) return;
-      for (const auto from : mover_.handed_over_from()) prober_->ask_now(own_gateway(from));
+      for (const auto from : mover_.handed_over_from()) prober_->ask_now(gateway_target(from));
     });
   }
 }

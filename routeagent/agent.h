@@ -53,7 +53,7 @@ struct SlowKernel {
 
 using tunnel::GatewayId;
 // A gateway of this cluster, as a target of probes.
-[[nodiscard]] GatewayId own_gateway(std::uint32_t ordinal);
+[[nodiscard]] GatewayId gateway_target(std::uint32_t ordinal);
 // The sentence that processes on the host network reach no remote pod, with the remedy.
 [[nodiscard]] std::string host_unserved(const std::string& prefixes);
 
@@ -185,7 +185,7 @@ class Agent {
   api::OwnCluster own_cluster_;
   api::Informer<api::ClusterProperty> properties_;
   api::Informer<api::Node> nodes_;
-  api::Informer<api::Gateway> gateways_;
+  api::Informer<api::TunnelGateway> gateways_;
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::Secret> secrets_;
   NodeCards cards_;

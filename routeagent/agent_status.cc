@@ -61,7 +61,7 @@ void Agent::publish(const NodeInputs& inputs) {
   }
   const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   for (const auto& gateway : inputs.gateways) {
-    const auto at = views.find(own_gateway(gateway.ordinal));
+    const auto at = views.find(gateway_target(gateway.ordinal));
     if (at == views.end()) continue;
     const auto& view = at->second;
     const bool self = gateway.node == inputs.self.name;

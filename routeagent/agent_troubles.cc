@@ -15,7 +15,7 @@ namespace {
 
 // Longer than a failover, so that a failover is not reported.
 constexpr Duration kSilenceIsTold = std::chrono::seconds(5);
-// A gateway that comes back to this node has updated its Gateway object within this time.
+// A gateway that comes back to this node has updated its TunnelGateway object within this time.
 constexpr Duration kStrayGoes = std::chrono::seconds(5);
 
 }  // namespace
@@ -64,10 +64,10 @@ void Agent::watch_stray(NodeInputs& inputs) {
     stray_timer_ = loop_.after(left, [this] { look_again(); });
     return;
   }
-  // The Gateway object may be old, and the gateway may be about to come back here. Only its answer
+  // The TunnelGateway object may be old, and the gateway may be about to come back here. Only its answer
   // from the other node, which its key authenticates, proves that this device is left over.
   const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
-  const auto view = views.find(own_gateway(moved->ordinal));
+  const auto view = views.find(gateway_target(moved->ordinal));
   if (view == views.end() || !view->second.usable) {
     stray_timer_ = loop_.after(kStrayGoes, [this] { look_again(); });
     return;

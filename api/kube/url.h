@@ -11,8 +11,8 @@ namespace cw::api::kube {
 // Encodes all characters except the unreserved ones as %XX (RFC 3986).
 [[nodiscard]] std::string escaped(std::string_view text);
 
-// "/api/v1/namespaces/a/services", "/apis/causeway.dev/v1alpha1/gateways". An empty `ns` means all
-// namespaces.
+// "/api/v1/namespaces/a/services", "/apis/causeway.dev/v1alpha1/tunnelgateways". An empty `ns`
+// means all namespaces.
 [[nodiscard]] std::string collection_path(Kind kind, const std::string& ns);
 // The path of one object. `key` must have passed check_key().
 [[nodiscard]] std::string object_path(Kind kind, const ObjectKey& key);

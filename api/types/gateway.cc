@@ -66,7 +66,7 @@ Result<Gateway> decode(const json& body) {
 
 template <>
 json encode(const Gateway& gateway) {
-  auto out = envelope(Kind::kGateway, gateway.meta);
+  auto out = envelope(Kind::kTunnelGateway, gateway.meta);
   out["spec"] = {{"ordinal", gateway.spec.ordinal},
                  {"node", gateway.spec.node},
                  {"nodeIp", gateway.spec.node_ip.to_string()},

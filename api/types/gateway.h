@@ -29,7 +29,7 @@ struct TunnelStatus {
 };
 
 struct Gateway {
-  static constexpr Kind kKind = Kind::kGateway;
+  static constexpr Kind kKind = Kind::kTunnelGateway;
   struct Spec {
     std::uint32_t ordinal = 0;
     std::string node;                 // Node name

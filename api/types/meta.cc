@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kOurs = "causeway.dev/v1alpha1";
 constexpr std::array<KindInfo, 15> kKinds = {{
     {Kind::kClusterPeer, "ClusterPeer", "clusterpeers", kOurs, false},
-    {Kind::kGateway, "Gateway", "gateways", kOurs, false},
+    {Kind::kTunnelGateway, "TunnelGateway", "tunnelgateways", kOurs, false},
     {Kind::kRouteAgent, "RouteAgent", "routeagents", kOurs, false},
     {Kind::kRemoteExport, "RemoteExport", "remoteexports", kOurs, true},
     {Kind::kServiceExport, "ServiceExport", "serviceexports", "multicluster.x-k8s.io/v1beta1",

@@ -161,7 +161,7 @@ def gateway_added(site, _):
     finally:
         causeway.gateways.remove(added)
         site.cluster.gateway_nodes.remove(node)
-    site.store.remove("Gateway", "gateway-2")
+    site.store.remove("TunnelGateway", "gateway-2")
     for other in others:
         other.store.put(causeway.as_peer())
     added.cleanup()

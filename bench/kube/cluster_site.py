@@ -16,7 +16,7 @@ from kube.control_plane import ControlPlane, wait_for_crds  # noqa: E402
 NAMESPACE = "bench"
 STATUS = {"causeway-gateway": 9701, "causeway-routeagent": 9702, "causeway-discovery": 9703}
 OURS = ("services", "endpointslices", "serviceexports", "serviceimports", "remoteexports", "nodes",
-        "namespaces", "clusterproperties", "clusterpeers", "gateways", "routeagents", "secrets",
+        "namespaces", "clusterproperties", "clusterpeers", "tunnelgateways", "routeagents", "secrets",
         "leases", "events")
 IMPORTS = "/apis/multicluster.x-k8s.io/v1beta1/serviceimports"
 REMOTE_EXPORTS = "/apis/causeway.dev/v1alpha1/remoteexports"

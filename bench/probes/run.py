@@ -115,7 +115,7 @@ def main():
         east.causeway.agent_of(node).stop()  # frees its port; its kernel objects stay
         costs.show(f"{options.nodes} nodes ask one gateway", idle, costs.of(
             node.machine, PYTHON, WIRE / "probe_flood.py", link_local(east.cluster.gateway_nodes[0]),
-            east.store.get("Gateway", "gateway-0")["spec"]["publicKey"], "west", options.interval,
+            east.store.get("TunnelGateway", "gateway-0")["spec"]["publicKey"], "west", options.interval,
             options.seconds, stdin=nodes))
 
 

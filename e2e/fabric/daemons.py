@@ -113,8 +113,8 @@ class Causeway:
         return self.agents[self.cluster.nodes.index(node)]
 
     def announced(self):
-        """The Gateway objects, once every gateway has written its own with key and endpoints."""
-        found = {g["spec"]["ordinal"]: g for g in self.cluster.store.list("Gateway")}
+        """The TunnelGateway objects, once every gateway has written its own with key and endpoints."""
+        found = {g["spec"]["ordinal"]: g for g in self.cluster.store.list("TunnelGateway")}
         complete = len(found) == len(self.gateways) and all(
             g["spec"].get("publicKey") and g["spec"].get("endpoints") for g in found.values())
         return [found[n] for n in sorted(found)] if complete else None
@@ -130,7 +130,7 @@ class Causeway:
 
     def tunnels(self):
         """Every tunnel that this cluster's gateways report, as (own ordinal, status)."""
-        return [(g["spec"]["ordinal"], tunnel) for g in self.cluster.store.list("Gateway")
+        return [(g["spec"]["ordinal"], tunnel) for g in self.cluster.store.list("TunnelGateway")
                 for tunnel in g.get("status", {}).get("tunnels", [])]
 
     def connected_to(self, cluster_id):

@@ -27,7 +27,7 @@ def opens(machine, target, port, source="", source_port=0):
 
 
 def gateway_object(site, ordinal=0):
-    return next(g for g in site.store.list("Gateway") if g["spec"]["ordinal"] == ordinal)
+    return next(g for g in site.store.list("TunnelGateway") if g["spec"]["ordinal"] == ordinal)
 
 
 def control_address(site, ordinal=0):
@@ -75,7 +75,7 @@ class RogueGateway:
         self.machine.run("wg", "set", LINK, "listen-port", site.causeway.gateways[ordinal].config.get(
             "listenPort", 4500))
         for victim in victims:
-            for gateway in victim.store.list("Gateway"):
+            for gateway in victim.store.list("TunnelGateway"):
                 spec = gateway["spec"]
                 # With one victim any address may be sent to. With several victims each has its own addresses.
                 pods = victim.cluster.pod_cidrs if spec["ordinal"] == 0 else []

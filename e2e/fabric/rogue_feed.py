@@ -39,9 +39,9 @@ class RogueFeed:
     def speak(self, *modes):
         """Lets the rogue speak. Use with `with`."""
         callers = [f"{victim.id}/{g['spec']['ordinal']}={g['spec']['publicKey']}"
-                   for victim in self.victims for g in victim.store.list("Gateway")]
+                   for victim in self.victims for g in victim.store.list("TunnelGateway")]
         gateways = [f"gateway={g['spec']['ordinal']},{g['spec']['publicKey']}"
-                    for g in self.site.store.list("Gateway")]
+                    for g in self.site.store.list("TunnelGateway")]
         return self._start(self._feed(), self.key, self.site.id, self.control, *callers, *gateways, *modes)
 
     def connect(self, victim):
@@ -54,7 +54,7 @@ class RogueFeed:
         second = self.site.causeway.gateways[1]
         second.start()
         wait_until(lambda: second.why_not_ready() == "", 30, "the second gateway runs")
-        answered = [g["spec"] for one in self.victims for g in one.store.list("Gateway")]
+        answered = [g["spec"] for one in self.victims for g in one.store.list("TunnelGateway")]
         flipped = [control_address(victim, n) for n in range(len(victim.causeway.gateways))]
         plan = {"private": self.key, "name": f"{self.site.id}/0", "ordinal": 0, "hertz": hertz,
                 "prefix": self.site.pod.node.pod_cidr, "flip": flipped,

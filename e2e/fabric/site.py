@@ -149,7 +149,7 @@ def held(site):
 def in_service(site):
     """Whether all tunnels are up, no gateway drains, every node sees every gateway so, and no gateway is in
     its hold-down. A gateway that falls again soon is held for longer each time."""
-    nodes, gateways = site.cluster.nodes, site.store.list("Gateway")
+    nodes, gateways = site.cluster.nodes, site.store.list("TunnelGateway")
     seen = [gateway["state"] for agent in agents(site) for gateway in agent.get("gateways", [])]
     return (len(seen) == len(nodes) * len(gateways) and set(seen) <= {"up", "self"} and not held(site)
             and not any(gateway["status"].get("draining") for gateway in gateways)

@@ -24,7 +24,7 @@ EPOCHS = (9, 2 ** 32 - 1, 2 ** 63, 2 ** 64 - 1)
 
 
 def gateway_objects(site):
-    return {g["spec"]["ordinal"]: g["spec"] for g in site.store.list("Gateway")}
+    return {g["spec"]["ordinal"]: g["spec"] for g in site.store.list("TunnelGateway")}
 
 
 def placement(site):

@@ -239,7 +239,7 @@ class Builder {
   }
 
   // On gateway nodes: packets from the tunnel reach pods and nothing else. The routes are made as
-  // soon as a Gateway object names this node, so that the tunnel is never up without them.
+  // soon as a TunnelGateway object names this node, so that the tunnel is never up without them.
   void from_tunnel() {
     if (!is_gateway_node(in_)) return;
     Route route;

@@ -35,7 +35,7 @@ struct LocalGateway {
   std::uint32_t ordinal = 0;
   std::string node;
   IpAddress node_ip;
-  std::optional<tunnel::Key> key = {};  // public; none: its Gateway object has none
+  std::optional<tunnel::Key> key = {};  // public; none: its TunnelGateway object has none
 };
 
 struct RemoteCluster {
@@ -93,7 +93,7 @@ struct NodeInputs {
   bool stray_tunnel = false;  // moved_gateway() has lasted long enough
 };
 
-// Whether a Gateway object names this node, or the device cw-wg is here.
+// Whether a TunnelGateway object names this node, or the device cw-wg is here.
 [[nodiscard]] bool is_gateway_node(const NodeInputs& inputs);
 // Whether this node should exchange frames with the node at `underlay`: one of the two is a gateway
 // node.

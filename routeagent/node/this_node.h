@@ -15,7 +15,7 @@ namespace cw::routeagent {
 [[nodiscard]] std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs);
 // The gateway on this node, once cw-wg has its addresses; nullptr before.
 [[nodiscard]] const LocalGateway* own_gateway(const NodeInputs& inputs);
-// A gateway whose device and key are on this node although its Gateway object names another node;
+// A gateway whose device and key are on this node although its TunnelGateway object names another node;
 // nullptr: none.
 [[nodiscard]] const LocalGateway* moved_gateway(const NodeInputs& inputs);
 // One sentence for each reason why pods of this node are not served, with the remedy.

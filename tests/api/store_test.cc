@@ -150,20 +150,21 @@ TEST_F(DirStoreTest, ABrokenFileKeepsTheLastGoodStateUntilItIsMended) {
 }
 
 TEST_F(DirStoreTest, OnlyKindsThatSomebodyAsksForAreRead) {
-  write("gateways/g.yaml", "spec: {{{\n");
+  write("tunnelgateways/g.yaml", "spec: {{{\n");
   testing::internal::CaptureStderr();
   SystemRandom random;
   Informer<ClusterPeer> peers(loop_, store(), random, [] {});
   turn([&] { return peers.synced(); });
-  write("gateways/h.yaml", "spec: {{{\n");
+  write("tunnelgateways/h.yaml", "spec: {{{\n");
   settle();
   flush_log();
-  EXPECT_EQ(testing::internal::GetCapturedStderr().find("gateways/"), std::string::npos);
+  EXPECT_EQ(testing::internal::GetCapturedStderr().find("tunnelgateways/"), std::string::npos);
   testing::internal::CaptureStderr();
   Informer<Gateway> gateways(loop_, store(), random, [] {});
   turn([&] { return gateways.synced(); });
   flush_log();
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("gateways/g.yaml:"), std::string::npos);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("tunnelgateways/g.yaml:"),
+            std::string::npos);
 }
 
 TEST_F(DirStoreTest, ABadObjectKeepsTheLastGoodStateToo) {

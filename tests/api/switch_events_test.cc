@@ -90,7 +90,7 @@ class SwitchEventsTest : public testing::Test {
   }();
   SwitchEvents events_{loop_,          store_,
                        random_,        {"causeway-gateway", "node-1"},
-                       Kind::kGateway, [this] { return about_; }};
+                       Kind::kTunnelGateway, [this] { return about_; }};
 };
 
 TEST_F(SwitchEventsTest, WhatComesWithinAMomentIsOneEventOnTheObject) {
@@ -99,7 +99,7 @@ TEST_F(SwitchEventsTest, WhatComesWithinAMomentIsOneEventOnTheObject) {
   loop_.advance(SwitchEvents::kGather + SwitchEvents::kSpread);
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
-  EXPECT_EQ(all.front()["involvedObject"]["kind"], "Gateway");
+  EXPECT_EQ(all.front()["involvedObject"]["kind"], "TunnelGateway");
   EXPECT_EQ(all.front()["involvedObject"]["name"], "gateway-0");
   EXPECT_EQ(all.front()["involvedObject"]["uid"], "u-0");
   EXPECT_EQ(all.front()["reason"], "Switched");

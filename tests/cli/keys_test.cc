@@ -42,7 +42,7 @@ TEST(KeySecrets, HoldFreshKeysInTheFormThatDaemonsRead) {
 TEST(KeySecrets, AKeyThatPeersKnowIsNotReplacedUnasked) {
   const auto wanted = key_secrets(2)[1];
   EXPECT_TRUE(may_be_made("causeway-system", wanted, nullptr)) << "the first install";
-  api::Gateway gateway;
+  api::TunnelGateway gateway;
   gateway.meta.key.name = "gateway-1";
   EXPECT_TRUE(may_be_made("causeway-system", wanted, &gateway)) << "it never had a key";
   gateway.spec.public_key = "KEY=";

@@ -20,7 +20,7 @@ OwnCluster cluster(const std::string& id, std::uint8_t number) {
   OwnCluster own;
   own.id = id;
   for (std::uint32_t ordinal : {1U, 0U}) {
-    api::Gateway gateway;
+    api::TunnelGateway gateway;
     gateway.spec.ordinal = ordinal;
     gateway.spec.public_key = key_number(static_cast<std::uint8_t>(number * 10 + ordinal));
     gateway.spec.endpoints = {*Endpoint::parse("192.0.2." + std::to_string(number) + ":4500")};

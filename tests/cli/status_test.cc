@@ -58,7 +58,7 @@ StatusInputs two_clusters() {
   north.spec.gateways.resize(1);
   in.peers = {west, north};
   for (std::uint32_t ordinal : {1U, 0U}) {
-    api::Gateway gateway;
+    api::TunnelGateway gateway;
     gateway.spec.ordinal = ordinal;
     gateway.spec.node = "east-gateway-" + std::to_string(ordinal);
     gateway.spec.endpoints = {*Endpoint::parse("192.0.2.1:4500")};
@@ -81,7 +81,7 @@ StatusInputs two_clusters() {
   api::RouteAgent idle;
   idle.meta.key.name = "east-gateway-0";
   in.agents = {worker, idle};
-  in.problems = {"Gateway gateway-7: spec.node: is missing"};
+  in.problems = {"TunnelGateway gateway-7: spec.node: is missing"};
   return in;
 }
 

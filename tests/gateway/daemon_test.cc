@@ -170,7 +170,7 @@ class GatewayStory : public ::testing::Test {
     return found;
   }
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
-  api::Gateway object() { return store_.must_get<api::Gateway>(gateway_key(0)); }
+  api::TunnelGateway object() { return store_.must_get<api::TunnelGateway>(gateway_key(0)); }
 
   bool late_passes_ = false;  // passes over the kernel wait in late_
   std::vector<Worker::Job> late_;
@@ -434,7 +434,7 @@ TEST_F(GatewayStory, TellsAKeyThatTwoHostsUseAsAnEventOnItsObject) {
   loop_.advance(seconds(10));
   const auto told = events("KeyUsedTwice");
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_EQ(told[0]["involvedObject"]["kind"], "Gateway");
+  EXPECT_EQ(told[0]["involvedObject"]["kind"], "TunnelGateway");
   EXPECT_EQ(told[0]["involvedObject"]["name"], "gateway-0");
   EXPECT_NE(told[0]["involvedObject"]["uid"], "");
   EXPECT_EQ(told[0]["type"], "Warning");
@@ -458,7 +458,7 @@ TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
   auto told = events("Switched");
   std::erase_if(told, [&](const auto& event) { return event["count"] != count; });
   ASSERT_EQ(told.size(), 1U);
-  EXPECT_EQ(told[0]["involvedObject"]["kind"], "Gateway");
+  EXPECT_EQ(told[0]["involvedObject"]["kind"], "TunnelGateway");
   EXPECT_NE(told[0]["involvedObject"]["uid"], "");
   EXPECT_EQ(told[0]["type"], "Warning");
   const auto message = told[0]["message"].get<std::string>();
@@ -742,7 +742,7 @@ TEST_F(GatewayStory, IsQuietWhenNothingHappens) {
   EXPECT_EQ(kernel_.take_log(), "");
   EXPECT_EQ(driver_.inner.take_log(), "");
   const auto writes = store_.take_log();
-  EXPECT_EQ(writes.find("Gateway"), std::string::npos) << writes;
+  EXPECT_EQ(writes.find("TunnelGateway"), std::string::npos) << writes;
 }
 
 TEST_F(GatewayStory, CountersAloneAreWrittenRarely) {
@@ -758,8 +758,8 @@ TEST_F(GatewayStory, CountersAloneAreWrittenRarely) {
   }
   const auto log = store_.take_log();
   std::size_t writes = 0;
-  for (auto from = log.find("write Gateway"); from != std::string::npos;
-       from = log.find("write Gateway", from + 1)) {
+  for (auto from = log.find("write TunnelGateway"); from != std::string::npos;
+       from = log.find("write TunnelGateway", from + 1)) {
     ++writes;
   }
   EXPECT_GE(writes, 2U);
@@ -768,7 +768,7 @@ TEST_F(GatewayStory, CountersAloneAreWrittenRarely) {
 
 TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   put_west();
-  api::Gateway other;
+  api::TunnelGateway other;
   other.meta.key = gateway_key(1);
   other.spec.ordinal = 1;
   other.spec.node = "n1";

@@ -98,7 +98,7 @@ class AgentStory : public ::testing::Test {
     return key;
   }
   void put_gateway(std::uint32_t ordinal, int node) {
-    api::Gateway gateway;
+    api::TunnelGateway gateway;
     gateway.meta.key.name = "gateway-" + std::to_string(ordinal);
     gateway.spec.ordinal = ordinal;
     gateway.spec.public_key = std::string(43, 'A') + "=";
@@ -150,7 +150,7 @@ class AgentStory : public ::testing::Test {
   }
   void sees(std::uint32_t ordinal, tunnel::LinkState state, std::set<std::string> reaches,
             bool draining = false) {
-    const auto name = own_gateway(ordinal);
+    const auto name = gateway_target(ordinal);
     auto& view = sight_->views[name];
     view.state = state;
     view.usable = state == tunnel::LinkState::kUp || state == tunnel::LinkState::kDegraded;
@@ -172,7 +172,7 @@ class AgentStory : public ::testing::Test {
   // The claims in a request to the gateway.
   std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {
     tunnel::Probe request;
-    sight_->hooks.ask(own_gateway(ordinal), request);
+    sight_->hooks.ask(gateway_target(ordinal), request);
     return request.claims;
   }
   tunnel::ProbeClaim asks(std::uint32_t ordinal) {
@@ -185,7 +185,7 @@ class AgentStory : public ::testing::Test {
     tunnel::Probe reply;
     reply.claims = claims_to(ordinal);
     for (auto& entry : reply.claims) entry.settled = settled;
-    sight_->hooks.on_reply(own_gateway(ordinal), reply);
+    sight_->hooks.on_reply(gateway_target(ordinal), reply);
   }
   static IpAddress gateway_address(std::uint32_t ordinal) {
     return vtep_address(kOverlayKey, ip(ordinal == 0 ? "10.0.0.1" : "10.0.0.2"));
@@ -279,7 +279,7 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_TRUE(kernel_.vxlan) << "before any probe";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
   EXPECT_FALSE(agent_->not_ready().empty());
-  EXPECT_EQ(sight_->targets.at(own_gateway(1)).to, (Endpoint{gateway_address(1), 4797}));
+  EXPECT_EQ(sight_->targets.at(gateway_target(1)).to, (Endpoint{gateway_address(1), 4797}));
   EXPECT_EQ(sight_->config.local.port, 4796);
   EXPECT_EQ(sight_->config.device, "cw-vx");
   all_up();
@@ -419,7 +419,7 @@ TEST_F(AgentStory, SaysWhichClustersAnyGatewayReaches) {
 TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
   start();
   all_up();
-  const auto name = own_gateway(order()[0]);
+  const auto name = gateway_target(order()[0]);
   sight_->views[name].clusters = {{"west", true, true}};
   sight_->hooks.on_change(name);
   loop_.advance(seconds(2));
@@ -463,7 +463,7 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
   const auto held = carrier();
   EXPECT_EQ(held, hold_address(kernel_.nexthops.begin()->first)) << "packets wait on this node";
-  EXPECT_EQ(sight_->asked, std::vector{own_gateway(order()[0])})
+  EXPECT_EQ(sight_->asked, std::vector{gateway_target(order()[0])})
       << "the carrier that is left hears it first, and alone";
   EXPECT_EQ(asks(order()[0]).claim.ordinal, order()[1]);
   EXPECT_TRUE(claims_to(order()[1]).empty());
@@ -520,7 +520,7 @@ TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
   tunnel::Probe reply;
   const auto other = order()[1];
   reply.claims = {{{"west", net("10.1.3.0/24")}, {other, 900}, true}};
-  sight_->hooks.on_reply(own_gateway(0), reply);
+  sight_->hooks.on_reply(gateway_target(0), reply);
   EXPECT_EQ(asks(0).claim, (tunnel::Claim{order()[0], 901}));
 }
 
@@ -592,8 +592,8 @@ TEST_F(AgentStory, WaitsForWhatIsMissingAndSaysSo) {
 }
 
 TEST_F(AgentStory, WithoutAnyGatewayItIsReady) {
-  store_.drop(api::Kind::kGateway, {"", "gateway-0"});
-  store_.drop(api::Kind::kGateway, {"", "gateway-1"});
+  store_.drop(api::Kind::kTunnelGateway, {"", "gateway-0"});
+  store_.drop(api::Kind::kTunnelGateway, {"", "gateway-1"});
   store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
   EXPECT_TRUE(agent_->not_ready().empty());
@@ -628,7 +628,7 @@ TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast) << "the choice stays";
   kernel_event();
   EXPECT_GE(sight_->opened, 2) << "the old prober is bound to the device that is gone";
-  EXPECT_NE(sight_->targets.at(own_gateway(0)).to.address, gateway_address(0));
+  EXPECT_NE(sight_->targets.at(gateway_target(0)).to.address, gateway_address(0));
 }
 
 TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
@@ -715,7 +715,7 @@ TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
   loop_.advance(seconds(1));
   EXPECT_EQ(hop_->device().peers.count(first), 1U) << "no traffic stops for an object";
   store_.drop(api::Kind::kNode, {"", "n1"});
-  store_.drop(api::Kind::kGateway, {"", "gateway-0"});
+  store_.drop(api::Kind::kTunnelGateway, {"", "gateway-0"});
   loop_.advance(seconds(2));
   EXPECT_EQ(hop_->device().peers.count(first), 0U);
 }
@@ -738,7 +738,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   start();
   all_up();
   EXPECT_EQ(kernel_.fdb.count(mac), 1U) << "minor versions get along";
-  EXPECT_EQ(sight_->targets.count(own_gateway(0)), 1U);
+  EXPECT_EQ(sight_->targets.count(gateway_target(0)), 1U);
   EXPECT_TRUE(status().errors.empty());
   publish_key(1, "2.0", "vxlan");
   loop_.advance(seconds(2));
@@ -746,7 +746,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   EXPECT_EQ(kernel_.neighbours.count(gateway_address(0)), 0U);
   EXPECT_EQ(kernel_.nft.at("causeway").find("10.0.0.1 . 0x"), std::string::npos);
   EXPECT_EQ(carrier(), gateway_address(1));
-  EXPECT_EQ(sight_->targets.count(own_gateway(0)), 0U);
+  EXPECT_EQ(sight_->targets.count(gateway_target(0)), 0U);
   const std::string words =
       "node n1 speaks overlay version 2.0, this node 1.0: no traffic passes "
       "between them; install the same release on both";
@@ -899,7 +899,7 @@ TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   (void)store_.take_log();  // only what comes after counts
   const auto changes = kernel_.changes;
   for (int i = 0; i < 10; ++i) {
-    sight_->views[own_gateway(0)].rtt += milliseconds(0) + std::chrono::microseconds(i);
+    sight_->views[gateway_target(0)].rtt += milliseconds(0) + std::chrono::microseconds(i);
     loop_.advance(minutes(1));
   }
   EXPECT_EQ(store_.take_log(), "");

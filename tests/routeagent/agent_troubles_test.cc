@@ -73,7 +73,7 @@ class TroubleStory : public ::testing::Test {
       store_.put(node);
     }
     for (const std::uint32_t ordinal : {0U, 1U}) {
-      api::Gateway gateway;
+      api::TunnelGateway gateway;
       gateway.meta.key.name = "gateway-" + std::to_string(ordinal);
       gateway.spec.ordinal = ordinal;
       gateway.spec.public_key = tunnel::Key::generate_private(random_).public_key().base64();
@@ -188,7 +188,7 @@ TEST_F(TroubleStory, AMovedPriorityWinsAgainstIt) {
 
 // After `kubectl drain` the kernel's device is left: it outlives its gateway.
 TEST_F(TroubleStory, TheDeviceOfAGatewayThatMovedAwayGoes) {
-  auto gateway = store_.must_get<api::Gateway>({"", "gateway-0"});
+  auto gateway = store_.must_get<api::TunnelGateway>({"", "gateway-0"});
   const auto key = tunnel::Key::generate_private(random_).public_key();
   gateway.spec.public_key = key.base64();
   gateway.spec.node = "n3";
@@ -201,7 +201,7 @@ TEST_F(TroubleStory, TheDeviceOfAGatewayThatMovedAwayGoes) {
   start();
   loop_.advance(seconds(20));
   EXPECT_EQ(kernel_.links.count("cw-wg"), 1U) << "its gateway may be restarting";
-  gateway = store_.must_get<api::Gateway>({"", "gateway-0"});
+  gateway = store_.must_get<api::TunnelGateway>({"", "gateway-0"});
   gateway.spec.node = "n1";
   store_.put(gateway);
   loop_.advance(seconds(3));
@@ -241,7 +241,7 @@ TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
 
 // If all nodes are gateway nodes, no other node can find this.
 TEST_F(TroubleStory, OnAGatewayNodeSaysThatNoOtherGatewayForwardsAndStaysReady) {
-  auto own = store_.must_get<api::Gateway>({"", "gateway-1"});
+  auto own = store_.must_get<api::TunnelGateway>({"", "gateway-1"});
   own.spec.node = "n3";
   own.spec.node_ip = ip("10.0.0.3");
   store_.put(own);

@@ -195,7 +195,8 @@ TEST(NodeState, AGatewayNodeDeliversWhatComesFromTheTunnelToPodsAndNothingElse) 
 TEST(NodeState, ATunnelDeviceMakesANodeAGatewayNode) {
   auto in = cluster_seen_from("w0");
   in.host.tunnel_mtu = 1420;
-  EXPECT_EQ(desired_state(in).rules.size(), 8U) << "guarded even before its Gateway object is seen";
+  EXPECT_EQ(desired_state(in).rules.size(), 8U)
+      << "guarded even before its TunnelGateway object is seen";
 }
 
 TEST(NodeState, WithoutAGatewayRoutesAreUnreachable) {

@@ -181,7 +181,7 @@ metadata: {{name: pg, namespace: default}}
 
 
 def gateway(ordinal, node):
-    return {"apiVersion": "causeway.dev/v1alpha1", "kind": "Gateway",
+    return {"apiVersion": "causeway.dev/v1alpha1", "kind": "TunnelGateway",
             "metadata": {"name": f"gateway-{ordinal}"},
             "spec": {"ordinal": ordinal, "node": node, "publicKey": KEY}}
 
@@ -315,10 +315,10 @@ def outside(*cidrs):
 # The token, then the requests that it may not make.
 OF_ONE = {
     "another gateway's object": ("gateway-0", lambda t: t.create(gateway(1, "n1"))),
-    "a Gateway of no pod": ("gateway-0", lambda t: t.create(gateway(7, "n1"))),
-    "a Gateway of another ordinal under its own name": (
+    "a TunnelGateway of no pod": ("gateway-0", lambda t: t.create(gateway(7, "n1"))),
+    "a TunnelGateway of another ordinal under its own name": (
         "gateway-0", lambda t: t.create({**gateway(1, "n1"), "metadata": {"name": "gateway-0"}})),
-    "its Gateway on another node": ("gateway-0", lambda t: t.create(gateway(0, "n2"))),
+    "its TunnelGateway on another node": ("gateway-0", lambda t: t.create(gateway(0, "n2"))),
     "a gateway's object by a route agent": ("routeagent-a", lambda t: t.create(gateway(0, "n1"))),
     "a claim of the Internet's DNS": ("gateway-0", outside("10.42.1.0/24", "8.8.8.8/32")),
     "a claim of the Services": ("gateway-1", outside("10.96.0.0/12")),
@@ -332,7 +332,7 @@ OF_ONE = {
     "an Event on another node's RouteAgent": (
         "routeagent-a", lambda t: t.create(event("causeway-routeagent", "RouteAgent", "n2"))),
     "an Event on another gateway": (
-        "gateway-0", lambda t: t.create(event("causeway-gateway", "Gateway", "gateway-1"))),
+        "gateway-0", lambda t: t.create(event("causeway-gateway", "TunnelGateway", "gateway-1"))),
     "discovery's Lease by a gateway": ("gateway-0", lambda t: t.create(lease("causeway-discovery"))),
     "the gateways' Lease by discovery": ("discovery-a", lambda t: t.create(lease("causeway-import"))),
     "a pre-shared key by a route agent": (
@@ -401,7 +401,7 @@ def replaced(token, path, change):
 def test_a_gateway_does_its_work(tokens):
     token = tokens["gateway-0"]
     token.create(gateway(0, "n1"))
-    path = f"{OURS}/gateways/gateway-0"
+    path = f"{OURS}/tunnelgateways/gateway-0"
     replaced(token, path, lambda g: g["spec"].update(endpoints=["192.0.2.1:4500"]))
     replaced(token, f"{path}/status", lambda g: g.update(status={"draining": True}))
     replaced(token, f"{OURS}/clusterpeers/west/status",
@@ -413,7 +413,7 @@ def test_a_gateway_does_its_work(tokens):
     token.create(lease("causeway-import"))
     replaced(token, path_of(lease("x"), "causeway-import"),
              lambda one: one["spec"].update(holderIdentity="you"))
-    token.create(event("causeway-gateway", "Gateway", "gateway-0"))
+    token.create(event("causeway-gateway", "TunnelGateway", "gateway-0"))
     token.create(event("causeway-gateway", "ClusterPeer", "west"))
     for name in ("causeway-overlay-key", "psk-west"):
         selector = f"fieldSelector=metadata.name%3D{name}"
@@ -526,7 +526,7 @@ def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
     refused = plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config}, check=False)
     assert refused.returncode == 1
     assert f"Secret {NAMESPACE}/causeway-gateway-1 is gone" in refused.stderr
-    plane.kubectl("delete", "gateways.causeway.dev", "gateway-1")
+    plane.kubectl("delete", "tunnelgateways.causeway.dev", "gateway-1")
     for _ in range(2):  # the second time there is nothing to do
         plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config})
         made = plane.get("-n", NAMESPACE, "secret", "causeway-gateway-1")

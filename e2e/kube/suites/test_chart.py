@@ -8,8 +8,9 @@ import subprocess
 import pytest
 import yaml
 
+from fabric.wait import wait_until
 from kube.causeway import CHART, NAMESPACE, ROOT, settings
-from kube.control_plane import Refused
+from kube.control_plane import Refused, wait_for_crds
 from kube.programs import program
 
 GOLDEN = ROOT / "tests/golden"
@@ -129,12 +130,12 @@ RIGHTS = {
         "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
         "clusterproperties": READ, "serviceexports": READ, "routeagents": READ,
         "clusterpeers": "list watch get", "clusterpeers/status": "update",
-        "gateways": "list watch create update", "gateways/status": "update",
+        "tunnelgateways": "list watch create update", "tunnelgateways/status": "update",
         "remoteexports": f"{READ} get {WRITE}", "events": "create",
         "ns/secrets[causeway-overlay-key psk-west]": "list watch get",
         "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
     "routeagent": {
-        "nodes": READ, "clusterproperties": READ, "gateways": READ, "clusterpeers": READ,
+        "nodes": READ, "clusterproperties": READ, "tunnelgateways": READ, "clusterpeers": READ,
         "routeagents": "get list watch create update", "routeagents/status": "update patch",
         "events": "create", "ns/secrets[causeway-overlay-key]": "list watch get"},
     "discovery": {
@@ -246,6 +247,44 @@ def test_helm_counts_the_nodes_that_can_run_a_gateway(plane):
         assert told not in notes("--set", "cluster.nodes=2").stdout
     finally:
         plane.kubectl("delete", "node", "a", "b")
+
+
+# As an older version had it. Its short name is left out: the API server refuses one that is in use.
+OLD_CRD = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gateways.causeway.dev}
+spec:
+  group: causeway.dev
+  scope: Cluster
+  names: {kind: Gateway, plural: gateways}
+  versions: [{name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+"""
+REMEDY = "Run `kubectl delete crd gateways.causeway.dev`"
+
+
+@pytest.mark.parametrize("served, refused", [
+    ("causeway.dev/v1alpha1/Gateway", True), ("causeway.dev/v1alpha1/TunnelGateway", False),
+    ("gateway.networking.k8s.io/v1/Gateway", False)])
+def test_the_crd_of_the_kinds_former_name_is_refused_with_the_remedy(served, refused):
+    done = helm("template", "causeway", CHART, "--set", "cluster.id=east", "--api-versions", served, check=False)
+    assert (done.returncode != 0, REMEDY in done.stderr) == (refused, refused), done.stderr
+    told = [line for line in done.stderr.splitlines() if "gateways.causeway.dev" in line]
+    assert len(told) == refused, "one line says it"
+
+
+def test_helm_finds_the_crd_of_the_kinds_former_name(plane):
+    def install():
+        return plane.machine.run("env", f"HOME={plane.folder}", program("helm"), "--kubeconfig", plane.admin,
+                                 "install", "late", CHART, "-n", NAMESPACE, "--dry-run=server", *settings(Api),
+                                 check=False, timeout=60)
+    plane.apply(OLD_CRD)
+    try:
+        wait_for_crds(plane)
+        wait_until(lambda: REMEDY in install().stderr, 20, "Helm refuses and says what to do", every=0.5)
+    finally:
+        plane.kubectl("delete", "crd", "gateways.causeway.dev")
+    wait_until(lambda: install().returncode == 0, 20, "without it Helm installs", every=0.5)
 
 
 def test_without_admission_there_are_no_policies():

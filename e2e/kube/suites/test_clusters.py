@@ -69,7 +69,7 @@ def test_what_runs_says_so_at_a_glance(joined):
     for cluster, other in (joined, joined[::-1]):
         wait_until(lambda c=cluster, o=other: c.kubectl("get", "clusterpeers").stdout.split()[5:8]
                    == [o.name, "true", "True"], 20, "the peer is connected", every=0.5)
-        rows = cluster.kubectl("get", "gateways").stdout.splitlines()
+        rows = cluster.kubectl("get", "tunnelgateways").stdout.splitlines()
         assert len(rows) == 3 and all(" True " in row for row in rows[1:])
         rows = cluster.kubectl("get", "routeagents").stdout.splitlines()
         assert len(rows) == 3 and all(" True " in row for row in rows[1:])
@@ -238,7 +238,7 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
         for cluster in joined:
             cluster.plane.start_api()
             cluster.plane.wait_ready()
-    wait_until(lambda: any(switches(c, kind) for c in joined for kind in ("Gateway", "RouteAgent")), 70,
+    wait_until(lambda: any(switches(c, kind) for c in joined for kind in ("TunnelGateway", "RouteAgent")), 70,
                "the switch is told as an Event, though no API server ran then", every=0.5)
     after = east.pods[0].ping_for(west.pods[1], 12)
     wait_until(lambda: not after.alive(), 30, "the ping ends", every=0.3)
@@ -298,7 +298,7 @@ def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
 
 
 @pytest.mark.parametrize("account, verbs", [
-    ("causeway-routeagent", ["get secret/causeway-gateway-0", "list secrets", "update gateways",
+    ("causeway-routeagent", ["get secret/causeway-gateway-0", "list secrets", "update tunnelgateways",
                              "create clusterpeers", "update nodes", "get configmaps",
                              "list services", "create pods"]),
     ("causeway-gateway", ["get secret/causeway-gateway-0", "create secrets", "list secrets",
@@ -306,8 +306,9 @@ def test_a_lost_node_takes_only_its_own_pods(joined, underlay, tell):
                           "update services", "update nodes", "create pods", "list configmaps",
                           "update serviceexports"]),
     # It may write Services, for vip: clusterip. The policies limit it to its own.
-    ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-0", "update clusterpeers", "update gateways",
-                            "update serviceexports", "delete namespaces", "create pods", "get configmaps"])])
+    ("causeway-discovery", ["list secrets", "get secret/causeway-gateway-0", "update clusterpeers",
+                            "update tunnelgateways", "update serviceexports", "delete namespaces", "create pods",
+                            "get configmaps"])])
 def test_no_daemon_may_do_more_than_its_work(joined, account, verbs):
     east = joined[0]
     token = east.plane.token(NAMESPACE, account)
@@ -453,7 +454,7 @@ def test_a_gateway_sees_its_own_key_only_and_says_when_it_is_missing(joined, tel
     east.kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=150s",
                  timeout=160)
     tell(f"a gateway without its key is ready {time.monotonic() - began:.0f} s after its Secret is made")
-    key = [g["spec"]["publicKey"] for g in east.get("gateways.causeway.dev")["items"]]
+    key = [g["spec"]["publicKey"] for g in east.get("tunnelgateways")["items"]]
     assert len(set(key)) == 2
 
 
@@ -519,7 +520,7 @@ def test_uninstalling_leaves_nothing(joined):
     assert "clusterset.local" not in corefile and "kubernetes cluster.local" in corefile
     for node in east.nodes:
         assert of_ours(node) == [], node.name
-    for kind in ("gateways.causeway.dev", "routeagents", "remoteexports", "serviceimports"):
+    for kind in ("tunnelgateways", "routeagents", "remoteexports", "serviceimports"):
         assert east.get(kind, "-A")["items"] == [], kind
     # Helm does not wait for the pods of its hooks' Jobs: the garbage collector ends them.
     wait_until(lambda: nothing_left_in_namespace(east), 30, "the namespace is empty", every=0.5)

@@ -76,7 +76,7 @@ usleep 2500000  # IPv6 addresses must leave their tentative state: it is part of
 kernel_state >$W/before
 
 for c in east west; do start $c gateway; start $c routeagent; done
-until_true 60 "both gateways announce themselves" sh -c "grep -q publicKey $W/east/gateways/*.yaml $W/west/gateways/*.yaml && ls $W/west/gateways/*.yaml"
+until_true 60 "both gateways announce themselves" sh -c "grep -q publicKey $W/east/tunnelgateways/*.yaml $W/west/tunnelgateways/*.yaml && ls $W/west/tunnelgateways/*.yaml"
 until_true 30 "causewayctl pairs them" causewayctl pair dir:$W/east dir:$W/west
 until_true 60 "a pod reaches a pod" ip netns exec east-pod ping -c 1 -W 1 10.2.0.5
 ip netns exec east wg show cw-wg
