@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "api/types/gateway.h"
 #include "api/types/secret.h"
+#include "api/types/tunnel_gateway.h"
 #include "base/random.h"
 #include "cli/cluster_api.h"
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "api/types/cluster_peer.h"
-#include "api/types/gateway.h"
 #include "api/types/node.h"
+#include "api/types/tunnel_gateway.h"
 #include "base/never_a_peers.h"
 
 namespace cw::cli {

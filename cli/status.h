@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "api/types/cluster_peer.h"
-#include "api/types/gateway.h"
 #include "api/types/route_agent.h"
 #include "api/types/service_export.h"
+#include "api/types/tunnel_gateway.h"
 
 namespace cw::cli {
 

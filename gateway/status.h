@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "api/store/store.h"
-#include "api/types/gateway.h"
+#include "api/types/tunnel_gateway.h"
 #include "base/backoff.h"
 #include "gateway/peers/device.h"
 #include "gateway/tunnels.h"
@@ -31,7 +31,8 @@ namespace cw::gateway {
                                              const std::vector<Prefix>& own);
 
 // `b` tells something that `a` does not, beyond counters and the noise of measurements.
-[[nodiscard]] bool tells_more(const api::TunnelGateway::Status& a, const api::TunnelGateway::Status& b);
+[[nodiscard]] bool tells_more(const api::TunnelGateway::Status& a,
+                              const api::TunnelGateway::Status& b);
 
 class GatewayWriter {
  public:
@@ -44,8 +45,8 @@ class GatewayWriter {
 
   // The object as it should be and as the informer has it (null: there is none). Call it after
   // every change and every second or two. `urgent`: news do not wait (draining).
-  void want(const api::TunnelGateway& wanted, const std::shared_ptr<const api::TunnelGateway>& stored,
-            bool urgent);
+  void want(const api::TunnelGateway& wanted,
+            const std::shared_ptr<const api::TunnelGateway>& stored, bool urgent);
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
 
  private:

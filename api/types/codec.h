@@ -9,7 +9,6 @@
 #include "api/types/cluster_peer.h"
 #include "api/types/cluster_property.h"
 #include "api/types/endpoint_slice.h"
-#include "api/types/gateway.h"
 #include "api/types/lease.h"
 #include "api/types/namespace.h"
 #include "api/types/node.h"
@@ -20,6 +19,7 @@
 #include "api/types/service_cidr.h"
 #include "api/types/service_export.h"
 #include "api/types/service_import.h"
+#include "api/types/tunnel_gateway.h"
 
 namespace cw::api {
 

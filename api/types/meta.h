@@ -17,7 +17,7 @@ namespace cw::api {
 
 enum class Kind {
   kClusterPeer,
-  kGateway,
+  kTunnelGateway,
   kRouteAgent,
   kRemoteExport,
   kServiceExport,

@@ -10,7 +10,7 @@
 #include "api/store/informer.h"
 #include "api/store/lease_elector.h"
 #include "api/store/open.h"
-#include "api/types/gateway.h"
+#include "api/types/tunnel_gateway.h"
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "base/log.h"
@@ -160,7 +160,7 @@ TEST_F(DirStoreTest, OnlyKindsThatSomebodyAsksForAreRead) {
   flush_log();
   EXPECT_EQ(testing::internal::GetCapturedStderr().find("tunnelgateways/"), std::string::npos);
   testing::internal::CaptureStderr();
-  Informer<Gateway> gateways(loop_, store(), random, [] {});
+  Informer<TunnelGateway> gateways(loop_, store(), random, [] {});
   turn([&] { return gateways.synced(); });
   flush_log();
   EXPECT_NE(testing::internal::GetCapturedStderr().find("tunnelgateways/g.yaml:"),

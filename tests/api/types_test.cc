@@ -52,7 +52,7 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   peer.spec.gateways.clear();
   expect_round_trip(peer);
 
-  Gateway gateway;
+  TunnelGateway gateway;
   gateway.spec = {
       1, "node", ip("192.0.2.1"), "key", {*Endpoint::parse("192.0.2.1:4500")}, ip("fd00::1")};
   gateway.status.driver = "kernel";
@@ -196,10 +196,10 @@ TEST(Codec, AnAllowedPrefixThatIsNoneCostsNothingElse) {
 TEST(Codec, ProblemsNameTheField) {
   EXPECT_EQ(problem<ClusterPeer>("spec: {}"), "metadata: is missing");
   EXPECT_EQ(problem<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
-  EXPECT_EQ(
-      problem<Gateway>("metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
-      "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
-      "[2001:db8::1]:4500 (names are not looked up)");
+  EXPECT_EQ(problem<TunnelGateway>(
+                "metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
+            "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
+            "[2001:db8::1]:4500 (names are not looked up)");
   EXPECT_EQ(
       problem<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
                            "publicKey: x}]}"),

@@ -39,9 +39,9 @@ json to_json(const TunnelStatus& tunnel) {
 }  // namespace
 
 template <>
-Result<Gateway> decode(const json& body) {
+Result<TunnelGateway> decode(const json& body) {
   std::optional<Error> problem;
-  Gateway gateway;
+  TunnelGateway gateway;
   gateway.meta = decode_meta(body, problem);
   Fields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
@@ -65,7 +65,7 @@ Result<Gateway> decode(const json& body) {
 }
 
 template <>
-json encode(const Gateway& gateway) {
+json encode(const TunnelGateway& gateway) {
   auto out = envelope(Kind::kTunnelGateway, gateway.meta);
   out["spec"] = {{"ordinal", gateway.spec.ordinal},
                  {"node", gateway.spec.node},
@@ -73,7 +73,7 @@ json encode(const Gateway& gateway) {
                  {"publicKey", gateway.spec.public_key},
                  {"endpoints", texts(gateway.spec.endpoints)},
                  {"controlAddress", gateway.spec.control_address.to_string()}};
-  if (gateway.status == Gateway::Status{}) return out;
+  if (gateway.status == TunnelGateway::Status{}) return out;
   auto& status = out["status"];
   status["driver"] = gateway.status.driver;
   status["draining"] = gateway.status.draining;

@@ -1,5 +1,5 @@
-// causeway.dev/v1alpha1 Gateway: one gateway of this cluster, "gateway-<ordinal>". The gateway
-// writes it itself.
+// causeway.dev/v1alpha1 TunnelGateway: one gateway of this cluster, "gateway-<ordinal>". The
+// gateway writes it itself.
 #pragma once
 
 #include "api/names.h"
@@ -7,9 +7,6 @@
 #include "base/prefix.h"
 
 namespace cw::api {
-
-// On a Gateway, with any value: the gateway hands over its traffic and takes no more (causewayctl
-// drain).
 
 // One tunnel to one remote gateway, as the local gateway sees it.
 struct TunnelStatus {
@@ -28,7 +25,7 @@ struct TunnelStatus {
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
 };
 
-struct Gateway {
+struct TunnelGateway {
   static constexpr Kind kKind = Kind::kTunnelGateway;
   struct Spec {
     std::uint32_t ordinal = 0;
@@ -50,7 +47,7 @@ struct Gateway {
   ObjectMeta meta;
   Spec spec;
   Status status;
-  friend bool operator==(const Gateway&, const Gateway&) = default;
+  friend bool operator==(const TunnelGateway&, const TunnelGateway&) = default;
 };
 
 }  // namespace cw::api
