@@ -12,7 +12,7 @@ namespace cw::gateway {
 
 namespace {
 
-// Drops what the gateway does not read. The caches hold all Services of a cluster.
+// Drops fields that the gateway does not read: the caches hold all Services of a cluster.
 void only_identity(api::ObjectMeta& meta) {
   meta.uid = {};
   meta.labels.clear();
@@ -47,11 +47,11 @@ ClusterView::ClusterView(Loop& loop, api::Store& store, Random& random, std::str
   agents.track_changes();
   agents.set_trim([](api::RouteAgent& object) {
     only_identity(object.meta);
-    object.status = {};  // the agents'
+    object.status = {};  // not read here
   });
   exports.set_trim([](api::ServiceExport& object) {
     only_identity(object.meta);
-    object.status = {};  // discovery's
+    object.status = {};  // not read here
   });
   services.set_trim([](api::Service& object) { only_identity(object.meta); });
   slices.set_trim([](api::EndpointSlice& object) {
@@ -95,7 +95,7 @@ Result<> ClusterView::synced() const {
   check(overlay_key, "Secret");
   if (private_key) check(*private_key, "Secret");
   for (const auto& [name, secret] : preshared_) {
-    // A Secret that cannot be read costs its own cluster the tunnels and no other.
+    // A Secret that cannot be read stops only the tunnels of its own cluster.
     if (secret->last_error().empty()) check(*secret, "Secret " + name);
   }
   return good;

@@ -1,6 +1,5 @@
-// What the store says, as the gateway reads it: one informer per kind, and what follows from
-// several objects. Secrets are read by name only: each has an informer of its own. Loop thread
-// only.
+// The objects in the store that the gateway reads: one informer per kind, and conclusions from
+// several objects. Secrets are read by name only, so each has its own informer. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -21,15 +20,16 @@ namespace cw::gateway {
 
 class ClusterView {
  public:
-  // `on_change` after any change of anything; bursts are the owner's to debounce. `key_secret` is
-  // the Secret with this gateway's own key; empty: the key is in a file.
+  // `on_change` is called after each change, except for changes of RouteAgents that leave their
+  // keys alone. The owner debounces bursts. `key_secret` is the Secret with this gateway's own key.
+  // Empty: the key is in a file.
   ClusterView(Loop& loop, api::Store& store, Random& random, std::string ns,
               const std::string& key_secret, std::function<void()> on_change);
 
   api::Informer<api::ClusterProperty> properties;
   api::Informer<api::Node> nodes;
   api::Informer<api::TunnelGateway> gateways;
-  api::Informer<api::RouteAgent> agents;  // without status: 1,000 of them change at a failover
+  api::Informer<api::RouteAgent> agents;  // without status: 1,000 change at a failover
   api::Informer<api::ClusterPeer> peers;
   api::Informer<api::Secret> overlay_key;
   std::optional<api::Informer<api::Secret>> private_key;
@@ -37,34 +37,35 @@ class ClusterView {
   api::Informer<api::Service> services;
   api::Informer<api::EndpointSlice> slices;
 
-  // This cluster's id, or why it is not known.
+  // This cluster's id. kNotFound: not in the store yet. kInvalid: not a DNS label.
   [[nodiscard]] Result<std::string> cluster_id() const;
-  // All that decides about tunnels and announcements has been listed once; else what has not.
+  // Good once all kinds that decide about tunnels and announcements were listed. Otherwise the
+  // error names one that was not.
   [[nodiscard]] Result<> synced() const;
   [[nodiscard]] bool exports_synced() const;
   // All pod prefixes of the cluster, sorted.
   [[nodiscard]] std::vector<Prefix> cidrs() const;
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
-  // The pod prefixes of every node.
+  // The pod prefixes of every node, by Node name.
   [[nodiscard]] std::map<std::string, std::vector<Prefix>> prefixes() const;
-  // Networks of the cluster besides its pods: no remote cluster may claim a part of them.
+  // Networks of the cluster other than its pods. No remote cluster may claim a part of them.
   [[nodiscard]] std::vector<OwnPrefixes> networks() const;
-  // The other gateways of this cluster as the announcement tells them.
+  // The other gateways of this cluster, as the announcement lists them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
-  // The public keys of this cluster's nodes by Node name (RouteAgent.spec). A node keeps its key
-  // when its RouteAgent is deleted: no traffic stops for that. The key goes with the Node.
+  // The public keys of this cluster's nodes (RouteAgent.spec), by Node name. A node whose
+  // RouteAgent is deleted keeps its key, so that no traffic stops. The key goes with the Node.
   [[nodiscard]] std::map<std::string, tunnel::Key> node_keys() const;
   // Reads the Secrets that ClusterPeers name now, each by its name. Call it after each change.
   void keep_preshared();
   // Pre-shared keys by Secret name. A key that was read once is kept until no ClusterPeer names its
-  // Secret: a deleted Secret takes down no running tunnel.
+  // Secret. So a deleted Secret stops no running tunnel.
   [[nodiscard]] const std::map<std::string, PresharedKey>& preshared_keys() const {
     return preshared_keys_;
   }
 
  private:
   [[nodiscard]] PrefixSet cluster_ips() const;
-  void take_agents();  // most changes of a RouteAgent are of its status, and no news here
+  void take_agents();  // most changes of a RouteAgent are only of its status: ignored
 
   Loop& loop_;
   api::Store& store_;
@@ -75,10 +76,11 @@ class ClusterView {
   std::map<std::string, PresharedKey> preshared_keys_;
   std::map<std::string, tunnel::Key> agent_keys_;
   bool agents_synced_ = false;
-  // Read again only after a Service changed: there may be 10,000.
+  // Computed again only after a Service changed: there may be 10,000.
   mutable std::optional<PrefixSet> cluster_ips_;
 };
 
-[[nodiscard]] GatewayStatement statement_of(const api::TunnelGateway& gateway, std::vector<Prefix> own);
+[[nodiscard]] GatewayStatement statement_of(const api::TunnelGateway& gateway,
+                                            std::vector<Prefix> own);
 
 }  // namespace cw::gateway

@@ -38,7 +38,7 @@ Result<Config> read(ConfigMap map) {
   map.read_up_to("endpoints", config.endpoints, 16);
   map.read("privateKeyFile", config.private_key_file);
   map.read("exportNamespaces", config.export_namespaces);
-  // Not a setting: the route agent's guards know the device by its name, also before the gateway
+  // Not configurable: the route agent's guards know the device by its name, also before the gateway
   // has ever run and after it died (docs/operations/fail-closed.md).
   config.tunnel.interface = netlink::kTunnelLink;
   map.read_map("tunnel", [&](ConfigMap& tunnel) { read_tunnel(tunnel, config); });

@@ -23,7 +23,7 @@ struct Config : DaemonConfig {
   Duration probe_interval = std::chrono::milliseconds(100);
   std::uint32_t probe_lost = 3;
   Duration heartbeat = std::chrono::seconds(1);
-  std::uint32_t feed_connections = 5;          // that one remote gateway may open per second
+  std::uint32_t feed_connections = 5;          // new ones per second and remote gateway
   std::vector<std::string> export_namespaces;  // opened for export; empty: all
   Duration drain = std::chrono::seconds(1);
 };

@@ -13,14 +13,17 @@
 namespace cw::gateway {
 namespace {
 
+// A burst of changes in the store becomes one pass.
 constexpr Duration kDebounce = std::chrono::milliseconds(20);
-// Other programs' links and addresses come and go with every pod; their bursts become one look.
+// Other programs' links and addresses change with every pod. A burst becomes one pass.
 constexpr Duration kKernelDebounce = std::chrono::milliseconds(200);
+// How often tunnels are looked at, and how often a gateway that is not ready tries again.
 constexpr Duration kTick = std::chrono::seconds(1);
+// A kernel pass without an event repairs changes that no event reported.
 constexpr Duration kResync = std::chrono::seconds(60);
-// No other gateway can take over: probes and the feed get to say goodbye, no more.
+// If no other gateway can take over, only the last probes and feed messages need time to go out.
 constexpr Duration kShortDrain = std::chrono::milliseconds(200);
-// A drain waits for nodes that still claim this gateway at most so many times its usual length.
+// A drain waits for nodes that still claim this gateway, at most this many times its usual length.
 constexpr int kDrainLimit = 5;
 
 Deps with_one_kernel(Deps deps) {
@@ -41,7 +44,7 @@ Daemon::Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key
       private_key_(deps.loop, deps.store, deps.random, {config.ns, key_secret(config.ordinal)},
                    std::string(kPrivateKeyEntry),
                    [this] {
-                     // One that vanished while we run goes back: peers know it.
+                     // A Secret that vanished gets the same key again: peers know it.
                      return core_ != nullptr ? core_->private_key.base64()
                                              : fresh_private_key(deps_.random);
                    }),
@@ -103,7 +106,7 @@ Result<tunnel::Key> Daemon::own_key() {
   const api::ObjectKey name{config_.ns, key_secret(config_.ordinal)};
   const auto secret = view_->private_key->find(name);
   if (deps_.make_secrets) private_key_.look(secret);
-  // Peers know the key of a running gateway: it stays, and goes back into its Secret.
+  // Peers know the key of a running gateway, so it stays. private_key_.look() writes it back.
   const bool there = secret != nullptr && secret->data.count(std::string(kPrivateKeyEntry)) != 0;
   if (!there && core_ != nullptr) return core_->private_key;
   if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
@@ -163,9 +166,9 @@ void Daemon::pass() {
   core_->tunnels.set_clusters(std::move(now.clusters));
   core_->claims.set_world(view_->prefixes(), core_->tunnels.clusters(), deps_.loop.now());
   core_->tunnels.set_claims(core_->claims.remote());
-  if (!core_->tunnels.tried()) return;  // its answer looks again
+  if (!core_->tunnels.tried()) return;  // the driver's answer starts another pass
   keep_path();
-  if (!programmed_) return;  // sockets need the addresses; the end of the pass looks again
+  if (!programmed_) return;  // sockets need the addresses; the end of the kernel pass looks again
   keep_probes();
   core_->tunnels.set_views(core_->probes.views());
   keep_feed();
@@ -189,7 +192,8 @@ void Daemon::keep_feed() {
   core_->feed.set_remotes(core_->tunnels.clusters(), working);
   const auto listening = core_->feed.listen();
   const auto trouble = listening ? std::string() : listening.error().context("feed").text;
-  if (trouble != feed_trouble_ && !trouble.empty()) log_warn("feed", {{"error", trouble}});
+  if (trouble != feed_trouble_ && !trouble.empty())
+    log_warn("feed does not listen, trying again", {{"error", trouble}});
   feed_trouble_ = trouble;
   const auto cidrs = view_->cidrs();
   auto gateways = view_->other_gateways(config_.ordinal);
@@ -218,8 +222,8 @@ bool Daemon::drains() const {
 void Daemon::on_probe() {
   if (core_ == nullptr) return;
   core_->tunnels.set_views(core_->probes.views());
-  // The rest follows at once, but not inside the prober's own callback: a pass may replace it. A
-  // peer can change its answers with each probe, so passes have some time between them.
+  // The pass runs at once, but in a turn of its own: it may replace the prober that called us. A
+  // peer can change its answers with each probe, so passes keep a distance.
   const auto now = deps_.loop.now();
   if (last_at_once_ && now - *last_at_once_ < kDebounce) return look_again();
   last_at_once_ = now;
@@ -274,14 +278,14 @@ api::TunnelGateway Daemon::wanted_object() const {
   status.draining = drains();
   status.tunnels = tunnel_statuses(core_->tunnels);
   auto reasons = not_ready();
-  std::erase(reasons, "draining");  // said above
+  std::erase(reasons, "draining");  // status.draining says it
   std::vector<homing::GatewayView> views{
       {config_.ordinal, true, status.draining, PrefixSet(view_->own_prefixes(config_.node))}};
   for (const auto& [key, other] : view_->gateways.items()) {
     if (other->spec.ordinal == config_.ordinal) continue;
     views.push_back(local_view(*other, view_->own_prefixes(other->spec.node)));
   }
-  // Claimed prefixes are where their nodes say; the others where the order puts them.
+  // A claimed prefix is homed where its node says, any other where the home order puts it.
   const auto carried = core_->claims.carried_by(config_.ordinal);
   const auto claimed = core_->claims.claimed();
   status.homed = homed_here(core_->self.cluster, view_->cidrs(), views, config_.ordinal);
@@ -294,7 +298,7 @@ api::TunnelGateway Daemon::wanted_object() const {
   if (const auto stored = view_->gateways.find(gateway.meta.key)) {
     status.conditions = stored->status.conditions;
   }
-  (void)api::set_condition(  // compared as a whole by the writer
+  (void)api::set_condition(  // the writer compares the whole object
       status.conditions,
       {"Ready",
        reasons.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
@@ -335,7 +339,7 @@ void Daemon::drain(std::function<void()> done) {
 void Daemon::watch_drain() {
   const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal).size();
   if (carried == 0 || deps_.loop.now() >= drain_ends_) {
-    if (carried != 0) log_warn("drain ends with prefixes left", {{"prefixes", carried}});
+    if (carried != 0) log_warn("drain ends with prefixes still claimed", {{"prefixes", carried}});
     return std::exchange(drained_, {})();
   }
   drain_timer_ = deps_.loop.after(kDebounce, [this] { watch_drain(); });

@@ -1,8 +1,8 @@
-// The gateway itself: from what the store, the probes and the kernel say to tunnels, paths, the
-// feed and the TunnelGateway object. An event only says "look again"; a pass looks at everything.
-// What the probes say goes to the tunnels at once and from memory. Nothing here waits for the store
-// once the gateway has started; while the store is away the last known state holds. Loop thread
-// only.
+// The gateway itself. It turns what the store, the probes and the kernel report into tunnels,
+// kernel state, the feed and the TunnelGateway object. An event only says "look again"; a pass
+// looks at everything. Probe results reach the tunnels at once, from memory. A gateway that has
+// started never waits for the store: while the store is away, the last known state holds. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,7 @@
 
 namespace cw::gateway {
 
-// The world outside, as seams.
+// The seams to the outside.
 struct Deps {
   Loop& loop;
   Random& random;
@@ -39,34 +39,33 @@ struct Deps {
   Metrics& metrics;
   Probes::Open open_prober;
   Probes::OpenEcho open_echo = {};
-  bool make_secrets = true;  // those that are missing; false: an installer makes them
-  // Where passes over the kernel run, which may take long, and the Kernel for that thread alone.
+  bool make_secrets = true;  // if missing; false: an installer makes them
+  // Runs kernel passes, which may take long. That thread has a Kernel of its own.
   Background background = no_background();
   netlink::Kernel* slow_kernel = nullptr;  // none: `kernel`
-  // Where calls of `driver` run that may wait. It is another thread than `background`'s, so that a
-  // pass never delays a move.
+  // Runs calls of `driver` that may wait. It is another thread than `background`'s, so that a
+  // kernel pass never delays a move.
   Background tunnel_background = no_background();
 };
 
 class Daemon {
  public:
-  // `file_key`: the key of privateKeyFile, if there is one.
+  // `file_key`: the key of privateKeyFile, if it is configured.
   Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key> file_key);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Why the gateway does not do its work; empty: ready. Remote clusters that are away are no
-  // reason.
+  // Why the gateway is not ready. Empty: it is ready. Unreachable remote clusters are no reason.
   [[nodiscard]] std::vector<std::string> not_ready() const;
 
-  // Says everywhere that we are about to go, and calls `done` when nodes and remote gateways had
-  // the time to move: after Config::drain if another local gateway can take over, else soon.
-  // The data path stays.
+  // Announces the stop everywhere, and calls `done` when nodes and remote gateways have had time to
+  // move. If another local gateway can take over, that is after one to five times
+  // Config::drain, otherwise after 200 ms. The data path stays.
   void drain(std::function<void()> done);
 
  private:
-  struct Core;  // what exists once we know who we are
+  struct Core;  // exists once our cluster id and key are known
   struct HostView {
     std::vector<netlink::Link> links;
     std::vector<netlink::Address> addresses;
@@ -79,7 +78,7 @@ class Daemon {
   [[nodiscard]] Result<> make_core();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();
-  [[nodiscard]] TunnelEvents tell();  // Events on our TunnelGateway object
+  [[nodiscard]] TunnelEvents tell();  // hooks that write Events on our TunnelGateway object
   [[nodiscard]] std::optional<api::ObjectMeta> stored_meta() const;
   void answer(tunnel::Probe& reply) const;
   void answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
@@ -88,7 +87,7 @@ class Daemon {
                    tunnel::Probe& reply);
   void tell_remotes();
   void watch_drain();
-  [[nodiscard]] bool drains() const;  // we stop, or were asked to (causewayctl drain)
+  [[nodiscard]] bool drains() const;  // the process stops, or causewayctl drain asked for it
   void on_probe();
   void tick();
   [[nodiscard]] bool settled();
@@ -116,16 +115,16 @@ class Daemon {
   bool kernel_dirty_ = true;
   std::optional<PathInput> path_;
   std::vector<std::string> path_errors_;
-  HostView host_;  // after the last pass
+  HostView host_;  // after the last kernel pass
   std::string feed_trouble_;
   std::set<MetricLabels> shown_;
 
   tunnel::Refusals refused_in_tunnel_;
   tunnel::Refusals refused_of_nodes_;
-  std::shared_ptr<netlink::Reconciler> reconciler_;  // a pass may outlive us by a moment
-  bool programming_ = false;                         // a pass runs
-  bool programmed_ = false;                          // once
-  std::string overlay_seen_;                         // the overlay's key as it was last
+  std::shared_ptr<netlink::Reconciler> reconciler_;  // a pass may outlive the Daemon by a moment
+  bool programming_ = false;                         // a kernel pass runs
+  bool programmed_ = false;                          // a kernel pass has ended
+  std::string overlay_seen_;                         // the overlay's key as last read
   SecretEntry private_key_;
   SecretEntry overlay_secret_;
   GatewayWriter writer_;

@@ -1,5 +1,5 @@
-// What the daemon answers to probes, and what it takes from them. Who asks is proven by a key
-// (tunnel/probe/prober.h): a node speaks for its own prefixes only, a gateway for its cluster's.
+// The daemon's answers to probes, and what it takes from them. The asker's key is proven
+// (tunnel/probe/prober.h). A node speaks for its own prefixes only, a gateway for its cluster's.
 #include <utility>
 
 #include "gateway/daemon_core.h"
@@ -8,8 +8,8 @@ namespace cw::gateway {
 
 namespace {
 
-// Probes that one turn sends to one remote gateway, each with up to tunnel::kMaxClaims claims. More
-// would not fit the buffer of its socket, and the next node's request begins the next turn.
+// The most probes to one remote gateway in one turn, each with up to tunnel::kMaxClaims claims.
+// More would not fit the buffer of its socket. The next node's request begins the next turn.
 constexpr int kNewsProbes = 32;
 
 }  // namespace
@@ -62,8 +62,9 @@ tunnel::ProberHooks Daemon::node_hooks() {
   return hooks;
 }
 
-// An echo says "done", not "heard". Most drivers have moved the prefixes when the answer goes out.
-// For the others, and for claims that wait (homing/claim_flow.h), a later answer says it.
+// An echoed claim means "done", not "heard". Most drivers have moved the prefixes before the answer
+// goes out. For other drivers, and for claims that wait (homing/claim_flow.h), a later answer
+// echoes the claim.
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto* id = std::get_if<GatewayId>(&asker.party);
@@ -81,7 +82,7 @@ void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker&
   if (core_ == nullptr || node == nullptr) return;
   core_->to_tell.merge(core_->claims.from_node(node->name, {asker.fresh, deps_.loop.now()}, request,
                                                core_->tunnels.working(), reply));
-  // Many nodes speak at once when a gateway is lost. What came together goes out together.
+  // Many nodes claim at once when a gateway is lost. Claims that came together go out together.
   if (core_->to_tell.empty() || core_->telling.active()) return;
   core_->telling = deps_.loop.after(Duration::zero(), [this] { tell_remotes(); });
 }

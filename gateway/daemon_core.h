@@ -1,4 +1,4 @@
-// The part of the Daemon that exists once it knows its cluster and its key. For the Daemon's own
+// The part of the Daemon that exists once its cluster id and key are known. For the Daemon's own
 // sources only.
 #pragma once
 
@@ -39,7 +39,7 @@ struct Daemon::Core {
   std::map<api::ObjectKey, Trouble> troubles;
   Tunnels tunnels;
   ClaimTable claims;
-  std::set<GatewayId> to_tell;  // news of our nodes' claims
+  std::set<GatewayId> to_tell;  // remote gateways with news of our nodes' claims
   Handle telling;
   Probes probes;
   FeedSide feed;

@@ -1,4 +1,4 @@
-// What the daemon tells as Events on its TunnelGateway object. Never in the packets' path.
+// Events that the daemon records on its TunnelGateway object. No packet's path depends on them.
 #include <fmt/format.h>
 
 #include "gateway/daemon_core.h"
@@ -24,10 +24,11 @@ TunnelEvents Daemon::tell() {
   tell.stuck = [this](const GatewayId& id, Remedy remedy) {
     const auto meta = stored_meta();
     if (!meta) return;
-    events_.record(api::Kind::kTunnelGateway, *meta,
-                   {true, "TunnelStuck",
-                    fmt::format("handshakes with {} come and data does not: the {} is made again",
-                                to_string(id), remedy == Remedy::kDevice ? "device" : "peer")});
+    events_.record(
+        api::Kind::kTunnelGateway, *meta,
+        {true, "TunnelStuck",
+         fmt::format("handshakes with {} succeed, but no data arrives. Making the {} again",
+                     to_string(id), remedy == Remedy::kDevice ? "device" : "peer")});
   };
   tell.changed = [this] { look_again(); };
   tell.rival = [this](const GatewayId&, const std::string& sentence) {

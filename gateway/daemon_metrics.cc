@@ -1,4 +1,4 @@
-// What the daemon shows at /metrics, set when somebody asks.
+// The daemon's metrics, set when /metrics is read.
 #include "gateway/daemon_core.h"
 
 namespace cw::gateway {
@@ -23,13 +23,14 @@ constexpr TunnelGauge kTunnelGauges[] = {
      [](const api::TunnelStatus& t) { return t.rtt_ms / 1000; }},
     {"causeway_tunnel_jitter_seconds", "Variation of the round trip.",
      [](const api::TunnelStatus& t) { return t.jitter_ms / 1000; }},
-    {"causeway_tunnel_loss_ratio", "Probes lost, of the last window.",
+    {"causeway_tunnel_loss_ratio", "Share of the last probes that was lost.",
      [](const api::TunnelStatus& t) { return t.loss; }},
     {"causeway_tunnel_rx_bytes_total", "Received from the remote gateway.",
      [](const api::TunnelStatus& t) { return static_cast<double>(t.rx_bytes); }},
     {"causeway_tunnel_tx_bytes_total", "Sent to the remote gateway.",
      [](const api::TunnelStatus& t) { return static_cast<double>(t.tx_bytes); }},
-    {"causeway_tunnel_last_handshake_seconds", "When, in seconds since 1970; 0: never.",
+    {"causeway_tunnel_last_handshake_seconds",
+     "Time of the last handshake, in seconds since 1970; 0: never.",
      [](const api::TunnelStatus& t) { return since_1970(t.last_handshake); }},
     {"causeway_tunnel_prefixes", "Remote prefixes carried through the tunnel.",
      [](const api::TunnelStatus& t) { return static_cast<double>(t.allowed.size()); }},
@@ -63,7 +64,7 @@ void Daemon::set_metrics() {
   for (const auto& [cluster, view] : core_->feed.view()) connected += view.connected ? 1 : 0;
   metrics.gauge("causeway_feed_connected", "Remote clusters whose feed is followed now.")
       .set(connected);
-  metrics.gauge("causeway_import_leader", "1 while this gateway writes what was imported.")
+  metrics.gauge("causeway_import_leader", "1 while this gateway writes the imported exports.")
       .set(core_->feed.leading() ? 1 : 0);
 }
 

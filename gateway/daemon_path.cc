@@ -1,4 +1,4 @@
-// What the daemon keeps in the kernel besides the tunnels, and its probes, which need the
+// What the daemon keeps in the kernel besides the tunnels. Also its probes, because they need the
 // addresses.
 #include <algorithm>
 
@@ -10,8 +10,8 @@
 namespace cw::gateway {
 namespace {
 
-// After a start no node is answered before every tunnel had its first verdict, or for so many probe
-// intervals: a node believes "I do not reach it", while it forgives silence.
+// After a start no node is answered until every tunnel has its first verdict, or for this many
+// probe intervals. A node acts on "I do not reach it", but tolerates silence.
 constexpr int kSettleIntervals = 20;
 
 }  // namespace
@@ -44,7 +44,7 @@ void Daemon::keep_path() {
   }
   if (!kernel_dirty_ && path_ == input && path_errors_.empty()) return;
   if (programming_) {
-    kernel_dirty_ = true;  // its end looks again
+    kernel_dirty_ = true;  // note_path() looks again
     return;
   }
   kernel_dirty_ = false;
@@ -56,7 +56,7 @@ void Daemon::keep_path() {
     auto host = host_of(*kernel);
     return [this, report = std::move(report), host = std::move(host)] { note_path(report, host); };
   });
-  CW_CHECK(taken);  // there is one at a time
+  CW_CHECK(taken);  // at most one runs, so the queue has room
 }
 
 void Daemon::note_path(netlink::PassReport report, const std::optional<HostView>& host) {
@@ -67,13 +67,13 @@ void Daemon::note_path(netlink::PassReport report, const std::optional<HostView>
   if (other_host) host_ = *host;
   for (const auto& error : report.errors) {
     if (std::find(path_errors_.begin(), path_errors_.end(), error) == path_errors_.end()) {
-      log_warn("path incomplete", {{"error", error}});
+      log_warn("kernel state incomplete, trying again", {{"error", error}});
     }
   }
-  if (report.errors.empty() && !path_errors_.empty()) log_info("path complete again");
+  if (report.errors.empty() && !path_errors_.empty()) log_info("kernel state complete again");
   path_errors_ = std::move(report.errors);
-  if (report.steps > 0) log_debug("path changed", {{"steps", report.steps}});
-  // What was wanted meanwhile, and probes on addresses that are there now.
+  if (report.steps > 0) log_debug("kernel state changed", {{"steps", report.steps}});
+  // For changes that came meanwhile, and for probes on addresses that exist now.
   if (first || other_host || report.steps > 0 || kernel_dirty_) look_again();
 }
 

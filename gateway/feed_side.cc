@@ -54,22 +54,24 @@ FeedSide::FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metri
           [this] { say_refusals(); }),
       server_(loop, random, config.private_key, server_config(config)),
       client_(loop, random, client_config(config), counted(inflow_.callbacks())) {
-  book_.keep_nothing();  // the server does, in the form that it sends
+  book_.keep_nothing();  // the server keeps them, encoded
 }
 
 void FeedSide::say_refusals() {
   for (const auto& line : refusal_log_.changed(remotes_.clusters(), loop_.now())) {
-    log_warn("claims refused", {{"cluster", line.cluster},
-                                {"count", line.count},
-                                {"first", line.first},
-                                {"reason", reason_name(line.reason)}});
+    log_warn("statements of a remote cluster refused, see condition ClaimsAccepted",
+             {{"cluster", line.cluster},
+              {"count", line.count},
+              {"first", line.first},
+              {"reason", reason_name(line.reason)}});
   }
 }
 
 FeedCallbacks FeedSide::counted(const FeedCallbacks& inner) {
-  auto& events = metrics_.counter("causeway_feed_events_total", "Feed events taken from others.");
-  auto& refused =
-      metrics_.counter("causeway_feed_refused_total", "Feed messages that were not readable.");
+  auto& events =
+      metrics_.counter("causeway_feed_events_total", "Feed events taken from remote gateways.");
+  auto& refused = metrics_.counter("causeway_feed_refused_total",
+                                   "Feed messages refused: not readable or over a limit.");
   FeedCallbacks outer = inner;
   outer.on_announcement = [inner, &events](const std::string& cluster, Announcement announcement) {
     events.add();
@@ -104,7 +106,7 @@ void FeedSide::set_peers(const RemoteState::Peers& peers, std::vector<Prefix> lo
 
 void FeedSide::take_peers(const RemoteState::Peers& peers) {
   if (peers == peers_) return;
-  // What no rule named was not kept. If the rules change, all of it is asked for again.
+  // Exports that no rule named were not kept. If the rules change, all exports are asked for again.
   const auto before = api::peers_by_cluster(peers_);
   for (const auto& [cluster, peer] : api::peers_by_cluster(peers)) {
     const auto known = before.find(cluster);
@@ -127,7 +129,7 @@ void FeedSide::set_remotes(const std::map<std::string, RemoteCluster>& clusters,
       callers[gateway.key] = id;
       (working.count(id) != 0 ? good : rest).push_back({gateway.control_address, gateway.key});
     }
-    // Where none works all are tried: a probe may be lost where TCP gets through.
+    // If no gateway works, all are tried: TCP may get through where probes are lost.
     const auto& targets = good.empty() ? rest : good;
     if (targets.empty()) continue;
     client_.set_targets(cluster, targets);
@@ -144,7 +146,7 @@ void FeedSide::note(const Result<>& done, const std::string& what) {
   if (done) {
     refused_.erase(what);
   } else if (refused_.insert(what).second) {
-    log_warn("not announced", {{"what", what}, {"error", done.error().text}});
+    log_warn("not announced to remote clusters", {{"what", what}, {"error", done.error().text}});
   }
 }
 
@@ -157,7 +159,7 @@ void FeedSide::publish_exports(const ClusterView& view, const std::vector<Prefix
   remotes_.set_exported(view.exports.items());
   const auto changes = book_.update(config_.self.cluster, view.exports.items(),
                                     view.services.items(), view.slices.items(), cidrs);
-  // Withdrawals first: they make room, here and in the receivers' limits.
+  // Withdrawals first: they make room, here and within the receivers' limits.
   for (const auto& [service, record] : changes) {
     if (record == nullptr) server_.withdraw(service);
   }

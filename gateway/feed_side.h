@@ -1,6 +1,6 @@
-// This gateway's part in the feed: tells remote gateways about this cluster, follows theirs, and
-// (with the import Lease) writes what was accepted. Wires server, client, intake and importer
-// together and counts what passes. Loop thread only.
+// This gateway's part in the feed. It tells remote gateways about this cluster, follows their
+// feeds, and (with the import Lease) writes what it accepted. Connects server, client, inflow and
+// importer, and counts messages. Loop thread only.
 #pragma once
 
 #include <map>
@@ -32,22 +32,23 @@ struct FeedSideConfig {
 
 class FeedSide {
  public:
-  // `on_clusters`: clusters() changed.
+  // `on_clusters` is called when clusters() changed.
   FeedSide(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
            const FeedSideConfig& config, std::function<void()> on_clusters);
   FeedSide(const FeedSide&) = delete;
   FeedSide& operator=(const FeedSide&) = delete;
 
-  // `own`: networks of this cluster besides its pods, which no peer may claim.
+  // `own`: networks of this cluster other than its pods. No peer may claim them.
   void set_peers(const RemoteState::Peers& peers, std::vector<Prefix> local_cidrs,
                  std::vector<OwnPrefixes> own);
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const {
     return remotes_.clusters();
   }
 
-  // Listens once the control address is there; call it until it succeeds.
+  // Listens once the control address exists. Call it until it succeeds.
   [[nodiscard]] Result<> listen() { return server_.listen(config_.control_address, port_); }
-  // Whom we let call and whom we follow; gateways that work come first.
+  // Sets the gateways that may call, and follows those of each cluster that work. If none works, it
+  // follows all.
   void set_remotes(const std::map<std::string, RemoteCluster>& clusters,
                    const std::set<GatewayId>& working);
   void announce(const Announcement& announcement);
@@ -75,7 +76,7 @@ class FeedSide {
   std::set<std::string> followed_;
   api::ExportBook book_;
   bool complete_ = false;
-  std::set<std::string> refused_;  // what publish() refused, told once
+  std::set<std::string> refused_;  // what publish() refused; logged once
   RefusalLog refusal_log_;
   RemoteState remotes_;
   Inflow inflow_;

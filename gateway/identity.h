@@ -1,5 +1,5 @@
-// Who this gateway is: its WireGuard key, from a file or from the Secret
-// causeway-gateway-<ordinal> (entry "privateKey", base64), and the secret of the cluster's own
+// The identity of this gateway: its WireGuard key, from a file or from the Secret
+// causeway-gateway-<ordinal> (entry "privateKey", base64). Also the secret of the cluster's own
 // overlay (Secret causeway-overlay-key, entry "key", 32 bytes).
 #pragma once
 
@@ -19,18 +19,19 @@ using api::kOverlaySecret;
 using api::kPresharedKeyEntry;
 using api::kPrivateKeyEntry;
 
-// What to do about a Secret that the chart's hook should have made.
+// A sentence for a missing Secret. It names the commands that make the Secret.
 [[nodiscard]] std::string missing_secret(const std::string& ns, const std::string& name);
 
-// The key that two clusters share besides their key pairs (WireGuard, section 5.2).
+// The key that two clusters share in addition to their key pairs (WireGuard paper, section 5.2).
 struct PresharedKey {
   tunnel::Key key;
-  bool kept = false;  // its Secret held it before and holds no readable key now
+  bool kept = false;  // its Secret had it before and has no readable key now
 };
 
-// kInvalid with the path: no such file, not readable, or no base64 key in it.
+// kInvalid, with the path: no such file, not readable, or no base64 key in it.
 [[nodiscard]] Result<tunnel::Key> key_from_file(const std::string& path);
-// A base64 key in a Secret; surrounding white space is ignored. kNotFound: no such entry.
+// Reads a base64 key. White space around it is ignored. kNotFound: no such entry. kInvalid: not a
+// key.
 [[nodiscard]] Result<tunnel::Key> key_from_secret(const api::Secret& secret,
                                                   const std::string& entry);
 [[nodiscard]] std::string fresh_private_key(Random& random);  // base64

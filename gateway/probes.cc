@@ -7,7 +7,7 @@ namespace cw::gateway {
 namespace {
 
 void note(std::string& trouble, std::string text) {
-  if (text != trouble && !text.empty()) log_warn("probes", {{"error", text}});
+  if (text != trouble && !text.empty()) log_warn("probe socket not open", {{"error", text}});
   trouble = std::move(text);
 }
 
@@ -77,7 +77,7 @@ void Probes::keep_tunnel(const Wanted& wanted) {
 
 void Probes::keep_nodes(const Wanted& wanted) {
   if (nodes_ != nullptr && nodes_place_ != wanted.nodes) nodes_.reset();
-  if (!wanted.nodes) return note(nodes_trouble_, {});  // the route agent makes it
+  if (!wanted.nodes) return note(nodes_trouble_, {});  // the route agent makes the device
   if (nodes_ != nullptr) return nodes_->set_askers(wanted.askers);
   tunnel::ProberConfig config;
   config.local = {wanted.nodes->address, netlink::kNodeProbePort};

@@ -1,7 +1,9 @@
-// The gateway's probe sockets: one inside the tunnel, which probes all remote gateways and answers
-// them, one on the node's VXLAN device, which answers the cluster's own nodes, and two (one a
-// family) inside the tunnel that send remote nodes' probes back to them. Each is opened when its
-// device has the address, and again when the device was made anew. Loop thread only.
+// The gateway's probe sockets:
+//   * one inside the tunnel, which probes all remote gateways and answers them;
+//   * one on the node's VXLAN device, which answers the cluster's own nodes;
+//   * one per family inside the tunnel, which sends remote nodes' probes back to them.
+// Each is opened when its device has the address, and again when the device was made again. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -23,10 +25,11 @@ struct ProbesConfig {
   std::uint32_t ordinal = 0;
   std::string tunnel_link;
   tunnel::Key private_key;
-  GatewayId self;  // how others call us
+  GatewayId self;  // our name at the other parties
 };
 
-// Where a socket can be: the device (by index: a device made anew is another one) and its address.
+// Where a socket can be: a device by its index, and its address. A device that was made again has
+// another index.
 struct ProbePlace {
   std::uint32_t link = 0;
   IpAddress address;
@@ -41,8 +44,7 @@ class Probes {
   using OpenEcho = std::function<Result<std::unique_ptr<tunnel::EchoServer>>(
       const Endpoint& local, const std::string& device)>;
 
-  // The hooks of the socket inside the tunnel and of the one towards the nodes. None may call
-  // keep() from within.
+  // The hooks of the socket inside the tunnel and of the one for nodes. No hook may call keep().
   Probes(ProbesConfig config, Open open, OpenEcho open_echo, tunnel::ProberHooks in_tunnel,
          tunnel::ProberHooks of_nodes);
 
@@ -50,12 +52,12 @@ class Probes {
     std::optional<ProbePlace> tunnel;  // none: the device has no control address yet
     std::optional<ProbePlace> nodes;   // none: there is no VXLAN device
     std::set<ProbePlace> echo;         // where remote nodes' probes through their gateways arrive
-    std::map<GatewayId, tunnel::ProbeTarget> targets;  // remote gateways; they may ask, too
+    std::map<GatewayId, tunnel::ProbeTarget> targets;  // remote gateways; which may ask as well
     std::map<tunnel::ProbeParty, tunnel::Key> askers;  // the cluster's nodes
   };
   void keep(const Wanted& wanted);
 
-  // One more request to a remote gateway now.
+  // Sends one more request to a remote gateway now.
   void ask_now(const GatewayId& target);
   [[nodiscard]] tunnel::ProbeViews views() const;
   [[nodiscard]] std::vector<std::string> troubles() const;

@@ -28,7 +28,7 @@ Tunnels::Tunnels(Loop& loop, tunnel::Driver& driver, Metrics& metrics, const Tun
                              "Remote prefixes that changed their remote gateway.")),
       config_(config),
       on_(std::move(tell)),
-      // The remote kernel's keepalives go on while its gateway restarts.
+      // The remote kernel sends keepalives while its gateway restarts.
       trials_(3 * config.keepalive),
       stuck_(std::max<Duration>(3 * config.keepalive, std::chrono::seconds(15))),
       metrics_(metrics),
@@ -57,7 +57,7 @@ std::map<GatewayId, bool> Tunnels::works() const {
   return works;
 }
 
-// Asked for with every probe of every node.
+// Computed once per change, because every probe of every node asks for the results.
 void Tunnels::judge() {
   working_.clear();
   reached_.clear();
@@ -85,8 +85,8 @@ Standings Tunnels::standings() const {
   return standings;
 }
 
-// After a restart the device may have outlived us: who carried what before is as good as
-// remembered.
+// After a restart the device may have outlived us. Its allowed IPs tell which gateway carried what
+// before.
 void Tunnels::adopt(const tunnel::DeviceStatus& device) {
   for (const auto& [cluster, remote] : clusters_) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
@@ -179,7 +179,8 @@ void Tunnels::await_claims() {
 
 void Tunnels::move() {
   if (!adopted_) return;
-  // Asked for with each change of a probe's result: thousands of prefixes take milliseconds.
+  // Runs with each change of a probe's result, and placing thousands of prefixes takes
+  // milliseconds. So it stops early if the input is the same.
   const auto now = standings();
   if (placed_by_ == now) return;
   placed_by_ = now;
@@ -274,7 +275,7 @@ void Tunnels::look() {
 void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
   if (!adopted_) {
     if (!read && read.error().code == Errc::kUnavailable) {
-      // There is one, and it is unknown who carries what: the next look asks again.
+      // A device exists, and its placement is unknown. The next look reads again.
       tried_ = true;
       return note(fail(read.error()), "read tunnel device");
     }
@@ -297,7 +298,7 @@ void Tunnels::on_read(Result<tunnel::DeviceStatus> read) {
 }
 
 void Tunnels::on_moved(const tunnel::PeerMoves& moves, const Result<>& done) {
-  if (!done) return;  // the apply that follows does it, or says why not
+  if (!done) return;  // the next apply does it, or reports the error
   for (const auto& [peer, prefixes] : moves.to) {
     for (const auto& prefix : prefixes) {
       const auto at = unplaced_.find(prefix);
@@ -341,7 +342,9 @@ void Tunnels::watch_rivals() {
       if (on_.rival) on_.rival(id, sentence);
     }
   }
-  metrics_.gauge("causeway_tunnel_key_rivals", "Remote gateways whose key two hosts use at a time.")
+  metrics_
+      .gauge("causeway_tunnel_key_rivals",
+             "Remote gateways whose key two hosts use at the same time.")
       .set(static_cast<double>(count));
 }
 
@@ -375,7 +378,8 @@ void Tunnels::free_stuck() {
   const auto count = [&](const char* remedy) {
     metrics_
         .counter("causeway_tunnel_stuck_total",
-                 "Peers made again because handshakes came and no data did.", {{"remedy", remedy}})
+                 "Peers or devices made again because no data came in spite of handshakes.",
+                 {{"remedy", remedy}})
         .add();
   };
   for (const auto& [cluster, remote] : clusters_) {
@@ -388,7 +392,7 @@ void Tunnels::free_stuck() {
                       loop_.now());
       if (remedy == Remedy::kNone) continue;
       const bool device = remedy == Remedy::kDevice;
-      log_warn("tunnel stuck: handshakes come, data does not",
+      log_warn("tunnel stuck: handshakes succeed, but no data arrives",
                {{"cluster", cluster}, {"gateway", ordinal}, {"again", device ? "device" : "peer"}});
       count(device ? "device" : "peer");
       if (on_.stuck) on_.stuck({cluster, ordinal}, remedy);
@@ -398,19 +402,19 @@ void Tunnels::free_stuck() {
   }
 }
 
-// Of two sides that cross again and again only the one with the higher key starts again.
+// If initiations cross again and again, only the side with the higher key starts again.
 void Tunnels::nudge() {
   const auto own = config_.private_key.public_key();
   for (const auto& key : nudges_) {
     if (own < key) continue;
-    log_debug("tunnel starts again", {{"peer", key.base64()}});
+    log_debug("initiations cross, peer made again", {{"peer", key.base64()}});
     jobs_.recreate(key);
   }
   nudges_.clear();
 }
 
 void Tunnels::on_applied(const Result<>& done) {
-  // A move came between, and it stands.
+  // A move came after the spec was computed. The move stands.
   if (!done && done.error().code == Errc::kConflict) return jobs_.apply();
   const bool news = !tried_ || (done && !applied_);
   tried_ = true;
@@ -426,9 +430,9 @@ void Tunnels::note(const Result<>& done, const std::string& what) {
   const auto text = done ? std::string() : done.error().context(what).text;
   if (text == error_) return;
   if (text.empty()) {
-    log_info("tunnel device as wanted again");
+    log_info("tunnel device in order again");
   } else {
-    log_warn("tunnel device not as wanted", {{"error", text}});
+    log_warn("tunnel device not in order, trying again", {{"error", text}});
   }
   error_ = text;
   if (on_.changed) on_.changed();

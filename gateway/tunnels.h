@@ -1,6 +1,7 @@
-// Keeps the WireGuard device as the roster and our probes want it. A remote gateway's fall moves
-// its prefixes at once and from memory: no store, no handshake. Calls of the driver that may wait
-// run elsewhere (tunnel/device_jobs.h), and what they came to is known later. Loop thread only.
+// Keeps the WireGuard device as the roster and our probes want it. When a remote gateway falls, its
+// prefixes move at once and from memory, without the store and without a handshake. Driver calls
+// that may wait run on another thread (tunnel/device_jobs.h), so their results come later. Loop
+// thread only.
 #pragma once
 
 #include <functional>
@@ -36,11 +37,11 @@ struct TunnelsConfig {
   Duration keepalive = std::chrono::seconds(5);
 };
 
-// What is worth telling people. Absent ones do nothing; none may call back into Tunnels.
+// Events for people. Empty hooks are skipped. No hook may call Tunnels.
 struct TunnelEvents {
   std::function<void(const std::vector<Move>&)> moved;
   std::function<void(const GatewayId&, Remedy)> stuck;
-  std::function<void()> changed = {};  // tried(), applied() or error() did
+  std::function<void()> changed = {};  // tried(), applied() or error() changed
   std::function<void(const GatewayId&, const std::string& sentence)> rival = {};
 };
 
@@ -53,16 +54,16 @@ class Tunnels {
   Tunnels(const Tunnels&) = delete;
   Tunnels& operator=(const Tunnels&) = delete;
 
-  // The paired clusters now. Applies the difference.
+  // Sets the paired clusters, and applies the difference.
   void set_clusters(std::map<std::string, RemoteCluster> clusters);
-  // What the probes say now. Prefixes that change their gateway move at once.
+  // Sets the probes' results. Prefixes whose gateway changes move at once.
   void set_views(Views views);
-  // What the nodes of remote clusters claim now. Moves at once, too, as far as the budget of the
+  // Sets all claims of remote clusters' nodes. Prefixes move at once, as far as the budget of the
   // cluster allows (homing/claim_flow.h).
   void set_claims(const ClaimFlow::Claimed& all);
-  // Only these claims changed. Looks at their prefixes alone.
+  // Takes only the claims that changed, and looks at their prefixes alone.
   void change_claims(const ClaimFlow::Claimed& changed);
-  // Looks at the device: repairs it, tries other endpoints. About every second.
+  // Reads the device, repairs it and tries other endpoints. Call it about every second.
   void look();
 
   [[nodiscard]] const std::map<std::string, RemoteCluster>& clusters() const { return clusters_; }
@@ -70,29 +71,29 @@ class Tunnels {
   [[nodiscard]] const Views& views() const { return views_; }
   // As last read.
   [[nodiscard]] const tunnel::DeviceStatus& device() const { return device_; }
-  // The driver has answered once, well or badly. Before that it is unknown whether there is a
-  // device.
+  // The driver has answered once, with success or an error. Before that it is unknown whether a
+  // device exists.
   [[nodiscard]] bool tried() const { return tried_; }
   [[nodiscard]] bool applied() const { return applied_ && error_.empty(); }
-  [[nodiscard]] const std::string& error() const { return error_; }  // of the last apply or read
-  // The device has the prefix at the peer that placement() says, and no newer claim of it waits.
+  [[nodiscard]] const std::string& error() const { return error_; }  // of the last call
+  // The device has the prefix at the peer of placement(), and no newer claim of it waits.
   [[nodiscard]] bool placed(const Prefix& prefix) const {
     return applied_ && unplaced_.count(prefix) == 0 && !claims_.waits(prefix);
   }
   [[nodiscard]] const std::set<GatewayId>& working() const { return working_; }  // by the probes
   [[nodiscard]] const std::set<std::string>& reached() const { return reached_; }
-  // Of these, those that are reached over links that lose much only.
+  // Reached clusters to which every link that works loses much.
   [[nodiscard]] const std::set<std::string>& degraded() const { return degraded_; }
-  // Handshakes come and no data does (gateway/peers/stuck.h).
+  // Handshakes succeed, and no data comes (gateway/peers/stuck.h).
   [[nodiscard]] bool stuck(const GatewayId& id) const { return stuck_.stuck(id); }
-  // Two hosts use the key of this gateway (gateway/peers/rivals.h): a sentence; empty: one does.
+  // A sentence if two hosts use the key of this gateway (gateway/peers/rivals.h), otherwise empty.
   [[nodiscard]] std::string rival(const GatewayId& id) const;
-  // It answers no handshake (gateway/peers/no_answer.h): a sentence; empty: it does.
+  // A sentence if the gateway answers no handshake (gateway/peers/no_answer.h), otherwise empty.
   [[nodiscard]] std::string no_answer(const GatewayId& id) const;
 
  private:
   [[nodiscard]] std::map<GatewayId, bool> works() const;
-  void judge();  // working_, reached_ and degraded_, of clusters_ and views_
+  void judge();  // sets working_, reached_ and degraded_ from clusters_ and views_
   void adopt(const tunnel::DeviceStatus& device);
   void place(Placement next);
   void place_all();
@@ -135,14 +136,14 @@ class Tunnels {
   homing::MoveLog move_log_;
   Homes homes_;  // of clusters_
   Placement placement_;
-  std::optional<Standings> placed_by_;        // placement_ is theirs; none: it must be looked at
-  std::uint64_t placements_ = 0;              // how many there were
-  std::map<Prefix, std::uint64_t> unplaced_;  // since which placement the device lacks them
-  std::uint64_t applying_ = 0;                // the placement of the apply that runs
+  std::optional<Standings> placed_by_;        // the input of placement_; none: out of date
+  std::uint64_t placements_ = 0;              // the number of placements so far
+  std::map<Prefix, std::uint64_t> unplaced_;  // the placement since which the device lacks it
+  std::uint64_t applying_ = 0;                // the placement of the running apply
   std::map<GatewayId, Endpoint> endpoints_;
-  std::set<tunnel::Key> nudges_;  // peers to start again now
+  std::set<tunnel::Key> nudges_;  // peers whose handshake starts again now
   tunnel::DeviceStatus device_;
-  bool adopted_ = false;  // what an earlier process left was read
+  bool adopted_ = false;  // the device of an earlier process was read
   bool tried_ = false;
   bool applied_ = false;
   std::string error_;

@@ -11,11 +11,12 @@ namespace {
 
 constexpr std::size_t kMaxMessages = 20;  // in one condition
 
-// What is already given away. Prefixes of different clusters are disjoint, and only the outermost
-// of one cluster are kept, so a prefix's neighbours in order decide: O(log n) a question.
+// Prefixes that clusters already have. Prefixes of different clusters are disjoint, and of one
+// cluster only the outermost are kept. So a prefix's neighbours in the order decide: O(log n) per
+// question.
 class Taken {
  public:
-  using Entry = std::pair<const Prefix, std::string>;  // whose it is
+  using Entry = std::pair<const Prefix, std::string>;  // the prefix and its cluster
 
   void add(const std::string& cluster, const Prefix& prefix) {
     auto next = by_prefix_.upper_bound(prefix);
@@ -23,7 +24,7 @@ class Taken {
     while (next != by_prefix_.end() && prefix.contains(next->first)) next = by_prefix_.erase(next);
     by_prefix_.emplace_hint(next, prefix, cluster);
   }
-  // Another cluster's prefix that shares addresses with `prefix`.
+  // The prefix of another cluster that shares addresses with `prefix`. Null: there is none.
   [[nodiscard]] const Entry* holder(const std::string& asking, const Prefix& prefix) const {
     auto next = by_prefix_.upper_bound(prefix);
     if (next != by_prefix_.begin()) {
@@ -88,7 +89,8 @@ Candidate candidate_of(const Claim& claim, const PrefixSet& local, const PrefixS
   return candidate;
 }
 
-// Accepts what nobody else has; the rest is refused or, in the first pass, left for the second.
+// Accepts prefixes that no other cluster has, and refuses the rest. In the first pass (`held_only`)
+// prefixes that were not held before are left for the second.
 void accept(Candidate& candidate, Taken& taken, bool held_only) {
   const auto& cluster = candidate.claim->cluster;
   const std::set<Prefix> held(candidate.claim->held_before.begin(),
@@ -190,9 +192,9 @@ AcceptedGateways accepted_gateways(const Announcement& announcement,
                                    std::span<const OwnPrefixes> own) {
   AcceptedGateways accepted;
   if (announcement.cluster != peer.cluster_id) {
-    accepted.refusals.push_back(
-        {RefusalReason::kOtherCluster,
-         fmt::format("{} speaks about cluster {}", peer.cluster_id, announcement.cluster)});
+    accepted.refusals.push_back({RefusalReason::kOtherCluster,
+                                 fmt::format("cluster {} sent an announcement about cluster {}",
+                                             peer.cluster_id, announcement.cluster)});
     return accepted;
   }
   for (const auto& gateway : announcement.gateways) {
@@ -200,11 +202,12 @@ AcceptedGateways accepted_gateways(const Announcement& announcement,
         peer.gateways.begin(), peer.gateways.end(),
         [&gateway](const api::PeerGateway& paired) { return paired.ordinal == gateway.ordinal; });
     if (known == peer.gateways.end() || known->public_key != gateway.public_key) {
-      accepted.refusals.push_back({RefusalReason::kUnknownGateway,
-                                   fmt::format("gateway {} {}", gateway.ordinal,
-                                               known == peer.gateways.end()
-                                                   ? "is not in the ClusterPeer"
-                                                   : "has another key than the ClusterPeer says")});
+      accepted.refusals.push_back(
+          {RefusalReason::kUnknownGateway,
+           fmt::format("gateway {} {}", gateway.ordinal,
+                       known == peer.gateways.end()
+                           ? "is not in the ClusterPeer"
+                           : "has another key than the ClusterPeer lists")});
       continue;
     }
     std::vector<Endpoint> endpoints;
@@ -232,7 +235,7 @@ AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs)
   AcceptedExport accepted{std::move(record), std::nullopt};
   auto& endpoints = accepted.record.endpoints;
   std::size_t left_out = 0;
-  std::optional<IpAddress> first;  // the lowest: independent of the order of endpoints
+  std::optional<IpAddress> first;  // the lowest, whatever the order of endpoints
   std::erase_if(endpoints, [&](const api::ExportEndpoint& endpoint) {
     for (const auto& address : endpoint.addresses) {
       if (cidrs.contains(address)) continue;
@@ -291,7 +294,7 @@ api::Condition claims_condition(std::span<const Refusal> refusals) {
   if (refusals.empty()) {
     condition.status = api::ConditionStatus::kTrue;
     condition.reason = "Accepted";
-    condition.message = "all that the cluster says is accepted";
+    condition.message = "all statements of the cluster are accepted";
     return condition;
   }
   condition.status = api::ConditionStatus::kFalse;

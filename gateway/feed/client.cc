@@ -20,15 +20,15 @@
 namespace cw::gateway {
 namespace {
 
-// A TCP socket on its way to `to`, from `from` if given: a remote gateway's filter takes only our
-// control address. gRPC gets it after the handshake.
+// A TCP socket that connects to `to`, from `from` if given: the remote gateway's filter accepts
+// only our control address. gRPC gets the socket after the handshake.
 Result<UniqueFd> connecting_socket(const std::optional<IpAddress>& from, const Endpoint& to) {
   sockaddr_storage remote{};
   const auto remote_size = static_cast<socklen_t>(to.to_sockaddr(remote));
   UniqueFd fd(::socket(remote.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return fail(errno_error(errno, "feed: socket"));
   const int on = 1;
-  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // only latency
+  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // affects latency only
   if (from.has_value()) {
     sockaddr_storage local{};
     const auto local_size = static_cast<socklen_t>(Endpoint{*from, 0}.to_sockaddr(local));
@@ -50,16 +50,16 @@ struct Follow {
         budget(std::make_shared<ReadBudget>(config.snapshots_at_once, config.snapshot_every)) {}
 
   std::vector<FeedTarget> targets;
-  std::size_t next = 0;  // in targets
+  std::size_t next = 0;  // the next attempt's index in targets
   std::optional<FeedTarget> target;
   UniqueFd fd;   // until gRPC has it
-  Handle ready;  // of fd
+  Handle ready;  // watches fd
   std::optional<Handshake> handshake;
-  Handle timer;            // give up connecting, look for silence, or try again
-  TimePoint not_before{};  // of the next attempt
+  Handle timer;            // to give up connecting, to notice silence, or to try again
+  TimePoint not_before{};  // the next attempt begins no earlier
   std::unique_ptr<FeedStream> stream;
-  unsigned silent = 0;  // heartbeats without a message, in turns of our own loop
-  TimePoint since{};    // connected
+  unsigned silent = 0;  // heartbeats without a message, counted by our loop
+  TimePoint since{};    // when the stream connected
   bool connected = false;
   std::string last_error;
   std::string resume_token;
@@ -84,18 +84,18 @@ struct FeedClient::State {
     follow.next = 0;
     const auto& list = follow.targets;
     if (follow.target && std::find(list.begin(), list.end(), *follow.target) != list.end()) return;
-    if (!follow.target) {  // new, or waiting: a new list deserves a try at once
+    if (!follow.target) {  // new or waiting: a new list is tried at once
       follow.timer =
           loop.after(follow.not_before - loop.now(), [this, cluster] { try_next(cluster); });
       return;
     }
-    // Its gateway is no longer usable. Not from within the caller's call.
+    // The gateway is no longer usable. lost() runs later, because this call must not call back.
     follow.timer = loop.after(Duration::zero(), [this, cluster] {
       lost(cluster, {Errc::kUnavailable, "feed: the gateway is no longer usable"});
     });
   }
 
-  // Below, names are taken by value: they come from callbacks that end with the handles we replace.
+  // Names are by value below: they belong to callbacks whose handles these functions replace.
   // NOLINTNEXTLINE(performance-unnecessary-value-param)
   void try_next(std::string cluster) {
     auto& follow = follows.at(cluster);
@@ -105,7 +105,7 @@ struct FeedClient::State {
     if (!fd) return lost(cluster, fd.error());
     follow.fd = std::move(*fd);
     follow.timer = loop.after(config.heartbeat * 3, [this, cluster] {
-      lost(cluster, {Errc::kUnavailable, "feed: no answer to connect"});
+      lost(cluster, {Errc::kUnavailable, "feed: no answer within three heartbeats"});
     });
     follow.ready =
         loop.watch(follow.fd.get(), FdEvent::kWrite, [this, cluster] { connected(cluster); });
@@ -132,7 +132,7 @@ struct FeedClient::State {
     (void)say(cluster, follow.handshake->start());
   }
 
-  // False: the attempt is over. A fresh socket takes a hundred bytes at once.
+  // False: the attempt is over. A new socket takes a message of 104 bytes at once.
   bool say(const std::string& cluster, const std::string& bytes) {
     auto& follow = follows.at(cluster);
     const auto sent = ::send(follow.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -141,7 +141,7 @@ struct FeedClient::State {
     return false;
   }
 
-  // The handshake goes on. Reads no byte beyond it: the next one is gRPC's.
+  // Continues the handshake. Reads no byte beyond it: the next byte is gRPC's.
   // NOLINTNEXTLINE(performance-unnecessary-value-param)
   void answer(std::string cluster) {
     auto& follow = follows.at(cluster);
@@ -150,7 +150,7 @@ struct FeedClient::State {
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size < 0) return lost(cluster, errno_error(errno, "feed: handshake"));
     if (size == 0) {
-      return lost(cluster, {Errc::kUnavailable, "feed: the remote gateway ends the handshake"});
+      return lost(cluster, {Errc::kUnavailable, "feed: the remote gateway ended the handshake"});
     }
     const auto step =
         follow.handshake->take(std::span(bytes).first(static_cast<std::size_t>(size)));
@@ -169,7 +169,7 @@ struct FeedClient::State {
     auto& follow = follows.at(cluster);
     follow.ready.reset();
     follow.silent = 0;
-    // Counted, not timed: a pause of our own is one heartbeat, however long it was.
+    // Counted, not timed: a pause of our own process is one heartbeat, however long it was.
     follow.timer = loop.every(config.heartbeat, [this, cluster] {
       if (++follows.at(cluster).silent > 3) {
         lost(cluster, {Errc::kUnavailable, "feed: silent for three heartbeats"});
@@ -183,9 +183,8 @@ struct FeedClient::State {
     follow.handshake.reset();
   }
 
-  // The stream or the attempt is over. The next gateway follows at once; after a whole round a
-  // pause.
-  // `least`: no attempt before.
+  // The stream or the attempt is over. The next gateway is tried at once, and after a whole round
+  // there is a pause. The next attempt begins no earlier than after `least`.
   void lost(std::string cluster, Error error, Duration least = {}) {
     auto& follow = follows.at(cluster);
     const bool was_connected = std::exchange(follow.connected, false);
@@ -196,7 +195,7 @@ struct FeedClient::State {
                 {"error", error.text}});
     }
     follow.last_error = error.text;
-    // More than we hold came after the token: a snapshot is at most as much.
+    // More changes than we hold came after the token. A snapshot is smaller.
     if (error.code == Errc::kTooLarge) follow.resume_token.clear();
     if (was_connected && loop.now() - follow.since > config.most_retry) follow.backoff.reset();
     follow.stream.reset();
@@ -212,7 +211,7 @@ struct FeedClient::State {
     if (was_connected && callbacks.on_state) callbacks.on_state(cluster, false);
   }
 
-  // State first, callbacks last: one of them may forget the cluster.
+  // State first, callbacks last: a callback may forget the cluster.
   void take(std::string cluster, FeedBatch batch) {
     auto& follow = follows.at(cluster);
     follow.silent = 0;
@@ -284,7 +283,7 @@ void FeedClient::resync(const std::string& cluster) {
   if (found == state_->follows.end()) return;
   found->second.resume_token.clear();
   if (found->second.stream == nullptr) return;
-  state_->lost(cluster, {Errc::kUnavailable, "feed: everything is asked for again"});
+  state_->lost(cluster, {Errc::kUnavailable, "feed: a new snapshot is needed"});
 }
 
 std::map<std::string, FeedClient::View> FeedClient::view() const {

@@ -1,10 +1,11 @@
-// The other side of the feed: follows every remote cluster through one of its gateways at a time,
-// by gRPC inside the tunnel, and changes to the next gateway when the stream ends or falls silent.
-// Consumers see whole snapshots or single changes, of a cluster about itself, not yet judged
-// (admission.h does). One network thread only parses; what waits for the loop is bounded, newest
-// wins.
+// The receiving side of the feed. It follows every remote cluster through one of its gateways at a
+// time, by gRPC inside the tunnel. When a stream ends or falls silent, it goes on to the next
+// gateway. Its user gets whole snapshots or single changes of a cluster about itself, not yet
+// judged (admission.h). One network thread only parses. What waits for the loop is bounded: of each
+// export the newest version.
 //
-// All methods and callbacks are on the loop thread. No callback comes from within a method.
+// All methods and callbacks are on the loop thread. No method calls back before it returns, except
+// resync().
 #pragma once
 
 #include <functional>
@@ -22,18 +23,18 @@
 namespace cw::gateway {
 
 struct FeedClientConfig {
-  GatewayId self;                                // as our WatchRequest says
-  tunnel::Key private_key{};                     // ours: every server sees it proven
-  std::optional<IpAddress> local_address;        // source to bind to: our control address
+  GatewayId self;                                // as in our WatchRequest
+  tunnel::Key private_key{};                     // ours: proven to every server
+  std::optional<IpAddress> local_address;        // the source address: our control address
   std::uint16_t port = 0;                        // of all servers
-  Duration heartbeat = std::chrono::seconds(1);  // three without a message: the stream is lost
+  Duration heartbeat = std::chrono::seconds(1);  // three without a message end the stream
   std::chrono::milliseconds first_retry{100};    // doubles up to most_retry, with jitter
   std::chrono::milliseconds most_retry{5000};
-  double snapshots_at_once = 10;  // that one cluster may begin; then one each `snapshot_every`
+  double snapshots_at_once = 10;  // of one cluster; then one per `snapshot_every`
   Duration snapshot_every = std::chrono::seconds(10);
 };
 
-// A remote gateway: where it is, and the key that it must prove to have.
+// A remote gateway: its address, and the key that it must prove.
 struct FeedTarget {
   IpAddress address;
   tunnel::Key key;
@@ -41,16 +42,18 @@ struct FeedTarget {
 };
 
 struct FeedCallbacks {
-  // True once a snapshot is complete or a resumed stream speaks; false when the stream is lost.
+  // True once a snapshot is complete or a resumed stream has sent a message. False when the stream
+  // is lost.
   std::function<void(const std::string& cluster, bool connected)> on_state;
   std::function<void(const std::string& cluster, Announcement)> on_announcement;
-  // All exports there are: what is not in it is gone.
+  // All exports of the cluster: others are gone.
   std::function<void(const std::string& cluster, ExportMap)> on_snapshot;
-  // In the form of encode_record().
+  // `wire` is in the form of encode_record().
   std::function<void(const std::string& cluster, const api::ObjectKey& service, std::string wire)>
       on_export;
   std::function<void(const std::string& cluster, const api::ObjectKey& service)> on_withdrawn;
-  // A message was dropped: not readable or over a limit. The stream goes on.
+  // A message was dropped, because it was not readable or over a limit; the stream goes on. Or the
+  // feed itself was refused: kVersionSubject, kSnapshotsSubject.
   std::function<void(const std::string& cluster, const FeedFault& fault)> on_refused;
 };
 
@@ -61,16 +64,16 @@ class FeedClient {
   FeedClient(const FeedClient&) = delete;
   FeedClient& operator=(const FeedClient&) = delete;
 
-  // A cluster's usable gateways, best first. A stream to one that is still
-  // in the list goes on. Empty: the stream ends, the cluster is known no more (no callbacks).
+  // Sets a cluster's usable gateways, the best first. A stream to a gateway that stays in the list
+  // goes on. An empty list ends the stream and forgets the cluster, without callbacks.
   void set_targets(const std::string& cluster, std::vector<FeedTarget> targets);
 
-  // Ends the cluster's stream, if there is one; the next one begins with a snapshot. Not from
-  // within a callback.
+  // Ends the cluster's stream, if there is one; the next one begins with a snapshot. May call
+  // on_state before it returns. Must not be called from a callback.
   void resync(const std::string& cluster);
 
   struct View {
-    std::optional<IpAddress> target;  // being followed or tried
+    std::optional<IpAddress> target;  // followed or tried now
     bool connected = false;
     std::string last_error;
   };

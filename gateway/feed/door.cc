@@ -26,9 +26,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 64;
+// Then the other sockets have their turn.
 constexpr int kAcceptsPerTurn = 64;
-constexpr std::chrono::seconds kPause{1};      // out of descriptors
-constexpr std::chrono::seconds kLogEvery{60};  // refusals of one address and error code
+constexpr std::chrono::seconds kPause{1};      // when out of descriptors or memory
+constexpr std::chrono::seconds kLogEvery{60};  // per address and error code
 
 using Callers = std::map<tunnel::Key, GatewayId>;
 
@@ -39,7 +40,8 @@ struct Stranger {
   Clock::time_point began;
 };
 
-// Our own reference to a connection that was handed over: to end it, and to see its end.
+// Our own reference to a connection that was handed over. With it we end the connection, and notice
+// its end.
 struct Guest {
   UniqueFd fd;
   std::shared_ptr<const FeedCaller> caller;
@@ -85,7 +87,7 @@ struct FeedDoor::State {
 
   void poke() const {
     const std::uint64_t one = 1;
-    [[maybe_unused]] const auto full = ::write(wake.get(), &one, sizeof one);  // it is awake then
+    [[maybe_unused]] const auto full = ::write(wake.get(), &one, sizeof one);  // full: awake
   }
   [[nodiscard]] std::shared_ptr<const Callers> known() {
     const std::lock_guard lock(mutex);
@@ -102,7 +104,7 @@ struct FeedDoor::State {
     guests.clear();
   }
 
-  // Waits for something to happen and does it; false: stop.
+  // Waits for an event and handles it. False: stop.
   bool turn() {
     std::vector<pollfd> fds{{wake.get(), POLLIN, 0}};
     const bool open = Clock::now() >= paused_until;
@@ -137,7 +139,7 @@ struct FeedDoor::State {
 
   static void end(const Guest& guest) { (void)::shutdown(guest.fd.get(), SHUT_RDWR); }
 
-  // Those that are gone, and those that are no longer known.
+  // Ends guests that are gone or no longer known.
   void look_at_guests(std::span<const pollfd> polled) {
     const auto all = known();
     auto now = polled.begin();
@@ -160,8 +162,9 @@ struct FeedDoor::State {
       UniqueFd fd(::accept4(listener.get(), reinterpret_cast<sockaddr*>(&storage), &size,
                             SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd) {
-        if (!out_of_descriptors(errno)) return;  // none left, or it is gone again
-        if (!said_full) log_warn("feed accepts no caller for a second", {{"error", "descriptors"}});
+        if (!out_of_descriptors(errno)) return;  // none waits, or it is gone again
+        if (!said_full)
+          log_warn("feed accepts no caller for a second", {{"error", "out of descriptors"}});
         said_full = true;
         paused_until = Clock::now() + kPause;
         return;
@@ -174,9 +177,9 @@ struct FeedDoor::State {
 
   void meet(UniqueFd fd, const IpAddress& address) {
     const int on = 1;
-    (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // only latency
+    (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // affects latency only
     strangers.remove_if([&](const Stranger& other) { return other.address == address; });
-    // Each known gateway has a slot, so that those of one cluster cannot take all.
+    // Each known gateway has a slot, so that the gateways of one cluster cannot take all slots.
     if (strangers.size() >= std::max(config.strangers, known()->size())) strangers.pop_front();
     strangers.push_back({std::move(fd), address,
                          Handshake::server(
@@ -185,7 +188,7 @@ struct FeedDoor::State {
                          Clock::now()});
   }
 
-  // 50 us at most once a caller that is known.
+  // Costs 50 us, at most once per known caller.
   std::optional<tunnel::PairKey> shared(const tunnel::Key& other) {
     if (known()->count(other) == 0) return std::nullopt;
     const auto found = pair_keys.find(other);
@@ -195,7 +198,7 @@ struct FeedDoor::State {
     return pair_keys.emplace(other, *made).first->second;
   }
 
-  // Goes on with a handshake; false: it is over. POLLHUP too is for recv() to say.
+  // Continues a handshake. False: it is over. After POLLHUP recv() tells what happened.
   bool keep(Stranger& stranger, short events) {
     if (Clock::now() - stranger.began >= config.patience) return false;
     if (events == 0) return true;
@@ -205,7 +208,8 @@ struct FeedDoor::State {
     if (size == 0) return false;
     const auto step =
         stranger.handshake.take(std::span(bytes).first(static_cast<std::size_t>(size)));
-    // A hundred bytes fit into any fresh socket's buffer; else the caller is not worth waiting for.
+    // A message of 104 bytes fits into the buffer of any new socket. Otherwise the caller is
+    // dropped.
     if (!step.send.empty() && ::send(stranger.fd.get(), step.send.data(), step.send.size(),
                                      MSG_NOSIGNAL) != static_cast<ssize_t>(step.send.size())) {
       return false;
@@ -232,7 +236,7 @@ struct FeedDoor::State {
     admit(std::move(fd), std::move(caller));
   }
 
-  // Not by the text of the error: the caller chooses a part of it.
+  // Limited by address and error code. The caller chooses a part of the text.
   void say_refused(const IpAddress& address, const Error& why) {
     const auto now = Clock::now();
     auto& last = told[{address, why.code}];
@@ -254,7 +258,7 @@ struct FeedDoor::State {
   std::shared_ptr<const Callers> callers = std::make_shared<const Callers>();
   bool stopping = false;
 
-  // Of the door's thread.
+  // For the door's thread only.
   std::list<Stranger> strangers;  // oldest first
   std::list<Guest> guests;        // oldest first
   std::map<tunnel::Key, tunnel::PairKey> pair_keys;

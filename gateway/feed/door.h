@@ -1,9 +1,10 @@
-// The feed's listening socket, on a thread of its own. It accepts, has each caller prove its key
-// (handshake.h), and hands the socket over. What a stranger gets is one of a few slots (8, or one
-// for each known gateway where these are more) and some seconds: a newer connection from the same
-// address takes its place, and when all slots are taken the oldest makes room. A gateway that has
-// proven its key has at most two connections; a third one ends the oldest. Out of descriptors, the
-// door pauses.
+// The feed's listening socket, on a thread of its own. It accepts connections, has each caller
+// prove its key (handshake.h), and hands the socket over.
+//   * A stranger takes one slot for some seconds. There are 8 slots, or one for each known gateway
+//     if that is more. A newer connection from the same address takes the older one's slot. When
+//     all slots are taken, the oldest connection makes room.
+//   * A gateway that has proven its key has at most two connections. A third one ends the oldest.
+//   * Out of descriptors, the door pauses.
 //
 // The methods are for one thread. `admit` is called on the door's thread.
 #pragma once
@@ -19,7 +20,7 @@
 
 namespace cw::gateway {
 
-// A connection whose caller has proven its key. The door has one reference for as long as the
+// A connection whose caller has proven its key. The door keeps one reference as long as the
 // connection lives.
 struct FeedCaller {
   GatewayId id;
@@ -37,16 +38,16 @@ class FeedDoor {
  public:
   using Admit = std::function<void(UniqueFd, std::shared_ptr<const FeedCaller>)>;
 
-  // kUnavailable: cannot listen there. Port 0: any; see port().
+  // kUnavailable: cannot listen on `local`. Port 0: any free port; see port().
   [[nodiscard]] static Result<std::unique_ptr<FeedDoor>> open(const Endpoint& local,
                                                               const tunnel::Key& private_key,
                                                               Admit admit,
                                                               const FeedDoorConfig& config);
-  ~FeedDoor();  // no call of `admit` afterwards; what was handed over is ended
+  ~FeedDoor();  // no call of `admit` afterwards; connections that were handed over end
   FeedDoor(const FeedDoor&) = delete;
   FeedDoor& operator=(const FeedDoor&) = delete;
 
-  // Who may come in, by public key. Connections of others end.
+  // Sets the gateways that may connect, by public key. Connections of others end.
   void set_callers(std::map<tunnel::Key, GatewayId> callers);
   [[nodiscard]] std::uint16_t port() const;
 

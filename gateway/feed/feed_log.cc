@@ -12,7 +12,7 @@ namespace cw::gateway {
 Result<bool> FeedLog::announce(const Announcement& announcement) {
   auto message = encode_statement(announcement);
   if (message == announcement_) return false;
-  // Read back as a receiver would: better refused here, by name, than there.
+  // Parsed as a receiver would: it is better refused here, by name, than there.
   if (auto heard = parse_event(message, announcement.cluster); !heard) {
     return fail(heard.error().context("announcement"));
   }
@@ -93,7 +93,7 @@ std::optional<std::string> FeedLog::next(Cursor& cursor) const {
     return announcement_;
   }
   if (!complete_) return std::nullopt;
-  // A stream that slept through forgotten withdrawals starts over.
+  // A stream that missed forgotten withdrawals starts again with a snapshot.
   if (cursor.phase != Cursor::Phase::kStart && cursor.version < horizon_) {
     cursor.phase = Cursor::Phase::kStart;
   }

@@ -36,7 +36,7 @@ bool is_subdomain(std::string_view text) {
   return true;
 }
 
-// For messages: short, and nothing that a terminal would take for more than text.
+// For messages: short, and without control characters that a terminal would act on.
 std::string shown(std::string_view text) {
   std::string out(text.substr(0, 80));
   std::replace_if(
@@ -60,16 +60,16 @@ void Fields::too_large(std::string_view field, std::string_view what) {
 
 void Fields::count(std::string_view field, int count, std::size_t most) {
   if (count < 0 || static_cast<std::size_t>(count) > most) {
-    too_large(field, fmt::format("{} of them, at most {} are taken", count, most));
+    too_large(field, fmt::format("{} of them, at most {} are accepted", count, most));
   }
 }
 
 std::string Fields::text(std::string_view field, const std::string& value, std::size_t most) {
   if (value.size() > most) {
-    too_large(field, fmt::format("{} bytes, at most {} are taken", value.size(), most));
+    too_large(field, fmt::format("{} bytes, at most {} are accepted", value.size(), most));
     return {};
   }
-  // Such text ends in logs, conditions and labels.
+  // Such text goes into logs, conditions and labels.
   const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   if (std::any_of(value.begin(), value.end(), control)) {
     wrong(field, "has control characters");
@@ -106,7 +106,7 @@ std::string Fields::label_value(std::string_view field, const std::string& key,
                                 const std::string& value) {
   if (value.empty() || is_name(value)) return value;
   wrong(field,
-        fmt::format("the value \"{}\" of \"{}\" is not a label's", shown(value), shown(key)));
+        fmt::format("the value \"{}\" of \"{}\" is not a label value", shown(value), shown(key)));
   return {};
 }
 

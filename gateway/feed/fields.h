@@ -1,5 +1,5 @@
-// Reads the fields of one message from outside: each check returns a usable value and remembers the
-// first problem, so that a parser reads like the message it parses.
+// Reads the fields of one message from outside. Each check returns a usable value and records the
+// first problem. So a parser reads like the message that it parses.
 #pragma once
 
 #include <initializer_list>
@@ -17,7 +17,7 @@ class Fields {
   explicit Fields(std::string_view message) : message_(message) {}
 
   [[nodiscard]] bool good() const { return !error_.has_value(); }
-  [[nodiscard]] const Error& error() const { return *error_; }  // unless good()
+  [[nodiscard]] const Error& error() const { return *error_; }  // only if not good()
 
   void wrong(std::string_view field, std::string_view what);      // kInvalid
   void too_large(std::string_view field, std::string_view what);  // kTooLarge
@@ -29,14 +29,14 @@ class Fields {
   [[nodiscard]] std::string one_of(std::string_view field, const std::string& value,
                                    std::initializer_list<std::string_view> allowed);
   [[nodiscard]] std::uint16_t port(std::string_view field, std::uint32_t value);  // 1..65535
-  // No host bits beyond the length.
+  // Refuses host bits beyond the length.
   [[nodiscard]] Prefix prefix(std::string_view field, const std::string& address,
                               std::uint32_t length);
-  // Not unspecified, loopback, link-local or multicast.
+  // Refuses unspecified, loopback, link-local and multicast addresses.
   [[nodiscard]] IpAddress unicast(std::string_view field, const std::string& bytes);
 
-  // As Kubernetes takes them: a key or an appProtocol is a name of at most 63 characters, or a DNS
-  // subdomain, "/" and such a name. A label's value is empty or such a name.
+  // In the form that Kubernetes takes. A key or an appProtocol is a name of at most 63 characters,
+  // or a DNS subdomain, "/" and such a name. A label's value is empty or such a name.
   [[nodiscard]] std::string qualified_name(std::string_view field, const std::string& key);
   [[nodiscard]] std::string label_value(std::string_view field, const std::string& key,
                                         const std::string& value);

@@ -26,7 +26,7 @@ void prepare_grpc() {
       log_debug("grpc", {{"severity", gpr_log_severity_string(args->severity)},
                          {"message", args->message}});
     });
-    // Never shut down: gRPC would start its threads again from wherever it is used next.
+    // Never shut down: the next use of gRPC would start its threads again, from any thread.
     start_giving_way(grpc_init);
   });
 }

@@ -1,4 +1,4 @@
-// What gRPC does in this process besides its calls: its log, and its threads.
+// Settings of gRPC for the whole process: its log and its threads.
 #pragma once
 
 #include <functional>
@@ -6,11 +6,11 @@
 namespace cw::gateway {
 
 // gRPC's own messages become debug lines of ours, and the threads that it starts first give way
-// (thread_role.h). Before any other use of gRPC; idempotent.
+// (base/thread_role.h). Call it before any other use of gRPC. Idempotent.
 void prepare_grpc();
 
-// Runs `start` on a thread that gives way, and waits for it. The threads that gRPC starts meanwhile
-// do too: remote clusters decide how much they have to do.
+// Runs `start` on a thread that gives way, and waits for it. Threads that gRPC starts meanwhile
+// give way too, because remote clusters decide how much work they have.
 void start_giving_way(const std::function<void()>& start);
 
 }  // namespace cw::gateway

@@ -22,7 +22,7 @@ std::string as_text(std::span<const std::uint8_t> bytes) {
 
 std::string said(const HandshakeMessage& message) { return as_text(encode_handshake(message)); }
 
-// What a proof covers of a message: all before the proof, as it was on the wire.
+// The part of a message that a proof covers: everything before the proof, as it was sent.
 std::string bare(const HandshakeBytes& bytes) {
   return as_text(std::span<const std::uint8_t>(bytes).first(kProofAt));
 }
@@ -73,7 +73,7 @@ Result<HandshakeMessage> parse_handshake(std::span<const std::uint8_t> bytes) {
     return bad();
   }
   message.kind = static_cast<HandshakeKind>(bytes[6]);
-  // A reason of a later minor version is a refusal all the same.
+  // A reason of a later minor version is still a refusal.
   message.reason = bytes[7] <= static_cast<std::uint8_t>(HandshakeReason::kWrongProof)
                        ? static_cast<HandshakeReason>(bytes[7])
                        : HandshakeReason::kNone;
@@ -148,7 +148,7 @@ Handshake::Step Handshake::whole(const HandshakeMessage& message) {
 Handshake::Step Handshake::at_server(const HandshakeMessage& message) {
   if (!greeted_ && message.kind == HandshakeKind::kHello) return hello(message);
   if (!greeted_ || message.kind != HandshakeKind::kProof) {
-    return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of turn"}};
+    return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of order"}};
   }
   const auto right = keyed("caller");
   if (CRYPTO_memcmp(right.data(), message.proof.data(), right.size()) != 0) {
@@ -161,7 +161,8 @@ Handshake::Step Handshake::hello(const HandshakeMessage& message) {
   const tunnel::Key other(message.public_key);
   const auto shared = key_of_(other);
   if (!shared) {
-    return refuse(HandshakeReason::kUnknownKey, Errc::kDenied, "its key is not a peer's");
+    return refuse(HandshakeReason::kUnknownKey, Errc::kDenied,
+                  "its key belongs to no paired gateway");
   }
   greeted_ = true;
   shared_ = *shared;
@@ -175,7 +176,7 @@ Handshake::Step Handshake::hello(const HandshakeMessage& message) {
 Handshake::Step Handshake::at_caller(const HandshakeMessage& message) {
   if (!greeted_ && message.kind == HandshakeKind::kChallenge) return challenge(message);
   if (!greeted_ || message.kind != HandshakeKind::kWelcome) {
-    return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of turn"}};
+    return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of order"}};
   }
   return {{}, true, {}};
 }
@@ -186,7 +187,7 @@ Handshake::Step Handshake::challenge(const HandshakeMessage& message) {
   if (message.public_key != expected_.bytes() ||
       CRYPTO_memcmp(right.data(), message.proof.data(), right.size()) != 0) {
     return refuse(HandshakeReason::kWrongProof, Errc::kDenied,
-                  "feed: whoever answers does not have the remote gateway's key");
+                  "feed: the server that answers does not have the remote gateway's key");
   }
   greeted_ = true;
   settle(message);

@@ -1,6 +1,6 @@
-// The handshake at the start of a feed connection (docs/protocol/feed.md): both gateways prove that
+// The handshake at the start of a feed connection (docs/protocol/feed.md). Both gateways prove that
 // they have the key that only the two of them share (tunnel/pair_key.h). gRPC gets the socket
-// afterwards. Every message has 104 bytes; both proofs cover both versions, keys and nonces.
+// afterwards. Every message has 104 bytes. Both proofs cover both versions, keys and nonces.
 //
 //   caller                                      server
 //     hello      version, public key, nonce ->
@@ -8,8 +8,8 @@
 //     proof      proof                      ->
 //                         <- welcome            (or, at any step, a refusal with its reason)
 //
-// Another major version is refused; a minor version of difference is not. The first 8 bytes of a
-// message are the same in all versions. No sockets, no clock: bytes in, bytes out.
+// Another major version is refused, another minor version is not. The first 8 bytes of a message
+// are the same in all versions. No sockets, no clock: bytes in, bytes out.
 #pragma once
 
 #include <array>
@@ -50,34 +50,34 @@ struct HandshakeMessage {
 using HandshakeBytes = std::array<std::uint8_t, kHandshakeSize>;
 
 [[nodiscard]] HandshakeBytes encode_handshake(const HandshakeMessage& message);
-// Total. Of another major version only the head counts, and 8 bytes are enough. kInvalid: not a
-// message of a feed handshake.
+// Accepts any bytes. Of another major version only the head counts, so 8 bytes are enough.
+// kInvalid: not a message of a feed handshake.
 [[nodiscard]] Result<HandshakeMessage> parse_handshake(std::span<const std::uint8_t> bytes);
 
-// What both sides know once the proofs are right. Each direction has a key of its own for the tags
-// of its messages (message_tag.h).
+// The result of correct proofs. Each direction has its own key for the tags of its messages
+// (message_tag.h).
 struct FeedSession {
-  tunnel::Key other;    // whose key was proven
-  FeedVersion version;  // the lower one of both
+  tunnel::Key other;    // the party whose key was proven
+  FeedVersion version;  // the lower of the two
   std::array<std::uint8_t, 32> caller_key{};
   std::array<std::uint8_t, 32> server_key{};
 };
 
-// One side. The owner reads exactly wants() bytes from the socket, gives them to take(), and sends
-// what comes back.
+// One side. The owner reads at most wants() bytes from the socket, gives them to take(), and sends
+// what take() returns.
 class Handshake {
  public:
   using Nonce = std::array<std::uint8_t, 32>;
-  // The key shared with the gateway that has this public key; none: it may not call.
+  // The key shared with the gateway that has this public key. None: that gateway may not call.
   using KeyOf = std::function<std::optional<tunnel::PairKey>(const tunnel::Key& other)>;
 
   struct Step {
     std::string send{};
-    bool done = false;             // session() is there; nothing may be read beyond
-    std::optional<Error> error{};  // over, after `send`; kUnsupported: other version
+    bool done = false;             // session() is valid; the next byte is not ours to read
+    std::optional<Error> error{};  // over, after `send`; kUnsupported: another version
   };
 
-  // The caller knows who should answer; start() gives its hello.
+  // The caller knows which gateway should answer. start() returns its hello.
   static Handshake caller(const tunnel::Key& own, const tunnel::Key& other,
                           const tunnel::PairKey& shared, const Nonce& nonce,
                           FeedVersion version = kFeedVersion);
@@ -103,12 +103,12 @@ class Handshake {
   void settle(const HandshakeMessage& theirs);
 
   bool calls_;
-  HandshakeMessage own_;  // hello or challenge, without its proof
+  HandshakeMessage own_;  // our hello or challenge, without its proof
   KeyOf key_of_;
   tunnel::Key expected_;
   tunnel::PairKey shared_{};
   std::string transcript_;  // hello, then challenge, without the proofs
-  bool greeted_ = false;    // the other side's hello or challenge came
+  bool greeted_ = false;    // the other side's hello or challenge has come
   HandshakeBytes buffer_{};
   std::size_t received_ = 0;
   FeedSession session_;

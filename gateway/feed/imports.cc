@@ -27,7 +27,7 @@ ImportedExport imported_export(const nlohmann::json& body) {
     imported.fingerprint = fingerprint_of(object->spec, object->kept_out);
     return imported;
   }
-  // Somebody broke it: to be replaced.
+  // Another program broke the object. Fingerprint 0 has it replaced.
   const auto meta = body.find("metadata");
   if (meta != body.end() && meta->is_object()) {
     const auto version = meta->find("resourceVersion");

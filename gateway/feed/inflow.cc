@@ -13,23 +13,24 @@
 namespace cw::gateway {
 namespace {
 
-// A large announcement is work for every program of the cluster: the next one waits longer.
+// A large announcement is work for every program of the cluster, so the next one waits longer.
 constexpr std::size_t kPrefixesPerTurn = 1000;
-// Exports of a snapshot that are compared at a time: as much work as a change or two.
+// Exports of a snapshot that one step compares: about as much work as one or two changes.
 constexpr std::size_t kCompared = 32;
-// Refusals become words of a condition: soon, but not each of them apart.
+// Refusals become text of a condition: soon, but many at once.
 constexpr Duration kTellEvery = std::chrono::milliseconds(100);
-// Of a change: what an export costs that spec.imports does not name. Every snapshot has it again.
+// An export that spec.imports does not name costs this part of a change: each snapshot has it
+// again.
 constexpr double kUnstored = 0.05;
 
-// All that it has, also those of its gateways.
+// All prefixes of the announcement, including those of its gateways.
 std::size_t prefixes_of(const Announcement& said) {
   auto count = said.cidrs.size();
   for (const auto& gateway : said.gateways) count += gateway.own.size() + gateway.homed.size();
   return count;
 }
 
-// Of export_subject().
+// The Service of an export_subject(). None: another subject.
 std::optional<api::ObjectKey> service_of(std::string_view subject) {
   constexpr std::string_view kExport = "export ";
   const auto slash = subject.find('/');
@@ -46,15 +47,15 @@ struct Inflow::Queue {
   std::optional<Announcement> announcement;
   TimePoint next_announcement{};
   std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
-  std::deque<api::ObjectKey> order;                              // of changes, oldest first
-  std::size_t bytes = 0;                                         // of changes
-  // A snapshot that is being compared with what is known, from this export on. Then it becomes
-  // changes. What changes meanwhile is newer.
+  std::deque<api::ObjectKey> order;  // keys of changes, the oldest first
+  std::size_t bytes = 0;             // of changes
+  // A snapshot that is compared with the known exports, from `compared` on. Its differences become
+  // changes. A change that comes meanwhile is newer.
   std::optional<ExportMap> snapshot;
   std::optional<api::ObjectKey> compared;
-  std::map<api::ObjectKey, FeedFault>
-      faults;              // newer than the change that waits of the same export
-  bool completes = false;  // with the last of the changes all exports are known
+  // Newer than the waiting change of the same export.
+  std::map<api::ObjectKey, FeedFault> faults;
+  bool completes = false;  // after the last change all exports are known
   TokenBucket tokens;
 
   void set(const api::ObjectKey& key, std::optional<std::string> wire) {
@@ -65,7 +66,7 @@ struct Inflow::Queue {
     slot = std::move(wire);
     bytes += slot ? slot->size() : 0;
   }
-  // Of the snapshot: what is said already came after it.
+  // For the snapshot: a change that waits came after it, and stays.
   void set_older(const api::ObjectKey& key, std::optional<std::string> wire) {
     if (changes.count(key) == 0) set(key, std::move(wire));
   }
@@ -76,7 +77,7 @@ struct Inflow::Queue {
     faults.clear();
     order.clear();
     bytes = 0;
-    completes = false;  // some of it is not known now
+    completes = false;  // a part of the exports is unknown now
   }
   auto take_first() {
     auto change = changes.extract(order.front());
@@ -108,7 +109,7 @@ struct Inflow::State {
     look();
   }
 
-  // One part of it. Only what differs from what is known is a change: a resync of everything costs
+  // Compares one part of the snapshot. Only a difference becomes a change. So a resync costs
   // nothing where nothing changed.
   void compare(const std::string& cluster, Queue& waiting) const {
     auto& all = *waiting.snapshot;
@@ -139,7 +140,7 @@ struct Inflow::State {
     });
   }
 
-  // False: nothing is due now; `next` is when something is.
+  // False: nothing is due now. `next` becomes the time when something is due.
   bool step(const std::string& cluster, Queue& waiting, TimePoint now, TimePoint& next) {
     if (waiting.announcement) {
       if (now >= waiting.next_announcement) {
@@ -194,11 +195,11 @@ struct Inflow::State {
     });
   }
 
-  // What is refused of an export counts after the change of it that came before.
+  // A refusal of an export takes effect after the earlier change of that export.
   void refuse(const std::string& cluster, const FeedFault& fault) {
     auto& waiting = queue(cluster);
     const auto service = service_of(fault.subject);
-    // Of a snapshot that is still compared, the change of it may be yet to come.
+    // While a snapshot is compared, the change of this export may still be to come.
     if (!service || (!waiting.snapshot && waiting.changes.count(*service) == 0)) {
       intake.refuse(cluster, fault);
       return tell_soon();
@@ -206,7 +207,7 @@ struct Inflow::State {
     waiting.faults.insert_or_assign(*service, fault);
   }
 
-  // The RemoteState's refusals, all that come within 100 ms at once.
+  // Publishes the RemoteState's refusals, all that come within 100 ms at once.
   void tell_soon() {
     if (telling.active()) return;
     telling = loop.after(kTellEvery, [this] {
@@ -220,7 +221,7 @@ struct Inflow::State {
     timer = loop.after(Duration::zero(), [this] { work(); });
   }
 
-  // One slice of everything that is due, every cluster in its turn.
+  // One slice of everything that is due. Every cluster has its turn.
   void work() {
     due = false;
     const auto now = loop.now();
@@ -246,10 +247,10 @@ struct Inflow::State {
   const std::function<void(const std::string&)> resync;
   const InflowConfig config;
   std::map<std::string, Queue> queues;
-  bool due = false;  // the timer's next call is in the next turn
+  bool due = false;  // work() runs in the next turn
   Handle timer;
   Handle telling;
-  std::set<std::string> overflowed;  // they need a snapshot
+  std::set<std::string> overflowed;  // clusters that need a snapshot
   Handle overflow;
 };
 

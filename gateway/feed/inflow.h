@@ -1,10 +1,12 @@
-// Between the feed client and the RemoteState: how fast what one cluster says takes effect. Of each
-// export only the newest version waits, so the queue is bounded; a first sync of all that a cluster
-// may export goes through at once, afterwards 50 changes a second do, the one that waits longest
-// first. Announcements have a second between them, and one more for each 1,000 prefixes, those of
-// gateways included. What is unchanged costs nothing. The work is done in slices, so that no turn
-// of the loop is long: a snapshot is compared with what is known 1,024 exports a turn, and refusals
-// are told each 100 ms. Loop thread only.
+// Limits how fast the statements of one cluster take effect, between the feed client and the
+// RemoteState. Unchanged statements cost nothing.
+//   * Exports: only the newest version of each waits, so the queue is bounded. A first sync of all
+//     that a cluster may export goes through at once. Afterwards 50 changes per second do, the one
+//     that waits longest first.
+//   * Announcements: one second passes between two, and one more for each 1,000 prefixes, including
+//     those of gateways.
+// The work is done in slices, so that no turn of the loop is long. A turn compares at most 1,024
+// exports of a snapshot. Refusals are published every 100 ms. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -21,13 +23,13 @@ struct InflowConfig {
   double changes_per_second = 50;
   double burst = 12'000;  // more than kMaxExports: a whole sync and some changes
   Duration between_announcements = std::chrono::seconds(1);
-  std::size_t slice = 32;  // exports in one turn of the loop
+  std::size_t slice = 32;  // steps in one turn of the loop: changes, or parts of a snapshot
 };
 
 class Inflow {
  public:
-  // `resync`: more waits of the cluster than it may export; it was forgotten, and a snapshot is
-  // needed. Called in a turn of its own.
+  // `resync`: more waited than 2 * kMaxExports changes, or more bytes than the limits of
+  // statement.h. It was dropped, and the cluster needs a snapshot. Called in a turn of its own.
   Inflow(Loop& loop, RemoteState& intake,
          std::function<void(const std::string& cluster)> resync = {},
          const InflowConfig& config = {});
@@ -35,10 +37,10 @@ class Inflow {
   Inflow(const Inflow&) = delete;
   Inflow& operator=(const Inflow&) = delete;
 
-  [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this
-  // The RemoteState's peers or our own prefixes changed: exports may have to be judged again.
+  [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this object
+  // Call when the RemoteState's peers or our own prefixes changed: exports may be judged again.
   void look();
-  // What waits of a cluster: changes of exports, and exports of a snapshot that is not compared
+  // What waits of a cluster: changes of exports, and exports of a snapshot that are not compared
   // yet.
   [[nodiscard]] std::size_t waiting(const std::string& cluster) const;
 

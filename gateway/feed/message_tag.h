@@ -1,6 +1,6 @@
-// The tag at the end of every feed message: 16 bytes of HMAC-SHA256, keyed by the handshake, over
-// the message's number in its direction and the message. A segment that was forged into the
-// connection, a message that was left out, repeated or moved, does not have the right one. Pure.
+// The tag at the end of every feed message: 16 bytes of HMAC-SHA256 over the message's number in
+// its direction and the message. The key is the handshake's. A segment that was forged into the
+// connection has a wrong tag, and so has a message that was left out, repeated or moved. Pure.
 #pragma once
 
 #include <array>
@@ -18,9 +18,9 @@ class MessageTags {
  public:
   explicit MessageTags(const std::array<std::uint8_t, 32>& key) : key_(key) {}
 
-  // The message with its tag.
+  // Returns the message with its tag.
   [[nodiscard]] std::string seal(std::string_view message);
-  // The message without it, a part of `sealed`. kInvalid: the tag is not the next message's.
+  // Returns the message without its tag, a part of `sealed`. kInvalid: not the next message's tag.
   [[nodiscard]] Result<std::string_view> open(std::string_view sealed);
 
  private:

@@ -65,7 +65,7 @@ void put(const api::ExportRecord& record, pb::Export& out) {
           .count());
   out.set_headless(record.headless);
   for (const auto& port : record.ports) put(port, *out.add_ports());
-  // A reader of 1.0 knows one set only: it gets the first.
+  // A reader of version 1.0 knows one set only, so it gets the first.
   if (!record.port_sets.empty()) put(record.port_sets.front(), *out.mutable_target_ports());
   if (api::only_as_sets(record.port_sets)) {
     for (const auto& ports : record.port_sets) put(ports, *out.add_port_sets()->mutable_ports());
@@ -156,7 +156,7 @@ api::ServicePort take(Fields& fields, const pb::Port& from) {
   return port;
 }
 
-// Labels and annotations end on objects of this cluster: what its API server would refuse is
+// Labels and annotations go onto objects of this cluster. What its API server would refuse is
 // refused here, by name.
 std::map<std::string, std::string> take(Fields& fields, std::string_view field,
                                         const google::protobuf::Map<std::string, std::string>& from,
@@ -225,7 +225,7 @@ std::vector<api::PortSet> take_port_sets(Fields& fields, const pb::Export& from)
 void take_policies(Fields& fields, const pb::Export& from, api::ExportRecord& record) {
   fields.count("cluster_ips", from.cluster_ips_size(), 2);
   for (const auto& text : from.cluster_ips()) {
-    (void)fields.parsed("cluster_ips", IpAddress::parse(text));  // only whether it is one
+    (void)fields.parsed("cluster_ips", IpAddress::parse(text));  // a check only
     if (fields.good()) record.cluster_ips.push_back(text);
   }
   fields.count("ip_families", from.ip_families_size(), 2);
@@ -294,18 +294,18 @@ Statement take(Fields& fields, const pb::Event& event, const std::string& cluste
     case pb::Event::KIND_NOT_SET:
       break;
   }
-  // Nothing we know: a newer sender's kind. It counts as a sign of life.
+  // An unknown kind, from a newer sender. It counts as a heartbeat.
   return Heartbeat{};
 }
 
 template <typename Message>
 bool read(Message& message, std::string_view bytes) {
-  // Else protobuf prints to standard error whatever a peer got wrong.
+  // Otherwise protobuf prints each mistake of a peer to standard error.
   const google::protobuf::LogSilencer quiet;
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 
-// Deterministic (maps in key order): equal records have equal bytes.
+// Deterministic (maps in key order), so equal records have equal bytes.
 std::string written(const google::protobuf::MessageLite& message) {
   std::string bytes;
   {

@@ -1,6 +1,6 @@
-// The feed's wire form (api/proto/feed.proto) to and from plain values. Parsing is total: any bytes
-// give a value within the limits of statement.h and of the DNS, or an error that names the field.
-// Pure; any thread.
+// Converts the feed's wire form (api/proto/feed.proto) to plain values and back. Parsing accepts
+// any bytes. It returns a value within the limits of statement.h and of DNS, or an error that names
+// the field. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -19,13 +19,13 @@ struct WatchQuery {
 [[nodiscard]] Result<WatchQuery> parse_query(std::string_view bytes);
 
 // An Event. Serialized fields may be concatenated: encode_statement() + encode_token() is one
-// message, so a statement is encoded once for all streams.
+// message. So a statement is encoded once for all streams.
 [[nodiscard]] std::string encode_statement(const Statement& statement);
 [[nodiscard]] std::string encode_token(std::string_view resume_token);
-// `cluster` is who speaks; records are theirs by definition. kTooLarge, kInvalid.
+// `cluster` is the sender's; records become that cluster's. kTooLarge, kInvalid.
 [[nodiscard]] Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster);
 
-// What a message that parse_event() refuses is about, as FeedFault says it.
+// The subject of a message that parse_event() refuses, in the form of FeedFault.
 [[nodiscard]] std::string subject_of(std::string_view bytes);
 
 // One record alone, as the RemoteState keeps it.

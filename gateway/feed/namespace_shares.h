@@ -1,6 +1,7 @@
-// How full the namespaces of one remote cluster make its limits, and who gives way when they are
-// full: a namespace that keeps within its share takes room from the one that is furthest over its
-// own. An honest sender has shared already (api/mcs/shares.h); this bounds what others do. Pure.
+// Counts how full the namespaces of one remote cluster make its limits, and decides which one gives
+// way when they are full. A namespace within its share takes room from the namespace that is
+// furthest over its own. An honest sender shares already (api/mcs/shares.h); this limits others.
+// Pure.
 #pragma once
 
 #include <map>
@@ -17,9 +18,9 @@ class NamespaceShares {
 
   void add(const std::string& ns, std::size_t bytes);
   void remove(const std::string& ns, std::size_t bytes);
-  // Whether `exports` more (0 or 1) of `bytes` more fit.
+  // True: `exports` more (0 or 1) and `bytes` more fit.
   [[nodiscard]] bool fits(std::size_t exports, std::size_t bytes) const;
-  // The namespace whose exports go for such an export of `ns`; none: the export is refused.
+  // The namespace that loses exports to such an export of `ns`. None: the export is refused.
   [[nodiscard]] std::optional<std::string> gives_way_to(const std::string& ns, std::size_t exports,
                                                         std::size_t bytes) const;
 

@@ -1,5 +1,5 @@
-// Which refusals to log: one line for each cluster whose refusals changed, at most one a minute,
-// with their number. ClusterPeer's condition ClaimsAccepted has them in full. Pure.
+// Which refusals to log: one line for each cluster whose refusals changed, at most one per minute,
+// with their number. The ClusterPeer's condition ClaimsAccepted has up to 20 of them. Pure.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@ class RefusalLog {
   struct Line {
     std::string cluster;
     std::size_t count = 0;
-    RefusalReason reason{};  // of the first
+    RefusalReason reason{};  // of the first refusal
     std::string first;
     friend bool operator==(const Line&, const Line&) = default;
   };

@@ -13,21 +13,22 @@
 namespace cw::gateway {
 namespace {
 
-// Kept of one cluster: of its announcement, of its exports, and of messages that were dropped.
+// The limit of one cluster for each of: refusals of its announcement, of its exports, and dropped
+// messages.
 constexpr std::size_t kMaxRefusals = 100;
 
 struct Remote {
   std::shared_ptr<const api::ClusterPeer> peer;
-  std::optional<Announcement> said;  // by the feed, since we started
+  std::optional<Announcement> said;  // from the feed, since the start
   std::map<api::ObjectKey, RemoteState::Export> exports;
   std::map<api::ObjectKey, Refusal> refused_exports;
   std::map<std::string, Refusal> faults;    // dropped messages, by subject
-  std::optional<api::ObjectKey> recheck{};  // exports from here on are to be judged again
-  NamespaceShares shares;                   // of exports, in wire form
-  bool heard_all = false;                   // a whole snapshot came
-  bool refusals_changed = false;            // since it was published last
-  std::set<api::ObjectKey> over_local;      // of exports: those that are kept out
-  std::set<api::ObjectKey> not_listed;      // not among exports: no rule names them
+  std::optional<api::ObjectKey> recheck{};  // exports from here on must be judged again
+  NamespaceShares shares;                   // of `exports`, in wire form
+  bool heard_all = false;                   // a whole snapshot has come
+  bool refusals_changed = false;            // since the last renew()
+  std::set<api::ObjectKey> over_local;      // of `exports`: those that are kept out
+  std::set<api::ObjectKey> not_listed;      // not in `exports`: no rule names them
   PrefixSet cidrs;                          // accepted
   AcceptedClaim claim;
   AcceptedCluster accepted;
@@ -57,7 +58,7 @@ std::vector<IpAddress> endpoints_of(const Gateways& gateways) {
   return all;
 }
 
-// What the cluster said, or as long as it said nothing, what was accepted of it before.
+// What the cluster said. Before its first announcement: what was accepted of it earlier.
 Announcement words_of(const Remote& remote) {
   if (remote.said) return *remote.said;
   const auto& status = remote.peer->status;
@@ -115,7 +116,7 @@ struct RemoteState::State {
     if (is ? names.insert(key).second : names.erase(key) != 0) remote.refusals_changed = true;
   }
 
-  // One export as said -> its fingerprint as accepted, and what was refused of it.
+  // Judges an export: sets its fingerprint as accepted, and records what was refused.
   void accept(Remote& remote, const api::ObjectKey& key, Export& said) {
     forgive(remote, key);
     const auto& cluster = remote.peer->spec.cluster_id;
@@ -132,15 +133,16 @@ struct RemoteState::State {
     if (accepted.refusal) refuse(remote, key, std::move(*accepted.refusal));
   }
 
-  // Whether there is room for `key`, which grows by `bytes`. What gives way for it is told.
+  // True if there is room for `key`, which grows by `bytes`. Exports that give way are refused and
+  // reported.
   bool make_room(Remote& remote, const api::ObjectKey& key, bool fresh, std::size_t bytes) {
     const std::size_t more = fresh ? 1 : 0;
     while (!remote.shares.fits(more, bytes)) {
       const auto ns = remote.shares.gives_way_to(key.ns, more, bytes);
       const auto over = [](const api::ObjectKey& export_key) {
         return Refusal{RefusalReason::kTooLarge,
-                       fmt::format("export {} is not taken: its namespace is over its share of {} "
-                                   "exports or {} MiB",
+                       fmt::format("export {} is refused: its namespace is over its share of the "
+                                   "cluster's {} exports or {} MiB",
                                    export_key.to_string(), kMaxExports, kMaxExportBytes >> 20U)};
       };
       if (!ns) {
@@ -149,7 +151,7 @@ struct RemoteState::State {
       }
       const auto last = std::prev(remote.exports.lower_bound({*ns + '\0', ""}));
       const auto gone = last->first;
-      (void)forget(remote, gone);  // it is there
+      (void)forget(remote, gone);  // known to be there
       refuse(remote, gone, over(gone));
       tell_export(remote.peer->spec.cluster_id, &gone);
     }
@@ -162,7 +164,7 @@ struct RemoteState::State {
     return std::exchange(faults[subject], refusal) != refusal;
   }
 
-  // Whether anything is to be stored, or no longer.
+  // True: what is to be stored changed.
   bool keep(Remote& remote, const api::ObjectKey& key, std::string wire) {
     const bool not_listed = verdict_of(remote, key) == api::ImportVerdict::kNotListed;
     note_not_listed(remote, key, not_listed);
@@ -181,7 +183,7 @@ struct RemoteState::State {
     return true;
   }
 
-  // Whether it was there.
+  // True: the export was there.
   bool forget(Remote& remote, const api::ObjectKey& key) {
     forgive(remote, key);
     const auto known = remote.exports.find(key);
@@ -206,15 +208,15 @@ struct RemoteState::State {
     if (forget(remote, key)) tell_export(cluster, &key);
   }
 
-  // After a change of its ClusterPeer's imports: recheck() does it. What no rule named is not here;
-  // the follower of the feed asks for it again.
+  // After a change of the ClusterPeer's imports recheck() judges the exports again. Exports that no
+  // rule named are not here: FeedSide asks for them again.
   static void import_again(Remote& remote) {
     if (!remote.not_listed.empty()) remote.refusals_changed = true;
     remote.not_listed.clear();
     remote.recheck = api::ObjectKey{};
   }
 
-  // One of our own ServiceExports came or went.
+  // One of our own ServiceExports was added or removed.
   void export_changed(const api::ObjectKey& key) {
     for (auto& [cluster, remote] : remotes) {
       const auto known = remote.exports.find(key);
@@ -252,7 +254,8 @@ struct RemoteState::State {
     }
   }
 
-  // All claims again; exports only of clusters whose accepted prefixes changed, and these later.
+  // Judges all claims again. Exports are judged later, and only if their cluster's prefixes
+  // changed.
   void judge() {
     std::vector<Claim> claims;
     std::map<std::string, Announcement> words;
@@ -285,7 +288,7 @@ struct RemoteState::State {
 
   enum class Renewed { kNothing, kWords, kAll };
 
-  // What clusters() says of one cluster.
+  // Updates clusters() for one cluster.
   Renewed renew(const std::string& cluster, Remote& remote) {
     auto& accepted = remote.accepted;
     accepted.refusals = remote.claim.refusals;
@@ -339,14 +342,14 @@ struct RemoteState::State {
     if (!gone.empty() && listener.on_clusters) listener.on_clusters();
   }
 
-  // True: more of this cluster is left.
+  // True: more exports of this cluster are left.
   bool recheck(const std::string& cluster, Remote& remote, std::size_t& most) {
     auto at = remote.exports.lower_bound(*remote.recheck);
     for (; at != remote.exports.end() && most > 0; --most) {
       auto& [key, said] = *at++;
       if (verdict_of(remote, key) == api::ImportVerdict::kNotListed) {
         const auto gone = key;
-        (void)forget(remote, gone);  // it is there
+        (void)forget(remote, gone);  // known to be there
         note_not_listed(remote, gone, true);
         tell_export(cluster, &gone);
         continue;
@@ -413,7 +416,7 @@ void RemoteState::tell_refusals() { state_->tell_refusals(); }
 void RemoteState::begin_snapshot(const std::string& cluster) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
-  // What was refused and is not kept is said again by the snapshot, or it is gone.
+  // The snapshot repeats what was refused or left out, or it is gone.
   auto gone = std::erase_if(remote->faults, [](const auto& fault) {
     return fault.first != kAnnouncementSubject && fault.first != kVersionSubject;
   });

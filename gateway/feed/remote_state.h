@@ -1,9 +1,9 @@
-// What all remote clusters say of themselves, judged: takes what the feed brings (inflow.h) and the
-// ClusterPeers, keeps what admission.h accepts. Every gateway has one; the one that holds the
+// The judged statements of all remote clusters. Takes the feed's input (inflow.h) and the
+// ClusterPeers, and keeps what admission.h accepts. Every gateway has one. The gateway with the
 // import Lease writes it to the store (importer.h). Exports are kept in wire form (a few hundred
-// bytes each). A call about one export is short. A change of a cluster's prefixes or of its
-// spec.imports means another look at all its exports, which recheck() does in parts. Calls that
-// change what clusters may claim look at all prefixes. Loop thread only.
+// bytes each). A call about one export is short. When a cluster's prefixes or its spec.imports
+// change, recheck() judges all its exports again, in parts. A call that changes what clusters may
+// claim looks at all prefixes. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -22,15 +22,16 @@
 
 namespace cw::gateway {
 
-// One cluster, as accepted.
+// The accepted statements of one cluster.
 struct AcceptedCluster {
   std::vector<Prefix> cidrs;                  // sorted
   std::vector<api::LearnedGateway> gateways;  // by ordinal
-  std::vector<Refusal> refusals;              // first those of the announcement; bounded
+  std::vector<Refusal> refusals;              // those of the announcement first; bounded
   LeftOutExports left_out;                    // by spec.imports
-  bool announced = false;  // false: nothing heard since we started; cidrs and gateways are the
-                           // ClusterPeer's last known status
-  bool complete = false;   // all its exports are known, and all of ours
+  // False: nothing was announced since the start. cidrs and gateways are the ClusterPeer's last
+  // known status.
+  bool announced = false;
+  bool complete = false;  // all its exports are known, and all of ours
   bool feed_connected = false;
   friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
 };
@@ -41,9 +42,9 @@ class RemoteState {
   struct Listener {
     // clusters() changed.
     std::function<void()> on_clusters;
-    // Only refusals in clusters() did.
+    // Only refusals or left_out in clusters() changed.
     std::function<void()> on_refusals;
-    // Exports of `cluster` changed; null: look at all of them again.
+    // Exports of `cluster` changed. Null: look at all of them again.
     std::function<void(const std::string& cluster, const api::ObjectKey* service)> on_export;
   };
 
@@ -52,45 +53,46 @@ class RemoteState {
   RemoteState(const RemoteState&) = delete;
   RemoteState& operator=(const RemoteState&) = delete;
 
-  void set_listener(Listener listener);  // before anything else; may be left out
+  void set_listener(Listener listener);  // before any other call; optional
 
-  // What the feed brings. Clusters that are not paired are ignored.
+  // The feed's input. Clusters that are not paired are ignored.
   void set_connected(const std::string& cluster, bool connected);
   void announce(const std::string& cluster, Announcement announcement);
-  // False: nothing is to be stored for it, now or no longer.
+  // False: what is to be stored has not changed.
   bool put(const std::string& cluster, const api::ObjectKey& service, std::string wire);
   void drop(const std::string& cluster, const api::ObjectKey& service);
-  void complete(const std::string& cluster);  // exports() are all there are
-  // A message was dropped. It stays refused until a good one comes about the same subject, or a
+  void complete(const std::string& cluster);  // exports() has all of them
+  // A message was dropped. It stays refused until a good message about the same subject comes, or a
   // snapshot without it.
   void refuse(const std::string& cluster, const FeedFault& fault);
   void begin_snapshot(const std::string& cluster);
-  // What is refused and left out reaches clusters() with this call, or with the next of another
-  // kind: one change of an export costs no look at all refusals.
+  // Brings refusals and left_out into clusters(). The next call of another kind does it too. So a
+  // change of one export does not look at all refusals.
   void tell_refusals();
 
-  // Judges up to `most` exports again whose cluster's prefixes or imports changed. True: there are
-  // more.
+  // Judges up to `most` exports again, of clusters whose prefixes or imports changed. True: more
+  // are left.
   bool recheck(std::size_t most);
 
-  // The paired clusters now, and this cluster's own prefixes (its announcement's).
+  // Sets the paired clusters.
   void set_peers(const Peers& peers);
-  // `own`: its other networks, which no cluster may claim.
+  // Sets this cluster's own prefixes, as it announces them. `own`: its other networks, which no
+  // cluster may claim.
   void set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own = {});
 
-  // This cluster's own ServiceExports. Until the first call no cluster is complete: which of its
-  // names are ours is not known.
+  // Sets this cluster's own ServiceExports. Until the first call no cluster is complete, because it
+  // is unknown which names this cluster exports itself.
   using OwnExports = std::map<api::ObjectKey, std::shared_ptr<const api::ServiceExport>>;
   void set_exported(const OwnExports& exports);
 
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const;  // by cluster id
   struct Export {
-    std::string wire;               // as the cluster said it
-    std::uint64_t fingerprint = 0;  // of what is to be stored: imports.h, fingerprint_of()
+    std::string wire;               // as the cluster sent it
+    std::uint64_t fingerprint = 0;  // of what is to be stored (imports.h, fingerprint_of())
     bool kept_out = false;          // this cluster exports the name itself
   };
   [[nodiscard]] const std::map<api::ObjectKey, Export>& exports(const std::string& cluster) const;
-  // What is to be stored of an export: the record as accepted, or that it is kept out.
+  // What is to be stored of an export: the accepted record, or that the export is kept out.
   struct Record {
     api::ExportRecord record;
     bool kept_out = false;

@@ -22,27 +22,28 @@ namespace cw::gateway {
 namespace {
 
 constexpr std::size_t kMaxQuery = 4096;            // bytes of a WatchRequest
-constexpr std::size_t kServerMemory = 16U << 20U;  // of gRPC's buffers, all streams together
+constexpr std::size_t kServerMemory = 16U << 20U;  // for gRPC's buffers, all streams together
 
 class Stream;
 
-// What the loop thread and gRPC's threads share.
+// Shared by the loop thread and gRPC's threads.
 struct Shared {
   Shared(std::string instance, const FeedServerConfig& c)
       : config(c), log(std::move(instance), c.max_withdrawn) {}
   const FeedServerConfig config;
   std::mutex mutex;
   FeedLog log;
-  // By what gRPC calls the connection, "fd:12". The door ends what is no longer welcome.
+  // By gRPC's name for the connection, "fd:12". The door ends connections that are no longer
+  // allowed.
   std::map<std::string, std::weak_ptr<const FeedCaller>> callers;
   std::map<tunnel::Key, GatewayId> known;
   std::set<std::shared_ptr<Stream>> streams;
-  std::map<GatewayId, TokenBucket> starts;  // of streams; of those who ever called
-  std::set<GatewayId> liars;                // whose false requests were logged
+  std::map<GatewayId, TokenBucket> starts;  // of streams, for each gateway that ever called
+  std::set<GatewayId> liars;                // gateways whose false requests were logged
 
-  // Of its own: gRPC may call back while it takes a connection.
+  // A mutex of its own, because gRPC may call back while it takes a connection.
   std::mutex handing_over;
-  grpc::Server* server = nullptr;  // null: it stops, no connection comes in any more
+  grpc::Server* server = nullptr;  // null: it stops and takes no connection
 };
 
 grpc::ByteBuffer buffer_of(const std::string& message) {
@@ -50,9 +51,9 @@ grpc::ByteBuffer buffer_of(const std::string& message) {
   return {&slice, 1};
 }
 
-// One caller's stream. At most one write is under way, by whoever set `writing_`; Finish() is only
-// called when none is, so the reactor lives until then. All members but buffer_ and tags_ are under
-// the shared mutex; gRPC is never called under it.
+// The stream of one caller. `writing_` makes sure that at most one write is under way. Finish() is
+// called only when none is, so the reactor lives until then. The shared mutex guards all members
+// but buffer_ and tags_. gRPC is never called under it.
 class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   Stream(std::shared_ptr<Shared> shared, std::shared_ptr<const FeedCaller> caller,
@@ -64,14 +65,14 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   [[nodiscard]] const FeedCaller& caller() const { return *caller_; }
 
-  // Under the mutex; pump() afterwards.
+  // Call it under the mutex, and pump() afterwards without it.
   void close(grpc::Status status) {
     if (!closing_) status_ = std::move(status);
     closing_ = true;
   }
   void beat() { beat_due_ = true; }
 
-  // Writes the next message unless one is being written. Not under the mutex.
+  // Writes the next message, unless a write is under way. Not under the mutex.
   void pump() {
     bool finish = false;
     std::optional<std::string> message;
@@ -114,7 +115,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   void OnDone() override {
     log_debug("feed stream ended",
               {{"cluster", caller_->id.cluster}, {"gateway", caller_->id.ordinal}});
-    std::shared_ptr<Stream> self;  // dies last, outside the lock
+    std::shared_ptr<Stream> self;  // destroyed last, outside the lock
     const std::lock_guard lock(shared_->mutex);
     self = std::move(self_);
     shared_->streams.erase(self);
@@ -139,7 +140,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 class Denied final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   explicit Denied(const grpc::Status& status) { Finish(status); }
-  void OnDone() override { delete this; }  // gRPC's own pattern: a reactor ends itself
+  void OnDone() override { delete this; }  // gRPC's own pattern: a reactor deletes itself
 };
 
 using Service =
@@ -156,24 +157,25 @@ class FeedService final : public Service {
     };
     const auto caller = caller_of(context->peer());
     if (caller == nullptr) {
-      return deny(grpc::StatusCode::PERMISSION_DENIED, "no proven connection");
+      return deny(grpc::StatusCode::PERMISSION_DENIED, "the connection has no proven key");
     }
     grpc::Slice slice;
     if (request->Length() > kMaxQuery || !request->DumpToSingleSlice(&slice).ok()) {
       return deny(grpc::StatusCode::INVALID_ARGUMENT, "feed request: too large");
     }
-    // Every call's request is the first message of its direction.
+    // Each call's request is the first message of its direction, so its tag has number 0.
     const auto bytes = MessageTags(caller->session.caller_key)
                            .open({reinterpret_cast<const char*>(slice.begin()), slice.size()});
     if (!bytes) return deny(grpc::StatusCode::PERMISSION_DENIED, bytes.error().text);
     const auto query = parse_query(*bytes);
     if (!query) return deny(grpc::StatusCode::INVALID_ARGUMENT, query.error().text);
     if (!may_start(caller->id)) {
-      return deny(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams");
+      return deny(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many new streams");
     }
     auto stream = admit(*query, caller);
     if (stream == nullptr) {
-      return deny(grpc::StatusCode::PERMISSION_DENIED, "not the gateway that is known here");
+      return deny(grpc::StatusCode::PERMISSION_DENIED,
+                  "the request names another gateway than the proven key");
     }
     stream->pump();
     return stream.get();
@@ -197,7 +199,7 @@ class FeedService final : public Service {
     return true;
   }
 
-  // The caller's stream, in place of the one it had; null: the caller is not who it says.
+  // The caller's stream, which replaces the one before. Null: the request names another gateway.
   std::shared_ptr<Stream> admit(const WatchQuery& query,
                                 const std::shared_ptr<const FeedCaller>& caller) {
     std::shared_ptr<Stream> stream;
@@ -207,7 +209,7 @@ class FeedService final : public Service {
       const auto known = shared_->known.find(caller->session.other);
       if (known == shared_->known.end() || known->second != query.caller) {
         if (shared_->liars.insert(caller->id).second) {
-          log_warn("feed caller says that it is another gateway",
+          log_warn("feed request refused: it names another gateway than the proven key",
                    {{"cluster", caller->id.cluster}, {"gateway", caller->id.ordinal}});
         }
         return nullptr;
@@ -239,7 +241,7 @@ void configure(grpc::ServerBuilder& builder) {
   const std::pair<const char*, int> arguments[] = {
       {GRPC_ARG_MAX_CONCURRENT_STREAMS, 4},
       {GRPC_ARG_MAX_METADATA_SIZE, 8192},
-      {GRPC_ARG_KEEPALIVE_TIME_MS, 5000},  // also sets TCP_USER_TIMEOUT: callers that vanish
+      {GRPC_ARG_KEEPALIVE_TIME_MS, 5000},  // also sets TCP_USER_TIMEOUT, for callers that vanish
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000},
       {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
       {GRPC_ARG_MAX_CONNECTION_IDLE_MS, 30000},
@@ -249,7 +251,7 @@ void configure(grpc::ServerBuilder& builder) {
   for (const auto& [name, value] : arguments) builder.AddChannelArgument(name, value);
 }
 
-// On the door's thread.
+// Runs on the door's thread.
 void take_connection(Shared& shared, UniqueFd fd, const std::shared_ptr<const FeedCaller>& caller) {
   const std::lock_guard handing_over(shared.handing_over);
   if (shared.server == nullptr) return;
@@ -275,7 +277,7 @@ struct FeedServer::State {
   }
   ~State() { stop(); }
 
-  // Every stream, after `change` under the mutex.
+  // Applies `change` to every stream under the mutex, and returns the streams.
   template <typename Change>
   std::vector<std::shared_ptr<Stream>> all(const Change& change) {
     const std::lock_guard lock(shared->mutex);
@@ -285,7 +287,7 @@ struct FeedServer::State {
   void pump_all() {
     for (const auto& stream : all([](Stream&) {})) stream->pump();
   }
-  // A change of the log, then the streams if it was one: most of what is published again is not.
+  // Changes the log, and wakes the streams only if it changed: most calls publish the same again.
   Result<> publish(const std::function<Result<bool>(FeedLog&)>& change) {
     const auto changed = [&] {
       const std::lock_guard lock(shared->mutex);
@@ -306,7 +308,7 @@ struct FeedServer::State {
         const std::lock_guard lock(shared->handing_over);
         shared->server = nullptr;
       }
-      // What is still being written to a caller that does not read is cancelled.
+      // Cancels writes to callers that do not read.
       server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
       server->Wait();
     }
@@ -377,7 +379,7 @@ void FeedServer::set_callers(std::map<tunnel::Key, GatewayId> callers) {
     for (const auto& stream : s.shared->streams) {
       const auto known = callers.find(stream->caller().session.other);
       if (known != callers.end() && known->second == stream->caller().id) continue;
-      stream->close({grpc::StatusCode::PERMISSION_DENIED, "no longer known here"});
+      stream->close({grpc::StatusCode::PERMISSION_DENIED, "the gateway is no longer paired here"});
     }
   }
   if (s.door != nullptr) s.door->set_callers(std::move(callers));
@@ -393,7 +395,7 @@ Result<> FeedServer::publish(const api::ExportRecord& record) {
 }
 
 void FeedServer::withdraw(const api::ObjectKey& service) {
-  (void)state_->publish([&](FeedLog& log) { return log.remove(service); });  // known or not
+  (void)state_->publish([&](FeedLog& log) { return log.remove(service); });  // true or not
 }
 
 void FeedServer::complete() {

@@ -1,7 +1,7 @@
-// Our side of the feed: tells remote gateways about this cluster, over gRPC inside the tunnel. A
-// stream gets a snapshot, then deltas in version order; each key has only its newest version, so a
-// slow stream costs one number, not a queue. A caller is the gateway whose key it has proven
-// (door.h); its source address says nothing.
+// The sending side of the feed: tells remote gateways about this cluster, over gRPC inside the
+// tunnel. A stream gets a snapshot, then changes in the order of versions. Each key has only its
+// newest version, so a slow stream costs one number and no queue. A caller is the gateway whose key
+// it has proven (door.h). Its source address proves nothing.
 //
 // All methods are for the loop thread. Destroying the server ends its streams.
 #pragma once
@@ -21,8 +21,9 @@ namespace cw::gateway {
 
 struct FeedServerConfig {
   Duration heartbeat = std::chrono::seconds(1);
-  std::size_t max_withdrawn = 4096;  // remembered for resuming; older: a new snapshot
-  double streams_per_second = 1;     // that one caller may begin, after a burst
+  // Kept for resuming. A stream that missed older ones gets a snapshot.
+  std::size_t max_withdrawn = 4096;
+  double streams_per_second = 1;  // new ones of one caller, after a burst
   double stream_burst = 20;
   FeedDoorConfig door{};
 };
@@ -35,23 +36,23 @@ class FeedServer {
   FeedServer(const FeedServer&) = delete;
   FeedServer& operator=(const FeedServer&) = delete;
 
-  // Listens on that address only. kUnavailable: it cannot (the tunnel's interface has no such
-  // address yet, the port is taken): call again. Listening again on the same address does nothing,
-  // on another one ends the streams. Port 0: any; see port().
+  // Listens on that address only. kUnavailable: not possible yet, because the tunnel's interface
+  // has no such address or the port is taken; call it again. Listening again on the same address
+  // and port does nothing. Another one ends the streams. Port 0: any free port; see port().
   [[nodiscard]] Result<> listen(const IpAddress& address, std::uint16_t port);
   [[nodiscard]] bool listening() const;
   [[nodiscard]] std::uint16_t port() const;
 
-  // Who may call, by public key. Streams of callers no longer in it end.
+  // Sets the gateways that may call, by public key. Streams of other callers end.
   void set_callers(std::map<tunnel::Key, GatewayId> callers);
 
-  // Tells the streams. The same value again changes nothing. kTooLarge: over the limits of
-  // statement.h; what was told before stays.
+  // Publishes to the streams. The same value again changes nothing. kTooLarge: over the limits of
+  // statement.h; the value before stays.
   [[nodiscard]] Result<> publish(const Announcement& announcement);
   [[nodiscard]] Result<> publish(const api::ExportRecord& record);
   void withdraw(const api::ObjectKey& service);
-  // Until it is called no snapshot ends: a restarted gateway must not withdraw, by silence, what it
-  // has not read from its own store yet.
+  // Until it is called no snapshot begins. A restarted gateway must not withdraw exports only
+  // because it has not read them from its own store yet.
   void complete();
 
   [[nodiscard]] std::size_t streams() const;

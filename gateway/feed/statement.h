@@ -1,5 +1,5 @@
-// What gateways of different clusters tell each other, as plain values, and the limits every
-// message is held to. The wire form is api/proto/feed.proto; messages.h converts.
+// What gateways of different clusters tell each other, as plain values, and the limits of every
+// message. The wire form is api/proto/feed.proto; messages.h converts.
 #pragma once
 
 #include <map>
@@ -36,7 +36,7 @@ struct GatewayStatement {
   friend bool operator==(const GatewayStatement&, const GatewayStatement&) = default;
 };
 
-// A cluster about itself; replaces the announcement before.
+// A cluster's statement about itself. It replaces the announcement before.
 struct Announcement {
   std::string cluster;
   std::vector<Prefix> cidrs;  // all pod prefixes
@@ -62,17 +62,17 @@ using Statement =
     std::variant<SnapshotBegin, SnapshotEnd, Heartbeat, Announcement, api::ExportRecord, Withdrawn>;
 
 struct FeedEvent {
-  std::string resume_token;  // empty: not a place to resume at
+  std::string resume_token;  // empty: no stream can resume here
   Statement statement;
   friend bool operator==(const FeedEvent&, const FeedEvent&) = default;
 };
 
-// All exports of a cluster, each in the form of encode_record() (messages.h): a few hundred bytes
-// where the record itself takes some thousand.
+// All exports of a cluster, each in the form of encode_record() (messages.h). That takes a few
+// hundred bytes, while the record itself takes some thousand.
 using ExportMap = std::map<api::ObjectKey, std::string>;
 
-// A message that was dropped: what it was about ("announcement", "export shop/db", "message"), and
-// what is wrong with it. It counts until a good message comes about the same.
+// A message that was dropped: its subject ("announcement", "export shop/db", "message") and its
+// mistake. It counts until a good message about the same subject comes.
 struct FeedFault {
   std::string subject;
   Error error;

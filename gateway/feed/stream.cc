@@ -20,12 +20,13 @@
 namespace cw::gateway {
 namespace {
 
+// Dropped messages that are reported; the rest is only dropped.
 constexpr std::size_t kMaxRefused = 100;
-constexpr std::size_t kPeerMemory = 16U << 20U;  // of gRPC's buffers for one stream
-constexpr int kLookahead = 256 << 10;            // bytes on the way that were not read yet
-// A pause is in pieces, so that a stream that is over goes soon.
+constexpr std::size_t kPeerMemory = 16U << 20U;  // for gRPC's buffers of one stream
+constexpr int kLookahead = 256 << 10;            // bytes in flight that were not read yet
+// A pause is taken in pieces, so that a stream that has ended goes soon.
 constexpr Duration kLongestPause = std::chrono::milliseconds(200);
-// A busy stream costs the loop a turn each 10 ms, and at most so many changes a turn.
+// A busy stream costs the loop one turn every 10 ms, with at most this many changes.
 constexpr Duration kBetweenBatches = std::chrono::milliseconds(10);
 constexpr std::size_t kChangesPerBatch = 256;
 constexpr const char* kMethod = "/causeway.feed.v1.Feed/Watch";
@@ -34,12 +35,12 @@ struct Wake {};
 
 std::size_t size_of(const std::optional<std::string>& wire) { return wire ? wire->size() : 0; }
 
-// Between the network thread and the loop.
+// The hand-over between the network thread and the loop.
 class Inbox {
  public:
   explicit Inbox(Mailbox<Wake>::Sender wake) : wake_(std::move(wake)) {}
 
-  // False: over the limits, the stream must end.
+  // False: over the limits, so the stream must end.
   bool take(FeedEvent event) {
     const std::lock_guard lock(mutex_);
     if (!event.resume_token.empty()) {
@@ -55,7 +56,7 @@ class Inbox {
   }
   void refuse(FeedFault fault) {
     const std::lock_guard lock(mutex_);
-    // What a snapshot has at fault stands and falls with the snapshot.
+    // Faults inside a snapshot are reported, or dropped, together with it.
     const bool inside = assembling_ && fault.subject != kAnnouncementSubject;
     auto& faults = inside ? faults_ : pending_.refused;
     forget(faults, fault.subject);
@@ -70,8 +71,8 @@ class Inbox {
     }
     wake();
   }
-  // At most so many changes. What depends on the others (the token, faults, the end) comes with the
-  // last of them.
+  // Takes at most `most` changes. The token, the faults and the end depend on all changes, so they
+  // come with the last ones.
   FeedBatch drain(std::size_t most) {
     const std::lock_guard lock(mutex_);
     woken_ = false;
@@ -96,7 +97,7 @@ class Inbox {
   void wake() {
     if (woken_) return;
     woken_ = true;
-    (void)wake_.push({});  // false: no loop is left to wake
+    (void)wake_.push({});  // false: there is no loop to wake
   }
 
   static void forget(std::vector<FeedFault>& faults, const std::string& subject) {
@@ -149,12 +150,12 @@ class Inbox {
   bool woken_ = false;  // the loop was told since the last drain()
   FeedBatch pending_;
   std::optional<ExportMap> assembling_;
-  std::vector<FeedFault> faults_;  // of what is being assembled
+  std::vector<FeedFault> faults_;  // of the snapshot in assembling_
   std::size_t changes_bytes_ = 0;  // of pending_.changes
   std::size_t assembling_bytes_ = 0;
 };
 
-// Owns the call; lives until gRPC is done with it, whatever happens to the FeedStream. Its steps
+// Owns the call. It lives until gRPC is done with it, whatever happens to the FeedStream. Its steps
 // follow one another on the network thread: start, send the request, read (and pause) again and
 // again, finish.
 class Reader {
@@ -180,7 +181,7 @@ class Reader {
     context_.TryCancel();
   }
 
-  // The step is done; false: nothing follows, the Reader may go.
+  // Called when a step is done. False: no step follows, so the Reader may go.
   bool proceed(bool ok) {
     if (step_ == Step::kBegin) {
       begin();
@@ -193,7 +194,7 @@ class Reader {
       return false;
     }
     if (step_ == Step::kRest) {
-      wait();  // an alarm that was cancelled is not the stream's end
+      wait();  // a cancelled alarm is not the stream's end
     } else if (!ok || (step_ == Step::kRead && !take())) {
       step_ = Step::kFinish;
       call_->Finish(&status_, this);
@@ -205,7 +206,7 @@ class Reader {
     }
     return true;
   }
-  // The reference that kept it alive.
+  // Returns the reference that kept it alive.
   std::shared_ptr<Reader> release() { return std::move(self_); }
 
  private:
@@ -213,7 +214,7 @@ class Reader {
 
   static TimePoint now() { return std::chrono::steady_clock::now(); }
 
-  // On the network thread: the threads that gRPC may start here give way as it does.
+  // On the network thread, which gives way: so do the threads that gRPC may start here.
   void begin() {
     grpc::ChannelArguments arguments;
     grpc::ResourceQuota quota("feed of a peer");
@@ -235,7 +236,7 @@ class Reader {
     step_ = Step::kStart;
     call_->StartCall(this);
   }
-  // The next message, when the budget has room for it.
+  // Reads the next message once the budget has room for it.
   void wait() {
     const auto left = readable_ - now();
     if (left > Duration::zero() && !cancelled_) {
@@ -250,7 +251,7 @@ class Reader {
     call_->Read(&response_, this);
   }
 
-  // What was read; false: the stream must end.
+  // Takes the message that was read. False: the stream must end.
   bool take() {
     grpc::Slice slice;
     if (!response_.DumpToSingleSlice(&slice).ok()) {
@@ -276,7 +277,7 @@ class Reader {
     if (!event) {
       inbox_->refuse({subject_of(*bytes), std::move(event.error())});
     } else if (!inbox_->take(std::move(*event))) {
-      inbox_->end({Errc::kTooLarge, "feed: more exports than are taken from one cluster"});
+      inbox_->end({Errc::kTooLarge, "feed: the cluster sends more exports than the limit"});
       cancel();
       return false;
     }
@@ -312,7 +313,7 @@ struct FeedNetwork::State {
     bool ok = false;
     while (queue.Next(&tag, &ok)) {
       auto* reader = static_cast<Reader*>(tag);
-      // The hand-over from the thread that started it, as ThreadSanitizer can see it too.
+      // Lets ThreadSanitizer see the hand-over from the thread that started the reader.
       { const std::lock_guard lock(mutex); }
       if (reader->proceed(ok)) continue;
       const auto last = reader->release();
@@ -324,7 +325,7 @@ struct FeedNetwork::State {
   grpc::CompletionQueue queue;
   std::mutex mutex;
   std::condition_variable quiet;
-  std::size_t readers = 0;  // that may still start a step
+  std::size_t readers = 0;  // readers that may still start a step
   std::thread thread;
 };
 
@@ -338,7 +339,7 @@ FeedNetwork::FeedNetwork() : state_(std::make_unique<State>()) {
 
 FeedNetwork::~FeedNetwork() {
   {
-    // A step must not start after Shutdown(); all readers are cancelled, so they end.
+    // No step may start after Shutdown(). All readers are cancelled, so they end.
     std::unique_lock lock(state_->mutex);
     state_->quiet.wait(lock, [this] { return state_->readers == 0; });
   }
@@ -358,7 +359,7 @@ struct FeedStream::State {
   void deliver() {
     next_batch = loop.now() + kBetweenBatches;
     auto batch = inbox->drain(kChangesPerBatch);
-    const auto call = on_batch;  // outlives us, should the callback destroy the stream
+    const auto call = on_batch;  // a copy: the callback may destroy the stream
     call(std::move(batch));
   }
 

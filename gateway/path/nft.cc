@@ -25,19 +25,19 @@ const std::string kIntoTunnel = fmt::format("oifname \"{}\" ", kTunnelLink);
 void add_sets(NftTable& table, const PathInput& input) {
   add_prefix_sets(table, "local", input.local);
   add_address_sets(table, "gateways", input.remote_controls);
-  // Every IPv6 address of the tunnels. The IPv4 ones have a range of their own.
+  // All IPv6 addresses inside the tunnels. The IPv4 ones have a range of their own.
   std::set<IpAddress> inside = input.remote_controls;
   inside.insert(input.control_address);
   for (const auto& [from, to] : input.through) inside.insert(from);
   table.sets.push_back(netlink::address_set("inside", Family::kV6, inside));
 }
 
-// New connections to the feed: a chain with a limit for each remote gateway. Not a set that the
-// packets fill: then the listing of the table would change, and each pass would make it again.
+// New connections to the feed: a chain with a limit for each remote gateway. In a set that packets
+// fill, the listing of the table would change, and each pass would write it again.
 void add_feed_calls(NftTable& table, const PathInput& input) {
   std::vector<std::string> by_source;
   for (const auto& source : input.remote_controls) {
-    if (!source.is_v6()) continue;  // a control address is IPv6
+    if (!source.is_v6()) continue;  // control addresses are IPv6
     const auto name = fmt::format("feed-calls-{}", by_source.size());
     table.chains.push_back({name,
                             "",
@@ -52,8 +52,8 @@ void add_feed_calls(NftTable& table, const PathInput& input) {
   table.chains.push_back(std::move(calls));
 }
 
-// Packets of remote gateways, on the underlay. The mark takes them past the guard of closed
-// prefixes, and the check of the reverse path, which uses the mark, ignores our routes.
+// Packets from remote gateways on the underlay. The mark takes them past the guard of closed
+// prefixes. The reverse-path check uses the mark too, so it ignores our routes.
 NftChain outer(const PathInput& input) {
   return {"outer",
           "filter hook prerouting priority raw - 20",
@@ -62,8 +62,7 @@ NftChain outer(const PathInput& input) {
                        kTunnelLink, kVxlanLink, input.listen_port, netlink::kTunnelMark)}};
 }
 
-// Before DNAT: a NodePort, a ClusterIP or a node's address is no destination of a packet from the
-// tunnel.
+// Before DNAT, so that a packet from the tunnel reaches no NodePort, ClusterIP or node address.
 NftChain arrivals(const PathInput& input) {
   return {"arrivals",
           "filter hook prerouting priority raw",
@@ -75,7 +74,7 @@ NftChain arrivals(const PathInput& input) {
            fmt::format("ip6 daddr {} accept", input.control_address.to_string()), "drop"}};
 }
 
-// What the node's own stack takes from the tunnel.
+// Packets from the tunnel that the node's own stack accepts.
 NftChain from_tunnel(const PathInput& input) {
   const auto control = input.control_address.to_string();
   return {"from-tunnel",
@@ -91,15 +90,14 @@ NftChain from_tunnel(const PathInput& input) {
            "drop"}};
 }
 
-// Before DNAT, because a NodePort answers on the bridge's address too, which is inside a pod
-// prefix.
+// Before DNAT: a NodePort also answers on the bridge's address, which is inside a pod prefix.
 NftChain own_stack() {
   return {"own-stack",
           "filter hook prerouting priority mangle",
           {kFromTunnel + "fib daddr type local jump from-tunnel"}};
 }
 
-// Again, for what DNAT made local.
+// The same check again, for packets that DNAT made local.
 NftChain input_chain(const PathInput& input) {
   return {"input",
           "filter hook input priority filter - 10",
@@ -129,9 +127,10 @@ NftChain carries_inside() {
            "ip6 daddr @inside6 drop"}};
 }
 
-// Nodes' probes through the gateway go on from its own address, which the remote gateway takes from
-// this one only. No program has the ports, so the answers cannot be taken for probes. Both chains
-// stand before the CNI's own NAT chains: the first one translates a flow.
+// Nodes' probes through the gateway go on from the gateway's own address, which the remote gateway
+// accepts from this gateway only. No program uses the source ports, so answers cannot be taken for
+// probes. Both chains stand before the CNI's own NAT chains, because the first chain translates a
+// flow.
 NftChain through_to(const PathInput& input) {
   NftChain chain{"through-to", "nat hook prerouting priority dstnat - 20"};
   for (const auto family : {Family::kV4, Family::kV6}) {

@@ -23,11 +23,11 @@ netlink::LinkState tunnel_link(const PathInput& input) {
   for (const auto& own : {input.control_address, input.probe_address}) {
     link.addresses.insert({kLink, own, own.bits()});
   }
-  // Where control and probe addresses are: those of an earlier key go.
+  // The ranges of control and probe addresses. Addresses of an earlier key are removed.
   link.address_ranges = {*Prefix::parse("fd00::/8"), *Prefix::parse(netlink::kThroughRange4)};
-  // Loose: return traffic of a prefix may be routed elsewhere; WireGuard checks sources itself.
+  // Loose: return traffic may be routed elsewhere, and WireGuard checks sources itself.
   link.sysctls.emplace(fmt::format("ipv4/conf/{}/rp_filter", kLink), "2");
-  // Hosts that switch IPv6 off for every device do it for ours, too: control addresses are IPv6.
+  // Some hosts switch IPv6 off for every new device. Control addresses are IPv6.
   link.sysctls.emplace(fmt::format("ipv6/conf/{}/disable_ipv6", kLink), "0");
   return link;
 }
@@ -36,9 +36,9 @@ netlink::LinkState tunnel_link(const PathInput& input) {
 
 netlink::State desired_path(const PathInput& input) {
   netlink::State state;
-  // The way back to a remote gateway is looked up with the mark that the nft table gives its
-  // packets (netlink/owner.h, kTunnelMark). Without it a claim of its address would stop them.
-  // Forwarding is turned on by the node's route agent, which limits it to what is ours.
+  // The route back to a remote gateway is looked up with the mark that the nft table gives its
+  // packets (netlink/owner.h, kTunnelMark). Otherwise a claim of its address would stop them. The
+  // node's route agent turns forwarding on and limits it to Causeway's packets.
   state.sysctls.emplace("ipv4/conf/all/src_valid_mark", "1");
   state.nft = path_table(input);
   state.guarded = kLink;

@@ -1,6 +1,6 @@
-// Which endpoint candidate of a remote gateway to use. Candidates are tried in order by WireGuard's
-// handshake itself, each for a while, round and round, until one works; what works stays. Pure:
-// time is an argument.
+// Chooses the endpoint candidate of a remote gateway. WireGuard's own handshake tries the
+// candidates in order, each for a while, round and round, until one works. A candidate that works
+// stays. Pure: time is an argument.
 #pragma once
 
 #include <map>
@@ -14,36 +14,37 @@
 
 namespace cw::gateway {
 
-// WireGuard tries a handshake every 5 s (REKEY_TIMEOUT); a new endpoint gets at least one.
+// WireGuard tries a handshake every 5 s (REKEY_TIMEOUT), so each new endpoint gets at least one.
 inline constexpr Duration kCandidatePatience = std::chrono::seconds(5);
 
-// Two gateways whose handshake initiations cross in flight drop each other's response, and with
-// traffic waiting on both sides each tries again exactly 5 s later, so they cross again, for ever.
-// One side then has to start anew at another moment.
+// If the initiations of two gateways cross in flight, each drops the other's response. With traffic
+// waiting on both sides, both try again exactly 5 s later, and cross again for ever. So one side
+// must start again at another moment.
 inline constexpr Duration kNudgeAfter = std::chrono::milliseconds(1500);
 
-// How long a WireGuard session lives at most (REJECT_AFTER_TIME).
+// The longest life of a WireGuard session (REJECT_AFTER_TIME).
 inline constexpr Duration kSessionLife = std::chrono::seconds(180);
 
-// What is seen of a peer now. Any progress since the last look means that its endpoint works.
+// The state of a peer now. Any progress since the last look means that its endpoint works.
 struct PeerSigns {
-  bool usable = false;  // by our probes
+  bool usable = false;  // by the verdict of our probes
   WallTime last_handshake{};
   std::uint64_t rx_bytes = 0;
-  bool session = false;  // the last handshake is younger than kSessionLife; without a session
-                         // received bytes are only handshakes that lead nowhere
+  // The last handshake is younger than kSessionLife. Without a session, received bytes are only
+  // handshakes that lead nowhere.
+  bool session = false;
 };
 
 struct EndpointPick {
-  std::optional<Endpoint> endpoint;  // none: no candidates, the peer must call us
-  bool nudge = false;                // now, once a try: no handshake came of this endpoint yet
+  std::optional<Endpoint> endpoint;  // none: no candidates, so the peer must call us
+  bool nudge = false;                // start again now; once per try that has had no handshake
   friend bool operator==(const EndpointPick&, const EndpointPick&) = default;
 };
 
 class EndpointTrials {
  public:
-  // `silence`: how long a peer that worked may be silent before another candidate is tried (some
-  // keepalive intervals: its gateway may be restarting while its kernel goes on).
+  // `silence`: how long a peer that worked may be silent before another candidate is tried. Some
+  // keepalive intervals: its gateway may restart while its kernel goes on.
   explicit EndpointTrials(Duration silence) : silence_(silence) {}
 
   EndpointPick pick(const GatewayId& id, const std::vector<Endpoint>& candidates,

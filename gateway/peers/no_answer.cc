@@ -11,9 +11,9 @@
 namespace cw::gateway {
 namespace {
 
-constexpr std::size_t kNamed = 4;
+constexpr std::size_t kNamed = 4;  // endpoints in a sentence; the others are counted
 
-// Addresses that mean something inside their own network only.
+// Addresses that are reachable only inside their own network.
 bool is_private(const IpAddress& address) {
   static const std::array kRanges{*Prefix::parse("10.0.0.0/8"),     *Prefix::parse("172.16.0.0/12"),
                                   *Prefix::parse("192.168.0.0/16"), *Prefix::parse("100.64.0.0/10"),
@@ -38,9 +38,9 @@ std::string no_answer(const Attempts& attempts, WallTime now) {
   const bool never = attempts.last_handshake == WallTime{};
   if (attempts.endpoints.empty() && never) {
     return "its ClusterPeer names no endpoint, so it must call this gateway, and has not yet. If "
-           "neither side can be reached from outside, give one of them an endpoint that can";
+           "neither side can be reached from outside, give one of them a reachable endpoint";
   }
-  // A tunnel without traffic makes a handshake only when its session ends.
+  // A tunnel without traffic makes a new handshake only when its session ends.
   if (now - std::max(attempts.since, attempts.last_handshake) <
       (never ? kNoAnswerIsTold : kSessionLife))
     return {};
@@ -50,7 +50,7 @@ std::string no_answer(const Attempts& attempts, WallTime now) {
                                          api::format_time(attempts.last_handshake));
   if (attempts.endpoints.empty()) {
     return since +
-           ". Its ClusterPeer names no endpoint, so it must call this gateway: see whether it runs";
+           ". Its ClusterPeer names no endpoint, so it must call this gateway: check that it runs";
   }
   const bool all_private =
       std::all_of(attempts.endpoints.begin(), attempts.endpoints.end(),
@@ -60,7 +60,7 @@ std::string no_answer(const Attempts& attempts, WallTime now) {
       all_private
           ? "These are private addresses. If the clusters share no network, give one side an "
             "endpoint that the other can reach"
-          : "See whether that gateway runs and UDP packets reach it");
+          : "Check that the gateway runs and that UDP packets reach it");
 }
 
 }  // namespace cw::gateway

@@ -32,8 +32,8 @@ RemoteGateway joined(const api::PeerGateway& paired, const tunnel::Key& key,
   gateway.key = key;
   gateway.control_address = tunnel::control_address(key);
   gateway.candidates = paired.endpoints;
-  // A gateway that was paired without endpoints is unreachable from outside: what it announces are
-  // addresses of its own site.
+  // A gateway that was paired without endpoints cannot be reached from outside. The endpoints that
+  // it announces are addresses of its own site.
   if (announced == nullptr) return gateway;
   gateway.own = announced->own;
   if (paired.endpoints.empty()) return gateway;
@@ -134,7 +134,7 @@ Roster roster_of(const RosterInput& input) {
       const auto key = tunnel::Key::from_base64(paired.public_key);
       auto trouble = trouble_of(paired, key, input, taken, cluster);
       if (!trouble.reason.empty()) {
-        roster.troubles.emplace(peer->meta.key, std::move(trouble));  // the first one is told
+        roster.troubles.emplace(peer->meta.key, std::move(trouble));  // keeps the first one
         continue;
       }
       if (!paired.unusable_endpoints.empty()) {

@@ -1,6 +1,6 @@
-// Who the remote gateways are: ClusterPeers (what the administrator paired) joined with what the
-// clusters say of themselves (as accepted). What is wrong with one ClusterPeer is named and leaves
-// the others alone. Pure.
+// The remote gateways: ClusterPeers (what the administrator paired) joined with the accepted
+// statements of the clusters themselves. A mistake in one ClusterPeer is reported and leaves the
+// others alone. Pure.
 #pragma once
 
 #include <map>
@@ -26,17 +26,17 @@ struct Trouble {
 };
 
 struct Paired {
-  RemoteState::Peers peers;                    // those that count, one a cluster
+  RemoteState::Peers peers;                    // those that count, one per cluster
   std::map<api::ObjectKey, Trouble> troubles;  // ClusterPeers that do not count at all
 };
 
-// Leaves out our own cluster, unpaired ones, ids that are no labels, and all but the oldest
-// ClusterPeer of a cluster (equally old: the lower name).
+// Leaves out our own cluster, unpaired clusters, ids that are not DNS labels, and all but the
+// oldest ClusterPeer of a cluster (of equal age: the lower name).
 [[nodiscard]] Paired paired_clusters(const std::string& own_cluster, const RemoteState::Peers& all);
 
 struct Roster {
   std::map<std::string, RemoteCluster> clusters;  // by cluster id
-  // ClusterPeers with gateways that are left out, or with endpoints that are.
+  // ClusterPeers of which a part is left out, or whose pre-shared key was kept.
   std::map<api::ObjectKey, Trouble> troubles;
 };
 
@@ -47,9 +47,10 @@ struct RosterInput {
   std::map<std::string, PresharedKey> preshared_keys;  // by the Secret's name
 };
 
-// A gateway is left out if its key cannot be read, is ours, or is that of a gateway before it
-// (older ClusterPeers first); all of a ClusterPeer are if its pre-shared key was never there.
-// A key that was kept goes on serving and is a trouble.
+// A gateway is left out if its key cannot be read, is this cluster's, or belongs to a gateway
+// before it (older ClusterPeers first), or if its ordinal is listed twice. All gateways of a
+// ClusterPeer are left out if its pre-shared key was never readable. A kept pre-shared key stays in
+// use, and is reported.
 [[nodiscard]] Roster roster_of(const RosterInput& input);
 
 }  // namespace cw::gateway

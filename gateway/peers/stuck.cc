@@ -9,11 +9,11 @@ Remedy StuckPeers::look(const GatewayId& id, const PeerProgress& seen, TimePoint
   watch.last = seen;
   if (added) return Remedy::kNone;
   if (seen.last_handshake != before.last_handshake) {
-    if (seen.last_handshake == WallTime{}) {  // made anew
+    if (seen.last_handshake == WallTime{}) {  // made again
       watch.fresh = false;
       return Remedy::kNone;
     }
-    // Its bytes cannot be told from data.
+    // The bytes of a handshake cannot be told from data.
     if (!watch.fresh) watch.since = now;
     watch.fresh = true;
     watch.sent_since = seen.tx_bytes;

@@ -1,4 +1,5 @@
-// The whole gateway on a virtual clock: a store, a kernel and a device in memory, probes by hand.
+// The whole gateway on a virtual clock, with a store, a kernel and a device in memory. The tests
+// set the results of probes.
 #include "gateway/daemon.h"
 
 #include <gtest/gtest.h>
@@ -21,14 +22,14 @@ using std::chrono::seconds;
 const tunnel::ProbeParty kWest0 = GatewayId{"west", 0};
 const tunnel::ProbeParty kNode2 = tunnel::NodeName{"n2"};
 
-// What the probes see, shared with the probers that the daemon opened.
+// The probes' state, shared with the probers that the daemon opened.
 struct Sight {
   tunnel::ProbeViews views;
   std::map<GatewayId, tunnel::ProbeTarget> targets;
   std::map<tunnel::ProbeParty, tunnel::Key> askers;
   tunnel::ProberHooks hooks;
   std::vector<GatewayId> asked;
-  std::map<GatewayId, tunnel::Probe> sent;  // the last one to each of them
+  std::map<GatewayId, tunnel::Probe> sent;  // the last one to each target
   std::vector<tunnel::ProberConfig> opened;
 };
 
@@ -52,7 +53,7 @@ class HandProber final : public tunnel::Prober {
   std::shared_ptr<Sight> sight_;
 };
 
-// The device appears as a link when the driver makes it, as the kernel's would.
+// The device appears as a link when the driver makes it, like the kernel's.
 class LinkedDriver final : public tunnel::Driver {
  public:
   explicit LinkedDriver(netlink::FakeKernel& kernel) : kernel_(kernel) {}
@@ -101,7 +102,7 @@ class GatewayStory : public ::testing::Test {
     node.internal_ips = {ip(fmt::format("192.0.2.{}", n + 1))};
     store_.put(node);
   }
-  // West, paired, with what an earlier gateway learned of it.
+  // The paired cluster west, with what an earlier gateway learned of it.
   void put_west(std::vector<std::uint64_t> keys = {21, 22}) {
     auto west = *peer("west", keys);
     west.status.cidrs = {net("10.2.0.0/24"), net("10.2.1.0/24"), net("10.2.2.0/24"),
@@ -172,7 +173,7 @@ class GatewayStory : public ::testing::Test {
   std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
   api::TunnelGateway object() { return store_.must_get<api::TunnelGateway>(gateway_key(0)); }
 
-  bool late_passes_ = false;  // passes over the kernel wait in late_
+  bool late_passes_ = false;  // kernel passes wait in late_
   std::vector<Worker::Job> late_;
   SimLoop loop_;
   SeededRandom random_{1};
@@ -206,7 +207,7 @@ TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
   EXPECT_EQ(gateway.spec.public_key, public_key(1).base64());
   EXPECT_EQ(gateway.spec.endpoints, std::vector<Endpoint>{at("192.0.2.1:4500")});
   EXPECT_EQ(gateway.spec.control_address, tunnel::control_address(public_key(1)));
-  EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only one
+  EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only gateway
   EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"}));
 }
 
@@ -218,7 +219,7 @@ TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
   EXPECT_EQ(object().spec.public_key, key->public_key().base64());
 }
 
-// GitOps prunes what it does not know. Peers know the key, so it must not change.
+// GitOps prunes objects that it does not know. The key must stay, because peers know it.
 TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   put_west();
   start(std::nullopt, true, seconds(10));
@@ -243,7 +244,7 @@ TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   EXPECT_EQ(object().spec.public_key, key);
 }
 
-// A directory store lets the id be changed. Remote clusters know this one by the old one.
+// A directory store allows a change of the id. Remote clusters know this one by the old id.
 TEST_F(GatewayStory, GoesOnUnderItsClusterIdAndSaysSoWhenTheIdIsChanged) {
   put_west();
   start();
@@ -410,7 +411,7 @@ TEST_F(GatewayStory, MovesPrefixesAtOnceWhenATunnelIsLostAndBackWhenItWorks) {
   ASSERT_FALSE(first.empty());
   ASSERT_FALSE(second.empty());
   EXPECT_EQ(first.size() + second.size(), 4U);
-  see(0, false);  // no time passes: the fast path is in the probe's own callback
+  see(0, false);  // no time passes: the fast path runs in the probe's own callback
   EXPECT_EQ(carried(22).size(), 4U);
   EXPECT_TRUE(carried(21).empty());
   EXPECT_GE(driver_.moves_made, 1);
@@ -451,7 +452,7 @@ TEST_F(GatewayStory, TellsMovedPrefixesAsAnEventOnItsObject) {
   start();
   see(0, true);
   see(1, true);
-  loop_.advance(seconds(20));  // what moved while tunnels came up is told before
+  loop_.advance(seconds(20));  // prefixes that moved while tunnels came up are logged before
   const auto count = carried(21).size();
   see(0, false);
   loop_.advance(seconds(10));
@@ -554,7 +555,7 @@ TEST_F(GatewayStory, ARestartTakesOverWhoCarriesWhatFromTheDevice) {
   start();
   see(0, true);
   see(1, true);
-  see(0, false);  // gateway 1 carries all
+  see(0, false);  // gateway 1 carries everything
   ASSERT_EQ(carried(22).size(), 4U);
   daemon_.reset();
   tunnel_sight_->views.clear();
@@ -661,7 +662,7 @@ TEST_F(GatewayStory, UnpairingClosesTheTunnelAndTakesTheRoutes) {
 TEST_F(GatewayStory, APeerWithOurOwnKeyGetsAConditionAndBreaksNothing) {
   put_west({1, 22});  // gateway 0 has our own key
   start();
-  loop_.advance(seconds(10));  // the import Lease
+  loop_.advance(seconds(10));  // time to get the import Lease
   EXPECT_EQ(driver_.inner.device().peers.size(), 1U);
   const auto west = store_.must_get<api::ClusterPeer>({"", "west"});
   const auto* condition = api::find_condition(west.status.conditions, "GatewaysAccepted");
@@ -695,7 +696,7 @@ TEST_F(GatewayStory, RepairsTheDeviceAndThePath) {
   EXPECT_EQ(kernel_.dump_rules()->size(), 2U);
 }
 
-// The nft program may take ten seconds: tunnels and probes do not wait for it.
+// The nft program may take ten seconds. Tunnels and probes must not wait for it.
 TEST_F(GatewayStory, APassThatTakesLongDelaysNoMove) {
   put_west();
   start();

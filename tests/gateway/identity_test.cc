@@ -18,7 +18,7 @@ const api::ObjectKey kSecret{"causeway-system", key_secret(0)};
 const std::string kEntry(kPrivateKeyEntry);
 
 struct KeyFile {
-  std::filesystem::path folder;  // of this test alone: others run at the same time
+  std::filesystem::path folder;  // for this test only: others run at the same time
   std::filesystem::path path;
   explicit KeyFile(const std::string& text) {
     std::string made = ::testing::TempDir() + "key-file-XXXXXX";
@@ -55,7 +55,7 @@ TEST(OverlayKey, IsThirtyTwoRandomBytes) {
   EXPECT_NE(key, fresh_overlay_key(random));
 }
 
-// A Secret entry, looked at by hand as the informer would.
+// A Secret entry. The test calls look() instead of an informer.
 struct Keeper {
   SimLoop loop;
   SeededRandom random{1};
@@ -103,7 +103,7 @@ TEST(SecretEntry, IsAddedBesideTheOthers) {
 
 TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
   Keeper k;
-  k.entry.look(nullptr);  // as if we had not seen what another gateway just made
+  k.entry.look(nullptr);  // this gateway has not yet seen the Secret that another one made
   api::Secret secret;
   secret.meta.key = kSecret;
   secret.data["another"] = private_key(8).base64();

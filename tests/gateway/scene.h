@@ -1,4 +1,4 @@
-// What several of the gateway's tests start from: names and small worlds.
+// Names and small worlds that several of the gateway's tests start from.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// A stuck peer on a device that shows it: handshakes and no data.
+// A device with a stuck peer: handshakes succeed, but no data comes.
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"

@@ -1,4 +1,4 @@
-// Tunnels over a driver whose calls take their time: jobs run when a test lets them.
+// Tunnels over a driver with slow calls: a job runs when the test lets it.
 #include "gateway/tunnels.h"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ class SlowDriver : public ::testing::Test {
     views[{"west", 1}].usable = second;
     tunnels_->set_views(std::move(views));
   }
-  // The oldest job on its thread, and what it came to on the loop.
+  // Runs the oldest job on its thread, and its result on the loop.
   void run_one() {
     ASSERT_FALSE(jobs_.empty());
     auto job = std::move(jobs_.front());
@@ -86,7 +86,7 @@ TEST_F(SlowDriver, AFallMovesPrefixesWhileACallHangs) {
   EXPECT_EQ(carried(1), 4U);
 }
 
-// The apply has read the device and knows what to change; then a gateway falls.
+// The apply has read the device and computed its changes. Then a gateway falls.
 TEST_F(SlowDriver, AnApplyThatIsOlderThanAMoveDoesNotUndoIt) {
   start();
   west_.cidrs.push_back(net("10.2.9.0/24"));
@@ -162,7 +162,7 @@ TEST_F(SlowDriver, SaysThatItDoesNotAnswerAndThenThatItDoesAgain) {
   EXPECT_EQ(changes_, before + 2);
 }
 
-// A gateway that restarts decides nothing before it knows who carried what.
+// A gateway that restarts must know which gateway carried what before it decides.
 TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   start();
   see(false, true);
@@ -185,7 +185,7 @@ TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   EXPECT_EQ(tunnels_->error(), "");
 }
 
-// The peer's word moves nothing else, and costs nothing that grows with what others have.
+// A claim of a peer moves only its own prefix. Its cost does not grow with the prefixes of others.
 TEST_F(SlowDriver, AClaimAloneMovesWhatAWholePlacementWould) {
   west_ = remote_cluster(2, 3, 40);
   start();
@@ -221,7 +221,7 @@ TEST_F(SlowDriver, AClaimBeyondTheBudgetWaitsAndIsNotSaidToBeDone) {
   run_all();
   EXPECT_FALSE(tunnels_->placed(prefix)) << "a newer word waits";
   EXPECT_TRUE(tunnels_->placed(west_.cidrs[1]));
-  // Nor does another look at everything let it through.
+  // Another look at everything does not let it through either.
   tunnels_->set_claims({{prefix, {"west", 1 - now}}});
   see(true, true);
   EXPECT_EQ(tunnels_->placement().at(prefix).ordinal, now);

@@ -24,7 +24,7 @@ Claim claim(std::string cluster, int paired, std::initializer_list<std::string_v
           prefixes(held)};
 }
 
-// "10.1.0.0/16 !OverlapsLocal": what is accepted, and why not.
+// "10.1.0.0/16 !OverlapsLocal": the accepted prefixes, and the reasons of refusals.
 std::string text(const AcceptedClaim& accepted) {
   std::string out;
   for (const auto& cidr : accepted.cidrs) out += (out.empty() ? "" : " ") + cidr.to_string();
@@ -57,7 +57,7 @@ TEST(Claims, OutsideWhatIsAllowedAreRefusedAndTheRestKept) {
             "192.168.0.0/16 is not within the allowed CIDRs");
 }
 
-// A tunnel whose outer packets are routed into a tunnel is dead, and so is the way back.
+// If a tunnel's outer packets are routed into a tunnel, it is dead, and so is the way back.
 TEST(Claims, ThatHoldTheEndpointOfAGatewayAreRefused) {
   auto east = claim("east", 1, {"10.1.0.0/16", "10.99.0.0/26"});
   east.said_endpoints = {*IpAddress::parse("10.99.0.10")};
@@ -68,7 +68,7 @@ TEST(Claims, ThatHoldTheEndpointOfAGatewayAreRefused) {
   const auto told = accepted_claims(std::vector{east}, {}).at("east").refusals;
   ASSERT_EQ(told.size(), 1U);
   EXPECT_NE(told[0].message.find("10.99.0.0/26 contains 10.99.0.10"), std::string::npos);
-  // What a cluster says of its own gateways takes nothing away from another one.
+  // A cluster's statement about its own gateways takes nothing away from another cluster.
   west = claim("west", 2, {"10.2.0.0/16"});
   west.said_endpoints = {*IpAddress::parse("10.1.0.7")};
   EXPECT_EQ(judged({claim("east", 1, {"10.1.0.0/16"}), west}),
@@ -81,7 +81,7 @@ TEST(Claims, OverlappingTheLocalClusterAreRefusedInBothDirections) {
             (Texts{{"east", "10.1.0.0/16 !OverlapsLocal !OverlapsLocal"}}));
 }
 
-// Finding M1. The administrator allowed it, because the peer's own file said so.
+// Finding M1: the administrator allowed it, because the peer's own file named it.
 TEST(Claims, WhatIsNeverAPeersIsRefusedThoughItIsAllowed) {
   auto wide =
       claim("east", 1,
@@ -110,11 +110,11 @@ TEST(Claims, WhatWasAcceptedBeforeStays) {
   EXPECT_EQ(judged({claim("young", 9, {"10.1.0.0/16"}, {"10.1.0.0/16"}),
                     claim("old", 1, {"10.0.0.0/12", "10.32.0.0/16"})}),
             (Texts{{"young", "10.1.0.0/16"}, {"old", "10.32.0.0/16 !OverlapsCluster"}}));
-  // Both were: only the older can be right.
+  // Both claims were accepted before. Only the older ClusterPeer can be right.
   EXPECT_EQ(judged({claim("young", 9, {"10.1.0.0/16"}, {"10.1.0.0/16"}),
                     claim("old", 1, {"10.1.0.0/16"}, {"10.1.0.0/16"})}),
             (Texts{{"young", "!OverlapsCluster"}, {"old", "10.1.0.0/16"}}));
-  // What is held but claimed no longer is free again.
+  // A prefix that is held but no longer claimed is free again.
   EXPECT_EQ(judged({claim("young", 9, {}, {"10.1.0.0/16"}), claim("old", 1, {"10.1.0.0/16"})}),
             (Texts{{"young", ""}, {"old", "10.1.0.0/16"}}));
 }
@@ -172,7 +172,7 @@ TEST(Claims, HoldTheirLawsWhateverTheOrder) {
     std::reverse(claims.begin(), claims.end());
     std::swap(claims[0], claims[2]);
     EXPECT_EQ(accepted_claims(claims, local), accepted);
-    // Once accepted and held, the same claims give the same again.
+    // The accepted claims, held now, are accepted again.
     for (auto& one : claims) one.held_before = accepted.at(one.cluster).cidrs;
     const auto again = accepted_claims(claims, local);
     for (const auto& [cluster, result] : accepted) EXPECT_EQ(again.at(cluster).cidrs, result.cidrs);
@@ -218,7 +218,7 @@ TEST(Gateways, KeysComeFromPairingOnly) {
   EXPECT_EQ(accepted.gateways[0].gateway.ordinal, 1U);
   ASSERT_EQ(accepted.refusals.size(), 2U);
   EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kUnknownGateway);
-  EXPECT_EQ(accepted.refusals[0].message, "gateway 0 has another key than the ClusterPeer says");
+  EXPECT_EQ(accepted.refusals[0].message, "gateway 0 has another key than the ClusterPeer lists");
   EXPECT_EQ(accepted.refusals[1].message, "gateway 2 is not in the ClusterPeer");
 }
 
@@ -228,7 +228,7 @@ TEST(Gateways, NobodySpeaksForAnotherCluster) {
   EXPECT_TRUE(accepted.gateways.empty());
   ASSERT_EQ(accepted.refusals.size(), 1U);
   EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kOtherCluster);
-  EXPECT_EQ(accepted.refusals[0].message, "east speaks about cluster west");
+  EXPECT_EQ(accepted.refusals[0].message, "cluster east sent an announcement about cluster west");
 }
 
 TEST(Exports, LoseTheEndpointsOutsideAndSaySo) {

@@ -17,7 +17,8 @@ api::ExportRecord record(const std::string& name, std::uint16_t port = 1) {
   return record;
 }
 
-// What a stream at the cursor hears until it is up to date: "( a:1 -b )" and the last token.
+// The messages for a stream at the cursor until it is up to date, as "( a:1 -b )", and the last
+// token.
 struct Heard {
   std::string text;
   std::string token;
@@ -79,8 +80,8 @@ TEST(FeedLog, ASnapshotMissesNothingThatChangesMeanwhile) {
   log.complete();
   auto cursor = log.start("");
   EXPECT_EQ(hear(log, cursor, 3).text, "( a:1 b:1");
-  EXPECT_TRUE(log.remove({"shop", "a"}));  // heard already
-  EXPECT_TRUE(*log.put(record("c", 2)));   // not yet heard: the newest version, and no gap
+  EXPECT_TRUE(log.remove({"shop", "a"}));  // already sent
+  EXPECT_TRUE(*log.put(record("c", 2)));   // not sent yet: the newest version, and no gap
   EXPECT_TRUE(*log.put(record("cc")));     // new: comes after the snapshot
   const auto heard = hear(log, cursor);
   EXPECT_EQ(heard.text, "c:2 d:1 ) -a c:2 cc:1");
@@ -92,7 +93,7 @@ TEST(FeedLog, ASnapshotEndsHoweverFastTheClusterChanges) {
   for (int n = 10; n < 60; ++n) EXPECT_TRUE(*log.put(record("s" + std::to_string(n))));
   log.complete();
   auto cursor = log.start("");
-  // Two changes of what is still to come and a new name for each message that is read.
+  // For each message that is read there are two changes of exports still to come, and a new name.
   int read = 0;
   for (std::uint16_t turn = 2; turn < 1000; ++turn, ++read) {
     EXPECT_TRUE(*log.put(record("s" + std::to_string(10 + turn % 50), turn)));

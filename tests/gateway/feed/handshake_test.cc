@@ -1,4 +1,4 @@
-// The feed's handshake, byte by byte and side against side; no sockets.
+// The feed's handshake, byte by byte and side against side, without sockets.
 #include "gateway/feed/handshake.h"
 
 #include <fmt/format.h>
@@ -31,7 +31,7 @@ struct Sides {
   tunnel::Key west = private_key(2);  // calls
   FeedVersion east_version = kFeedVersion;
   FeedVersion west_version = kFeedVersion;
-  tunnel::Key known = west.public_key();  // to east
+  tunnel::Key known = west.public_key();  // the key that east knows
 
   [[nodiscard]] static tunnel::PairKey shared(const tunnel::Key& own, const tunnel::Key& other) {
     return *tunnel::pair_key(own, other, tunnel::kFeedLabel);
@@ -56,7 +56,7 @@ struct Outcome {
   Handshake::Step server;
 };
 
-// Carries everything to and fro, in pieces of `piece` bytes.
+// Carries all messages both ways, in pieces of `piece` bytes.
 Outcome run(Handshake& caller, Handshake& server, std::size_t piece = 1000) {
   Outcome outcome;
   std::string to_server = caller.start();
@@ -110,13 +110,13 @@ TEST(FeedHandshake, SayingAnothersKeyIsNotHavingIt) {
   const auto victim = private_key(5);
   sides.known = victim.public_key();
   auto server = sides.server();
-  // It knows everything that is public, and has a key of its own.
+  // The attacker knows everything that is public, and has a key of its own.
   auto liar = Handshake::caller(victim.public_key(), sides.east.public_key(),
                                 Sides::shared(sides.west, sides.east.public_key()), nonce(8));
   const auto outcome = run(liar, server);
   EXPECT_FALSE(outcome.server.done);
   EXPECT_FALSE(outcome.caller.done);
-  // It goes on although the challenge was not right for its key.
+  // It goes on although the challenge does not fit its key.
   auto other = sides.server();
   HandshakeMessage hello;
   hello.public_key = victim.public_key().bytes();
@@ -147,7 +147,7 @@ TEST(FeedHandshake, AProofIsWorthNothingInAnotherHandshake) {
   const auto hello = caller.start();
   const auto challenge = server.take(bytes_of(hello));
   const auto proof = caller.take(bytes_of(challenge.send));
-  // The same hello and proof, replayed: the server's nonce is another one.
+  // The same hello and proof are replayed, but the server's nonce is new.
   auto again = Handshake::server(
       sides.east.public_key(),
       [&](const tunnel::Key& other) { return std::optional(Sides::shared(sides.east, other)); },
@@ -156,7 +156,7 @@ TEST(FeedHandshake, AProofIsWorthNothingInAnotherHandshake) {
   const auto step = again.take(bytes_of(proof.send));
   ASSERT_TRUE(step.error);
   EXPECT_FALSE(step.done);
-  // A proof sent back is not the server's, and no message fits out of turn.
+  // The caller's own proof is not the server's, and no message is accepted out of order.
   auto mirrored = sides.caller();
   (void)mirrored.start();
   EXPECT_TRUE(mirrored.take(bytes_of(hello)).error);
@@ -177,7 +177,7 @@ TEST(FeedHandshake, AnyChangedBitEndsIt) {
     auto victim = sides.caller();
     (void)victim.start();
     EXPECT_TRUE(victim.take(bytes_of(changed)).error) << "challenge, byte " << byte;
-    if (byte < 72 && byte > 7) continue;  // a proof has nothing there
+    if (byte < 72 && byte > 7) continue;  // a proof message has no field there
     changed = proof;
     changed[byte] = static_cast<char>(changed[byte] ^ 1);
     auto other = sides.server();
@@ -210,8 +210,8 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// What a gateway of version 1.1 says to one of 1.0 with the keys and nonces above, written down:
-// later versions of this program must go on to understand it.
+// The bytes that a gateway of version 1.1 sends to one of 1.0 with the keys and nonces above. Later
+// versions of this program must still understand them.
 constexpr std::string_view kNextHello =
     "4357464801010100ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59"
     "08080808080808080808080808080808080808080808080808080808080808080000000000000000"

@@ -31,8 +31,8 @@ TEST(Imports, WhatCannotBeReadIsToBeReplaced) {
   EXPECT_NE(read.fingerprint, 0U);
 }
 
-// What the feed says, what the store holds of it, and what is read back are one and the same: a
-// difference would be written for ever.
+// The record of the feed, the stored object and the object that is read back must be equal. A
+// difference would be written again for ever.
 TEST(Imports, ARecordIsTheSameInTheFeedAndInTheStore) {
   const auto body = nlohmann::json::parse(R"({"metadata":{"name":"w0.west","namespace":"bench"},
     "spec":{"cluster":"west","service":"w0","exportedAt":"2026-11-21T08:03:40Z","headless":true,
@@ -50,7 +50,7 @@ TEST(Imports, ARecordIsTheSameInTheFeedAndInTheStore) {
   EXPECT_EQ(encode_record(*heard), wire);
 }
 
-// Every combination of what decides, against the rules said one by one.
+// Every combination of inputs, against the rules one by one.
 TEST(Imports, EveryCaseHasOneStep) {
   for (unsigned bits = 0; bits < 64; ++bits) {
     const auto bit = [bits](unsigned n) { return (bits >> n & 1U) != 0; };

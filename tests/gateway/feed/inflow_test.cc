@@ -1,4 +1,4 @@
-// How fast a peer's words take effect, in virtual time.
+// How fast a peer's statements take effect, in virtual time.
 #include "gateway/feed/inflow.h"
 
 #include <fmt/format.h>
@@ -51,7 +51,7 @@ struct World {
                   resynced.insert(cluster);
                 }};
   FeedCallbacks feed = inflow.callbacks();
-  std::size_t told = 0;  // exports that changed
+  std::size_t told = 0;  // the number of exports that changed
   std::size_t clusters = 0;
   std::size_t refusals = 0;
 
@@ -118,7 +118,7 @@ TEST(Inflow, AResyncWithoutChangesCostsNothing) {
     world.run(milliseconds(1));
   }
   EXPECT_EQ(world.told, told);
-  // The budget is as it was: another 10,000 changes go through.
+  // The budget is untouched: another 10,000 changes go through.
   world.snapshot(kMaxExports - 1, 81);
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + kMaxExports - 1);
@@ -129,7 +129,7 @@ TEST(Inflow, ASnapshotIsComparedInSlices) {
   world.snapshot(kMaxExports);
   world.run(milliseconds(50));
   const auto told = world.told;
-  // Another one, all the same but the last one; the loop's other work comes in between.
+  // Another snapshot, the same except for the last export. Other work of the loop runs in between.
   std::size_t turns = 0;
   Handle other;
   std::function<void()> turn = [&] {
@@ -150,7 +150,7 @@ TEST(Inflow, WhatChangesWhileASnapshotIsComparedIsNewer) {
   world.snapshot(5000);
   world.run(milliseconds(50));
   world.snapshot(5000, 81);
-  // One is changed again, one is gone, one is new: none of it is compared yet.
+  // One export changes again, one is gone, one is new. None of them is compared yet.
   world.feed.on_export("east", key(4998), wire(4998, 99));
   world.feed.on_withdrawn("east", key(4999));
   world.feed.on_export("east", key(7000), wire(7000));
@@ -183,7 +183,7 @@ TEST(ReadBudget, ASnapshotEachTenSecondsAfterABurst) {
   const auto wait = budget.snapshot(now);
   EXPECT_GT(wait, seconds(9));
   EXPECT_LE(wait, seconds(10) + milliseconds(1));
-  // What was refused costs nothing.
+  // A refused snapshot costs nothing.
   now += wait;
   EXPECT_EQ(budget.snapshot(now), Duration::zero());
   EXPECT_GT(budget.snapshot(now), seconds(9));
@@ -205,7 +205,7 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
   }
   EXPECT_LE(world.told - burst, 50U * 10 + 10);
   EXPECT_GE(world.told - burst, 50U * 10 - 60);
-  // Of each the newest version came to wait, and it arrives.
+  // The newest version of each waited, and it arrives.
   world.run(seconds(200));
   EXPECT_EQ(world.inflow.waiting("east"), 0U);
   for (std::size_t m = 0; m < 1000; ++m) {
@@ -214,7 +214,7 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
   }
 }
 
-// With spec.imports most exports of a large cluster may be unused: they come with every snapshot.
+// With spec.imports most exports of a large cluster may be unused. They come with every snapshot.
 TEST(Inflow, WhatNoRuleNamesIsNearlyFree) {
   World world;
   auto peer = std::make_shared<api::ClusterPeer>();
@@ -258,7 +258,7 @@ TEST(Inflow, WhatWaitsIsBounded) {
   EXPECT_GE(world.resyncs, 1);
 }
 
-// Else what an earlier process stored would be removed: it was never compared.
+// Otherwise records that an earlier process stored would be removed without a comparison.
 TEST(Inflow, ASnapshotThatIsForgottenIsNotComplete) {
   World world;
   world.snapshot(100);
@@ -354,7 +354,7 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
   EXPECT_TRUE(world.intake.record("east", key(1))->record.endpoints.empty());
   world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("10.1.0.1"));
-  // Refusals of 3,000 exports are no more than can be read.
+  // 3,000 refusals are shortened to a readable number.
   EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
 }
 
@@ -371,17 +371,17 @@ TEST(Inflow, RefusedCidrsAreCountedNotListed) {
 
 TEST(Inflow, WhatASnapshotHasAtFaultIsSaidAfterItsEnd) {
   World world;
-  // As the stream delivers it: the snapshot, then what was at fault inside.
+  // In the stream's order: the snapshot, then the faults inside it.
   world.snapshot(3);
   world.refuse("export shop/s00001", "export: endpoints: 169.254.169.254 cannot be an endpoint");
   world.run(seconds(1));
   EXPECT_TRUE(world.refused("169.254.169.254"));
-  // Other changes do not take it away.
+  // Other changes do not remove the refusal.
   world.feed.on_export("east", key(2), wire(2, 99));
   world.announce({p("10.1.0.0/17")});
   world.run(seconds(2));
   EXPECT_TRUE(world.refused("169.254.169.254"));
-  // A good version does; so does its withdrawal, and a snapshot without it.
+  // A good version removes it, and so does its withdrawal, or a snapshot without it.
   world.feed.on_export("east", key(1), wire(1, 99));
   world.run(seconds(1));
   EXPECT_FALSE(world.refused("169.254.169.254"));
@@ -407,7 +407,7 @@ TEST(Inflow, AKnownExportThatTurnsBadInASnapshotIsGoneAndRefused) {
   world.run(seconds(1));
   EXPECT_EQ(world.known(), 2U);
   EXPECT_TRUE(world.refused("bad endpoint"));
-  // A good version that comes before the bad one took effect is the newer word.
+  // If a good version comes before the bad one took effect, the good one is newer.
   world.feed.on_export("east", key(1), wire(1));
   world.refuse("export shop/s00001", "worse endpoint");
   world.feed.on_export("east", key(1), wire(1, 99));
@@ -442,7 +442,7 @@ TEST(RefusalLog, SaysOneLineAMinuteAndCluster) {
     lines += log.changed(clusters, now).size();
   }
   EXPECT_LE(lines, 10U);
-  // Unchanged: nothing more to say.
+  // Unchanged, so there is nothing more to report.
   now += seconds(120);
   (void)log.changed(clusters, now);
   now += seconds(120);

@@ -1,4 +1,4 @@
-// Server and client over ::1, on the real loop: what the client sees is what the server says.
+// Server and client over ::1, on the real loop. The client must see what the server publishes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -45,7 +45,7 @@ api::ExportRecord record(const std::string& name, std::uint16_t port = 1) {
 
 using Records = std::map<api::ObjectKey, api::ExportRecord>;
 
-// East's server and west's client. The view is what the callbacks built.
+// East's server and west's client. The callbacks build the view.
 struct Pair {
   EventLoop loop;
   SeededRandom random{1};
@@ -107,11 +107,11 @@ struct Pair {
     config.stream_burst = 1000;
     server = std::make_unique<FeedServer>(loop, random, kEastKey, config);
     server->set_callers({{kWestKey.public_key(), kWest}});
-    // The port of a server that stopped may be taken again only after a moment.
+    // The port of a stopped server may be free only after a moment.
     ASSERT_TRUE(until([this] { return server->listen(kLoopback, port).has_value(); }));
     port = server->port();
   }
-  // Runs the loop until it holds; false: not within 10 s.
+  // Runs the loop until the condition holds. False: it did not within 10 s.
   bool until(const std::function<bool()>& holds) {
     const auto deadline = loop.now() + std::chrono::seconds(10);
     bool held = false;
@@ -149,7 +149,7 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   EXPECT_EQ(pair.losses, 0);
 }
 
-// H6: what a peer makes them do takes no processor from the loop and the packets.
+// Finding H6: work that a peer causes takes no processor time from the loop and the packets.
 TEST(Feed, ItsThreadsGiveWay) {
   Pair pair;
   pair.server->complete();
@@ -178,7 +178,7 @@ TEST(Feed, RefusesCallersItDoesNotKnow) {
   EXPECT_EQ(pair.snapshots, 0);
   pair.server->set_callers({{kWestKey.public_key(), kWest}});
   ASSERT_TRUE(pair.sees({}));
-  // Forgotten while it listens: the stream ends.
+  // A gateway is forgotten while it follows the feed, so its stream ends.
   pair.server->set_callers({});
   ASSERT_TRUE(pair.until([&] { return !pair.connected && pair.server->streams() == 0; }));
 }
@@ -187,16 +187,16 @@ TEST(Feed, GoesOnToTheNextGateway) {
   Pair pair;
   pair.server->complete();
   ASSERT_TRUE(pair.server->publish(record("a")));
-  // Nothing listens on the first (v4, from a v6 source); the second answers.
+  // No server listens on the first address (v4, from a v6 source). The second one answers.
   pair.client->set_targets("east", {kNobody, kEast});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}}));
   EXPECT_EQ(pair.client->view().at("east").target, kLoopback);
-  // Another order does not disturb a stream that works.
+  // Another order of targets does not disturb a working stream.
   pair.client->set_targets("east", {kEast, kNobody});
   ASSERT_TRUE(pair.server->publish(record("b")));
   ASSERT_TRUE(pair.until([&] { return pair.view.size() == 2; }));
   EXPECT_EQ(pair.losses, 0);
-  // No longer among the usable: given up.
+  // A gateway that is no longer usable is given up.
   pair.client->set_targets("east", {kNobody});
   ASSERT_TRUE(pair.until([&] { return !pair.connected && pair.losses == 1; }));
 }
@@ -233,7 +233,7 @@ TEST(Feed, AClusterThatBeginsSnapshotsTooOftenIsReadLater) {
   Pair pair(2);
   const auto restart = [&] {
     pair.server.reset();
-    pair.start_server();  // another process: it knows no token
+    pair.start_server();  // another process does not know the token
     pair.server->complete();
   };
   pair.server->complete();
@@ -269,7 +269,7 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
     } else if (what < 36) {  // the streams break
       pair.server->set_callers({});
       pair.server->set_callers({{kWestKey.public_key(), kWest}});
-    } else if (what == 36) {  // the process is another one
+    } else if (what == 36) {  // the server's process restarts
       pair.server.reset();
       pair.start_server();
       for (const auto& [key, one] : said) ASSERT_TRUE(pair.server->publish(one));
@@ -282,7 +282,7 @@ TEST(Feed, TheViewIsWhatTheServerSaysWhateverHappens) {
   EXPECT_TRUE(pair.sees(said)) << pair.view.size() << " of " << said.size();
 }
 
-// A TCP connection to the server, as whoever reaches the port makes it.
+// A TCP connection to the server, from any host that reaches the port.
 struct Caller {
   explicit Caller(std::uint16_t port, const std::string& from = "::1") {
     const auto source = *IpAddress::parse(from);
@@ -297,7 +297,7 @@ struct Caller {
     (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&remote), size), 0);
   }
-  // Proves `key`; false: refused or ended.
+  // Proves `key`. False: refused or ended.
   bool prove(const tunnel::Key& key) {
     const auto shared = tunnel::pair_key(key, kEastKey.public_key(), tunnel::kFeedLabel);
     auto handshake = Handshake::caller(key.public_key(), kEastKey.public_key(), *shared, {});
@@ -314,7 +314,7 @@ struct Caller {
   void send(const std::string& bytes) const {
     (void)::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
-  // The other side ended it, within the patience.
+  // The other side ended the connection within the patience.
   bool ended() const {
     char bytes[256];
     while (true) {
@@ -344,7 +344,7 @@ TEST(FeedDoor, AStrangerTakesOneSlotAndTheNewestIsHeard) {
   std::vector<std::unique_ptr<Caller>> silent;
   for (int n = 0; n < 200; ++n) silent.push_back(std::make_unique<Caller>(pair.port));
   EXPECT_TRUE(Caller(pair.port).prove(kWestKey));
-  // All of the same address: they made room for one another.
+  // All come from the same address, so each newer one took the older one's slot.
   for (auto& one : silent) EXPECT_TRUE(one->ended());
 }
 
@@ -360,7 +360,7 @@ TEST(FeedDoor, AGatewayHasTwoConnectionsTheOldestEnds) {
   EXPECT_TRUE(first.ended());
   EXPECT_TRUE(second.alive());
   EXPECT_TRUE(third.alive());
-  // Those of a gateway that is not known any more end, too.
+  // Connections of a gateway that is no longer known end, too.
   pair.server->set_callers({});
   EXPECT_TRUE(second.ended());
   EXPECT_TRUE(third.ended());

@@ -89,15 +89,15 @@ struct Row {
   std::string says;
 };
 
-// Whether the event says about its broken field what the row wants.
+// Checks that the refusal of the broken field is the one in the row.
 void expect_says(const pb::Event& event, const std::string& says) {
   const auto parsed = parse_event(event.SerializeAsString(), "east");
   ASSERT_FALSE(parsed) << says;
   EXPECT_EQ(parsed.error().text.substr(0, 12 + says.size()), "feed event: " + says);
 }
 
-// A sender of feed version 1.0 has one list of ports and knows no `serving`; a reader of 1.0 reads
-// the list that we go on to send.
+// A sender of feed version 1.0 has one list of ports and no `serving`. A reader of 1.0 reads the
+// list that we still send.
 TEST(Messages, AnExportOfOneMinorVersionBeforeIsUnderstood) {
   pb::Event event;
   ASSERT_TRUE(event.ParseFromString(encode_statement(record())));
@@ -173,7 +173,7 @@ TEST(Messages, EveryFieldOfAnExportIsChecked) {
       {[](E& e) { (*e.mutable_labels())["/x"] = ""; }, "labels: \"/x\" is not a qualified name"},
       {[](E& e) { (*e.mutable_labels())[std::string(64, 'k')] = ""; }, "labels: \"kkkkkkkk"},
       {[](E& e) { (*e.mutable_labels())["x"] = "-y"; },
-       "labels: the value \"-y\" of \"x\" is not a label's"},
+       "labels: the value \"-y\" of \"x\" is not a label value"},
       {[](E& e) { (*e.mutable_labels())["x"] = "a\nb"; }, "labels: the value \"a?b\" of \"x\""},
       {[](E& e) { (*e.mutable_labels())["x"] = std::string(64, 'v'); },
        "labels: the value \"vvvvvvvv"},
@@ -281,7 +281,7 @@ TEST(Messages, AnyBytesGiveAValueOrAnError) {
       EXPECT_FALSE(parsed.error().text.empty());
       continue;
     }
-    // What is accepted once is accepted again, unchanged.
+    // An accepted message is accepted again, unchanged.
     const auto again = parse_event(
         encode_statement(parsed->statement) + encode_token(parsed->resume_token), "east");
     ASSERT_TRUE(again) << again.error().text;

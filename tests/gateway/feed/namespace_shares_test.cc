@@ -1,4 +1,4 @@
-// Who gives way when a remote cluster's limits are full.
+// Which namespace gives way when a remote cluster's limits are full.
 #include "gateway/feed/namespace_shares.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ TEST(NamespaceShares, BytesCountLikeExports) {
   EXPECT_EQ(shares.gives_way_to("heavy", 0, 200), std::nullopt);
 }
 
-// What the sender shares by is never less than what the messages take.
+// The sender's estimate of sizes is never less than the size of its messages.
 TEST(RecordBytes, AreAnUpperBoundOfTheMessage) {
   SeededRandom random(9);
   const auto text = [&](std::uint64_t most) { return std::string(1 + random.next() % most, 'x'); };

@@ -1,4 +1,5 @@
-// What a gateway wants of the kernel. The reconciler's laws are in tests/netlink/reconcile_test.
+// The state that a gateway wants in the kernel. The reconciler's laws are in
+// tests/netlink/reconcile_test.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -107,7 +108,7 @@ TEST(NftTable, IsAsReviewed) {
   EXPECT_EQ(text, golden.str());
 }
 
-// H6: 17,644 connections in 12 s cost the traffic of others a second.
+// Finding H6: 17,644 connections in 12 s stopped the traffic of others for a second.
 TEST(NftTable, LimitsNewConnectionsToTheFeedBySource) {
   auto in = input();
   in.feed_connections = 7;
@@ -119,7 +120,7 @@ TEST(NftTable, LimitsNewConnectionsToTheFeedBySource) {
       text.find("ip6 saddr vmap { fd34::1 : jump feed-calls-0, fd34::2 : jump feed-calls-1 }"),
       std::string::npos)
       << text;
-  // Before what accepts, so that it is asked.
+  // Before the rules that accept, so that it takes effect.
   EXPECT_LT(text.find("jump feed-calls\n"), text.find("ip6 daddr fd12::1 accept")) << text;
   in.remote_controls.clear();
   EXPECT_EQ(text_of(in).find("vmap"), std::string::npos);
@@ -130,7 +131,7 @@ TEST(NftTable, HasNoRuleThatASourcePortOpens) {
   const auto text = text_of(in);
   const auto guard = text.substr(text.find("chain from-tunnel"));
   EXPECT_EQ(guard.substr(0, guard.find('}')).find("sport"), std::string::npos) << text;
-  // The one rule with a source port is for answers to what the gateway itself translated.
+  // The only rule with a source port is for answers to flows that the gateway itself translated.
   const auto at = text.find("sport");
   ASSERT_NE(at, std::string::npos);
   EXPECT_EQ(text.substr(at, text.find('\n', at) - at), "sport 4795 ct status dnat accept");
@@ -170,7 +171,7 @@ TEST(NftTable, SendsNodesProbesOnFromItsOwnAddress) {
             std::string::npos)
       << text;
   EXPECT_NE(text.find("dnat ip6 to ip6 daddr map { fd99::1 : fd34::1 }"), std::string::npos);
-  // Only what was translated: pods' own traffic to that port is not touched.
+  // Only translated flows: pods' own traffic to that port is not touched.
   EXPECT_NE(text.find("oifname \"cw-wg\" udp dport 4795 ct status dnat meta nfproto ipv4 snat ip "
                       "to 240.1.1.1:10000-65535"),
             std::string::npos);

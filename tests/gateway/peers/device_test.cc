@@ -34,7 +34,7 @@ TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
   for (int round = 0; round < 200; ++round) {
     Clusters clusters{{"west", remote_cluster(2, 1 + below(dice, 3), 3 + below(dice, 9))},
                       {"north", remote_cluster(3, 1 + below(dice, 3), 3 + below(dice, 9))}};
-    // Against all admission: two clusters with one prefix.
+    // Admission excludes this: two clusters with one prefix.
     clusters["north"].cidrs.push_back(clusters["west"].cidrs[0]);
     std::set<GatewayId> usable;
     for (const auto& id : all_of(clusters)) {
@@ -67,7 +67,7 @@ TEST(Device, UnchangedPeersAreUntouchedByAMove) {
   EXPECT_EQ(driver.take_log(), "");
 }
 
-// Without the mark the tunnel's own packets follow the routes into the tunnel that a peer claims.
+// Without the mark, the tunnel's own packets would follow a peer's claimed routes into the tunnel.
 TEST(Device, AsksForTheMarkThatTheRulePastItsRoutesTakes) {
   const Clusters clusters{{"west", remote_cluster(2, 1, 1)}};
   const auto spec = device(clusters, placement_of(clusters, {all_of(clusters), {}, {}}, {}));
@@ -77,7 +77,7 @@ TEST(Device, AsksForTheMarkThatTheRulePastItsRoutesTakes) {
   auto device = *driver.read();
   EXPECT_EQ(device.fwmark, netlink::kTunnelMark);
   EXPECT_TRUE(matches(device, spec));
-  device.fwmark = 0;  // as if another program had removed it
+  device.fwmark = 0;  // another program removed it
   EXPECT_FALSE(matches(device, spec));
 }
 
@@ -87,7 +87,7 @@ TEST(Device, MatchesWhatItMadeAndNothingElse) {
   tunnel::FakeDriver driver;
   ASSERT_TRUE(driver.apply(spec));
   EXPECT_TRUE(matches(*driver.read(), spec));
-  driver.device().peers.begin()->second.endpoint = at("203.0.113.9:1");  // it roamed
+  driver.device().peers.begin()->second.endpoint = at("203.0.113.9:1");  // the peer roamed
   EXPECT_TRUE(matches(*driver.read(), spec));
   driver.device().peers.begin()->second.allowed_ips.clear();
   EXPECT_FALSE(matches(*driver.read(), spec));

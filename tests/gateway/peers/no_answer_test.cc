@@ -29,8 +29,7 @@ TEST(NoAnswer, PublicAddressesHaveAnotherRemedyAndFewAreNamed) {
   Attempts attempts{{}, kSince, {}};
   for (int n = 1; n <= 6; ++n) attempts.endpoints.push_back(at(fmt::format("192.0.2.{}:4500", n)));
   const auto text = no_answer(attempts, kSince + seconds(60));
-  EXPECT_NE(text.find("192.0.2.4:4500 and 2 more. See whether that gateway runs"),
-            std::string::npos)
+  EXPECT_NE(text.find("192.0.2.4:4500 and 2 more. Check that the gateway runs"), std::string::npos)
       << text;
 }
 
@@ -45,7 +44,7 @@ TEST(NoAnswer, ATunnelThatWasUpHasTheLifeOfASession) {
             std::string::npos);
 }
 
-// What `causewayctl pair` writes by default, between two clusters behind NAT.
+// The default of `causewayctl pair`, between two clusters behind NAT.
 TEST(NoAnswer, IsInTheStatusOfATunnelWhoseEndpointsCannotBeReached) {
   SimLoop loop;
   Metrics metrics;

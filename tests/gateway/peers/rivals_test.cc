@@ -1,4 +1,4 @@
-// Two hosts with one key, and what only looks like it.
+// Two hosts with one key, and cases that only look like it.
 #include "gateway/peers/rivals.h"
 
 #include <gtest/gtest.h>

@@ -171,7 +171,7 @@ TEST(Roster, AGatewayPairedWithoutEndpointsStaysPassive) {
   EXPECT_TRUE(roster.clusters.at("west").gateways.at(0).candidates.empty());
 }
 
-// Load balancers of clouds have names only.
+// Cloud load balancers have only names.
 TEST(Roster, AnEndpointThatIsNoAddressIsNamedAndTheOthersAreUsed) {
   auto west = peer("west", {21});
   west->spec.gateways[0].unusable_endpoints = {"gw.example.com:4500"};

@@ -12,7 +12,7 @@ const GatewayId kPeer{"west", 0};
 
 class StuckStory : public ::testing::Test {
  protected:
-  // A second passes; what it brought.
+  // One second passes with these bytes.
   Remedy second(std::uint64_t rx, std::uint64_t tx, bool handshake = false) {
     now_ += seconds(1);
     seen_.rx_bytes += rx;
@@ -23,7 +23,7 @@ class StuckStory : public ::testing::Test {
     }
     return stuck_.look(kPeer, seen_, now_);
   }
-  // The first remedy of so many seconds, and how many passed.
+  // The first remedy within `count` seconds, and the second in which it came.
   std::pair<Remedy, int> seconds_of(int count, std::uint64_t rx, std::uint64_t tx) {
     for (int n = 1; n <= count; ++n) {
       if (const auto remedy = second(rx, tx); remedy != Remedy::kNone) return {remedy, n};
