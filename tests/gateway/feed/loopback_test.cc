@@ -173,7 +173,8 @@ TEST(Feed, RefusesCallersItDoesNotKnow) {
   pair.server->set_callers({{kWestKey.public_key(), GatewayId{"west", 7}}});
   pair.client->set_targets("east", {kEast});
   ASSERT_TRUE(pair.until([&] {
-    return pair.client->view().at("east").last_error.find("not the gateway") != std::string::npos;
+    return pair.client->view().at("east").last_error.find("names another gateway") !=
+           std::string::npos;
   }));
   EXPECT_EQ(pair.snapshots, 0);
   pair.server->set_callers({{kWestKey.public_key(), kWest}});
