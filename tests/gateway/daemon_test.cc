@@ -260,7 +260,7 @@ TEST_F(GatewayStory, GoesOnUnderItsClusterIdAndSaysSoWhenTheIdIsChanged) {
   EXPECT_EQ(ready->status, api::ConditionStatus::kFalse);
   EXPECT_NE(ready->message.find("Write east back"), std::string::npos) << ready->message;
   ASSERT_EQ(tunnel_sight_->opened.size(), 1U) << "the probes go on";
-  EXPECT_EQ(tunnel_sight_->opened[0].name, "east/0");
+  EXPECT_EQ(tunnel_sight_->opened[0].self, tunnel::ProbeParty(GatewayId{"east", 0}));
   EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
   id = store_.must_get<api::ClusterProperty>(id.meta.key);
   id.value = "east";
@@ -342,7 +342,7 @@ TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   ASSERT_EQ(node_sight_->opened.size(), 1U);
   EXPECT_EQ(node_sight_->opened[0].local.address, ip("fe80::5"));
   EXPECT_EQ(node_sight_->opened[0].private_key, private_key(1));
-  EXPECT_EQ(tunnel_sight_->opened[0].name, "east/0");
+  EXPECT_EQ(tunnel_sight_->opened[0].self, tunnel::ProbeParty(GatewayId{"east", 0}));
   EXPECT_EQ(tunnel_sight_->targets.at({"west", 0}).key, public_key(21));
   EXPECT_EQ(tunnel_sight_->askers.at(GatewayId{"west", 1}), public_key(22));
 }
@@ -394,7 +394,7 @@ TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) 
       request.claims = {{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}};
       tunnel::Probe reply;
       tunnel_sight_->hooks.answer(request, {asker, true}, reply);
-      EXPECT_TRUE(reply.claims.empty()) << asker;
+      EXPECT_TRUE(reply.claims.empty()) << tunnel::party_name(asker);
     }
   }
   EXPECT_EQ(carried(21), before);

@@ -70,21 +70,21 @@ TEST(AgentConfig, NamesTheLineAndTheKeyOfAProblem) {
             std::string::npos);
   EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe: {interval: fast}\n").find("agent.yaml:3: "),
             std::string::npos);
-  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  interval: 1ms\n").find("at least 10ms"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  interval: 1ms\n").find("want 10ms to 1m"),
             std::string::npos);
-  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  lost: 0\n").find("between 1 and 32"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nprobe:\n  lost: 0\n").find("want 1 to 32"),
             std::string::npos);
-  EXPECT_NE(problem("store: dir:/s\nnode: w0\nresync: 10ms\n").find("at least 1s"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nresync: 10ms\n").find("want 1s to 24h"),
             std::string::npos);
   EXPECT_NE(problem("store: dir:/s\nnode: w0\nlog: {level: loud}\n").find("agent.yaml:3: "),
             std::string::npos);
-  EXPECT_NE(problem("store: dir:/s\nnode: w0\nrulePriority: 0\n").find("between 1 and 32000"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nrulePriority: 0\n").find("want 1 to 32000"),
             std::string::npos);
   EXPECT_NE(problem("store: dir:/s\nnode: w0\nstateDir: here\n").find("an absolute path"),
             std::string::npos);
   EXPECT_NE(problem("store: dir:/s\nnode: w0\noverlay: ipsec\n").find("vxlan or wireguard"),
             std::string::npos);
-  EXPECT_NE(problem("store: dir:/s\nnode: w0\nnodeTunnel:\n  port: 0\n").find("must not be 0"),
+  EXPECT_NE(problem("store: dir:/s\nnode: w0\nnodeTunnel:\n  port: 0\n").find("want 1 to 65535"),
             std::string::npos);
   EXPECT_NE(problem("store: dir:/s\nnode: \"\"\n").find("agent.yaml:2: node"), std::string::npos);
 }

@@ -77,7 +77,7 @@ TEST(NoAnswer, IsNotSaidOfATunnelThatWorks) {
   tunnel::ProbeView view;
   view.usable = true;
   view.state = tunnel::LinkState::kUp;
-  tunnels.set_views({{"west/0", view}});
+  tunnels.set_views({{GatewayId{"west", 0}, view}});
   for (int n = 0; n < 300; ++n) {
     loop.advance(seconds(1));
     tunnels.look();
