@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "gateway/daemon_core.h"
+#include "gateway/daemon_identified.h"
 #include "gateway/identity.h"
 #include "netlink/owner.h"
 #include "tunnel/probe/forwarding_address.h"
@@ -45,8 +45,8 @@ Daemon::Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key
                    std::string(kPrivateKeyEntry),
                    [this] {
                      // A Secret that vanished gets the same key again: peers know it.
-                     return core_ != nullptr ? core_->private_key.base64()
-                                             : fresh_private_key(deps_.random);
+                     return identified_ != nullptr ? identified_->private_key.base64()
+                                                   : fresh_private_key(deps_.random);
                    }),
       overlay_secret_(deps.loop, deps.store, deps.random, {config.ns, std::string(kOverlaySecret)},
                       std::string(kOverlayEntry),
@@ -90,12 +90,12 @@ std::vector<std::string> Daemon::not_ready() const {
   if (auto renamed = own_cluster_.trouble(); !renamed.empty())
     reasons.push_back(std::move(renamed));
   if (draining_) reasons.emplace_back("draining");
-  if (core_ == nullptr) return reasons;
-  if (!core_->tunnels.error().empty()) reasons.push_back(core_->tunnels.error());
-  if (!core_->tunnels.tried()) reasons.emplace_back("the tunnel device is being made");
+  if (identified_ == nullptr) return reasons;
+  if (!identified_->tunnels.error().empty()) reasons.push_back(identified_->tunnels.error());
+  if (!identified_->tunnels.tried()) reasons.emplace_back("the tunnel device is being made");
   if (!programmed_) reasons.emplace_back("the kernel is being programmed");
   reasons.insert(reasons.end(), path_errors_.begin(), path_errors_.end());
-  const auto probes = core_->probes.troubles();
+  const auto probes = identified_->probes.troubles();
   reasons.insert(reasons.end(), probes.begin(), probes.end());
   if (!feed_trouble_.empty()) reasons.push_back(feed_trouble_);
   return reasons;
@@ -108,7 +108,7 @@ Result<tunnel::Key> Daemon::own_key() {
   if (deps_.make_secrets) private_key_.look(secret);
   // Peers know the key of a running gateway, so it stays. private_key_.look() writes it back.
   const bool there = secret != nullptr && secret->data.count(std::string(kPrivateKeyEntry)) != 0;
-  if (!there && core_ != nullptr) return core_->private_key;
+  if (!there && identified_ != nullptr) return identified_->private_key;
   if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
   if (!deps_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
   return fail(Errc::kNotFound, fmt::format("waiting for Secret {}{}{}", name.to_string(),
@@ -116,7 +116,7 @@ Result<tunnel::Key> Daemon::own_key() {
                                            private_key_.last_error()));
 }
 
-Result<> Daemon::make_core() {
+Result<> Daemon::identify() {
   view_->keep_preshared();
   if (auto synced = view_->synced(); !synced) return synced;
   if (deps_.make_secrets) {
@@ -141,56 +141,58 @@ Result<> Daemon::make_core() {
       view_->nodes.find({"", config_.node}) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
-  if (core_ != nullptr && core_->private_key == *key) return {};
-  core_.reset();
+  if (identified_ != nullptr && identified_->private_key == *key) return {};
+  identified_.reset();
   path_.reset();
-  core_ = std::make_unique<Core>(deps_, config_, GatewayId{cluster, config_.ordinal}, *key,
-                                 tunnel_hooks(), node_hooks(), tell(), [this] { look_again(); });
+  identified_ =
+      std::make_unique<Identified>(deps_, config_, GatewayId{cluster, config_.ordinal}, *key,
+                                   tunnel_hooks(), node_hooks(), tell(), [this] { look_again(); });
   log_info("gateway identified", {{"cluster", cluster},
                                   {"gateway", config_.ordinal},
-                                  {"key", core_->public_key.base64()},
-                                  {"control", core_->control_address.to_string()}});
+                                  {"key", identified_->public_key.base64()},
+                                  {"control", identified_->control_address.to_string()}});
   return {};
 }
 
 void Daemon::pass() {
-  const auto known = make_core();
+  const auto known = identify();
   const auto waiting = known ? std::string() : known.error().text;
   if (waiting != waiting_ && !waiting.empty()) log_info(waiting);
   waiting_ = waiting;
-  if (core_ == nullptr) return;
-  core_->paired = paired_clusters(core_->self.cluster, view_->peers.items());
-  core_->feed.set_peers(core_->paired.peers, view_->cidrs(), view_->networks());
+  if (identified_ == nullptr) return;
+  identified_->paired = paired_clusters(identified_->self.cluster, view_->peers.items());
+  identified_->feed.set_peers(identified_->paired.peers, view_->cidrs(), view_->networks());
   auto now = roster();
-  core_->troubles = std::move(now.troubles);
-  core_->tunnels.set_clusters(std::move(now.clusters));
-  core_->claims.set_world(view_->prefixes(), core_->tunnels.clusters(), deps_.loop.now());
-  core_->tunnels.set_claims(core_->claims.remote());
-  if (!core_->tunnels.tried()) return;  // the driver's answer starts another pass
+  identified_->troubles = std::move(now.troubles);
+  identified_->tunnels.set_clusters(std::move(now.clusters));
+  identified_->claims.set_world(view_->prefixes(), identified_->tunnels.clusters(),
+                                deps_.loop.now());
+  identified_->tunnels.set_claims(identified_->claims.remote());
+  if (!identified_->tunnels.tried()) return;  // the driver's answer starts another pass
   keep_path();
   if (!programmed_) return;  // sockets need the addresses; the end of the kernel pass looks again
   keep_probes();
-  core_->tunnels.set_views(core_->probes.views());
+  identified_->tunnels.set_views(identified_->probes.views());
   keep_feed();
-  if (core_->feed.leading()) {
-    conditions_.want(view_->peers.items(), core_->paired.troubles, core_->troubles);
+  if (identified_->feed.leading()) {
+    conditions_.want(view_->peers.items(), identified_->paired.troubles, identified_->troubles);
   }
   keep_object(false);
 }
 
 Roster Daemon::roster() const {
-  std::set<tunnel::Key> own{core_->public_key};
+  std::set<tunnel::Key> own{identified_->public_key};
   for (const auto& [key, gateway] : view_->gateways.items()) {
     if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
   }
-  return roster_of(
-      {core_->paired.peers, core_->feed.clusters(), std::move(own), view_->preshared_keys()});
+  return roster_of({identified_->paired.peers, identified_->feed.clusters(), std::move(own),
+                    view_->preshared_keys()});
 }
 
 void Daemon::keep_feed() {
-  const auto working = core_->tunnels.working();
-  core_->feed.set_remotes(core_->tunnels.clusters(), working);
-  const auto listening = core_->feed.listen();
+  const auto working = identified_->tunnels.working();
+  identified_->feed.set_remotes(identified_->tunnels.clusters(), working);
+  const auto listening = identified_->feed.listen();
   const auto trouble = listening ? std::string() : listening.error().context("feed").text;
   if (trouble != feed_trouble_ && !trouble.empty())
     log_warn("feed does not listen, trying again", {{"error", trouble}});
@@ -200,16 +202,16 @@ void Daemon::keep_feed() {
   gateways.push_back(self_statement());
   std::sort(gateways.begin(), gateways.end(),
             [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
-  core_->feed.announce({core_->self.cluster, cidrs, std::move(gateways)});
-  core_->feed.publish_exports(*view_, cidrs);
-  auto connected = core_->tunnels.reached();
+  identified_->feed.announce({identified_->self.cluster, cidrs, std::move(gateways)});
+  identified_->feed.publish_exports(*view_, cidrs);
+  auto connected = identified_->tunnels.reached();
   for (const auto& [key, gateway] : view_->gateways.items()) {
     if (gateway->spec.ordinal == config_.ordinal) continue;
     for (const auto& tunnel : gateway->status.tunnels) {
       if (tunnel.state == "up" || tunnel.state == "degraded") connected.insert(tunnel.cluster);
     }
   }
-  core_->feed.set_connected({connected.begin(), connected.end()});
+  identified_->feed.set_connected({connected.begin(), connected.end()});
 }
 
 bool Daemon::drains() const {
@@ -220,8 +222,8 @@ bool Daemon::drains() const {
 }
 
 void Daemon::on_probe() {
-  if (core_ == nullptr) return;
-  core_->tunnels.set_views(core_->probes.views());
+  if (identified_ == nullptr) return;
+  identified_->tunnels.set_views(identified_->probes.views());
   // The pass runs at once, but in a turn of its own: it may replace the prober that called us. A
   // peer can change its answers with each probe, so passes keep a distance.
   const auto now = deps_.loop.now();
@@ -231,9 +233,9 @@ void Daemon::on_probe() {
 }
 
 void Daemon::tick() {
-  if (core_ == nullptr) return look_again();
-  core_->tunnels.look();
-  core_->tunnels.set_views(core_->probes.views());
+  if (identified_ == nullptr) return look_again();
+  identified_->tunnels.look();
+  identified_->tunnels.set_views(identified_->probes.views());
   if (!settled_) look_again();
   if (!not_ready().empty()) {
     kernel_dirty_ = kernel_dirty_ || !path_errors_.empty();
@@ -252,7 +254,7 @@ std::vector<Endpoint> Daemon::endpoints() const {
 }
 
 GatewayStatement Daemon::self_statement() const {
-  GatewayStatement self{config_.ordinal, core_->public_key.base64(),        endpoints(),
+  GatewayStatement self{config_.ordinal, identified_->public_key.base64(),  endpoints(),
                         drains(),        view_->own_prefixes(config_.node), {}};
   if (const auto stored = view_->gateways.find(gateway_key(config_.ordinal))) {
     self.homed = stored->status.homed;
@@ -269,14 +271,14 @@ api::TunnelGateway Daemon::wanted_object() const {
   if (node != nullptr && !node->internal_ips.empty()) {
     gateway.spec.node_ip = node->internal_ips.front();
   }
-  gateway.spec.public_key = core_->public_key.base64();
+  gateway.spec.public_key = identified_->public_key.base64();
   gateway.spec.endpoints = endpoints();
-  gateway.spec.control_address = core_->control_address;
+  gateway.spec.control_address = identified_->control_address;
 
   auto& status = gateway.status;
   status.driver = deps_.driver.name();
   status.draining = drains();
-  status.tunnels = tunnel_statuses(core_->tunnels);
+  status.tunnels = tunnel_statuses(identified_->tunnels);
   auto reasons = not_ready();
   std::erase(reasons, "draining");  // status.draining says it
   std::vector<homing::GatewayView> views{
@@ -286,9 +288,9 @@ api::TunnelGateway Daemon::wanted_object() const {
     views.push_back(local_view(*other, view_->own_prefixes(other->spec.node)));
   }
   // A claimed prefix is homed where its node says, any other where the home order puts it.
-  const auto carried = core_->claims.carried_by(config_.ordinal);
-  const auto claimed = core_->claims.claimed();
-  status.homed = homed_here(core_->self.cluster, view_->cidrs(), views, config_.ordinal);
+  const auto carried = identified_->claims.carried_by(config_.ordinal);
+  const auto claimed = identified_->claims.claimed();
+  status.homed = homed_here(identified_->self.cluster, view_->cidrs(), views, config_.ordinal);
   std::erase_if(status.homed, [&](const Prefix& prefix) {
     return claimed.count(prefix) != 0 && carried.count(prefix) == 0;
   });
@@ -325,19 +327,20 @@ bool Daemon::others_can_take_over() const {
 
 void Daemon::drain(std::function<void()> done) {
   draining_ = true;
-  const bool wait = core_ != nullptr && others_can_take_over();
+  const bool wait = identified_ != nullptr && others_can_take_over();
   log_info("gateway drains", {{"others", wait ? "take over" : "none"}});
   drained_ = std::move(done);
   drain_ends_ = deps_.loop.now() + (wait ? kDrainLimit * config_.drain : kShortDrain);
   drain_timer_ = deps_.loop.after(wait ? config_.drain : kShortDrain, [this] { watch_drain(); });
-  if (core_ == nullptr) return;
-  core_->feed.release([] {});
+  if (identified_ == nullptr) return;
+  identified_->feed.release([] {});
   keep_feed();
   keep_object(true);
 }
 
 void Daemon::watch_drain() {
-  const auto carried = core_ == nullptr ? 0 : core_->claims.carried_by(config_.ordinal).size();
+  const auto carried =
+      identified_ == nullptr ? 0 : identified_->claims.carried_by(config_.ordinal).size();
   if (carried == 0 || deps_.loop.now() >= drain_ends_) {
     if (carried != 0) log_warn("drain ends with prefixes still claimed", {{"prefixes", carried}});
     return std::exchange(drained_, {})();

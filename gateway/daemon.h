@@ -65,7 +65,7 @@ class Daemon {
   void drain(std::function<void()> done);
 
  private:
-  struct Core;  // exists once our cluster id and key are known
+  struct Identified;  // exists once our cluster id and key are known
   struct HostView {
     std::vector<netlink::Link> links;
     std::vector<netlink::Address> addresses;
@@ -75,7 +75,7 @@ class Daemon {
   void look_again();
   void pass();
   [[nodiscard]] Result<tunnel::Key> own_key();
-  [[nodiscard]] Result<> make_core();
+  [[nodiscard]] Result<> identify();
   [[nodiscard]] tunnel::ProberHooks tunnel_hooks();
   [[nodiscard]] tunnel::ProberHooks node_hooks();
   [[nodiscard]] TunnelEvents tell();  // hooks that write Events on our TunnelGateway object
@@ -110,7 +110,7 @@ class Daemon {
   std::string waiting_ = "starting";
   api::OwnCluster own_cluster_;
   bool draining_ = false;
-  TimePoint core_started_{};
+  TimePoint identified_since_{};
   bool settled_ = false;
   bool kernel_dirty_ = true;
   std::optional<PathInput> path_;
@@ -144,7 +144,7 @@ class Daemon {
   Handle drain_timer_;
   Handle kernel_events_;
   std::unique_ptr<ClusterView> view_;
-  std::unique_ptr<Core> core_;
+  std::unique_ptr<Identified> identified_;
 };
 
 }  // namespace cw::gateway

@@ -2,7 +2,7 @@
 // (tunnel/probe/prober.h). A node speaks for its own prefixes only, a gateway for its cluster's.
 #include <utility>
 
-#include "gateway/daemon_core.h"
+#include "gateway/daemon_identified.h"
 
 namespace cw::gateway {
 
@@ -16,8 +16,8 @@ constexpr int kNewsProbes = 32;
 
 void Daemon::answer(tunnel::Probe& reply) const {
   reply.draining = drains();
-  if (core_ == nullptr) return;
-  const auto& tunnels = core_->tunnels;
+  if (identified_ == nullptr) return;
+  const auto& tunnels = identified_->tunnels;
   for (const auto& [cluster, remote] : tunnels.clusters()) {
     reply.clusters.push_back(
         {cluster, tunnels.reached().count(cluster) != 0, tunnels.degraded().count(cluster) != 0});
@@ -33,13 +33,13 @@ tunnel::ProberHooks Daemon::tunnel_hooks() {
   };
   hooks.on_change = [this](const GatewayId&) { on_probe(); };
   hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
-    if (core_ != nullptr) core_->claims.fill(target, deps_.loop.now(), request);
+    if (identified_ != nullptr) identified_->claims.fill(target, deps_.loop.now(), request);
   };
   hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
-    if (core_ != nullptr) core_->claims.hear(target, deps_.loop.now(), reply);
+    if (identified_ != nullptr) identified_->claims.hear(target, deps_.loop.now(), reply);
   };
   hooks.on_stranger = [this](const GatewayId& target) {
-    if (core_ != nullptr) core_->claims.forget(target);
+    if (identified_ != nullptr) identified_->claims.forget(target);
   };
   hooks.on_refused = [this](tunnel::Refusal refusal, const IpAddress& from,
                             const std::string& words) {
@@ -68,30 +68,30 @@ tunnel::ProberHooks Daemon::node_hooks() {
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto* id = std::get_if<GatewayId>(&asker.party);
-  if (core_ == nullptr || id == nullptr || request.claims.empty()) return;
-  core_->tunnels.change_claims(
-      core_->claims.from_remote(*id, {asker.fresh, deps_.loop.now()}, request, reply));
+  if (identified_ == nullptr || id == nullptr || request.claims.empty()) return;
+  identified_->tunnels.change_claims(
+      identified_->claims.from_remote(*id, {asker.fresh, deps_.loop.now()}, request, reply));
   std::erase_if(reply.claims, [this](const auto& one) {
-    return !core_->tunnels.applied() || !core_->tunnels.placed(one.key.prefix);
+    return !identified_->tunnels.applied() || !identified_->tunnels.placed(one.key.prefix);
   });
 }
 
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                          tunnel::Probe& reply) {
   const auto* node = std::get_if<tunnel::NodeName>(&asker.party);
-  if (core_ == nullptr || node == nullptr) return;
-  core_->to_tell.merge(core_->claims.from_node(node->name, {asker.fresh, deps_.loop.now()}, request,
-                                               core_->tunnels.working(), reply));
+  if (identified_ == nullptr || node == nullptr) return;
+  identified_->to_tell.merge(identified_->claims.from_node(
+      node->name, {asker.fresh, deps_.loop.now()}, request, identified_->tunnels.working(), reply));
   // Many nodes claim at once when a gateway is lost. Claims that came together go out together.
-  if (core_->to_tell.empty() || core_->telling.active()) return;
-  core_->telling = deps_.loop.after(Duration::zero(), [this] { tell_remotes(); });
+  if (identified_->to_tell.empty() || identified_->telling.active()) return;
+  identified_->telling = deps_.loop.after(Duration::zero(), [this] { tell_remotes(); });
 }
 
 void Daemon::tell_remotes() {
-  core_->telling.reset();
-  for (const auto& id : std::exchange(core_->to_tell, {})) {
-    for (int n = 0; n < kNewsProbes && core_->claims.has_news(id, deps_.loop.now()); ++n) {
-      core_->probes.ask_now(id);
+  identified_->telling.reset();
+  for (const auto& id : std::exchange(identified_->to_tell, {})) {
+    for (int n = 0; n < kNewsProbes && identified_->claims.has_news(id, deps_.loop.now()); ++n) {
+      identified_->probes.ask_now(id);
     }
   }
 }

@@ -1,7 +1,7 @@
 // Events that the daemon records on its TunnelGateway object. No packet's path depends on them.
 #include <fmt/format.h>
 
-#include "gateway/daemon_core.h"
+#include "gateway/daemon_identified.h"
 
 namespace cw::gateway {
 

@@ -1,5 +1,5 @@
 // The daemon's metrics, set when /metrics is read.
-#include "gateway/daemon_core.h"
+#include "gateway/daemon_identified.h"
 
 namespace cw::gateway {
 namespace {
@@ -43,7 +43,7 @@ void Daemon::set_metrics() {
   metrics.gauge("causeway_gateway_ready", "1 while the gateway does its work.")
       .set(not_ready().empty() ? 1 : 0);
   std::set<MetricLabels> now;
-  const auto gateway = core_ == nullptr ? api::TunnelGateway{} : wanted_object();
+  const auto gateway = identified_ == nullptr ? api::TunnelGateway{} : wanted_object();
   for (const auto& tunnel : gateway.status.tunnels) {
     const MetricLabels labels{{"cluster", tunnel.cluster},
                               {"gateway", std::to_string(tunnel.ordinal)}};
@@ -57,15 +57,15 @@ void Daemon::set_metrics() {
     for (const auto& gauge : kTunnelGauges) metrics.forget(gauge.name, labels);
   }
   shown_ = std::move(now);
-  if (core_ == nullptr) return;
+  if (identified_ == nullptr) return;
   metrics.gauge("causeway_feed_streams", "Remote gateways that follow this one.")
-      .set(static_cast<double>(core_->feed.streams()));
+      .set(static_cast<double>(identified_->feed.streams()));
   double connected = 0;
-  for (const auto& [cluster, view] : core_->feed.view()) connected += view.connected ? 1 : 0;
+  for (const auto& [cluster, view] : identified_->feed.view()) connected += view.connected ? 1 : 0;
   metrics.gauge("causeway_feed_connected", "Remote clusters whose feed is followed now.")
       .set(connected);
   metrics.gauge("causeway_import_leader", "1 while this gateway writes the imported exports.")
-      .set(core_->feed.leading() ? 1 : 0);
+      .set(identified_->feed.leading() ? 1 : 0);
 }
 
 }  // namespace cw::gateway

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "gateway/daemon_core.h"
+#include "gateway/daemon_identified.h"
 #include "netlink/owner.h"
 #include "tunnel/probe/forwarding_address.h"
 
@@ -27,18 +27,19 @@ void Daemon::keep_path() {
   PathInput input;
   input.listen_port = config_.listen_port;
   input.rules.bypass = config_.rule_priority;
-  input.control_address = core_->control_address;
-  input.probe_address = core_->probe_address;
+  input.control_address = identified_->control_address;
+  input.probe_address = identified_->probe_address;
   input.feed_connections = config_.feed_connections;
   input.local = view_->cidrs();
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+  for (const auto& [cluster, remote] : identified_->tunnels.clusters()) {
     input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
     for (const auto& [ordinal, gateway] : remote.gateways) {
       input.remote_controls.insert(gateway.control_address);
       input.remote_controls.insert(tunnel::probe_address(gateway.key, Family::kV4));
       for (const auto family : {Family::kV4, Family::kV6}) {
-        input.through.emplace(tunnel::forwarding_address(core_->public_key, gateway.key, family),
-                              tunnel::probe_address(gateway.key, family));
+        input.through.emplace(
+            tunnel::forwarding_address(identified_->public_key, gateway.key, family),
+            tunnel::probe_address(gateway.key, family));
       }
     }
   }
@@ -86,11 +87,11 @@ void Daemon::keep_probes() {
     return link == links.end() ? 0U : link->index;
   };
   for (const auto& address : host_.addresses) {
-    if (address.link == netlink::kTunnelLink && address.address == core_->control_address) {
+    if (address.link == netlink::kTunnelLink && address.address == identified_->control_address) {
       wanted.tunnel = {index_of(address.link), address.address};
       wanted.echo.insert(*wanted.tunnel);
     }
-    if (address.link == netlink::kTunnelLink && address.address == core_->probe_address) {
+    if (address.link == netlink::kTunnelLink && address.address == identified_->probe_address) {
       wanted.echo.insert({index_of(address.link), address.address});
     }
     if (address.link == netlink::kVxlanLink && address.address.is_v6() &&
@@ -102,22 +103,23 @@ void Daemon::keep_probes() {
   for (auto& [node, key] : view_->node_keys()) {
     wanted.askers.emplace(tunnel::NodeName{node}, key);
   }
-  for (const auto& [cluster, remote] : core_->tunnels.clusters()) {
+  for (const auto& [cluster, remote] : identified_->tunnels.clusters()) {
     for (const auto& [ordinal, gateway] : remote.gateways) {
       wanted.targets[{cluster, ordinal}] = {{gateway.control_address, netlink::kTunnelProbePort},
                                             gateway.key};
     }
   }
-  core_->probes.keep(wanted);
+  identified_->probes.keep(wanted);
 }
 
 bool Daemon::settled() {
   if (settled_) return true;
   const auto now = deps_.loop.now();
-  if (core_started_ == TimePoint{}) core_started_ = now;
-  const auto views = core_->probes.views();
+  if (identified_since_ == TimePoint{}) identified_since_ = now;
+  const auto views = identified_->probes.views();
   const bool heard_all = std::all_of(
-      core_->tunnels.clusters().begin(), core_->tunnels.clusters().end(), [&](const auto& cluster) {
+      identified_->tunnels.clusters().begin(), identified_->tunnels.clusters().end(),
+      [&](const auto& cluster) {
         return std::all_of(cluster.second.gateways.begin(), cluster.second.gateways.end(),
                            [&](const auto& gateway) {
                              const auto view = views.find({cluster.first, gateway.first});
@@ -125,7 +127,7 @@ bool Daemon::settled() {
                                     view->second.state != tunnel::LinkState::kConnecting;
                            });
       });
-  settled_ = heard_all || now - core_started_ >= kSettleIntervals * config_.probe_interval;
+  settled_ = heard_all || now - identified_since_ >= kSettleIntervals * config_.probe_interval;
   return settled_;
 }
 

@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "netlink/owner.h"
-#include "routeagent/agent_numbers.h"
+#include "routeagent/agent_metrics.h"
 #include "routeagent/node/remote.h"
 #include "routeagent/node/vtep.h"
 #include "routeagent/switches.h"
@@ -54,7 +54,7 @@ Agent::Agent(Loop& loop, Random& random, api::Store& store, netlink::Kernel& ker
       node_key_(node_key),
       open_prober_(std::move(open_prober)),
       refused_(loop, metrics, "gateways"),
-      numbers_(std::make_shared<Numbers>(metrics)),
+      metrics_(std::make_shared<AgentMetrics>(metrics)),
       chooser_(config.hold_down),
       forwarding_(std::move(open_forwarding), metrics, [this] { on_probe(); }),
       hop_(loop, config.overlay == OverlayMode::kWireguard ? std::move(open_hop) : nullptr,
@@ -269,7 +269,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
         input.trouble = "has not answered yet";
       }
       if (!view->second.trouble.empty()) input.trouble = view->second.trouble;
-      numbers_->gateway(gateway.ordinal, view->second);
+      metrics_->gateway(gateway.ordinal, view->second);
     }
     if (gateway.node == inputs.self.name) {
       input.here = true;
@@ -289,7 +289,7 @@ std::vector<GatewayInput> Agent::gateway_inputs(const NodeInputs& inputs) {
     }
     result.push_back(std::move(input));
   }
-  numbers_->keep_only(ordinals);
+  metrics_->keep_only(ordinals);
   return result;
 }
 
@@ -305,7 +305,7 @@ void Agent::judge(NodeInputs& inputs) {
     for (const auto& [key, choice] : chooser_.update(input, now, loop_.wall_now())) {
       const auto old = before.find(key);
       if (old != before.end() && old->second.ordinal == choice.ordinal) continue;
-      if (old != before.end()) numbers_->switches.add();
+      if (old != before.end()) metrics_->switches.add();
       log_info("gateway chosen",
                {{"cluster", key.cluster},
                 {"family", key.family == Family::kV4 ? "IPv4" : "IPv6"},
@@ -366,7 +366,7 @@ void Agent::spread() {
       if (mover_.unconfirmed() != unconfirmed) {
         log_warn("handover ended without confirmation: packets may be lost for a moment",
                  {{"count", mover_.unconfirmed() - unconfirmed}});
-        numbers_->unconfirmed.add(static_cast<double>(mover_.unconfirmed() - unconfirmed));
+        metrics_->unconfirmed.add(static_cast<double>(mover_.unconfirmed() - unconfirmed));
       }
       if (last_ && mover_.held() != last_->held) return on_probe();
       if (prober_ == nullptr) return;
@@ -390,7 +390,7 @@ void Agent::on_probe() {
   }
   if (was_decided) {
     const auto report = reconciler_->change_nexthops(desired_nexthops(*last_));
-    numbers_->steps.add(static_cast<double>(report.steps));
+    metrics_->steps.add(static_cast<double>(report.steps));
   }
   spread();  // after the switch: packets are held before the old carrier hears of it
   // A pass does the rest: routes that become unreachable or come back. It may replace the prober,
@@ -449,7 +449,7 @@ void Agent::program() {
   auto desired = std::make_shared<NodeState>(desired_state(*last_));
   if (desired->decided && programmed_) {
     // At once: the pass may take long, and an earlier one may still run.
-    numbers_->steps.add(static_cast<double>(reconciler_->change_nexthops(desired->nexthops).steps));
+    metrics_->steps.add(static_cast<double>(reconciler_->change_nexthops(desired->nexthops).steps));
   }
   if (programming_) {
     program_again_ = true;
@@ -463,18 +463,18 @@ void Agent::program() {
       programming_ = false;
       programmed_ = true;
       if (!program_again_) closed_.let_go();  // the routes of unpaired clusters are gone
-      numbers_->passes.add();
-      numbers_->steps.add(static_cast<double>(report.steps));
+      metrics_->passes.add();
+      metrics_->steps.add(static_cast<double>(report.steps));
       if (report.steps > 0) {
         log_debug("kernel state changed",
                   {{"steps", report.steps}, {"errors", report.errors.size()}});
       }
       note_left_out(desired->left_out);
       routes_ = report.ended_early ? 0 : routes_to_remotes(*desired);
-      numbers_->routes.set(routes_);
+      metrics_->routes.set(routes_);
       auto problems = desired->problems;
       problems.insert(problems.end(), report.complaints.begin(), report.complaints.end());
-      numbers_->rules_before.set(static_cast<double>(report.rules_before));
+      metrics_->rules_before.set(static_cast<double>(report.rules_before));
       const auto open = closed_.troubles();
       problems.insert(problems.end(), open.begin(), open.end());
       note(report, problems);
@@ -497,7 +497,7 @@ void Agent::note(const netlink::PassReport& report, const std::vector<std::strin
     if (errors.empty()) log_info("node state complete again");
     errors_ = std::move(errors);
   }
-  numbers_->errors.set(static_cast<double>(errors_.size()));
+  metrics_->errors.set(static_cast<double>(errors_.size()));
   if (report.errors.empty()) {
     retry_.reset();
     retry_timer_.reset();

@@ -82,7 +82,7 @@ class Agent {
   void set_on_reach(std::function<void()> on_reach) { on_reach_ = std::move(on_reach); }
 
  private:
-  struct Numbers;  // metrics
+  struct AgentMetrics;  // metrics
 
   void look_again();  // a pass soon; a burst of calls becomes one pass
   void look_now();    // a pass in the loop's next turn
@@ -131,7 +131,7 @@ class Agent {
   tunnel::Key node_key_;
   OpenProber open_prober_;
   tunnel::Refusals refused_;
-  std::shared_ptr<Numbers> numbers_;
+  std::shared_ptr<AgentMetrics> metrics_;
 
   Chooser chooser_;
   Handovers mover_;

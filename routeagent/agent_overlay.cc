@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "routeagent/agent.h"
-#include "routeagent/agent_numbers.h"
+#include "routeagent/agent_metrics.h"
 
 namespace cw::routeagent {
 
@@ -72,7 +72,7 @@ void Agent::note_left_out(const std::vector<LeftOut>& nodes) {
                                    [&](const auto& one) { return one.node == node.node; });
     if (!still) log_info("node takes part again", {{"node", node.node}});
   }
-  numbers_->left_out(nodes);
+  metrics_->left_out(nodes);
   left_out_ = nodes;
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "routeagent/agent.h"
-#include "routeagent/agent_numbers.h"
+#include "routeagent/agent_metrics.h"
 #include "routeagent/node/this_node.h"
 
 namespace cw::routeagent {
@@ -64,8 +64,8 @@ void Agent::watch_stray(NodeInputs& inputs) {
     stray_timer_ = loop_.after(left, [this] { look_again(); });
     return;
   }
-  // The TunnelGateway object may be old, and the gateway may be about to come back here. Only its answer
-  // from the other node, which its key authenticates, proves that this device is left over.
+  // The TunnelGateway object may be old, and the gateway may be about to come back here. Only its
+  // answer from the other node, which its key authenticates, proves that this device is left over.
   const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   const auto view = views.find(gateway_target(moved->ordinal));
   if (view == views.end() || !view->second.usable) {
@@ -97,7 +97,7 @@ void Agent::tell_host_source(const NodeInputs& inputs) {
   if (without != hostless_ && !without.empty()) {
     log_warn(host_unserved(without));
   }
-  numbers_->host_unserved.set(without.empty() ? 0 : 1);
+  metrics_->host_unserved.set(without.empty() ? 0 : 1);
   hostless_ = std::move(without);
 }
 

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 #include "base/log.h"
 
 namespace cw::api {
@@ -12,7 +12,7 @@ std::optional<nlohmann::json> marked_invalid(nlohmann::json body, const std::str
   std::optional<Error> problem;
   const auto meta = decode_meta(body, problem);
   std::vector<Condition> conditions;
-  Fields(body, "", problem).object("status", [&](Fields& status) {
+  JsonFields(body, "", problem).object("status", [&](JsonFields& status) {
     read_conditions(status, conditions);
   });
   // Without a name or a proper status there is no place for a condition.

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "api/types/codec.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 #include "base/prefix_set.h"
 
 namespace cw::api {
@@ -12,7 +12,7 @@ namespace {
 
 // A text that cannot be parsed costs neither the others of its list nor the ClusterPeer.
 template <typename T, typename Parse>
-void read_usable(Fields& fields, const char* key, const Parse& parse, std::vector<T>& usable,
+void read_usable(JsonFields& fields, const char* key, const Parse& parse, std::vector<T>& usable,
                  std::vector<std::string>& unusable) {
   std::vector<std::string> texts;
   fields.read(key, texts);
@@ -25,7 +25,7 @@ void read_usable(Fields& fields, const char* key, const Parse& parse, std::vecto
   }
 }
 
-PeerGateway read_gateway(Fields& f) {
+PeerGateway read_gateway(JsonFields& f) {
   PeerGateway gateway;
   if (!f.has("ordinal")) f.wrong("ordinal", "is missing");
   f.read("ordinal", gateway.ordinal);
@@ -37,7 +37,7 @@ PeerGateway read_gateway(Fields& f) {
 // True: a DNS label or "*".
 bool names_or_all(const std::string& text) { return text == "*" || is_dns_label(text); }
 
-ImportRule read_rule(Fields& f) {
+ImportRule read_rule(JsonFields& f) {
   ImportRule rule;
   f.require("namespace", rule.ns);
   f.read("service", rule.service);
@@ -70,9 +70,9 @@ Result<ClusterPeer> decode(const json& body) {
   std::optional<Error> problem;
   ClusterPeer peer;
   peer.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& spec) {
+  fields.object("spec", [&](JsonFields& spec) {
     spec.require("clusterId", peer.spec.cluster_id);
     if (!is_dns_label(peer.spec.cluster_id)) {
       spec.wrong("clusterId", "want a DNS label: 1 to 63 of a-z, 0-9 and -");
@@ -87,9 +87,9 @@ Result<ClusterPeer> decode(const json& body) {
     spec.read("presharedKeySecret", peer.spec.preshared_key_secret);
     if (spec.has("imports")) spec.list("imports", peer.spec.imports.emplace(), read_rule);
   });
-  fields.object("status", [&](Fields& status) {
+  fields.object("status", [&](JsonFields& status) {
     status.read("cidrs", peer.status.cidrs);
-    status.list("gateways", peer.status.gateways, [](Fields& f) {
+    status.list("gateways", peer.status.gateways, [](JsonFields& f) {
       LearnedGateway learned;
       learned.gateway = read_gateway(f);
       f.read("draining", learned.draining);

@@ -4,7 +4,7 @@
 
 #include "api/types/base64.h"
 #include "api/types/codec.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 
 namespace cw::api {
 
@@ -15,9 +15,9 @@ Result<ClusterProperty> decode(const json& body) {
   std::optional<Error> problem;
   ClusterProperty object;
   object.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& spec) { spec.require("value", object.value); });
+  fields.object("spec", [&](JsonFields& spec) { spec.require("value", object.value); });
   if (problem) return fail(*problem);
   return object;
 }
@@ -34,15 +34,15 @@ Result<Node> decode(const json& body) {
   std::optional<Error> problem;
   Node node;
   node.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& spec) { spec.read("podCIDRs", node.pod_cidrs); });
-  fields.object("status", [&](Fields& status) {
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& spec) { spec.read("podCIDRs", node.pod_cidrs); });
+  fields.object("status", [&](JsonFields& status) {
     struct TypedAddress {
       std::string type;
       std::string address;
     };
     std::vector<TypedAddress> addresses;
-    status.list("addresses", addresses, [](Fields& f) {
+    status.list("addresses", addresses, [](JsonFields& f) {
       TypedAddress item;
       f.read("type", item.type);
       f.read("address", item.address);
@@ -106,8 +106,8 @@ Result<ServiceCidr> decode(const json& body) {
   std::optional<Error> problem;
   ServiceCidr object;
   object.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& spec) { spec.read("cidrs", object.cidrs); });
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& spec) { spec.read("cidrs", object.cidrs); });
   if (problem) return fail(*problem);
   return object;
 }
@@ -124,7 +124,7 @@ Result<Secret> decode(const json& body) {
   std::optional<Error> problem;
   Secret secret;
   secret.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   std::map<std::string, std::string> coded;
   fields.read("data", coded);
   for (const auto& [name, text] : coded) {
@@ -165,8 +165,8 @@ Result<Lease> decode(const json& body) {
   std::optional<Error> problem;
   Lease lease;
   lease.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& spec) {
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& spec) {
     spec.read("holderIdentity", lease.holder);
     spec.read("leaseDurationSeconds", lease.duration_seconds);
     spec.read("acquireTime", lease.acquired);

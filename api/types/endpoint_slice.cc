@@ -11,25 +11,25 @@ Result<EndpointSlice> decode(const json& body) {
   std::optional<Error> problem;
   EndpointSlice slice;
   slice.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   fields.read("addressType", slice.address_type);
   // The endpoints of FQDN slices are names, and names cannot be routed.
   const bool routable = slice.address_type == "IPv4" || slice.address_type == "IPv6";
   if (!routable && slice.address_type != "FQDN") {
     fields.wrong("addressType", "want IPv4, IPv6 or FQDN");
   }
-  fields.list("endpoints", slice.endpoints, [&](Fields& f) {
+  fields.list("endpoints", slice.endpoints, [&](JsonFields& f) {
     SliceEndpoint endpoint;
     if (routable) f.read("addresses", endpoint.addresses);
     f.read("hostname", endpoint.hostname);
     f.read("nodeName", endpoint.node);
     f.read("zone", endpoint.zone);
-    f.object("conditions", [&](Fields& conditions) {
+    f.object("conditions", [&](JsonFields& conditions) {
       conditions.read("ready", endpoint.ready);
       conditions.read("serving", endpoint.serving);
       conditions.read("terminating", endpoint.terminating);
     });
-    f.object("targetRef", [&](Fields& target) {
+    f.object("targetRef", [&](JsonFields& target) {
       std::string kind;
       target.read("kind", kind);
       if (kind == "Pod") target.read("name", endpoint.pod);

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "api/types/endpoint_slice.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 #include "api/types/service.h"
 
 namespace cw::api {
 
-[[nodiscard]] ServicePort read_service_port(Fields& f);
+[[nodiscard]] ServicePort read_service_port(JsonFields& f);
 [[nodiscard]] nlohmann::json to_json(const ServicePort& port);
-[[nodiscard]] SlicePort read_slice_port(Fields& f);
+[[nodiscard]] SlicePort read_slice_port(JsonFields& f);
 [[nodiscard]] nlohmann::json to_json(const SlicePort& port);
 
 template <typename T>

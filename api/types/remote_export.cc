@@ -7,7 +7,7 @@ using nlohmann::json;
 
 namespace {
 
-void read_record(Fields& f, ExportRecord& record) {
+void read_record(JsonFields& f, ExportRecord& record) {
   f.require("cluster", record.cluster);
   if (!is_dns_label(record.cluster)) f.wrong("cluster", "want a DNS label");
   f.require("service", record.service.name);
@@ -17,7 +17,7 @@ void read_record(Fields& f, ExportRecord& record) {
   // The previous minor version reads and writes only targetPorts.
   PortSet only;
   f.list("targetPorts", only, read_slice_port);
-  f.list("portSets", record.port_sets, [](Fields& set) {
+  f.list("portSets", record.port_sets, [](JsonFields& set) {
     PortSet ports;
     set.list("ports", ports, read_slice_port);
     return ports;
@@ -31,7 +31,7 @@ void read_record(Fields& f, ExportRecord& record) {
   f.read("trafficDistribution", record.traffic_distribution);
   f.read("labels", record.labels);
   f.read("annotations", record.annotations);
-  f.list("endpoints", record.endpoints, [&record](Fields& e) {
+  f.list("endpoints", record.endpoints, [&record](JsonFields& e) {
     ExportEndpoint endpoint;
     e.read("addresses", endpoint.addresses);
     e.require("hostname", endpoint.hostname);
@@ -78,7 +78,8 @@ json to_json(const ExportRecord& record) {
               {"ready", endpoint.ready}};
     put_unless_empty(item, "zone", endpoint.zone);
     put_unless_empty(item, "pod", endpoint.pod);
-    // Fields with the reader's default are omitted, so most endpoints are one line shorter each.
+    // JsonFields with the reader's default are omitted, so most endpoints are one line shorter
+    // each.
     if (endpoint.serving != endpoint.ready) item["serving"] = endpoint.serving;
     if (endpoint.terminating) item["terminating"] = true;
     if (endpoint.ports != 0) item["portSet"] = endpoint.ports;
@@ -94,9 +95,9 @@ Result<RemoteExport> decode(const json& body) {
   std::optional<Error> problem;
   RemoteExport remote;
   remote.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& f) {
+  fields.object("spec", [&](JsonFields& f) {
     read_record(f, remote.spec);
     f.read("keptOut", remote.kept_out);
   });

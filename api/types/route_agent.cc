@@ -1,5 +1,5 @@
 #include "api/types/codec.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 
 namespace cw::api {
 
@@ -10,11 +10,11 @@ Result<RouteAgent> decode(const json& body) {
   std::optional<Error> problem;
   RouteAgent agent;
   agent.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& spec) {
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& spec) {
     spec.read("node", agent.spec.node);
     spec.read("publicKey", agent.spec.public_key);
-    spec.object("overlay", [&](Fields& overlay) {
+    spec.object("overlay", [&](JsonFields& overlay) {
       agent.spec.overlay = RouteAgent::Overlay{};
       auto& side = *agent.spec.overlay;
       overlay.read("version", side.version);
@@ -22,8 +22,8 @@ Result<RouteAgent> decode(const json& body) {
       overlay.read("port", side.port);
     });
   });
-  fields.object("status", [&](Fields& status) {
-    status.list("chosen", agent.status.chosen, [](Fields& f) {
+  fields.object("status", [&](JsonFields& status) {
+    status.list("chosen", agent.status.chosen, [](JsonFields& f) {
       ChosenGateway chosen;
       f.require("cluster", chosen.cluster);
       f.read("ordinal", chosen.ordinal);
@@ -31,7 +31,7 @@ Result<RouteAgent> decode(const json& body) {
       f.read("since", chosen.since);
       return chosen;
     });
-    status.list("gateways", agent.status.gateways, [](Fields& f) {
+    status.list("gateways", agent.status.gateways, [](JsonFields& f) {
       GatewayProbe probe;
       f.read("ordinal", probe.ordinal);
       f.read("state", probe.state);

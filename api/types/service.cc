@@ -9,7 +9,7 @@ using nlohmann::json;
 
 namespace {
 
-void check_protocol(Fields& f, const std::string& protocol) {
+void check_protocol(JsonFields& f, const std::string& protocol) {
   if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
     f.wrong("protocol", "want TCP, UDP or SCTP");
   }
@@ -17,7 +17,7 @@ void check_protocol(Fields& f, const std::string& protocol) {
 
 }  // namespace
 
-ServicePort read_service_port(Fields& f) {
+ServicePort read_service_port(JsonFields& f) {
   ServicePort port;
   f.read("name", port.name);
   f.read("protocol", port.protocol);
@@ -45,7 +45,7 @@ json to_json(const ServicePort& port) {
   return out;
 }
 
-SlicePort read_slice_port(Fields& f) {
+SlicePort read_slice_port(JsonFields& f) {
   SlicePort port;
   f.read("name", port.name);
   f.read("protocol", port.protocol);
@@ -66,8 +66,8 @@ Result<Service> decode(const json& body) {
   std::optional<Error> problem;
   Service service;
   service.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& f) {
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& f) {
     auto& spec = service.spec;
     f.read("type", spec.type);
     f.read("clusterIPs", spec.cluster_ips);
@@ -81,8 +81,8 @@ Result<Service> decode(const json& body) {
     f.list("ports", spec.ports, read_service_port);
     f.read("selector", spec.selector);
     f.read("sessionAffinity", spec.session_affinity);
-    f.object("sessionAffinityConfig", [&](Fields& config) {
-      config.object("clientIP", [&](Fields& client) {
+    f.object("sessionAffinityConfig", [&](JsonFields& config) {
+      config.object("clientIP", [&](JsonFields& client) {
         client.read("timeoutSeconds", spec.session_affinity_timeout);
       });
     });

@@ -1,5 +1,5 @@
 #include "api/types/codec.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 
 namespace cw::api {
 
@@ -10,13 +10,13 @@ Result<ServiceExport> decode(const json& body) {
   std::optional<Error> problem;
   ServiceExport object;
   object.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
-  fields.object("spec", [&](Fields& spec) {
+  JsonFields fields(body, "", problem);
+  fields.object("spec", [&](JsonFields& spec) {
     spec.read("exportedLabels", object.spec.exported_labels);
     spec.read("exportedAnnotations", object.spec.exported_annotations);
   });
   fields.object("status",
-                [&](Fields& status) { read_conditions(status, object.status.conditions); });
+                [&](JsonFields& status) { read_conditions(status, object.status.conditions); });
   if (problem) return fail(*problem);
   return object;
 }

@@ -10,9 +10,9 @@ Result<ServiceImport> decode(const json& body) {
   std::optional<Error> problem;
   ServiceImport object;
   object.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& f) {
+  fields.object("spec", [&](JsonFields& f) {
     auto& spec = object.spec;
     f.require("type", spec.type);
     if (spec.type != "ClusterSetIP" && spec.type != "Headless") {
@@ -22,17 +22,17 @@ Result<ServiceImport> decode(const json& body) {
     f.read("ips", spec.ips);
     f.read("ipFamilies", spec.ip_families);
     f.read("sessionAffinity", spec.session_affinity);
-    f.object("sessionAffinityConfig", [&](Fields& config) {
-      config.object("clientIP", [&](Fields& client) {
+    f.object("sessionAffinityConfig", [&](JsonFields& config) {
+      config.object("clientIP", [&](JsonFields& client) {
         client.read("timeoutSeconds", spec.session_affinity_timeout);
       });
     });
     f.read("internalTrafficPolicy", spec.internal_traffic_policy);
     f.read("trafficDistribution", spec.traffic_distribution);
   });
-  fields.object("status", [&](Fields& status) {
+  fields.object("status", [&](JsonFields& status) {
     std::vector<std::string> clusters;
-    status.list("clusters", clusters, [](Fields& f) {
+    status.list("clusters", clusters, [](JsonFields& f) {
       std::string cluster;
       f.require("cluster", cluster);
       return cluster;

@@ -1,5 +1,5 @@
 #include "api/types/codec.h"
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 
 namespace cw::api {
 
@@ -7,7 +7,7 @@ using nlohmann::json;
 
 namespace {
 
-TunnelStatus read_tunnel(Fields& f) {
+TunnelStatus read_tunnel(JsonFields& f) {
   TunnelStatus tunnel;
   f.require("cluster", tunnel.cluster);
   f.read("ordinal", tunnel.ordinal);
@@ -43,9 +43,9 @@ Result<TunnelGateway> decode(const json& body) {
   std::optional<Error> problem;
   TunnelGateway gateway;
   gateway.meta = decode_meta(body, problem);
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("spec")) fields.wrong("spec", "is missing");
-  fields.object("spec", [&](Fields& spec) {
+  fields.object("spec", [&](JsonFields& spec) {
     spec.read("ordinal", gateway.spec.ordinal);
     spec.require("node", gateway.spec.node);
     spec.read("nodeIp", gateway.spec.node_ip);
@@ -53,7 +53,7 @@ Result<TunnelGateway> decode(const json& body) {
     spec.read("endpoints", gateway.spec.endpoints);
     spec.read("controlAddress", gateway.spec.control_address);
   });
-  fields.object("status", [&](Fields& status) {
+  fields.object("status", [&](JsonFields& status) {
     status.read("driver", gateway.status.driver);
     status.read("draining", gateway.status.draining);
     status.read("homed", gateway.status.homed);

@@ -43,9 +43,9 @@ class Taken {
 
 // One cluster's claims while they are judged.
 struct Candidate {
-  const Claim* claim = nullptr;
+  const PrefixRequest* claim = nullptr;
   std::vector<Prefix> fresh;  // allowed and not local, sorted; not yet accepted
-  AcceptedClaim result;
+  AcceptedRequest result;
 };
 
 PrefixSet addresses(std::span<const IpAddress> all) {
@@ -54,7 +54,7 @@ PrefixSet addresses(std::span<const IpAddress> all) {
   return PrefixSet(hosts);
 }
 
-Candidate candidate_of(const Claim& claim, const PrefixSet& local, const PrefixSet& paired,
+Candidate candidate_of(const PrefixRequest& claim, const PrefixSet& local, const PrefixSet& paired,
                        std::span<const OwnPrefixes> own) {
   Candidate candidate{&claim, {}, {}};
   const PrefixSet allowed(claim.allowed);
@@ -156,9 +156,9 @@ std::string_view reason_name(RefusalReason reason) {
   return "Invalid";
 }
 
-std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> claims,
-                                                     const std::vector<Prefix>& local,
-                                                     std::span<const OwnPrefixes> own) {
+std::map<std::string, AcceptedRequest> accepted_requests(std::span<const PrefixRequest> claims,
+                                                         const std::vector<Prefix>& local,
+                                                         std::span<const OwnPrefixes> own) {
   const PrefixSet local_set(local);
   std::vector<IpAddress> called;
   for (const auto& claim : claims) {
@@ -177,7 +177,7 @@ std::map<std::string, AcceptedClaim> accepted_claims(std::span<const Claim> clai
   Taken taken;
   for (auto& candidate : candidates) accept(candidate, taken, true);
   for (auto& candidate : candidates) accept(candidate, taken, false);
-  std::map<std::string, AcceptedClaim> accepted;
+  std::map<std::string, AcceptedRequest> accepted;
   for (auto& candidate : candidates) {
     auto& result = candidate.result;
     std::sort(result.cidrs.begin(), result.cidrs.end());

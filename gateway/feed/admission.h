@@ -39,7 +39,7 @@ struct Refusal {
 };
 
 // The claims of one cluster, and what the administrator allows it.
-struct Claim {
+struct PrefixRequest {
   std::string cluster;
   WallTime paired{};                // creation time of the ClusterPeer
   std::vector<Prefix> allowed;      // ClusterPeer.spec.allowedCidrs
@@ -49,10 +49,10 @@ struct Claim {
   std::vector<IpAddress> said_endpoints = {};    // announced: this cluster may not claim them
 };
 
-struct AcceptedClaim {
+struct AcceptedRequest {
   std::vector<Prefix> cidrs;  // sorted, no duplicates
   std::vector<Refusal> refusals;
-  friend bool operator==(const AcceptedClaim&, const AcceptedClaim&) = default;
+  friend bool operator==(const AcceptedRequest&, const AcceptedRequest&) = default;
 };
 
 // Judges the claims of all clusters together. The order of `claims` does not matter. If two claims
@@ -60,8 +60,8 @@ struct AcceptedClaim {
 // lower id. `local`: the pods of this cluster. `own`: its other networks, which no peer may ever
 // claim. No cluster may claim the endpoint of a gateway either, because the tunnel would lead into
 // itself.
-[[nodiscard]] std::map<std::string, AcceptedClaim> accepted_claims(
-    std::span<const Claim> claims, const std::vector<Prefix>& local,
+[[nodiscard]] std::map<std::string, AcceptedRequest> accepted_requests(
+    std::span<const PrefixRequest> claims, const std::vector<Prefix>& local,
     std::span<const OwnPrefixes> own = {});
 
 struct AcceptedGateways {

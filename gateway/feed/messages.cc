@@ -9,7 +9,7 @@
 
 #include "api/mcs/export_record.h"
 #include "feed.pb.h"
-#include "gateway/feed/fields.h"
+#include "gateway/feed/message_fields.h"
 
 namespace cw::gateway {
 namespace {
@@ -96,7 +96,7 @@ void put(const api::ExportRecord& record, pb::Export& out) {
   }
 }
 
-GatewayStatement take(Fields& fields, const pb::Gateway& from) {
+GatewayStatement take(MessageFields& fields, const pb::Gateway& from) {
   GatewayStatement gateway;
   gateway.ordinal = from.ordinal();
   gateway.public_key = fields.text("gateway.public_key", from.public_key(), 64);
@@ -119,7 +119,7 @@ GatewayStatement take(Fields& fields, const pb::Gateway& from) {
   return gateway;
 }
 
-Announcement take(Fields& fields, const pb::Announcement& from) {
+Announcement take(MessageFields& fields, const pb::Announcement& from) {
   Announcement announcement;
   announcement.cluster = fields.label("cluster", from.cluster());
   fields.count("cidrs", from.cidrs_size(), kMaxAnnouncedCidrs);
@@ -140,11 +140,11 @@ Announcement take(Fields& fields, const pb::Announcement& from) {
   return announcement;
 }
 
-api::ObjectKey take(Fields& fields, const pb::ExportKey& from) {
+api::ObjectKey take(MessageFields& fields, const pb::ExportKey& from) {
   return {fields.label("key.namespace", from.namespace_()), fields.label("key.name", from.name())};
 }
 
-api::ServicePort take(Fields& fields, const pb::Port& from) {
+api::ServicePort take(MessageFields& fields, const pb::Port& from) {
   api::ServicePort port;
   if (!from.name().empty()) port.name = fields.label("port.name", from.name());
   port.protocol = fields.one_of("port.protocol", from.protocol(), {"TCP", "UDP", "SCTP"});
@@ -158,7 +158,7 @@ api::ServicePort take(Fields& fields, const pb::Port& from) {
 
 // Labels and annotations go onto objects of this cluster. What its API server would refuse is
 // refused here, by name.
-std::map<std::string, std::string> take(Fields& fields, std::string_view field,
+std::map<std::string, std::string> take(MessageFields& fields, std::string_view field,
                                         const google::protobuf::Map<std::string, std::string>& from,
                                         bool labels) {
   std::map<std::string, std::string> entries;
@@ -174,7 +174,7 @@ std::map<std::string, std::string> take(Fields& fields, std::string_view field,
   return entries;
 }
 
-api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from, std::size_t sets) {
+api::ExportEndpoint take(MessageFields& fields, const pb::Endpoint& from, std::size_t sets) {
   api::ExportEndpoint endpoint;
   fields.count("endpoint.addresses", from.addresses_size(), kMaxEndpointAddresses);
   if (from.addresses_size() == 0) fields.wrong("endpoint.addresses", "none");
@@ -196,7 +196,7 @@ api::ExportEndpoint take(Fields& fields, const pb::Endpoint& from, std::size_t s
   return endpoint;
 }
 
-api::PortSet take(Fields& fields, const google::protobuf::RepeatedPtrField<pb::Port>& from) {
+api::PortSet take(MessageFields& fields, const google::protobuf::RepeatedPtrField<pb::Port>& from) {
   api::PortSet ports;
   for (const auto& port : from) {
     if (!fields.good()) break;
@@ -207,7 +207,7 @@ api::PortSet take(Fields& fields, const google::protobuf::RepeatedPtrField<pb::P
   return ports;
 }
 
-std::vector<api::PortSet> take_port_sets(Fields& fields, const pb::Export& from) {
+std::vector<api::PortSet> take_port_sets(MessageFields& fields, const pb::Export& from) {
   std::vector<api::PortSet> sets;
   int ports = 0;
   fields.count("target_ports", from.target_ports_size(), api::kMaxTargetPorts);
@@ -222,7 +222,7 @@ std::vector<api::PortSet> take_port_sets(Fields& fields, const pb::Export& from)
   return sets;
 }
 
-void take_policies(Fields& fields, const pb::Export& from, api::ExportRecord& record) {
+void take_policies(MessageFields& fields, const pb::Export& from, api::ExportRecord& record) {
   fields.count("cluster_ips", from.cluster_ips_size(), 2);
   for (const auto& text : from.cluster_ips()) {
     (void)fields.parsed("cluster_ips", IpAddress::parse(text));  // a check only
@@ -247,7 +247,7 @@ void take_policies(Fields& fields, const pb::Export& from, api::ExportRecord& re
       fields.text("traffic_distribution", from.traffic_distribution(), 63);
 }
 
-api::ExportRecord take(Fields& fields, const pb::Export& from, const std::string& cluster) {
+api::ExportRecord take(MessageFields& fields, const pb::Export& from, const std::string& cluster) {
   api::ExportRecord record;
   record.cluster = cluster;
   record.service = take(fields, from.key());
@@ -277,7 +277,7 @@ api::ExportRecord take(Fields& fields, const pb::Export& from, const std::string
   return record;
 }
 
-Statement take(Fields& fields, const pb::Event& event, const std::string& cluster) {
+Statement take(MessageFields& fields, const pb::Event& event, const std::string& cluster) {
   switch (event.kind_case()) {
     case pb::Event::kSnapshotBegin:
       return SnapshotBegin{};
@@ -318,7 +318,7 @@ std::string written(const google::protobuf::MessageLite& message) {
 }
 
 template <typename T>
-Result<T> checked(const Fields& fields, T value) {
+Result<T> checked(const MessageFields& fields, T value) {
   if (fields.good()) return value;
   return fail(fields.error());
 }
@@ -337,7 +337,7 @@ Result<WatchQuery> parse_query(std::string_view bytes) {
   pb::WatchRequest message;
   if (bytes.size() > 4096) return fail(Errc::kTooLarge, "feed request: over 4096 bytes");
   if (!read(message, bytes)) return fail(Errc::kInvalid, "feed request: not a message");
-  Fields fields("feed request");
+  MessageFields fields("feed request");
   WatchQuery query;
   query.caller = {fields.label("cluster", message.cluster()), message.ordinal()};
   query.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
@@ -371,7 +371,7 @@ Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster
   pb::Event message;
   if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, "feed event: over 4 MiB");
   if (!read(message, bytes)) return fail(Errc::kInvalid, "feed event: not a message");
-  Fields fields("feed event");
+  MessageFields fields("feed event");
   FeedEvent event;
   event.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
   event.statement = take(fields, message, cluster);
@@ -383,7 +383,7 @@ std::string subject_of(std::string_view bytes) {
   if (bytes.size() > kMaxMessage || !read(message, bytes)) return "message";
   if (message.has_announcement()) return std::string(kAnnouncementSubject);
   if (!message.has_export_() && !message.has_withdrawn()) return "message";
-  Fields fields("");
+  MessageFields fields("");
   const auto key =
       take(fields, message.has_export_() ? message.export_().key() : message.withdrawn());
   return fields.good() ? export_subject(key) : "export";
@@ -399,7 +399,7 @@ Result<api::ExportRecord> parse_record(std::string_view bytes, const std::string
   pb::Export message;
   if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, "export: over 4 MiB");
   if (!read(message, bytes)) return fail(Errc::kInvalid, "export: not a message");
-  Fields fields("export");
+  MessageFields fields("export");
   return checked(fields, take(fields, message, cluster));
 }
 

@@ -30,7 +30,7 @@ struct Remote {
   std::set<api::ObjectKey> over_local;      // of `exports`: those that are kept out
   std::set<api::ObjectKey> not_listed;      // not in `exports`: no rule names them
   PrefixSet cidrs;                          // accepted
-  AcceptedClaim claim;
+  AcceptedRequest claim;
   AcceptedCluster accepted;
 };
 
@@ -257,7 +257,7 @@ struct RemoteState::State {
   // Judges all claims again. Exports are judged later, and only if their cluster's prefixes
   // changed.
   void judge() {
-    std::vector<Claim> claims;
+    std::vector<PrefixRequest> claims;
     std::map<std::string, Announcement> words;
     for (const auto& [cluster, remote] : remotes) {
       auto& said = words[cluster] = words_of(remote);
@@ -267,7 +267,7 @@ struct RemoteState::State {
                         endpoints_of(remote.peer->spec.gateways),
                         own ? endpoints_of(said.gateways) : std::vector<IpAddress>{}});
     }
-    auto judged = accepted_claims(claims, local, networks);
+    auto judged = accepted_requests(claims, local, networks);
     bool changed = false;
     for (auto& [cluster, remote] : remotes) {
       remote.claim = std::move(judged[cluster]);

@@ -20,8 +20,8 @@ void must(bool holds) {
 void admit(const Announcement& announcement) {
   const Prefix allowed = *Prefix::parse("10.0.0.0/8");
   const Prefix local = *Prefix::parse("10.9.0.0/16");
-  Claim claim{"east", {}, {allowed}, announcement.cidrs, {}};
-  const auto accepted = accepted_claims({&claim, 1}, {local});
+  PrefixRequest claim{"east", {}, {allowed}, announcement.cidrs, {}};
+  const auto accepted = accepted_requests({&claim, 1}, {local});
   for (const auto& cidr : accepted.at("east").cidrs) {
     must(allowed.contains(cidr) && !cidr.overlaps(local));
   }

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "base/fake/sim_loop.h"
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 
 namespace {
 
@@ -16,18 +16,18 @@ using cw::tunnel::Key;
 
 struct Side {
   explicit Side(std::uint64_t seed) : random(seed), key(Key::generate_private(random)) {
-    core.set_private_key(key);
+    protocol.set_private_key(key);
   }
   cw::SeededRandom random;
   Key key;
-  Core core{random};
+  Protocol protocol{random};
   Peer* peer = nullptr;
 };
 
 void know(Side& one, Side& other, const char* address, const char* net) {
-  one.peer = one.core.add_peer(other.key.public_key());
-  one.core.set_endpoint(*one.peer, *cw::Endpoint::parse(address));
-  one.core.add_allowed_ip(*one.peer, *cw::Prefix::parse(net));
+  one.peer = one.protocol.add_peer(other.key.public_key());
+  one.protocol.set_endpoint(*one.peer, *cw::Endpoint::parse(address));
+  one.protocol.add_allowed_ip(*one.peer, *cw::Prefix::parse(net));
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   packet[13] = 1;
   packet[17] = 2;
   Output said;
-  (void)a.core.encrypt(packet, now, wall, said);  // an initiation
+  (void)a.protocol.encrypt(packet, now, wall, said);  // an initiation
   // Byte 0: which message is changed; byte 1: sign it again; byte 2: load.
   const unsigned chosen = data[0] % 4;
   const bool sign = (data[1] & 1U) != 0;
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
     }
     auto& receiver = step % 2 == 0 ? b : a;
-    receiver.core.on_datagram(message, step % 2 == 0 ? at_a : at_b, now, wall, queued, said);
+    receiver.protocol.on_datagram(message, step % 2 == 0 ? at_a : at_b, now, wall, queued, said);
     // At most one answer per message.
     CW_CHECK(said.datagrams.size() <= 1);
   }

@@ -1,16 +1,16 @@
-// WireGuard messages and inner packets at the engine's core: an unauthenticated message gets no
+// WireGuard messages and inner packets at the engine's protocol: an unauthenticated message gets no
 // answer.
 #include <cstddef>
 #include <cstdint>
 
 #include "base/fake/sim_loop.h"
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT
   using namespace cw::tunnel::engine;
   static cw::SeededRandom random(1);
-  static const auto core = [] {
-    auto made = std::make_unique<Core>(random);
+  static const auto protocol = [] {
+    auto made = std::make_unique<Protocol>(random);
     made->set_private_key(cw::tunnel::Key::generate_private(random));
     auto* peer = made->add_peer(cw::tunnel::Key::generate_private(random).public_key());
     made->add_allowed_ip(*peer, *cw::Prefix::parse("10.0.0.0/8"));
@@ -19,8 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const cw::TimePoint now{std::chrono::hours(1)};
   const cw::WallTime wall{std::chrono::hours(400'000)};
   Output out;
-  core->on_datagram({data, size}, {{}, {}, 0}, now, wall, 0, out);
+  protocol->on_datagram({data, size}, {{}, {}, 0}, now, wall, 0, out);
   CW_CHECK(out.datagrams.empty() && out.packets.empty());
-  (void)core->encrypt({data, size}, now, wall, out);
+  (void)protocol->encrypt({data, size}, now, wall, out);
   return 0;
 }

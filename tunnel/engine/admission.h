@@ -2,7 +2,7 @@
 // A message needs a valid mac1, which proves that its sender knows our public key. Under load it
 // also needs a cookie, which proves the sender's source address, and that address has a rate limit.
 // Time and randomness are arguments. Thread-safe by itself: a flood of strangers is refused without
-// the Core's mutex, which the data path needs.
+// the Protocol's mutex, which the data path needs.
 #pragma once
 
 #include <mutex>

@@ -93,14 +93,14 @@ void Control::handshakes() {
 void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
   const Bytes message(item.bytes.data(), item.size);
   if (message_type(message) == MessageType::kCookie) {
-    state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
-      core.on_datagram(message, item.from, now, wall, left, out);
+    state_.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime wall, Output& out) {
+      protocol.on_datagram(message, item.from, now, wall, left, out);
     });
     return;
   }
   auto& cookie = cookies_[waiting_cookies_];
-  switch (
-      state_.core.admission().judge(message, item.from.remote, boot_now(), left, cookie.reply)) {
+  switch (state_.protocol.admission().judge(message, item.from.remote, boot_now(), left,
+                                            cookie.reply)) {
     case Admission::Verdict::kRefused:
       return;
     case Admission::Verdict::kAdmitted:
@@ -113,23 +113,23 @@ void Control::handshake(const HandshakeQueue::Item& item, std::size_t left) {
 
 void Control::admitted(Bytes message, const Path& from) {
   if (message_type(message) == MessageType::kResponse) {
-    state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
-      core.on_response(message, from, now, wall, out);
+    state_.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime wall, Output& out) {
+      protocol.on_response(message, from, now, wall, out);
     });
     return;
   }
   std::optional<Identity> identity;
   {
     const std::lock_guard lock(state_.mutex);
-    identity = state_.core.identity();
+    identity = state_.protocol.identity();
   }
   if (!identity) return;
   const auto caller = identify(*identity, message);
   if (!caller) return;
-  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output& out) {
+  state_.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime, Output& out) {
     // set() may have changed the key meanwhile.
-    if (!core.identity() || core.identity()->public_key != identity->public_key) return;
-    core.on_caller(*caller, message, from, now, out);
+    if (!protocol.identity() || protocol.identity()->public_key != identity->public_key) return;
+    protocol.on_caller(*caller, message, from, now, out);
   });
 }
 
@@ -148,10 +148,10 @@ void Control::timers() {
     const std::lock_guard lock(state_.mutex);
     if (state_.planned > boot_now()) return;
   }
-  state_.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
-    core.tick(now, wall, out);
-    core.reset_soonest();
-    state_.planned = core.next_timer().value_or(TimePoint::max());
+  state_.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime wall, Output& out) {
+    protocol.tick(now, wall, out);
+    protocol.reset_soonest();
+    state_.planned = protocol.next_timer().value_or(TimePoint::max());
   });
 }
 
@@ -163,7 +163,7 @@ void Control::read_mtu() {
   if (!mtu) return;  // the interface moved to another namespace: keep the last MTU
   state_.mtu = *mtu;
   const std::lock_guard lock(state_.mutex);
-  state_.core.set_mtu(*mtu);
+  state_.protocol.set_mtu(*mtu);
 }
 
 }  // namespace cw::tunnel::engine

@@ -47,7 +47,7 @@ struct Device::Parts {
 
   [[nodiscard]] Result<std::shared_ptr<UdpSockets>> open_sockets(std::uint16_t port,
                                                                  std::uint32_t mark) const {
-    return UdpSockets::open(port, mark, {options.gso, options.gro, state.core.index_tag()});
+    return UdpSockets::open(port, mark, {options.gso, options.gro, state.protocol.index_tag()});
   }
   void use(std::shared_ptr<UdpSockets> sockets) {
     {
@@ -111,7 +111,7 @@ std::set<Prefix> allowed_ips_of(DeviceState& state, const Key& key) {
     part.clear();
     {
       const std::lock_guard lock(state.mutex);
-      const auto* peer = state.core.find_peer(key);
+      const auto* peer = state.protocol.find_peer(key);
       if (peer == nullptr) break;
       const auto& has = peer->allowed_ips;
       auto at = all.empty() ? has.begin() : has.upper_bound(*all.rbegin());
@@ -126,11 +126,11 @@ void change_allowed_ips(DeviceState& state, const Key& key,
                         std::span<const uapi::AllowedIpEdit> changes) {
   for (; !changes.empty(); changes = changes.subspan(std::min(changes.size(), kPrefixesAtOnce))) {
     const std::lock_guard lock(state.mutex);
-    auto* peer = state.core.find_peer(key);
+    auto* peer = state.protocol.find_peer(key);
     if (peer == nullptr) return;
     for (const auto& one : changes.first(std::min(changes.size(), kPrefixesAtOnce))) {
-      one.remove ? state.core.remove_allowed_ip(*peer, one.prefix)
-                 : state.core.add_allowed_ip(*peer, one.prefix);
+      one.remove ? state.protocol.remove_allowed_ip(*peer, one.prefix)
+                 : state.protocol.add_allowed_ip(*peer, one.prefix);
     }
   }
 }
@@ -140,19 +140,19 @@ void remove_peer(DeviceState& state, const Key& key) {
   nothing.replace_allowed_ips = true;
   change_allowed_ips(state, key, allowed_ip_changes(allowed_ips_of(state, key), nothing));
   const std::lock_guard lock(state.mutex);
-  state.core.remove_peer(key);
+  state.protocol.remove_peer(key);
 }
 
 void apply_peer(DeviceState& state, Output& out, const uapi::PeerEdit& edit) {
   if (edit.remove) return remove_peer(state, edit.key);
   bool there = false;
-  state.with_core(out, [&](Core& core, TimePoint now, WallTime, Output&) {
-    auto* peer = edit.update_only ? core.find_peer(edit.key) : core.add_peer(edit.key);
+  state.with_core(out, [&](Protocol& protocol, TimePoint now, WallTime, Output&) {
+    auto* peer = edit.update_only ? protocol.find_peer(edit.key) : protocol.add_peer(edit.key);
     if (peer == nullptr) return;  // no such peer, or our own key: ignored
     there = true;
-    if (edit.preshared_key) core.set_preshared(*peer, *edit.preshared_key);
-    if (edit.endpoint) core.set_endpoint(*peer, *edit.endpoint);
-    if (edit.keepalive_seconds) core.set_keepalive(*peer, *edit.keepalive_seconds, now);
+    if (edit.preshared_key) protocol.set_preshared(*peer, *edit.preshared_key);
+    if (edit.endpoint) protocol.set_endpoint(*peer, *edit.endpoint);
+    if (edit.keepalive_seconds) protocol.set_keepalive(*peer, *edit.keepalive_seconds, now);
   });
   if (!there || (!edit.replace_allowed_ips && edit.allowed_ips.empty())) return;
   change_allowed_ips(state, edit.key, allowed_ip_changes(allowed_ips_of(state, edit.key), edit));
@@ -162,7 +162,7 @@ void remove_all_peers(DeviceState& state) {
   std::vector<Key> keys;
   {
     const std::lock_guard lock(state.mutex);
-    for (const auto& [key, peer] : state.core.peers()) keys.push_back(key);
+    for (const auto& [key, peer] : state.protocol.peers()) keys.push_back(key);
   }
   for (const auto& key : keys) remove_peer(state, key);
 }
@@ -190,8 +190,8 @@ Result<> Device::set(const uapi::SetRequest& request) {
   parts.fwmark = fwmark;
   Output out;
   if (request.private_key) {
-    state.with_core(out, [&](Core& core, TimePoint, WallTime, Output&) {
-      core.set_private_key(*request.private_key);
+    state.with_core(out, [&](Protocol& protocol, TimePoint, WallTime, Output&) {
+      protocol.set_private_key(*request.private_key);
     });
   }
   if (request.replace_peers) remove_all_peers(state);
@@ -206,7 +206,7 @@ Device::Settings Device::settings() const {
   // Does not take `setting`, or the loop's moves would wait for the whole read.
   std::unique_lock lock(state.mutex);
   if (state.sockets != nullptr) out.status.listen_port = state.sockets->port();
-  if (const auto& identity = state.core.identity()) {
+  if (const auto& identity = state.protocol.identity()) {
     out.private_key = identity->private_key;
     out.status.public_key = identity->public_key;
   }
@@ -214,7 +214,7 @@ Device::Settings Device::settings() const {
   std::optional<Key> last;
   for (bool more = true; more; lock.unlock()) {
     lock.lock();
-    const auto& peers = state.core.peers();
+    const auto& peers = state.protocol.peers();
     auto at = last ? peers.upper_bound(*last) : peers.begin();
     for (std::size_t n = 0; at != peers.end() && n < kPeersAtOnce; ++at, ++n) {
       const auto& [key, peer] = *at;

@@ -1,5 +1,6 @@
 // One WireGuard device of our own engine: a TUN interface, UDP sockets, worker threads and the
-// control thread around the Core. The device and its interface exist from open() to the destructor.
+// control thread around the Protocol. The device and its interface exist from open() to the
+// destructor.
 //
 //   TUN --> workers --> UDP        handshakes, timers, MTU: control thread
 //   TUN <-- workers <-- UDP        set(), settings(): any thread

@@ -1,4 +1,4 @@
-// The state that the parts of one running device share: the Core under its mutex, the TUN, the
+// The state that the parts of one running device share: the Protocol under its mutex, the TUN, the
 // sockets, the queue of handshakes and the signals that wake threads. Internal to the engine.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "base/unique_fd.h"
 #include "tunnel/engine/aead.h"
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 #include "tunnel/engine/tun.h"
 #include "tunnel/engine/udp.h"
 
@@ -57,14 +57,14 @@ class HandshakeQueue {
 
 struct DeviceState {
   explicit DeviceState(Tun opened)
-      : core(random, kTunnelMtu, Core::Handshakes::kWithTick),
+      : protocol(random, kTunnelMtu, Protocol::Handshakes::kWithTick),
         tun(std::move(opened)),
         join_tcp(tun.tso()),
         join_udp(tun.uso()) {}
 
   SystemRandom random;
-  std::mutex mutex;  // core, sockets, planned
-  Core core;
+  std::mutex mutex;  // protocol, sockets, planned
+  Protocol protocol;
   TimePoint planned = TimePoint::max();  // when the control thread wakes by itself
   std::shared_ptr<UdpSockets> sockets;
   std::atomic<std::uint64_t> sockets_generation{0};
@@ -85,7 +85,7 @@ struct DeviceState {
   // The interface is gone: all threads stop, and the control thread wakes wait_gone().
   void lost_interface();
 
-  // Runs `use(core, now, wall, out)` under the mutex and sends the datagrams that it leaves in
+  // Runs `use(protocol, now, wall, out)` under the mutex and sends the datagrams that it leaves in
   // `out`. Wakes the control thread if it armed a timer that is earlier than planned.
   template <typename Use>
   void with_core(Output& out, const Use& use);
@@ -94,7 +94,8 @@ struct DeviceState {
 [[nodiscard]] TimePoint boot_now();
 [[nodiscard]] WallTime wall_now();
 
-// Sends the Core's datagrams one by one, because handshakes and keepalives are few. Empties `out`.
+// Sends the Protocol's datagrams one by one, because handshakes and keepalives are few. Empties
+// `out`.
 void send_output(UdpSockets* sockets, Output& out);
 
 template <typename Use>
@@ -103,9 +104,9 @@ void DeviceState::with_core(Output& out, const Use& use) {
   std::shared_ptr<UdpSockets> to;
   {
     const std::lock_guard lock(mutex);
-    use(core, boot_now(), wall_now(), out);
-    if (core.soonest() < planned) {
-      planned = core.soonest();
+    use(protocol, boot_now(), wall_now(), out);
+    if (protocol.soonest() < planned) {
+      planned = protocol.soonest();
       wake = true;
     }
     if (out.urgent) send_output(sockets.get(), out);

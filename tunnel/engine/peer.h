@@ -1,5 +1,5 @@
 // One peer of the engine: handshake, three key pairs, six timers, staged packets and counters. It
-// has no rules of its own; core.cc has them. The Core's owner guards it.
+// has no rules of its own; protocol.cc has them. The Protocol's owner guards it.
 #pragma once
 
 #include <deque>

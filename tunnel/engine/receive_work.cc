@@ -43,9 +43,9 @@ void ReceiveWork::add(DeviceState& state, const Received& received,
 void ReceiveWork::grant(DeviceState& state) {
   if (runs_.empty())
     return;  // only handshakes: do not wait for the mutex that they are answered under
-  state.with_core(out_, [&](Core& core, TimePoint now, WallTime, Output&) {
+  state.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime, Output&) {
     for (auto& run : runs_) {
-      run.keypair = core.grant_open(run.index, now);
+      run.keypair = protocol.grant_open(run.index, now);
       if (run.keypair == nullptr) {
         run.count = 0;
         continue;
@@ -77,11 +77,11 @@ void ReceiveWork::open(Aead& aead) {
 
 void ReceiveWork::commit(DeviceState& state, Joiner& joiner) {
   if (opened_.empty()) return runs_.clear();
-  state.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+  state.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime wall, Output& out) {
     for (const auto& run : runs_) {
       if (run.count == 0) continue;
-      core.commit_open(run.keypair, std::span(opened_).subspan(run.first, run.count), *run.from,
-                       now, wall, out);
+      protocol.commit_open(run.keypair, std::span(opened_).subspan(run.first, run.count), *run.from,
+                           now, wall, out);
     }
   });
   for (auto& run : runs_) {

@@ -23,8 +23,8 @@ class TransmitBatch {
   [[nodiscard]] bool empty() const { return segments_.empty(); }
   void clear();
 
-  // Asks the Core for keys and counters. Stages packets without a session, refuses packets without
-  // a peer.
+  // Asks the Protocol for keys and counters. Stages packets without a session, refuses packets
+  // without a peer.
   void grant(DeviceState& state);
   void seal(Aead& aead);
   // The sends. With `gso`, a run of messages of equal size is one send.

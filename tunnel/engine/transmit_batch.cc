@@ -59,14 +59,14 @@ void TransmitBatch::add(const VnetHeader& header, Bytes packet, std::size_t mtu)
 }
 
 void TransmitBatch::grant(DeviceState& state) {
-  state.with_core(out_, [&](Core& core, TimePoint now, WallTime wall, Output& out) {
+  state.with_core(out_, [&](Protocol& protocol, TimePoint now, WallTime wall, Output& out) {
     const auto port = state.sockets != nullptr ? state.sockets->port() : std::uint16_t{0};
     for (auto& flow : flows_) {
-      flow.grant = core.grant_send(flow.destination, flow.count, flow.bytes, now, wall, out);
+      flow.grant = protocol.grant_send(flow.destination, flow.count, flow.bytes, now, wall, out);
       if (flow.grant.verdict == SendVerdict::kSend && loops(flow, port)) flow.count = 0;
       if (flow.grant.verdict != SendVerdict::kStage) continue;
       for (std::size_t i = 0; i < flow.count; ++i) {
-        core.stage(*flow.grant.peer, packet_of(segments_[flow.first + i]), now, wall, out);
+        protocol.stage(*flow.grant.peer, packet_of(segments_[flow.first + i]), now, wall, out);
       }
     }
   });
@@ -146,7 +146,7 @@ std::span<const SendRun> TransmitBatch::runs(bool gso) {
 void TransmitBatch::forget_sources(DeviceState& state) const {
   const std::lock_guard lock(state.mutex);
   for (const auto& flow : flows_) {
-    if (flow.grant.keypair != nullptr) Core::forget_source(*flow.grant.keypair);
+    if (flow.grant.keypair != nullptr) Protocol::forget_source(*flow.grant.keypair);
   }
 }
 

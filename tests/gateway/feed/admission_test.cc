@@ -18,14 +18,15 @@ std::vector<Prefix> prefixes(std::initializer_list<std::string_view> texts) {
 
 WallTime day(int n) { return WallTime(std::chrono::hours(24 * n)); }
 
-Claim claim(std::string cluster, int paired, std::initializer_list<std::string_view> claimed,
-            std::initializer_list<std::string_view> held = {}) {
+PrefixRequest claim(std::string cluster, int paired,
+                    std::initializer_list<std::string_view> claimed,
+                    std::initializer_list<std::string_view> held = {}) {
   return {std::move(cluster), day(paired), prefixes({"10.0.0.0/8", "fd00::/16"}), prefixes(claimed),
           prefixes(held)};
 }
 
 // "10.1.0.0/16 !OverlapsLocal": the accepted prefixes, and the reasons of refusals.
-std::string text(const AcceptedClaim& accepted) {
+std::string text(const AcceptedRequest& accepted) {
   std::string out;
   for (const auto& cidr : accepted.cidrs) out += (out.empty() ? "" : " ") + cidr.to_string();
   for (const auto& refusal : accepted.refusals) {
@@ -36,9 +37,10 @@ std::string text(const AcceptedClaim& accepted) {
 
 using Texts = std::map<std::string, std::string>;
 
-Texts judged(const std::vector<Claim>& claims, std::initializer_list<std::string_view> local = {}) {
+Texts judged(const std::vector<PrefixRequest>& claims,
+             std::initializer_list<std::string_view> local = {}) {
   Texts out;
-  for (const auto& [cluster, accepted] : accepted_claims(claims, prefixes(local))) {
+  for (const auto& [cluster, accepted] : accepted_requests(claims, prefixes(local))) {
     out[cluster] = text(accepted);
   }
   return out;
@@ -50,7 +52,7 @@ TEST(Claims, WithinWhatIsAllowedAreAccepted) {
 }
 
 TEST(Claims, OutsideWhatIsAllowedAreRefusedAndTheRestKept) {
-  const auto accepted = accepted_claims(
+  const auto accepted = accepted_requests(
       std::vector{claim("east", 1, {"10.1.0.0/16", "192.168.0.0/16", "0.0.0.0/0"})}, {});
   EXPECT_EQ(text(accepted.at("east")), "10.1.0.0/16 !OutsideAllowed !OutsideAllowed");
   EXPECT_EQ(accepted.at("east").refusals[1].message,
@@ -65,7 +67,7 @@ TEST(Claims, ThatHoldTheEndpointOfAGatewayAreRefused) {
   west.paired_endpoints = {*IpAddress::parse("10.2.0.7")};
   EXPECT_EQ(judged({east, west}), (Texts{{"east", "10.1.0.0/16 !HoldsEndpoint"},
                                          {"west", "!HoldsEndpoint !OverlapsCluster"}}));
-  const auto told = accepted_claims(std::vector{east}, {}).at("east").refusals;
+  const auto told = accepted_requests(std::vector{east}, {}).at("east").refusals;
   ASSERT_EQ(told.size(), 1U);
   EXPECT_NE(told[0].message.find("10.99.0.0/26 contains 10.99.0.10"), std::string::npos);
   // A cluster's statement about its own gateways takes nothing away from another cluster.
@@ -90,7 +92,7 @@ TEST(Claims, WhatIsNeverAPeersIsRefusedThoughItIsAllowed) {
   wide.allowed = prefixes({"0.0.0.0/0", "::/0"});
   const std::vector<OwnPrefixes> own = {{"nodes", PrefixSet(prefixes({"192.0.2.10/32"}))},
                                         {"Services", PrefixSet(prefixes({"10.96.0.1/32"}))}};
-  const auto accepted = accepted_claims(std::vector{wide}, {}, own).at("east");
+  const auto accepted = accepted_requests(std::vector{wide}, {}, own).at("east");
   EXPECT_EQ(accepted.cidrs, prefixes({"10.1.0.0/16"}));
   ASSERT_EQ(accepted.refusals.size(), 9U);
   for (const auto& refusal : accepted.refusals) {
@@ -127,7 +129,7 @@ TEST(Claims, AClusterMayNestItsOwnPrefixes) {
 }
 
 // Random claims of four clusters over the same few addresses.
-std::vector<Claim> random_claims(Random& random, std::vector<Prefix>& local) {
+std::vector<PrefixRequest> random_claims(Random& random, std::vector<Prefix>& local) {
   const auto draw = [&random](std::vector<Prefix>& into, std::uint64_t most) {
     for (auto n = random.next() % (most + 1); n > 0; --n) {
       const auto bits = random.next();
@@ -137,9 +139,10 @@ std::vector<Claim> random_claims(Random& random, std::vector<Prefix>& local) {
     }
   };
   draw(local, 2);
-  std::vector<Claim> claims;
+  std::vector<PrefixRequest> claims;
   for (int i = 0; i < 4; ++i) {
-    Claim one{"c" + std::to_string(i), day(static_cast<int>(random.next() % 3)), {}, {}, {}};
+    PrefixRequest one{
+        "c" + std::to_string(i), day(static_cast<int>(random.next() % 3)), {}, {}, {}};
     draw(one.allowed, 3);
     one.allowed.push_back(*Prefix::parse("10.0.0.0/13"));
     draw(one.claimed, 6);
@@ -155,7 +158,7 @@ TEST(Claims, HoldTheirLawsWhateverTheOrder) {
   for (int round = 0; round < 300; ++round) {
     std::vector<Prefix> local;
     auto claims = random_claims(random, local);
-    const auto accepted = accepted_claims(claims, local);
+    const auto accepted = accepted_requests(claims, local);
     for (const auto& a : claims) {
       const auto& mine = accepted.at(a.cluster);
       const std::set<Prefix> distinct(a.claimed.begin(), a.claimed.end());
@@ -171,10 +174,10 @@ TEST(Claims, HoldTheirLawsWhateverTheOrder) {
     }
     std::reverse(claims.begin(), claims.end());
     std::swap(claims[0], claims[2]);
-    EXPECT_EQ(accepted_claims(claims, local), accepted);
+    EXPECT_EQ(accepted_requests(claims, local), accepted);
     // The accepted claims, held now, are accepted again.
     for (auto& one : claims) one.held_before = accepted.at(one.cluster).cidrs;
-    const auto again = accepted_claims(claims, local);
+    const auto again = accepted_requests(claims, local);
     for (const auto& [cluster, result] : accepted) EXPECT_EQ(again.at(cluster).cidrs, result.cidrs);
   }
 }

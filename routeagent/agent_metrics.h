@@ -11,8 +11,8 @@
 
 namespace cw::routeagent {
 
-struct Agent::Numbers {
-  explicit Numbers(Metrics& metrics)
+struct Agent::AgentMetrics {
+  explicit AgentMetrics(Metrics& metrics)
       : all(metrics),
         routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
         errors(metrics.gauge("causeway_routeagent_errors",

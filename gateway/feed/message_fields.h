@@ -12,9 +12,9 @@
 
 namespace cw::gateway {
 
-class Fields {
+class MessageFields {
  public:
-  explicit Fields(std::string_view message) : message_(message) {}
+  explicit MessageFields(std::string_view message) : message_(message) {}
 
   [[nodiscard]] bool good() const { return !error_.has_value(); }
   [[nodiscard]] const Error& error() const { return *error_; }  // only if not good()

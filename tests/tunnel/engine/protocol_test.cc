@@ -1,6 +1,6 @@
 // Two cores that exchange datagrams over a simulated network: sessions, timers, roaming, floods.
 // Names carry the item numbers of docs/protocol/wireguard.md.
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 
 #include <gtest/gtest.h>
 
@@ -32,15 +32,15 @@ std::vector<std::uint8_t> ipv4(const char* source, const char* destination, std:
   return packet;
 }
 
-// A core with an address, and the packets that it delivered.
+// A protocol with an address, and the packets that it delivered.
 struct Side {
   explicit Side(std::uint64_t seed, const char* address)
-      : random(seed), core(random), at{*Endpoint::parse(address), std::nullopt, 0} {
+      : random(seed), protocol(random), at{*Endpoint::parse(address), std::nullopt, 0} {
     private_key = Key::generate_private(random);
-    core.set_private_key(private_key);
+    protocol.set_private_key(private_key);
   }
   SeededRandom random;
-  Core core;
+  Protocol protocol;
   Path at;
   Key private_key;
   std::vector<std::vector<std::uint8_t>> packets;
@@ -61,11 +61,11 @@ class World : public testing::Test {
   };
 
   World() {
-    pa = a.core.add_peer(b.private_key.public_key());
-    pb = b.core.add_peer(a.private_key.public_key());
-    a.core.add_allowed_ip(*pa, *Prefix::parse("10.2.0.0/16"));
-    b.core.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
-    a.core.set_endpoint(*pa, b.at.remote);
+    pa = a.protocol.add_peer(b.private_key.public_key());
+    pb = b.protocol.add_peer(a.private_key.public_key());
+    a.protocol.add_allowed_ip(*pa, *Prefix::parse("10.2.0.0/16"));
+    b.protocol.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
+    a.protocol.set_endpoint(*pa, b.at.remote);
   }
 
   void carry(Side& from, Output& out) {
@@ -90,8 +90,8 @@ class World : public testing::Test {
       const auto consider = [&](std::optional<TimePoint> t) {
         if (t && (!next || *t < *next)) next = t;
       };
-      consider(a.core.next_timer());
-      consider(b.core.next_timer());
+      consider(a.protocol.next_timer());
+      consider(b.protocol.next_timer());
       if (!network.empty()) consider(network.top().at);
       if (!next || *next > end) break;
       now = std::max(now, *next);
@@ -99,12 +99,12 @@ class World : public testing::Test {
         const auto flight = network.top();
         network.pop();
         Output out;
-        flight.to->core.on_datagram(flight.bytes, flight.from, now, wall(), 0, out);
+        flight.to->protocol.on_datagram(flight.bytes, flight.from, now, wall(), 0, out);
         carry(*flight.to, out);
       }
       for (auto* side : {&a, &b}) {
         Output out;
-        side->core.tick(now, wall(), out);
+        side->protocol.tick(now, wall(), out);
         carry(*side, out);
       }
     }
@@ -113,7 +113,7 @@ class World : public testing::Test {
 
   SendVerdict send(Side& from, const std::vector<std::uint8_t>& packet) {
     Output out;
-    const auto verdict = from.core.encrypt(packet, now, wall(), out);
+    const auto verdict = from.protocol.encrypt(packet, now, wall(), out);
     carry(from, out);
     return verdict;
   }
@@ -172,7 +172,7 @@ TEST_F(World, Item57_StagedPacketsGoOutInOrderAfterTheHandshake) {
 }
 
 TEST_F(World, Item57_TheOldestOfMoreThan128StagedPacketsIsDropped) {
-  a.core.set_endpoint(*pa, *Endpoint::parse("192.0.2.99:1"));
+  a.protocol.set_endpoint(*pa, *Endpoint::parse("192.0.2.99:1"));
   for (int i = 0; i < 130; ++i) (void)a_to_b(static_cast<std::uint8_t>(i));
   ASSERT_EQ(pa->staged.size(), 128U);
   EXPECT_EQ(pa->staged.front().back(), 2);
@@ -180,24 +180,24 @@ TEST_F(World, Item57_TheOldestOfMoreThan128StagedPacketsIsDropped) {
 
 TEST_F(World, Item37_TheResponderSendsNoDataBeforeItHasHeardTheInitiator) {
   Output out;
-  (void)a.core.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), out);
+  (void)a.protocol.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), out);
   const auto initiation = out.datagrams.at(0).bytes;
   Output answer;
-  b.core.on_datagram(initiation, a.at, now, wall(), 0, answer);
+  b.protocol.on_datagram(initiation, a.at, now, wall(), 0, answer);
   ASSERT_EQ(answer.datagrams.size(), 1U);
   EXPECT_EQ(pb->current, nullptr);
   EXPECT_NE(pb->next, nullptr);
   EXPECT_EQ(b_to_a(), SendVerdict::kStage);
   Output confirm;
-  a.core.on_datagram(answer.datagrams[0].bytes, b.at, now, wall(), 0, confirm);
+  a.protocol.on_datagram(answer.datagrams[0].bytes, b.at, now, wall(), 0, confirm);
   ASSERT_EQ(confirm.datagrams.size(), 1U);  // the staged packet confirms; no extra keepalive
-  b.core.on_datagram(confirm.datagrams[0].bytes, a.at, now, wall(), 0, answer);
+  b.protocol.on_datagram(confirm.datagrams[0].bytes, a.at, now, wall(), 0, answer);
   EXPECT_NE(pb->current, nullptr);
   EXPECT_EQ(pb->next, nullptr);
 }
 
 TEST_F(World, Item37_AnInitiatorWithNothingToSayConfirmsByAKeepalive) {
-  a.core.set_keepalive(*pa, 25, now);
+  a.protocol.set_keepalive(*pa, 25, now);
   run(seconds(1));
   EXPECT_EQ(count(MessageType::kInitiation, &a), 1U);
   EXPECT_EQ(count(MessageType::kData, &a), 1U);
@@ -213,21 +213,22 @@ TEST_F(World, Item38_ANewSessionGoesThroughTheThreeSlotsAndTheOldOneStaysReadabl
   ASSERT_NE(first_b, nullptr);
   run(seconds(121));
   Output out;
-  EXPECT_EQ(a.core.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), out), SendVerdict::kSend);
+  EXPECT_EQ(a.protocol.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), out),
+            SendVerdict::kSend);
   const auto initiation =
       std::find_if(out.datagrams.begin(), out.datagrams.end(),
                    [](const auto& d) { return message_type(d.bytes) == MessageType::kInitiation; });
   ASSERT_NE(initiation, out.datagrams.end());
   Output answer;
-  b.core.on_datagram(initiation->bytes, a.at, now, wall(), 0, answer);
+  b.protocol.on_datagram(initiation->bytes, a.at, now, wall(), 0, answer);
   EXPECT_EQ(pb->current, first_b);  // until the initiator uses the new one
   const auto next = pb->next;
   ASSERT_NE(next, nullptr);
   Output confirm;
-  a.core.on_datagram(answer.datagrams.at(0).bytes, b.at, now, wall(), 0, confirm);
+  a.protocol.on_datagram(answer.datagrams.at(0).bytes, b.at, now, wall(), 0, confirm);
   EXPECT_NE(pa->current, first_a);
   EXPECT_EQ(pa->previous, first_a);
-  b.core.on_datagram(confirm.datagrams.at(0).bytes, a.at, now, wall(), 0, answer);
+  b.protocol.on_datagram(confirm.datagrams.at(0).bytes, a.at, now, wall(), 0, answer);
   EXPECT_EQ(pb->current, next);
   EXPECT_EQ(pb->previous, first_b);
   EXPECT_EQ(pb->next, nullptr);
@@ -238,14 +239,14 @@ TEST_F(World, Item60_HandshakesAreMarkedAf41AndDataOnlyWithTheInnerEcn) {
   auto packet = ipv4("10.1.0.1", "10.2.0.1", 64);
   packet[1] = 0xb9;  // EF, ECT(1)
   Output out;
-  (void)a.core.encrypt(packet, now, wall(), out);
+  (void)a.protocol.encrypt(packet, now, wall(), out);
   ASSERT_EQ(message_type(out.datagrams.at(0).bytes), MessageType::kInitiation);
   EXPECT_EQ(out.datagrams[0].tos, kAf41);
   Output answer;
-  b.core.on_datagram(out.datagrams[0].bytes, a.at, now, wall(), 0, answer);
+  b.protocol.on_datagram(out.datagrams[0].bytes, a.at, now, wall(), 0, answer);
   EXPECT_EQ(answer.datagrams.at(0).tos, kAf41);
   Output data;
-  a.core.on_datagram(answer.datagrams[0].bytes, b.at, now, wall(), 0, data);
+  a.protocol.on_datagram(answer.datagrams[0].bytes, b.at, now, wall(), 0, data);
   ASSERT_EQ(message_type(data.datagrams.at(0).bytes), MessageType::kData);
   EXPECT_EQ(data.datagrams[0].tos, 1);
 }
@@ -297,10 +298,10 @@ TEST_F(World, Item41And42_OldKeysNeitherSendNorReceiveAndAreWipedAfterThreeLifet
   run(seconds(1));
   auto keypair = pb->current;
   const auto index = keypair->keys.local_index;
-  EXPECT_NE(b.core.grant_open(index, now), nullptr);
+  EXPECT_NE(b.protocol.grant_open(index, now), nullptr);
   loss = 1;
   run(kRejectAfterTime);
-  EXPECT_EQ(b.core.grant_open(index, now), nullptr);
+  EXPECT_EQ(b.protocol.grant_open(index, now), nullptr);
   EXPECT_EQ(b_to_a(), SendVerdict::kStage);
   run(kRejectAfterTime * 3);
   EXPECT_EQ(pb->current, nullptr);
@@ -336,7 +337,7 @@ TEST_F(World, Item48_PersistentKeepalivesAreResetByAnyTrafficAndStartAtOnce) {
   (void)a_to_b();
   run(seconds(60));
   auto before = seen.size();
-  a.core.set_keepalive(*pa, 5, now);
+  a.protocol.set_keepalive(*pa, 5, now);
   run(seconds(26));
   EXPECT_EQ(count(MessageType::kData, &a, before), 6U);  // at once, then each 5 s
   before = seen.size();
@@ -368,7 +369,7 @@ TEST_F(World, Item22_InitiationsOfOnePeerComeAtMostEvery20Milliseconds) {
     auto message = *handshake.create_initiation(1, wall() + seconds(i), a.random);
     macs.sign(message, now);
     Output out;
-    b.core.on_datagram(message, a.at, now, wall(), 0, out);
+    b.protocol.on_datagram(message, a.at, now, wall(), 0, out);
     answered += static_cast<int>(out.datagrams.size());
     now += milliseconds(5);
   }
@@ -386,11 +387,11 @@ TEST_F(World, Item26_ADuplicatedDataMessageIsDeliveredOnce) {
 
 TEST_F(World, Item55_ASourceThatBelongsToAnotherPeerIsDropped) {
   SeededRandom random(3);
-  auto* other = b.core.add_peer(Key::generate_private(random).public_key());
+  auto* other = b.protocol.add_peer(Key::generate_private(random).public_key());
   (void)a_to_b();
   run(seconds(1));
   ASSERT_EQ(b.packets.size(), 1U);
-  b.core.add_allowed_ip(*other, *Prefix::parse("10.1.0.1/32"));  // inside a's own prefix
+  b.protocol.add_allowed_ip(*other, *Prefix::parse("10.1.0.1/32"));  // inside a's own prefix
   (void)a_to_b();
   (void)send(a, ipv4("10.1.0.2", "10.2.0.1", 64));
   (void)send(a, ipv4("10.3.0.2", "10.2.0.1", 64));
@@ -404,7 +405,7 @@ TEST_F(World, Item56_NoRouteAndNoEndpointAreToldApart) {
 }
 
 TEST_F(World, Item54And58_PaddingIsAddedToTheMtuAndCutOff) {
-  a.core.set_mtu(1300);
+  a.protocol.set_mtu(1300);
   (void)send(a, ipv4("10.1.0.1", "10.2.0.1", 61));
   (void)send(a, ipv4("10.1.0.1", "10.2.0.1", 1299));
   (void)send(a, ipv4("10.1.0.1", "10.2.0.1", 1300));
@@ -435,7 +436,7 @@ TEST_F(World, Item59_TheNewestAuthenticatedSourceIsThePeer) {
   forged[0] = 4;
   store_le(forged, 4, pb->current->keys.local_index);
   Output out;
-  b.core.on_datagram(forged, {*Endpoint::parse("203.0.113.1:1"), {}, 0}, now, wall(), 0, out);
+  b.protocol.on_datagram(forged, {*Endpoint::parse("203.0.113.1:1"), {}, 0}, now, wall(), 0, out);
   EXPECT_EQ(pb->path->remote, a.at.remote);
   EXPECT_TRUE(out.datagrams.empty());
 }
@@ -449,13 +450,13 @@ TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
         return s.from == &a && s.bytes[0] == static_cast<std::uint8_t>(MessageType::kInitiation);
       })->bytes;
   // The restart: earlier timestamps are forgotten.
-  b.core.remove_peer(a.private_key.public_key());
-  pb = b.core.add_peer(a.private_key.public_key());
-  b.core.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
-  b.core.set_endpoint(*pb, a.at.remote);
+  b.protocol.remove_peer(a.private_key.public_key());
+  pb = b.protocol.add_peer(a.private_key.public_key());
+  b.protocol.add_allowed_ip(*pb, *Prefix::parse("10.1.0.0/16"));
+  b.protocol.set_endpoint(*pb, a.at.remote);
   const Path stranger{*Endpoint::parse("198.51.100.66:666"), std::nullopt, 0};
   Output out;
-  b.core.on_datagram(recorded, stranger, now, wall(), 0, out);
+  b.protocol.on_datagram(recorded, stranger, now, wall(), 0, out);
   for (const auto& datagram : out.datagrams) EXPECT_EQ(datagram.bytes.size(), 92U);
   EXPECT_EQ(pb->path->remote, a.at.remote);
   a.packets.clear();
@@ -471,21 +472,21 @@ TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
 
 TEST_F(World, Items28And35_UnderLoadStrangersGetACookieAndNothingElse) {
   Output first;
-  (void)a.core.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), first);
+  (void)a.protocol.encrypt(ipv4("10.1.0.1", "10.2.0.1", 64), now, wall(), first);
   Output out;
-  b.core.on_datagram(first.datagrams.at(0).bytes, a.at, now, wall(), 600, out);
+  b.protocol.on_datagram(first.datagrams.at(0).bytes, a.at, now, wall(), 600, out);
   ASSERT_EQ(out.datagrams.size(), 1U);
   ASSERT_EQ(out.datagrams[0].bytes[0], 3);
   EXPECT_EQ(pb->next, nullptr);
   Output none;
-  a.core.on_datagram(out.datagrams[0].bytes, b.at, now, wall(), 0, none);
+  a.protocol.on_datagram(out.datagrams[0].bytes, b.at, now, wall(), 0, none);
   EXPECT_TRUE(none.datagrams.empty());  // item 31: no early retransmission
   now += seconds(6);
   Output retry;
-  a.core.tick(now, wall(), retry);
+  a.protocol.tick(now, wall(), retry);
   ASSERT_EQ(retry.datagrams.size(), 1U);
   Output accepted;
-  b.core.on_datagram(retry.datagrams[0].bytes, a.at, now, wall(), 600, accepted);
+  b.protocol.on_datagram(retry.datagrams[0].bytes, a.at, now, wall(), 600, accepted);
   ASSERT_EQ(accepted.datagrams.size(), 1U);
   EXPECT_EQ(accepted.datagrams[0].bytes[0], 2);
 }
@@ -501,19 +502,19 @@ TEST_F(World, Item7_GarbageGetsNoAnswer) {
     }
     if (random() % 2 == 0) bytes.resize(std::array{148U, 92U, 64U, 48U}[random() % 4]);
     Output out;
-    b.core.on_datagram(bytes, a.at, now, wall(), random() % 2 == 0 ? 0 : 1000, out);
+    b.protocol.on_datagram(bytes, a.at, now, wall(), random() % 2 == 0 ? 0 : 1000, out);
     ASSERT_TRUE(out.datagrams.empty());
     ASSERT_TRUE(out.packets.empty());
   }
 }
 
 TEST_F(World, Item17_OnesOwnKeyIsNoPeer) {
-  EXPECT_EQ(a.core.add_peer(a.private_key.public_key()), nullptr);
+  EXPECT_EQ(a.protocol.add_peer(a.private_key.public_key()), nullptr);
   SeededRandom random(5);
   const auto key = Key::generate_private(random);
-  ASSERT_NE(a.core.add_peer(key.public_key()), nullptr);
-  a.core.set_private_key(key);
-  EXPECT_EQ(a.core.find_peer(key.public_key()), nullptr);
+  ASSERT_NE(a.protocol.add_peer(key.public_key()), nullptr);
+  a.protocol.set_private_key(key);
+  EXPECT_EQ(a.protocol.find_peer(key.public_key()), nullptr);
 }
 
 TEST_F(World, Item18And19_KeyAndPskChanges) {
@@ -521,19 +522,19 @@ TEST_F(World, Item18And19_KeyAndPskChanges) {
   run(seconds(1));
   SeededRandom random(5);
   const auto psk = Key::generate_preshared(random);
-  a.core.set_preshared(*pa, psk);
-  b.core.set_preshared(*pb, psk);
+  a.protocol.set_preshared(*pa, psk);
+  b.protocol.set_preshared(*pb, psk);
   EXPECT_EQ(a_to_b(), SendVerdict::kSend);  // the live session stays
   run(seconds(130));
   (void)a_to_b();
   run(seconds(1));
   EXPECT_EQ(count(MessageType::kInitiation), 2U);
   EXPECT_EQ(b.packets.size(), 3U);
-  a.core.set_private_key(Key::generate_private(random));
+  a.protocol.set_private_key(Key::generate_private(random));
   EXPECT_EQ(pa->current, nullptr);
-  b.core.add_allowed_ip(*b.core.add_peer(a.core.identity()->public_key),
-                        *Prefix::parse("10.1.0.0/16"));
-  b.core.set_preshared(*b.core.find_peer(a.core.identity()->public_key), psk);
+  b.protocol.add_allowed_ip(*b.protocol.add_peer(a.protocol.identity()->public_key),
+                            *Prefix::parse("10.1.0.0/16"));
+  b.protocol.set_preshared(*b.protocol.find_peer(a.protocol.identity()->public_key), psk);
   (void)a_to_b();
   run(seconds(1));
   EXPECT_EQ(b.packets.size(), 4U);
@@ -543,12 +544,12 @@ TEST_F(World, RemovingAPeerForgetsItsSessionsAlsoForWorkersThatHoldThem) {
   (void)a_to_b();
   run(seconds(1));
   const auto held = pb->current;
-  b.core.remove_peer(a.private_key.public_key());
+  b.protocol.remove_peer(a.private_key.public_key());
   EXPECT_EQ(held->peer, nullptr);
   std::array<std::uint8_t, 64> bytes{};
   Opened one{5, 96, bytes, true};
   Output out;
-  b.core.commit_open(held, {&one, 1}, a.at, now, wall(), out);
+  b.protocol.commit_open(held, {&one, 1}, a.at, now, wall(), out);
   EXPECT_TRUE(out.datagrams.empty());
   (void)a_to_b();
   run(seconds(30));
@@ -562,7 +563,7 @@ TEST_F(World, ADayOfTrafficOverABadNetwork) {
   loss = 0.05;
   duplicate = 0.05;
   jitter_ms = 300;
-  b.core.set_endpoint(*pb, a.at.remote);
+  b.protocol.set_endpoint(*pb, a.at.remote);
   std::size_t sent = 0;
   std::map<std::vector<std::uint8_t>, int> copies;
   for (int i = 0; i < 24 * 360; ++i) {
@@ -589,17 +590,17 @@ TEST_F(World, Item16_IndicesAreRandomAndNeverUsedTwiceAtATime) {
   std::uint32_t last = 0;
   int upwards = 0;
   for (int i = 0; i < 200; ++i) {
-    auto* peer = a.core.add_peer(Key::generate_private(a.random).public_key());
-    a.core.set_endpoint(*peer, b.at.remote);
+    auto* peer = a.protocol.add_peer(Key::generate_private(a.random).public_key());
+    a.protocol.set_endpoint(*peer, b.at.remote);
     const auto net = "10.3." + std::to_string(i) + ".0/24";
-    a.core.add_allowed_ip(*peer, *Prefix::parse(net));
+    a.protocol.add_allowed_ip(*peer, *Prefix::parse(net));
     Output out;
     const auto to = "10.3." + std::to_string(i) + ".1";
-    (void)a.core.encrypt(ipv4("10.1.0.1", to.c_str(), 64), now, wall(), out);
+    (void)a.protocol.encrypt(ipv4("10.1.0.1", to.c_str(), 64), now, wall(), out);
     ASSERT_EQ(out.datagrams.size(), 1U);
     const auto index = load_le<std::uint32_t>(out.datagrams[0].bytes, 4);
-    EXPECT_TRUE(
-        a.core.index_tag().is_ours(index));  // otherwise the socket filter would drop the answer
+    EXPECT_TRUE(a.protocol.index_tag().is_ours(
+        index));  // otherwise the socket filter would drop the answer
     indices.insert(index);
     upwards += index > last ? 1 : 0;
     last = index;
@@ -612,11 +613,11 @@ TEST_F(World, Item16_IndicesAreRandomAndNeverUsedTwiceAtATime) {
 TEST_F(World, Item14_APrivateKeyIsClampedWhenItIsSet) {
   std::array<std::uint8_t, 32> raw{};
   raw.fill(0xff);
-  a.core.set_private_key(Key(raw));
-  const auto held = a.core.identity()->private_key.bytes();
+  a.protocol.set_private_key(Key(raw));
+  const auto held = a.protocol.identity()->private_key.bytes();
   EXPECT_EQ(held[0], 0xf8);
   EXPECT_EQ(held[31], 0x7f);
-  EXPECT_EQ(a.core.identity()->public_key, Key(raw).public_key());
+  EXPECT_EQ(a.protocol.identity()->public_key, Key(raw).public_key());
 }
 
 TEST_F(World, Item36_LoadThatIsOverIsForgotten) {
@@ -630,7 +631,7 @@ TEST_F(World, Item36_LoadThatIsOverIsForgotten) {
   };
   const auto answer = [&](int n, std::size_t queued) {
     Output out;
-    b.core.on_datagram(initiation(n), a.at, now, wall(), queued, out);
+    b.protocol.on_datagram(initiation(n), a.at, now, wall(), queued, out);
     return out.datagrams.empty() ? 0 : out.datagrams[0].bytes[0];
   };
   EXPECT_EQ(answer(1, 600), 3);  // a cookie
@@ -671,8 +672,8 @@ TEST_F(World, Item50_HandshakesAreSentOnceInFiveSecondsAndAResponseCounts) {
   run(seconds(10));
   ASSERT_NE(pb->next == nullptr ? pb->current : pb->next, nullptr);
   const auto before = seen.size();
-  b.core.set_private_key(Key::generate_private(b.random));  // the session is gone ...
-  b.core.set_private_key(b.private_key);
+  b.protocol.set_private_key(Key::generate_private(b.random));  // the session is gone ...
+  b.protocol.set_private_key(b.private_key);
   pb->handshake_sent = now;  // ... but an answer was sent just now
   (void)b_to_a();
   run(seconds(4));
@@ -687,8 +688,8 @@ TEST_F(World, Item51_AClockThatStandsStillOrStepsBackHarmsNothing) {
     now = then - seconds(i % 3);
     EXPECT_EQ(a_to_b(), SendVerdict::kSend);
     Output out;
-    a.core.tick(now, wall(), out);
-    b.core.tick(now, wall(), out);
+    a.protocol.tick(now, wall(), out);
+    b.protocol.tick(now, wall(), out);
     EXPECT_TRUE(out.datagrams.empty());
   }
 }
@@ -717,12 +718,12 @@ TEST_F(World, Item52_TheResponderDoesNotRekeyByAge) {
   for (int i = 0; i < 170; ++i) {
     // Only b sends; a's messages are lost.
     Output out;
-    (void)b.core.encrypt(ipv4("10.2.0.1", "10.1.0.1", 64), now, wall(), out);
+    (void)b.protocol.encrypt(ipv4("10.2.0.1", "10.1.0.1", 64), now, wall(), out);
     for (const auto& datagram : out.datagrams) {
       EXPECT_NE(datagram.bytes[0], 1) << "an initiation after " << i << " s";
       seen.push_back({&b, datagram.bytes, now});
       Output answer;
-      a.core.on_datagram(datagram.bytes, b.at, now, wall(), 0, answer);
+      a.protocol.on_datagram(datagram.bytes, b.at, now, wall(), 0, answer);
     }
     now += seconds(1);
     pb->timers.new_handshake.reset();  // item 45 has a test of its own
@@ -731,7 +732,7 @@ TEST_F(World, Item52_TheResponderDoesNotRekeyByAge) {
 }
 
 TEST_F(World, Item53_AKeepaliveIsNoPacketButIsHeard) {
-  a.core.set_keepalive(*pa, 5, now);
+  a.protocol.set_keepalive(*pa, 5, now);
   run(seconds(1));
   EXPECT_TRUE(b.packets.empty());
   EXPECT_EQ(pb->rx_bytes, 148U + 32U);

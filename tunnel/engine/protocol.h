@@ -76,16 +76,17 @@ struct Opened {
   bool deliver = false;            // set by commit_open(): write the packet to the TUN
 };
 
-class Core {
+class Protocol {
  public:
   // When to make a handshake that a data packet needs: in the same call, or in the next tick().
   // With kWithTick the data path never waits for a Diffie-Hellman.
   enum class Handshakes : std::uint8_t { kAtOnce, kWithTick };
-  explicit Core(Random& random, std::size_t mtu = kTunnelMtu, Handshakes when = Handshakes::kAtOnce)
+  explicit Protocol(Random& random, std::size_t mtu = kTunnelMtu,
+                    Handshakes when = Handshakes::kAtOnce)
       : random_(random), index_tag_(random), mtu_(mtu), when_(when), admission_(random) {}
-  ~Core();
-  Core(const Core&) = delete;
-  Core& operator=(const Core&) = delete;
+  ~Protocol();
+  Protocol(const Protocol&) = delete;
+  Protocol& operator=(const Protocol&) = delete;
 
   // Configuration. Each call keeps the sessions that it does not concern.
   void set_private_key(const Key& key);
@@ -102,7 +103,7 @@ class Core {
   void remove_allowed_ip(Peer& peer, const Prefix& prefix);
   [[nodiscard]] const std::map<Key, std::unique_ptr<Peer>>& peers() const { return peers_; }
   [[nodiscard]] const std::optional<Identity>& identity() const { return identity_; }
-  // The tag of all indices that this Core gives out.
+  // The tag of all indices that this Protocol gives out.
   [[nodiscard]] const IndexTag& index_tag() const { return index_tag_; }
 
   // Takes messages of types 1 to 3, and of type 4 as a batch of one. `queued` is the number of

@@ -1,4 +1,4 @@
-#include "api/types/fields.h"
+#include "api/types/json_fields.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@ namespace cw::api {
 
 using nlohmann::json;
 
-Fields::Fields(const nlohmann::json& from, std::string path, std::optional<Error>& problem)
+JsonFields::JsonFields(const nlohmann::json& from, std::string path, std::optional<Error>& problem)
     : json_(from), path_(std::move(path)), problem_(problem) {
   if (!json_.is_object() && !problem_) {
     problem_ =
@@ -16,21 +16,21 @@ Fields::Fields(const nlohmann::json& from, std::string path, std::optional<Error
   }
 }
 
-const json* Fields::find(const char* key) const {
+const json* JsonFields::find(const char* key) const {
   if (!json_.is_object()) return nullptr;
   const auto found = json_.find(key);
   return found == json_.end() || found->is_null() ? nullptr : &*found;
 }
 
-std::string Fields::path_of(const char* key) const {
+std::string JsonFields::path_of(const char* key) const {
   return path_.empty() ? key : fmt::format("{}.{}", path_, key);
 }
 
-void Fields::wrong(const char* key, std::string_view what) {
+void JsonFields::wrong(const char* key, std::string_view what) {
   if (!problem_) problem_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
 }
 
-const json* Fields::array(const char* key) {
+const json* JsonFields::array(const char* key) {
   const auto* child = find(key);
   if (child == nullptr) return nullptr;
   if (!child->is_array()) {
@@ -44,7 +44,7 @@ const json* Fields::array(const char* key) {
   return child;
 }
 
-void Fields::read(const char* key, std::string& value) {
+void JsonFields::read(const char* key, std::string& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_string()) return wrong(key, "want a string");
@@ -53,7 +53,7 @@ void Fields::read(const char* key, std::string& value) {
   value = text;
 }
 
-void Fields::read_int_or_string(const char* key, std::string& value) {
+void JsonFields::read_int_or_string(const char* key, std::string& value) {
   const auto* child = find(key);
   if (child == nullptr || child->is_string()) return read(key, value);
   std::uint16_t number = 0;
@@ -61,27 +61,27 @@ void Fields::read_int_or_string(const char* key, std::string& value) {
   value = std::to_string(number);
 }
 
-void Fields::require(const char* key, std::string& value) {
+void JsonFields::require(const char* key, std::string& value) {
   value.clear();
   read(key, value);
   if (value.empty()) wrong(key, "is missing");
 }
 
-void Fields::read(const char* key, bool& value) {
+void JsonFields::read(const char* key, bool& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_boolean()) return wrong(key, "want true or false");
   value = child->get<bool>();
 }
 
-void Fields::read(const char* key, std::optional<bool>& value) {
+void JsonFields::read(const char* key, std::optional<bool>& value) {
   if (!has(key)) return;
   bool flag = false;
   read(key, flag);
   value = flag;
 }
 
-void Fields::read(const char* key, double& value) {
+void JsonFields::read(const char* key, double& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_number()) return wrong(key, "want a number");
@@ -89,7 +89,7 @@ void Fields::read(const char* key, double& value) {
 }
 
 template <typename T>
-void Fields::read_integer(const char* key, T& value) {
+void JsonFields::read_integer(const char* key, T& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
   constexpr auto kMin = std::numeric_limits<T>::min();
@@ -109,20 +109,20 @@ void Fields::read_integer(const char* key, T& value) {
   value = static_cast<T>(number);
 }
 
-void Fields::read(const char* key, std::int32_t& value) { read_integer(key, value); }
-void Fields::read(const char* key, std::int64_t& value) { read_integer(key, value); }
-void Fields::read(const char* key, std::uint16_t& value) { read_integer(key, value); }
-void Fields::read(const char* key, std::uint32_t& value) { read_integer(key, value); }
-void Fields::read(const char* key, std::uint64_t& value) { read_integer(key, value); }
+void JsonFields::read(const char* key, std::int32_t& value) { read_integer(key, value); }
+void JsonFields::read(const char* key, std::int64_t& value) { read_integer(key, value); }
+void JsonFields::read(const char* key, std::uint16_t& value) { read_integer(key, value); }
+void JsonFields::read(const char* key, std::uint32_t& value) { read_integer(key, value); }
+void JsonFields::read(const char* key, std::uint64_t& value) { read_integer(key, value); }
 
-void Fields::read(const char* key, std::optional<std::int32_t>& value) {
+void JsonFields::read(const char* key, std::optional<std::int32_t>& value) {
   if (!has(key)) return;
   std::int32_t number = 0;
   read(key, number);
   value = number;
 }
 
-void Fields::read(const char* key, WallTime& value) {
+void JsonFields::read(const char* key, WallTime& value) {
   std::string text;
   read(key, text);
   if (text.empty()) return;
@@ -131,7 +131,7 @@ void Fields::read(const char* key, WallTime& value) {
   value = *time;
 }
 
-void Fields::read(const char* key, IpAddress& value) {
+void JsonFields::read(const char* key, IpAddress& value) {
   std::string text;
   read(key, text);
   if (text.empty()) return;
@@ -141,7 +141,7 @@ void Fields::read(const char* key, IpAddress& value) {
 }
 
 template <typename T, typename Parse>
-void Fields::read_texts(const char* key, std::vector<T>& value, const Parse& parse) {
+void JsonFields::read_texts(const char* key, std::vector<T>& value, const Parse& parse) {
   const auto* child = array(key);
   if (child == nullptr) return;
   value.clear();
@@ -155,20 +155,20 @@ void Fields::read_texts(const char* key, std::vector<T>& value, const Parse& par
   }
 }
 
-void Fields::read(const char* key, std::vector<std::string>& value) {
+void JsonFields::read(const char* key, std::vector<std::string>& value) {
   read_texts(key, value, [](const std::string& text) { return Result<std::string>(text); });
 }
-void Fields::read(const char* key, std::vector<Prefix>& value) {
+void JsonFields::read(const char* key, std::vector<Prefix>& value) {
   read_texts(key, value, Prefix::parse);
 }
-void Fields::read(const char* key, std::vector<IpAddress>& value) {
+void JsonFields::read(const char* key, std::vector<IpAddress>& value) {
   read_texts(key, value, IpAddress::parse);
 }
-void Fields::read(const char* key, std::vector<Endpoint>& value) {
+void JsonFields::read(const char* key, std::vector<Endpoint>& value) {
   read_texts(key, value, Endpoint::parse);
 }
 
-void Fields::read(const char* key, std::map<std::string, std::string>& value) {
+void JsonFields::read(const char* key, std::map<std::string, std::string>& value) {
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_object()) return wrong(key, "want a mapping of strings to strings");
@@ -203,9 +203,9 @@ json envelope(Kind kind, const ObjectMeta& meta) {
 
 ObjectMeta decode_meta(const json& body, std::optional<Error>& problem) {
   ObjectMeta meta;
-  Fields fields(body, "", problem);
+  JsonFields fields(body, "", problem);
   if (!fields.has("metadata")) fields.wrong("metadata", "is missing");
-  fields.object("metadata", [&](Fields& m) {
+  fields.object("metadata", [&](JsonFields& m) {
     m.require("name", meta.key.name);
     m.read("namespace", meta.key.ns);
     m.read("uid", meta.uid);
@@ -236,8 +236,8 @@ json to_json(const std::vector<Condition>& conditions) {
   return out;
 }
 
-void read_conditions(Fields& status, std::vector<Condition>& conditions) {
-  status.list("conditions", conditions, [](Fields& f) {
+void read_conditions(JsonFields& status, std::vector<Condition>& conditions) {
+  status.list("conditions", conditions, [](JsonFields& f) {
     Condition condition;
     std::string text;
     f.require("type", condition.type);

@@ -1,4 +1,4 @@
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 
 #include <algorithm>
 
@@ -12,17 +12,20 @@ bool older(const Keypair& keypair, Duration age, TimePoint now) {
 
 }  // namespace
 
-Core::~Core() {
+Protocol::~Protocol() {
   while (!peers_.empty()) remove_peer(peers_.begin()->first);
 }
 
 // 0 to 333 ms (paper section 6), so that two peers do not start handshakes again at the same
 // moment.
-Duration Core::jitter() { return milliseconds(static_cast<std::int64_t>(random_.next() % 334)); }
+Duration Protocol::jitter() {
+  return milliseconds(static_cast<std::int64_t>(random_.next() % 334));
+}
 
 // --- types 1-3 ---
 
-bool Core::admit(Bytes message, const Path& from, TimePoint now, std::size_t queued, Output& out) {
+bool Protocol::admit(Bytes message, const Path& from, TimePoint now, std::size_t queued,
+                     Output& out) {
   CookieReply reply;
   const auto verdict = admission_.judge(message, from.remote, now, queued, reply);
   if (verdict == Admission::Verdict::kCookie) {
@@ -31,8 +34,8 @@ bool Core::admit(Bytes message, const Path& from, TimePoint now, std::size_t que
   return verdict == Admission::Verdict::kAdmitted;
 }
 
-void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
-                       std::size_t queued, Output& out) {
+void Protocol::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime wall,
+                           std::size_t queued, Output& out) {
   const auto type = message_type(message);
   if (!type || !identity_) return;
   switch (*type) {
@@ -54,14 +57,14 @@ void Core::on_datagram(Bytes message, const Path& from, TimePoint now, WallTime 
   }
 }
 
-void Core::on_initiation(Bytes message, const Path& from, TimePoint now, Output& out) {
+void Protocol::on_initiation(Bytes message, const Path& from, TimePoint now, Output& out) {
   if (const auto caller = identify(*identity_, message)) {
     on_caller(*caller, message, from, now, out);
   }
 }
 
-void Core::on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now,
-                     Output& out) {
+void Protocol::on_caller(const Caller& caller, Bytes message, const Path& from, TimePoint now,
+                         Output& out) {
   auto* peer = find_peer(caller.public_key);
   if (peer == nullptr) return;
   if (peer->initiation_consumed && now - *peer->initiation_consumed < kInitiationInterval) return;
@@ -90,7 +93,8 @@ void Core::on_caller(const Caller& caller, Bytes message, const Path& from, Time
   sent_authenticated(*peer, now);
 }
 
-void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out) {
+void Protocol::on_response(Bytes message, const Path& from, TimePoint now, WallTime wall,
+                           Output& out) {
   const auto found = indices_.find(receiver_of(message));
   if (found == indices_.end() || found->second.keypair != nullptr) return;
   auto& peer = *found->second.peer;
@@ -113,7 +117,7 @@ void Core::on_response(Bytes message, const Path& from, TimePoint now, WallTime 
 }
 
 // Turns the finished handshake into the keypair that its index was reserved for.
-void Core::begin_session(Peer& peer, TimePoint now) {
+void Protocol::begin_session(Peer& peer, TimePoint now) {
   auto keys = peer.handshake.derive_keys();
   CW_CHECK(keys.has_value());
   auto keypair = indices_.at(keys->local_index).keypair;
@@ -139,7 +143,7 @@ void Core::begin_session(Peer& peer, TimePoint now) {
   arm(peer.timers.zero_keys, now + kRejectAfterTime * 3);
 }
 
-void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out) {
+void Protocol::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall, Output& out) {
   if (!retry) peer.timers.attempts = 0;
   if (peer.handshake_sent && now - *peer.handshake_sent < kRekeyTimeout) return;
   if (!identity_ || !peer.path || !peer.handshake.possible()) return;
@@ -155,27 +159,27 @@ void Core::send_initiation(Peer& peer, bool retry, TimePoint now, WallTime wall,
   arm(peer.timers.retransmit, now + kRekeyTimeout + jitter());
 }
 
-void Core::want_initiation(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+void Protocol::want_initiation(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   if (when_ == Handshakes::kAtOnce) return send_initiation(peer, false, now, wall, out);
   // A handshake is already under way.
   if (peer.handshake_sent && now - *peer.handshake_sent < kRekeyTimeout) return;
   if (!peer.timers.initiate) arm(peer.timers.initiate, now);
 }
 
-void Core::arm(std::optional<TimePoint>& timer, TimePoint at) {
+void Protocol::arm(std::optional<TimePoint>& timer, TimePoint at) {
   timer = at;
   soonest_ = std::min(soonest_, at);
 }
 
 // --- data ---
 
-bool Core::usable_for_send(const Peer& peer, TimePoint now) const {
+bool Protocol::usable_for_send(const Peer& peer, TimePoint now) const {
   return peer.current != nullptr && !older(*peer.current, kRejectAfterTime, now) &&
          peer.current->next_counter < kRejectAfterMessages;
 }
 
-SendGrant Core::grant_send(const IpAddress& destination, std::size_t count, std::size_t bytes,
-                           TimePoint now, WallTime wall, Output& out) {
+SendGrant Protocol::grant_send(const IpAddress& destination, std::size_t count, std::size_t bytes,
+                               TimePoint now, WallTime wall, Output& out) {
   SendGrant grant;
   const auto route = routes_.find(destination);
   if (!route) return grant;
@@ -207,7 +211,7 @@ SendGrant Core::grant_send(const IpAddress& destination, std::size_t count, std:
   return grant;
 }
 
-void Core::stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out) {
+void Protocol::stage(Peer& peer, Bytes packet, TimePoint now, WallTime wall, Output& out) {
   if (peer.staged.size() >= Peer::kMaxStaged) peer.staged.pop_front();
   peer.staged.emplace_back(packet.begin(), packet.end());
   want_initiation(peer, now, wall, out);
@@ -230,7 +234,7 @@ std::vector<std::uint8_t> seal_message(const Keypair& keypair, std::uint64_t cou
 
 }  // namespace
 
-SendVerdict Core::encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out) {
+SendVerdict Protocol::encrypt(Bytes packet, TimePoint now, WallTime wall, Output& out) {
   const auto inner = parse_inner(packet);
   if (!inner) return SendVerdict::kNoPeer;
   const auto padded = padded_size(packet.size(), mtu_);
@@ -244,7 +248,7 @@ SendVerdict Core::encrypt(Bytes packet, TimePoint now, WallTime wall, Output& ou
   return grant.verdict;
 }
 
-void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+void Protocol::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   auto packets = std::move(peer.staged);
   peer.staged.clear();
   out.urgent = out.urgent || !packets.empty();
@@ -254,7 +258,7 @@ void Core::flush_staged(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   }
 }
 
-void Core::send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+void Protocol::send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   if (!peer.path) return;
   if (!usable_for_send(peer, now)) return want_initiation(peer, now, wall, out);
   const auto counter = peer.current->next_counter++;
@@ -262,7 +266,7 @@ void Core::send_keepalive(Peer& peer, TimePoint now, WallTime wall, Output& out)
   sent_authenticated(peer, now);
 }
 
-std::shared_ptr<Keypair> Core::grant_open(std::uint32_t index, TimePoint now) const {
+std::shared_ptr<Keypair> Protocol::grant_open(std::uint32_t index, TimePoint now) const {
   const auto found = indices_.find(index);
   if (found == indices_.end() || found->second.keypair == nullptr) return nullptr;
   const auto& keypair = found->second.keypair;
@@ -270,7 +274,7 @@ std::shared_ptr<Keypair> Core::grant_open(std::uint32_t index, TimePoint now) co
   return keypair;
 }
 
-void Core::on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out) {
+void Protocol::on_data(Bytes message, const Path& from, TimePoint now, WallTime wall, Output& out) {
   const auto keypair = grant_open(receiver_of(message), now);
   const auto counter = load_le<std::uint64_t>(message, 8);
   if (keypair == nullptr || !keypair->replay.check(counter)) return;
@@ -281,8 +285,8 @@ void Core::on_data(Bytes message, const Path& from, TimePoint now, WallTime wall
   if (one.deliver) out.packets.emplace_back(one.packet.begin(), one.packet.end());
 }
 
-void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
-                       const Path& from, TimePoint now, WallTime wall, Output& out) {
+void Protocol::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened> batch,
+                           const Path& from, TimePoint now, WallTime wall, Output& out) {
   auto* peer = keypair->peer;
   if (peer == nullptr) return;
   bool authenticated = false;
@@ -333,20 +337,20 @@ void Core::commit_open(const std::shared_ptr<Keypair>& keypair, std::span<Opened
 
 // --- timers ---
 
-void Core::emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos) {
+void Protocol::emit(Peer& peer, Bytes message, Output& out, std::uint8_t tos) {
   if (!peer.path) return;
   peer.tx_bytes += message.size();
   out.datagrams.push_back({*peer.path, {message.begin(), message.end()}, tos});
 }
 
-void Core::sent_authenticated(Peer& peer, TimePoint now) {
+void Protocol::sent_authenticated(Peer& peer, TimePoint now) {
   peer.timers.keepalive.reset();
   if (peer.persistent_keepalive != 0) {
     arm(peer.timers.persistent, now + seconds(peer.persistent_keepalive));
   }
 }
 
-void Core::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
+void Protocol::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
   peer.path = from;  // roaming: the newest authenticated source is the peer's address
   peer.timers.new_handshake.reset();
   if (peer.persistent_keepalive != 0) {
@@ -354,7 +358,7 @@ void Core::received_authenticated(Peer& peer, const Path& from, TimePoint now) {
   }
 }
 
-void Core::tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out) {
+void Protocol::tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   auto& timers = peer.timers;
   const auto due = [now](std::optional<TimePoint>& timer) {
     if (!timer || *timer > now) return false;
@@ -391,14 +395,14 @@ void Core::tick_peer(Peer& peer, TimePoint now, WallTime wall, Output& out) {
   }
 }
 
-void Core::tick(TimePoint now, WallTime wall, Output& out) {
+void Protocol::tick(TimePoint now, WallTime wall, Output& out) {
   for (auto& [key, peer] : peers_) {
     const auto next = peer->timers.next();
     if (next && *next <= now) tick_peer(*peer, now, wall, out);
   }
 }
 
-std::optional<TimePoint> Core::next_timer() const {
+std::optional<TimePoint> Protocol::next_timer() const {
   std::optional<TimePoint> first;
   for (const auto& [key, peer] : peers_) {
     const auto next = peer->timers.next();

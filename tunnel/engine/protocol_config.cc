@@ -1,11 +1,11 @@
-// The Core's configuration and its index table; core.cc has the protocol.
+// The Protocol's configuration and its index table; protocol.cc has its rules.
 #include <algorithm>
 
-#include "tunnel/engine/core.h"
+#include "tunnel/engine/protocol.h"
 
 namespace cw::tunnel::engine {
 
-void Core::set_private_key(const Key& key) {
+void Protocol::set_private_key(const Key& key) {
   if (identity_ && identity_->private_key == key) return;
   if (key.is_zero()) {
     identity_.reset();
@@ -27,12 +27,12 @@ void Core::set_private_key(const Key& key) {
   }
 }
 
-Peer* Core::find_peer(const Key& public_key) {
+Peer* Protocol::find_peer(const Key& public_key) {
   const auto found = peers_.find(public_key);
   return found == peers_.end() ? nullptr : found->second.get();
 }
 
-Peer* Core::add_peer(const Key& public_key) {
+Peer* Protocol::add_peer(const Key& public_key) {
   if (identity_ && identity_->public_key == public_key) return nullptr;
   auto& slot = peers_[public_key];
   if (slot == nullptr) {
@@ -41,7 +41,7 @@ Peer* Core::add_peer(const Key& public_key) {
   return slot.get();
 }
 
-void Core::remove_peer(const Key& public_key) {
+void Protocol::remove_peer(const Key& public_key) {
   const auto found = peers_.find(public_key);
   if (found == peers_.end()) return;
   auto& peer = *found->second;
@@ -50,16 +50,16 @@ void Core::remove_peer(const Key& public_key) {
   peers_.erase(found);
 }
 
-void Core::set_preshared(Peer& peer, const Key& key) {
+void Protocol::set_preshared(Peer& peer, const Key& key) {
   peer.preshared_key = key;
   peer.handshake.set_preshared(key);
 }
 
-void Core::set_endpoint(Peer& peer, const Endpoint& endpoint) {
+void Protocol::set_endpoint(Peer& peer, const Endpoint& endpoint) {
   peer.path = Path{endpoint, std::nullopt, 0};
 }
 
-void Core::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
+void Protocol::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
   const bool turned_on = peer.persistent_keepalive == 0 && interval != 0;
   peer.persistent_keepalive = interval;
   if (interval == 0) {
@@ -69,7 +69,7 @@ void Core::set_keepalive(Peer& peer, std::uint16_t interval, TimePoint now) {
   }
 }
 
-void Core::add_allowed_ip(Peer& peer, const Prefix& prefix) {
+void Protocol::add_allowed_ip(Peer& peer, const Prefix& prefix) {
   if (const auto owner = routes_.owner_of(prefix); owner && *owner != &peer) {
     (*owner)->allowed_ips.erase(prefix);
   }
@@ -77,34 +77,34 @@ void Core::add_allowed_ip(Peer& peer, const Prefix& prefix) {
   routes_.insert(prefix, &peer);
 }
 
-void Core::remove_allowed_ip(Peer& peer, const Prefix& prefix) {
+void Protocol::remove_allowed_ip(Peer& peer, const Prefix& prefix) {
   if (peer.allowed_ips.erase(prefix) != 0) routes_.remove(prefix, &peer);
 }
 
-void Core::forget_source(const Keypair& keypair) {
+void Protocol::forget_source(const Keypair& keypair) {
   if (auto* peer = keypair.peer; peer != nullptr && peer->path) peer->path->local.reset();
 }
 
-std::uint32_t Core::new_index(Peer& peer, const std::shared_ptr<Keypair>& keypair) {
+std::uint32_t Protocol::new_index(Peer& peer, const std::shared_ptr<Keypair>& keypair) {
   for (;;) {
     const auto index = index_tag_.index_of(static_cast<std::uint32_t>(random_.next()));
     if (indices_.try_emplace(index, IndexEntry{&peer, keypair}).second) return index;
   }
 }
 
-void Core::drop_index(std::optional<std::uint32_t>& index) {
+void Protocol::drop_index(std::optional<std::uint32_t>& index) {
   if (index) indices_.erase(*index);
   index.reset();
 }
 
-void Core::drop_keypair(std::shared_ptr<Keypair>& keypair) {
+void Protocol::drop_keypair(std::shared_ptr<Keypair>& keypair) {
   if (keypair == nullptr) return;
   indices_.erase(keypair->keys.local_index);
   keypair->peer = nullptr;
   keypair.reset();
 }
 
-void Core::zero_keys(Peer& peer) {
+void Protocol::zero_keys(Peer& peer) {
   drop_keypair(peer.previous);
   drop_keypair(peer.current);
   drop_keypair(peer.next);

@@ -12,10 +12,10 @@ namespace cw::gateway {
 
 using homing::ClaimTable;
 
-struct Daemon::Core {
-  Core(const Deps& deps, const Config& config, GatewayId id, const tunnel::Key& key,
-       tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes, TunnelEvents tell,
-       const std::function<void()>& on_clusters)
+struct Daemon::Identified {
+  Identified(const Deps& deps, const Config& config, GatewayId id, const tunnel::Key& key,
+             tunnel::ProberHooks in_tunnel, tunnel::ProberHooks of_nodes, TunnelEvents tell,
+             const std::function<void()>& on_clusters)
       : self(std::move(id)),
         private_key(key),
         public_key(key.public_key()),

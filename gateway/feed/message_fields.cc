@@ -1,4 +1,4 @@
-#include "gateway/feed/fields.h"
+#include "gateway/feed/message_fields.h"
 
 #include <fmt/format.h>
 
@@ -46,25 +46,26 @@ std::string shown(std::string_view text) {
 
 }  // namespace
 
-void Fields::note(Errc code, std::string_view field, std::string_view what) {
+void MessageFields::note(Errc code, std::string_view field, std::string_view what) {
   if (good()) error_ = Error{code, fmt::format("{}: {}: {}", message_, field, what)};
 }
 
-void Fields::wrong(std::string_view field, std::string_view what) {
+void MessageFields::wrong(std::string_view field, std::string_view what) {
   note(Errc::kInvalid, field, what);
 }
 
-void Fields::too_large(std::string_view field, std::string_view what) {
+void MessageFields::too_large(std::string_view field, std::string_view what) {
   note(Errc::kTooLarge, field, what);
 }
 
-void Fields::count(std::string_view field, int count, std::size_t most) {
+void MessageFields::count(std::string_view field, int count, std::size_t most) {
   if (count < 0 || static_cast<std::size_t>(count) > most) {
     too_large(field, fmt::format("{} of them, at most {} are accepted", count, most));
   }
 }
 
-std::string Fields::text(std::string_view field, const std::string& value, std::size_t most) {
+std::string MessageFields::text(std::string_view field, const std::string& value,
+                                std::size_t most) {
   if (value.size() > most) {
     too_large(field, fmt::format("{} bytes, at most {} are accepted", value.size(), most));
     return {};
@@ -78,20 +79,20 @@ std::string Fields::text(std::string_view field, const std::string& value, std::
   return value;
 }
 
-std::string Fields::label(std::string_view field, const std::string& value) {
+std::string MessageFields::label(std::string_view field, const std::string& value) {
   if (api::is_dns_label(value)) return value;
   wrong(field, "is not a DNS label");
   return {};
 }
 
-std::string Fields::one_of(std::string_view field, const std::string& value,
-                           std::initializer_list<std::string_view> allowed) {
+std::string MessageFields::one_of(std::string_view field, const std::string& value,
+                                  std::initializer_list<std::string_view> allowed) {
   if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
   wrong(field, "has an unknown value");
   return {};
 }
 
-std::string Fields::qualified_name(std::string_view field, const std::string& key) {
+std::string MessageFields::qualified_name(std::string_view field, const std::string& key) {
   const std::string_view text(key);
   const auto slash = text.find('/');
   const bool good = slash == std::string_view::npos
@@ -102,21 +103,22 @@ std::string Fields::qualified_name(std::string_view field, const std::string& ke
   return {};
 }
 
-std::string Fields::label_value(std::string_view field, const std::string& key,
-                                const std::string& value) {
+std::string MessageFields::label_value(std::string_view field, const std::string& key,
+                                       const std::string& value) {
   if (value.empty() || is_name(value)) return value;
   wrong(field,
         fmt::format("the value \"{}\" of \"{}\" is not a label value", shown(value), shown(key)));
   return {};
 }
 
-std::uint16_t Fields::port(std::string_view field, std::uint32_t value) {
+std::uint16_t MessageFields::port(std::string_view field, std::uint32_t value) {
   if (value >= 1 && value <= 65535) return static_cast<std::uint16_t>(value);
   wrong(field, fmt::format("{} is not a port", value));
   return 0;
 }
 
-Prefix Fields::prefix(std::string_view field, const std::string& address, std::uint32_t length) {
+Prefix MessageFields::prefix(std::string_view field, const std::string& address,
+                             std::uint32_t length) {
   const auto host = parsed(field, IpAddress::from_bytes(octets(address)));
   if (!good()) return {};
   const auto prefix = parsed(field, Prefix::of(host, length));
@@ -124,7 +126,7 @@ Prefix Fields::prefix(std::string_view field, const std::string& address, std::u
   return prefix;
 }
 
-IpAddress Fields::unicast(std::string_view field, const std::string& bytes) {
+IpAddress MessageFields::unicast(std::string_view field, const std::string& bytes) {
   auto address = parsed(field, IpAddress::from_bytes(octets(bytes)));
   if (!good()) return {};
   if (address.is_unspecified() || address.is_loopback() || address.is_link_local() ||

@@ -19,10 +19,10 @@ inline constexpr std::size_t kMaxMapItems = 100'000;
 // smaller.
 inline constexpr std::size_t kMaxString = 256 << 10;
 
-class Fields {
+class JsonFields {
  public:
-  // `json` must outlive the Fields. If it is no object, that is an error.
-  Fields(const nlohmann::json& json, std::string path, std::optional<Error>& problem);
+  // `json` must outlive the JsonFields. If it is no object, that is an error.
+  JsonFields(const nlohmann::json& json, std::string path, std::optional<Error>& problem);
 
   void read(const char* key, std::string& value);
   void read(const char* key, bool& value);
@@ -46,15 +46,15 @@ class Fields {
   // An absent or empty field is an error.
   void require(const char* key, std::string& value);
 
-  // A nested object. `use(Fields&)` runs only if it is present.
+  // A nested object. `use(JsonFields&)` runs only if it is present.
   template <typename Use>
   void object(const char* key, const Use& use) {
     const auto* child = find(key);
     if (child == nullptr) return;
-    Fields inner(*child, path_of(key), problem_);
+    JsonFields inner(*child, path_of(key), problem_);
     use(inner);
   }
-  // A list of objects. `use(Fields&)` returns the item.
+  // A list of objects. `use(JsonFields&)` returns the item.
   template <typename T, typename Use>
   void list(const char* key, std::vector<T>& value, const Use& use) {
     const auto* child = array(key);
@@ -62,7 +62,7 @@ class Fields {
     value.clear();
     value.reserve(child->size());
     for (std::size_t i = 0; i < child->size() && !problem_; ++i) {
-      Fields inner((*child)[i], path_of(key) + "[" + std::to_string(i) + "]", problem_);
+      JsonFields inner((*child)[i], path_of(key) + "[" + std::to_string(i) + "]", problem_);
       value.push_back(use(inner));
     }
   }
@@ -90,7 +90,7 @@ class Fields {
 [[nodiscard]] ObjectMeta decode_meta(const nlohmann::json& body, std::optional<Error>& problem);
 
 [[nodiscard]] nlohmann::json to_json(const std::vector<Condition>& conditions);
-void read_conditions(Fields& status, std::vector<Condition>& conditions);
+void read_conditions(JsonFields& status, std::vector<Condition>& conditions);
 
 // A JSON list with the text of each value.
 template <typename T>
