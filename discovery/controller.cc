@@ -39,7 +39,7 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
       book_(config_.export_namespaces),
       view_(config_.stale_drop),
       tables_(config_.table),
-      writer_(loop, store, {imports_, exports_, services_, slices_}),
+      writer_(loop, store, random, {imports_, exports_, services_, slices_}),
       recorder_(loop, store, random, api::kDiscoveryWriter, config_.identity),
       export_events_(loop, recorder_, exports_),
       import_events_(loop, recorder_, imports_),
@@ -337,7 +337,6 @@ void Controller::write(Keys changed) {
   }
   if (!writing_) writer_.adopt();
   writing_ = true;
-  writer_.pump();
 }
 
 }  // namespace cw::discovery

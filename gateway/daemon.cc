@@ -55,7 +55,6 @@ Daemon::Daemon(const Deps& deps, const Config& config, std::optional<tunnel::Key
                                                      : overlay_seen_;
                       }),
       writer_(deps.loop, deps.store, deps.random),
-      conditions_(deps.loop, deps.store),
       events_(deps.loop, deps.store, deps.random, api::kGatewayWriter, config.node),
       switches_(deps.loop, deps.store, deps.random, {api::kGatewayWriter, config.node},
                 api::Kind::kTunnelGateway, [this] { return stored_meta(); }),
@@ -111,9 +110,9 @@ Result<tunnel::Key> Daemon::own_key() {
   if (!there && identified_ != nullptr) return identified_->private_key;
   if (secret != nullptr) return key_from_secret(*secret, std::string(kPrivateKeyEntry));
   if (!deps_.make_secrets) return fail(Errc::kNotFound, missing_secret(config_.ns, name.name));
-  return fail(Errc::kNotFound, fmt::format("waiting for Secret {}{}{}", name.to_string(),
-                                           private_key_.last_error().empty() ? "" : ": ",
-                                           private_key_.last_error()));
+  return fail(Errc::kNotFound,
+              fmt::format("waiting for Secret {}{}{}", name.to_string(),
+                          private_key_.error().empty() ? "" : ": ", private_key_.error()));
 }
 
 Result<> Daemon::identify() {
@@ -174,9 +173,7 @@ void Daemon::pass() {
   keep_probes();
   identified_->tunnels.set_views(identified_->probes.views());
   keep_feed();
-  if (identified_->feed.leading()) {
-    conditions_.want(view_->peers.items(), identified_->paired.troubles, identified_->troubles);
-  }
+  identified_->feed.set_troubles(identified_->paired.troubles, identified_->troubles);
   keep_object(false);
 }
 

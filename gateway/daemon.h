@@ -20,7 +20,6 @@
 #include "gateway/config.h"
 #include "gateway/feed_side.h"
 #include "gateway/path/state.h"
-#include "gateway/peer_conditions.h"
 #include "gateway/probes.h"
 #include "gateway/secret_entry.h"
 #include "gateway/status.h"
@@ -128,7 +127,6 @@ class Daemon {
   SecretEntry private_key_;
   SecretEntry overlay_secret_;
   GatewayWriter writer_;
-  PeerConditions conditions_;
   api::EventRecorder events_;
   api::SwitchEvents switches_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for the metrics' callback

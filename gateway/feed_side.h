@@ -57,6 +57,11 @@ class FeedSide {
     importer_.set_connected(std::move(clusters));
   }
 
+  void set_troubles(const std::map<api::ObjectKey, Trouble>& refused,
+                    const std::map<api::ObjectKey, Trouble>& left_out) {
+    importer_.set_troubles(refused, left_out);
+  }
+
   [[nodiscard]] bool leading() const { return importer_.leading(); }
   [[nodiscard]] std::map<std::string, FeedClient::View> view() const { return client_.view(); }
   [[nodiscard]] std::size_t streams() const { return server_.streams(); }

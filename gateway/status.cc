@@ -5,9 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/types/codec.h"
-#include "base/log.h"
-
 namespace cw::gateway {
 namespace {
 
@@ -23,14 +20,14 @@ api::TunnelGateway::Status bare(api::TunnelGateway::Status status) {
   for (auto& tunnel : status.tunnels) {
     tunnel.rtt_ms = tunnel.jitter_ms = tunnel.loss = 0;
     tunnel.rx_bytes = tunnel.tx_bytes = 0;
-    // That there was one is news; the later ones come every two minutes.
+    // The first handshake is news. The later ones come every two minutes.
     if (tunnel.last_handshake != WallTime{}) tunnel.last_handshake = WallTime(Duration(1));
   }
   for (auto& condition : status.conditions) condition.last_transition = {};
   return status;
 }
 
-// As the store keeps it: whole seconds.
+// The store keeps whole seconds.
 WallTime whole_seconds(WallTime time) {
   return std::chrono::time_point_cast<std::chrono::seconds>(time);
 }
@@ -56,7 +53,7 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
         const auto& view = at->second;
         status.state = tunnels.stuck(id) ? "stuck" : tunnel::to_string(view.state);
         status.trouble = view.trouble;
-        // Microseconds are enough, and the same after a round trip through text.
+        // Whole microseconds stay the same when they are written as text and read back.
         status.rtt_ms = std::round(Milliseconds(view.rtt).count() * 1000) / 1000;
         status.jitter_ms = std::round(Milliseconds(view.jitter).count() * 1000) / 1000;
         status.loss = std::round(view.loss * 1000) / 1000;
@@ -100,53 +97,31 @@ bool tells_more(const api::TunnelGateway::Status& a, const api::TunnelGateway::S
 }
 
 GatewayWriter::GatewayWriter(Loop& loop, api::Store& store, Random& random)
-    : loop_(loop), store_(store), random_(random) {}
+    : loop_(loop),
+      keeper_(loop, store, random,
+              {[this](const auto&) { return step(); }, [this](const auto&) { return stored_; },
+               [this](const auto&, api::Verb verb, const auto& result) {
+                 if (result && verb == api::Verb::kStatus) last_status_ = loop_.now();
+               }}) {}
 
 void GatewayWriter::want(const api::TunnelGateway& wanted,
-                         const std::shared_ptr<const api::TunnelGateway>& stored, bool urgent) {
-  const auto now = loop_.now();
-  if (writing_ || now < not_before_) return;
-  auto next = wanted;
-  if (stored == nullptr) {
-    writing_ = true;
-    request_ = store_.create({api::Kind::kTunnelGateway, wanted.meta.key, {}, api::encode(next)},
-                             [this](auto result) { written(result, false); });
-    return;
-  }
-  next.meta = stored->meta;
-  if (stored->spec != wanted.spec) {
-    next.status = stored->status;
-    writing_ = true;
-    request_ = store_.update(
-        {api::Kind::kTunnelGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
-        [this](auto result) { written(result, false); });
-    return;
-  }
-  if (stored->status == wanted.status) return;
-  const bool news = tells_more(stored->status, wanted.status);
-  const auto gap = !news ? kNumbersGap : urgent ? Duration::zero() : kNewsGap;
-  if (last_status_ && now - *last_status_ < gap) return;
-  writing_ = true;
-  request_ = store_.update_status(
-      {api::Kind::kTunnelGateway, next.meta.key, next.meta.resource_version, api::encode(next)},
-      [this](auto result) { written(result, true); });
+                         std::shared_ptr<const api::TunnelGateway> stored, bool urgent) {
+  wanted_ = wanted;
+  stored_ = std::move(stored);
+  urgent_ = urgent;
+  keeper_.look({api::Kind::kTunnelGateway, wanted_.meta.key});
 }
 
-void GatewayWriter::written(const Result<api::Object>& result, bool status) {
-  writing_ = false;
-  if (result) {
-    if (status) last_status_ = loop_.now();
-    last_error_.clear();
-    backoff_.reset();
-    return;
-  }
-  not_before_ = loop_.now() + backoff_.next(random_);
-  const auto code = result.error().code;
-  // Another writer was faster: the informer brings the newer object.
-  if (code == Errc::kConflict || code == Errc::kExists) return;
-  const auto text = result.error().context("write TunnelGateway").text;
-  if (text != last_error_) log_warn("gateway object not written", {{"error", text}});
-  last_error_ = text;
+api::Step GatewayWriter::step() const {
+  auto next = wanted_;
+  if (stored_ == nullptr) return api::write_step(api::Verb::kCreate, next);
+  next.meta = stored_->meta;
+  if (stored_->spec != wanted_.spec) return api::write_step(api::Verb::kUpdate, next);
+  if (stored_->status == wanted_.status) return {};
+  const bool news = tells_more(stored_->status, wanted_.status);
+  const auto gap = !news ? kNumbersGap : urgent_ ? Duration::zero() : kNewsGap;
+  if (last_status_ && loop_.now() - *last_status_ < gap) return {};
+  return api::write_step(api::Verb::kStatus, next);
 }
 
 }  // namespace cw::gateway

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/types/codec.h"
 #include "base/log.h"
 
 namespace cw::routeagent {
@@ -33,111 +32,77 @@ bool tells_more(const api::RouteAgent::Status& a, const api::RouteAgent::Status&
 
 StatusWriter::StatusWriter(Loop& loop, api::Store& store, Random& random,
                            api::RouteAgent::Spec spec)
-    : loop_(loop), store_(store), random_(random), spec_(std::move(spec)) {
-  schedule(Duration::zero());
+    : loop_(loop),
+      spec_(std::move(spec)),
+      keeper_(loop, store, random,
+              {[this](const auto&) { return step(); }, [this](const auto&) { return stored_; },
+               [this](const auto&, auto verb, const auto& answer) { take(verb, answer); }},
+              {.in_flight = 1, .first = std::chrono::seconds(1)}) {
+  keeper_.look({api::Kind::kRouteAgent, {"", spec_.node}});
+}
+
+bool StatusWriter::announced() const {
+  return stored_ != nullptr && (stored_->spec == spec_ || stored_->spec == kept_);
 }
 
 std::string StatusWriter::trouble() const {
-  if (announced_) return {};
+  if (announced()) return {};
+  const auto error = keeper_.error();
   return fmt::format("waiting to publish this node's key in RouteAgent {}{}{}", spec_.node,
-                     last_error_.empty() ? "" : ": ", last_error_);
+                     error.empty() ? "" : ": ", error);
+}
+
+std::optional<api::ObjectMeta> StatusWriter::stored() const {
+  if (stored_ == nullptr) return std::nullopt;
+  return stored_->meta;
 }
 
 void StatusWriter::want(api::RouteAgent::Status status) {
-  if (!wanted_) {
-    const auto& last = writing_ ? writing_ : written_;
-    if (last && !tells_more(*last, status)) return;
-  }
   wanted_ = std::move(status);
-  if (!timer_.active() && !request_.active()) schedule(Duration::zero());
+  keeper_.look({api::Kind::kRouteAgent, {"", spec_.node}});
 }
 
-void StatusWriter::schedule(Duration delay) {
-  timer_ = loop_.after(delay, [this] {
-    timer_.reset();
-    if (!announced_) return announce();
-    if (wanted_ && !writing_) write();
-  });
-}
-
-api::Object StatusWriter::object(const api::RouteAgent::Status& status,
-                                 const std::string& resource_version) const {
+api::Step StatusWriter::step() {
+  if (!read_) return {api::Verb::kRead};
   api::RouteAgent agent;
   agent.meta.key.name = spec_.node;
-  agent.meta.resource_version = resource_version;
   agent.spec = spec_;
-  agent.status = status;
-  return {api::Kind::kRouteAgent, agent.meta.key, resource_version, api::encode(agent)};
-}
-
-void StatusWriter::announce() {
-  request_ = store_.get(api::Kind::kRouteAgent, {"", spec_.node}, [this](auto result) {
-    if (result) return compare(*result);
-    if (result.error().code == Errc::kNotFound) return create();
-    failed(result.error());
-  });
-}
-
-void StatusWriter::compare(const api::Object& object) {
-  const auto agent = api::decode<api::RouteAgent>(object.body);
-  if (!agent || agent->spec != spec_) return update(object.resource_version);
-  announced(object);
-}
-
-void StatusWriter::create() {
-  request_ = store_.create(object({}, {}), [this](auto result) { announced(result); });
-}
-
-void StatusWriter::update(const std::string& resource_version) {
-  request_ =
-      store_.update(object({}, resource_version), [this](auto result) { announced(result); });
-}
-
-void StatusWriter::announced(const Result<api::Object>& result) {
-  if (!result) return failed(result.error());
-  request_.reset();
-  announced_ = true;
-  log_info("node key published", {{"node", spec_.node}, {"key", spec_.public_key}});
-  backoff_.reset();
-  last_error_.clear();
-  schedule(Duration::zero());
-}
-
-void StatusWriter::write() {
-  writing_ = std::exchange(wanted_, std::nullopt);
-  request_ = store_.update_status(object(*writing_, {}), [this](auto result) {
-    if (result) return written(*result);
-    // Without the object no gateway knows this node.
-    if (result.error().code == Errc::kNotFound) announced_ = false;
-    if (announced_) return failed(result.error());
-    if (!wanted_) wanted_ = writing_;
-    writing_.reset();
-    request_.reset();
-    schedule(Duration::zero());
-  });
-}
-
-void StatusWriter::written(const api::Object& object) {
-  if (auto agent = api::decode<api::RouteAgent>(object.body)) {
-    announced_ = agent->spec == spec_;
-    stored_ = std::move(agent->meta);
+  if (stored_ == nullptr) return api::write_step(api::Verb::kCreate, agent);
+  if (!announced()) {
+    agent.meta.resource_version = stored_->meta.resource_version;
+    return api::write_step(api::Verb::kUpdate, agent);
   }
-  request_.reset();
-  written_ = std::exchange(writing_, std::nullopt);
-  backoff_.reset();
-  last_error_.clear();
-  schedule(kPause);  // what is wanted meanwhile is written then
+  if (!wanted_ || (written_ && !tells_more(*written_, *wanted_))) return {};
+  if (loop_.now() < not_before_) return {.wait = not_before_ - loop_.now()};
+  agent.status = asked_ = *wanted_;
+  // Without a version the write is unconditional: only this node writes its status.
+  return api::write_step(api::Verb::kStatus, agent);
 }
 
-void StatusWriter::failed(const Error& error) {
-  request_.reset();
-  if (!wanted_) wanted_ = writing_;
-  writing_.reset();
-  if (error.text != last_error_) {
-    log_warn("RouteAgent not written", {{"node", spec_.node}, {"error", error.text}});
-    last_error_ = error.text;
+void StatusWriter::take(api::Verb verb, const Result<api::Object>& answer) {
+  if (!answer) {
+    written_.reset();  // it may have taken effect or not
+    const auto code = answer.error().code;
+    if (code == Errc::kConflict || code == Errc::kExists) read_ = false;
+    if (code != Errc::kNotFound) return;
+    read_ = true;
+    stored_.reset();
+    return;
   }
-  schedule(backoff_.next(random_));
+  read_ = true;
+  const bool was = announced();
+  // An object that cannot be read is replaced.
+  auto agent = api::decode<api::RouteAgent>(answer->body).value_or(api::RouteAgent());
+  agent.meta.resource_version = answer->resource_version;
+  stored_ = std::make_shared<const api::RouteAgent>(std::move(agent));
+  if (verb == api::Verb::kCreate || verb == api::Verb::kUpdate) kept_ = stored_->spec;
+  if (verb == api::Verb::kStatus) {
+    written_ = asked_;
+    not_before_ = loop_.now() + kPause;
+  }
+  if (announced() && !was) {
+    log_info("node key published", {{"node", spec_.node}, {"key", spec_.public_key}});
+  }
 }
 
 }  // namespace cw::routeagent

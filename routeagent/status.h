@@ -6,15 +6,13 @@
 #include <optional>
 #include <string>
 
-#include "api/store/store.h"
+#include "api/store/object_keeper.h"
 #include "api/types/route_agent.h"
-#include "base/backoff.h"
-#include "base/random.h"
 
 namespace cw::routeagent {
 
-// Whether `b` tells anything new after `a`: measurements alone only when they moved a lot, so that
-// a thousand idle nodes write nothing.
+// True: `b` differs from `a`. A measurement counts only when it changed much, so that a thousand
+// idle nodes write nothing.
 [[nodiscard]] bool tells_more(const api::RouteAgent::Status& a, const api::RouteAgent::Status& b);
 
 class StatusWriter {
@@ -22,39 +20,28 @@ class StatusWriter {
   StatusWriter(Loop& loop, api::Store& store, Random& random, api::RouteAgent::Spec spec);
 
   void want(api::RouteAgent::Status status);
-  // Why the store does not have our spec, so that no gateway knows this node; empty: it has.
+  // Why the store does not have our spec, so that no gateway knows this node. Empty: it has it.
   [[nodiscard]] std::string trouble() const;
-  // The object as the store had it after our last write; none before it.
-  [[nodiscard]] const std::optional<api::ObjectMeta>& stored() const { return stored_; }
+  // The object as the store had it after our last write. None before the first.
+  [[nodiscard]] std::optional<api::ObjectMeta> stored() const;
 
  private:
   static constexpr Duration kPause = std::chrono::seconds(1);
 
-  void schedule(Duration delay);
-  void write();
-  void announce();
-  void compare(const api::Object& object);
-  void create();
-  void update(const std::string& resource_version);
-  void announced(const Result<api::Object>& result);
-  [[nodiscard]] api::Object object(const api::RouteAgent::Status& status,
-                                   const std::string& resource_version) const;
-  void written(const api::Object& object);
-  void failed(const Error& error);
+  [[nodiscard]] api::Step step();
+  void take(api::Verb verb, const Result<api::Object>& answer);
+  [[nodiscard]] bool announced() const;
 
   Loop& loop_;
-  api::Store& store_;
-  Random& random_;
   api::RouteAgent::Spec spec_;
-  bool announced_ = false;                         // the store has spec_
-  std::optional<api::RouteAgent::Status> wanted_;  // differs from written_ while work is left
-  std::optional<api::RouteAgent::Status> writing_;
-  std::optional<api::RouteAgent::Status> written_;
-  std::optional<api::ObjectMeta> stored_;
-  std::string last_error_;
-  Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
-  Handle timer_;
-  Handle request_;
+  std::optional<api::RouteAgent::Spec> kept_;  // what the store keeps of spec_ (an older schema)
+  std::optional<api::RouteAgent::Status> wanted_;
+  api::RouteAgent::Status asked_;                   // of the last write
+  std::optional<api::RouteAgent::Status> written_;  // an older schema may store less of it
+  TimePoint not_before_{};                          // of the next status
+  bool read_ = false;                               // stored_ is known
+  std::shared_ptr<const api::RouteAgent> stored_;   // null: there is none, or it is not known
+  api::ObjectKeeper keeper_;
 };
 
 }  // namespace cw::routeagent

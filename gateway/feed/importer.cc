@@ -21,7 +21,7 @@ struct Importer::State {
         on_refusals(std::move(words)),
         events(l, s, r, api::kGatewayWriter, config.identity),
         elector(l, s, r, lease(), [this](bool leads) { lead(leads); }) {
-    presence.settled = loop.now() + config.settle;
+    facts.settled = loop.now() + config.settle;
     resync = loop.every(config.resync, [this] {
       if (writer != nullptr) writer->look_at_all();
     });
@@ -37,7 +37,7 @@ struct Importer::State {
   void lead(bool leads) {
     log_info(leads ? "imports are ours" : "imports are another gateway's",
              {{"lease", lease().key.to_string()}});
-    writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, presence, events)
+    writer = leads ? std::make_unique<ImportWriter>(loop, store, random, intake, facts, events)
                    : nullptr;
   }
 
@@ -49,7 +49,7 @@ struct Importer::State {
   std::function<void()> on_clusters;
   std::function<void()> on_refusals;
   api::EventRecorder events;
-  Presence presence;
+  PeerFacts facts;
   std::unique_ptr<ImportWriter> writer;  // while leading
   Handle resync;
   api::LeaseElector elector;
@@ -62,7 +62,7 @@ Importer::Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig
                                      std::move(on_clusters), std::move(on_refusals))) {
   auto* s = state_.get();
   RemoteState::Listener listener;
-  // What happens to their exports comes by on_export.
+  // Changes of their exports are reported by on_export.
   listener.on_clusters = [s] {
     if (s->writer != nullptr) s->writer->look_at_peers();
     if (s->on_clusters) s->on_clusters();
@@ -85,23 +85,27 @@ Importer::Importer(Loop& loop, api::Store& store, Random& random, ImporterConfig
 Importer::~Importer() { state_->intake.set_listener({}); }
 
 void Importer::set_connected(std::vector<std::string> clusters) {
-  auto& presence = state_->presence;
+  auto& facts = state_->facts;
   std::set<std::string> now(std::make_move_iterator(clusters.begin()),
                             std::make_move_iterator(clusters.end()));
-  if (now == presence.connected) return;
-  presence.lost.merge(presence.connected);
-  presence.connected = std::move(now);
+  if (now == facts.connected) return;
+  facts.lost.merge(facts.connected);
+  facts.connected = std::move(now);
+  if (state_->writer != nullptr) state_->writer->look_at_peers();
+}
+
+void Importer::set_troubles(const std::map<api::ObjectKey, Trouble>& refused,
+                            const std::map<api::ObjectKey, Trouble>& left_out) {
+  auto& facts = state_->facts;
+  if (refused == facts.refused && left_out == facts.left_out) return;
+  facts.refused = refused;
+  facts.left_out = left_out;
   if (state_->writer != nullptr) state_->writer->look_at_peers();
 }
 
 bool Importer::leading() const { return state_->writer != nullptr; }
 
 bool Importer::idle() const { return state_->writer == nullptr || state_->writer->idle(); }
-
-const std::string& Importer::last_error() const {
-  static const std::string kNone;
-  return state_->writer == nullptr ? kNone : state_->writer->last_error();
-}
 
 void Importer::release(std::function<void()> done) { state_->elector.release(std::move(done)); }
 

@@ -27,7 +27,7 @@ ImportedExport imported_export(const nlohmann::json& body) {
     imported.fingerprint = fingerprint_of(object->spec, object->kept_out);
     return imported;
   }
-  // Another program broke the object. Fingerprint 0 has it replaced.
+  // Another writer broke it. It is replaced.
   const auto meta = body.find("metadata");
   if (meta != body.end() && meta->is_object()) {
     const auto version = meta->find("resourceVersion");
@@ -46,12 +46,13 @@ std::optional<ImportName> import_name(const api::ObjectKey& key) {
   return ImportName{key.name.substr(dot + 1), {key.ns, key.name.substr(0, dot)}};
 }
 
-ImportStep import_step(const ImportCase& now) {
-  if (!now.paired) return now.stored ? ImportStep::kRemove : ImportStep::kNone;
-  if (!now.complete) return ImportStep::kNone;
-  if (!now.wanted) return now.stored ? ImportStep::kRemove : ImportStep::kNone;
-  if (!now.stored) return now.ns_exists ? ImportStep::kCreate : ImportStep::kNone;
-  return now.stored->fingerprint == *now.wanted ? ImportStep::kNone : ImportStep::kUpdate;
+api::Verb import_step(const ImportCase& now) {
+  using api::Verb;
+  if (!now.paired) return now.stored ? Verb::kRemove : Verb::kNone;
+  if (!now.complete) return Verb::kNone;
+  if (!now.wanted) return now.stored ? Verb::kRemove : Verb::kNone;
+  if (!now.stored) return now.ns_exists ? Verb::kCreate : Verb::kNone;
+  return now.stored->fingerprint == *now.wanted ? Verb::kNone : Verb::kUpdate;
 }
 
 }  // namespace cw::gateway

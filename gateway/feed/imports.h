@@ -1,11 +1,12 @@
-// The bookkeeping of imports, without the store: what a comparison needs of a stored RemoteExport,
-// and what to do about it. Pure.
+// The bookkeeping of imports: the part of a stored RemoteExport that comparing needs, and what to
+// do with one. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
+#include "api/store/object_keeper.h"
 #include "api/types/remote_export.h"
 
 namespace cw::gateway {
@@ -14,18 +15,19 @@ namespace cw::gateway {
 struct ImportedExport {
   static constexpr api::Kind kKind = api::Kind::kRemoteExport;
   std::string resource_version;
-  std::uint64_t fingerprint = 0;  // of the spec, as RemoteState's; 0: not readable
+  std::uint64_t fingerprint = 0;  // of the spec, as in RemoteState; 0: it cannot be read
   friend bool operator==(const ImportedExport&, const ImportedExport&) = default;
 };
 [[nodiscard]] ImportedExport imported_export(const nlohmann::json& body);
 
 // Equal fingerprints mean equal RemoteExports.
 [[nodiscard]] std::uint64_t fingerprint_of(const api::ExportRecord& record, bool kept_out);
-// The stored form of an export that is not imported because this cluster exports the name itself.
+// The stored record of an export that is not imported, because this cluster exports the name
+// itself.
 [[nodiscard]] api::ExportRecord kept_out_record(const std::string& cluster,
                                                 const api::ObjectKey& service);
 
-// "<service>.<cluster>" in the Service's namespace, and the reverse. None: not such a name.
+// "<service>.<cluster>" in the Service's namespace, and back. No value: the name has another form.
 [[nodiscard]] api::ObjectKey import_key(const std::string& cluster, const api::ObjectKey& service);
 struct ImportName {
   std::string cluster;
@@ -33,16 +35,15 @@ struct ImportName {
 };
 [[nodiscard]] std::optional<ImportName> import_name(const api::ObjectKey& key);
 
-enum class ImportStep { kNone, kCreate, kUpdate, kRemove };
-
 struct ImportCase {
-  std::optional<std::uint64_t> wanted;  // of the accepted record; none: there is no such export
+  std::optional<std::uint64_t> wanted;  // the accepted record's fingerprint; none: there is none
   bool paired = true;                   // its cluster has a ClusterPeer
   bool complete = true;                 // all exports of its cluster are known
   bool ns_exists = true;
   std::optional<ImportedExport> stored;
 };
-// A cluster that is away or not yet complete keeps its records. Only an unpaired cluster loses all.
-[[nodiscard]] ImportStep import_step(const ImportCase& now);
+// A cluster that is away, or not yet known completely, keeps its records. An unpaired one loses
+// them.
+[[nodiscard]] api::Verb import_step(const ImportCase& now);
 
 }  // namespace cw::gateway

@@ -1,100 +1,141 @@
-// ClusterPeer.status, the other thing the ImportWriter writes.
-#include <utility>
+#include "gateway/feed/peer_status.h"
 
-#include "base/log.h"
-#include "gateway/feed/import_writer.h"
+#include <algorithm>
+#include <utility>
 
 namespace cw::gateway {
 namespace {
 
-api::Condition condition(std::string type, bool holds, std::string reason, std::string message) {
-  return {std::move(type),
-          holds ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
-          std::move(reason),
-          std::move(message),
-          0,
-          {}};
+using std::chrono::milliseconds;
+
+const Trouble* find(const std::map<api::ObjectKey, Trouble>& troubles, const api::ObjectKey& key) {
+  const auto found = troubles.find(key);
+  return found == troubles.end() ? nullptr : &found->second;
 }
 
-// The status after now; `first`: of the ClusterPeers with this cluster id, the one that counts.
-api::ClusterPeer::Status next_status(const api::ClusterPeer& peer, const AcceptedCluster& accepted,
-                                     std::optional<bool> seen, bool first, WallTime now) {
-  auto status = peer.status;
-  const auto set = [&](api::Condition next) {
+// Sets the conditions of one ClusterPeer.
+struct Conditions {
+  const api::ClusterPeer& peer;
+  std::vector<api::Condition>& all;
+  WallTime now;
+
+  void set(api::Condition next) const {
     next.observed_generation = peer.meta.generation;
-    (void)api::set_condition(status.conditions, std::move(next), now);  // compared as a whole
-  };
-  if (!first) {
-    status.cidrs.clear();
-    status.gateways.clear();
-    status.connected = false;
-    set(condition("Accepted", false, "DuplicateCluster",
-                  "an older ClusterPeer has cluster id " + peer.spec.cluster_id));
-    return status;
+    (void)api::set_condition(all, std::move(next), now);  // the status is compared as a whole
   }
+  void set(std::string type, bool holds, std::string reason, std::string message) const {
+    set({std::move(type),
+         holds ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+         std::move(reason),
+         std::move(message),
+         0,
+         {}});
+  }
+};
+
+// The status of the ClusterPeer that counts for its cluster.
+void set_accepted(api::ClusterPeer::Status& status, const Conditions& conditions,
+                  const AcceptedCluster& accepted, std::optional<bool> seen) {
   status.cidrs = accepted.cidrs;
   status.gateways = accepted.gateways;
   const bool connected = seen.value_or(status.connected);
   status.connected = connected;
-  set(condition("Accepted", true, "Paired", "the cluster is paired"));
-  set(condition("Connected", connected, connected ? "TunnelUp" : "NoTunnel",
-                connected ? "at least one tunnel carries traffic"
-                          : "no tunnel to the cluster carries traffic"));
-  set(claims_condition(accepted.refusals));
-  if (accepted.complete) set(imports_condition(accepted.left_out));
-  return status;
+  conditions.set("Accepted", true, "Paired", "the cluster is paired");
+  conditions.set("Connected", connected, connected ? "TunnelUp" : "NoTunnel",
+                 connected ? "at least one tunnel carries traffic"
+                           : "no tunnel to the cluster carries traffic");
+  conditions.set(claims_condition(accepted.refusals));
+  if (accepted.complete) conditions.set(imports_condition(accepted.left_out));
 }
 
 }  // namespace
 
-void ImportWriter::write_peers() {
-  if (!ready()) return;
-  std::map<std::string, std::shared_ptr<const api::ClusterPeer>> first;
-  for (const auto& [key, peer] : peers_.items()) {
-    if (peer->spec.unpaired) continue;
-    auto& slot = first[peer->spec.cluster_id];
-    if (slot == nullptr || peer->meta.created < slot->meta.created) slot = peer;
-  }
-  for (const auto& [key, peer] : peers_.items()) {
-    if (peer->spec.unpaired) continue;
-    write_peer(peer, first.at(peer->spec.cluster_id) == peer);
-  }
+std::optional<bool> PeerFacts::is_connected(const std::string& cluster, TimePoint now) const {
+  if (connected.count(cluster) != 0) return true;
+  if (lost.count(cluster) == 0 && now < settled) return std::nullopt;
+  return false;
 }
 
-void ImportWriter::write_peer(const std::shared_ptr<const api::ClusterPeer>& peer, bool first) {
-  const auto& key = peer->meta.key;
+PeerStatus::PeerStatus(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
+                       const PeerFacts& facts, api::EventRecorder& events,
+                       std::function<void()> on_paired)
+    : loop_(loop),
+      intake_(intake),
+      facts_(facts),
+      on_paired_(std::move(on_paired)),
+      look_(loop, milliseconds(10), [this] { look_at_each(); }),
+      look_at_refusals_(loop, milliseconds(1000), [this] { look_at_each(); }),
+      peers_(loop, store, random, [this] { peers_changed(); }),
+      events_(loop, events, peers_),
+      bad_peers_(loop, store, events, api::ClusterPeer::kKind, "Accepted"),
+      keeper_(loop, store, random,
+              {[this](const auto& id) { return step(id.key); },
+               [this](const auto& id) { return peers_.find(id.key); }}) {
+  if (loop.now() < facts.settled) {
+    settled_ = loop.after(facts.settled - loop.now(), [this] { look_.poke(); });
+  }
+  peers_.set_on_bad([this](const auto& key, const Error& error) { bad_peers_.report(key, error); });
+}
+
+void PeerStatus::peers_changed() {
+  events_.look(true);
+  if (!peers_.synced()) return;
+  std::set<std::string> ids;
+  for (const auto& [key, peer] : peers_.items()) {
+    if (!peer->spec.unpaired) ids.insert(peer->spec.cluster_id);
+  }
+  if (paired_ != ids) {
+    paired_ = std::move(ids);
+    on_paired_();
+  }
+  look_.poke();
+}
+
+void PeerStatus::look_at_each() {
+  for (const auto& [key, peer] : peers_.items()) keeper_.look({api::ClusterPeer::kKind, key});
+}
+
+// Of several ClusterPeers with one cluster id the oldest counts.
+bool PeerStatus::counts(const api::ClusterPeer& peer) const {
+  const auto age = [](const api::ClusterPeer& one) {
+    return std::pair(one.meta.created, one.meta.key);
+  };
+  return std::none_of(peers_.items().begin(), peers_.items().end(), [&](const auto& entry) {
+    const auto& spec = entry.second->spec;
+    return spec.cluster_id == peer.spec.cluster_id && !spec.unpaired &&
+           age(*entry.second) < age(peer);
+  });
+}
+
+api::Step PeerStatus::step(const api::ObjectKey& key) const {
+  const auto peer = peers_.find(key);
+  if (peer == nullptr) return {};
+  auto next = *peer;
+  auto& status = next.status;
+  const Conditions conditions{*peer, status.conditions, loop_.wall_now()};
   const auto& cluster = peer->spec.cluster_id;
   const auto accepted = intake_.clusters().find(cluster);
-  if (accepted == intake_.clusters().end() || peer_writes_.count(key) != 0) return;
-  auto known = peer;
-  if (const auto ours = written_peers_.find(key); ours != written_peers_.end()) {
-    if (ours->second.seen == peer) {
-      known = ours->second.now;
-    } else {
-      written_peers_.erase(ours);
-    }
+  const auto* refused = find(facts_.refused, key);
+  if (refused != nullptr && refused->reason != "DuplicateCluster") {
+    conditions.set("Accepted", false, refused->reason, refused->message);
+  } else if (accepted == intake_.clusters().end() || peer->spec.unpaired) {
+    // Nothing is known of it.
+  } else if (counts(*peer)) {
+    set_accepted(status, conditions, accepted->second, facts_.is_connected(cluster, loop_.now()));
+  } else {
+    status.cidrs.clear();
+    status.gateways.clear();
+    status.connected = false;
+    conditions.set("Accepted", false, "DuplicateCluster",
+                   "an older ClusterPeer has cluster id " + cluster);
   }
-  auto next = *known;
-  next.status = next_status(*known, accepted->second, presence_.of(cluster, loop_.now()), first,
-                            loop_.wall_now());
-  if (next == *known) return;
-  api::Object body{api::ClusterPeer::kKind, key, next.meta.resource_version, api::encode(next)};
-  peer_writes_[key] = store_.update_status(std::move(body), [this, seen = peer](
-                                                                const Result<api::Object>& result) {
-    const auto name = seen->meta.key;
-    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `seen` goes with its handle
-    const auto before = seen;
-    peer_writes_.erase(name);
-    if (!result) {
-      // Of a conflict too: by the next try the informer shows what was written.
-      return failed(result.error().context("ClusterPeer " + name.to_string()));
-    }
-    if (auto now = api::decode<api::ClusterPeer>(result->body)) {
-      now->meta.resource_version = result->resource_version;
-      written_peers_[name] = {before, std::make_shared<const api::ClusterPeer>(std::move(*now))};
-    }
-    look_.poke();
-  });
+  const auto* told = api::find_condition(status.conditions, "GatewaysAccepted");
+  if (const auto* trouble = find(facts_.left_out, key)) {
+    conditions.set("GatewaysAccepted", false, trouble->reason, trouble->message);
+  } else if (told != nullptr && told->status != api::ConditionStatus::kTrue) {
+    conditions.set("GatewaysAccepted", true, "Accepted", "all gateways are in use");
+  }
+  return next == *peer ? api::Step() : api::write_step(api::Verb::kStatus, next);
 }
 
 }  // namespace cw::gateway

@@ -115,16 +115,15 @@ TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
   EXPECT_EQ(now->data.count(kEntry), 1U);
 }
 
-TEST(SecretEntry, AStoreThatIsAwayIsAskedAgain) {
+TEST(SecretEntry, SaysWhyItIsMissing) {
   Keeper k;
-  k.store.fail_next({Errc::kUnavailable, "away"});
+  k.store.fail_next({Errc::kDenied, "no"});
   k.entry.look(nullptr);
   k.loop.advance(std::chrono::milliseconds(1));
-  EXPECT_EQ(k.stored(), nullptr);
-  EXPECT_FALSE(k.entry.last_error().empty());
+  EXPECT_EQ(k.entry.error(), "no");
   k.settle(10);
   EXPECT_NE(k.stored(), nullptr);
-  EXPECT_TRUE(k.entry.last_error().empty());
+  EXPECT_EQ(k.entry.error(), "");
 }
 
 }  // namespace

@@ -673,6 +673,23 @@ TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesI
   EXPECT_EQ(stored().status.gateways.at(0).state, "down");
 }
 
+// A CRD of an older version drops fields of the spec that it does not know.
+TEST_F(AgentStory, AnOlderSchemaOfItsObjectIsNoTrouble) {
+  store_.set_schema([](api::Object& object) {
+    if (object.kind == api::Kind::kRouteAgent) object.body["spec"].erase("overlay");
+  });
+  start();
+  all_up();
+  loop_.advance(seconds(5));
+  EXPECT_FALSE(status().gateways.empty());
+  (void)store_.take_log();
+  sees(0, tunnel::LinkState::kDown, {});
+  loop_.advance(seconds(30));
+  EXPECT_EQ(status().gateways.at(0).state, "down");
+  const auto log = store_.take_log();
+  EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 5) << log;
+}
+
 TEST_F(AgentStory, UntilItsKeyIsPublishedItIsNotReady) {
   store_.refuse(api::Kind::kRouteAgent, Error{Errc::kDenied, "forbidden"});
   start();

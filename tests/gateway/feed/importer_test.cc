@@ -339,6 +339,29 @@ TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
             "Accepted");
 }
 
+TEST(Importer, AClusterPeerSaysWhatIsWrongWithIt) {
+  World world;
+  const api::ObjectKey east{"", "east"};
+  const auto condition = [&](const char* type) {
+    world.run(seconds(1));
+    const auto peer = world.peer();
+    const auto* found = api::find_condition(peer.status.conditions, type);
+    return found == nullptr ? std::string() : found->reason;
+  };
+  world.announce();
+  EXPECT_EQ(condition("GatewaysAccepted"), "");
+  world.importer->set_troubles({}, {{east, {"InvalidKey", "gateway 1 has no key"}}});
+  EXPECT_EQ(condition("GatewaysAccepted"), "InvalidKey");
+  EXPECT_EQ(condition("Accepted"), "Paired");
+  world.importer->set_troubles({}, {});
+  EXPECT_EQ(condition("GatewaysAccepted"), "Accepted");
+  world.importer->set_troubles({{east, {"OwnCluster", "it has our cluster id"}}}, {});
+  EXPECT_EQ(condition("Accepted"), "OwnCluster");
+  (void)world.store.take_log();
+  world.run(seconds(300));
+  EXPECT_EQ(world.store.take_log().find("ClusterPeer"), std::string::npos) << "written once";
+}
+
 const api::Condition& imported(const api::ClusterPeer& peer) {
   return *api::find_condition(peer.status.conditions, "ExportsImported");
 }

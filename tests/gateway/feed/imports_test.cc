@@ -63,13 +63,13 @@ TEST(Imports, EveryCaseHasOneStep) {
     const auto step = import_step(now);
     if (!now.stored) {
       const bool creates = now.paired && now.complete && now.wanted && now.ns_exists;
-      EXPECT_EQ(step, creates ? ImportStep::kCreate : ImportStep::kNone);
+      EXPECT_EQ(step, creates ? api::Verb::kCreate : api::Verb::kNone);
     } else if (!now.paired || (now.complete && !now.wanted)) {
-      EXPECT_EQ(step, ImportStep::kRemove);
+      EXPECT_EQ(step, api::Verb::kRemove);
     } else if (now.complete && now.stored->fingerprint != *now.wanted) {
-      EXPECT_EQ(step, ImportStep::kUpdate);
+      EXPECT_EQ(step, api::Verb::kUpdate);
     } else {
-      EXPECT_EQ(step, ImportStep::kNone);
+      EXPECT_EQ(step, api::Verb::kNone);
     }
   }
 }
