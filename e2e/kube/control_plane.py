@@ -149,7 +149,9 @@ class ControlPlane:
     # --- for tests ---
 
     def kubectl(self, *args, check=True, stdin=None, timeout=60, config=None):
-        done = self.machine.run(program("kubectl"), "--kubeconfig", config or self.admin, *args,
+        # A cache of its own: the usual one goes by the server's address, and would have the kinds of an earlier run.
+        done = self.machine.run(program("kubectl"), "--kubeconfig", config or self.admin,
+                                "--cache-dir", self.folder / "kubectl-cache", *args,
                                 check=False, stdin=stdin, timeout=timeout)
         if check and done.returncode != 0:
             shown = " ".join(str(a) for a in args)

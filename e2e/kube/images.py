@@ -122,7 +122,8 @@ def tools_root(root):
 def causeway(folder, build, tag):
     """Our image: the one made from the Dockerfile (CAUSEWAY_IMAGE), or the same root file system packed here."""
     if given := os.environ.get("CAUSEWAY_IMAGE"):
-        return pathlib.Path(given)
+        # Nodes see this folder, and have a /tmp of their own.
+        return pathlib.Path(shutil.copy(given, folder / "causeway.tar"))
     root = folder / "causeway"
     subprocess.run([ROOTFS, build, root], check=True)
     return archive(root, f"docker.io/library/causeway:{tag}", folder / "causeway.tar")
