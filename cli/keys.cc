@@ -75,7 +75,8 @@ nlohmann::json fresh_secret(Random& random, const std::string& ns, const KeySecr
   return body;
 }
 
-Result<> may_be_made(const std::string& ns, const KeySecret& wanted, const api::TunnelGateway* gateway) {
+Result<> may_be_made(const std::string& ns, const KeySecret& wanted,
+                     const api::TunnelGateway* gateway) {
   if (gateway == nullptr || gateway->spec.public_key.empty()) return {};
   const auto& name = gateway->meta.key.name;
   return fail(

@@ -200,7 +200,8 @@ nlohmann::ordered_json time_tree(WallTime time) {
   return api::format_time(time);
 }
 
-nlohmann::ordered_json tunnel_tree(const api::TunnelGateway& gateway, const api::TunnelStatus& tunnel) {
+nlohmann::ordered_json tunnel_tree(const api::TunnelGateway& gateway,
+                                   const api::TunnelStatus& tunnel) {
   nlohmann::ordered_json tree;
   tree["gateway"] = gateway.spec.ordinal;
   tree["cluster"] = tunnel.cluster;

@@ -15,8 +15,8 @@ namespace cw::routeagent {
 [[nodiscard]] std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs);
 // The gateway on this node, once cw-wg has its addresses; nullptr before.
 [[nodiscard]] const LocalGateway* own_gateway(const NodeInputs& inputs);
-// A gateway whose device and key are on this node although its TunnelGateway object names another node;
-// nullptr: none.
+// A gateway whose device and key are on this node although its TunnelGateway object names another
+// node; nullptr: none.
 [[nodiscard]] const LocalGateway* moved_gateway(const NodeInputs& inputs);
 // One sentence for each reason why pods of this node are not served, with the remedy.
 [[nodiscard]] std::vector<std::string> unserved_pods(const NodeInputs& inputs);

@@ -88,9 +88,10 @@ class SwitchEventsTest : public testing::Test {
     meta.uid = "u-0";
     return meta;
   }();
-  SwitchEvents events_{loop_,          store_,
-                       random_,        {"causeway-gateway", "node-1"},
-                       Kind::kTunnelGateway, [this] { return about_; }};
+  SwitchEvents events_{
+      loop_, store_, random_, {"causeway-gateway", "node-1"}, Kind::kTunnelGateway, [this] {
+        return about_;
+      }};
 };
 
 TEST_F(SwitchEventsTest, WhatComesWithinAMomentIsOneEventOnTheObject) {
