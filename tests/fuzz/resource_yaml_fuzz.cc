@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto body = parse_yaml({reinterpret_cast<const char*>(data), size}, "fuzz");
   if (!body) return 0;
   round_trip<ClusterPeer>(*body);
-  round_trip<Gateway>(*body);
+  round_trip<TunnelGateway>(*body);
   round_trip<RouteAgent>(*body);
   round_trip<RemoteExport>(*body);
   round_trip<ServiceExport>(*body);
