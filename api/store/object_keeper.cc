@@ -1,12 +1,16 @@
 #include "api/store/object_keeper.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/log.h"
 
 namespace cw::api {
 
 namespace {
+
+// The place in the queue of all that is due: before every time, and so in the order of the ids.
+constexpr TimePoint kDue{};
 
 void tell(LogLevel level, std::string_view event, const ObjectId& id, const std::string& error) {
   log_event(level, event,
@@ -67,6 +71,17 @@ void ObjectKeeper::arm() {
 
 void ObjectKeeper::pump() {
   const auto now = loop_.now();
+  // By kind and name, and not by how long an object waits: a namespace that changes thousands of
+  // objects at once must not delay all that changes later.
+  std::vector<ObjectId> due;
+  const auto first = queue_.lower_bound({kDue + Duration(1), ObjectId()});
+  auto at = first;
+  for (; at != queue_.end() && at->first <= now; ++at) due.push_back(at->second);
+  queue_.erase(first, at);
+  for (const auto& id : due) {
+    entries_.at(id).due = kDue;
+    queue_.emplace(kDue, id);
+  }
   for (std::size_t n = 0; n < kSlice && running_ < limits_.in_flight && !queue_.empty(); ++n) {
     if (std::max(queue_.begin()->first, outage_.until) > now) break;
     const auto id = queue_.extract(queue_.begin()).value().second;

@@ -2,7 +2,8 @@
 // says what one object needs, based on the newest state that the writer knows. It is called just
 // before the request, so no wanted object is held here. The keeper does the rest, for all writers:
 //  * One request per object is in flight. After the answer the object is compared again, so the
-//    last wanted state wins. The keeper has at most `in_flight` requests; the others wait in order.
+//    last wanted state wins. The keeper has at most `in_flight` requests. Objects that are due go
+//    by kind and name.
 //  * After a write the cache is older than the store. The object is compared again when the cache
 //    shows another state, or after kMaxLag.
 //  * A write that loses a race (kConflict, kExists, kNotFound) is no error. The object is compared
