@@ -76,7 +76,9 @@ void ObjectKeeper::pump() {
   std::vector<ObjectId> due;
   const auto first = queue_.lower_bound({kDue + Duration(1), ObjectId()});
   auto at = first;
-  for (; at != queue_.end() && at->first <= now; ++at) due.push_back(at->second);
+  for (; at != queue_.end() && at->first <= now && due.size() < kSlice; ++at) {
+    due.push_back(at->second);
+  }
   queue_.erase(first, at);
   for (const auto& id : due) {
     entries_.at(id).due = kDue;
