@@ -1,9 +1,12 @@
 #include "daemon/config.h"
 
+#include "api/store/open.h"
+
 namespace cw {
 
 void read_daemon_config(ConfigMap& map, DaemonConfig& config) {
   map.require("store", config.store);
+  if (auto good = api::check_address(config.store); !good) map.problem("store", good.error().text);
   map.read("namespace", config.ns);
   map.read_map("log", [&](ConfigMap& log) {
     std::string level = "info";

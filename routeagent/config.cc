@@ -1,5 +1,7 @@
 #include "routeagent/config.h"
 
+#include "api/store/open.h"
+
 namespace cw::routeagent {
 
 namespace {
@@ -41,7 +43,7 @@ Result<Config> read(ConfigMap map) {
   map.read_within<Duration>("resync", config.resync, std::chrono::seconds(1),
                             std::chrono::hours(24));
   // On Kubernetes the CNI needs forwarding too, whether it or this agent turns it on first.
-  std::string forwarding = config.store.rfind("dir:", 0) == 0 ? "own" : "all";
+  std::string forwarding = api::is_folder(config.store) ? "own" : "all";
   map.read_choice("forwarding", forwarding, {"own", "all"});
   config.forward_ours_only = forwarding == "own";
   read_overlay(map, config);

@@ -17,6 +17,12 @@ namespace cw::api {
 [[nodiscard]] Result<std::unique_ptr<Store>> open_store(Loop& loop, Random& random,
                                                         const std::string& address);
 
+// kInvalid: not such an address. Looks at the text only.
+[[nodiscard]] Result<> check_address(std::string_view address);
+
+// True: `address` begins with dir:.
+[[nodiscard]] bool is_folder(std::string_view address);
+
 // True: daemons create missing Secrets in the store at `address`. They do so in a folder. On an API
 // server the chart's hook does it: a process that may create Secrets can create a token of any
 // service account of the namespace.

@@ -39,6 +39,8 @@ def run(cluster, world, tmp_path):
 
 def good(cluster, program, **changes):
     config = {"store": f"dir:{cluster.store.folder}", **GOOD[program], **changes}
+    if program == AGENT:
+        config.setdefault("stateDir", str(cluster.folder / "state" / "configuration"))
     return {key: value for key, value in config.items() if value is not None}
 
 
@@ -77,8 +79,8 @@ def test_text_that_is_not_yaml(run, program):
 
 @pytest.mark.parametrize("program", EVERY)
 def test_a_store_of_no_known_sort(cluster, run, program):
-    _, done = run(program, good(cluster, program, store="etcd:/somewhere"))
-    one_line_and_exit_2(done, "etcd:/somewhere")
+    path, done = run(program, good(cluster, program, store="etcd:/somewhere"))
+    one_line_and_exit_2(done, f"{path}:", "store", "etcd:/somewhere")
 
 
 @pytest.mark.parametrize("program, key, value", (

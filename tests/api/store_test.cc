@@ -240,7 +240,7 @@ TEST(OpenStore, ABadAddressOrPathIsOneClearLine) {
   SimLoop loop;
   SeededRandom random(1);
   EXPECT_EQ(open_store(loop, random, "redis:x").error().text,
-            "store \"redis:x\": want dir:/path or kube:[FILE][#CONTEXT]");
+            "store: \"redis:x\": want dir:/path or kube:[FILE][#CONTEXT]");
   const auto denied = open_store(loop, random, "dir:/proc/nonexistent");
   ASSERT_FALSE(denied);
   EXPECT_NE(denied.error().text.find("/proc/nonexistent"), std::string::npos);

@@ -40,6 +40,8 @@ TEST(DaemonConfig, AProblemNamesFileLineAndKey) {
   EXPECT_EQ(parse("namespace: n\n").error().text, "d.yaml:1: store: is missing");
   EXPECT_EQ(
       parse("store: dir:/s\nlog:\n  level: loud\n").error().text.find("d.yaml:3: log.level: "), 0U);
+  EXPECT_EQ(parse("namespace: n\nstore: etcd:/s\n").error().text,
+            "d.yaml:2: store: \"etcd:/s\": want dir:/path or kube:[FILE][#CONTEXT]");
   EXPECT_EQ(parse("- a\n").error().code, Errc::kInvalid);
 }
 
