@@ -1,7 +1,7 @@
 // What a remote cluster may never claim as a prefix or name as an endpoint, whatever its
 // administrator wrote. That is special-purpose addresses, prefixes too wide for one cluster, and
 // addresses that this cluster or this host uses. causewayctl, the gateway's admission and every
-// route agent use it. The CRD repeats the fixed part. Pure. docs/protocol/feed.md has the table.
+// route agent use it. The CRD repeats the fixed part. Pure. docs/clusterpeer.md has the table.
 #pragma once
 
 #include <optional>

@@ -1,7 +1,7 @@
-"""Makes docs/crds.md from crds/*.yaml: every field of Causeway's own kinds, what it means and its limits.
+"""Makes docs/crds.md from crds/*.yaml: every field of Causeway's own kinds, its meaning and its limits.
 
-With --check it writes nothing. It fails if a schema has a field without a description, a field without a type or an
-unknown keyword, or if the page is not what the CRDs give.
+With --check it writes nothing. It fails if a field of a schema has no description or no type, if a keyword is unknown,
+or if the page differs from the CRDs.
 """
 
 import argparse

@@ -34,9 +34,9 @@ def tell(request):
 def pytest_testnodeready(node):
     """In the process that prints for several side by side: the names of scenarios, as -v prints them.
 
-    They are started without -v. With it, xdist asks each process first for its version, and what it says next,
-    "run scenarios", reaches the process now and then before that answer is finished. execnet then runs the
-    scenarios on a second thread, where no signal can end one that hangs."""
+    They are started without -v. With -v, xdist asks each process for its version first, and then says "run
+    scenarios". Now and then that reaches the process before it has finished the first answer. execnet then runs
+    the scenarios on a second thread, where no signal can end one that hangs."""
     node.config.option.verbose = 1
 
 

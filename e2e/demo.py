@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Shows the main job: two clusters on this host, a database that streams from one to the other by an exported
-name, a gateway that dies meanwhile, and the standby's promotion. Needs root.
+"""Shows the main job: two clusters on this host, and a database that streams from one to the other by an
+exported name. A gateway dies meanwhile. At the end the standby is promoted. Needs root.
 
 The exit code is 0 only if every printed statement was checked.
 """

@@ -1,4 +1,4 @@
-"""What a run of tests came to: the reports of pytest and ctest read, second tries, the log of them, the totals."""
+"""The results of a run of tests: reads the reports of pytest and ctest, logs second tries, counts the totals."""
 
 import datetime
 import re

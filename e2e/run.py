@@ -31,7 +31,7 @@ def say(text):
 
 
 def printed(command, hide=None, env=None):
-    """Runs a command and prints what it prints, but for lines that match `hide`. Returns the exit code and the text."""
+    """Runs a command and prints its output without the lines that match `hide`. Returns the exit code and the text."""
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace")
     seen = []
@@ -43,7 +43,7 @@ def printed(command, hide=None, env=None):
 
 
 class Run:
-    """One run of tests: what it came to so far."""
+    """One run of tests, and its results so far."""
 
     def __init__(self):
         self.counts = Counts()
@@ -144,7 +144,7 @@ def build(preset):
 def test(options):
     run = Run()
     everything = not (options.fast or options.k or options.repeat)
-    # Built once, in what time the rest leaves. on_kubernetes() prints what went wrong.
+    # Built once, in the time that the rest leaves. on_kubernetes() prints the build's errors.
     programs = start_kubernetes_programs(quiet=True) if everything else None
     build("release")
     if options.repeat:
@@ -173,7 +173,7 @@ def kube(options):
 
 
 def flaky(options):
-    """What passes alone may fail on a busy machine: there are no second tries here."""
+    """A scenario that passes alone may fail on a busy machine: there are no second tries here."""
     run = Run()
     build("release")
     with busy_machine(BUILD / "load.dat"):

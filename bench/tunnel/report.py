@@ -13,10 +13,10 @@ ROWS = [  # key, title, unit, digits
     ("rss1000", "resident, 1,000 peers", "MiB", 1),
     ("handshakes", "handshakes answered", "1,000/s", 1), ("handshake_cpu", "CPU of one", "µs", 0),
     ("flood", "TCP, 1 flow beside a flood of initiations", "% of alone", 0),
-    ("flood_sink", "beside the same flood at a socket that nobody reads", "% of alone", 0),
+    ("flood_sink", "beside the same flood at a socket that no program reads", "% of alone", 0),
     ("flood_rate", "initiations of that flood", "1,000/s", 0),
     ("garbage", "TCP, 1 flow beside a flood of data messages of no session", "% of alone", 0),
-    ("garbage_sink", "beside the same flood at a socket that nobody reads", "% of alone", 0),
+    ("garbage_sink", "beside the same flood at a socket that no program reads", "% of alone", 0),
     ("garbage_rate", "messages of that flood", "1,000/s", 0),
 ]
 

@@ -176,5 +176,5 @@ def pair(*sides):
                 wait_until(lambda one=one, other=other: one.connected_to(other.cluster.id), 30,
                            f"{one.cluster.id} is connected to {other.cluster.id}")
                 wait_until(lambda one=one, other=other: one.keeps_closed(other.cluster.id), 30,
-                           f"{one.cluster.id}'s nodes hold back what goes to {other.cluster.id}")
+                           f"{one.cluster.id}'s nodes hold back packets to {other.cluster.id}")
                 one.cluster.world.watch.begin(one.cluster, other.cluster)

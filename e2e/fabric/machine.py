@@ -19,7 +19,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/wireguard /run/lock
 hostname "$0"
 if [ -n "$1" ]; then mount --bind "$1" /etc/resolv.conf; fi
-# No waiting for duplicate address detection: nobody else is on these links.
+# No waiting for duplicate address detection: no other host is on these links.
 echo 0 > /proc/sys/net/ipv6/conf/all/accept_dad
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
 ip link set lo up

@@ -8,7 +8,7 @@ from fabric.wait import wait_until
 BIN = "/usr/lib/postgresql/15/bin"
 PASSWORD = "replication-password"  # the server lives for one test only
 
-# Timers as an operator for databases in several sites sets them: a dead peer is noticed within seconds, and
+# Timers as an operator sets them for databases in several sites. A dead peer is noticed within seconds, and
 # connections survive a short outage of the network.
 SETTINGS = """
 listen_addresses = '*'

@@ -4,7 +4,7 @@ import time
 
 
 class TimedOut(AssertionError):
-    """The condition did not hold in time; the text says which one and what was seen last."""
+    """The condition did not hold in time; the text has its name and the last value."""
 
 
 def wait_until(condition, deadline, why, every=0.05):

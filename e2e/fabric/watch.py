@@ -1,8 +1,8 @@
 """Watches the WAN of a world: no clear packet of a pod may leave a cluster that is paired with the pod's
 cluster.
 
-The fabric says which cluster keeps which other one's packets off the wire: from the moment of the pairing
-(`pair` waits until every node is closed) until a deliberate unpair.
+A cluster keeps the packets of a paired cluster's pods off the wire from the end of `pair`, which waits until
+every node is closed. This ends with a deliberate unpair. The fabric calls begin() and end().
 """
 
 import ipaddress

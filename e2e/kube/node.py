@@ -1,5 +1,5 @@
 """One node in namespaces of its own: containerd, runc, kubelet and kube-proxy, on an overlay of this
-machine's root. e2e/README.md gives the reason of each line."""
+machine's root. e2e/README.md lists the differences from a real machine."""
 
 import os
 import pathlib

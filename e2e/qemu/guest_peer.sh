@@ -1,5 +1,5 @@
 #!/bin/sh
-# Linux's own WireGuard as a peer: Debian's cloud kernel under QEMU's software emulation, with one network card on the
+# Linux's own WireGuard as a peer: Debian's cloud kernel under QEMU's software emulation. Its one network card is on the
 # TAP interface that the caller made in its network namespace. Runs until it is killed.
 #   guest_peer.sh TAP SCRIPT      SCRIPT (sh) is run inside once the card eth0 and modprobe work; it
 #                                 has ip, wg, socat, busybox. The console is standard output.

@@ -231,7 +231,7 @@ def test_a_node_boots(east, west):
         wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is ready")
 
 
-def test_an_agent_without_a_store_closes_what_it_remembers(east, west):
+def test_an_agent_without_a_store_closes_the_prefixes_of_its_file(east, west):
     """The API server is away when the agent starts after a boot."""
     node, agent = east.pod.node, east.causeway.agent_of(east.pod.node)
     agent.kill()

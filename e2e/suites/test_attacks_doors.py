@@ -239,7 +239,7 @@ def test_a_bare_host_is_no_router(own_world, tell):
     for agent in east.causeway.agents:
         agent.restart()
     wait_until(lambda: all(a.why_not_ready() == "" for a in east.causeway.agents), 30, "ready again")
-    assert not ping(stranger, pod.ip), "a restart forgot who turned forwarding on"
+    assert not ping(stranger, pod.ip), "after a restart the host forwards foreign packets"
     agent = east.causeway.agent_of(node)
     agent.stop()
     node.machine.run("nft", "flush", "ruleset")

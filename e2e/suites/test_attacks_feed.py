@@ -1,6 +1,6 @@
-"""Attacks on the feed: by a caller without a key, and by a compromised peer that sends too much too fast, in
-claims, too. The peer costs a bounded amount of memory, log and descriptors. `./dev bench rogue` measures what
-it costs the traffic of others."""
+"""Attacks on the feed: by a caller without a key, and by a compromised peer that sends too much too fast. The
+peer also floods claims. It costs a bounded amount of memory, log and descriptors. `./dev bench rogue` measures
+its effect on the traffic of others."""
 
 import base64
 import os
@@ -37,9 +37,9 @@ def log_bytes(gateway):
 
 @pytest.mark.timing
 def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
-    """Each change of a claim moves prefixes in the tunnel device. Before there was a budget, all 2,000 per
-    second did. Each was a line of the log and a look at every prefix of every cluster. This scenario runs
-    first: the number of changes at once grows with the prefixes that a peer has announced."""
+    """Each change of a claim moves prefixes in the tunnel device. Before there was a budget, all 2,000 changes
+    per second did. Each gave a line of the log and a look at every prefix of every cluster. This scenario runs
+    first, because the number of changes at once grows with the prefixes that a peer has announced."""
     east, north, rogue = scene
     gateways = east.causeway.gateways
     moves = [gateway.metric("causeway_prefix_moves_total") or 0 for gateway in gateways]
@@ -47,7 +47,7 @@ def test_a_peer_that_flips_its_claims_costs_others_nothing(scene, tell):
     def moved():
         return [gateway.metric("causeway_prefix_moves_total") - before for gateway, before in zip(gateways, moves)]
     with rogue.flip(east):
-        wait_until(lambda: min(moved()) > 200, 30, "the claims are heard and taken")
+        wait_until(lambda: min(moved()) > 200, 30, "the claims take effect")
         first, logged, began = moved(), [log_bytes(gateway) for gateway in gateways], time.monotonic()
         stream = Stream(east.pod.machine, north.pod.machine, north.pod.ip, east.world.folder)
         stays_true(lambda: True, 12, "the rogue claims, the stream flows", every=0.5)
@@ -73,7 +73,7 @@ def test_a_rogue_peer_at_full_speed_costs_little_memory_and_log(scene, what, tel
     grown, logged = gateway.resident_kib() - resident, log_bytes(gateway) - logged
     tell(f"{what}: {report}, gateway +{grown / 1024:.0f} MiB, log +{logged / 1024:.1f} KiB")
     assert grown < 64 << 10
-    assert logged < LOG, "the log grows with what the peer says"
+    assert logged < LOG, "the log grows with the peer's messages"
     wait_until(lambda: ping(east.pod.machine, north.pod.ip), 10, "the others see each other")
 
 
@@ -141,7 +141,7 @@ assert out.recv(1) == b"", "the connection is not ended"
 """
 
 
-def test_who_has_no_key_gets_nothing(own_world):
+def test_a_caller_without_a_key_gets_nothing(own_world):
     """From the gateway's own host, where no filter protects the port: an address proves nothing."""
     east = Site(own_world, "east", gateways=1, ipv6=False)
     west = Site(own_world, "west", gateways=1, ipv6=False)

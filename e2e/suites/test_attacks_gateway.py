@@ -123,7 +123,7 @@ def kube_proxy(node, pod, family):
 
 
 def udp_service(machine):
-    """A UDP service on all addresses of both families. The Process's output is what it received."""
+    """A UDP service on all addresses of both families. The Process's output has the received datagrams."""
     service = machine.spawn("udp-service", "socat", "-u", f"UDP6-RECV:{UDP_PORT}", "STDOUT")
     wait_until(lambda: f":{UDP_PORT}" in machine.out("ss", "-Hlun"), 10, "the UDP service listens")
     return service

@@ -132,7 +132,7 @@ def test_ordinary_traffic_and_its_errors_are_not_dropped(sites):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_stranger_who_forges_a_gateway_reaches_no_pod_of_a_worker(sites, stranger, family):
+def test_a_stranger_that_forges_a_gateway_reaches_no_pod_of_a_worker(sites, stranger, family):
     east, west = sites
     worker, gateway = east.pod.node, carrier(east, west, east.pod.node, family)
     source, victim = west.pod.address(family), east.pod.address(family)
@@ -143,7 +143,7 @@ def test_a_stranger_who_forges_a_gateway_reaches_no_pod_of_a_worker(sites, stran
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_stranger_who_forges_a_node_sends_nothing_through_a_gateway(sites, stranger, family):
+def test_a_stranger_that_forges_a_node_sends_nothing_through_a_gateway(sites, stranger, family):
     east, west = sites
     worker, gateway = east.pod.node, carrier(east, west, east.pod.node, family)
     source, victim = east.pod.address(family), west.pod.address(family)

@@ -1,5 +1,5 @@
-"""A paired cluster turns against its peers: it exports their names, claims their networks and changes its
-keys, and one of its users floods the others' exports. It runs our own gateway on a store that lies."""
+"""A paired cluster turns against its peers. It exports their names, claims their networks and changes its
+keys. One of its users floods the others' exports. It runs our own gateway on a store with false objects."""
 
 import json
 
@@ -58,7 +58,7 @@ def clusters(world):
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_peers_export_of_our_own_name_takes_no_client_away(clusters, family):
-    """H3. Before, the pods of east got the rogue's address beside their own."""
+    """Before, the pods of east got the rogue's address beside their own."""
     east, west, _ = clusters
     wait_until(lambda: condition(east, "ServiceExport", "Shared", "pg", "data").get("reason")
                == "KeptOut", 10, "east's export says that west's is kept out")
@@ -77,7 +77,7 @@ def test_a_peers_export_of_our_own_name_takes_no_client_away(clusters, family):
 
 
 def test_an_annotation_of_a_peer_decides_nothing_in_a_cluster_that_does_not_follow_it(clusters):
-    """H3. Before, the export with the oldest date decided in every cluster which endpoints serve."""
+    """Before, the export with the oldest date decided in every cluster which endpoints serve."""
     east, west, north = clusters
     found = north.store.get("ServiceImport", "pg", "data")
     assert found["spec"]["type"] == "Headless", "the export that north saw first is the older one"
@@ -103,7 +103,7 @@ def test_a_peer_is_imported_from_only_as_far_as_it_is_listed(clusters):
 
 
 def test_a_shared_name_keeps_the_own_clusters_rules_whatever_date_the_peer_claims(clusters):
-    """H3 with the name opened: the peer serves its share and decides nothing else."""
+    """The name is open to the peer. The peer serves its share and decides nothing else."""
     east, west, _ = clusters
     share("data", "pg", east.cluster)
     wait_until(lambda: addresses(east) == addresses_of(east.pod, west.pod), 15,
@@ -121,7 +121,7 @@ NEVER = ["10.61.0.0/16", "169.254.169.254/32", "127.0.0.0/8", "224.0.0.0/4", "24
 
 @pytest.mark.parametrize("cidr", NEVER)
 def test_pairing_refuses_prefixes_that_are_never_a_peers(clusters, cidr):
-    """M1. Before, all of these became routes of every node. (10.61.0.0/16 has east's Services.)"""
+    """Before, all of these became routes of every node. (10.61.0.0/16 has east's Services.)"""
     east, west, _ = clusters
     offered = yaml.safe_load(ctl(west, "pair", "export").stdout)
     offered["spec"]["allowedCidrs"].append(cidr)
@@ -141,8 +141,8 @@ def test_pairing_refuses_endpoints_that_are_no_other_hosts(clusters, endpoint):
     assert done.returncode == 2 and endpoint in done.stderr, done
 
 
-def test_a_changed_key_wants_a_person(clusters):
-    """M1. Before, `pair accept` took any key for a known cluster and said "is still a peer"."""
+def test_a_changed_key_needs_an_administrator(clusters):
+    """Before, `pair accept` took any key for a known cluster and said "is still a peer"."""
     east, west, north = clusters
     before = east.store.get("ClusterPeer", "west")
     right = ctl(west, "pair", "export")
@@ -156,7 +156,7 @@ def test_a_changed_key_wants_a_person(clusters):
     assert east.store.get("ClusterPeer", "west")["spec"] == before["spec"]
     assert ctl(east, "pair", "accept", "-", stdin=right.stdout).returncode == 0, "the same key is fine"
     assert east.store.get("ClusterPeer", "west")["spec"].get("imports") == before["spec"].get("imports"), \
-        "what was opened is this cluster's own setting"
+        "opened names are this cluster's own setting"
 
 
 def test_an_offered_file_opens_nothing(clusters):
@@ -174,8 +174,8 @@ def routes_of(node, prefix):
 
 
 def test_claims_that_are_never_a_peers_become_no_routes(own_world):
-    """M1, for an administrator who applied the peer's file without `pair accept`: each node refuses its own
-    networks. Before, the default router of every node stopped answering."""
+    """The administrator applied the peer's file without `pair accept`: each node refuses its own networks.
+    Before, the default router of every node stopped answering."""
     east = Site(own_world, "east", gateways=1)
     west = Site(own_world, "west", gateways=1)
     join(east, west)
@@ -193,9 +193,9 @@ def test_claims_that_are_never_a_peers_become_no_routes(own_world):
     def refused():
         said = condition(east, "ClusterPeer", "ClaimsAccepted", "west").get("message", "")
         return all(cidr in said for cidr in claims[:3])
-    wait_until(refused, 15, "the gateway refuses what it can know")
+    wait_until(refused, 15, "the gateway refuses the claims that it can judge")
     wait_until(lambda: f"{router}/32" in str(east.store.get("RouteAgent", worker.name)), 15,
-               "the worker's agent says what it does not route")
+               "the worker's agent names the prefixes that it does not route")
 
     def unharmed():
         assert ping(worker.machine, router) and ping(worker.machine, router6), "the router answers"
@@ -216,8 +216,8 @@ def write(store, body):
 
 
 def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
-    """M2. A user of one namespace of west exports more than a cluster may announce. Before, another
-    namespace's export was not announced, and no condition said so."""
+    """A user of one namespace of west exports more than a cluster may announce. Before, another namespace's
+    export was not announced, and no condition said so."""
     east = Site(own_world, "east", gateways=1, workers=0, ipv6=False)
     west = Site(own_world, "west", gateways=1, workers=0, ipv6=False)
     join(east, west)
@@ -236,16 +236,16 @@ def test_one_namespace_cannot_crowd_out_anothers_exports(own_world):
     wait_until(lambda: addresses(east, "pg2.data.svc.clusterset.local") == addresses_of(west.pod), 60,
                "the other namespace's export is announced", every=0.2)
     wait_until(lambda: condition(west, "ServiceExport", "Valid", "latest", "mass").get("reason")
-               == "OverShare", 60, "what is not announced says so, the youngest first", every=0.5)
+               == "OverShare", 60, "exports that are not announced say so, the youngest first", every=0.5)
     wait_until(lambda: condition(west, "ServiceExport", "Valid", "pg2", "data").get("status") == "True", 60,
                "the other namespace's export is valid", every=0.5)
 
 
 def test_metadata_of_one_export_is_bounded(own_world):
-    """M2. 260 KB of annotations on each of 140 exports filled the feed."""
+    """Before, 260 KB of annotations on each of 140 exports filled the feed."""
     west = Site(own_world, "west", gateways=1, workers=0, ipv6=False).start()
     make_service(west.cluster, "shop", "big", PORTS, {"b-0": west.pod})
     west.store.put({**objects.service_export("shop", "big"),
                     "spec": {"exportedAnnotations": {"note": "x" * 17_000}}})
     wait_until(lambda: condition(west, "ServiceExport", "Valid", "big", "shop").get("reason")
-               == "TooLarge", 15, "the export says what is wrong")
+               == "TooLarge", 15, "the export's condition says what is wrong")

@@ -115,7 +115,7 @@ def stranger(world):
     return machine
 
 
-def test_a_stranger_who_forges_a_workers_address_moves_nothing(east, west, stranger):
+def test_a_stranger_that_forges_a_workers_address_moves_nothing(east, west, stranger):
     before, worker = settled(east, west), west.pod.node
     packets = list(inside_vxlan(list(forged_claims(east, west, worker)), west, worker))
     assert forge(stranger, packets, hertz=2000) == 4 * len(packets)

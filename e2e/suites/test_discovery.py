@@ -96,7 +96,7 @@ def test_unexport_takes_the_name_away(shop, east, west):
     unexport(east.cluster, "shop", "web")
     for site in (west, east):
         wait_until(lambda site=site: ask(site.pod.machine, site.causeway.dns, name).status ==
-                   "NXDOMAIN", 10, f"{site.id} knows the name no more")
+                   "NXDOMAIN", 10, f"the name is gone in {site.id}")
 
 
 def test_a_service_that_is_not_exported_stays_private(east, west):
@@ -200,4 +200,4 @@ def test_a_service_of_5000_endpoints(crowd, east, west, tell):
     part["endpoints"][99]["conditions"]["ready"] = False
     east.store.put(part)
     wait_until(lambda: ask(west.pod.machine, west.causeway.dns, f"p-4999.east.{name}", "AAAA").status == "NXDOMAIN",
-               10, "who is not ready has no name")
+               10, "an endpoint that is not ready has no name")

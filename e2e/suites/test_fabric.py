@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_leaves_nothing():
                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     folder, *pids = run.stdout.readline().split()
     assert os.path.isdir(folder) and all(os.path.exists(f"/proc/{pid}") for pid in pids)
-    wait_until(strays, 10, "what is to be left behind runs")
+    wait_until(strays, 10, "the stray processes run")
     run.send_signal(signal.SIGKILL)
     run.wait(10)
     wait_until(lambda: not os.path.exists(folder), 10, "the folder is removed")

@@ -44,7 +44,7 @@ def all_gateways_work(east, west):
     wait_until(healthy, 30, "all gateways and route agents are ready")
     for here, there in ((east, west), (west, east)):
         wait_until(lambda here=here, there=there: here.all_carriers_known(there), 20,
-                   f"{here.id}'s nodes know who carries their traffic")
+                   f"{here.id}'s nodes have a carrier")
     wait_until(lambda: all_tunnels_up(east) and all_tunnels_up(west), 20, "all tunnels are up")
     wait_until_steady(lambda: carriers(east, west), 0.5, 20, "no carrier changes")
 
@@ -211,15 +211,15 @@ NOT_FORWARDING = {
     "a foreign drop": ("nft 'table inet foreign { chain forward { type filter hook forward "
                        "priority 0; iifname cw-vx drop; iifname cw-wg drop; }; }'",
                        "nft delete table inet foreign"),
-    "a drop of what comes back": ("nft 'table inet foreign { chain forward { type filter hook "
-                                  "forward priority 0; iifname cw-wg drop; }; }'",
-                                  "nft delete table inet foreign"),
+    "a drop on the way back": ("nft 'table inet foreign { chain forward { type filter hook "
+                               "forward priority 0; iifname cw-wg drop; }; }'",
+                               "nft delete table inet foreign"),
 }
 
 
 @pytest.mark.parametrize("how", NOT_FORWARDING)
 def test_a_gateway_that_does_not_forward_is_left(east, west, how, tell):
-    """Its process, its tunnels and all probes that end on it are well."""
+    """Its process, its tunnels and all probes that end on it work."""
     lost = east.carrier_to(west)
     machine = east.cluster.gateway_nodes[lost].machine
     traffic = BothWays(east, west)
@@ -280,7 +280,7 @@ def test_a_silent_floor_of_the_path_mtu_is_found(east, west, tell):
         most = [(1368 - around) // 16 * 16 for around in (60, 80)]
         assert any(size - 8 < found <= size for size in most)
         wait_until(lambda: largest_ping(east.pod.machine, west.pod.ip) + 28 == found, 5,
-                   "a pod is told the size")
+                   "a pod gets an error with the size")
         transfer(east.pod.machine, west.pod.ip, 200_000)
         transfer(west.pod.machine, east.pod.ip, 200_000)
         agent = east.store.get("RouteAgent", east.pod.node.name)

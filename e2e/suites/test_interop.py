@@ -74,7 +74,7 @@ def test_item18_a_new_private_key_works_at_once(pair, kind):
 
 @pytest.mark.parametrize("kind", ("engine-engine", "engine-go", "go-engine"))
 def test_item59_roaming(pair, kind):
-    """The left host's port and address change. The right host answers to the address that it hears from."""
+    """The left host's port and address change. The right host answers to the packets' new source."""
     one = pair(kind).connect()
     one.hosts[0].run("wg", "set", "wg0", "listen-port", 40000)
     wait_until(one.reaches, 3, "the session goes on at once", every=0.2)
@@ -183,7 +183,7 @@ GARBAGE = 'bytes([1 + sent % 4, 0, 0, 0]) + os.urandom((144, 88, 60, 1200)[sent 
 
 
 @pytest.mark.timing
-def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_nobody(pair, tell):
+def test_item7_a_flood_of_garbage_gets_no_answer_and_stops_no_traffic(pair, tell):
     one = pair("engine-engine").connect()
     before = one.iperf(1)["end"]["sum_received"]["bits_per_second"]
     answers = []
@@ -234,8 +234,8 @@ def test_items28_and_35_cookies_under_a_flood_of_initiations(pair, world):
 
 @pytest.mark.timing
 def test_a_flood_of_initiations_does_not_stand_before_the_answers_to_our_own(pair, world):
-    """The flooded end starts the handshake. The kernel tells its peer's response from strangers' messages by
-    the index in it. It takes one more round trip than usual: under load a response must show a cookie, too."""
+    """The flooded end starts the handshake. The kernel lets its peer's response pass and drops strangers'
+    messages, by their index. It takes one more round trip: under load a response must show a cookie, too."""
     one = pair("engine-engine").connect()
     program = world.program("handshake_load")
     load = one.hosts[0].spawn("flood", program, "flood", one.keys[1][1], f"192.0.2.2:{PORT}", 30)

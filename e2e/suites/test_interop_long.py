@@ -131,7 +131,7 @@ def test_linux_follows_when_we_roam(guest):
     wait_until(lambda: guest.state()["endpoint"] == "[2001:db8::1]:40000", 10, "the new family")
 
 
-def test_item39_rekeying_with_everybody_loses_nothing(world, tell):
+def test_item39_rekeying_with_all_implementations_loses_nothing(world, tell):
     """Five sessions older than two minutes, with a packet every 50 ms. The initiator of each renews it
     without a loss."""
     made = {"engine": engine(world.build), "go": wireguard_go()}

@@ -56,7 +56,7 @@ def forwarded(edge, port):
 
 @contextlib.contextmanager
 def counted(*sites):
-    """Counts what the nodes' networks forward to each port."""
+    """Counts the packets that the nodes' networks forward to each port."""
     for site in sites:
         site.cluster.edge.run("nft", "-f", "-", stdin=f"""table bridge count {{
             chain passed {{ type filter hook forward priority 0;

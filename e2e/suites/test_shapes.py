@@ -23,7 +23,7 @@ def test_a_cluster_behind_nat(own_world):
     join(open_, hidden)
     all_pairs_keep_addresses(open_, hidden)
     wait_until(lambda: all(tunnel.get("endpoint") for _, tunnel in open_.causeway.tunnels()), 15,
-               "every tunnel's endpoint is told")
+               "every tunnel reports its endpoint")
     for _, tunnel in open_.causeway.tunnels():
         assert "172.20.2." not in tunnel["endpoint"], "the endpoint is not the NAT's address"
     # The gateway behind NAT restarts: the other side must find its new source port.

@@ -1,5 +1,5 @@
-"""What others do to a node around us: claims of gateways' addresses, rules of CNIs, hardened hosts, a
-kube-proxy on the host, a gateway that moves. Tried after public bug reports of such systems."""
+"""Other programs and clusters disturb a node: claims of gateways' addresses, rules of CNIs, hardened hosts,
+kube-proxy on the host, a gateway that moves. The cases come from public bug reports of such systems."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_a_claim_of_a_gateways_address_takes_no_tunnel_down(own_world):
 
 
 def test_outer_packets_follow_no_route_of_ours(own_world):
-    """Whatever is in our tables: here the gateways' addresses themselves, put there by hand."""
+    """This holds for any route in our tables: here an administrator added the gateways' addresses by hand."""
     east, west = Site(own_world, "east", workers=0), Site(own_world, "west", workers=0)
     join(east, west)
     for site, other in ((east, west), (west, east)):
@@ -159,7 +159,7 @@ except OSError as error:
 
 
 def refusal(machine, address):
-    """What a program on the host itself is told when it connects, and after how many seconds."""
+    """The error that a program on the host itself gets when it connects, and the seconds until then."""
     words = machine.out(PYTHON, "-c", CONNECT, address).split()
     assert len(words) == 2, f"connected to {address}, or waited in vain: {words}"
     return words[0], float(words[1])

@@ -65,7 +65,7 @@ def test_removing_a_peer_closes_the_tunnel(strangers):
         assert not ping(east.pod.machine, west.pod.address(family))
     assert east.causeway.keeps_closed("west")
     wait_until(lambda: "causewayctl unpair west" in ctl(east, "status").stdout, 10,
-               "status tells how to open it")
+               "status says how to open it")
     pair(east.causeway, west.causeway)
     wait_until_reached(east, west)
 

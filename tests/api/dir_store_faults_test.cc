@@ -82,7 +82,7 @@ TEST_F(DirStoreFaults, AReadOnlyDescriptorHoldsNothing) {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   EXPECT_NE(::fcntl(reader.get(), F_OFD_SETLK, &whole), 0);
-  ASSERT_EQ(::flock(reader.get(), LOCK_EX), 0);  // what the attack did
+  ASSERT_EQ(::flock(reader.get(), LOCK_EX), 0);  // the attack
   EXPECT_TRUE(lock_file(root_ / ".lock", milliseconds(10)));
 }
 
@@ -159,7 +159,7 @@ TEST_F(DirStoreFaults, AnEntryThatCannotBeReadCostsThatEntryOnly) {
   EXPECT_EQ(store_->trouble().unreadable, 3U);
 }
 
-TEST_F(DirStoreFaults, WhatCanNoLongerBeReadStaysAsItWas) {
+TEST_F(DirStoreFaults, AnEntryThatTurnsUnreadableStaysAsItWas) {
   write("serviceexports/shop/web.yaml", "{}\n");
   write("serviceexports/other/web.yaml", "{}\n");
   Informer<ServiceExport> informer(loop_, *store_, random_, [] {});

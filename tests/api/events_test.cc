@@ -77,7 +77,7 @@ class EventsTest : public testing::Test {
   EventRecorder recorder_{loop_, store_, random_, "causeway-gateway", "gateway-0"};
 };
 
-TEST_F(EventsTest, AnEventNamesItsObjectAndWhoSaidIt) {
+TEST_F(EventsTest, AnEventNamesItsObjectAndItsReporter) {
   recorder_.record(Kind::kClusterPeer, peer("west").meta, {true, "NoTunnel", "no tunnel"});
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
@@ -133,7 +133,7 @@ TEST_F(EventsTest, ConditionsThatChangeAreToldWhoeverWroteThem) {
   EXPECT_EQ(events().front()["reason"], "OwnId");
 }
 
-TEST_F(EventsTest, WhoDoesNotLeadTellsNothingAndBeginsWhereItTakesOver) {
+TEST_F(EventsTest, WithoutTheLeaseItReportsNothingAndLaterOnlyChanges) {
   Informer<ClusterPeer> cache(loop_, store_, random_, [] {});
   ConditionEvents<ClusterPeer> teller(loop_, recorder_, cache);
   auto refused = peer("west");

@@ -47,7 +47,7 @@ class FilesTest : public testing::Test {
   std::optional<Files> files_;
 };
 
-TEST_F(FilesTest, WhatChangedSinceItWasReadIsNotOverwritten) {
+TEST_F(FilesTest, AnObjectThatChangedSinceTheReadIsNotOverwritten) {
   edit("spec: {clusterId: west}\n");
   auto body = *files_->read(Kind::kClusterPeer, kWest);
   ASSERT_TRUE(body);
@@ -64,7 +64,7 @@ TEST_F(FilesTest, WhatChangedSinceItWasReadIsNotOverwritten) {
   EXPECT_TRUE(files_->write(Kind::kClusterPeer, kWest, *body));
 }
 
-TEST_F(FilesTest, WhatCameOrWentSinceItWasReadIsNoticedToo) {
+TEST_F(FilesTest, AnObjectThatCameOrWentSinceTheReadIsNoticedToo) {
   ASSERT_TRUE(files_->read(Kind::kClusterPeer, kWest));
   edit("spec: {clusterId: west}\n");
   const auto body = json{{"spec", {{"clusterId", "other"}}}};
@@ -136,7 +136,7 @@ TEST_F(EditedTest, AStatusIsAddedToWhatThePersonWrote) {
   EXPECT_NE(content().find("connected"), std::string::npos) << content();
 }
 
-TEST_F(EditedTest, WhoSaysWhatHeHasReadGetsAConflict) {
+TEST_F(EditedTest, AWriteWithAnOlderVersionIsAConflict) {
   edit("spec: {clusterId: west}\n");
   const auto version = version_of(**files_->read(Kind::kClusterPeer, kWest));
   backend_.edits = 1;

@@ -99,7 +99,7 @@ class KeeperTest : public testing::Test {
                              }},
         limits);
   }
-  // What the writer's informer shows: the store's state at the last show().
+  // The object in the writer's informer: the store's state at the last show().
   std::shared_ptr<const ClusterPeer> shown(const ObjectKey& key) {
     const auto at = cache.find(key);
     return at == cache.end() ? nullptr : at->second;
@@ -278,7 +278,7 @@ TEST_F(KeeperTest, AnObjectOfAnotherWriterIsNotReplaced) {
   run(milliseconds(20));
   EXPECT_EQ(stored("east").spec.cluster_id, "theirs") << "kExists";
   EXPECT_EQ(keeper->error(), "");
-  show("east");  // now the writer decides, on what it sees
+  show("east");  // now the writer decides, by the stored object
   run(milliseconds(20));
   EXPECT_EQ(stored("east").spec.cluster_id, "a");
 }

@@ -183,7 +183,7 @@ TYPED_TEST_P(StoreContract, AnUnknownVersionIsExpired) {
   EXPECT_EQ(end->code, Errc::kExpired);
 }
 
-TYPED_TEST_P(StoreContract, ADroppedHandleCallsNobody) {
+TYPED_TEST_P(StoreContract, ADroppedHandleCallsNothingBack) {
   int calls = 0;
   {
     const auto handle =
@@ -211,6 +211,6 @@ REGISTER_TYPED_TEST_SUITE_P(StoreContract, CreateStampsTheObjectAndRefusesASecon
                             ListSelectsByNamespaceAndLabel,
                             AWatchSeesEveryChangeAfterTheListInOrderAndOnce,
                             AWatchResumesAfterTheEventItLastSaw, AnUnknownVersionIsExpired,
-                            ADroppedHandleCallsNobody, NamesThatAreNoneAreRefused);
+                            ADroppedHandleCallsNothingBack, NamesThatAreNoneAreRefused);
 
 }  // namespace cw::api

@@ -121,7 +121,7 @@ TEST_F(DirStoreTest, OfManyEditsInPlaceTheLastCounts) {
   }
 }
 
-TEST_F(DirStoreTest, AHandEditConflictsWithAWriterWhoHasNotSeenIt) {
+TEST_F(DirStoreTest, AHandEditConflictsWithAWriterThatHasNotReadIt) {
   auto object = *create(peer("east"));
   auto text = read("clusterpeers/east.yaml");
   write("clusterpeers/east.yaml", text + "# a comment changes nothing\n");
@@ -149,7 +149,7 @@ TEST_F(DirStoreTest, ABrokenFileKeepsTheLastGoodStateUntilItIsMended) {
   turn([&] { return informer.find({"", "east"})->spec.allowed_cidrs.size() == 1; });
 }
 
-TEST_F(DirStoreTest, OnlyKindsThatSomebodyAsksForAreRead) {
+TEST_F(DirStoreTest, OnlyRequestedKindsAreRead) {
   write("tunnelgateways/g.yaml", "spec: {{{\n");
   testing::internal::CaptureStderr();
   SystemRandom random;
@@ -278,7 +278,7 @@ TEST_F(InformerTest, KeepsOnlyWhatItsOwnerReads) {
   EXPECT_TRUE(informer.find({"", "a"})->meta.annotations.empty());
 }
 
-TEST_F(InformerTest, KeepsWhatItKnowsWhileTheStoreIsAway) {
+TEST_F(InformerTest, KeepsItsObjectsWhileTheStoreIsAway) {
   Namespace ns;
   ns.meta.key.name = "a";
   store_.put(ns);

@@ -54,7 +54,7 @@ TEST(SwitchDigest, OfTooManyKindsTheOldestGoAndAreCounted) {
   EXPECT_NE(told.note.message.find("24 earlier"), std::string::npos);
 }
 
-TEST(SwitchDigest, WhatIsPutBackComesBeforeWhatCameMeanwhile) {
+TEST(SwitchDigest, SwitchesThatArePutBackComeBeforeNewerOnes) {
   SwitchDigest older;
   older.add(note("a", "b", "x", 0));
   SwitchDigest newer;
@@ -94,9 +94,9 @@ class SwitchEventsTest : public testing::Test {
       }};
 };
 
-TEST_F(SwitchEventsTest, WhatComesWithinAMomentIsOneEventOnTheObject) {
+TEST_F(SwitchEventsTest, SwitchesWithinAMomentAreOneEventOnTheObject) {
   for (int i = 0; i < 100; ++i) events_.add(note("a", "b", "x", i));
-  EXPECT_TRUE(events().empty()) << "nobody writes in the packets' path";
+  EXPECT_TRUE(events().empty()) << "no write in the packets' path";
   loop_.advance(SwitchEvents::kGather + SwitchEvents::kSpread);
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
@@ -147,7 +147,7 @@ TEST_F(SwitchEventsTest, WhileTheApiIsAwayTheyWaitAndComeThen) {
   EXPECT_EQ(all.front()["count"], 2);
 }
 
-TEST_F(SwitchEventsTest, WhatIsRefusedIsNotTriedAgain) {
+TEST_F(SwitchEventsTest, ARefusedEventIsNotTriedAgain) {
   store_.fail_next({Errc::kDenied, "no rights"});
   events_.add(note("a", "b", "x"));
   loop_.advance(minutes(5));

@@ -1,5 +1,5 @@
-// Tests the shape of the tree: which folder may include which, that third-party headers stay in .cc
-// files, and the length of files. docs/architecture.md has the picture.
+// Tests the shape of the tree: which folder may include which, and the length of files. Third-party
+// headers stay in .cc files. docs/architecture.md has the picture.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ TEST(Architecture, ThirdPartyHeadersStayInSources) {
   }
 }
 
-// docs/protocol/kernel-state.md: the daemons say what they want, one reconciler writes it.
+// docs/protocol/kernel-state.md: the daemons compute the wanted state, one reconciler writes it.
 TEST(Architecture, TheDaemonsDoNotWriteKernelStateThemselves) {
   for (const auto& source : sources()) {
     if (source.folder != "gateway" && source.folder != "routeagent") continue;

@@ -70,7 +70,7 @@ TEST(LineWriter, AReaderThatStopsBlocksNoWriter) {
   EXPECT_NE(text.find("again\n"), std::string::npos);
 }
 
-TEST(LineWriter, EndsThoughNobodyReadsAndThoughTheReaderIsGone) {
+TEST(LineWriter, EndsThoughNoProgramReadsAndThoughTheReaderIsGone) {
   auto ends = pipe_ends();
   const auto begun = std::chrono::steady_clock::now();
   {

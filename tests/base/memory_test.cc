@@ -11,7 +11,7 @@ namespace {
 TEST(GrowthWatch, GivesBackAfterGrowthOnly) {
   constexpr std::size_t kMiB = 1 << 20;
   GrowthWatch watch;
-  EXPECT_TRUE(watch.grew(30 * kMiB)) << "what the start left";
+  EXPECT_TRUE(watch.grew(30 * kMiB)) << "the memory that the start left";
   watch.settle(20 * kMiB);
   EXPECT_FALSE(watch.grew(20 * kMiB));
   EXPECT_FALSE(watch.grew(20 * kMiB + GrowthWatch::kStep - 1));

@@ -59,7 +59,7 @@ TEST(NeverAPeers, OrdinaryPodPrefixesMayBeClaimed) {
   }
 }
 
-TEST(NeverAPeers, WhatIsOursIsNamed) {
+TEST(NeverAPeers, TheNameOfOurOwnRangeIsInTheText) {
   const std::vector<OwnPrefixes> own = {
       {"a node of this cluster", PrefixSet(std::vector{p("192.0.2.10/32"), p("fd00:20::10/128")})},
       {"a Service of this cluster", PrefixSet(std::vector{p("10.96.0.0/12")})}};

@@ -60,7 +60,7 @@ TEST(ReachText, IsReadAsItIsWrittenOrNotAtAll) {
   }
 }
 
-TEST_F(Folder, AReachFileIsBelievedOnlyIfNoOtherCanHaveWrittenIt) {
+TEST_F(Folder, AReachFileCountsOnlyIfNoOtherUserCanHaveWrittenIt) {
   const auto file = path + "/run/reach";
   EXPECT_EQ(read_reach(file).error().code, Errc::kNotFound);
   ASSERT_TRUE(write_reach(file, kReach));

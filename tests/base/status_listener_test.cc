@@ -41,7 +41,7 @@ std::vector<std::string> waiting(const UniqueFd& listener) {
 }
 
 // No thread accepts. If both shared a queue, the host's own connections would find it full.
-TEST(StatusListener, StrangersWhoFillTheirQueueKeepNoConnectionOfTheHostOut) {
+TEST(StatusListener, StrangersThatFillTheirQueueKeepNoConnectionOfTheHostOut) {
   TestHost here;
   TestHost stranger;
   here.shell("ip link add eth0 type veth peer name eth0 netns " + std::to_string(stranger.tid()));

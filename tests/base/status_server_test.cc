@@ -153,7 +153,7 @@ TEST_F(StatusTest, ATakenPortIsSaid) {
   EXPECT_EQ(again.error().code, Errc::kUnavailable);
 }
 
-// H5: idle connections of strangers took all descriptors.
+// Idle connections of strangers once took all descriptors of the process.
 TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNoClientOut) {
   start();
   std::vector<UniqueFd> idle;
@@ -169,7 +169,7 @@ TEST_F(StatusTest, ThousandsOfIdleConnectionsKeepNoClientOut) {
 
 const char* const kAsk = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
 
-// One idle connection from each of 32 addresses, and the kubelet's was the next to go.
+// One idle connection from each of 32 addresses once made the server close the kubelet's own.
 TEST_F(StatusTest, StrangersOfManyAddressesTakeNoPlaceOfTheHostItself) {
   start();
   const auto idle = idle_from(2, 33);

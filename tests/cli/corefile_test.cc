@@ -37,7 +37,7 @@ TEST(Corefile, WhatOthersAddedAfterwardsStays) {
             std::string(kUsual) + "example.org {\n    forward . 192.0.2.1\n}\n");
 }
 
-TEST(Corefile, ABlockOfSomebodyElsesIsLeftAlone) {
+TEST(Corefile, AForeignBlockIsLeftAlone) {
   for (const auto* block : {"clusterset.local {\n}\n", "clusterset.local:53 {\n}\n",
                             "example.org clusterset.local:53 {\n}\n"}) {
     EXPECT_EQ(with_stub(std::string(kUsual) + block, servers()).error().code, Errc::kExists)

@@ -117,8 +117,8 @@ TEST(PairAccept, RefusesOverlaps) {
   EXPECT_NE(refusal(peer).find("allowedCidrs"), std::string::npos);
 }
 
-// Finding M1: the peer's own file says which prefixes it may claim.
-TEST(PairAccept, RefusesWhatIsNeverAPeers) {
+// The prefixes come from the peer's own file, so the file could open any prefix to the peer.
+TEST(PairAccept, RefusesPrefixesThatNoPeerCanHave) {
   auto own = kEast;
   own.services = {*Prefix::parse("10.96.0.1/32")};
   own.api_servers = {*IpAddress::parse("198.51.100.6")};
@@ -173,7 +173,7 @@ TEST(Sharing, AddsRulesAndTakesNoneAway) {
   EXPECT_EQ(imports_with(std::nullopt, {{{"data", "pg"}}, false}),
             (Rules{{"*", "*", false, false}, {"data", "pg", true, false}}));
   EXPECT_EQ(imports_with(Rules{}, {{{"data", "pg"}}, false}), (Rules{{"data", "pg", true, false}}))
-      << "what was closed stays closed";
+      << "closed names stay closed";
   const Rules before{{"shop", "*", false, false}, {"data", "pg", true, false}};
   EXPECT_EQ(imports_with(before, {{{"data", "pg"}}, false}), before) << "twice changes nothing";
   EXPECT_EQ(imports_with(before, {{}, true})->size(), 3U);

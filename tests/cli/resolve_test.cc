@@ -157,7 +157,7 @@ TEST_F(Resolve, IfAllAreStaleTheyAnswer) {
   EXPECT_EQ(found().clusters[0].state, "stale: no longer a peer");
 }
 
-TEST_F(Resolve, AFreshClusterWithoutReadyEndpointsHidesNobody) {
+TEST_F(Resolve, AConnectedClusterWithoutReadyEndpointsHidesNoAwayOne) {
   remote("north", {{"db-0", true}}, 3, false);
   remote("west", {{"db-0", false}}, 2);
   EXPECT_TRUE(found().clusters[0].endpoints[0].answers);
@@ -183,7 +183,7 @@ TEST_F(Resolve, OnlyHeadlessServicesHavePodNames) {
   EXPECT_FALSE(found("db-0.west.db.data.svc.clusterset.local").answers());
 }
 
-TEST_F(Resolve, WhatNobodyExportsSaysSo) {
+TEST_F(Resolve, ANameWithoutExportsSaysSo) {
   in_.import.reset();
   EXPECT_EQ(found().notes, (std::vector<std::string>{"no cluster exports it"}));
   EXPECT_EQ(found("a.west.db.data.svc.clusterset.local").notes,

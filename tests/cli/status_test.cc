@@ -122,7 +122,7 @@ TEST(Status, AnEmptyClusterSaysWhatToDo) {
   EXPECT_TRUE(tree.at("problems").empty());
 }
 
-// Rows D37 and D47: an export that others do not get must not look like a success.
+// An export that other clusters do not get must not look like a success.
 TEST(Status, NamesExportsThatLackSomething) {
   const auto with = [](const char* name, const char* type, api::ConditionStatus status) {
     api::ServiceExport object;

@@ -174,7 +174,6 @@ TEST(Derived, APortNameWithAnotherNumberLeadsNowhere) {
   }
 }
 
-// Row D07.
 TEST(Derived, AnEndpointIsBehindThePortsThatItListensOn) {
   World world;
   auto& west = world.add("west", {"10.2.0.5", "10.2.0.6", "10.2.0.7"});
@@ -206,7 +205,7 @@ TEST(Derived, SlicesOfOtherPortsComeAndGoBesideEachOther) {
   EXPECT_EQ(after.at(before.begin()->first).ports, before.begin()->second.ports);
 }
 
-// Rows D12 and D60: kube-proxy falls back to these endpoints if none is ready.
+// kube-proxy falls back to these endpoints if none is ready.
 TEST(Derived, ServingAndTerminatingAreInTheSlices) {
   World world;
   world.add("east", {"10.1.0.5"}).endpoints[0].ready = false;
@@ -332,8 +331,8 @@ TEST(Derived, PreferLocalThenTheOrderThenAll) {
   EXPECT_EQ(ready(), (std::set<std::string>{"10.1.0.5", "10.3.0.5"}));
 }
 
-// Finding H3: a peer with the oldest date, true or not, took all traffic by an annotation.
-TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
+// Once a peer with the oldest date, true or not, could take all traffic by an annotation.
+TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhichServe) {
   World world;
   auto& west = world.add("west", {"10.2.0.5"});
   west.annotations = {{std::string(api::kFailover), "west"}, {"note", "w"}};
@@ -350,13 +349,13 @@ TEST(Derived, OnlyTheOwnExportOrAFollowedClusterDecidesWhoServes) {
   using Metadata = std::map<std::string, std::string>;
   EXPECT_EQ(serving(), both) << "without an own export no cluster is followed unasked";
   auto meta = world.desired().imports.begin()->second.meta;
-  EXPECT_EQ(meta.annotations, (Metadata{{"note", "w"}})) << "and its wish is not shown as ours";
+  EXPECT_EQ(meta.annotations, (Metadata{{"note", "w"}})) << "and its policy is not shown as ours";
   EXPECT_EQ(meta.labels, (Metadata{{"from", "west"}}));
   world.steers = "west";
   EXPECT_EQ(serving(), std::set<std::string>{"10.2.0.5"});
   EXPECT_EQ(world.desired().imports.begin()->second.meta.annotations, west.annotations);
   world.own = "east";
-  EXPECT_EQ(serving(), both) << "the own export decides, whoever is older or followed";
+  EXPECT_EQ(serving(), both) << "the own export decides, also beside older or followed ones";
   meta = world.desired().imports.begin()->second.meta;
   EXPECT_EQ(meta.annotations, east.annotations);
   EXPECT_TRUE(meta.labels.empty());
@@ -411,8 +410,8 @@ TEST(Derived, AnotherOwnersServiceOfThatNameIsNotOurs) {
   EXPECT_TRUE(world.desired().imports.begin()->second.spec.ips.empty());
 }
 
-// Items 2 and 16 to 18 over any number of clusters: the result depends neither on the cluster that
-// computes it nor on the order of arrival.
+// Items 2 and 16 to 18 over any number of clusters: all clusters compute the same result, in any
+// order of arrival.
 TEST(Derived, Items2And17_AllClustersComputeTheSameInAnyOrder) {
   std::mt19937 random(7);
   const auto pick = [&](unsigned n) { return random() % n; };

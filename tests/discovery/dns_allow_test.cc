@@ -1,14 +1,14 @@
-// M3: the DNS server answers its own cluster's pods and nodes, and is no amplifier for others.
+// The DNS server answers its own cluster's pods and nodes, and is no amplifier for others.
 #include "discovery/mcs/view.h"
 #include "tests/discovery/dns_scene.h"
 
 namespace cw::discovery {
 namespace {
 
-const std::vector<Prefix> kNobody{*Prefix::parse("192.0.2.0/24")};
+const std::vector<Prefix> kOthersOnly{*Prefix::parse("192.0.2.0/24")};
 
 TEST_F(Serving, AStrangerGetsNothingButRefusalsNoLargerThanItsQuery) {
-  start({}, {}, "127.0.0.1", kNobody);
+  start({}, {}, "127.0.0.1", kOthersOnly);
   const auto udp = connect(SOCK_DGRAM);
   for (const auto type : {Type::kA, Type::kSrv, Type::kAny, Type::kTxt}) {
     for (const int size : {0, 1232, 4096}) {
@@ -24,7 +24,7 @@ TEST_F(Serving, AStrangerGetsNothingButRefusalsNoLargerThanItsQuery) {
 }
 
 TEST_F(Serving, AStrangersFloodIsRefusedAtABoundedRate) {
-  start({}, {}, "127.0.0.1", kNobody, 5);
+  start({}, {}, "127.0.0.1", kOthersOnly, 5);
   const auto udp = connect(SOCK_DGRAM, nullptr, std::chrono::milliseconds(200));
   for (int i = 0; i < 200; ++i) (void)::send(udp.get(), query.data(), query.size(), 0);
   int answers = 0;
@@ -35,14 +35,14 @@ TEST_F(Serving, AStrangersFloodIsRefusedAtABoundedRate) {
 }
 
 TEST_F(Serving, AStrangersTcpConnectionIsClosed) {
-  start({}, {}, "127.0.0.1", kNobody);
+  start({}, {}, "127.0.0.1", kOthersOnly);
   const auto tcp = connect(SOCK_STREAM);
   send_tcp(tcp, query);
   EXPECT_TRUE(receive_tcp(tcp).empty());
 }
 
 TEST_F(Serving, ClientsComeAndGoWithTheCluster) {
-  start({}, {}, "127.0.0.1", kNobody);
+  start({}, {}, "127.0.0.1", kOthersOnly);
   const auto udp = connect(SOCK_DGRAM);
   EXPECT_EQ(read_answer(exchange(udp, query)).rcode, Rcode::kRefused);
   server->allow({*Prefix::parse("127.0.0.0/8")});

@@ -152,7 +152,7 @@ TEST_F(Serving, AFloodOverTheRateIsCutAndItsClientIsServedOverTcp) {
     ++(answer.tc ? truncated : full);
   }
   EXPECT_GE(full, 20);
-  EXPECT_LE(full, 25);  // the burst, and what the seconds of the test add
+  EXPECT_LE(full, 25);  // the burst, and the tokens of the test's own seconds
   EXPECT_NEAR(truncated, 240, 5);
   const auto other = connect(SOCK_DGRAM, "127.0.0.3");
   EXPECT_EQ(read_answer(exchange(other, query)).records, Strings{"10.1.0.5"});

@@ -1,5 +1,5 @@
-// Shared by the tests of the DNS server: a writer of queries, an independent reader of answers, a
-// zone of a few Services, and a server with this zone on loopback sockets.
+// Parts of the DNS server's tests: a writer of queries, an independent reader of answers, a zone of
+// a few Services, and a server with this zone on loopback sockets.
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
-// Which TCP connection is closed when there are too many; a forwarder that asks for a whole
-// cluster; a host that lacks a family.
+// Which TCP connection is closed when there are too many. Also a forwarder that asks for a whole
+// cluster, and a host that lacks a family.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>

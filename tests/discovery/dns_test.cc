@@ -116,8 +116,8 @@ TEST_F(Zone, StaleClustersLeaveUnlessAllAreStale) {
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records.size(), 2U);
 }
 
-// Row F6: caches keep a denial, and programs take it for permanent. A pod whose cluster is away may
-// be back in a second.
+// Caches keep a denial, and programs take it for permanent. A pod whose cluster is away may be back
+// within a second.
 TEST_F(Zone, APodOfAClusterThatIsAwayKeepsItsName) {
   stale = {"west"};
   build();
@@ -137,7 +137,6 @@ TEST_F(Zone, AnAwayClusterAnswersWhereTheOthersHaveNothing) {
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
 }
 
-// Row F5.
 TEST_F(Zone, NamesFollowPreferAndFailoverHeadlessOrNot) {
   const auto with = [this](std::map<std::string, std::string> wishes, bool east_ready = true) {
     services.clear();
@@ -169,7 +168,7 @@ TEST_F(Zone, NamesFollowPreferAndFailoverHeadlessOrNot) {
   EXPECT_EQ(with({{"causeway.dev/failover", "west,east"}}), std::pair(east, east));
 }
 
-// Rows D12 and D60: as kube-proxy does.
+// kube-proxy, too, uses such endpoints if none is ready.
 TEST_F(Zone, PodsThatTerminateAndStillServeAnswerWhileNoneIsReady) {
   const auto build_with = [this](bool west_ready) {
     services.clear();
@@ -195,7 +194,6 @@ TEST_F(Zone, PodsThatTerminateAndStillServeAnswerWhileNoneIsReady) {
   EXPECT_EQ(ask("pg-0.east.pg.db.svc", Type::kA).rcode, Rcode::kNxDomain);
 }
 
-// Row D07.
 TEST_F(Zone, SrvNamesAPodOnlyForThePortsThatItListensOn) {
   auto east = export_of("east", true, 1);
   east->ports = {{"a", "TCP", "", 1, ""}, {"b", "TCP", "", 2, ""}};

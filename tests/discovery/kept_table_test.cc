@@ -300,7 +300,7 @@ TEST_F(Follows, TheAgentOfTheHostWhileTheStoreIsAwayAndTheStoreOtherwise) {
   EXPECT_EQ(names(), both);
 }
 
-TEST_F(Follows, WhatChangesMeanwhileDoesNotMakeTheFileYoung) {
+TEST_F(Follows, ChangesMeanwhileDoNotMakeTheFileYoung) {
   start();
   give_virtual_ip();
   store->unavailable({Errc::kUnavailable, "down"});

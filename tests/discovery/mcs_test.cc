@@ -61,7 +61,7 @@ TEST(Merge, Item16_PortsAreAUnionAndOrderIsNoConflict) {
   EXPECT_FALSE(merge(believed({a, b})).conflict);
   b->ports = {{"x", "TCP", "", 9, ""}, {"z", "TCP", "", 2, ""}, {"w", "UDP", "", 2, ""}};
   const auto merged = merge(believed({a, b}));
-  ASSERT_EQ(merged.spec.ports.size(), 3U);  // x and y of a; w; z has y's number
+  ASSERT_EQ(merged.spec.ports.size(), 3U);  // x and y of a, then w; z has y's number
   EXPECT_EQ(merged.spec.ports[2].name, "w");
   EXPECT_EQ(merged.conflict->reasons, "PortConflict");
 }
@@ -251,7 +251,7 @@ TEST_F(ControllerTest, Item16_AConflictIsOnOurOwnExport) {
   EXPECT_NE(condition("Conflict")->reason.find("TypeConflict"), std::string::npos);
 }
 
-// Finding H3: by default a peer never takes part in a name that this cluster exports.
+// By default a peer never takes part in a name that this cluster exports.
 TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
   imports.reset();
   put_service();
@@ -307,7 +307,7 @@ TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-// Finding H3 with the name opened to the peer: an old date gains nothing.
+// The name is open to the peer. An old date gains the peer nothing.
 TEST_F(ControllerTest, AnAncientDateDoesNotWinOverOurExport) {
   put_service();
   put_export();
@@ -554,7 +554,7 @@ TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
   EXPECT_TRUE(came);
 }
 
-// Row D47: endpoints that a peer cannot reach must not look like a success.
+// An export whose endpoints a peer cannot reach must not look like a success.
 TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   put_service();
   put_export();
@@ -583,7 +583,6 @@ TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   EXPECT_EQ(controller->incomplete_exports(), 0U);
 }
 
-// Row D37.
 TEST_F(ControllerTest, AnExportSaysWhyItsServiceCannotBeRead) {
   put_export();
   put_service();

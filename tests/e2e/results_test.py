@@ -1,4 +1,4 @@
-"""How e2e/results.py counts: reports of pytest and ctest, second tries, the log of them, the totals."""
+"""How e2e/results.py counts: the reports of pytest and ctest, second tries and their log, the totals."""
 
 import pathlib
 import sys

@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   packet[17] = 2;
   Output said;
   (void)a.protocol.encrypt(packet, now, wall, said);  // an initiation
-  // Byte 0: which message is changed; byte 1: sign it again; byte 2: load.
+  // Byte 0: which message is changed. Byte 1: sign it again. Byte 2: load.
   const unsigned chosen = data[0] % 4;
   const bool sign = (data[1] & 1U) != 0;
   const std::size_t queued = (data[2] & 1U) != 0 ? 600 : 0;

@@ -219,7 +219,7 @@ TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
   EXPECT_EQ(object().spec.public_key, key->public_key().base64());
 }
 
-// GitOps prunes objects that it does not know. The key must stay, because peers know it.
+// GitOps prunes objects that are not in its repository. The key must stay, because peers have it.
 TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   put_west();
   start(std::nullopt, true, seconds(10));
@@ -244,7 +244,7 @@ TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   EXPECT_EQ(object().spec.public_key, key);
 }
 
-// A directory store allows a change of the id. Remote clusters know this one by the old id.
+// A directory store allows a change of the id. Remote clusters have this one under the old id.
 TEST_F(GatewayStory, GoesOnUnderItsClusterIdAndSaysSoWhenTheIdIsChanged) {
   put_west();
   start();
@@ -347,7 +347,7 @@ TEST_F(GatewayStory, MakesThePathAndProbesOnceTheDeviceIsThere) {
   EXPECT_EQ(tunnel_sight_->askers.at(GatewayId{"west", 1}), public_key(22));
 }
 
-TEST_F(GatewayStory, KnowsNodesByTheKeyInTheirObjects) {
+TEST_F(GatewayStory, TakesNodesKeysFromTheirObjects) {
   const auto put_agent = [this](const std::string& node, const std::string& says,
                                 const std::string& key) {
     api::RouteAgent agent;
@@ -365,14 +365,14 @@ TEST_F(GatewayStory, KnowsNodesByTheKeyInTheirObjects) {
   start();
   using Keys = std::map<tunnel::ProbeParty, tunnel::Key>;
   EXPECT_EQ(node_sight_->askers, (Keys{{tunnel::NodeName{"n0"}, public_key(50)}}))
-      << "an object speaks for its own node, and a Node must be there";
+      << "an object counts for its own node only, and that Node must exist";
   put_agent("n2", "n2", public_key(53).base64());
   loop_.advance(seconds(1));
   EXPECT_EQ(node_sight_->askers.at(tunnel::NodeName{"n2"}), public_key(53));
   store_.drop(api::Kind::kRouteAgent, {"", "n2"});
   loop_.advance(seconds(1));
   EXPECT_EQ(node_sight_->askers.count(tunnel::NodeName{"n2"}), 1U)
-      << "no traffic stops because an object went";
+      << "no traffic stops because an object was deleted";
   put_agent("n2", "n2", public_key(54).base64());
   loop_.advance(seconds(1));
   EXPECT_EQ(node_sight_->askers.at(tunnel::NodeName{"n2"}), public_key(54));
@@ -520,7 +520,7 @@ TEST_F(GatewayStory, TellsItsNodesWhereItLosesMuch) {
   EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, true})) << "its only way there";
   see(1, true);
   EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, false}))
-      << "it is the other end that loses";
+      << "the other remote gateway's tunnel loses nothing";
   lose(1);
   EXPECT_EQ(told(), (tunnel::ProbeCluster{"west", true, true}));
   see(0, false);
@@ -550,7 +550,7 @@ TEST_F(GatewayStory, ATunnelWithoutAVerdictDoesNotSilenceItForLong) {
   EXPECT_EQ(node_sight_->opened.size(), 1U);
 }
 
-TEST_F(GatewayStory, ARestartTakesOverWhoCarriesWhatFromTheDevice) {
+TEST_F(GatewayStory, ARestartTakesThePlacementFromTheDevice) {
   put_west();
   start();
   see(0, true);
@@ -575,11 +575,11 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   request.claims = {{{"", prefix}, {1, 1}, false}};
   tunnel::Probe reply;
   tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
-  EXPECT_EQ(carried(22).count(prefix), 1U) << "whoever brings it: it says where the node sends";
+  EXPECT_EQ(carried(22).count(prefix), 1U) << "any remote gateway may bring it: the node decides";
   ASSERT_EQ(reply.claims.size(), 1U);
   EXPECT_EQ(reply.claims[0].claim, request.claims[0].claim);
   see(1, false);
-  EXPECT_EQ(carried(21).count(prefix), 1U) << "a claim for a gateway that does not work waits";
+  EXPECT_EQ(carried(21).count(prefix), 1U) << "a claim for a gateway that is down has to wait";
   see(1, true);
   EXPECT_EQ(carried(22).count(prefix), 1U);
 }
@@ -600,7 +600,7 @@ TEST_F(GatewayStory, APeerThatFlipsItsClaimsMovesLittle) {
   }
   EXPECT_LE(driver_.moves_made - before, 256 + 510);
   loop_.advance(milliseconds(200));
-  EXPECT_EQ(carried(21).count(prefix), 1U) << "the last word counts";
+  EXPECT_EQ(carried(21).count(prefix), 1U) << "the last claim counts";
 }
 
 TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {

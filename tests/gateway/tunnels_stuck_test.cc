@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 
-TEST(StuckTunnel, PeerAndThenDeviceAreMadeAnewAndItShows) {
+TEST(StuckTunnel, PeerAndThenDeviceAreReplacedAndReported) {
   SimLoop loop;
   Metrics metrics;
   tunnel::FakeDriver driver;

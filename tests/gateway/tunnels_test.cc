@@ -80,7 +80,7 @@ TEST_F(SlowDriver, AFallMovesPrefixesWhileACallHangs) {
   see(false, true);
   EXPECT_EQ(carried(0), 0U);
   EXPECT_EQ(carried(1), 4U);
-  EXPECT_TRUE(all_placed()) << "what moved at once is said at once";
+  EXPECT_TRUE(all_placed()) << "moves that are made at once count at once";
   EXPECT_EQ(jobs_.size(), 1U) << "one call at a time";
   run_all();
   EXPECT_EQ(carried(1), 4U);
@@ -162,7 +162,7 @@ TEST_F(SlowDriver, SaysThatItDoesNotAnswerAndThenThatItDoesAgain) {
   EXPECT_EQ(changes_, before + 2);
 }
 
-// A gateway that restarts must know which gateway carried what before it decides.
+// A gateway that restarts reads the device first: which remote gateway carried which prefix?
 TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   start();
   see(false, true);
@@ -219,7 +219,7 @@ TEST_F(SlowDriver, AClaimBeyondTheBudgetWaitsAndIsNotSaidToBeDone) {
   const auto now = tunnels_->placement().at(prefix).ordinal;
   tunnels_->change_claims({{prefix, {"west", 1 - now}}});
   run_all();
-  EXPECT_FALSE(tunnels_->placed(prefix)) << "a newer word waits";
+  EXPECT_FALSE(tunnels_->placed(prefix)) << "a newer claim waits";
   EXPECT_TRUE(tunnels_->placed(west_.cidrs[1]));
   // Another look at everything does not let it through either.
   tunnels_->set_claims({{prefix, {"west", 1 - now}}});

@@ -67,7 +67,7 @@ TEST_F(ChooserStory, AGatewayNodePrefersItself) {
   EXPECT_EQ(choose().ordinal, order_[2]);
 }
 
-TEST_F(ChooserStory, TheNextInOrderTakesOverAndTheReasonNamesWhoIsDown) {
+TEST_F(ChooserStory, TheNextInOrderTakesOverAndTheReasonNamesTheOneThatIsDown) {
   choose();
   nth(0).usable = false;
   const auto& choice = choose(seconds(5));
@@ -135,7 +135,7 @@ TEST_F(ChooserStory, LosingMuchIsBetterThanDrainingOrSilence) {
   nth(2).usable = false;
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
   nth(0).draining = true;
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "both go: in home order";
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "both drain: the home order decides";
 }
 
 TEST_F(ChooserStory, WhereAllLoseMuchNothingMoves) {
@@ -150,9 +150,9 @@ TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
   const ChoiceKey west{"west", Family::kV4};
   choose();
   nth(0).not_forwarding = {west};
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is known to be better";
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "no gateway is known to be better";
   nth(1).not_forwarding = {west};
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "nobody is better";
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "no gateway is better";
   nth(2).forwards = {west};
   const auto& choice = choose(seconds(1));
   EXPECT_EQ(choice.ordinal, order_[2]);
@@ -188,7 +188,7 @@ TEST_F(ChooserStory, OneThatDoesNotForwardIsStillBetterThanOneThatIsDown) {
   nth(1).forwards = {west};
   nth(1).usable = false;
   nth(2).usable = false;
-  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "who is down proves nothing";
+  EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]) << "a gateway that is down proves nothing";
 }
 
 TEST_F(ChooserStory, ADrainingGatewayThatForwardsIsBetterThanOneThatDoesNot) {
@@ -199,7 +199,7 @@ TEST_F(ChooserStory, ADrainingGatewayThatForwardsIsBetterThanOneThatDoesNot) {
   EXPECT_EQ(choose().ordinal, order_[2]);
 }
 
-TEST_F(ChooserStory, WithNobodyTheReasonNamesEveryone) {
+TEST_F(ChooserStory, WithoutACarrierTheReasonNamesEveryGateway) {
   nth(0).usable = nth(1).usable = false;
   nth(1).trouble = "has no tunnel device";
   nth(2).reaches = {};
@@ -249,7 +249,7 @@ TEST_F(ChooserStory, AGatewayInHoldDownIsStillBetterThanNoneAndThanADrainingOne)
   EXPECT_EQ(choose(seconds(1)).ordinal, order_[0]);
 }
 
-TEST_F(ChooserStory, WhoCarriesTheTrafficIsNotLeftForAnotherInHoldDown) {
+TEST_F(ChooserStory, TheCarrierIsNotLeftForAnotherInHoldDown) {
   choose();
   nth(0).usable = nth(2).usable = false;
   choose(seconds(1));
@@ -290,7 +290,7 @@ TEST_F(ChooserStory, SinceMovesOnlyWithTheGateway) {
   EXPECT_EQ(moved, wall());
 }
 
-TEST_F(ChooserStory, WhereNobodyWorksTheSilentCarrierKeepsIt) {
+TEST_F(ChooserStory, IfNoGatewayWorksTheSilentCarrierStays) {
   choose();
   for (std::size_t n = 1; n < 3; ++n) nth(n).usable = false;
   nth(0).usable = false;
@@ -390,7 +390,7 @@ TEST(SilentEverywhere, AGatewayOfThisNodeIsNoProofThatTheOthersForward) {
   input.gateways[1].forwards = {west};
   EXPECT_TRUE(silent_everywhere(input).empty());
   input.gateways.pop_back();
-  EXPECT_TRUE(silent_everywhere(input).empty()) << "the only gateway is here: remote nodes tell it";
+  EXPECT_TRUE(silent_everywhere(input).empty()) << "this node does not probe its own gateway";
 }
 
 }  // namespace

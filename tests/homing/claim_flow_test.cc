@@ -59,7 +59,7 @@ TEST(ClaimFlow, AFloodOfChangesGetsFiftyASecondAndTheNewestCounts) {
   EXPECT_EQ(burst, 256U);
   const auto later = world.flip(20'000, std::chrono::microseconds(500));  // ten seconds
   EXPECT_LE(later, 510U);
-  EXPECT_GE(later, 50U) << "it is heard";
+  EXPECT_GE(later, 50U) << "its claims take effect, within the budget";
   // The flood ends: its last claim counts soon.
   (void)world.claim(0, 7);
   for (int n = 0; n < 20; ++n) {
@@ -116,7 +116,7 @@ TEST(ClaimFlow, AnnouncingLessAndMoreEarnsNothing) {
   }
 }
 
-TEST(ClaimFlow, WhatIsClaimedNoLongerStopsCountingAtOnce) {
+TEST(ClaimFlow, AClaimThatIsWithdrawnStopsCountingAtOnce) {
   Flow world;
   const ClaimFlow::Claimed all{{Flow::prefix(2, 0), {"west", 1}},
                                {Flow::prefix(2, 1), {"west", 1}}};
@@ -134,7 +134,7 @@ TEST(ClaimFlow, WhatIsClaimedNoLongerStopsCountingAtOnce) {
   EXPECT_FALSE(world.flow.waits(Flow::prefix(2, 1)));
 }
 
-TEST(DrainWords, AFloodOfThemGetsOneASecond) {
+TEST(DrainWords, OfAFloodOneCountsPerSecond) {
   DrainWords words;
   TimePoint now{seconds(100)};
   const GatewayId id{"west", 0};
@@ -151,10 +151,10 @@ TEST(DrainWords, AFloodOfThemGetsOneASecond) {
   now += seconds(2);
   EXPECT_TRUE(words.take(id, true, now));
   now += seconds(2);
-  EXPECT_FALSE(words.take(id, false, now)) << "the newest word counts in the end";
+  EXPECT_FALSE(words.take(id, false, now)) << "the newest statement counts in the end";
 }
 
-TEST(MoveLog, HasALineASecondAndClusterThatCountsAll) {
+TEST(MoveLog, HasALinePerSecondAndClusterThatCountsAll) {
   MoveLog log;
   TimePoint now{seconds(100)};
   log.add({"west", 1}, 40);

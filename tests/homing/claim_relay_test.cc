@@ -41,7 +41,7 @@ TEST_F(Relay, SaysNewsOnceAndAgainWhenNoAnswerCame) {
   EXPECT_EQ(pick(), (Picked{pods(0), pods(1), pods(2)}));
   EXPECT_FALSE(relay_.due(kWest0, now_));
   EXPECT_EQ(pick(), Picked{});
-  EXPECT_EQ(pick(8, kWest1).size(), 3U) << "the other one has not heard it";
+  EXPECT_EQ(pick(8, kWest1).size(), 3U) << "the other gateway has not got it";
   answer({pods(1)});
   now_ += ClaimRelay::kAgain;
   EXPECT_TRUE(relay_.due(kWest0, now_));
@@ -67,7 +67,7 @@ TEST_F(Relay, ANewClaimOfAPrefixThatWaitsForItsAnswerIsSaidAtOnceAndOnlyItIsSaid
   EXPECT_EQ(pick(), Picked{pods(0)});
 }
 
-TEST_F(Relay, WhatIsRepeatedIsHalfAProbeFullAtATime) {
+TEST_F(Relay, RepetitionsFillHalfAProbeAtATime) {
   for (int n = 0; n < 100; ++n) claim(n);
   while (relay_.due(kWest0, now_)) (void)pick(8);
   now_ += ClaimRelay::kAgain;
@@ -77,7 +77,7 @@ TEST_F(Relay, WhatIsRepeatedIsHalfAProbeFullAtATime) {
   EXPECT_EQ(pick(8).front(), pods(4)) << "the oldest first";
 }
 
-TEST_F(Relay, WhatIsNeverConfirmedLeavesRoomForTheTurns) {
+TEST_F(Relay, UnconfirmedClaimsLeaveRoomForTheTurnsOfOthers) {
   for (int n = 0; n < 200; ++n) claim(n);
   while (relay_.due(kWest0, now_)) (void)pick(32);
   for (int n = 100; n < 200; ++n) answer({pods(n)});
@@ -89,7 +89,7 @@ TEST_F(Relay, WhatIsNeverConfirmedLeavesRoomForTheTurns) {
   EXPECT_EQ(repeated.size(), 200U);
 }
 
-TEST_F(Relay, WhoIsNewAndWhoForgotHearsEverything) {
+TEST_F(Relay, ANewTargetAndOneThatStartedAgainGetEverything) {
   for (int n = 0; n < 20; ++n) claim(n);
   answer(pick(32));
   EXPECT_FALSE(relay_.due(kWest0, now_));
@@ -102,7 +102,7 @@ TEST_F(Relay, WhoIsNewAndWhoForgotHearsEverything) {
   EXPECT_EQ(pick(32, {"west", 2}).size(), 20U);
 }
 
-TEST_F(Relay, WhatIsOverruledIsNoNews) {
+TEST_F(Relay, AnOverruledClaimIsNoNews) {
   claim(0);
   (void)pick();
   relay_.overruled(kWest0, pods(0), claims_.at(pods(0)));

@@ -61,7 +61,7 @@ TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   tunnel::Probe request;
   board_.fill(kWest0, now_, request);
   ASSERT_EQ(request.claims.size(), 1U);
-  EXPECT_TRUE(request.claims[0].key.cluster.empty()) << "it is theirs, they know who they are";
+  EXPECT_TRUE(request.claims[0].key.cluster.empty()) << "empty means the receiver's own cluster";
   confirm(kWest0);
   EXPECT_FALSE(node(says("west", kPods, 1, 1)).claims[0].settled);
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
@@ -70,7 +70,7 @@ TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   EXPECT_TRUE(told_.empty());
 }
 
-// A gateway that takes over a thousand nodes hears from all of them within 230 ms.
+// A gateway that takes over a thousand nodes gets a request of each of them within 230 ms.
 TEST_F(Board, AThousandNodesAtOnceAreToldInAFewProbes) {
   std::map<std::string, std::vector<Prefix>> nodes;
   for (int n = 0; n < 1000; ++n) {
@@ -102,7 +102,7 @@ TEST_F(Board, ARemoteGatewayThatDoesNotWorkIsNotWaitedFor) {
   EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
 }
 
-TEST_F(Board, ANewerClaimIsToldAnewAndAnOlderOneIsCorrected) {
+TEST_F(Board, ANewerClaimIsToldAgainAndAnOlderOneIsCorrected) {
   (void)node(says("west", kPods, 0, 5));
   confirm(kWest0);
   confirm(kWest1);
@@ -113,7 +113,7 @@ TEST_F(Board, ANewerClaimIsToldAnewAndAnOlderOneIsCorrected) {
   EXPECT_EQ(reply.claims[0].claim, (tunnel::Claim{1, 6}));
 }
 
-TEST_F(Board, WhatIsNotTheClustersIsNotClaimed) {
+TEST_F(Board, APrefixOfAnotherClusterIsNotClaimed) {
   EXPECT_TRUE(node(says("west", kTheirs, 0, 1)).claims.empty());
   EXPECT_TRUE(node(says("north", kPods, 0, 1)).claims.empty());
   EXPECT_TRUE(remote(says("", kPods, 0, 1)).claims.empty());
@@ -124,7 +124,7 @@ TEST_F(Board, WhatIsNotTheClustersIsNotClaimed) {
   EXPECT_TRUE(board_.remote().empty());
 }
 
-TEST_F(Board, RemoteClaimsAreObeyedByEpoch) {
+TEST_F(Board, TheRemoteClaimWithTheHighestEpochCounts) {
   EXPECT_EQ(remote(says("", kTheirs, 1, 3)).claims.at(0).claim, (tunnel::Claim{1, 3}));
   EXPECT_TRUE(changed_);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
@@ -135,7 +135,7 @@ TEST_F(Board, RemoteClaimsAreObeyedByEpoch) {
   (void)remote(says("", kTheirs, 0, 5), kWest1);
   EXPECT_TRUE(changed_);
   (void)remote(says("", kTheirs, 0, 1));
-  EXPECT_FALSE(changed_) << "the other gateway's word stands";
+  EXPECT_FALSE(changed_) << "the other gateway's claim stands";
 }
 
 TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
@@ -144,7 +144,7 @@ TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
   EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods}) << "until the node outbids it";
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{0, 1}))
-      << "told once; who holds it says so again";
+      << "the higher claim is told once, until it is repeated";
   board_.hear(kWest0, now_, says("", kTheirs, 1, 40));  // never ours
   EXPECT_EQ(board_.claimed(), std::set<Prefix>{kPods});
 }
@@ -166,12 +166,12 @@ TEST_F(Board, OnlyTheNewestWordOfASpeakerIsTaken) {
   (void)node(says("west", kPods, 1, 3));
   (void)remote(says("", kTheirs, 1, 3));
   EXPECT_EQ(node(says("west", kPods, 0, 9), false).claims.at(0).claim, (tunnel::Claim{1, 3}))
-      << "a replay hears what is held";
+      << "the answer to a replay has the held claim";
   EXPECT_EQ(remote(says("", kTheirs, 0, 9), kWest0, false).claims.at(0).claim,
             (tunnel::Claim{1, 3}));
 }
 
-TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEverybody) {
+TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEveryParty) {
   for (const auto epoch : {tunnel::kMaxEpoch + 1, ~std::uint64_t{0}}) {
     EXPECT_TRUE(node(says("west", kPods, 0, epoch)).claims.empty());
     EXPECT_TRUE(remote(says("", kTheirs, 0, epoch)).claims.empty());
@@ -182,7 +182,7 @@ TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEverybody) {
   EXPECT_TRUE(board_.remote().empty());
 }
 
-TEST_F(Board, ANodeThatStartedAnewIsHeardWhateverWasHeldAndLearnsItOnce) {
+TEST_F(Board, TheClaimOfANodeThatStartedAgainCountsAndItIsToldTheHeldOneOnce) {
   (void)node(says("west", kPods, 1, tunnel::kMaxEpoch));
   EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}))
       << "a full count cannot be outbid";
@@ -206,7 +206,7 @@ TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
   (void)remote(says("", kTheirs, 0, 7), kWest0);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "its next word replaces it";
+  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "its next claim replaces it";
   (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
   now_ += tunnel::Words::kLife;
   (void)remote(says("", kTheirs, 0, 7), kWest1);
@@ -242,7 +242,7 @@ TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
   EXPECT_FALSE(told_as_old());
 }
 
-TEST_F(Board, WhatIsOverruledIsNoNewsForEver) {
+TEST_F(Board, OverruledClaimsAreNoNewsForEver) {
   std::vector<Prefix> many;
   for (int n = 0; n < 100; ++n) many.push_back(net(fmt::format("10.0.{}.0/24", n)));
   see({{"n1", many}, {"n2", {kPods}}});
@@ -256,7 +256,7 @@ TEST_F(Board, WhatIsOverruledIsNoNewsForEver) {
   EXPECT_EQ(request.claims.at(0).key.prefix, kPods) << "news go first";
 }
 
-TEST_F(Board, ARemoteGatewayThatStartedAnewIsToldAgain) {
+TEST_F(Board, ARemoteGatewayThatStartedAgainIsToldAgain) {
   (void)node(says("west", kPods, 0, 1));
   confirm(kWest0);
   confirm(kWest1);
@@ -266,7 +266,7 @@ TEST_F(Board, ARemoteGatewayThatStartedAnewIsToldAgain) {
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
 }
 
-TEST_F(Board, ForgetsWhoIsUnpairedAndWhatIsGone) {
+TEST_F(Board, ForgetsUnpairedClustersAndTheirClaims) {
   (void)node(says("west", kPods, 0, 1));
   (void)remote(says("", kTheirs, 0, 1));
   board_.set_world({{"n1", {kPods}}}, {}, now_);

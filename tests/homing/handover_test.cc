@@ -63,7 +63,7 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   choose(1);
   EXPECT_EQ(mover_.held(), std::set<ChoiceKey>{kWest});
   EXPECT_EQ(mover_.take_urgent(), std::set<std::uint32_t>{0});
-  EXPECT_TRUE(told(1).empty()) << "who is told through the new carrier could be told too early";
+  EXPECT_TRUE(told(1).empty()) << "a claim by the new carrier could overtake packets";
   answer(0, false);
   EXPECT_FALSE(mover_.held().empty());
   tunnel::Probe half;
@@ -119,7 +119,7 @@ TEST_F(MoverStory, NothingIsHeldForACarrierThatIsGoneOrForTheGatewayOnThisNode) 
   EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 3}));
 }
 
-TEST_F(MoverStory, AClusterThatNobodyReachesKeepsItsClaimsAndHoldsNothing) {
+TEST_F(MoverStory, AClusterThatNoGatewayReachesKeepsItsClaimsAndHoldsNothing) {
   choose(0);
   choose(1);
   choose(std::nullopt);
@@ -181,7 +181,7 @@ TEST_F(MoverStory, CountsNeverWrapAndAFullOneBeginsAgain) {
   EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{1, 2})) << "each has its own count";
 }
 
-TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesASecondAtMost) {
+TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesPerSecondAtMost) {
   choose(0);
   unsigned rounds = 0;
   for (int ms = 0; ms < 1000; ++ms) {
@@ -196,7 +196,7 @@ TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesASecondAtMost) {
   EXPECT_GE(rounds, 9U);
 }
 
-TEST_F(MoverStory, AGatewayThatStartedAnewIsToldEverythingAtOnce) {
+TEST_F(MoverStory, AGatewayThatStartedAgainIsToldEverythingAtOnce) {
   choose(0);
   answer(0, true);
   mover_.forget(0);

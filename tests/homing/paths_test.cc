@@ -1,6 +1,6 @@
-// Property test of homing: two clusters of random shape, random failures, and the product's own
-// parts on both sides (the nodes' Chooser and Handovers, the gateways' ClaimTable and placement).
-// Once all parties have heard each other, packets are followed from node to node.
+// Property test of homing: two clusters of random shape, and random failures. Both sides consist of
+// the product's own parts: the nodes' Chooser and Handovers, the gateways' ClaimTable and
+// placement. Once all parties have exchanged their claims, packets are followed from node to node.
 #include <gtest/gtest.h>
 
 #include <random>

@@ -140,7 +140,7 @@ TEST(Placement, WhereNoGatewayWorksItStaysWhereItWas) {
   EXPECT_EQ(placement_of(clusters, {}, one), one);
 }
 
-TEST(Placement, WhatCameBackGetsItsPrefixesBackAtOnce) {
+TEST(Placement, AGatewayThatCameBackGetsItsPrefixesBackAtOnce) {
   const Clusters clusters{{"west", remote_cluster(2, 2, 4)}};
   const auto homes = placement_of(clusters, {all_of(clusters), {}}, {});
   const auto without = placement_of(clusters, {{{"west", 1}}, {}}, homes);

@@ -1,5 +1,5 @@
-// The store contract and the rules that only Kubernetes has, against the API server that KUBECONFIG
-// names. e2e/kube starts one; ctest does not run this program.
+// The store contract and Kubernetes' own rules, against the API server that KUBECONFIG names.
+// e2e/kube starts one; ctest does not run this program.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

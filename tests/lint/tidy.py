@@ -3,7 +3,7 @@ folder.
 
     tidy.py BUILD [--since REV] [--limit MINUTES]
 
---since: only sources that differ from a commit, and for each header that differs one source that includes it.
+--since: only sources that differ from a commit. For each header that differs: one source that includes it.
 --limit: no file is begun after that time. The number of files left out is printed, and is no failure.
 """
 

@@ -46,7 +46,7 @@ TEST(NftKeeper, WritesWhatDiffersFromItsOwnListing) {
   EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kSame);
   kernel.nft["t"] += "a rule of another program";
   EXPECT_EQ(keeper.keep(kernel, table, report), Outcome::kApplied);
-  EXPECT_EQ(NftKeeper().keep(kernel, table, report), Outcome::kApplied) << "who wrote it?";
+  EXPECT_EQ(NftKeeper().keep(kernel, table, report), Outcome::kApplied) << "another program's?";
   EXPECT_TRUE(report.errors.empty());
   kernel.refused_nft = "t";
   table.counters = {"other"};

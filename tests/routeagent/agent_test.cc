@@ -30,7 +30,7 @@ const OverlayKey kOverlayKey = [] {
   return key;
 }();
 
-// What the test lets the probes see. The agent's prober shares it.
+// The probes' state as the test sets it. The agent's prober shares it.
 struct Sight {
   tunnel::ProbeViews views;
   std::map<GatewayId, tunnel::ProbeTarget> targets;
@@ -440,7 +440,7 @@ TEST_F(AgentStory, SwitchesWithTheStoreAway) {
   sees(order()[0], tunnel::LinkState::kDown, {});
   EXPECT_EQ(carrier(), gateway_address(order()[1]));
   loop_.advance(minutes(1));
-  EXPECT_EQ(status().chosen[0].ordinal, order()[1]) << "told when the store is back";
+  EXPECT_EQ(status().chosen[0].ordinal, order()[1]) << "written when the store is back";
 }
 
 TEST_F(AgentStory, GoesBackAfterTheHoldDownByItself) {
@@ -464,7 +464,7 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   const auto held = carrier();
   EXPECT_EQ(held, hold_address(kernel_.nexthops.begin()->first)) << "packets wait on this node";
   EXPECT_EQ(sight_->asked, std::vector{gateway_target(order()[0])})
-      << "the carrier that is left hears it first, and alone";
+      << "the carrier that is left gets the claim first, and alone";
   EXPECT_EQ(asks(order()[0]).claim.ordinal, order()[1]);
   EXPECT_TRUE(claims_to(order()[1]).empty());
   loop_.advance(milliseconds(50));
@@ -481,12 +481,12 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
       log.find("neigh " + behind), log.find("via " + gateway_address(order()[1]).to_string())};
   EXPECT_TRUE(std::is_sorted(order_of.begin(), order_of.end()) &&
               order_of.back() != std::string::npos)
-      << log << "what comes while the queue goes out waits in a second one";
+      << log << "packets that come while the queue goes out wait in another one";
   EXPECT_EQ(kernel_.neighbours.count(*behind_hold(id).gateway), 0U) << "nothing stays";
   EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
 }
 
-TEST_F(AgentStory, AHandoverThatNobodyConfirmsGoesOn) {
+TEST_F(AgentStory, AHandoverWithoutAConfirmationGoesOn) {
   start();
   all_up();
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
@@ -574,7 +574,7 @@ TEST_F(AgentStory, GatewaysThatStaySilentAreDownInTheEnd) {
   EXPECT_EQ(carrier(), gateway_address(1));
 }
 
-TEST_F(AgentStory, WaitsForWhatIsMissingAndSaysSo) {
+TEST_F(AgentStory, WaitsForMissingObjectsAndSaysSo) {
   store_.drop(api::Kind::kNode, {"", "n3"});
   start();
   EXPECT_EQ(agent_->not_ready().at(0), "waiting for Node n3");
@@ -605,7 +605,7 @@ TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
   start();
   EXPECT_NE(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
   EXPECT_FALSE(kernel_.vxlan) << "no device with addresses that every host can compute";
-  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaves meanwhile";
+  EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "no packet leaves meanwhile";
   EXPECT_EQ(sight_->opened, 0);
   put_overlay_key('k');
   loop_.advance(seconds(1));
@@ -655,7 +655,7 @@ TEST_F(AgentStory, WithoutAKeyTheDeviceOfAnEarlierRunIsLeftAlone) {
   EXPECT_EQ(kernel_.routes, routes);
 }
 
-TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesItAway) {
+TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenItIsRemoved) {
   start();
   const api::RouteAgent::Spec spec{"n3", node_key_.public_key().base64(),
                                    api::RouteAgent::Overlay{"1.0", "vxlan", 0}};
@@ -673,7 +673,7 @@ TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenSomebodyTakesI
   EXPECT_EQ(stored().status.gateways.at(0).state, "down");
 }
 
-// A CRD of an older version drops fields of the spec that it does not know.
+// A CRD of an older version drops fields of the spec that it lacks.
 TEST_F(AgentStory, AnOlderSchemaOfItsObjectIsNoTrouble) {
   store_.set_schema([](api::Object& object) {
     if (object.kind == api::Kind::kRouteAgent) object.body["spec"].erase("overlay");
@@ -730,7 +730,7 @@ TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
   EXPECT_EQ(kernel_.fdb.at(vtep_mac(kOverlayKey, ip("10.0.0.2"))), hop_address(second));
   store_.drop(api::Kind::kRouteAgent, {"", "n1"});
   loop_.advance(seconds(1));
-  EXPECT_EQ(hop_->device().peers.count(first), 1U) << "no traffic stops for an object";
+  EXPECT_EQ(hop_->device().peers.count(first), 1U) << "a deleted object stops no traffic";
   store_.drop(api::Kind::kNode, {"", "n1"});
   store_.drop(api::Kind::kTunnelGateway, {"", "gateway-0"});
   loop_.advance(seconds(2));
@@ -754,7 +754,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   publish_key(1, "1.7", "vxlan");
   start();
   all_up();
-  EXPECT_EQ(kernel_.fdb.count(mac), 1U) << "minor versions get along";
+  EXPECT_EQ(kernel_.fdb.count(mac), 1U) << "nodes with other minor versions exchange frames";
   EXPECT_EQ(sight_->targets.count(gateway_target(0)), 1U);
   EXPECT_TRUE(status().errors.empty());
   publish_key(1, "2.0", "vxlan");
@@ -826,7 +826,7 @@ TEST_F(AgentStory, ATakenPortIsToldAndTriedAgain) {
   EXPECT_EQ(sight_->opened, 1);
 }
 
-TEST_F(AgentStory, ADeviceMadeAnewKeepsTheChoiceWhileProbesStartOver) {
+TEST_F(AgentStory, ADeviceMadeAgainKeepsTheChoiceWhileProbesStartOver) {
   start();
   all_up();
   const auto before = carrier();
@@ -923,7 +923,7 @@ TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   EXPECT_EQ(kernel_.changes, changes);
 }
 
-TEST_F(AgentStory, StatusIsWrittenAtMostOnceASecond) {
+TEST_F(AgentStory, StatusIsWrittenAtMostOncePerSecond) {
   start();
   all_up();
   loop_.advance(seconds(5));
@@ -935,7 +935,7 @@ TEST_F(AgentStory, StatusIsWrittenAtMostOnceASecond) {
   loop_.advance(seconds(2));
   const auto log = store_.take_log();
   EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 4) << log;
-  EXPECT_EQ(status().gateways[0].state, "up") << "and the last word stands";
+  EXPECT_EQ(status().gateways[0].state, "up") << "and the last state stands";
 }
 
 TEST(TellsMore, IgnoresNoiseInMeasurements) {

@@ -69,7 +69,7 @@ TEST(ForwardPolicy, StandsBeforeForwardingIsTurnedOn) {
     if (kernel.sysctls["ipv4/ip_forward"] == "1") {
       EXPECT_EQ(kernel.nft.count(kTable), 1U) << "change " << at;
     }
-    // The next process still knows that forwarding is the agent's.
+    // The next process still finds that forwarding is the agent's.
     kernel.fail_at = -1;
     kernel.crashed = false;
     NodeReconciler(kernel).apply(wanted());

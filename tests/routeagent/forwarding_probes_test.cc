@@ -84,7 +84,7 @@ TEST_F(ForwardingStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
   EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
   EXPECT_EQ(hand_->interval, milliseconds(200));
   forwarding_.keep(inputs_);
-  EXPECT_EQ(hand_->opened, 1) << "what did not change goes on";
+  EXPECT_EQ(hand_->opened, 1) << "unchanged probes go on";
   inputs_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
   forwarding_.keep(inputs_);
   EXPECT_EQ(hand_->opened, 2);
@@ -137,7 +137,7 @@ TEST_F(ForwardingStory, WithoutASocketNothingIsKnown) {
   EXPECT_EQ(hand_->opened, 1);
 }
 
-// A gateway's own node probes its own gateway: the probes tell the path MTU and no verdict.
+// A gateway's own node probes its own gateway. The probes find the path MTU and give no verdict.
 TEST_F(ForwardingStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
   inputs_.self.name = "g0";
   const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);

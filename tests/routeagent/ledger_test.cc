@@ -30,7 +30,7 @@ TEST(Ledger, HoldsWhatAPeerMayClaimUntilItIsUnpaired) {
   west.allowed = nets({"10.9.0.0/16"});
   ledger = learned(ledger, std::vector{west}, kOwn);
   EXPECT_EQ(closed_prefixes(ledger), nets({"10.2.0.0/16", "10.9.0.0/16", "fd02::/32"}))
-      << "what it may not claim any more stays closed";
+      << "a prefix that it may no longer claim stays closed";
 
   ledger = learned(ledger, {}, kOwn);
   EXPECT_EQ(ledger.count("west"), 1U) << "the ClusterPeer is gone";
@@ -54,7 +54,7 @@ TEST(Ledger, AStatusClosesNothingThatTheAdministratorDidNotAllow) {
   EXPECT_EQ(closed_prefixes(learned({}, std::vector{west}, kOwn)), nets({"10.2.0.0/16"}));
 }
 
-TEST(Ledger, WhatIsThisClustersOwnIsLeftOutAndSaid) {
+TEST(Ledger, ThisClustersOwnPrefixesAreLeftOutAndReported) {
   const PeerPrefixes west{"west", false, nets({"10.0.0.0/8", "192.0.2.0/24", "10.0.0.0/9"}),
                           nets({"10.2.3.0/24", "10.1.7.0/24"})};
   const auto ledger = learned({}, std::vector{west}, kOwn);
@@ -77,7 +77,7 @@ TEST(Ledger, NoPeerHasWhatAHostNeedsToWork) {
 }
 
 // The 16,385th prefix is left open, and must not be left open silently.
-TEST(Ledger, WhatIsBeyondTheLimitIsSaid) {
+TEST(Ledger, PrefixesBeyondTheLimitAreReported) {
   PeerPrefixes west{"west", false, {}, {}};
   for (unsigned n = 0; n < kMostPrefixes + 3; ++n) {
     west.allowed.push_back(*Prefix::of(
@@ -94,7 +94,7 @@ TEST(Ledger, WhatIsBeyondTheLimitIsSaid) {
   EXPECT_EQ(said[0],
             "cluster west: 3 prefixes beyond the first 16384 are not held back: their traffic may "
             "leave in the clear; allow fewer and wider prefixes in the ClusterPeer");
-  EXPECT_EQ(*parse_ledger(ledger_text(ledger)), ledger) << "a restart does not forget it";
+  EXPECT_EQ(*parse_ledger(ledger_text(ledger)), ledger) << "the file keeps it over a restart";
   EXPECT_EQ(learned(ledger, std::vector{west}, kOwn), ledger);
   EXPECT_EQ(learned(ledger, {}, kOwn), ledger) << "the ClusterPeer is gone";
 

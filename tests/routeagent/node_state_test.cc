@@ -265,7 +265,7 @@ TEST(NodeState, RemoteClaimsNeverTakeLocalPodsOrTheUnderlay) {
                                 "clusters evil and west both claim 10.2.0.0/16"}));
 }
 
-// A peer may claim a node's own networks. Each node knows them and refuses.
+// A peer may claim a node's own networks. Each node refuses them.
 TEST(NodeState, RemoteClaimsNeverTakeTheHostsOwnNetworks) {
   auto in = cluster_seen_from("w0");
   in.host.networks = host_networks(

@@ -143,7 +143,7 @@ TEST(OverlaySenders, AnswersToProbesThroughAGatewayAreItsOwn) {
   }
 }
 
-TEST(OverlaySenders, WithoutTheSecretNobodyIsHeard) {
+TEST(OverlaySenders, WithoutTheSecretNoSenderIsAccepted) {
   auto in = inputs(true);
   in.overlay.reset();
   const auto state = desired_state(in);

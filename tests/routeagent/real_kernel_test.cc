@@ -18,8 +18,8 @@ namespace {
 
 void sh(const std::string& command) { ASSERT_EQ(std::system(command.c_str()), 0) << command; }
 
-// Runs `story` on a thread with a namespace of its own, which has the underlay, a pod bridge and a
-// device in place of the tunnel.
+// Runs `story` on a thread with a namespace of its own. The namespace has the underlay, a pod
+// bridge and a device in place of the tunnel.
 void in_own_namespace(const std::function<void(netlink::Kernel&)>& story) {
   std::thread thread([&] {
     ASSERT_EQ(unshare(CLONE_NEWNET), 0) << "needs root";

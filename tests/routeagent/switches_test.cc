@@ -43,7 +43,7 @@ TEST(SwitchNotes, LeavingAGatewayThatWorksIsNoWarning) {
       << "it does not forward";
 }
 
-TEST(SwitchNotes, NobodyIsNamedAndWarned) {
+TEST(SwitchNotes, ASwitchToNoGatewayIsNamedAndAWarning) {
   const auto notes =
       switch_notes({{kWest, {1, "", {}}}}, {{kWest, {std::nullopt, "none", {}}}}, {});
   EXPECT_EQ(notes.at(0).to, "no gateway");

@@ -24,19 +24,19 @@ TEST(Words, TheHighestEpochOfTheLastWordsIsHeld) {
   words.say(1, {2, 7}, kNow);
   EXPECT_EQ(words.held(kNow), (Claim{2, 7}));
   words.say(1, {3, 1}, kNow);
-  EXPECT_EQ(words.held(kNow), (Claim{1, 6})) << "its last word replaces its earlier one";
+  EXPECT_EQ(words.held(kNow), (Claim{1, 6})) << "its last claim replaces its earlier one";
   words.say(0, {0, 1}, kNow);
-  EXPECT_EQ(words.held(kNow), (Claim{0, 1})) << "equal ones: the lowest speaker";
+  EXPECT_EQ(words.held(kNow), (Claim{0, 1})) << "of equal claims the lowest speaker's";
 }
 
-TEST(Words, WhatIsNotRepeatedDoesNotOutweighWhatIs) {
+TEST(Words, AClaimThatIsNotRepeatedDoesNotOutweighOneThatIs) {
   Words words;
   words.say(0, {0, 900}, kNow);
   words.say(1, {1, 2}, kNow + Words::kLife / 2);
   EXPECT_EQ(words.held(kNow + Words::kLife / 2), (Claim{0, 900}));
   EXPECT_EQ(words.held(kNow + Words::kLife), (Claim{1, 2}));
   EXPECT_EQ(words.held(kNow + 10 * Words::kLife), (Claim{0, 900}))
-      << "where no node speaks all stand";
+      << "if all claims are old, all count";
 }
 
 TEST(Words, SpeakersThatAreGoneAreForgotten) {
@@ -48,7 +48,7 @@ TEST(Words, SpeakersThatAreGoneAreForgotten) {
   EXPECT_FALSE(words.keep([](std::uint32_t) { return false; }));
 }
 
-TEST(ClaimSender, WhoIsKnownToHaveForgottenHearsEverythingAsNews) {
+TEST(ClaimSender, ATargetThatStartedAgainGetsEverythingAsNews) {
   ClaimSender sender;
   const auto claims = many(3);
   for (const auto& [key, claim] : claims) sender.heard("a", key, claim);
@@ -70,7 +70,7 @@ TEST(ClaimSender, SaysNewsFirstAndEverythingInTurns) {
   }
   EXPECT_EQ(said.size(), 10U);
   claims[key(7)] = {1, 2};
-  for (int probe = 0; probe < 5; ++probe) {  // until the claim is heard
+  for (int probe = 0; probe < 5; ++probe) {  // until the claim has arrived
     const auto picked = sender.pick("a", claims, 3);
     ASSERT_EQ(picked.size(), 3U);
     EXPECT_EQ(picked[0], key(7));
@@ -81,7 +81,7 @@ TEST(ClaimSender, SaysNewsFirstAndEverythingInTurns) {
     const auto picked = sender.pick("a", claims, 3);
     said.insert(picked.begin(), picked.end());
   }
-  EXPECT_EQ(said.size(), 10U) << "the known ones go round";
+  EXPECT_EQ(said.size(), 10U) << "the known claims go round";
 }
 
 TEST(ClaimSender, NoClaimIsSaidTwiceInOneProbe) {

@@ -129,8 +129,8 @@ TEST(Gathering, PausesOnlyWhileThousandsASecondCome) {
     }
     return count;
   };
-  EXPECT_EQ(pauses(1, milliseconds(2), 500), 0) << "500 a second";
-  EXPECT_GT(pauses(10, milliseconds(2), 500), 350) << "5,000 a second";
+  EXPECT_EQ(pauses(1, milliseconds(2), 500), 0) << "500 per second";
+  EXPECT_GT(pauses(10, milliseconds(2), 500), 350) << "5,000 per second";
   EXPECT_EQ(pauses(0, milliseconds(2), 10), 0) << "nothing came";
   (void)pauses(1, milliseconds(2), 100);
   EXPECT_EQ(pauses(1, milliseconds(2), 100), 0) << "few again";

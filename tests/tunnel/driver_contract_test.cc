@@ -1,5 +1,5 @@
 // The contract of tunnel/driver.h, for every driver: the fake, wireguard-go over its socket, our
-// own engine, and Linux's own (under e2e/qemu if this kernel has none).
+// own engine, and Linux's own. If this kernel has no WireGuard, e2e/qemu tests Linux's driver.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -109,7 +109,7 @@ TYPED_TEST(DriverContract, AppliesEveryKindOfChange) {
   spec.peers[two].allowed_ips = {p("10.4.0.0/16")};
   this->apply(driver, spec);
 
-  // A move, a loss, a gain; secrets and numbers come and go; a peer leaves, a peer comes.
+  // A move, a loss and a gain of prefixes. Secrets, numbers and peers come and go.
   spec.peers[one].allowed_ips = {p("10.1.0.0/16"), p("10.5.0.0/16")};
   spec.peers[two].allowed_ips = {p("10.2.0.0/16"), p("10.4.0.0/16")};
   spec.peers[one].preshared_key = Key::generate_preshared(this->random_);
@@ -332,7 +332,7 @@ TYPED_TEST(DriverSessions, ReconfiguringKeepsSessionsThatDidNotChange) {
 }
 
 TYPED_TEST(DriverSessions, ATakenOverDeviceKeepsItsSession) {
-  if (!TypeParam::kOutlivesDriver) return;  // no device is left to take over
+  if (!TypeParam::kOutlivesDriver) return;  // no device outlives its driver
   this->join();
   ASSERT_TRUE(this->flows());
   const auto handshake = this->status(*this->a_).peers[this->kb_].last_handshake;
@@ -347,10 +347,10 @@ TYPED_TEST(DriverSessions, ATakenOverDeviceKeepsItsSession) {
 TYPED_TEST(DriverSessions, AMovedPrefixGoesToItsNewPeerAtOnce) {
   this->join();
   ASSERT_TRUE(this->flows());
-  const auto nobody = this->key().public_key();
-  this->sa_.peers[nobody].endpoint = at("127.0.0.1:9");
+  const auto silent = this->key().public_key();
+  this->sa_.peers[silent].endpoint = at("127.0.0.1:9");
   this->apply(*this->a_, this->sa_);
-  ASSERT_TRUE(this->a_->move_allowed_ips(nobody, {p("10.9.2.0/24")}));
+  ASSERT_TRUE(this->a_->move_allowed_ips(silent, {p("10.9.2.0/24")}));
   EXPECT_FALSE(this->flows(milliseconds(500)));
   ASSERT_TRUE(this->a_->move_allowed_ips(this->kb_, {p("10.9.2.0/24")}));
   EXPECT_TRUE(this->flows(milliseconds(1000)));

@@ -1,5 +1,5 @@
-// The worlds in which the driver contract runs: the fake, and real devices in a network and mount
-// namespace of the test process's own (gtest_discover_tests runs every test in its own process).
+// The worlds in which the driver contract runs: the fake, and real devices. Real devices are in a
+// network and mount namespace of the test's process (gtest_discover_tests gives each test its own).
 #pragma once
 
 #include <gtest/gtest.h>

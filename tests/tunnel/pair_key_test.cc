@@ -14,7 +14,7 @@ Key private_key(std::uint64_t seed) {
 
 Key hex_key(std::string_view hex) { return *Key::from_hex(hex); }
 
-TEST(PairKey, BothSidesHaveTheSameKeyAndNobodyElseHasIt) {
+TEST(PairKey, BothSidesHaveTheSameKeyAndNoOtherPartyHasIt) {
   const auto a = private_key(1);
   const auto b = private_key(2);
   const auto c = private_key(3);

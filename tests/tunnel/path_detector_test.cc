@@ -193,10 +193,10 @@ TEST(PathDetector, DuplicateAndUnknownRepliesAreIgnored) {
   EXPECT_TRUE(detector.on_reply(send->sequence, kStart));
   EXPECT_FALSE(detector.on_reply(send->sequence, kStart));
   EXPECT_FALSE(detector.on_reply(77, kStart));
-  EXPECT_FALSE(detector.due(kStart + seconds(1), 0)) << "nobody to ask";
+  EXPECT_FALSE(detector.due(kStart + seconds(1), 0)) << "no target";
 }
 
-TEST(PathDetector, AllNodesTogetherAskFourHundredTimesASecond) {
+TEST(PathDetector, AllNodesTogetherAskFourHundredTimesPerSecond) {
   EXPECT_EQ(forwarding_interval(3, 2), milliseconds(200));
   for (const auto& [nodes, paths] : {std::pair<std::size_t, std::size_t>{1000, 2}, {1000, 20}}) {
     const auto each = std::chrono::duration<double>(forwarding_interval(nodes, paths)).count();

@@ -96,7 +96,7 @@ const std::vector<Duration> kPauses{milliseconds(30),  milliseconds(90),   milli
                                     milliseconds(290), milliseconds(310),  milliseconds(700),
                                     seconds(2),        milliseconds(8333), seconds(3600)};
 
-TEST(Pause, OfOurOwnIsNobodysFall) {
+TEST(Pause, OfOurOwnIsNoFallOfOthers) {
   for (const auto rtt : kRoundTrips) {
     for (const unsigned hurry : {4U, 8U}) {
       for (const auto pause : kPauses) {
@@ -114,7 +114,7 @@ TEST(Pause, OfOurOwnIsNobodysFall) {
   }
 }
 
-TEST(Pause, AgainAndAgainIsNobodysFallEither) {
+TEST(Pause, AgainAndAgainIsNoFallOfOthersEither) {
   for (const auto rtt : kRoundTrips) {
     for (const auto awake : {milliseconds(5), milliseconds(20), milliseconds(130)}) {
       for (const auto pause : {milliseconds(90), milliseconds(150), milliseconds(700)}) {

@@ -1,4 +1,4 @@
-// The probe datagram: writing and reading, which requests are believed, and what a newer minor
+// The probe datagram: writing and reading, which requests are accepted, and what a newer minor
 // version may add.
 #include <gtest/gtest.h>
 
@@ -61,7 +61,7 @@ TEST(ProbePacket, EveryFlippedBitIsRefused) {
   EXPECT_EQ(parse_probe(good, key_of(1)).error().code, Errc::kDenied);
 }
 
-TEST(ProbePacket, TheEnvelopeTellsWhoAsksBeforeAnythingIsProven) {
+TEST(ProbePacket, TheEnvelopeNamesTheAskerBeforeAnythingIsProven) {
   auto probe = sample();
   auto envelope = parse_envelope(serialize(probe, key_of(5)));
   ASSERT_TRUE(envelope);
@@ -156,7 +156,7 @@ TEST(ProbeVersions, ANewerMinorVersionIsReadWithoutWhatItAdds) {
   const auto probe = parse_probe(bytes, key_of(5));
   ASSERT_TRUE(probe) << probe.error().text;
   EXPECT_EQ(*probe, sample());
-  EXPECT_FALSE(parse_probe(bytes, key_of(6))) << "what is added is authenticated, too";
+  EXPECT_FALSE(parse_probe(bytes, key_of(6))) << "added bytes are authenticated, too";
   for (std::size_t at = 0; at < bytes.size(); ++at) {
     auto bad = bytes;
     bad[at] ^= std::byte{0x40};

@@ -144,7 +144,7 @@ TEST(Prober, ATimeWithoutTargetsIsNoPauseThatDelaysTheNext) {
   ends.open();
   ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
   ends.node->set_targets({});
-  EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(500)));  // intervals are of 20 ms
+  EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(500)));  // the interval is 20 ms
   ends.node->set_targets({{kGateway, {ends.gateway_at, ends.gateway_key.public_key()}}});
   EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
 }
@@ -161,7 +161,7 @@ TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
   EXPECT_EQ(ends.echoed, ends.claims);
 }
 
-TEST(Prober, AnswersThousandsASecondAllOfThem) {
+TEST(Prober, AnswersThousandsPerSecondAllOfThem) {
   Ends ends;
   ends.open();
   ASSERT_TRUE(ends.wait([&] { return ends.replies > 0; }));
@@ -188,7 +188,7 @@ TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
   ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 2; }));
   EXPECT_FALSE(ends.asked[0].second) << "the gateway started again";
   EXPECT_TRUE(ends.asked[1].second);
-  EXPECT_EQ(ends.strangers, 2) << "so that what it was told is told again";
+  EXPECT_EQ(ends.strangers, 2) << "so all claims are sent to it again";
 }
 
 // Otherwise both would ask and answer as fast as they can, each time with all claims.
@@ -213,7 +213,7 @@ TEST(Prober, AGatewayWithAnotherChallengeEachTimeIsNotAskedMoreOften) {
   });
   EXPECT_FALSE(ends.wait([] { return false; }, milliseconds(400)));
   EXPECT_GE(requests, 10);
-  EXPECT_LE(requests, 60) << "20 ms between two, and one more at once in each";
+  EXPECT_LE(requests, 60) << "one per 20 ms, and one more right after each";
 }
 
 TEST(Prober, APartyWithoutAKnownKeyGetsNoAnswer) {
@@ -236,7 +236,7 @@ TEST(Prober, APartyDoesNotSpeakUnderAnothersName) {
   EXPECT_TRUE(ends.asked.empty());
 }
 
-TEST(Prober, AGatewayWithAnotherKeyIsNotBelieved) {
+TEST(Prober, TheAnswersOfAGatewayWithAnotherKeyDoNotCount) {
   Ends ends;
   ends.open();
   ends.node->set_targets({{kGateway, {ends.gateway_at, private_key(4).public_key()}}});

@@ -1,5 +1,5 @@
-"""Makes claims as a party with a key of its own: asks a gateway, proves by the challenge that its session is
-current, and prints the claims that each reply echoes, one JSON list per line.
+"""Makes claims as a party with a key of its own. It asks a gateway, and proves by the challenge that its
+session is current. It prints the claims that each reply echoes, one JSON list per line.
 
     probe_claim.py FROM_ADDRESS FROM_PORT TO_ADDRESS DEVICE COUNT     on standard input: JSON with
         private, name, public (the gateway's), sender, claims ([cluster, prefix, ordinal, epoch]...)

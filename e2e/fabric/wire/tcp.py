@@ -1,6 +1,6 @@
 """TCP inside a pod. `serve PORT` | `transfer HOST PORT BYTES` | `session HOST PORT`.
 
-The first byte tells the server what follows. T: 8 bytes of length, then that many bytes. The server answers
+The first byte is the kind of the connection. T: 8 bytes of length, then that many bytes. The server answers
 with one line: the client's address as the server sees it, and the SHA-256 of the bytes. Then it sends as many
 bytes back. E: every line is echoed.
 """
@@ -90,7 +90,7 @@ def session(host, port, patience):
             try:
                 connection.sendall(line)
                 if answers.readline() != line:
-                    raise ConnectionError("the echo is not what was sent")
+                    raise ConnectionError("the echo differs from the line")
             except OSError as failure:
                 error = str(failure)
                 break

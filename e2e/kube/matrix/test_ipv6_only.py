@@ -34,10 +34,10 @@ def test_an_export_answers_by_its_name_through_the_clusters_own_dns(joined, ctl)
     address, = pod.lookup(NAME, "AAAA")
     seen = set()
 
-    def everybody_answered():
+    def all_answered():
         seen.add(pod.run("curl", "-s", "-m", "2", f"http://[{address}]/cgi-bin/where", check=False).stdout.strip())
         return {p.name for p in east.pods} <= seen
-    wait_until(everybody_answered, 30, "both pods of east serve the virtual IP", every=0.2)
+    wait_until(all_answered, 30, "both pods of east serve the virtual IP", every=0.2)
 
 
 def test_status_is_green(joined, ctl):

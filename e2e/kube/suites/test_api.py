@@ -230,7 +230,7 @@ def test_an_idle_daemon_asks_little(plane, build, run_folder, tell):
     before, began = requests(), time.monotonic()
     stays_true(daemon.alive, 20, "the daemon runs")
     rate = (requests() - before) * 60 / (time.monotonic() - began)
-    tell(f"an idle leader of the discovery daemons makes {rate:.0f} requests a minute; "
+    tell(f"an idle leader of the discovery daemons makes {rate:.0f} requests per minute; "
          f"{daemon.resident_kib() / 1024:.1f} MiB resident")
     assert rate < 100  # the Lease: read and renewed every 2 s or so
     assert daemon.stop() == 0

@@ -322,7 +322,7 @@ OF_ONE = {
     "a gateway's object by a route agent": ("routeagent-a", lambda t: t.create(gateway(0, "n1"))),
     "a claim of the Internet's DNS": ("gateway-0", outside("10.42.1.0/24", "8.8.8.8/32")),
     "a claim of the Services": ("gateway-1", outside("10.96.0.0/12")),
-    "a claim that contains what is allowed": ("gateway-0", outside("10.0.0.0/8")),
+    "a claim that contains the allowed prefix": ("gateway-0", outside("10.0.0.0/8")),
     "a claim of all of IPv6": ("gateway-0", outside("::/0")),
     "a claim that is no prefix": ("gateway-0", outside("everything")),
     "a RemoteExport of another name": ("gateway-0", lambda t: t.create(remote_export("pg.north"))),
@@ -522,7 +522,7 @@ def test_the_hook_makes_the_missing_keys_and_nothing_else(plane, tokens, build):
         for body in hook_objects("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")))
     config = plane.pki.kubeconfig("as-keys", f'{{token: "{plane.token(NAMESPACE, "causeway-keys")}"}}')
     command = hook_objects("Job")[0]["spec"]["template"]["spec"]["containers"][0]["command"]
-    # Peers know gateway 1 by its key, so a lost Secret is not replaced without a request.
+    # Peers identify gateway 1 by its key, so a lost Secret is not replaced without a request.
     refused = plane.run(build / "bin" / command[0], *command[1:], env={"KUBECONFIG": config}, check=False)
     assert refused.returncode == 1
     assert f"Secret {NAMESPACE}/causeway-gateway-1 is gone" in refused.stderr

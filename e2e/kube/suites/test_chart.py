@@ -149,7 +149,7 @@ DERIVED = {"services": f"{READ} {WRITE}", "endpointslices": f"{READ} {WRITE}"}
 
 
 def rendered_rights(*flags):
-    """What the chart's roles give, in the form of RIGHTS."""
+    """The rights that the chart's roles give, in the form of RIGHTS."""
     text = helm("template", "causeway", CHART, "-n", NAMESPACE, "--set", "cluster.id=east", *flags).stdout
     bodies = [body for body in yaml.safe_load_all(text) if body]
     roles = {(body["kind"], body["metadata"]["name"]): body["rules"] for body in bodies
@@ -190,7 +190,7 @@ def test_no_account_has_a_wildcard_or_all_secrets(flags):
 
 
 def test_every_write_of_a_daemon_is_under_a_policy():
-    """RBAC cannot say whose object it is: each resource that a daemon writes has a policy, or is
+    """RBAC cannot say whose object it is. So each resource that a daemon writes has a policy, or is
     written by name, or is that daemon's alone."""
     alone = {"ns/leases[causeway-import]", "ns/leases[causeway-discovery]", "serviceexports/status",
              "serviceimports", "serviceimports/status"}

@@ -107,7 +107,7 @@ def writes_so_far(cluster):
 @pytest.mark.timing
 def test_exports_resolve_soon(joined, tell):
     """From the export's creation to the answer of Causeway's server in the other cluster. It does not ask
-    CoreDNS, which would remember that the name did not exist."""
+    CoreDNS, which would keep the answer that the name does not exist."""
     east, west = joined
     server = west.get("-n", NAMESPACE, "svc", "causeway-dns")["spec"]["clusterIP"]
     numbers = range(20)
@@ -239,7 +239,7 @@ def test_without_api_servers_traffic_failover_and_dns_go_on(joined, tell):
             cluster.plane.start_api()
             cluster.plane.wait_ready()
     wait_until(lambda: any(switches(c, kind) for c in joined for kind in ("TunnelGateway", "RouteAgent")), 70,
-               "the switch is told as an Event, though no API server ran then", every=0.5)
+               "the switch is an Event, though no API server ran then", every=0.5)
     after = east.pods[0].ping_for(west.pods[1], 12)
     wait_until(lambda: not after.alive(), 30, "the ping ends", every=0.3)
     assert longest_silence(after.output()) < 0.5, "nothing flaps when they come back"
@@ -376,7 +376,7 @@ def test_what_an_older_schema_let_in_is_said_and_the_schema_upgraded(joined):
         conditions = east.get("clusterpeers", "wrong").get("status", {}).get("conditions", [])
         return next((c["message"] for c in conditions if c["type"] == "Accepted"
                      and (c["status"], c["reason"]) == ("False", "Invalid")), None)
-    assert "spec.gateways" in wait_until(said, 20, "a condition says what is wrong", every=0.3)
+    assert "spec.gateways" in wait_until(said, 20, "a condition names the fault", every=0.3)
     wait_until(lambda: any(reason == "Invalid" for _, reason, _ in
                            events_of(east, "ClusterPeer", "wrong")), 10, "an event too", every=0.3)
     assert east.pods[0].sees_us_as(west.pods[0]) == east.pods[0].ip
@@ -396,7 +396,7 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
     name = "tools.demo.svc.clusterset.local"
     for cluster in joined:
         ctl("--store", cluster.name, "export", "demo/tools")
-    everybody = {pod.name for cluster in joined for pod in cluster.pods}
+    all_pods = {pod.name for cluster in joined for pod in cluster.pods}
 
     def address_in(cluster):
         server = cluster.get("-n", NAMESPACE, "svc", "causeway-dns")["spec"]["clusterIP"]
@@ -415,21 +415,21 @@ def test_kube_proxy_balances_the_derived_service_over_both_clusters(joined, ctl)
         address = wait_until(lambda c=cluster: address_in(c), 40,
                              f"{cluster.name}: the name answers with the derived Service", every=0.3)
         for pod in cluster.pods:
-            wait_until(lambda p=pod, a=address: served_by(everybody, p, a), 40,
+            wait_until(lambda p=pod, a=address: served_by(all_pods, p, a), 40,
                        f"{pod.name} reaches the pods of both clusters by the address", every=0.5)
     of = {cluster: {pod.name for pod in cluster.pods} for cluster in joined}
     for wanted, serving in (('{"causeway.dev/prefer": "local"}', of.get),
                             ('{"causeway.dev/prefer": null, "causeway.dev/failover": "west,east"}',
                              lambda _: of[west]),
                             ('{"causeway.dev/failover": "north,east"}', lambda _: of[east]),
-                            ("null", lambda _: everybody)):
+                            ("null", lambda _: all_pods)):
         for cluster in joined:
             cluster.kubectl("-n", "demo", "patch", "svcex", "tools", "--type=merge", "-p",
                             '{"spec": {"exportedAnnotations": %s}}' % wanted)
         for cluster in joined:
             pod, address = cluster.pods[0], address_in(cluster)
             wait_until(lambda: served_by(serving(cluster), pod, address), 40,
-                       f"{cluster.name}: {wanted} decides who serves", every=0.5)
+                       f"{cluster.name}: {wanted} decides which pods serve", every=0.5)
     for cluster in joined:
         install(cluster, "upgrade", **{"discovery.config.vip": "endpoints"})
         assert "cw-" not in cluster.kubectl("get", "svc,endpointslices", "-A", "-o", "name").stdout

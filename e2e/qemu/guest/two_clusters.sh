@@ -1,9 +1,9 @@
 #!/bin/sh
 # Two clusters of one node each with the kernel driver, in network namespaces of the guest. causewayctl pairs them, and
 # pods reach each other. A kill of both gateways loses no packet, because the device outlives them, and their next start
-# keeps the session. Then attacks.sh runs. A gateway that
-# moves to another node leaves no device behind. cleanup leaves the guard of closed prefixes, and cleanup --open leaves the
-# kernel as it was. A counter on the WAN bridge watches for clear packets.
+# keeps the session. Then attacks.sh runs. A gateway that moves to another node leaves no device behind. cleanup leaves
+# the guard of closed prefixes. cleanup --open leaves the kernel as it was. A counter on the WAN bridge watches for clear
+# packets.
 set -eu
 W=/tmp/w; mkdir -p $W
 

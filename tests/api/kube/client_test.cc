@@ -1,5 +1,5 @@
-// The client and the store against a small HTTP server on the same loop, for what a real API server
-// does rarely.
+// The client and the store against a small HTTP server on the same loop, for cases that are rare
+// with a real API server.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -147,7 +147,7 @@ TEST_F(ClientTest, AMissingTokenIsAnErrorInItsTurn) {
   EXPECT_EQ(get(client).error().code, Errc::kDenied);
 }
 
-TEST_F(ClientTest, NobodyThereIsUnavailable) {
+TEST_F(ClientTest, WithoutAServerTheErrorIsUnavailable) {
   Access access;
   access.server = "http://127.0.0.1:1";
   Client client(loop_, access, "test/1");

@@ -1,6 +1,6 @@
 // An HTTP/2 server over TLS on the loop, like an API server: many streams on one connection.
-// lose() makes it a load balancer that has lost its server and keeps the client's connection: TCP
-// acknowledges the bytes, and no answer comes.
+// lose() turns it into a load balancer that has lost its server and keeps the client's connection.
+// TCP then acknowledges the bytes, and no answer comes.
 #pragma once
 
 #include <gtest/gtest.h>

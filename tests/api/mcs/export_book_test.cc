@@ -48,7 +48,7 @@ struct World {
   }
 };
 
-TEST(ExportBook, TellsWhatCameChangedAndWent) {
+TEST(ExportBook, ReportsNewChangedAndRemovedExports) {
   World world;
   world.put_export("web");
   world.put_service("web");
@@ -91,7 +91,7 @@ TEST(ExportBook, Item4_AnExportBeforeItsServiceHeals) {
   EXPECT_EQ(world.entry("web").valid.reason, "NoService");
 }
 
-TEST(ExportBook, WhatCannotBeReadIsSaidAndHeals) {
+TEST(ExportBook, AnUnreadableObjectIsReportedAndHeals) {
   World world;
   world.put_export("web");
   world.book.note_unreadable_service({"shop", "web"}, "spec.ports: want a list");

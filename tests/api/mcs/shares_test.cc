@@ -117,7 +117,7 @@ struct World {
   ExportBook book;
 };
 
-TEST(Shares, WhatIsNotAnnouncedSaysSoAndComesBack) {
+TEST(Shares, AnExportThatIsNotAnnouncedSaysSoAndComesBack) {
   World world({4, 1U << 20U});
   for (std::size_t i = 0; i < 4; ++i) world.put("crowd", "c" + std::to_string(i), i);
   EXPECT_EQ(world.update(), "+crowd/c0 +crowd/c1 +crowd/c2 +crowd/c3");

@@ -83,8 +83,8 @@ TEST(Claims, OverlappingTheLocalClusterAreRefusedInBothDirections) {
             (Texts{{"east", "10.1.0.0/16 !OverlapsLocal !OverlapsLocal"}}));
 }
 
-// Finding M1: the administrator allowed it, because the peer's own file named it.
-TEST(Claims, WhatIsNeverAPeersIsRefusedThoughItIsAllowed) {
+// The administrator may have allowed such a prefix, because the peer's own file named it.
+TEST(Claims, APrefixThatNoPeerCanHaveIsRefusedThoughItIsAllowed) {
   auto wide =
       claim("east", 1,
             {"10.1.0.0/16", "10.96.0.0/12", "169.254.169.254/32", "127.0.0.0/8", "224.0.0.0/4",
@@ -108,7 +108,7 @@ TEST(Claims, OverlapIsWonByTheOlderPeerThenTheLowerId) {
             (Texts{{"a", "10.0.0.0/12"}, {"b", "!OverlapsCluster"}}));
 }
 
-TEST(Claims, WhatWasAcceptedBeforeStays) {
+TEST(Claims, AnAcceptedClaimStays) {
   EXPECT_EQ(judged({claim("young", 9, {"10.1.0.0/16"}, {"10.1.0.0/16"}),
                     claim("old", 1, {"10.0.0.0/12", "10.32.0.0/16"})}),
             (Texts{{"young", "10.1.0.0/16"}, {"old", "10.32.0.0/16 !OverlapsCluster"}}));
@@ -225,7 +225,7 @@ TEST(Gateways, KeysComeFromPairingOnly) {
   EXPECT_EQ(accepted.refusals[1].message, "gateway 2 is not in the ClusterPeer");
 }
 
-TEST(Gateways, NobodySpeaksForAnotherCluster) {
+TEST(Gateways, NoClusterAnnouncesAnother) {
   Announcement announcement{"west", {}, {{0, "key-0", {}, false, {}, {}}}};
   const auto accepted = accepted_gateways(announcement, peer(), {});
   EXPECT_TRUE(accepted.gateways.empty());

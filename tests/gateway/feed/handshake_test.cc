@@ -31,7 +31,7 @@ struct Sides {
   tunnel::Key west = private_key(2);  // calls
   FeedVersion east_version = kFeedVersion;
   FeedVersion west_version = kFeedVersion;
-  tunnel::Key known = west.public_key();  // the key that east knows
+  tunnel::Key known = west.public_key();  // the key that east has for west
 
   [[nodiscard]] static tunnel::PairKey shared(const tunnel::Key& own, const tunnel::Key& other) {
     return *tunnel::pair_key(own, other, tunnel::kFeedLabel);
@@ -110,13 +110,13 @@ TEST(FeedHandshake, SayingAnothersKeyIsNotHavingIt) {
   const auto victim = private_key(5);
   sides.known = victim.public_key();
   auto server = sides.server();
-  // The attacker knows everything that is public, and has a key of its own.
+  // The attacker has all public data and a key of its own.
   auto liar = Handshake::caller(victim.public_key(), sides.east.public_key(),
                                 Sides::shared(sides.west, sides.east.public_key()), nonce(8));
   const auto outcome = run(liar, server);
   EXPECT_FALSE(outcome.server.done);
   EXPECT_FALSE(outcome.caller.done);
-  // It goes on although the challenge does not fit its key.
+  // The attacker goes on although the challenge does not fit its key.
   auto other = sides.server();
   HandshakeMessage hello;
   hello.public_key = victim.public_key().bytes();

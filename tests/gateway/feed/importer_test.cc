@@ -68,7 +68,7 @@ struct World {
     importer->set_connected({"east"});
     run(seconds(20));
   }
-  // Ends as a process that is stopped does: whoever comes next has the Lease at once.
+  // Ends as a stopped process does: the next holder gets the Lease at once.
   void hand_over() {
     importer->release([] {});
     run(seconds(1));
@@ -122,7 +122,7 @@ struct World {
   api::ClusterPeer peer() { return store.must_get<api::ClusterPeer>({"", "east"}); }
 };
 
-// The process after it, or another gateway's: knows what the store says, has heard nothing yet.
+// The next process, or another gateway's. It has read the store, and got nothing from the feed yet.
 struct Successor {
   explicit Successor(World& world)
       : importer(world.loop, world.store, world.random, config(), intake) {
@@ -160,8 +160,8 @@ TEST(Importer, WritesWhatIsAccepted) {
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
 }
 
-// An older schema in the API server prunes what it does not know: what was asked for counts as
-// written, or it would be written again for ever.
+// The API server drops fields that an older schema lacks. The request then counts as written, or it
+// would be made again for ever.
 TEST(Importer, AStoreThatKeepsLessIsNotWrittenAgainForEver) {
   World world;
   world.store.set_schema([](api::Object& object) {
@@ -229,8 +229,8 @@ TEST(Importer, AClusterThatIsAwayKeepsItsRecordsUntouched) {
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
 }
 
-// A start begins with no cluster connected: what was connected before counts so until there was
-// time.
+// At a start no cluster is connected yet. A cluster that was connected before is reported lost only
+// after a grace period.
 TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   World world;
   world.announce();
@@ -251,7 +251,7 @@ TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   EXPECT_FALSE(world.peer().status.connected);
 }
 
-TEST(Importer, WhoIsNotThereAfterARestartIsLostInTheEnd) {
+TEST(Importer, AClusterThatStaysAwayAfterARestartIsReportedLost) {
   World world;
   world.announce();
   world.run(seconds(1));
@@ -270,7 +270,7 @@ TEST(Importer, ARestartWhileAwayDeletesNothing) {
   world.run(seconds(1));
   world.importer.reset();
   const Successor next(world);
-  // What was accepted is still there, from the ClusterPeer.
+  // The accepted prefixes and gateways are still there, from the ClusterPeer.
   EXPECT_EQ(next.intake.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
   EXPECT_EQ(next.intake.clusters().at("east").gateways.size(), 1U);
   world.run(seconds(60));
@@ -374,7 +374,7 @@ TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
   world.run(seconds(3));
   EXPECT_TRUE(world.stored("db.east").kept_out);
   EXPECT_EQ(world.stored("db.east").spec, kept_out_record("east", {"shop", "db"}))
-      << "neither endpoints nor annotations of it";
+      << "without its endpoints and annotations";
   EXPECT_FALSE(world.stored("web.east").kept_out);
   EXPECT_EQ(imported(world.peer()).status, api::ConditionStatus::kFalse);
   EXPECT_EQ(imported(world.peer()).reason, "KeptOut");
@@ -421,7 +421,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   EXPECT_FALSE(world.has("web.east"));
 }
 
-TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
+TEST(Importer, WritesNothingBeforeItHasOurOwnExports) {
   World world;
   RemoteState fresh;
   fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
@@ -432,7 +432,7 @@ TEST(Importer, WritesNothingBeforeItKnowsOurOwnExports) {
   EXPECT_TRUE(fresh.clusters().at("east").complete);
 }
 
-// Finding M2, at the receiver: an honest sender shares already, a rogue does not.
+// The receiver enforces the shares, too: a compromised sender does not share.
 TEST(Importer, ANamespaceOfAPeerCannotCrowdOutAnother) {
   World world;
   world.announce();

@@ -18,7 +18,7 @@ TEST(Imports, NamesGoBothWays) {
   EXPECT_FALSE(import_name({"shop", "db"}).has_value());
 }
 
-TEST(Imports, WhatCannotBeReadIsToBeReplaced) {
+TEST(Imports, AnUnreadableImportIsReplaced) {
   const auto imported =
       imported_export(nlohmann::json::parse(R"({"metadata":{"resourceVersion":"7"},"spec":3})"));
   EXPECT_EQ(imported, (ImportedExport{"7", 0}));

@@ -189,7 +189,7 @@ TEST(ReadBudget, ASnapshotEachTenSecondsAfterABurst) {
   EXPECT_GT(budget.snapshot(now), seconds(9));
 }
 
-TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
+TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesPerSecond) {
   World world;
   std::uint16_t port = 1;
   for (int n = 0; n < 4; ++n, ++port) {
@@ -215,7 +215,7 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesASecond) {
 }
 
 // With spec.imports most exports of a large cluster may be unused. They come with every snapshot.
-TEST(Inflow, WhatNoRuleNamesIsNearlyFree) {
+TEST(Inflow, ExportsThatNoRuleNamesAreNearlyFree) {
   World world;
   auto peer = std::make_shared<api::ClusterPeer>();
   peer->meta.key.name = "east";

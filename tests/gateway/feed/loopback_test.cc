@@ -33,7 +33,7 @@ tunnel::Key private_key(std::uint8_t seed) {
 const tunnel::Key kEastKey = private_key(11);
 const tunnel::Key kWestKey = private_key(12);
 const FeedTarget kEast{kLoopback, kEastKey.public_key()};
-const FeedTarget kNobody{*IpAddress::parse("127.0.0.9"), kEastKey.public_key()};
+const FeedTarget kNoServer{*IpAddress::parse("127.0.0.9"), kEastKey.public_key()};
 
 api::ExportRecord record(const std::string& name, std::uint16_t port = 1) {
   api::ExportRecord record;
@@ -134,7 +134,7 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   ASSERT_TRUE(pair.server->publish(record("a")));
   pair.client->set_targets("east", {kEast});
   ASSERT_TRUE(pair.until([&] { return pair.announcement == said; }));
-  EXPECT_FALSE(pair.connected);  // the server does not know all its exports yet
+  EXPECT_FALSE(pair.connected);  // the server does not have all its exports yet
   pair.server->complete();
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}}));
   ASSERT_TRUE(pair.server->publish(record("b")));
@@ -149,7 +149,7 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   EXPECT_EQ(pair.losses, 0);
 }
 
-// Finding H6: work that a peer causes takes no processor time from the loop and the packets.
+// The feed's threads have a lower priority, so a peer's messages delay neither loop nor packets.
 TEST(Feed, ItsThreadsGiveWay) {
   Pair pair;
   pair.server->complete();
@@ -189,16 +189,16 @@ TEST(Feed, GoesOnToTheNextGateway) {
   pair.server->complete();
   ASSERT_TRUE(pair.server->publish(record("a")));
   // No server listens on the first address (v4, from a v6 source). The second one answers.
-  pair.client->set_targets("east", {kNobody, kEast});
+  pair.client->set_targets("east", {kNoServer, kEast});
   ASSERT_TRUE(pair.sees({{{"shop", "a"}, record("a")}}));
   EXPECT_EQ(pair.client->view().at("east").target, kLoopback);
   // Another order of targets does not disturb a working stream.
-  pair.client->set_targets("east", {kEast, kNobody});
+  pair.client->set_targets("east", {kEast, kNoServer});
   ASSERT_TRUE(pair.server->publish(record("b")));
   ASSERT_TRUE(pair.until([&] { return pair.view.size() == 2; }));
   EXPECT_EQ(pair.losses, 0);
   // A gateway that is no longer usable is given up.
-  pair.client->set_targets("east", {kNobody});
+  pair.client->set_targets("east", {kNoServer});
   ASSERT_TRUE(pair.until([&] { return !pair.connected && pair.losses == 1; }));
 }
 
@@ -234,7 +234,7 @@ TEST(Feed, AClusterThatBeginsSnapshotsTooOftenIsReadLater) {
   Pair pair(2);
   const auto restart = [&] {
     pair.server.reset();
-    pair.start_server();  // another process does not know the token
+    pair.start_server();  // the new process does not have the old token
     pair.server->complete();
   };
   pair.server->complete();

@@ -58,7 +58,7 @@ TEST(Messages, EveryStatementSurvivesTheWire) {
   EXPECT_EQ(*parse_query(encode_query(query)), query);
 }
 
-TEST(Messages, ARecordBelongsToWhoSpeaks) {
+TEST(Messages, ARecordBelongsToTheSendersCluster) {
   EXPECT_EQ(parse_record(encode_record(record()), "west")->cluster, "west");
 }
 

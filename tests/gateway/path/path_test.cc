@@ -1,4 +1,4 @@
-// The state that a gateway wants in the kernel. The reconciler's laws are in
+// The wanted state of a gateway's kernel. The reconciler's laws are in
 // tests/netlink/reconcile_test.
 #include <gtest/gtest.h>
 
@@ -108,7 +108,7 @@ TEST(NftTable, IsAsReviewed) {
   EXPECT_EQ(text, golden.str());
 }
 
-// Finding H6: 17,644 connections in 12 s stopped the traffic of others for a second.
+// Without the limit, 17,644 connections in 12 s stopped the traffic of others for a second.
 TEST(NftTable, LimitsNewConnectionsToTheFeedBySource) {
   auto in = input();
   in.feed_connections = 7;

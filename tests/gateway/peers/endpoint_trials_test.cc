@@ -109,7 +109,7 @@ TEST(EndpointTrials, OneCandidateStays) {
   for (int n = 0; n < 60; n += 5) EXPECT_EQ(t.pick(seconds(n)), kFirst);
 }
 
-TEST(EndpointTrials, ForgottenPeersStartAnew) {
+TEST(EndpointTrials, ForgottenPeersStartAgain) {
   Trials t;
   t.pick(seconds(0));
   t.pick(seconds(5));

@@ -52,7 +52,7 @@ TEST_F(StuckStory, ADeadPeerIsNotStuck) {
   EXPECT_EQ(seconds_of(600, 0, 1000).first, Remedy::kNone) << "no handshake came of it";
 }
 
-TEST_F(StuckStory, HandshakesWithoutDataAreMadeAnewPeerFirstThenDevice) {
+TEST_F(StuckStory, WithHandshakesButNoDataThePeerIsReplacedAndThenTheDevice) {
   live();
   EXPECT_EQ(seconds_of(20, 0, 1000).first, Remedy::kNone);
   second(0, 148, true);
@@ -84,7 +84,7 @@ TEST_F(StuckStory, APeerThatWeSendNothingMaySendNothing) {
   EXPECT_EQ(seconds_of(600, 0, 0).first, Remedy::kNone);
 }
 
-TEST_F(StuckStory, TheDeviceIsMadeAnewAtMostEveryTenMinutes) {
+TEST_F(StuckStory, TheDeviceIsReplacedAtMostEveryTenMinutes) {
   for (int round = 0; round < 2; ++round) {
     live();
     second(0, 148, true);

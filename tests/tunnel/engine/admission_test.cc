@@ -37,7 +37,7 @@ struct AdmissionFixture : testing::Test {
   std::uint8_t serial = 0;
 };
 
-TEST_F(AdmissionFixture, Item27_WithoutAKeyOrARightMac1NobodyIsAdmittedOrAnswered) {
+TEST_F(AdmissionFixture, Item27_WithoutAKeyOrARightMac1NoMessageIsAdmittedOrAnswered) {
   EXPECT_EQ(judge(0), Verdict::kRefused);
   admission.set_key(public_key(8));
   EXPECT_EQ(judge(0), Verdict::kRefused);

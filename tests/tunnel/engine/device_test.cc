@@ -183,20 +183,20 @@ TEST(Device, CostsNothingWhileIdle) {
   EXPECT_LE(wakeups() - before, kOwnWakeups);  // only this sleep, no polling
 }
 
-TEST(Device, Item56_TellsTheSenderThatNobodyTakesAPacket) {
+TEST(Device, Item56_TellsTheSenderThatNoPeerTakesAPacket) {
   TwoHosts hosts;
   auto fd = socket_in(hosts.host[0], SOCK_DGRAM);
   const int on = 1;
   ASSERT_EQ(::setsockopt(fd.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
-  const auto nobody = at("10.9.0.77", 9);
-  ASSERT_EQ(::connect(fd.get(), any(nobody), sizeof nobody), 0);
+  const auto untaken = at("10.9.0.77", 9);
+  ASSERT_EQ(::connect(fd.get(), any(untaken), sizeof untaken), 0);
   ASSERT_EQ(::send(fd.get(), "x", 1, 0), 1);
   char byte = 0;
   EXPECT_EQ(::recv(fd.get(), &byte, 1, 0), -1);
   EXPECT_EQ(errno, EHOSTUNREACH);
 }
 
-TEST(Device, Item7_StrangersGetNoAnswerAndHarmNobody) {
+TEST(Device, Item7_StrangersGetNoAnswerAndDoNoHarm) {
   TwoHosts hosts;
   auto [a, b] = tcp(hosts, 5001);
   auto stranger = socket_in(hosts.host[0], SOCK_DGRAM);

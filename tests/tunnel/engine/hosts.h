@@ -1,5 +1,5 @@
-// Two hosts for tests of real devices: each is a thread with a network namespace of its own, with a
-// cable (veth) between them and an engine device at each end. Needs root.
+// Two hosts for tests of real devices. Each is a thread with a network namespace of its own. A
+// cable (veth) is between them, and an engine device at each end. Needs root.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -131,7 +131,7 @@ TEST(Noise, Item23_AResponseIsTakenOnceByTheInitiationItAnswers) {
   EXPECT_FALSE(pair.a.consume_response(*response));
 }
 
-TEST(Noise, AStrangersOrCorruptInitiationIdentifiesNobody) {
+TEST(Noise, AStrangersOrCorruptInitiationIdentifiesNoPeer) {
   Pair pair;
   const auto init = pair.a.create_initiation(1, pair.now, pair.random);
   EXPECT_FALSE(identify(pair.a_id, *init));  // not for us
@@ -224,7 +224,7 @@ TEST_F(CookieFixture, Items31And32_CookiesAgeAtBothEnds) {
   EXPECT_TRUE(std::all_of(late.end() - 16, late.end(), [](auto b) { return b == 0; }));
 }
 
-TEST(RateLimiter, Items33And34_TwentyASecondBurstFivePerSource) {
+TEST(RateLimiter, Items33And34_TwentyPerSecondWithABurstOfFivePerSource) {
   RateLimiter limiter;
   const auto a = *IpAddress::parse("192.0.2.1");
   const auto b = *IpAddress::parse("192.0.2.2");

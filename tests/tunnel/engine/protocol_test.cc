@@ -441,7 +441,7 @@ TEST_F(World, Item59_TheNewestAuthenticatedSourceIsThePeer) {
   EXPECT_TRUE(out.datagrams.empty());
 }
 
-// L3: an attacker that recorded an initiation may send it again after a restart, from any address.
+// An attacker that recorded an initiation may send it again after a restart, from any address.
 TEST_F(World, Item59_AReplayedInitiationMovesNoPeer) {
   (void)a_to_b();
   run(seconds(1));

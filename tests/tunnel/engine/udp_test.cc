@@ -61,7 +61,7 @@ class UdpTest : public ::testing::TestWithParam<bool> {
         0);
   }
 
-  static constexpr int kNobody = -1;
+  static constexpr int kDropped = -1;
   // The socket that gets `bytes` complete. `segment`: sent at once as datagrams of this size.
   int taker(const std::vector<std::uint8_t>& bytes, std::uint16_t segment = 0) {
     const int offload = segment;
@@ -69,7 +69,7 @@ class UdpTest : public ::testing::TestWithParam<bool> {
     if (::send(from_.get(), bytes.data(), bytes.size(), 0) < 0) return -2;
     pollfd waiting[] = {{data_, POLLIN, 0}, {initiations_, POLLIN, 0}};
     // On loopback a datagram that has not arrived after send() was dropped.
-    if (::poll(waiting, 2, 20) != 1) return kNobody;
+    if (::poll(waiting, 2, 20) != 1) return kDropped;
     const int fd = waiting[waiting[0].revents != 0 ? 0 : 1].fd;
     batch_.clear();
     const auto got = batch_.receive(fd, 4);
@@ -100,27 +100,27 @@ TEST_P(UdpTest, AnswersToOurHandshakesComeWithTheData) {
   open(kSorted);
   EXPECT_EQ(taker(answer(2, kResponseSize)), data_);
   EXPECT_EQ(taker(answer(3, kCookieSize)), data_);
-  EXPECT_EQ(taker(answer(2, kResponseSize, false)), kNobody);
-  EXPECT_EQ(taker(answer(3, kCookieSize, false)), kNobody);
-  EXPECT_EQ(taker(message(2, kResponseSize)), kNobody);
-  EXPECT_EQ(taker(message(3, kCookieSize)), kNobody);
+  EXPECT_EQ(taker(answer(2, kResponseSize, false)), kDropped);
+  EXPECT_EQ(taker(answer(3, kCookieSize, false)), kDropped);
+  EXPECT_EQ(taker(message(2, kResponseSize)), kDropped);
+  EXPECT_EQ(taker(message(3, kCookieSize)), kDropped);
 }
 
-TEST_P(UdpTest, WhatCanBeNothingIsDropped) {
+TEST_P(UdpTest, MessagesThatCannotBeValidAreDropped) {
   open(kSorted);
   for (const std::size_t size : {32UL, 92UL, 148UL, 1452UL}) {
-    EXPECT_EQ(taker(data_message(size, false)), kNobody) << size;
-    EXPECT_EQ(taker(message(2, size)), kNobody) << size;
-    EXPECT_EQ(taker(message(3, size)), kNobody) << size;
+    EXPECT_EQ(taker(data_message(size, false)), kDropped) << size;
+    EXPECT_EQ(taker(message(2, size)), kDropped) << size;
+    EXPECT_EQ(taker(message(3, size)), kDropped) << size;
   }
   for (const std::size_t size : {1UL, 3UL, 4UL, 7UL, 8UL, 31UL}) {
     for (const auto type : std::array<std::uint8_t, 3>{2, 3, 4}) {
-      EXPECT_EQ(taker(answer(type, size)), kNobody) << size;
+      EXPECT_EQ(taker(answer(type, size)), kDropped) << size;
     }
   }
-  EXPECT_EQ(taker(message(1, kInitiationSize, 1)), kNobody);
-  EXPECT_EQ(taker(message(0, kInitiationSize)), kNobody);
-  EXPECT_EQ(taker(message(5, kInitiationSize)), kNobody);
+  EXPECT_EQ(taker(message(1, kInitiationSize, 1)), kDropped);
+  EXPECT_EQ(taker(message(0, kInitiationSize)), kDropped);
+  EXPECT_EQ(taker(message(5, kInitiationSize)), kDropped);
   // Messages that only look like an initiation never reach the data socket.
   for (const std::size_t size : {32UL, 64UL, 147UL, 149UL, 180UL, 1000UL}) {
     EXPECT_EQ(taker(message(1, size)), initiations_) << size;
@@ -147,7 +147,7 @@ TEST_P(UdpTest, DataBehindAHandshakeStaysWithTheData) {
   EXPECT_EQ(taker(join({initiation, message(4, 7)}), kInitiationSize), initiations_);
   EXPECT_EQ(taker(join({data_message(1452), data_message(1452)}), 1452), data_);
   EXPECT_EQ(taker(join({data_message(1452), response}), 1452), data_);
-  EXPECT_EQ(taker(join({data_message(1452, false), data_message(1452)}), 1452), kNobody);
+  EXPECT_EQ(taker(join({data_message(1452, false), data_message(1452)}), 1452), kDropped);
 }
 
 TEST_P(UdpTest, UnsortedEverythingComesWithTheData) {
