@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20U;
 
-Result<std::string> text_of(std::string_view text) { return std::string(text); }
-
 Result<bool> bool_of(std::string_view text) {
   if (text == "true") return true;
   if (text == "false") return false;
@@ -175,18 +173,37 @@ void ConfigMap::problem(std::string_view key, std::string_view what) {
   state_->note(child.IsDefined() ? child.Mark().line : state_->node.Mark().line, key, what);
 }
 
-template <typename T, typename Parse>
-void ConfigMap::read_scalar(std::string_view key, T& value, const Parse& parse) {
+namespace {
+
+template <typename T>
+Result<T> value_of(std::string_view text) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    return std::string(text);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return bool_of(text);
+  } else if constexpr (std::is_integral_v<T>) {
+    return number_of<T>(text);
+  } else if constexpr (std::is_same_v<T, std::chrono::nanoseconds>) {
+    return parse_duration(text);
+  } else {
+    return T::parse(text);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void ConfigMap::read(std::string_view key, T& value) {
   const auto child = state_->child(key);
   if (!child.IsDefined() || child.IsNull()) return;
   if (!child.IsScalar()) return state_->note(child.Mark().line, key, "want one value");
-  auto parsed = parse(child.Scalar());
+  auto parsed = value_of<T>(child.Scalar());
   if (!parsed) return state_->note(child.Mark().line, key, parsed.error().text);
   if (!*state_->problem) value = std::move(*parsed);
 }
 
-template <typename T, typename Parse>
-void ConfigMap::read_scalars(std::string_view key, std::vector<T>& value, const Parse& parse) {
+template <typename T>
+void ConfigMap::read(std::string_view key, std::vector<T>& value) {
   const auto child = state_->child(key);
   if (!child.IsDefined() || child.IsNull()) return;
   if (!child.IsSequence()) return state_->note(child.Mark().line, key, "want a list");
@@ -194,45 +211,22 @@ void ConfigMap::read_scalars(std::string_view key, std::vector<T>& value, const 
   for (const auto& item : child) {
     if (!item.IsScalar())
       return state_->note(item.Mark().line, key, "want a list of single values");
-    auto parsed = parse(item.Scalar());
+    auto parsed = value_of<T>(item.Scalar());
     if (!parsed) return state_->note(item.Mark().line, key, parsed.error().text);
     all.push_back(std::move(*parsed));
   }
   if (!*state_->problem) value = std::move(all);
 }
 
-void ConfigMap::read(std::string_view key, std::string& value) { read_scalar(key, value, text_of); }
-void ConfigMap::read(std::string_view key, bool& value) { read_scalar(key, value, bool_of); }
-void ConfigMap::read(std::string_view key, std::uint16_t& value) {
-  read_scalar(key, value, number_of<std::uint16_t>);
-}
-void ConfigMap::read(std::string_view key, std::uint32_t& value) {
-  read_scalar(key, value, number_of<std::uint32_t>);
-}
-void ConfigMap::read(std::string_view key, double& value) {
-  read_scalar(key, value, number_of<double>);
-}
-void ConfigMap::read(std::string_view key, IpAddress& value) {
-  read_scalar(key, value, IpAddress::parse);
-}
-void ConfigMap::read(std::string_view key, Prefix& value) {
-  read_scalar(key, value, Prefix::parse);
-}
-void ConfigMap::read(std::string_view key, Endpoint& value) {
-  read_scalar(key, value, Endpoint::parse);
-}
-void ConfigMap::read(std::string_view key, std::vector<std::string>& value) {
-  read_scalars(key, value, text_of);
-}
-void ConfigMap::read(std::string_view key, std::vector<Prefix>& value) {
-  read_scalars(key, value, Prefix::parse);
-}
-void ConfigMap::read(std::string_view key, std::vector<Endpoint>& value) {
-  read_scalars(key, value, Endpoint::parse);
-}
-void ConfigMap::read(std::string_view key, std::chrono::nanoseconds& value) {
-  read_scalar(key, value, parse_duration);
-}
+template void ConfigMap::read(std::string_view key, std::string& value);
+template void ConfigMap::read(std::string_view key, bool& value);
+template void ConfigMap::read(std::string_view key, std::uint16_t& value);
+template void ConfigMap::read(std::string_view key, std::uint32_t& value);
+template void ConfigMap::read(std::string_view key, std::chrono::nanoseconds& value);
+template void ConfigMap::read(std::string_view key, Endpoint& value);
+template void ConfigMap::read(std::string_view key, std::vector<std::string>& value);
+template void ConfigMap::read(std::string_view key, std::vector<Prefix>& value);
+template void ConfigMap::read(std::string_view key, std::vector<Endpoint>& value);
 
 void ConfigMap::read_choice(std::string_view key, std::string& value,
                             const std::vector<std::string>& choices) {
@@ -259,24 +253,6 @@ void ConfigMap::read_map(std::string_view key, const std::function<void(ConfigMa
   ConfigMap map(std::move(inner));
   use(map);
   (void)map.finish();  // unknown keys are stored in the shared problem
-}
-
-void ConfigMap::read_list(std::string_view key, const std::function<void(ConfigMap&)>& use) {
-  const auto child = state_->child(key);
-  if (!child.IsDefined() || child.IsNull()) return;
-  if (!child.IsSequence()) return state_->note(child.Mark().line, key, "want a list");
-  std::size_t index = 0;
-  for (const auto& item : child) {
-    if (!item.IsMap()) return state_->note(item.Mark().line, key, "want a list of mappings");
-    auto inner = std::make_shared<State>();
-    inner->name = state_->name;
-    inner->path = fmt::format("{}{}[{}].", state_->path, key, index++);
-    inner->node = static_cast<const YAML::Node&>(item);
-    inner->problem = state_->problem;
-    ConfigMap map(std::move(inner));
-    use(map);
-    (void)map.finish();  // as above
-  }
 }
 
 Result<> ConfigMap::finish() {

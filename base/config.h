@@ -27,20 +27,13 @@ class ConfigMap {
   // Replaces each ${NAME} by that environment variable, then parses. kInvalid: NAME is not set.
   [[nodiscard]] static Result<ConfigMap> load(const std::string& path);
 
-  // Keys are optional: a value whose key is absent stays as it is.
-  void read(std::string_view key, std::string& value);
-  void read(std::string_view key, bool& value);
-  void read(std::string_view key, std::uint16_t& value);
-  void read(std::string_view key, std::uint32_t& value);
-  void read(std::string_view key, double& value);
-  void read(std::string_view key, IpAddress& value);
-  void read(std::string_view key, Prefix& value);
-  void read(std::string_view key, Endpoint& value);
-  void read(std::string_view key, std::vector<std::string>& value);
-  void read(std::string_view key, std::vector<Prefix>& value);
-  void read(std::string_view key, std::vector<Endpoint>& value);
-  // "150ms", "5s", "2m", "1h"
-  void read(std::string_view key, std::chrono::nanoseconds& value);
+  // Keys are optional: a value whose key is absent stays as it is. T: std::string, bool,
+  // std::uint16_t, std::uint32_t, std::chrono::nanoseconds ("150ms", "5s", "2m", "1h"), Endpoint,
+  // or a vector of std::string, Prefix or Endpoint.
+  template <typename T>
+  void read(std::string_view key, T& value);
+  template <typename T>
+  void read(std::string_view key, std::vector<T>& value);
   template <typename T>
   void require(std::string_view key, T& value) {
     if (!has(key)) return missing(key);
@@ -65,8 +58,6 @@ class ConfigMap {
   }
   // A nested mapping, which `use` reads. Unknown keys inside it are problems too.
   void read_map(std::string_view key, const std::function<void(ConfigMap&)>& use);
-  // A list of mappings: `use` is called for each.
-  void read_list(std::string_view key, const std::function<void(ConfigMap&)>& use);
 
   [[nodiscard]] bool has(std::string_view key) const;
   // Reports the problem `what` at the key's line, as if read() had found it.
@@ -81,10 +72,6 @@ class ConfigMap {
   [[nodiscard]] static std::string range_text(std::uint64_t least, std::uint64_t most);
   [[nodiscard]] static std::string range_text(std::chrono::nanoseconds least,
                                               std::chrono::nanoseconds most);
-  template <typename T, typename Parse>
-  void read_scalar(std::string_view key, T& value, const Parse& parse);
-  template <typename T, typename Parse>
-  void read_scalars(std::string_view key, std::vector<T>& value, const Parse& parse);
 
   std::shared_ptr<State> state_;
 };

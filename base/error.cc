@@ -9,32 +9,6 @@
 
 namespace cw {
 
-std::string_view errc_name(Errc code) {
-  switch (code) {
-    case Errc::kInvalid:
-      return "invalid";
-    case Errc::kNotFound:
-      return "not found";
-    case Errc::kExists:
-      return "exists";
-    case Errc::kConflict:
-      return "conflict";
-    case Errc::kExpired:
-      return "expired";
-    case Errc::kDenied:
-      return "denied";
-    case Errc::kUnavailable:
-      return "unavailable";
-    case Errc::kUnsupported:
-      return "unsupported";
-    case Errc::kTooLarge:
-      return "too large";
-    case Errc::kInternal:
-      return "internal";
-  }
-  return "internal";
-}
-
 namespace {
 
 Errc code_of_errno(int err) {

@@ -24,8 +24,6 @@ enum class Errc {
   kInternal,     // anything else (errno in the text)
 };
 
-[[nodiscard]] std::string_view errc_name(Errc code);
-
 struct Error {
   Errc code = Errc::kInternal;
   std::string text;

@@ -8,7 +8,7 @@ namespace cw::gateway {
 
 namespace {
 
-// The most probes to one remote gateway in one turn, each with up to tunnel::kMaxClaims claims.
+// The most probes to one remote gateway in one turn, each with up to homing::kMaxClaims claims.
 // More would not fit the buffer of its socket. The next node's request begins the next turn.
 constexpr int kNewsProbes = 32;
 
@@ -68,12 +68,14 @@ tunnel::ProberHooks Daemon::node_hooks() {
 void Daemon::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   const auto* id = std::get_if<GatewayId>(&asker.party);
-  if (identified_ == nullptr || id == nullptr || request.claims.empty()) return;
+  if (identified_ == nullptr || id == nullptr || request.extra.entries == 0) return;
   identified_->tunnels.change_claims(
       identified_->claims.from_remote(*id, {asker.fresh, deps_.loop.now()}, request, reply));
-  std::erase_if(reply.claims, [this](const auto& one) {
+  auto claims = homing::claims_of(reply);
+  std::erase_if(claims, [this](const auto& one) {
     return !identified_->tunnels.applied() || !identified_->tunnels.placed(one.key.prefix);
   });
+  homing::put_claims(claims, reply);
 }
 
 void Daemon::answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,

@@ -28,7 +28,7 @@ void ClaimRelay::list(Target& target, const Prefix& prefix) {
   if (!target.all && target.listed.insert(prefix).second) target.news.push_back(prefix);
 }
 
-bool ClaimRelay::knows(const Target& target, const Prefix& prefix, const tunnel::Claim& claim) {
+bool ClaimRelay::knows(const Target& target, const Prefix& prefix, const Claim& claim) {
   const auto answer = target.answers.find(prefix);
   return answer != target.answers.end() && answer->second.claim == claim;
 }
@@ -108,18 +108,17 @@ bool ClaimRelay::due(const GatewayId& id, TimePoint now) const {
           now - target.said.front().at >= kAgain);
 }
 
-void ClaimRelay::heard(const GatewayId& id, const Prefix& prefix, const tunnel::Claim& claim) {
+void ClaimRelay::heard(const GatewayId& id, const Prefix& prefix, const Claim& claim) {
   const auto at = targets_.find(id);
   if (at != targets_.end()) at->second.answers[prefix] = {claim, true};
 }
 
-void ClaimRelay::overruled(const GatewayId& id, const Prefix& prefix, const tunnel::Claim& claim) {
+void ClaimRelay::overruled(const GatewayId& id, const Prefix& prefix, const Claim& claim) {
   const auto at = targets_.find(id);
   if (at != targets_.end()) at->second.answers[prefix] = {claim, false};
 }
 
-bool ClaimRelay::holds(const GatewayId& id, const Prefix& prefix,
-                       const tunnel::Claim& claim) const {
+bool ClaimRelay::holds(const GatewayId& id, const Prefix& prefix, const Claim& claim) const {
   const auto at = targets_.find(id);
   return at != targets_.end() && knows(at->second, prefix, claim) &&
          at->second.answers.at(prefix).holds;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "tunnel/claims/claims.h"
+#include "homing/claims.h"
 #include "tunnel/probe/party.h"
 
 namespace cw::homing {
@@ -22,7 +22,7 @@ using tunnel::GatewayId;
 class ClaimRelay {
  public:
   // Our nodes' claims towards one remote cluster.
-  using Claims = std::map<Prefix, tunnel::Claim>;
+  using Claims = std::map<Prefix, Claim>;
   // What was not answered is said again after so long, half a probe full at a time: the rest is for
   // the turns. (A remote cluster may never accept some of our prefixes.)
   static constexpr Duration kAgain = std::chrono::milliseconds(25);
@@ -41,17 +41,16 @@ class ClaimRelay {
   [[nodiscard]] bool due(const GatewayId& target, TimePoint now) const;
 
   // `target` answered that it holds `claim`.
-  void heard(const GatewayId& target, const Prefix& prefix, const tunnel::Claim& claim);
+  void heard(const GatewayId& target, const Prefix& prefix, const Claim& claim);
   // `target` knows our `claim` and holds another one above it: ours is no news to it any more.
-  void overruled(const GatewayId& target, const Prefix& prefix, const tunnel::Claim& claim);
-  [[nodiscard]] bool holds(const GatewayId& target, const Prefix& prefix,
-                           const tunnel::Claim& claim) const;
+  void overruled(const GatewayId& target, const Prefix& prefix, const Claim& claim);
+  [[nodiscard]] bool holds(const GatewayId& target, const Prefix& prefix, const Claim& claim) const;
   // `target` has forgotten everything.
   void forget(const GatewayId& target);
 
  private:
   struct Answer {
-    tunnel::Claim claim;  // ours
+    Claim claim;  // ours
     bool holds = false;
   };
   struct Said {
@@ -70,7 +69,7 @@ class ClaimRelay {
   };
   static void list(Target& target, const Prefix& prefix);
   static void say(Target& target, const Prefix& prefix, TimePoint now, std::vector<Prefix>& picked);
-  static bool knows(const Target& target, const Prefix& prefix, const tunnel::Claim& claim);
+  static bool knows(const Target& target, const Prefix& prefix, const Claim& claim);
   static void pick_news(Target& target, const Claims& claims, std::size_t limit, TimePoint now,
                         std::vector<Prefix>& picked);
   static void pick_again(Target& target, const Claims& claims, std::size_t limit, TimePoint now,

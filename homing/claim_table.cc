@@ -9,8 +9,8 @@ namespace {
 
 // Whether `theirs` must be outbid before `ours` counts everywhere. What cannot be outbid is no
 // honest claim; it goes away when the one that says it does not say it any more.
-bool stands_above(const tunnel::Claim& theirs, const tunnel::Claim& ours) {
-  return theirs != ours && theirs.epoch >= ours.epoch && theirs.epoch < tunnel::kMaxEpoch;
+bool stands_above(const Claim& theirs, const Claim& ours) {
+  return theirs != ours && theirs.epoch >= ours.epoch && theirs.epoch < kMaxEpoch;
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ void ClaimTable::set_world(const std::map<std::string, std::vector<Prefix>>& nod
 }
 
 // Whether a gateway of the cluster may still speak of the prefix, and did.
-bool ClaimTable::still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const {
+bool ClaimTable::still_told(const ClaimKey& key, Remote& remote, TimePoint now) const {
   const auto cluster = clusters_.find(key.cluster);
   if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
   const bool any = remote.words.keep(
@@ -72,7 +72,7 @@ void ClaimTable::forget_departed(TimePoint now) {
   std::erase_if(heard_, [&](const auto& one) { return nodes_.count(one.first) == 0; });
 }
 
-bool ClaimTable::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
+bool ClaimTable::settled(const ClaimKey& key, const Claim& claim,
                          const std::set<GatewayId>& working) const {
   for (auto id = working.lower_bound({key.cluster, 0});
        id != working.end() && id->cluster == key.cluster; ++id) {
@@ -81,8 +81,7 @@ bool ClaimTable::settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim
   return true;
 }
 
-const tunnel::Claim* ClaimTable::above(const tunnel::ClaimKey& key,
-                                       const tunnel::Claim& ours) const {
+const Claim* ClaimTable::above(const ClaimKey& key, const Claim& ours) const {
   const auto at = contested_.find(key);
   return at != contested_.end() && stands_above(at->second, ours) ? &at->second : nullptr;
 }
@@ -95,11 +94,12 @@ std::set<GatewayId> ClaimTable::from_node(const std::string& node, const Heard& 
   const auto prefixes = nodes_.find(node);
   if (prefixes == nodes_.end()) return tell;
   const bool fresh = heard.fresh;
+  std::vector<ProbeClaim> answers;
   if (fresh) heard_[node] = heard.now;
-  for (const auto& [key, claim, unused, old] : request.claims) {
+  for (const auto& [key, claim, unused, old] : claims_of(request)) {
     const auto cluster = clusters_.find(key.cluster);
     if (cluster == clusters_.end() || prefixes->second.count(key.prefix) == 0 ||
-        claim.epoch > tunnel::kMaxEpoch) {
+        claim.epoch > kMaxEpoch) {
       continue;
     }
     auto& claims = own_[key.cluster];
@@ -114,17 +114,18 @@ std::set<GatewayId> ClaimTable::from_node(const std::string& node, const Heard& 
     }
     const auto& held = at->second;
     if (const auto* higher = above(key, held)) {
-      reply.claims.push_back({key, *higher, false});
+      answers.push_back({key, *higher, false});
       if (fresh) contested_.erase(key);  // who holds it will say so again
     } else {
-      reply.claims.push_back({key, held, settled(key, held, working)});
+      answers.push_back({key, held, settled(key, held, working)});
     }
-    if (reply.claims.back().settled) continue;
+    if (answers.back().settled) continue;
     for (const auto& [ordinal, gateway] : cluster->second.gateways) {
       const GatewayId id{key.cluster, ordinal};
       if (!relay_.holds(id, key.prefix, held) && relay_.due(id, heard.now)) tell.insert(id);
     }
   }
+  put_claims(answers, reply);
   return tell;
 }
 
@@ -138,12 +139,13 @@ std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const
     return changed;
   }
   const auto& cidrs = cidrs_.at(from.cluster);
-  for (const auto& [wire_key, claim, unused, old] : request.claims) {
+  std::vector<ProbeClaim> answers;
+  for (const auto& [wire_key, claim, unused, old] : claims_of(request)) {
     if (!wire_key.cluster.empty() || cluster->second.gateways.count(claim.ordinal) == 0 ||
-        cidrs.count(wire_key.prefix) == 0 || claim.epoch > tunnel::kMaxEpoch) {
+        cidrs.count(wire_key.prefix) == 0 || claim.epoch > kMaxEpoch) {
       continue;  // not accepted of that cluster (yet): not confirmed
     }
-    const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
+    const ClaimKey key{from.cluster, wire_key.prefix};
     auto at = remote_.find(key);
     if (!fresh && at == remote_.end()) continue;
     if (fresh) {
@@ -157,8 +159,9 @@ std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const
       }
       held = next;
     }
-    reply.claims.push_back({wire_key, at->second.held, false});
+    answers.push_back({wire_key, at->second.held, false});
   }
+  put_claims(answers, reply);
   return changed;
 }
 
@@ -166,22 +169,24 @@ std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const
 bool ClaimTable::is_old(const Prefix& prefix, TimePoint now) const {
   const auto owner = owners_.find(prefix);
   const auto at = owner == owners_.end() ? heard_.end() : heard_.find(owner->second);
-  return at == heard_.end() || now - at->second >= tunnel::Words::kLife;
+  return at == heard_.end() || now - at->second >= Words::kLife;
 }
 
 void ClaimTable::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request) {
   const auto theirs = own_.find(to.cluster);
   if (theirs == own_.end()) return;
-  for (const auto& prefix : relay_.pick(to, theirs->second, tunnel::kMaxClaims, now)) {
-    request.claims.push_back({{{}, prefix}, theirs->second.at(prefix), false, is_old(prefix, now)});
+  std::vector<ProbeClaim> claims;
+  for (const auto& prefix : relay_.pick(to, theirs->second, kMaxClaims, now)) {
+    claims.push_back({{{}, prefix}, theirs->second.at(prefix), false, is_old(prefix, now)});
   }
+  put_claims(claims, request);
 }
 
 void ClaimTable::hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply) {
   const auto told = own_.find(from.cluster);
   if (told == own_.end()) return;
-  for (const auto& [wire_key, claim, unused, old] : reply.claims) {
-    const tunnel::ClaimKey key{from.cluster, wire_key.prefix};
+  for (const auto& [wire_key, claim, unused, old] : claims_of(reply)) {
+    const ClaimKey key{from.cluster, wire_key.prefix};
     const auto mine = told->second.find(key.prefix);
     if (mine == told->second.end()) continue;
     if (mine->second == claim) {

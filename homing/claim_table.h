@@ -1,4 +1,4 @@
-// The claims that pass through a gateway (tunnel/claims/claims.h): those of its own nodes, which it
+// The claims that pass through a gateway (homing/claims.h): those of its own nodes, which it
 // tells to the remote gateways, and those of remote clusters, which it obeys. Each speaker was
 // proven by its key (tunnel/probe/prober.h) and speaks for itself only: a node for its own
 // prefixes, a gateway for those of its cluster. The answer to a request echoes what is held, so an
@@ -13,9 +13,8 @@
 
 #include "base/loop.h"
 #include "homing/claim_relay.h"
+#include "homing/probe_claims.h"
 #include "homing/remote.h"
-#include "tunnel/claims/claims.h"
-#include "tunnel/probe/packet.h"
 #include "tunnel/probe/party.h"
 
 namespace cw::homing {
@@ -61,16 +60,15 @@ class ClaimTable {
 
  private:
   struct Remote {
-    tunnel::Words words;  // of the gateways of that cluster
-    tunnel::Claim held;   // what follows from them
+    Words words;  // of the gateways of that cluster
+    Claim held;   // what follows from them
   };
 
-  [[nodiscard]] bool settled(const tunnel::ClaimKey& key, const tunnel::Claim& claim,
+  [[nodiscard]] bool settled(const ClaimKey& key, const Claim& claim,
                              const std::set<GatewayId>& working) const;
   // A claim that stands above `ours` somewhere: the node has to outbid it.
-  [[nodiscard]] const tunnel::Claim* above(const tunnel::ClaimKey& key,
-                                           const tunnel::Claim& ours) const;
-  [[nodiscard]] bool still_told(const tunnel::ClaimKey& key, Remote& remote, TimePoint now) const;
+  [[nodiscard]] const Claim* above(const ClaimKey& key, const Claim& ours) const;
+  [[nodiscard]] bool still_told(const ClaimKey& key, Remote& remote, TimePoint now) const;
   void forget_departed(TimePoint now);
   [[nodiscard]] bool is_old(const Prefix& prefix, TimePoint now) const;
 
@@ -80,8 +78,8 @@ class ClaimTable {
   std::map<std::string, RemoteCluster> clusters_;
   std::map<std::string, std::set<Prefix>> cidrs_;  // of clusters_
   std::map<std::string, ClaimRelay::Claims> own_;  // by remote cluster: each has thousands
-  tunnel::Claims contested_;  // by remote gateways: higher claims than our nodes' own
-  std::map<tunnel::ClaimKey, Remote> remote_;
+  Claims contested_;  // by remote gateways: higher claims than our nodes' own
+  std::map<ClaimKey, Remote> remote_;
   ClaimRelay relay_;
 };
 

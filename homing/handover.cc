@@ -12,7 +12,7 @@ constexpr Duration kBetweenBids = std::chrono::milliseconds(100);
 
 // No count wraps. One that is full begins again: gateways take the newest word of this node
 // whatever its epoch (docs/protocol/homing.md, "Claims").
-std::uint64_t next_epoch(std::uint64_t epoch) { return epoch >= tunnel::kMaxEpoch ? 1 : epoch + 1; }
+std::uint64_t next_epoch(std::uint64_t epoch) { return epoch >= kMaxEpoch ? 1 : epoch + 1; }
 
 std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
 
@@ -40,7 +40,7 @@ void Handovers::want(const Wanted& wanted, TimePoint now) {
   sender_.keep_only(names);
   std::erase_if(carriers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
   std::erase_if(handovers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
-  std::set<tunnel::ClaimKey> keys;
+  std::set<ClaimKey> keys;
   for (const auto& [choice, chosen] : wanted.choices) {
     const auto prefixes = wanted.prefixes.find(choice.family);
     if (prefixes == wanted.prefixes.end()) continue;
@@ -86,26 +86,28 @@ void Handovers::want(const Wanted& wanted, TimePoint now) {
   std::erase_if(outbid_, [&](const auto& one) { return keys.count(one.first) == 0; });
 }
 
-bool Handovers::withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const {
+bool Handovers::withheld_from(std::uint32_t to, const ClaimKey& key) const {
   return std::any_of(handovers_.begin(), handovers_.end(), [&](const auto& one) {
     return one.second.open.count(key) != 0 && one.second.from != to;
   });
 }
 
 void Handovers::fill(std::uint32_t to, tunnel::Probe& request) {
-  tunnel::Claims tellable;
+  Claims tellable;
   for (const auto& [key, claim] : claims_) {
     if (!withheld_from(to, key)) tellable.emplace_hint(tellable.end(), key, claim);
   }
-  for (const auto& key : sender_.pick(name_of(to), tellable, tunnel::kMaxClaims)) {
-    request.claims.push_back({key, tellable.at(key), false});
+  std::vector<ProbeClaim> claims;
+  for (const auto& key : sender_.pick(name_of(to), tellable, kMaxClaims)) {
+    claims.push_back({key, tellable.at(key), false});
   }
+  put_claims(claims, request);
 }
 
 // `theirs` is ours of before a restart, or of a node that had our prefix.
-void Handovers::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now) {
+void Handovers::outbid(const ClaimKey& key, const Claim& theirs, TimePoint now) {
   // Nothing can be above a full count, and no honest one is full.
-  if (theirs.epoch >= tunnel::kMaxEpoch) return;
+  if (theirs.epoch >= kMaxEpoch) return;
   const auto [last, first] = outbid_.emplace(key, now);
   if (!first && now - last->second < kBetweenBids) return;
   last->second = now;
@@ -117,7 +119,7 @@ void Handovers::outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs,
 void Handovers::forget(std::uint32_t from) { sender_.forget(name_of(from)); }
 
 void Handovers::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) {
-  for (const auto& entry : reply.claims) {
+  for (const auto& entry : claims_of(reply)) {
     const auto mine = claims_.find(entry.key);
     if (mine == claims_.end()) continue;
     if (entry.claim != mine->second) {

@@ -1,4 +1,4 @@
-// How a change of gateway happens, and what this node claims (tunnel/claims/claims.h).
+// How a change of gateway happens, and what this node claims (homing/claims.h).
 //
 // The carrier is gone: at once; the claim goes to all gateways with it. The carrier still works (it
 // drains, or a better one ended its hold-down): a handover that loses nothing. WireGuard accepts a
@@ -17,8 +17,7 @@
 #include <vector>
 
 #include "homing/choose.h"
-#include "tunnel/claims/claims.h"
-#include "tunnel/probe/packet.h"
+#include "homing/probe_claims.h"
 
 namespace cw::homing {
 
@@ -48,7 +47,7 @@ class Handovers {
   [[nodiscard]] std::set<std::uint32_t> handed_over_from() const;
   // Gateways that should hear from us now; empties the set.
   [[nodiscard]] std::set<std::uint32_t> take_urgent();
-  [[nodiscard]] const tunnel::Claims& claims() const { return claims_; }
+  [[nodiscard]] const Claims& claims() const { return claims_; }
   // Handovers that ended without a confirmation, since the start.
   [[nodiscard]] unsigned unconfirmed() const { return unconfirmed_; }
 
@@ -56,20 +55,20 @@ class Handovers {
   struct Handover {
     std::uint32_t from = 0;
     TimePoint until{};
-    std::set<tunnel::ClaimKey> open;  // not settled yet
+    std::set<ClaimKey> open;  // not settled yet
   };
   void claim(const ChoiceKey& choice, std::uint32_t ordinal, const std::vector<Prefix>& prefixes);
-  void outbid(const tunnel::ClaimKey& key, const tunnel::Claim& theirs, TimePoint now);
+  void outbid(const ClaimKey& key, const Claim& theirs, TimePoint now);
   void finish(const ChoiceKey& choice);
-  [[nodiscard]] bool withheld_from(std::uint32_t to, const tunnel::ClaimKey& key) const;
+  [[nodiscard]] bool withheld_from(std::uint32_t to, const ClaimKey& key) const;
 
   Duration patience_;
   std::map<ChoiceKey, std::uint32_t> carriers_;
   std::map<ChoiceKey, Handover> handovers_;
   std::set<std::uint32_t> gateways_;
-  tunnel::Claims claims_;
-  std::map<tunnel::ClaimKey, TimePoint> outbid_;  // when last
-  tunnel::ClaimSender sender_;
+  Claims claims_;
+  std::map<ClaimKey, TimePoint> outbid_;  // when last
+  ClaimSender sender_;
   std::set<std::uint32_t> urgent_;
   unsigned unconfirmed_ = 0;
 };

@@ -96,13 +96,6 @@ DeviceChange recreation_of(const DeviceSpec& spec, const Key& key) {
   return change;
 }
 
-void move_in(DeviceSpec& spec, const Key& peer, const std::set<Prefix>& prefixes) {
-  for (auto& [key, other] : spec.peers) {
-    for (const auto& prefix : prefixes) other.allowed_ips.erase(prefix);
-  }
-  spec.peers[peer].allowed_ips.insert(prefixes.begin(), prefixes.end());
-}
-
 Applied applied_of(const DeviceSpec& spec, const Applied& before) {
   Applied out;
   for (const auto& [key, peer] : spec.peers) {
@@ -115,6 +108,13 @@ Applied applied_of(const DeviceSpec& spec, const Applied& before) {
     out.peers[key] = {endpoint, peer.preshared_key};
   }
   return out;
+}
+
+void forget_failed(Applied& applied, const DeviceChange& change) {
+  for (const auto& peer : change.peers) {
+    if (peer.endpoint) applied.peers[peer.key].endpoint.reset();
+    if (peer.preshared_key) applied.peers[peer.key].preshared_key.reset();
+  }
 }
 
 }  // namespace cw::tunnel

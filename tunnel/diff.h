@@ -47,8 +47,8 @@ struct Applied {
                                      const Applied& applied);
 // The change that removes a peer of `spec` and makes it again.
 [[nodiscard]] DeviceChange recreation_of(const DeviceSpec& spec, const Key& key);
-// Changes `spec` to its state after a move.
-void move_in(DeviceSpec& spec, const Key& peer, const std::set<Prefix>& prefixes);
 [[nodiscard]] Applied applied_of(const DeviceSpec& spec, const Applied& before);
+// `change` failed, and how much of it was made is not known. So the next change makes it again.
+void forget_failed(Applied& applied, const DeviceChange& change);
 
 }  // namespace cw::tunnel

@@ -1,13 +1,6 @@
 #include "tunnel/fingerprint.h"
 
-#include <openssl/evp.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <string_view>
-
-#include "base/error.h"
 
 namespace cw::tunnel {
 
@@ -15,10 +8,7 @@ std::string fingerprint(const Key& public_key) {
   constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   constexpr std::size_t kCharacters = 25;
   constexpr std::size_t kGroup = 5;
-  std::array<std::uint8_t, 32> digest{};
-  unsigned size = 0;
-  CW_CHECK(EVP_Digest(public_key.bytes().data(), public_key.bytes().size(), digest.data(), &size,
-                      EVP_sha256(), nullptr) == 1);
+  const auto digest = digest_of("", {&public_key});
   std::string text;
   for (std::size_t i = 0; i < kCharacters; ++i) {
     const auto bit = 5 * i;

@@ -90,13 +90,19 @@ std::string Key::hex() const {
   return out;
 }
 
-IpAddress control_address(const Key& public_key) {
-  constexpr std::string_view kLabel = "causeway control address";
-  std::string input(kLabel);
-  input.append(reinterpret_cast<const char*>(public_key.bytes().data()), 32);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+KeyDigest digest_of(std::string_view label, std::initializer_list<const Key*> keys,
+                    std::string_view name) {
+  std::string input(label);
+  for (const auto* key : keys) input.append(key->bytes().begin(), key->bytes().end());
+  input += name;
+  KeyDigest digest{};
   CW_CHECK(EVP_Digest(input.data(), input.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
            1);
+  return digest;
+}
+
+IpAddress control_address(const Key& public_key) {
+  const auto digest = digest_of("causeway control address", {&public_key});
   std::array<std::uint8_t, 16> address{0xfd};
   std::copy_n(digest.begin(), 15, address.begin() + 1);
   return IpAddress::v6(address);

@@ -6,6 +6,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,12 @@ class Key {
  private:
   std::array<std::uint8_t, 32> bytes_{};
 };
+
+// SHA-256 of the label, the keys' bytes and the name, one after the other. For what other parties
+// compute from public keys.
+using KeyDigest = std::array<std::uint8_t, 32>;
+[[nodiscard]] KeyDigest digest_of(std::string_view label, std::initializer_list<const Key*> keys,
+                                  std::string_view name = {});
 
 // The control address of the gateway with this public key: fd + the first 120 bits of
 // SHA-256("causeway control address" || key). An IPv6 ULA, an extra /128 allowed IP of that peer.

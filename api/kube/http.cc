@@ -554,8 +554,6 @@ Handle Http::stream(HttpRequest request, const Identity& identity, Stream stream
   return state_->start(transfer, identity);
 }
 
-std::size_t Http::in_flight() const { return state_->transfers.size(); }
-
 const std::string& Http::silence() const { return state_->silence; }
 
 }  // namespace cw::api::kube

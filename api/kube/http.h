@@ -80,7 +80,6 @@ class Http {
   // about 40 s; over HTTP/2 also where other connections to the same server live.
   [[nodiscard]] Handle stream(HttpRequest request, const Identity& identity, Stream stream);
 
-  [[nodiscard]] std::size_t in_flight() const;
   // A sentence while connections were closed because nothing came back. Empty once data arrives
   // again.
   [[nodiscard]] const std::string& silence() const;

@@ -162,23 +162,6 @@ Result<Access> parse_kubeconfig(std::string_view text, const std::string& contex
   }
 }
 
-Result<std::vector<std::string>> kubeconfig_contexts(std::string_view text) {
-  const auto root = load(text);
-  if (!root) return fail(root.error());
-  std::vector<std::string> names;
-  try {
-    const auto items = (*root)["contexts"];
-    if (items && items.IsSequence()) {
-      for (const auto& item : items) {
-        if (auto name = text_at(item, "name"); !name.empty()) names.push_back(std::move(name));
-      }
-    }
-  } catch (const YAML::Exception& e) {
-    return fail(Errc::kInvalid, fmt::format("kubeconfig: line {}: {}", e.mark.line + 1, e.msg));
-  }
-  return names;
-}
-
 Access in_cluster_access(const std::string& host, const std::string& port,
                          const std::string& folder) {
   Access access;

@@ -49,9 +49,6 @@ struct Access {
 [[nodiscard]] Result<Access> parse_kubeconfig(std::string_view text, const std::string& context,
                                               const std::string& folder);
 
-// The names of the contexts, in the file's order.
-[[nodiscard]] Result<std::vector<std::string>> kubeconfig_contexts(std::string_view text);
-
 // A pod's service account, mounted at `folder`. `host` and `port` are the values of
 // KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
 [[nodiscard]] Access in_cluster_access(const std::string& host, const std::string& port,

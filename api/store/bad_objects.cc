@@ -13,13 +13,13 @@ std::optional<nlohmann::json> marked_invalid(nlohmann::json body, const std::str
   const auto meta = decode_meta(body, problem);
   std::vector<Condition> conditions;
   JsonFields(body, "", problem).object("status", [&](JsonFields& status) {
-    read_conditions(status, conditions);
+    status.always("conditions", conditions);
   });
   // Without a name or a proper status there is no place for a condition.
   if (problem) return std::nullopt;
   const Condition invalid{type, ConditionStatus::kFalse, "Invalid", message, meta.generation, {}};
   if (!set_condition(conditions, invalid, now)) return std::nullopt;
-  body["status"]["conditions"] = to_json(conditions);
+  JsonFields(body["status"]).always("conditions", conditions);
   return body;
 }
 

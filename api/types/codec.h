@@ -24,7 +24,7 @@
 namespace cw::api {
 
 template <typename T>
-[[nodiscard]] Result<T> decode(const nlohmann::json& body);  // specialised for each kind
+[[nodiscard]] Result<T> decode(const nlohmann::json& body);  // instantiated for each kind
 template <typename T>
 [[nodiscard]] nlohmann::json encode(const T& object);
 

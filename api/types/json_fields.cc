@@ -2,32 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <limits>
+#include <utility>
 
 namespace cw::api {
 
 using nlohmann::json;
 
 JsonFields::JsonFields(const nlohmann::json& from, std::string path, std::optional<Error>& problem)
-    : json_(from), path_(std::move(path)), problem_(problem) {
-  if (!json_.is_object() && !problem_) {
-    problem_ =
+    : from_(&from), path_(std::move(path)), problem_(&problem) {
+  if (!from.is_object() && !problem) {
+    problem =
         Error{Errc::kInvalid, fmt::format("{}: want an object", path_.empty() ? "object" : path_)};
   }
 }
 
 const json* JsonFields::find(const char* key) const {
-  if (!json_.is_object()) return nullptr;
-  const auto found = json_.find(key);
-  return found == json_.end() || found->is_null() ? nullptr : &*found;
+  if (!from_->is_object()) return nullptr;
+  const auto found = from_->find(key);
+  return found == from_->end() || found->is_null() ? nullptr : &*found;
 }
 
 std::string JsonFields::path_of(const char* key) const {
   return path_.empty() ? key : fmt::format("{}.{}", path_, key);
 }
 
-void JsonFields::wrong(const char* key, std::string_view what) {
-  if (!problem_) problem_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
+void JsonFields::want(bool good, const char* key, std::string_view what) {
+  if (good || !reading() || *problem_) return;
+  *problem_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
 }
 
 const json* JsonFields::array(const char* key) {
@@ -44,7 +47,8 @@ const json* JsonFields::array(const char* key) {
   return child;
 }
 
-void JsonFields::read(const char* key, std::string& value) {
+void JsonFields::always(const char* key, std::string& value) {
+  if (!reading()) return void((*to_)[key] = value);
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_string()) return wrong(key, "want a string");
@@ -53,122 +57,86 @@ void JsonFields::read(const char* key, std::string& value) {
   value = text;
 }
 
-void JsonFields::read_int_or_string(const char* key, std::string& value) {
-  const auto* child = find(key);
-  if (child == nullptr || child->is_string()) return read(key, value);
+void JsonFields::int_or_string(const char* key, std::string& value) {
   std::uint16_t number = 0;
-  read(key, number);
-  value = std::to_string(number);
+  if (reading()) {
+    const auto* child = find(key);
+    if (child == nullptr || child->is_string()) return always(key, value);
+    always(key, number);
+    value = std::to_string(number);
+    return;
+  }
+  const auto* end = value.data() + value.size();
+  const auto [stop, status] = std::from_chars(value.data(), end, number);
+  if (status == std::errc{} && stop == end) {
+    always(key, number);
+  } else {
+    optional(key, value);
+  }
 }
 
-void JsonFields::require(const char* key, std::string& value) {
-  value.clear();
-  read(key, value);
-  if (value.empty()) wrong(key, "is missing");
-}
-
-void JsonFields::read(const char* key, bool& value) {
+void JsonFields::always(const char* key, bool& value) {
+  if (!reading()) return void((*to_)[key] = value);
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_boolean()) return wrong(key, "want true or false");
   value = child->get<bool>();
 }
 
-void JsonFields::read(const char* key, std::optional<bool>& value) {
-  if (!has(key)) return;
-  bool flag = false;
-  read(key, flag);
-  value = flag;
-}
-
-void JsonFields::read(const char* key, double& value) {
+void JsonFields::always(const char* key, double& value) {
+  if (!reading()) return void((*to_)[key] = value);
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_number()) return wrong(key, "want a number");
   value = child->get<double>();
 }
 
-template <typename T>
-void JsonFields::read_integer(const char* key, T& value) {
+template <std::integral T>
+void JsonFields::always(const char* key, T& value) {
+  if (!reading()) return void((*to_)[key] = value);
   const auto* child = find(key);
   if (child == nullptr) return;
   constexpr auto kMin = std::numeric_limits<T>::min();
   constexpr auto kMax = std::numeric_limits<T>::max();
-  const auto bad = [&] {
-    wrong(key, fmt::format("want a whole number from {} to {}", kMin, kMax));
+  const auto in_range = [&] {
+    if (!child->is_number_integer()) return false;
+    if (child->is_number_unsigned()) return std::in_range<T>(child->get<std::uint64_t>());
+    return std::in_range<T>(child->get<std::int64_t>());
   };
-  if (!child->is_number_integer()) return bad();
-  if (child->is_number_unsigned()) {
-    const auto number = child->get<std::uint64_t>();
-    if (number > static_cast<std::uint64_t>(kMax)) return bad();
-    value = static_cast<T>(number);
-    return;
+  if (!in_range()) {
+    return wrong(key, fmt::format("want a whole number from {} to {}", kMin, kMax));
   }
-  const auto number = child->get<std::int64_t>();  // negative
-  if (std::is_unsigned_v<T> || number < static_cast<std::int64_t>(kMin)) return bad();
-  value = static_cast<T>(number);
+  value = child->get<T>();
 }
+template void JsonFields::always(const char* key, std::int32_t& value);
+template void JsonFields::always(const char* key, std::int64_t& value);
+template void JsonFields::always(const char* key, std::uint16_t& value);
+template void JsonFields::always(const char* key, std::uint32_t& value);
+template void JsonFields::always(const char* key, std::uint64_t& value);
 
-void JsonFields::read(const char* key, std::int32_t& value) { read_integer(key, value); }
-void JsonFields::read(const char* key, std::int64_t& value) { read_integer(key, value); }
-void JsonFields::read(const char* key, std::uint16_t& value) { read_integer(key, value); }
-void JsonFields::read(const char* key, std::uint32_t& value) { read_integer(key, value); }
-void JsonFields::read(const char* key, std::uint64_t& value) { read_integer(key, value); }
-
-void JsonFields::read(const char* key, std::optional<std::int32_t>& value) {
-  if (!has(key)) return;
-  std::int32_t number = 0;
-  read(key, number);
-  value = number;
-}
-
-void JsonFields::read(const char* key, WallTime& value) {
-  std::string text;
-  read(key, text);
-  if (text.empty()) return;
+void JsonFields::always(const char* key, WallTime& value) {
+  auto text = reading() ? "" : format_time(value);
+  always(key, text);
+  if (!reading() || text.empty()) return;
   const auto time = parse_time(text);
   if (!time) return wrong(key, time.error().text);
   value = *time;
 }
 
-void JsonFields::read(const char* key, IpAddress& value) {
-  std::string text;
-  read(key, text);
-  if (text.empty()) return;
-  const auto address = IpAddress::parse(text);
-  if (!address) return wrong(key, address.error().text);
-  value = *address;
-}
-
-template <typename T, typename Parse>
-void JsonFields::read_texts(const char* key, std::vector<T>& value, const Parse& parse) {
-  const auto* child = array(key);
-  if (child == nullptr) return;
-  value.clear();
-  for (const auto& item : *child) {
+void JsonFields::always(const char* key, std::vector<std::string>& values) {
+  if (!reading()) return void((*to_)[key] = values);
+  const auto* items = array(key);
+  if (items == nullptr) return;
+  values.clear();
+  for (const auto& item : *items) {
     if (!item.is_string()) return wrong(key, "want a list of strings");
-    const auto& text = item.get_ref<const std::string&>();
-    if (text.size() > kMaxString) return wrong(key, "an item is too long");
-    auto parsed = parse(text);
-    if (!parsed) return wrong(key, parsed.error().text);
-    value.push_back(std::move(*parsed));
+    values.push_back(item.get<std::string>());
+    if (values.back().size() > kMaxString) return wrong(key, "an item is too long");
   }
 }
 
-void JsonFields::read(const char* key, std::vector<std::string>& value) {
-  read_texts(key, value, [](const std::string& text) { return Result<std::string>(text); });
-}
-void JsonFields::read(const char* key, std::vector<Prefix>& value) {
-  read_texts(key, value, Prefix::parse);
-}
-void JsonFields::read(const char* key, std::vector<IpAddress>& value) {
-  read_texts(key, value, IpAddress::parse);
-}
-void JsonFields::read(const char* key, std::vector<Endpoint>& value) {
-  read_texts(key, value, Endpoint::parse);
-}
-
-void JsonFields::read(const char* key, std::map<std::string, std::string>& value) {
+void JsonFields::always(const char* key, std::map<std::string, std::string>& value) {
+  if (!reading()) return void((*to_)[key] = value);
   const auto* child = find(key);
   if (child == nullptr) return;
   if (!child->is_object()) return wrong(key, "want a mapping of strings to strings");
@@ -185,76 +153,41 @@ void JsonFields::read(const char* key, std::map<std::string, std::string>& value
   }
 }
 
-json envelope(Kind kind, const ObjectMeta& meta) {
-  json out;
-  out["apiVersion"] = info(kind).api_version;
-  out["kind"] = info(kind).name;
-  auto& m = out["metadata"];
-  m["name"] = meta.key.name;
-  put_unless_empty(m, "namespace", meta.key.ns);
-  put_unless_empty(m, "uid", meta.uid);
-  put_unless_empty(m, "resourceVersion", meta.resource_version);
-  if (meta.generation != 0) m["generation"] = meta.generation;
-  if (meta.created != WallTime{}) m["creationTimestamp"] = format_time(meta.created);
-  put_unless_empty(m, "labels", meta.labels);
-  put_unless_empty(m, "annotations", meta.annotations);
-  return out;
+void fields(JsonFields& f, ObjectMeta& meta) {
+  f.required("name", meta.key.name);
+  f.optional("namespace", meta.key.ns);
+  f.optional("uid", meta.uid);
+  f.optional("resourceVersion", meta.resource_version);
+  f.optional("generation", meta.generation);
+  f.optional("creationTimestamp", meta.created);
+  f.optional("labels", meta.labels);
+  f.optional("annotations", meta.annotations);
 }
 
 ObjectMeta decode_meta(const json& body, std::optional<Error>& problem) {
   ObjectMeta meta;
-  JsonFields fields(body, "", problem);
-  if (!fields.has("metadata")) fields.wrong("metadata", "is missing");
-  fields.object("metadata", [&](JsonFields& m) {
-    m.require("name", meta.key.name);
-    m.read("namespace", meta.key.ns);
-    m.read("uid", meta.uid);
-    m.read("resourceVersion", meta.resource_version);
-    m.read("generation", meta.generation);
-    m.read("creationTimestamp", meta.created);
-    m.read("labels", meta.labels);
-    m.read("annotations", meta.annotations);
-  });
+  JsonFields(body, "", problem).required("metadata", meta);
   return meta;
 }
 
-json to_json(const std::vector<Condition>& conditions) {
-  auto out = json::array();
-  for (const auto& condition : conditions) {
-    const char* status = condition.status == ConditionStatus::kTrue    ? "True"
-                         : condition.status == ConditionStatus::kFalse ? "False"
-                                                                       : "Unknown";
-    json item{{"type", condition.type},
-              {"status", status},
-              {"reason", condition.reason},
-              {"message", condition.message},
-              {"lastTransitionTime", format_time(condition.last_transition)}};
-    if (condition.observed_generation != 0)
-      item["observedGeneration"] = condition.observed_generation;
-    out.push_back(std::move(item));
+void fields(JsonFields& f, Condition& condition) {
+  constexpr auto kTrue = ConditionStatus::kTrue;
+  constexpr auto kFalse = ConditionStatus::kFalse;
+  std::string status;  // an absent one is an error
+  if (!f.reading()) {
+    status = condition.status == kTrue ? "True" : condition.status == kFalse ? "False" : "Unknown";
   }
-  return out;
-}
-
-void read_conditions(JsonFields& status, std::vector<Condition>& conditions) {
-  status.list("conditions", conditions, [](JsonFields& f) {
-    Condition condition;
-    std::string text;
-    f.require("type", condition.type);
-    f.read("status", text);
-    if (text == "True") {
-      condition.status = ConditionStatus::kTrue;
-    } else if (text == "False") {
-      condition.status = ConditionStatus::kFalse;
-    } else if (text != "Unknown") {
-      f.wrong("status", "want True, False or Unknown");
-    }
-    f.read("reason", condition.reason);
-    f.read("message", condition.message);
-    f.read("observedGeneration", condition.observed_generation);
-    f.read("lastTransitionTime", condition.last_transition);
-    return condition;
-  });
+  f.required("type", condition.type);
+  f.always("status", status);
+  f.want(status == "True" || status == "False" || status == "Unknown", "status",
+         "want True, False or Unknown");
+  condition.status = status == "True"    ? kTrue
+                     : status == "False" ? kFalse
+                                         : ConditionStatus::kUnknown;
+  f.always("reason", condition.reason);
+  f.always("message", condition.message);
+  f.optional("observedGeneration", condition.observed_generation);
+  f.always("lastTransitionTime", condition.last_transition);
 }
 
 }  // namespace cw::api

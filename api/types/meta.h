@@ -1,5 +1,6 @@
 // What every resource has, and the list of kinds. Shapes follow Kubernetes' ObjectMeta and
-// metav1.Condition. Each kind has one struct and one JSON codec in the files of this folder.
+// metav1.Condition. Each kind has one struct and one list of its JSON fields in the files of this
+// folder.
 #pragma once
 
 #include <cstdint>

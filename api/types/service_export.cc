@@ -1,37 +1,21 @@
-#include "api/types/codec.h"
-#include "api/types/json_fields.h"
+#include "api/types/object_codec.h"
 
 namespace cw::api {
 
-using nlohmann::json;
-
-template <>
-Result<ServiceExport> decode(const json& body) {
-  std::optional<Error> problem;
-  ServiceExport object;
-  object.meta = decode_meta(body, problem);
-  JsonFields fields(body, "", problem);
-  fields.object("spec", [&](JsonFields& spec) {
-    spec.read("exportedLabels", object.spec.exported_labels);
-    spec.read("exportedAnnotations", object.spec.exported_annotations);
-  });
-  fields.object("status",
-                [&](JsonFields& status) { read_conditions(status, object.status.conditions); });
-  if (problem) return fail(*problem);
-  return object;
+static void fields(JsonFields& f, ServiceExport::Spec& spec) {
+  f.optional("exportedLabels", spec.exported_labels);
+  f.optional("exportedAnnotations", spec.exported_annotations);
 }
 
-template <>
-json encode(const ServiceExport& object) {
-  auto out = envelope(Kind::kServiceExport, object.meta);
-  auto spec = json::object();
-  put_unless_empty(spec, "exportedLabels", object.spec.exported_labels);
-  put_unless_empty(spec, "exportedAnnotations", object.spec.exported_annotations);
-  put_unless_empty(out, "spec", spec);
-  if (!object.status.conditions.empty()) {
-    out["status"]["conditions"] = to_json(object.status.conditions);
-  }
-  return out;
+static void fields(JsonFields& f, ServiceExport::Status& status) {
+  f.optional("conditions", status.conditions);
 }
+
+static void fields(JsonFields& f, ServiceExport& object) {
+  f.always("spec", object.spec);
+  f.always("status", object.status);
+}
+template Result<ServiceExport> decode(const nlohmann::json& body);
+template nlohmann::json encode(const ServiceExport& object);
 
 }  // namespace cw::api

@@ -1,13 +1,13 @@
 // A probe datagram. Any bytes give a probe or an error. A parsed probe serializes to a datagram
-// that parses to the same. The bytes are read as they are and once more with a valid tag: without
-// one the code behind the tag would never run.
+// that parses to the same, and so do its claims. The bytes are read as they are and once more with
+// a valid tag: without one the code behind the tag would never run.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "tunnel/probe/packet.h"
+#include "homing/probe_claims.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT
   using namespace cw::tunnel;
@@ -25,5 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CW_CHECK(envelope && envelope->asker == probe->asker && envelope->reply == probe->reply);
   const auto again = parse_probe(serialize(*probe, key), key);
   CW_CHECK(again.has_value() && *again == *probe);
+  auto copy = *probe;
+  const auto claims = cw::homing::claims_of(*probe);
+  cw::homing::put_claims(claims, copy);
+  CW_CHECK(cw::homing::claims_of(copy) == claims);
   return 0;
 }

@@ -391,10 +391,11 @@ TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) 
     for (const auto& asker : {kWest0, tunnel::ProbeParty(GatewayId{"north", 0}), kNode2,
                               tunnel::ProbeParty(GatewayId{"east", 0})}) {
       tunnel::Probe request;
-      request.claims = {{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}};
+      homing::put_claims({{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}},
+                         request);
       tunnel::Probe reply;
       tunnel_sight_->hooks.answer(request, {asker, true}, reply);
-      EXPECT_TRUE(reply.claims.empty()) << tunnel::party_name(asker);
+      EXPECT_TRUE(homing::claims_of(reply).empty()) << tunnel::party_name(asker);
     }
   }
   EXPECT_EQ(carried(21), before);
@@ -572,12 +573,12 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   see(1, true);
   const auto prefix = *carried(21).begin();
   tunnel::Probe request;
-  request.claims = {{{"", prefix}, {1, 1}, false}};
+  homing::put_claims({{{"", prefix}, {1, 1}, false}}, request);
   tunnel::Probe reply;
   tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
   EXPECT_EQ(carried(22).count(prefix), 1U) << "any remote gateway may bring it: the node decides";
-  ASSERT_EQ(reply.claims.size(), 1U);
-  EXPECT_EQ(reply.claims[0].claim, request.claims[0].claim);
+  ASSERT_EQ(homing::claims_of(reply).size(), 1U);
+  EXPECT_EQ(homing::claims_of(reply)[0].claim, homing::claims_of(request)[0].claim);
   see(1, false);
   EXPECT_EQ(carried(21).count(prefix), 1U) << "a claim for a gateway that is down has to wait";
   see(1, true);
@@ -593,7 +594,7 @@ TEST_F(GatewayStory, APeerThatFlipsItsClaimsMovesLittle) {
   const auto before = driver_.moves_made;
   for (std::uint64_t n = 1; n <= 20'000; ++n) {
     tunnel::Probe request;
-    request.claims = {{{"", prefix}, {static_cast<std::uint32_t>(n % 2), n}, false}};
+    homing::put_claims({{{"", prefix}, {static_cast<std::uint32_t>(n % 2), n}, false}}, request);
     tunnel::Probe reply;
     tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
     if (n % 2 == 0) loop_.advance(milliseconds(1));
@@ -612,7 +613,7 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   see(1, true);
   loop_.advance(seconds(3));
   tunnel::Probe request;
-  request.claims = {{{"west", net("10.1.2.0/24")}, {0, 1}, false}};
+  homing::put_claims({{{"west", net("10.1.2.0/24")}, {0, 1}, false}}, request);
   tunnel::Probe reply;
   tunnel_sight_->asked.clear();
   node_sight_->hooks.answer(request, {kNode2, true}, reply);
@@ -620,12 +621,12 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   loop_.run_ready();
   EXPECT_EQ(tunnel_sight_->asked, (std::vector<GatewayId>{{"west", 0}, {"west", 1}})) << "once";
   for (const auto& target : {GatewayId{"west", 0}, GatewayId{"west", 1}}) {
-    ASSERT_FALSE(reply.claims.at(0).settled);
+    ASSERT_FALSE(homing::claims_of(reply).at(0).settled);
     tunnel_sight_->hooks.on_reply(target, tunnel_sight_->sent.at(target));
     reply = {};
     node_sight_->hooks.answer(request, {kNode2, true}, reply);
   }
-  EXPECT_TRUE(reply.claims.at(0).settled);
+  EXPECT_TRUE(homing::claims_of(reply).at(0).settled);
 }
 
 TEST_F(GatewayStory, DrainsWhenItsObjectSaysSoAndServesAgainWhenItDoesNot) {

@@ -16,7 +16,7 @@ const GatewayId kWest1{"west", 1};
 tunnel::Probe says(const std::string& cluster, const Prefix& prefix, std::uint32_t ordinal,
                    std::uint64_t epoch) {
   tunnel::Probe probe;
-  probe.claims = {{{cluster, prefix}, {ordinal, epoch}, false}};
+  put_claims({{{cluster, prefix}, {ordinal, epoch}, false}}, probe);
   return probe;
 }
 
@@ -56,17 +56,18 @@ class Board : public testing::Test {
 TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   auto reply = node(says("west", kPods, 1, 1));
   EXPECT_EQ(told_, (std::set<GatewayId>{kWest0, kWest1}));
-  ASSERT_EQ(reply.claims.size(), 1U);
-  EXPECT_FALSE(reply.claims[0].settled);
+  ASSERT_EQ(claims_of(reply).size(), 1U);
+  EXPECT_FALSE(claims_of(reply)[0].settled);
   tunnel::Probe request;
   board_.fill(kWest0, now_, request);
-  ASSERT_EQ(request.claims.size(), 1U);
-  EXPECT_TRUE(request.claims[0].key.cluster.empty()) << "empty means the receiver's own cluster";
+  ASSERT_EQ(claims_of(request).size(), 1U);
+  EXPECT_TRUE(claims_of(request)[0].key.cluster.empty())
+      << "empty means the receiver's own cluster";
   confirm(kWest0);
-  EXPECT_FALSE(node(says("west", kPods, 1, 1)).claims[0].settled);
+  EXPECT_FALSE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
   confirm(kWest1);
-  EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
   EXPECT_TRUE(told_.empty());
 }
 
@@ -99,7 +100,7 @@ TEST_F(Board, ARemoteGatewayThatDoesNotWorkIsNotWaitedFor) {
   working_ = {kWest0};
   (void)node(says("west", kPods, 1, 1));
   confirm(kWest0);
-  EXPECT_TRUE(node(says("west", kPods, 1, 1)).claims[0].settled);
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
 }
 
 TEST_F(Board, ANewerClaimIsToldAgainAndAnOlderOneIsCorrected) {
@@ -107,28 +108,28 @@ TEST_F(Board, ANewerClaimIsToldAgainAndAnOlderOneIsCorrected) {
   confirm(kWest0);
   confirm(kWest1);
   EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
-  EXPECT_FALSE(node(says("west", kPods, 1, 6)).claims[0].settled);
+  EXPECT_FALSE(claims_of(node(says("west", kPods, 1, 6)))[0].settled);
   EXPECT_TRUE(board_.carried_by(0).empty());
   const auto reply = node(says("west", kPods, 0, 2));
-  EXPECT_EQ(reply.claims[0].claim, (tunnel::Claim{1, 6}));
+  EXPECT_EQ(claims_of(reply)[0].claim, (Claim{1, 6}));
 }
 
 TEST_F(Board, APrefixOfAnotherClusterIsNotClaimed) {
-  EXPECT_TRUE(node(says("west", kTheirs, 0, 1)).claims.empty());
-  EXPECT_TRUE(node(says("north", kPods, 0, 1)).claims.empty());
-  EXPECT_TRUE(remote(says("", kPods, 0, 1)).claims.empty());
-  EXPECT_TRUE(remote(says("", kTheirs, 7, 1)).claims.empty()) << "no such gateway";
-  EXPECT_TRUE(remote(says("west", kTheirs, 0, 1)).claims.empty());
-  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), {"north", 0}).claims.empty());
-  EXPECT_TRUE(remote(says("", kTheirs, 0, 1), {"west", 7}).claims.empty()) << "no such gateway";
+  EXPECT_TRUE(claims_of(node(says("west", kTheirs, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(node(says("north", kPods, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(remote(says("", kPods, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(remote(says("", kTheirs, 7, 1))).empty()) << "no such gateway";
+  EXPECT_TRUE(claims_of(remote(says("west", kTheirs, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, 1), {"north", 0})).empty());
+  EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, 1), {"west", 7})).empty()) << "no such gateway";
   EXPECT_TRUE(board_.remote().empty());
 }
 
 TEST_F(Board, TheRemoteClaimWithTheHighestEpochCounts) {
-  EXPECT_EQ(remote(says("", kTheirs, 1, 3)).claims.at(0).claim, (tunnel::Claim{1, 3}));
+  EXPECT_EQ(claims_of(remote(says("", kTheirs, 1, 3))).at(0).claim, (Claim{1, 3}));
   EXPECT_TRUE(changed_);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
-  EXPECT_EQ(remote(says("", kTheirs, 0, 2), kWest1).claims.at(0).claim, (tunnel::Claim{1, 3}));
+  EXPECT_EQ(claims_of(remote(says("", kTheirs, 0, 2), kWest1)).at(0).claim, (Claim{1, 3}));
   EXPECT_FALSE(changed_);
   (void)remote(says("", kTheirs, 1, 4), kWest1);
   EXPECT_FALSE(changed_) << "the same gateway";
@@ -142,73 +143,72 @@ TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
   (void)node(says("west", kPods, 0, 1));
   board_.hear(kWest0, now_, says("", kPods, 1, 40));
   EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods}) << "until the node outbids it";
-  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{1, 40}));
-  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims[0].claim, (tunnel::Claim{0, 1}))
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1)))[0].claim, (Claim{1, 40}));
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1)))[0].claim, (Claim{0, 1}))
       << "the higher claim is told once, until it is repeated";
   board_.hear(kWest0, now_, says("", kTheirs, 1, 40));  // never ours
   EXPECT_EQ(board_.claimed(), std::set<Prefix>{kPods});
 }
 
 TEST_F(Board, ANodeSpeaksForItsOwnPrefixesOnly) {
-  EXPECT_TRUE(node(says("west", kOthers, 0, 9)).claims.empty());
-  EXPECT_TRUE(node(says("west", kPods, 0, 9), true, "n2").claims.empty());
-  EXPECT_TRUE(node(says("west", kPods, 0, 9), true, "n3").claims.empty()) << "no such node";
+  EXPECT_TRUE(claims_of(node(says("west", kOthers, 0, 9))).empty());
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), true, "n2")).empty());
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), true, "n3")).empty()) << "no such node";
   EXPECT_TRUE(board_.claimed().empty());
   (void)node(says("west", kOthers, 0, 9), true, "n2");
   EXPECT_EQ(board_.claimed(), std::set<Prefix>{kOthers});
 }
 
 TEST_F(Board, OnlyTheNewestWordOfASpeakerIsTaken) {
-  EXPECT_TRUE(node(says("west", kPods, 0, 9), false).claims.empty());
-  EXPECT_TRUE(remote(says("", kTheirs, 0, 9), kWest0, false).claims.empty());
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), false)).empty());
+  EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, 9), kWest0, false)).empty());
   EXPECT_TRUE(board_.claimed().empty());
   EXPECT_TRUE(board_.remote().empty());
   (void)node(says("west", kPods, 1, 3));
   (void)remote(says("", kTheirs, 1, 3));
-  EXPECT_EQ(node(says("west", kPods, 0, 9), false).claims.at(0).claim, (tunnel::Claim{1, 3}))
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 9), false)).at(0).claim, (Claim{1, 3}))
       << "the answer to a replay has the held claim";
-  EXPECT_EQ(remote(says("", kTheirs, 0, 9), kWest0, false).claims.at(0).claim,
-            (tunnel::Claim{1, 3}));
+  EXPECT_EQ(claims_of(remote(says("", kTheirs, 0, 9), kWest0, false)).at(0).claim, (Claim{1, 3}));
 }
 
 TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEveryParty) {
-  for (const auto epoch : {tunnel::kMaxEpoch + 1, ~std::uint64_t{0}}) {
-    EXPECT_TRUE(node(says("west", kPods, 0, epoch)).claims.empty());
-    EXPECT_TRUE(remote(says("", kTheirs, 0, epoch)).claims.empty());
+  for (const auto epoch : {kMaxEpoch + 1, ~std::uint64_t{0}}) {
+    EXPECT_TRUE(claims_of(node(says("west", kPods, 0, epoch))).empty());
+    EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, epoch))).empty());
     (void)node(says("west", kPods, 0, 1));
     board_.hear(kWest0, now_, says("", kPods, 1, epoch));
-    EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}));
+    EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1))).at(0).claim, (Claim{0, 1}));
   }
   EXPECT_TRUE(board_.remote().empty());
 }
 
 TEST_F(Board, TheClaimOfANodeThatStartedAgainCountsAndItIsToldTheHeldOneOnce) {
-  (void)node(says("west", kPods, 1, tunnel::kMaxEpoch));
-  EXPECT_EQ(node(says("west", kPods, 0, 1)).claims.at(0).claim, (tunnel::Claim{0, 1}))
+  (void)node(says("west", kPods, 1, kMaxEpoch));
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1))).at(0).claim, (Claim{0, 1}))
       << "a full count cannot be outbid";
   EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
   (void)node(says("west", kPods, 1, 40));
-  EXPECT_EQ(node(says("west", kPods, 0, 2)).claims.at(0).claim, (tunnel::Claim{1, 40}));
-  EXPECT_EQ(node(says("west", kPods, 0, 41)).claims.at(0).claim, (tunnel::Claim{0, 41}));
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 2))).at(0).claim, (Claim{1, 40}));
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 41))).at(0).claim, (Claim{0, 41}));
 }
 
 TEST_F(Board, TheWordOfANodeThatLostThePrefixDoesNotBindTheNextOne) {
-  (void)node(says("west", kPods, 1, tunnel::kMaxEpoch));
+  (void)node(says("west", kPods, 1, kMaxEpoch));
   see({{"n1", {}}, {"n2", {kOthers, kPods}}});
   EXPECT_TRUE(board_.claimed().empty());
-  EXPECT_EQ(node(says("west", kPods, 0, 1), true, "n2").claims.at(0).claim, (tunnel::Claim{0, 1}));
-  EXPECT_TRUE(node(says("west", kPods, 1, 99)).claims.empty());
+  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1), true, "n2")).at(0).claim, (Claim{0, 1}));
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 99))).empty());
 }
 
 // An attacker had gateway west/0 and sent false claims. Now it is repaired, or gone.
 TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   (void)remote(says("", kTheirs, 0, 7), kWest1);
-  (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
+  (void)remote(says("", kTheirs, 1, kMaxEpoch), kWest0);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
   (void)remote(says("", kTheirs, 0, 7), kWest0);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "its next claim replaces it";
-  (void)remote(says("", kTheirs, 1, tunnel::kMaxEpoch), kWest0);
-  now_ += tunnel::Words::kLife;
+  (void)remote(says("", kTheirs, 1, kMaxEpoch), kWest0);
+  now_ += Words::kLife;
   (void)remote(says("", kTheirs, 0, 7), kWest1);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "or its silence";
 }
@@ -216,11 +216,13 @@ TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
 // Gateway west/0 has the highest epoch from a node that does not reach it any more. The node's
 // present claim comes through west/1.
 TEST_F(Board, AWordThatTheNodeDoesNotRepeatDoesNotOutweighOneThatItDoes) {
-  auto old = says("", kTheirs, 0, tunnel::kMaxEpoch);
+  auto old = says("", kTheirs, 0, kMaxEpoch);
   (void)remote(old, kWest0);
   (void)remote(says("", kTheirs, 1, 1), kWest1);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest0);
-  old.claims[0].old = true;
+  auto claims = claims_of(old);
+  claims[0].old = true;
+  put_claims(claims, old);
   (void)remote(old, kWest0);
   EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
 }
@@ -231,10 +233,10 @@ TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
   const auto told_as_old = [&] {
     tunnel::Probe request;
     board_.fill(kWest0, now_, request);
-    return request.claims.at(0).old;
+    return claims_of(request).at(0).old;
   };
   EXPECT_FALSE(told_as_old());
-  now_ += tunnel::Words::kLife;
+  now_ += Words::kLife;
   EXPECT_TRUE(told_as_old());
   (void)node({}, false);
   EXPECT_TRUE(told_as_old()) << "a replay is no sign of the node";
@@ -253,16 +255,16 @@ TEST_F(Board, OverruledClaimsAreNoNewsForEver) {
   (void)node(says("west", kPods, 0, 1), true, "n2");
   tunnel::Probe request;
   board_.fill(kWest0, now_, request);
-  EXPECT_EQ(request.claims.at(0).key.prefix, kPods) << "news go first";
+  EXPECT_EQ(claims_of(request).at(0).key.prefix, kPods) << "news go first";
 }
 
 TEST_F(Board, ARemoteGatewayThatStartedAgainIsToldAgain) {
   (void)node(says("west", kPods, 0, 1));
   confirm(kWest0);
   confirm(kWest1);
-  EXPECT_TRUE(node(says("west", kPods, 0, 1)).claims.at(0).settled);
+  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 1))).at(0).settled);
   board_.forget(kWest1);
-  EXPECT_FALSE(node(says("west", kPods, 0, 1)).claims.at(0).settled);
+  EXPECT_FALSE(claims_of(node(says("west", kPods, 0, 1))).at(0).settled);
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
 }
 

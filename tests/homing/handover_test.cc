@@ -28,15 +28,16 @@ class MoverStory : public testing::Test {
     choices_[kWest].ordinal = ordinal;
     mover_.want({choices_, input_, prefixes_, self_}, now_);
   }
-  std::vector<tunnel::ProbeClaim> told(std::uint32_t to) {
+  std::vector<ProbeClaim> told(std::uint32_t to) {
     tunnel::Probe request;
     mover_.fill(to, request);
-    return request.claims;
+    return claims_of(request);
   }
   void answer(std::uint32_t from, bool settled) {
     tunnel::Probe reply;
-    reply.claims = told(from);
-    for (auto& entry : reply.claims) entry.settled = settled;
+    auto claims = told(from);
+    for (auto& entry : claims) entry.settled = settled;
+    put_claims(claims, reply);
     mover_.hear(from, reply, now_);
   }
 
@@ -54,7 +55,7 @@ TEST_F(MoverStory, TheFirstChoiceIsClaimedForEveryPrefixAtAllGateways) {
   EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
   EXPECT_TRUE(mover_.take_urgent().empty());
   ASSERT_EQ(told(0).size(), 2U);
-  EXPECT_EQ(told(1)[0].claim, (tunnel::Claim{0, 1}));
+  EXPECT_EQ(told(1)[0].claim, (Claim{0, 1}));
 }
 
 TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
@@ -67,7 +68,7 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   answer(0, false);
   EXPECT_FALSE(mover_.held().empty());
   tunnel::Probe half;
-  half.claims = {{{"west", kPods}, {1, 2}, true}};
+  put_claims({{{"west", kPods}, {1, 2}, true}}, half);
   mover_.hear(0, half, now_);
   EXPECT_FALSE(mover_.held().empty());
   mover_.hear(1, half, now_);  // not the old carrier
@@ -91,7 +92,7 @@ TEST_F(MoverStory, NothingIsHeldForACarrierThatDoesNotForward) {
 TEST_F(MoverStory, AnOldAnswerConfirmsNothing) {
   choose(0);
   tunnel::Probe old;
-  old.claims = {{{"west", kPods}, {0, 1}, true}, {{"west", kMore}, {0, 1}, true}};
+  put_claims({{{"west", kPods}, {0, 1}, true}, {{"west", kMore}, {0, 1}, true}}, old);
   choose(1);
   mover_.hear(0, old, now_);
   EXPECT_FALSE(mover_.held().empty());
@@ -116,7 +117,7 @@ TEST_F(MoverStory, NothingIsHeldForACarrierThatIsGoneOrForTheGatewayOnThisNode) 
   self_ = 0;
   choose(0);
   EXPECT_TRUE(mover_.held().empty());
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 3}));
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 3}));
 }
 
 TEST_F(MoverStory, AClusterThatNoGatewayReachesKeepsItsClaimsAndHoldsNothing) {
@@ -143,29 +144,29 @@ TEST_F(MoverStory, AHigherEpochOfTheSameGatewayIsAdopted) {
   choose(0);
   (void)mover_.take_urgent();
   tunnel::Probe reply;
-  reply.claims = {{{"west", kPods}, {0, 77}, false}, {{"west", kMore}, {1, 80}, false}};
+  put_claims({{{"west", kPods}, {0, 77}, false}, {{"west", kMore}, {1, 80}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 77}));
-  EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{0, 81}));
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 77}));
+  EXPECT_EQ(mover_.claims().at({"west", kMore}), (Claim{0, 81}));
   EXPECT_EQ(mover_.take_urgent().size(), 2U);
 }
 
 TEST_F(MoverStory, AnEqualEpochForAnotherGatewayIsOutbid) {
   choose(0);
   tunnel::Probe reply;
-  reply.claims = {{{"west", kPods}, {1, 1}, false}};
+  put_claims({{{"west", kPods}, {1, 1}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 2}));
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 2}));
 }
 
 TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
   choose(0);
   (void)mover_.take_urgent();
-  for (const auto epoch : {tunnel::kMaxEpoch, tunnel::kMaxEpoch + 1, ~std::uint64_t{0}}) {
+  for (const auto epoch : {kMaxEpoch, kMaxEpoch + 1, ~std::uint64_t{0}}) {
     tunnel::Probe reply;
-    reply.claims = {{{"west", kPods}, {1, epoch}, false}};
+    put_claims({{{"west", kPods}, {1, epoch}, false}}, reply);
     mover_.hear(1, reply, now_);
-    EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, 1}));
+    EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 1}));
   }
   EXPECT_TRUE(mover_.take_urgent().empty());
 }
@@ -173,12 +174,12 @@ TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
 TEST_F(MoverStory, CountsNeverWrapAndAFullOneBeginsAgain) {
   choose(0);
   tunnel::Probe reply;
-  reply.claims = {{{"west", kPods}, {1, tunnel::kMaxEpoch - 1}, false}};
+  put_claims({{{"west", kPods}, {1, kMaxEpoch - 1}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{0, tunnel::kMaxEpoch}));
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, kMaxEpoch}));
   choose(1);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (tunnel::Claim{1, 1}));
-  EXPECT_EQ(mover_.claims().at({"west", kMore}), (tunnel::Claim{1, 2})) << "each has its own count";
+  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{1, 1}));
+  EXPECT_EQ(mover_.claims().at({"west", kMore}), (Claim{1, 2})) << "each has its own count";
 }
 
 TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesPerSecondAtMost) {
@@ -188,7 +189,7 @@ TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesPerSecondAtMost) {
     now_ += milliseconds(1);
     tunnel::Probe reply;
     const auto mine = mover_.claims().at({"west", kPods});
-    reply.claims = {{{"west", kPods}, {1, mine.epoch + 1}, false}};
+    put_claims({{{"west", kPods}, {1, mine.epoch + 1}, false}}, reply);
     mover_.hear(1, reply, now_);
     rounds += mover_.take_urgent().empty() ? 0 : 1;
   }

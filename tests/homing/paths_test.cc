@@ -135,13 +135,14 @@ class World {
     auto& far = sides_[1 - s];
     const auto& victim = side.nodes[dice_() % side.nodes.size()];
     const auto lie = [&](const std::string& cluster) {
-      constexpr std::array kEpochs{std::uint64_t{3}, std::uint64_t{1000}, tunnel::kMaxEpoch - 1,
-                                   tunnel::kMaxEpoch, ~std::uint64_t{0}};
+      constexpr std::array kEpochs{std::uint64_t{3}, std::uint64_t{1000}, kMaxEpoch - 1, kMaxEpoch,
+                                   ~std::uint64_t{0}};
       tunnel::Probe probe;
-      probe.claims = {{{cluster, victim.prefix},
-                       {static_cast<std::uint32_t>(dice_() % side.gates.size()),
-                        kEpochs[dice_() % kEpochs.size()]},
-                       false}};
+      put_claims({{{cluster, victim.prefix},
+                   {static_cast<std::uint32_t>(dice_() % side.gates.size()),
+                    kEpochs[dice_() % kEpochs.size()]},
+                   false}},
+                 probe);
       return probe;
     };
     tunnel::Probe unused;

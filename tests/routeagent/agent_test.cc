@@ -170,21 +170,22 @@ class AgentStory : public ::testing::Test {
     return homing::home_order("east", net("10.1.3.0/24"), views);
   }
   // The claims in a request to the gateway.
-  std::vector<tunnel::ProbeClaim> claims_to(std::uint32_t ordinal) {
+  std::vector<homing::ProbeClaim> claims_to(std::uint32_t ordinal) {
     tunnel::Probe request;
     sight_->hooks.ask(gateway_target(ordinal), request);
-    return request.claims;
+    return homing::claims_of(request);
   }
-  tunnel::ProbeClaim asks(std::uint32_t ordinal) {
+  homing::ProbeClaim asks(std::uint32_t ordinal) {
     const auto claims = claims_to(ordinal);
     EXPECT_EQ(claims.size(), 1U);
-    return claims.empty() ? tunnel::ProbeClaim{} : claims[0];
+    return claims.empty() ? homing::ProbeClaim{} : claims[0];
   }
   // The gateway echoes the node's claims.
   void tells(std::uint32_t ordinal, bool settled = false) {
     tunnel::Probe reply;
-    reply.claims = claims_to(ordinal);
-    for (auto& entry : reply.claims) entry.settled = settled;
+    auto claims = claims_to(ordinal);
+    for (auto& entry : claims) entry.settled = settled;
+    homing::put_claims(claims, reply);
     sight_->hooks.on_reply(gateway_target(ordinal), reply);
   }
   static IpAddress gateway_address(std::uint32_t ordinal) {
@@ -519,9 +520,9 @@ TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
   all_up();
   tunnel::Probe reply;
   const auto other = order()[1];
-  reply.claims = {{{"west", net("10.1.3.0/24")}, {other, 900}, true}};
+  homing::put_claims({{{"west", net("10.1.3.0/24")}, {other, 900}, true}}, reply);
   sight_->hooks.on_reply(gateway_target(0), reply);
-  EXPECT_EQ(asks(0).claim, (tunnel::Claim{order()[0], 901}));
+  EXPECT_EQ(asks(0).claim, (homing::Claim{order()[0], 901}));
 }
 
 TEST_F(AgentStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {

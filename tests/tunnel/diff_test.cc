@@ -137,6 +137,22 @@ TEST_F(Diffing, PresharedKeysAreSetWhenNewChangedOrLostAndTakenAwayByTheZeroKey)
   EXPECT_TRUE(change().peers[0].preshared_key->is_zero());
 }
 
+// A part of the change may have reached the device. So a spec that takes it back sets it back.
+TEST_F(Diffing, WhatAFailedChangeWasToSetIsSetAgain) {
+  spec_.peers[kOne].preshared_key = key(7);
+  settle();
+  const auto before = spec_;
+  spec_.peers[kOne].preshared_key = key(8);
+  spec_.peers[kOne].endpoint = at("192.0.2.2:1");
+  forget_failed(applied_, change());
+  EXPECT_EQ(change().peers.at(0).endpoint, at("192.0.2.2:1"));
+  spec_ = before;
+  EXPECT_EQ(change().peers.at(0).endpoint, at("192.0.2.1:1"));
+  EXPECT_EQ(change().peers.at(0).preshared_key, key(7));
+  settle();
+  EXPECT_TRUE(change().empty());
+}
+
 TEST_F(Diffing, AListenPortOfZeroLeavesTheDevicesOwn) {
   spec_.listen_port = 0;
   EXPECT_FALSE(change().listen_port);

@@ -40,8 +40,8 @@ struct Ends {
   int changes = 0;
   int replies = 0;
   int strangers = 0;
-  std::vector<ProbeClaim> claims;
-  std::vector<ProbeClaim> echoed;
+  ProbeExtra extra;
+  ProbeExtra echoed;
   std::vector<std::pair<std::string, bool>> asked;  // the asker, and whether the request was fresh
   std::map<Refusal, int> refused;                   // by the gateway
   std::map<Refusal, int> node_refused;
@@ -52,7 +52,7 @@ struct Ends {
       asked.emplace_back(std::get<NodeName>(asker.party).name, asker.fresh);
       reply.draining = draining;
       reply.clusters = {{"west", true}};
-      if (asker.fresh) reply.claims = request.claims;
+      if (asker.fresh) reply.extra = request.extra;
     };
     hooks.on_refused = [this](Refusal refusal, const IpAddress& from, const std::string&) {
       EXPECT_EQ(from, *IpAddress::parse("::1"));
@@ -63,10 +63,10 @@ struct Ends {
   ProberHooks node_hooks() {
     ProberHooks hooks;
     hooks.on_change = [this](const GatewayId&) { ++changes; };
-    hooks.ask = [this](const GatewayId&, Probe& request) { request.claims = claims; };
+    hooks.ask = [this](const GatewayId&, Probe& request) { request.extra = extra; };
     hooks.on_reply = [this](const GatewayId&, const Probe& reply) {
       ++replies;
-      echoed = reply.claims;
+      echoed = reply.extra;
     };
     hooks.on_stranger = [this](const GatewayId&) { ++strangers; };
     hooks.on_refused = [this](Refusal refusal, const IpAddress&, const std::string&) {
@@ -149,16 +149,16 @@ TEST(Prober, ATimeWithoutTargetsIsNoPauseThatDelaysTheNext) {
   EXPECT_TRUE(ends.wait([&] { return ends.view().usable; }, milliseconds(300)));
 }
 
-TEST(Prober, CarriesClaimsAndAsksAtOnceWhenTold) {
+TEST(Prober, CarriesTheExtraPartAndAsksAtOnceWhenTold) {
   Ends ends;
   ends.open();
   ASSERT_TRUE(ends.wait([&] { return ends.replies > 1; }));
-  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
+  ends.extra = {1, std::vector<std::byte>(20, std::byte{7})};
   const auto before = ends.replies;
   for (int i = 0; i < 5; ++i) ends.node->ask_now(kGateway);
   ends.node->ask_now({"east", 9});
   ASSERT_TRUE(ends.wait([&] { return ends.replies >= before + 5; }, milliseconds(60)));
-  EXPECT_EQ(ends.echoed, ends.claims);
+  EXPECT_EQ(ends.echoed, ends.extra);
 }
 
 TEST(Prober, AnswersThousandsPerSecondAllOfThem) {
@@ -177,7 +177,7 @@ TEST(Prober, AnswersThousandsPerSecondAllOfThem) {
 TEST(Prober, TheFirstRequestOnlyIsNotFreshAndTheSecondFollowsAtOnce) {
   Ends ends;
   ends.open();
-  ends.claims = {{{"west", *Prefix::parse("10.1.0.0/24")}, {1, 7}, false}};
+  ends.extra = {1, std::vector<std::byte>(20, std::byte{7})};
   ASSERT_TRUE(ends.wait([&] { return ends.asked.size() >= 4; }));
   EXPECT_EQ(ends.asked[0], std::pair(std::string("n1"), false));
   for (std::size_t n = 1; n < 4; ++n) EXPECT_TRUE(ends.asked[n].second) << n;

@@ -43,13 +43,16 @@ EngineDriver::EngineDriver(DriverConfig config) : config_(std::move(config)) {}
 void EngineDriver::drop() {
   uapi_.reset();
   // The destructor waits for threads, so it runs outside of the lock and delays no move.
-  auto gone = order_.alone([&] { return std::move(device_); });
-  gone.reset();
-  applied_ = {};
+  std::unique_ptr<engine::Device> gone;
+  {
+    const auto held = lock();
+    gone = std::move(device_);
+  }
+  forget();
 }
 
-Result<> EngineDriver::ensure_device() {
-  if (device_ != nullptr && !device_->gone()) return {};
+Result<DeviceStatus> EngineDriver::open() {
+  if (device_ != nullptr && !device_->gone()) return read();
   if (device_ != nullptr) log_warn("interface is gone", {{"interface", config_.interface}});
   drop();
   const auto aead = aead_of(config_.engine.aead);
@@ -64,7 +67,10 @@ Result<> EngineDriver::ensure_device() {
   options.aead = *aead;
   auto device = engine::Device::open(options);
   if (!device) return fail(std::move(device.error()).context("engine"));
-  order_.alone([&] { device_ = std::move(*device); });
+  {
+    const auto held = lock();
+    device_ = std::move(*device);
+  }
   auto server = engine::UapiServer::listen(config_.socket_dir, *device_);
   if (server) {
     uapi_ = std::move(*server);
@@ -72,7 +78,7 @@ Result<> EngineDriver::ensure_device() {
     // Only people with `wg` need the socket; traffic does not.
     log_warn("no socket for wg(8)", {{"error", server.error().text}});
   }
-  return {};
+  return read();
 }
 
 Result<DeviceStatus> EngineDriver::read() {
@@ -85,30 +91,6 @@ Result<DeviceStatus> EngineDriver::read() {
 Result<> EngineDriver::set(const DeviceChange& change) {
   if (device_ == nullptr) return fail(Errc::kNotFound, "engine: no device " + config_.interface);
   return device_->set(request_of(change));
-}
-
-Result<> EngineDriver::apply(const DeviceSpec& spec) {
-  if (auto ok = ensure_device(); !ok) return ok;
-  const auto actual = read();
-  if (!actual) return fail(actual.error());
-  const auto change = change_of(*actual, spec, applied_);
-  return order_.apply(spec.moves, [&]() -> Result<> {
-    if (!change.empty()) {
-      if (auto ok = set(change); !ok) return ok;
-    }
-    applied_ = applied_of(spec, applied_);
-    last_ = spec;
-    return {};
-  });
-}
-
-Result<> EngineDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return move_to(order_, last_, peer, prefixes,
-                 [this](const DeviceChange& change) { return set(change); });
-}
-
-Result<> EngineDriver::recreate_peer(const Key& peer) {
-  return recreate(order_, last_, peer, [this](const DeviceChange& change) { return set(change); });
 }
 
 Result<> EngineDriver::remove() {

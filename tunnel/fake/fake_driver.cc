@@ -11,7 +11,8 @@ Result<> FakeDriver::injected() {
   return fail(std::move(error));
 }
 
-void FakeDriver::make(const DeviceChange& change) {
+Result<> FakeDriver::set(const DeviceChange& change) {
+  if (auto ok = injected(); !ok) return ok;
   if (change.private_key) {
     status_.public_key = change.private_key->public_key();
     log_ += "private-key\n";
@@ -47,18 +48,15 @@ void FakeDriver::make(const DeviceChange& change) {
     if (peer.preshared_key) status.has_preshared_key = !peer.preshared_key->is_zero();
     log_ += "\n";
   }
+  return {};
 }
 
-Result<> FakeDriver::apply(const DeviceSpec& spec) {
-  if (auto ok = injected(); !ok) return ok;
+Result<DeviceStatus> FakeDriver::open() {
+  if (auto ok = injected(); !ok) return fail(ok.error());
+  exists_ = true;
+  auto status = status_;
   if (before_apply_) before_apply_();
-  return order_.apply(spec.moves, [&]() -> Result<> {
-    exists_ = true;
-    make(change_of(status_, spec, applied_));
-    applied_ = applied_of(spec, applied_);
-    last_ = spec;
-    return {};
-  });
+  return status;
 }
 
 Result<DeviceStatus> FakeDriver::read() {
@@ -67,34 +65,11 @@ Result<DeviceStatus> FakeDriver::read() {
   return status_;
 }
 
-Result<> FakeDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return order_.move([&]() -> Result<> {
-    if (auto ok = injected(); !ok) return ok;
-    if (status_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-    DeviceChange change;
-    auto& one = change.peers.emplace_back();
-    one.key = peer;
-    one.allowed_ips = prefixes;
-    make(change);
-    move_in(last_, peer, prefixes);
-    return {};
-  });
-}
-
-Result<> FakeDriver::recreate_peer(const Key& peer) {
-  if (auto ok = injected(); !ok) return ok;
-  if (last_.peers.count(peer) == 0) return fail(Errc::kNotFound, "no such peer");
-  return order_.alone([&]() -> Result<> {
-    make(recreation_of(last_, peer));
-    return {};
-  });
-}
-
 Result<> FakeDriver::remove() {
   if (auto ok = injected(); !ok) return ok;
   exists_ = false;
   status_ = {};
-  applied_ = {};
+  forget();
   return {};
 }
 

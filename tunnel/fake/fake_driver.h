@@ -7,21 +7,15 @@
 #include <string>
 #include <utility>
 
-#include "tunnel/diff.h"
-#include "tunnel/move_order.h"
+#include "tunnel/device_keeper.h"
 
 namespace cw::tunnel {
 
-class FakeDriver final : public Driver {
+class FakeDriver final : public DeviceKeeper {
  public:
   [[nodiscard]] std::string name() const override { return "fake"; }
-  [[nodiscard]] Result<> apply(const DeviceSpec& spec) override;
   [[nodiscard]] Result<DeviceStatus> read() override;
-  [[nodiscard]] Result<> move_allowed_ips(const Key& peer,
-                                          const std::set<Prefix>& prefixes) override;
-  [[nodiscard]] std::uint64_t moves() const override { return order_.moves(); }
   [[nodiscard]] bool moves_at_once() const override { return at_once_; }
-  [[nodiscard]] Result<> recreate_peer(const Key& peer) override;
   [[nodiscard]] Result<> remove() override;
 
   // The next call fails with this error, once, and has no effect.
@@ -38,15 +32,13 @@ class FakeDriver final : public Driver {
   [[nodiscard]] bool exists() const { return exists_; }
 
  private:
+  [[nodiscard]] Result<DeviceStatus> open() override;
+  [[nodiscard]] Result<> set(const DeviceChange& change) override;
   [[nodiscard]] Result<> injected();
-  void make(const DeviceChange& change);
 
-  MoveOrder order_;
   bool at_once_ = true;
   bool exists_ = false;
   DeviceStatus status_;
-  DeviceSpec last_;
-  Applied applied_;
   std::deque<Error> failures_;
   std::function<void()> before_apply_;
   std::string log_;

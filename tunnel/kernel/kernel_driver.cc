@@ -135,24 +135,21 @@ bool kernel_has_wireguard() {
   return err == 0 || err == -EEXIST;
 }
 
-Result<> KernelDriver::ensure_device() {
+Result<DeviceStatus> KernelDriver::open() {
   if (config_.interface.empty() || config_.interface.size() >= IFNAMSIZ) {
     return fail(Errc::kInvalid, fmt::format("interface \"{}\": want 1 to {} characters",
                                             config_.interface, IFNAMSIZ - 1));
   }
   const int err = wg_add_device(config_.interface.c_str());
-  if (err == 0) {
-    applied_ = {};
-    return {};
-  }
-  if (err != -EEXIST) return fail(wg_error(err, "add " + config_.interface));
+  if (err == 0) forget();
+  if (err != 0 && err != -EEXIST) return fail(wg_error(err, "add " + config_.interface));
   const auto kind = link_kind(config_.interface);
   if (!kind) return fail(kind.error());
   if (*kind && **kind != "wireguard") {
     return fail(Errc::kExists,
                 fmt::format("link {} is of kind \"{}\", not wireguard", config_.interface, **kind));
   }
-  return {};
+  return read();
 }
 
 Result<DeviceStatus> KernelDriver::read() {
@@ -195,35 +192,8 @@ Result<> KernelDriver::set(const DeviceChange& change) {
   return {};
 }
 
-Result<> KernelDriver::apply(const DeviceSpec& spec) {
-  if (auto ok = ensure_device(); !ok) return ok;
-  const auto actual = read();
-  if (!actual) return fail(actual.error());
-  const auto change = change_of(*actual, spec, applied_);
-  return order_.apply(spec.moves, [&]() -> Result<> {
-    if (!change.empty()) {
-      if (auto ok = set(change); !ok) {
-        applied_ = {};  // a set is several messages: how many arrived is not known
-        return ok;
-      }
-    }
-    applied_ = applied_of(spec, applied_);
-    last_ = spec;
-    return {};
-  });
-}
-
-Result<> KernelDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return move_to(order_, last_, peer, prefixes,
-                 [this](const DeviceChange& change) { return set(change); });
-}
-
-Result<> KernelDriver::recreate_peer(const Key& peer) {
-  return recreate(order_, last_, peer, [this](const DeviceChange& change) { return set(change); });
-}
-
 Result<> KernelDriver::remove() {
-  applied_ = {};
+  forget();
   return remove_link(config_.interface, "wireguard");
 }
 

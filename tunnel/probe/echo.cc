@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/big_endian.h"
+
 namespace cw::tunnel {
 
 namespace {
@@ -16,16 +18,6 @@ constexpr std::byte kRequest{1};
 constexpr std::byte kReply{2};
 constexpr std::size_t kTagAt = 24;
 constexpr std::size_t kTag = 16;
-
-void put(std::span<std::byte> out, std::size_t at, std::uint64_t value) {
-  for (unsigned i = 0; i < 8; ++i) out[at + i] = static_cast<std::byte>(value >> (56 - 8 * i));
-}
-
-std::uint64_t get(std::span<const std::byte> in, std::size_t at) {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < 8; ++i) value = value << 8U | std::to_integer<std::uint64_t>(in[at + i]);
-  return value;
-}
 
 // The tag over the packet as a request, with the tag's own bytes zero.
 std::array<std::uint8_t, kTag> tag_of(std::vector<std::byte> packet, const ProbeKey& key) {
@@ -50,8 +42,8 @@ std::vector<std::byte> echo_request(const Echo& echo, std::size_t size, const Pr
   std::copy(kMagic.begin(), kMagic.end(), out.begin());
   out[4] = kRequest;
   out[5] = static_cast<std::byte>(kProbeMinor);
-  put(out, 8, echo.session);
-  put(out, 16, echo.sequence);
+  put_big_endian(std::span(out), 8, echo.session);
+  put_big_endian(std::span(out), 16, echo.sequence);
   const auto tag = tag_of(out, key);
   std::transform(tag.begin(), tag.end(), out.begin() + kTagAt,
                  [](std::uint8_t b) { return std::byte{b}; });
@@ -70,7 +62,7 @@ Result<Echo> parse_echo_reply(std::span<const std::byte> packet, const ProbeKey&
   if (sodium_memcmp(want.data(), packet.data() + kTagAt, kTag) != 0) {
     return fail(Errc::kDenied, "echo: wrong key");
   }
-  return Echo{get(packet, 8), get(packet, 16)};
+  return Echo{get_big_endian<std::uint64_t>(packet, 8), get_big_endian<std::uint64_t>(packet, 16)};
 }
 
 }  // namespace cw::tunnel

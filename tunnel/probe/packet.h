@@ -14,7 +14,6 @@
 
 #include "base/error.h"
 #include "base/loop.h"
-#include "tunnel/claims/claims.h"
 #include "tunnel/pair_key.h"
 #include "tunnel/probe/party.h"
 
@@ -39,14 +38,12 @@ struct ProbeCluster {
   friend bool operator==(const ProbeCluster&, const ProbeCluster&) = default;
 };
 
-// A claim in a datagram (tunnel/claims/claims.h). Inside a tunnel the cluster is empty: it is the
-// receiver's own.
-struct ProbeClaim {
-  ClaimKey key;
-  Claim claim;
-  bool settled = false;  // replies to nodes: every working remote gateway holds it
-  bool old = false;      // requests inside tunnels: the node has not repeated it for a minute
-  friend bool operator==(const ProbeClaim&, const ProbeClaim&) = default;
+// What a probe carries for its two parties besides its own purpose (homing/probe_claims.h). Probes
+// do not read it.
+struct ProbeExtra {
+  std::uint8_t entries = 0;
+  std::vector<std::byte> bytes;  // the entries, and what a newer minor version adds behind them
+  friend bool operator==(const ProbeExtra&, const ProbeExtra&) = default;
 };
 
 struct Probe {
@@ -61,15 +58,11 @@ struct Probe {
   std::uint32_t sender = 0;            // gateway ordinal, or 0xffffffff for a node
   bool draining = false;               // replies: the replier is about to stop
   std::vector<ProbeCluster> clusters;  // replies: remote clusters as the replier sees them
-  // In requests: the sender's claims. In replies: the claims that the replier holds for the same
-  // keys.
-  std::vector<ProbeClaim> claims;
+  ProbeExtra extra;
   friend bool operator==(const Probe&, const Probe&) = default;
 };
 
 using ProbeKey = PairKey;
-
-inline constexpr std::size_t kMaxClaims = 32;  // as many as fit into kMaxProbe
 
 // The fields that a reader may use before it knows the key. Nothing proves them.
 struct ProbeEnvelope {
@@ -81,12 +74,15 @@ struct ProbeEnvelope {
 [[nodiscard]] std::optional<unsigned> foreign_version(std::span<const std::byte> packet);
 // kInvalid: the datagram is no probe of our major version.
 [[nodiscard]] Result<ProbeEnvelope> parse_envelope(std::span<const std::byte> packet);
-// Accepts any bytes. kInvalid: wrong size, version or entries. kDenied: wrong tag. Unknown flags
-// and extensions are skipped, because a newer minor version may have them.
+// Accepts any bytes. kInvalid: wrong size, version or clusters. kDenied: wrong tag. Unknown flags
+// are skipped, because a newer minor version may have them.
 [[nodiscard]] Result<Probe> parse_probe(std::span<const std::byte> packet, const ProbeKey& key);
 
-// At most kMaxProbe bytes. Clusters and claims that do not fit are left out.
+// At most kMaxProbe bytes. Clusters that do not fit are left out, and so is an extra part beyond
+// extra_room().
 [[nodiscard]] std::vector<std::byte> serialize(const Probe& probe, const ProbeKey& key);
+// How many bytes of an extra part fit beside the clusters of `probe`.
+[[nodiscard]] std::size_t extra_room(const Probe& probe);
 // Writes the tag into the last bytes of a datagram. It covers all bytes before it.
 void seal_probe(std::span<std::byte> packet, const ProbeKey& key);
 

@@ -81,27 +81,29 @@ Result<std::string> UapiDriver::exchange(const std::string& request) {
   return reply;
 }
 
-Result<std::string> UapiDriver::running() {
-  auto reply = exchange(std::string(uapi::kGet));
-  // A program that hangs keeps its socket: wireguard-go ends when its socket is removed, and its
-  // tunnels with it.
-  if (reply || reply.error().code != Errc::kNotFound) return reply;
-  ::unlink(socket_.c_str());  // the socket of a program that was killed
-  log_info("starting userspace WireGuard",
-           {{"program", config_.userspace_program}, {"interface", config_.interface}});
-  if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return fail(ok.error());
-  applied_ = {};
-  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
-  for (;;) {
-    reply = exchange(std::string(uapi::kGet));
-    if (reply) return reply;
-    if (std::chrono::steady_clock::now() > deadline) return fail(reply.error());
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-}
-
 Result<DeviceStatus> UapiDriver::read() {
   const auto reply = exchange(std::string(uapi::kGet));
+  if (!reply) return fail(reply.error());
+  return uapi::decode_get(*reply);
+}
+
+Result<DeviceStatus> UapiDriver::open() {
+  const std::string get(uapi::kGet);
+  auto reply = exchange(get);
+  // A program that hangs keeps its socket: wireguard-go ends when its socket is removed, and its
+  // tunnels with it.
+  if (!reply && reply.error().code == Errc::kNotFound) {
+    ::unlink(socket_.c_str());  // the socket of a program that was killed
+    log_info("starting userspace WireGuard",
+             {{"program", config_.userspace_program}, {"interface", config_.interface}});
+    if (auto ok = spawn(config_.userspace_program, config_.interface); !ok) return fail(ok.error());
+    forget();
+    const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+    for (reply = exchange(get); !reply && std::chrono::steady_clock::now() <= deadline;
+         reply = exchange(get)) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+  }
   if (!reply) return fail(reply.error());
   return uapi::decode_get(*reply);
 }
@@ -112,39 +114,14 @@ Result<> UapiDriver::set(const DeviceChange& change) {
   return uapi::decode_set_reply(*reply);
 }
 
-Result<> UapiDriver::apply(const DeviceSpec& spec) {
-  const auto reply = running();
-  if (!reply) return fail(reply.error());
-  const auto actual = uapi::decode_get(*reply);
-  if (!actual) return fail(actual.error());
-  const auto change = change_of(*actual, spec, applied_);
-  return order_.apply(spec.moves, [&]() -> Result<> {
-    if (!change.empty()) {
-      if (auto ok = set(change); !ok) {
-        applied_ = {};  // how far it came is not known: the next apply reads the device
-        return ok;
-      }
-    }
-    applied_ = applied_of(spec, applied_);
-    last_ = spec;
-    return {};
-  });
-}
-
-Result<> UapiDriver::move_allowed_ips(const Key& peer, const std::set<Prefix>& prefixes) {
-  return move_to(order_, last_, peer, prefixes, [this](const DeviceChange& change) -> Result<> {
-    // A program that hangs would make this change late, when it continues.
-    if (!answers_) return fail(Errc::kUnavailable, socket_ + ": does not answer");
-    return set(change);
-  });
-}
-
-Result<> UapiDriver::recreate_peer(const Key& peer) {
-  return recreate(order_, last_, peer, [this](const DeviceChange& change) { return set(change); });
+Result<> UapiDriver::move(const DeviceChange& change) {
+  // A program that hangs would make this change late, when it continues.
+  if (!answers_) return fail(Errc::kUnavailable, socket_ + ": does not answer");
+  return set(change);
 }
 
 Result<> UapiDriver::remove() {
-  applied_ = {};
+  forget();
   if (auto ok = remove_link(config_.interface, "tun"); !ok) return ok;
   // The program ends when its device is gone, and removes its socket.
   const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;

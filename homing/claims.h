@@ -18,7 +18,7 @@
 #include "base/loop.h"
 #include "base/prefix.h"
 
-namespace cw::tunnel {
+namespace cw::homing {
 
 struct ClaimKey {
   std::string cluster;  // the remote cluster, as the claiming node sees it
@@ -94,4 +94,4 @@ class ClaimSender {
   std::map<std::string, Target> targets_;
 };
 
-}  // namespace cw::tunnel
+}  // namespace cw::homing

@@ -1,10 +1,10 @@
-#include "tunnel/claims/claims.h"
+#include "homing/claims.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-namespace cw::tunnel {
+namespace cw::homing {
 namespace {
 
 ClaimKey key(int n) { return {"west", *Prefix::parse("10.1." + std::to_string(n) + ".0/24")}; }
@@ -117,4 +117,4 @@ TEST(ClaimSender, ForgetsWhatIsNoLongerClaimed) {
 }
 
 }  // namespace
-}  // namespace cw::tunnel
+}  // namespace cw::homing

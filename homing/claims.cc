@@ -1,8 +1,8 @@
-#include "tunnel/claims/claims.h"
+#include "homing/claims.h"
 
 #include <algorithm>
 
-namespace cw::tunnel {
+namespace cw::homing {
 
 void Words::say(std::uint32_t speaker, const Claim& claim, TimePoint now, bool old) {
   const auto said = old ? now - kLife : now;
@@ -68,4 +68,4 @@ void ClaimSender::keep_only(const std::set<std::string>& targets) {
   std::erase_if(targets_, [&](const auto& entry) { return targets.count(entry.first) == 0; });
 }
 
-}  // namespace cw::tunnel
+}  // namespace cw::homing
