@@ -38,9 +38,9 @@ Probe sample() {
   probe.sender = 3;
   probe.draining = true;
   probe.clusters = {{"east", true}, {"north", true, true}, {"west-2", false}};
-  probe.extra = {2,
-                 bytes_of("011804776573740a010200000000010000010000000000024000fd000001000000000000"
-                          "0000000000000000000000000000000003")};
+  probe.extra = {
+      2, bytes_of("011804776573740a010200000000010000010000000000024000fd00000100000000000000"
+                  "0000000000000000000000000000000003")};
   return probe;
 }
 
