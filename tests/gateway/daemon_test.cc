@@ -7,6 +7,7 @@
 #include "api/fake/memory_store.h"
 #include "base/event_loop.h"
 #include "gateway/identity.h"
+#include "homing/probe_claims.h"
 #include "netlink/fake/fake_kernel.h"
 #include "netlink/owner.h"
 #include "tests/gateway/scene.h"
