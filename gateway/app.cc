@@ -80,8 +80,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   // Moves of a uapi driver run there, and the program that it starts carries packets.
   app->tunnel_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
   const auto readiness = [raw = app.get()] {
-    if (raw->daemon_ == nullptr) return std::vector<std::string>{"starting"};
-    return api::with_store(raw->daemon_->not_ready(), *raw->process_.store);
+    if (raw->coordinator_ == nullptr) return std::vector<std::string>{"starting"};
+    return api::with_store(raw->coordinator_->not_ready(), *raw->process_.store);
   };
   if (auto served = process.serve_status(config, readiness); !served) {
     return fail(std::move(served.error()));
@@ -92,7 +92,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   const auto open_echo = [&loop](const Endpoint& local, const std::string& device) {
     return tunnel::EchoServer::open(loop, local, device);
   };
-  app->daemon_ = std::make_unique<Daemon>(
+  app->coordinator_ = std::make_unique<Coordinator>(
       Deps{loop, process.random, *process.store, *app->kernel_, *app->driver_, process.metrics,
            open_prober, open_echo, api::daemons_make_secrets(config.store),
            background_of(*app->worker_), app->slow_kernel_.get(),
@@ -109,7 +109,7 @@ void App::run() {
   GrowthWatch growth;
   const auto give_back = process_.loop.every(GrowthWatch::kEvery, [&growth] { growth.look(); });
   process_.run([this](const std::function<void()>& done) {
-    daemon_->drain([done] {
+    coordinator_->drain([done] {
       log_info("gateway stops; tunnels and routes stay in place");
       done();
     });

@@ -8,7 +8,7 @@
 #include "base/worker.h"
 #include "daemon/process.h"
 #include "gateway/config.h"
-#include "gateway/daemon.h"
+#include "gateway/coordinator.h"
 #include "netlink/kernel.h"
 #include "tunnel/driver.h"
 
@@ -31,7 +31,7 @@ class App {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<tunnel::Driver> driver_;
   std::unique_ptr<Worker> tunnel_worker_;
-  std::unique_ptr<Daemon> daemon_;
+  std::unique_ptr<Coordinator> coordinator_;
 };
 
 // The `cleanup` command: removes everything the gateway made in the kernel.

@@ -26,7 +26,7 @@ ClusterView::ClusterView(Loop& loop, api::Store& store, Random& random, std::str
     : properties(loop, store, random, on_change),
       nodes(loop, store, random, on_change),
       gateways(loop, store, random, on_change),
-      agents(loop, store, random, [this] { take_agents(); }),
+      agents(loop, store, random, [this] { receive_agents(); }),
       peers(loop, store, random, on_change),
       overlay_key(loop, store, random, on_change, ns, std::string(kOverlaySecret)),
       exports(loop, store, random, on_change),
@@ -167,13 +167,15 @@ std::vector<OwnPrefixes> ClusterView::networks() const {
 std::vector<GatewayStatement> ClusterView::other_gateways(std::uint32_t self) const {
   std::vector<GatewayStatement> all;
   for (const auto& [key, gateway] : gateways.items()) {
-    if (gateway->spec.ordinal == self || gateway->spec.public_key.empty()) continue;
-    all.push_back(statement_of(*gateway, own_prefixes(gateway->spec.node)));
+    const auto& spec = gateway->spec;
+    if (spec.ordinal == self || spec.public_key.empty()) continue;
+    all.push_back({spec.ordinal, spec.public_key, spec.endpoints, gateway->status.draining,
+                   own_prefixes(spec.node), gateway->status.homed});
   }
   return all;
 }
 
-void ClusterView::take_agents() {
+void ClusterView::receive_agents() {
   bool news = agents.synced() != agents_synced_;
   agents_synced_ = agents.synced();
   for (const auto& key : agents.take_changes()) {
@@ -198,7 +200,7 @@ std::map<std::string, tunnel::Key> ClusterView::node_keys() const {
   return keys;
 }
 
-void ClusterView::keep_preshared() {
+void ClusterView::read_preshared_keys() {
   std::set<std::string> wanted;
   for (const auto& [key, peer] : peers.items()) {
     if (!peer->spec.preshared_key_secret.empty()) wanted.insert(peer->spec.preshared_key_secret);
@@ -224,11 +226,6 @@ void ClusterView::keep_preshared() {
                {{"secret", name}});
     }
   }
-}
-
-GatewayStatement statement_of(const api::TunnelGateway& gateway, std::vector<Prefix> own) {
-  return {gateway.spec.ordinal,    gateway.spec.public_key, gateway.spec.endpoints,
-          gateway.status.draining, std::move(own),          gateway.status.homed};
 }
 
 }  // namespace cw::gateway

@@ -56,7 +56,7 @@ class ClusterView {
   // RouteAgent is deleted keeps its key, so that no traffic stops. The key goes with the Node.
   [[nodiscard]] std::map<std::string, tunnel::Key> node_keys() const;
   // Reads the Secrets that ClusterPeers name now, each by its name. Call it after each change.
-  void keep_preshared();
+  void read_preshared_keys();
   // Pre-shared keys by Secret name. A key that was read once is kept until no ClusterPeer names its
   // Secret. So a deleted Secret stops no running tunnel.
   [[nodiscard]] const std::map<std::string, PresharedKey>& preshared_keys() const {
@@ -65,7 +65,7 @@ class ClusterView {
 
  private:
   [[nodiscard]] PrefixSet cluster_ips() const;
-  void take_agents();  // most changes of a RouteAgent are only of its status: ignored
+  void receive_agents();  // most changes of a RouteAgent are only of its status: ignored
 
   Loop& loop_;
   api::Store& store_;
@@ -79,8 +79,5 @@ class ClusterView {
   // Computed again only after a Service changed: there may be 10,000.
   mutable std::optional<PrefixSet> cluster_ips_;
 };
-
-[[nodiscard]] GatewayStatement statement_of(const api::TunnelGateway& gateway,
-                                            std::vector<Prefix> own);
 
 }  // namespace cw::gateway

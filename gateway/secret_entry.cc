@@ -17,7 +17,7 @@ SecretEntry::SecretEntry(Loop& loop, api::Store& store, Random& random, api::Obj
              log_info("secret entry written", {{"secret", secret_.to_string()}, {"entry", entry_}});
            }}) {}
 
-void SecretEntry::look(std::shared_ptr<const api::Secret> current) {
+void SecretEntry::reconcile(std::shared_ptr<const api::Secret> current) {
   current_ = std::move(current);
   keeper_.look({api::Kind::kSecret, secret_});
 }

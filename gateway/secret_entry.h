@@ -21,7 +21,7 @@ class SecretEntry {
               std::string entry, Make make);
 
   // The Secret as the informer has it now (null: there is none). Call it after every change.
-  void look(std::shared_ptr<const api::Secret> current);
+  void reconcile(std::shared_ptr<const api::Secret> current);
   // Why the entry could not be written. Empty: no write failed.
   [[nodiscard]] std::string error() const { return keeper_.error(); }
 

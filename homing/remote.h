@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/prefix.h"
 #include "tunnel/key.h"
+#include "tunnel/probe/party.h"
 
 namespace cw::homing {
 
@@ -26,5 +28,15 @@ struct RemoteCluster {
   std::map<std::uint32_t, RemoteGateway> gateways;
   friend bool operator==(const RemoteCluster&, const RemoteCluster&) = default;
 };
+
+// Calls `visit(id, gateway)` for each gateway of the clusters, in order.
+template <typename Visit>
+void each_gateway(const std::map<std::string, RemoteCluster>& clusters, const Visit& visit) {
+  for (const auto& [cluster, remote] : clusters) {
+    for (const auto& [ordinal, gateway] : remote.gateways) {
+      visit(tunnel::GatewayId{cluster, ordinal}, gateway);
+    }
+  }
+}
 
 }  // namespace cw::homing

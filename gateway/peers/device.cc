@@ -12,18 +12,16 @@ tunnel::DeviceSpec desired_device(const DeviceInput& input) {
   spec.private_key = input.private_key;
   spec.listen_port = input.listen_port;
   spec.fwmark = netlink::kTunnelMark;
-  for (const auto& [cluster, remote] : input.clusters) {
-    for (const auto& [ordinal, gateway] : remote.gateways) {
-      auto& peer = spec.peers[gateway.key];
-      peer.preshared_key = gateway.preshared_key;
-      peer.keepalive_seconds = input.keepalive_seconds;
-      peer.allowed_ips.insert(Prefix::host(gateway.control_address));
-      peer.allowed_ips.insert(Prefix::host(tunnel::probe_address(gateway.key, Family::kV4)));
-      if (const auto at = input.endpoints.find({cluster, ordinal}); at != input.endpoints.end()) {
-        peer.endpoint = at->second;
-      }
+  each_gateway(input.clusters, [&](const GatewayId& id, const RemoteGateway& gateway) {
+    auto& peer = spec.peers[gateway.key];
+    peer.preshared_key = gateway.preshared_key;
+    peer.keepalive_seconds = input.keepalive_seconds;
+    peer.allowed_ips.insert(Prefix::host(gateway.control_address));
+    peer.allowed_ips.insert(Prefix::host(tunnel::probe_address(gateway.key, Family::kV4)));
+    if (const auto at = input.endpoints.find(id); at != input.endpoints.end()) {
+      peer.endpoint = at->second;
     }
-  }
+  });
   for (const auto& [prefix, owner] : input.placement) {
     const auto cluster = input.clusters.find(owner.cluster);
     if (cluster == input.clusters.end()) continue;

@@ -4,8 +4,8 @@
 
 namespace cw::gateway {
 
-void KeyRivals::look(const GatewayId& id, const std::optional<Endpoint>& seen,
-                     std::uint64_t rx_bytes, const std::optional<Endpoint>& ours, TimePoint now) {
+void KeyRivals::record(const GatewayId& id, const std::optional<Endpoint>& seen,
+                       std::uint64_t rx_bytes, const std::optional<Endpoint>& ours, TimePoint now) {
   auto& watch = watches_[id];
   while (!watch.changes.empty() && now - watch.changes.front().at > kWindow) {
     watch.changes.pop_front();

@@ -23,8 +23,8 @@ class KeyRivals {
 
   // Records the state of the peer, about every second. `ours`: the endpoint that this gateway set
   // last. A change that this gateway made does not count.
-  void look(const GatewayId& id, const std::optional<Endpoint>& seen, std::uint64_t rx_bytes,
-            const std::optional<Endpoint>& ours, TimePoint now);
+  void record(const GatewayId& id, const std::optional<Endpoint>& seen, std::uint64_t rx_bytes,
+              const std::optional<Endpoint>& ours, TimePoint now);
   void keep_only(const std::set<GatewayId>& ids);
   // The endpoints of the two hosts. Empty: there is one host.
   [[nodiscard]] std::set<Endpoint> rivals(const GatewayId& id) const;

@@ -16,6 +16,7 @@
 
 namespace cw::gateway {
 
+using homing::each_gateway;
 using homing::RemoteCluster;
 using homing::RemoteGateway;
 

@@ -2,7 +2,7 @@
 
 namespace cw::gateway {
 
-Remedy StuckPeers::look(const GatewayId& id, const PeerProgress& seen, TimePoint now) {
+Remedy StuckPeers::record(const GatewayId& id, const PeerProgress& seen, TimePoint now) {
   const auto [at, added] = watches_.try_emplace(id, Watch{seen, false, 0, now, 0});
   auto& watch = at->second;
   const auto before = watch.last;

@@ -30,7 +30,7 @@ class StuckPeers {
   // `patience`: some keepalive intervals of the peers.
   explicit StuckPeers(Duration patience) : patience_(patience) {}
   // Records the state of the peer, about every second. Returns each remedy once.
-  Remedy look(const GatewayId& id, const PeerProgress& seen, TimePoint now);
+  Remedy record(const GatewayId& id, const PeerProgress& seen, TimePoint now);
   void keep_only(const std::set<GatewayId>& ids);
   // The peer was found stuck, and no data has come since.
   [[nodiscard]] bool stuck(const GatewayId& id) const;

@@ -55,7 +55,7 @@ TEST(OverlayKey, IsThirtyTwoRandomBytes) {
   EXPECT_NE(key, fresh_overlay_key(random));
 }
 
-// A Secret entry. The test calls look() instead of an informer.
+// A Secret entry. The test calls reconcile() instead of an informer.
 struct Keeper {
   SimLoop loop;
   SeededRandom random{1};
@@ -71,7 +71,7 @@ struct Keeper {
   }
   void settle(int rounds = 1) {
     for (int n = 0; n < rounds; ++n) {
-      entry.look(stored());
+      entry.reconcile(stored());
       loop.advance(seconds(1));
     }
   }
@@ -103,7 +103,7 @@ TEST(SecretEntry, IsAddedBesideTheOthers) {
 
 TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
   Keeper k;
-  k.entry.look(nullptr);  // this gateway has not yet seen the Secret that another one made
+  k.entry.reconcile(nullptr);  // this gateway has not yet seen the Secret that another one made
   api::Secret secret;
   secret.meta.key = kSecret;
   secret.data["another"] = private_key(8).base64();
@@ -118,7 +118,7 @@ TEST(SecretEntry, ALostRaceIsRetriedOnAFreshRead) {
 TEST(SecretEntry, SaysWhyItIsMissing) {
   Keeper k;
   k.store.fail_next({Errc::kDenied, "no"});
-  k.entry.look(nullptr);
+  k.entry.reconcile(nullptr);
   k.loop.advance(std::chrono::milliseconds(1));
   EXPECT_EQ(k.entry.error(), "no");
   k.settle(10);

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
-#include "gateway/status.h"
+#include "gateway/object.h"
 #include "gateway/tunnels.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
@@ -34,7 +34,7 @@ TEST(StuckTunnel, PeerAndThenDeviceAreReplacedAndReported) {
         peer.last_handshake = loop.wall_now();
         peer.rx_bytes += 92;
       }
-      tunnels.look();
+      tunnels.reconcile();
     }
   };
   go(5, false);

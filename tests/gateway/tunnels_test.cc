@@ -75,7 +75,7 @@ class SlowDriver : public ::testing::Test {
 TEST_F(SlowDriver, AFallMovesPrefixesWhileACallHangs) {
   start();
   ASSERT_EQ(carried(0), 2U);
-  tunnels_->look();
+  tunnels_->reconcile();
   ASSERT_EQ(jobs_.size(), 1U) << "the read hangs";
   see(false, true);
   EXPECT_EQ(carried(0), 0U);
@@ -109,7 +109,7 @@ TEST_F(SlowDriver, AnApplyThatIsOlderThanAMoveDoesNotUndoIt) {
 TEST_F(SlowDriver, WhereMovesWaitTheyAreFirstInLineAndSaidWhenDone) {
   driver_.set_moves_at_once(false);
   start();
-  tunnels_->look();
+  tunnels_->reconcile();
   west_.cidrs.push_back(net("10.2.9.0/24"));
   tunnels_->set_clusters({{"west", west_}});  // an apply waits
   see(false, true);
@@ -142,17 +142,17 @@ TEST_F(SlowDriver, AMoveThatFailsIsNotSaidToBeDoneUntilAnApplyMadeIt) {
 TEST_F(SlowDriver, SaysThatItDoesNotAnswerAndThenThatItDoesAgain) {
   start();
   const auto before = changes_;
-  tunnels_->look();
+  tunnels_->reconcile();
   loop_.advance(seconds(1));
-  tunnels_->look();
+  tunnels_->reconcile();
   EXPECT_EQ(tunnels_->error(), "");
   loop_.advance(seconds(1));
-  tunnels_->look();
+  tunnels_->reconcile();
   EXPECT_NE(tunnels_->error().find("driver fake does not answer"), std::string::npos);
   EXPECT_FALSE(tunnels_->applied());
   for (int n = 0; n < 5; ++n) {
     loop_.advance(seconds(1));
-    tunnels_->look();
+    tunnels_->reconcile();
   }
   EXPECT_EQ(jobs_.size(), 1U);
   EXPECT_EQ(changes_, before + 1) << "said once";
@@ -178,7 +178,7 @@ TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   EXPECT_TRUE(tunnels_->tried());
   EXPECT_NE(tunnels_->error().find("no answer in time"), std::string::npos);
   EXPECT_TRUE(tunnels_->placement().empty()) << "there is one that does not answer";
-  tunnels_->look();
+  tunnels_->reconcile();
   run_one();
   EXPECT_EQ(tunnels_->placement().size(), 4U);
   run_all();
@@ -233,7 +233,7 @@ TEST_F(SlowDriver, AClaimBeyondTheBudgetWaitsAndIsNotSaidToBeDone) {
 
 TEST_F(SlowDriver, ACallMayOutliveItsOwner) {
   start();
-  tunnels_->look();
+  tunnels_->reconcile();
   tunnels_.reset();
   run_all();
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/status.h"
+#include "gateway/object.h"
 #include "gateway/tunnels.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
@@ -57,12 +57,12 @@ TEST(NoAnswer, IsInTheStatusOfATunnelWhoseEndpointsCannotBeReached) {
   EXPECT_EQ(trouble(), "");
   for (int n = 0; n < 25; ++n) {
     loop.advance(seconds(1));
-    tunnels.look();
+    tunnels.reconcile();
   }
   EXPECT_NE(trouble().find("Tried: 10.0.0.1:4500. These are private addresses"), std::string::npos)
       << trouble();
   driver.device().peers.at(public_key(200)).last_handshake = loop.wall_now();
-  tunnels.look();
+  tunnels.reconcile();
   EXPECT_EQ(trouble(), "");
 }
 
@@ -80,7 +80,7 @@ TEST(NoAnswer, IsNotSaidOfATunnelThatWorks) {
   tunnels.set_views({{GatewayId{"west", 0}, view}});
   for (int n = 0; n < 300; ++n) {
     loop.advance(seconds(1));
-    tunnels.look();
+    tunnels.reconcile();
   }
   EXPECT_EQ(tunnel_statuses(tunnels).at(0).trouble, "");
 }

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "gateway/status.h"
+#include "gateway/object.h"
 #include "gateway/tunnels.h"
 #include "tests/gateway/scene.h"
 #include "tunnel/fake/fake_driver.h"
@@ -20,8 +20,8 @@ class Rivals : public ::testing::Test {
   void see(const char* endpoint, bool heard = true, const char* ours = nullptr) {
     now_ += seconds(1);
     if (heard) rx_ += 100;
-    rivals_.look(kId, at(endpoint), rx_, ours == nullptr ? std::nullopt : std::optional(at(ours)),
-                 now_);
+    rivals_.record(kId, at(endpoint), rx_, ours == nullptr ? std::nullopt : std::optional(at(ours)),
+                   now_);
   }
   [[nodiscard]] std::size_t count() const { return rivals_.rivals(kId).size(); }
 
@@ -78,7 +78,7 @@ TEST(KeyUsedTwice, ShowsInTheStatusAndIsToldOnce) {
     loop.advance(seconds(1));
     peer.rx_bytes += 100;
     peer.endpoint = at(n % 2 == 0 ? "192.0.2.1:4500" : "198.51.100.1:4500");
-    tunnels.look();
+    tunnels.reconcile();
   }
   ASSERT_EQ(told.size(), 1U);
   EXPECT_NE(told[0].find("two hosts use the key of west/0"), std::string::npos) << told[0];

@@ -21,7 +21,7 @@ class StuckStory : public ::testing::Test {
       seen_.rx_bytes += 92;
       seen_.last_handshake = WallTime{now_.time_since_epoch()};
     }
-    return stuck_.look(kPeer, seen_, now_);
+    return stuck_.record(kPeer, seen_, now_);
   }
   // The first remedy within `count` seconds, and the second in which it came.
   std::pair<Remedy, int> seconds_of(int count, std::uint64_t rx, std::uint64_t tx) {

@@ -1,6 +1,6 @@
 // The whole gateway on a virtual clock, with a store, a kernel and a device in memory. The tests
 // set the results of probes.
-#include "gateway/daemon.h"
+#include "gateway/coordinator.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using std::chrono::seconds;
 const tunnel::ProbeParty kWest0 = GatewayId{"west", 0};
 const tunnel::ProbeParty kNode2 = tunnel::NodeName{"n2"};
 
-// The probes' state, shared with the probers that the daemon opened.
+// The probes' state, shared with the probers that the gateway opened.
 struct Sight {
   tunnel::ProbeViews views;
   std::map<GatewayId, tunnel::ProbeTarget> targets;
@@ -116,7 +116,7 @@ class GatewayStory : public ::testing::Test {
     Config config;
     config.ordinal = 0;
     config.node = "n0";
-    daemon_ = std::make_unique<Daemon>(
+    coordinator_ = std::make_unique<Coordinator>(
         Deps{loop_,
              random_,
              store_,
@@ -171,7 +171,7 @@ class GatewayStory : public ::testing::Test {
     loop_.advance(seconds(1));
     return found;
   }
-  std::string reasons() { return fmt::format("{}", fmt::join(daemon_->not_ready(), "; ")); }
+  std::string reasons() { return fmt::format("{}", fmt::join(coordinator_->not_ready(), "; ")); }
   api::TunnelGateway object() { return store_.must_get<api::TunnelGateway>(gateway_key(0)); }
 
   bool late_passes_ = false;  // kernel passes wait in late_
@@ -184,7 +184,7 @@ class GatewayStory : public ::testing::Test {
   Metrics metrics_;
   std::shared_ptr<Sight> tunnel_sight_ = std::make_shared<Sight>();
   std::shared_ptr<Sight> node_sight_ = std::make_shared<Sight>();
-  std::unique_ptr<Daemon> daemon_;
+  std::unique_ptr<Coordinator> coordinator_;
 };
 
 TEST_F(GatewayStory, WaitsForItsClustersNameAndSaysSo) {
@@ -243,6 +243,57 @@ TEST_F(GatewayStory, KeepsItsKeyAndTheClustersWhenTheirSecretsVanish) {
   loop_.advance(seconds(10));
   EXPECT_EQ(store_.must_get<api::Secret>(own).data, before) << "the entry alone had gone";
   EXPECT_EQ(object().spec.public_key, key);
+}
+
+// The key of the Secret is replaced. Only what follows from the key begins again.
+TEST_F(GatewayStory, AnotherKeyIsANewIdentityAndTheRestGoesOn) {
+  put_west();
+  kernel_.add_link({9, "cw-vx", "vxlan", 1420, true, {}});
+  kernel_.add_address({"cw-vx", ip("fe80::5"), 64});
+  start(std::nullopt, true, seconds(10));
+  ASSERT_EQ(node_sight_->opened.size(), 1U);
+  const auto gateway = object();
+  const auto old_control = gateway.spec.control_address;
+  auto secret = store_.must_get<api::Secret>({"causeway-system", "causeway-gateway-0"});
+  secret.data[std::string(kPrivateKeyEntry)] = private_key(7).base64();
+  store_.put(secret);
+  tunnel_sight_->views.clear();
+  loop_.advance(milliseconds(200));  // less than a tunnel's first verdict takes
+  EXPECT_EQ(driver_.inner.device().public_key, public_key(7));
+  EXPECT_EQ(driver_.inner.device().peers.size(), 2U);
+  const auto control = tunnel::control_address(public_key(7));
+  ASSERT_EQ(tunnel_sight_->opened.size(), 2U);
+  EXPECT_EQ(tunnel_sight_->opened[1].local.address, control);
+  ASSERT_EQ(node_sight_->opened.size(), 2U) << "nodes are answered at once";
+  EXPECT_EQ(node_sight_->opened[1].private_key, private_key(7));
+  EXPECT_EQ(reasons().find("the kernel is being programmed"), std::string::npos);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(object().spec.public_key, public_key(7).base64());
+  EXPECT_EQ(object().meta.uid, gateway.meta.uid) << "the same object";
+  const auto addresses = kernel_.all_addresses();
+  const auto has = [&](const IpAddress& one) {
+    return std::any_of(addresses->begin(), addresses->end(),
+                       [&](const auto& address) { return address.address == one; });
+  };
+  EXPECT_TRUE(has(control));
+  EXPECT_FALSE(has(old_control));
+  secret = store_.must_get<api::Secret>(secret.meta.key);
+  secret.data[std::string(kPrivateKeyEntry)] = "no key";
+  store_.put(secret);
+  loop_.advance(seconds(5));
+  EXPECT_NE(reasons().find("is not a base64 WireGuard key"), std::string::npos) << reasons();
+  EXPECT_EQ(driver_.inner.device().public_key, public_key(7)) << "the last known identity stays";
+}
+
+// The gateway stops before it knows its key.
+TEST_F(GatewayStory, DrainsShortlyBeforeItHasAnIdentity) {
+  start(std::nullopt, false);
+  bool done = false;
+  coordinator_->drain([&done] { done = true; });
+  EXPECT_NE(reasons().find("draining"), std::string::npos);
+  loop_.advance(milliseconds(300));
+  EXPECT_TRUE(done);
+  EXPECT_NE(metrics_.text().find("causeway_gateway_ready 0"), std::string::npos);
 }
 
 // A directory store allows a change of the id. Remote clusters have this one under the old id.
@@ -559,7 +610,7 @@ TEST_F(GatewayStory, ARestartTakesThePlacementFromTheDevice) {
   see(1, true);
   see(0, false);  // gateway 1 carries everything
   ASSERT_EQ(carried(22).size(), 4U);
-  daemon_.reset();
+  coordinator_.reset();
   tunnel_sight_->views.clear();
   driver_.moves_made = 0;
   start();
@@ -781,7 +832,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
   store_.put(other);
   start();
   bool done = false;
-  daemon_->drain([&done] { done = true; });
+  coordinator_->drain([&done] { done = true; });
   tunnel::Probe reply;
   tunnel_sight_->hooks.answer({}, {kWest0, true}, reply);
   EXPECT_TRUE(reply.draining);
@@ -797,7 +848,7 @@ TEST_F(GatewayStory, ADrainIsSaidEverywhereBeforeTheEnd) {
 TEST_F(GatewayStory, AloneItDrainsShortly) {
   start();
   bool done = false;
-  daemon_->drain([&done] { done = true; });
+  coordinator_->drain([&done] { done = true; });
   loop_.advance(milliseconds(300));
   EXPECT_TRUE(done);
 }

@@ -1,0 +1,147 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "gateway/object.h"
+#include "gateway/peers/roster.h"
+#include "netlink/owner.h"
+
+namespace cw::gateway {
+
+Gateway::Gateway(Foundation& base, const Identity& identity)
+    : base_(base),
+      identity_(identity),
+      tunnels_(base.deps.loop, base.deps.driver, base.deps.metrics,
+               {identity.private_key, base.config.listen_port, base.config.keepalive},
+               base.report.of_tunnels([this] { base_.schedule.pass_soon(); }),
+               base.deps.tunnel_background),
+      probes_(base, identity_, tunnels_, claims_, [this] { receive_views(); }),
+      feed_(base.deps.loop, base.deps.store, base.deps.random, base.deps.metrics,
+            {identity.self, base.config.ns, identity.control_address, identity.private_key,
+             base.config.heartbeat, base.config.export_namespaces},
+            [this] { base_.schedule.pass_soon(); }) {}
+
+std::vector<std::string> Gateway::not_ready() const {
+  auto reasons = base_.not_ready();
+  const auto add = [&](const std::vector<std::string>& more) {
+    reasons.insert(reasons.end(), more.begin(), more.end());
+  };
+  if (!tunnels_.error().empty()) reasons.push_back(tunnels_.error());
+  if (!tunnels_.tried()) reasons.emplace_back("the tunnel device is being made");
+  if (!base_.path.programmed()) reasons.emplace_back("the kernel is being programmed");
+  add(base_.path.errors());
+  add(probes_.troubles());
+  if (!feed_trouble_.empty()) reasons.push_back(feed_trouble_);
+  return reasons;
+}
+
+std::size_t Gateway::carried() const { return claims_.carried_by(identity_.self.ordinal).size(); }
+
+void Gateway::reconcile() {
+  const auto& view = base_.view;
+  const auto paired = paired_clusters(identity_.self.cluster, view.peers.items());
+  feed_.set_peers(paired.peers, view.cidrs(), view.networks());
+  std::set<tunnel::Key> own{identity_.public_key};
+  for (const auto& [key, gateway] : view.gateways.items()) {
+    if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
+  }
+  auto roster = roster_of({paired.peers, feed_.clusters(), std::move(own), view.preshared_keys()});
+  tunnels_.set_clusters(std::move(roster.clusters));
+  claims_.set_world(view.prefixes(), tunnels_.clusters(), base_.deps.loop.now());
+  tunnels_.set_claims(claims_.remote());
+  if (!tunnels_.tried()) return;  // the driver's answer starts another pass
+  base_.path.set_desired(path_input());
+  if (!base_.path.programmed()) return;  // sockets need the addresses; another pass follows
+  probes_.reconcile();
+  tunnels_.set_views(probes_.views());
+  reconcile_feed();
+  feed_.set_troubles(paired.troubles, roster.troubles);
+  publish_object(false);
+}
+
+PathInput Gateway::path_input() const {
+  PathInput input;
+  input.listen_port = base_.config.listen_port;
+  input.rules.bypass = base_.config.rule_priority;
+  input.control_address = identity_.control_address;
+  input.probe_address = identity_.probe_address;
+  input.feed_connections = base_.config.feed_connections;
+  input.local = base_.view.cidrs();
+  for (const auto& [cluster, remote] : tunnels_.clusters()) {
+    input.remotes.insert(remote.cidrs.begin(), remote.cidrs.end());
+  }
+  each_gateway(tunnels_.clusters(), [&](const GatewayId&, const RemoteGateway& gateway) {
+    input.remote_controls.insert(gateway.control_address);
+    input.remote_controls.insert(tunnel::probe_address(gateway.key, Family::kV4));
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      input.through.emplace(tunnel::forwarding_address(identity_.public_key, gateway.key, family),
+                            tunnel::probe_address(gateway.key, family));
+    }
+  });
+  return input;
+}
+
+void Gateway::reconcile_feed() {
+  feed_.set_remotes(tunnels_.clusters(), tunnels_.verdicts().working);
+  const auto listening = feed_.listen();
+  auto trouble = listening ? std::string() : listening.error().context("feed").text;
+  if (trouble != feed_trouble_ && !trouble.empty())
+    log_warn("feed does not listen, trying again", {{"error", trouble}});
+  feed_trouble_ = std::move(trouble);
+  const auto& view = base_.view;
+  const auto& config = base_.config;
+  const auto cidrs = view.cidrs();
+  auto gateways = view.other_gateways(config.ordinal);
+  const auto stored = view.gateways.find(gateway_key(config.ordinal));
+  gateways.push_back({config.ordinal, identity_.public_key.base64(), own_endpoints(config, view),
+                      base_.drain.active(), view.own_prefixes(config.node),
+                      stored == nullptr ? std::vector<Prefix>{} : stored->status.homed});
+  std::sort(gateways.begin(), gateways.end(),
+            [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
+  feed_.announce({identity_.self.cluster, cidrs, std::move(gateways)});
+  feed_.publish_exports(view, cidrs);
+  auto connected = tunnels_.verdicts().reached;
+  for (const auto& [key, gateway] : view.gateways.items()) {
+    if (gateway->spec.ordinal == config.ordinal) continue;
+    for (const auto& tunnel : gateway->status.tunnels) {
+      if (tunnel.state == "up" || tunnel.state == "degraded") connected.insert(tunnel.cluster);
+    }
+  }
+  feed_.set_connected({connected.begin(), connected.end()});
+}
+
+void Gateway::receive_views() {
+  tunnels_.set_views(probes_.views());
+  base_.schedule.pass_at_once();
+}
+
+void Gateway::tick() {
+  tunnels_.reconcile();
+  tunnels_.set_views(probes_.views());
+  if (!base_.settled) base_.schedule.pass_soon();
+  if (!not_ready().empty()) return base_.schedule.pass_soon();
+  publish_object(false);
+}
+
+void Gateway::announce_drain() {
+  feed_.release([] {});
+  reconcile_feed();
+  publish_object(true);
+}
+
+void Gateway::publish_object(bool urgent) {
+  const bool draining = base_.drain.active();
+  const auto object =
+      desired_object({base_.config, base_.view, identity_, tunnels_, claims_,
+                      base_.deps.driver.name(), draining, not_ready(), base_.deps.loop.wall_now()});
+  base_.report.set_desired(object, urgent || draining);
+}
+
+void Gateway::publish_metrics() {
+  base_.report.publish_tunnels(tunnel_statuses(tunnels_));
+  base_.report.publish_feed(feed_);
+}
+
+}  // namespace cw::gateway
