@@ -43,7 +43,7 @@ TEST(ProbeClaims, AreWrittenAndReadAsCommitted) {
   put_claims(sample(), probe);
   EXPECT_EQ(probe, probe_of(2, kMinor0));
   EXPECT_EQ(claims_of(probe), sample());
-  EXPECT_EQ(claims_of(probe_of(2, kMinor1)), sample()) << "without what a newer version adds";
+  EXPECT_EQ(claims_of(probe_of(2, kMinor1)), sample()) << "without bytes of newer versions";
 }
 
 TEST(ProbeClaims, RoundTrip) {

@@ -914,7 +914,7 @@ TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   start();
   all_up();
   loop_.advance(seconds(5));
-  (void)store_.take_log();  // only what comes after counts
+  (void)store_.take_log();  // only later writes count
   const auto changes = kernel_.changes;
   for (int i = 0; i < 10; ++i) {
     sight_->views[gateway_target(0)].rtt += milliseconds(0) + std::chrono::microseconds(i);
@@ -928,7 +928,7 @@ TEST_F(AgentStory, StatusIsWrittenAtMostOncePerSecond) {
   start();
   all_up();
   loop_.advance(seconds(5));
-  (void)store_.take_log();  // only what comes after counts
+  (void)store_.take_log();  // only later writes count
   for (int i = 0; i < 20; ++i) {
     sees(0, i % 2 == 0 ? tunnel::LinkState::kDown : tunnel::LinkState::kUp, {"west"});
     loop_.advance(milliseconds(100));

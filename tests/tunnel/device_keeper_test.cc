@@ -1,4 +1,4 @@
-// What a driver remembers of a change that failed.
+// A driver sets again the parts of a change that failed.
 #include <gtest/gtest.h>
 
 #include "base/fake/sim_loop.h"
@@ -7,7 +7,7 @@
 namespace cw::tunnel {
 namespace {
 
-TEST(DeviceKeeper, WhatAFailedChangeWasToSetIsSetAgain) {
+TEST(DeviceKeeper, ThePartsOfAFailedChangeAreSetAgain) {
   SeededRandom random(3);
   FakeDriver driver;
   DeviceSpec spec;
