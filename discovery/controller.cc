@@ -66,6 +66,7 @@ Controller::Controller(Loop& loop, api::Store& store, Random& random, Controller
                   [](const auto& label) { return label.first != api::kServiceNameLabel; });
     for (auto& endpoint : object.endpoints) endpoint.node = {};
   });
+  remote_.set_trim([](api::RemoteExport& object) { object.meta.annotations.clear(); });
   exports_.track_changes();
   services_.track_changes();
   slices_.track_changes();

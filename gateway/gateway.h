@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/feed_side.h"
+#include "gateway/feed/feed.h"
 #include "gateway/foundation.h"
 #include "gateway/probes.h"
 #include "gateway/tunnels.h"
@@ -40,7 +40,7 @@ class Gateway {
   Tunnels tunnels_;
   ClaimTable claims_;
   Probes probes_;
-  FeedSide feed_;
+  Feed feed_;
   std::string feed_trouble_;
 };
 

@@ -157,7 +157,7 @@ void Report::publish_tunnels(const std::vector<api::TunnelStatus>& tunnels) {
   shown_ = std::move(now);
 }
 
-void Report::publish_feed(const FeedSide& feed) {
+void Report::publish_feed(const Feed& feed) {
   metrics_.gauge("causeway_feed_streams", "Remote gateways that follow this one.")
       .set(static_cast<double>(feed.streams()));
   const auto view = feed.view();

@@ -12,7 +12,7 @@
 #include "api/store/object_keeper.h"
 #include "api/store/switch_events.h"
 #include "gateway/deps.h"
-#include "gateway/feed_side.h"
+#include "gateway/feed/feed.h"
 #include "gateway/object.h"
 
 namespace cw::gateway {
@@ -29,7 +29,7 @@ class Report {
   // Metrics, when they are read.
   void publish_ready(bool ready);
   void publish_tunnels(const std::vector<api::TunnelStatus>& tunnels);
-  void publish_feed(const FeedSide& feed);
+  void publish_feed(const Feed& feed);
 
  private:
   [[nodiscard]] std::shared_ptr<const api::TunnelGateway> stored() const;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <set>
 #include <tuple>
 
@@ -63,25 +65,23 @@ Candidate candidate_of(const PrefixRequest& claim, const PrefixSet& local, const
     const auto known = paired.overlapping(prefix);
     return known ? known : said.overlapping(prefix);
   };
-  std::set<Prefix> claimed(claim.claimed.begin(), claim.claimed.end());
-  for (const auto& prefix : claimed) {
+  for (const auto& prefix : std::set<Prefix>(claim.claimed.begin(), claim.claimed.end())) {
+    const auto text = prefix.to_string();
+    const auto refuse = [&](RefusalReason reason, std::string_view why) {
+      candidate.result.refusals.push_back({reason, fmt::format("{} {}", text, why)});
+    };
     if (!allowed.covering(prefix)) {
-      candidate.result.refusals.push_back(
-          {RefusalReason::kOutsideAllowed,
-           fmt::format("{} is not within the allowed CIDRs", prefix.to_string())});
+      refuse(RefusalReason::kOutsideAllowed, "is not within the allowed CIDRs");
     } else if (const auto ours = local.overlapping(prefix)) {
-      candidate.result.refusals.push_back(
-          {RefusalReason::kOverlapsLocal,
-           fmt::format("{} overlaps {} of this cluster", prefix.to_string(), ours->to_string())});
+      refuse(RefusalReason::kOverlapsLocal,
+             fmt::format("overlaps {} of this cluster", ours->to_string()));
     } else if (const auto why = never_a_peers(prefix, own)) {
-      candidate.result.refusals.push_back(
-          {RefusalReason::kNeverAPeers, fmt::format("{} {}", prefix.to_string(), *why)});
+      refuse(RefusalReason::kNeverAPeers, *why);
     } else if (const auto endpoint = endpoint_in(prefix)) {
-      candidate.result.refusals.push_back(
-          {RefusalReason::kHoldsEndpoint,
-           fmt::format("{} contains {}, the endpoint of a gateway: the tunnel would lead into "
-                       "itself. Give the pods of that cluster prefixes without its nodes",
-                       prefix.to_string(), endpoint->address().to_string())});
+      refuse(RefusalReason::kHoldsEndpoint,
+             fmt::format("contains {}, the endpoint of a gateway: the tunnel would lead into "
+                         "itself. Give the pods of that cluster prefixes without its nodes",
+                         endpoint->address().to_string()));
     } else {
       candidate.fresh.push_back(prefix);
     }
@@ -128,32 +128,19 @@ std::string first_names(const ExportNames& names) {
   return names.count > names.first.size() ? text + ", ..." : text;
 }
 
+api::Condition condition(std::string_view type, bool holds, std::string_view reason,
+                         std::string message) {
+  const auto status = holds ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse;
+  return {std::string(type), status, std::string(reason), std::move(message), 0, {}};
+}
+
 }  // namespace
 
 std::string_view reason_name(RefusalReason reason) {
-  switch (reason) {
-    case RefusalReason::kOutsideAllowed:
-      return "OutsideAllowed";
-    case RefusalReason::kOverlapsLocal:
-      return "OverlapsLocal";
-    case RefusalReason::kNeverAPeers:
-      return "NeverAPeers";
-    case RefusalReason::kHoldsEndpoint:
-      return "HoldsEndpoint";
-    case RefusalReason::kOverlapsCluster:
-      return "OverlapsCluster";
-    case RefusalReason::kUnknownGateway:
-      return "UnknownGateway";
-    case RefusalReason::kOtherCluster:
-      return "OtherCluster";
-    case RefusalReason::kTooLarge:
-      return "TooLarge";
-    case RefusalReason::kTooOften:
-      return "TooOften";
-    case RefusalReason::kInvalid:
-      return "Invalid";
-  }
-  return "Invalid";
+  static constexpr std::array<std::string_view, 10> kNames{
+      "OutsideAllowed", "OverlapsLocal", "NeverAPeers", "HoldsEndpoint", "OverlapsCluster",
+      "UnknownGateway", "OtherCluster",  "TooLarge",    "TooOften",      "Invalid"};
+  return kNames.at(static_cast<std::size_t>(reason));
 }
 
 std::map<std::string, AcceptedRequest> accepted_requests(std::span<const PrefixRequest> claims,
@@ -255,57 +242,48 @@ AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs)
 }
 
 ExportNames export_names(const std::set<api::ObjectKey>& names) {
-  ExportNames out{names.size(), {}};
-  for (const auto& name : names) {
-    if (out.first.size() == kMaxMessages) break;
-    out.first.push_back(name);
-  }
-  return out;
+  const auto end =
+      std::next(names.begin(), static_cast<std::ptrdiff_t>(std::min(names.size(), kMaxMessages)));
+  return {names.size(), {names.begin(), end}};
 }
 
 api::Condition imports_condition(const LeftOutExports& left_out) {
-  api::Condition condition;
-  condition.type = "ExportsImported";
-  condition.status = api::ConditionStatus::kTrue;
-  condition.reason = "AllImported";
-  condition.message = "all exports of the cluster are imported";
-  if (left_out == LeftOutExports{}) return condition;
+  const auto& [over_local, not_listed] = left_out;
   std::vector<std::string> parts;
-  if (left_out.over_local.count != 0) {
-    condition.status = api::ConditionStatus::kFalse;
+  if (over_local.count != 0) {
     parts.push_back(
         fmt::format("{} not used, because this cluster exports the same names and no "
                     "import of them has overLocal: {}",
-                    left_out.over_local.count, first_names(left_out.over_local)));
+                    over_local.count, first_names(over_local)));
   }
-  if (left_out.not_listed.count != 0) {
-    parts.push_back(fmt::format("{}{} not listed in spec.imports: {}", left_out.not_listed.count,
-                                left_out.not_listed.count < kMaxExports ? "" : " or more",
-                                first_names(left_out.not_listed)));
+  if (not_listed.count != 0) {
+    parts.push_back(fmt::format("{}{} not listed in spec.imports: {}", not_listed.count,
+                                not_listed.count < kMaxExports ? "" : " or more",
+                                first_names(not_listed)));
   }
-  condition.reason = left_out.over_local.count == 0 ? "AsListed" : "KeptOut";
-  condition.message = fmt::format("exports: {}", fmt::join(parts, "; "));
-  return condition;
+  if (parts.empty()) {
+    return condition("ExportsImported", true, "AllImported",
+                     "all exports of the cluster are imported");
+  }
+  const bool as_listed = over_local.count == 0;
+  return condition("ExportsImported", as_listed, as_listed ? "AsListed" : "KeptOut",
+                   fmt::format("exports: {}", fmt::join(parts, "; ")));
 }
 
 api::Condition claims_condition(std::span<const Refusal> refusals) {
-  api::Condition condition;
-  condition.type = "ClaimsAccepted";
   if (refusals.empty()) {
-    condition.status = api::ConditionStatus::kTrue;
-    condition.reason = "Accepted";
-    condition.message = "all statements of the cluster are accepted";
-    return condition;
+    return condition("ClaimsAccepted", true, "Accepted",
+                     "all statements of the cluster are accepted");
   }
-  condition.status = api::ConditionStatus::kFalse;
-  condition.reason = reason_name(refusals.front().reason);
-  for (std::size_t i = 0; i < refusals.size() && i < kMaxMessages; ++i) {
-    condition.message += (i == 0 ? "" : "; ") + refusals[i].message;
+  std::string message;
+  for (const auto& refusal : refusals.first(std::min(refusals.size(), kMaxMessages))) {
+    message += (message.empty() ? "" : "; ") + refusal.message;
   }
   if (refusals.size() > kMaxMessages) {
-    condition.message += fmt::format("; and {} more", refusals.size() - kMaxMessages);
+    message += fmt::format("; and {} more", refusals.size() - kMaxMessages);
   }
-  return condition;
+  return condition("ClaimsAccepted", false, reason_name(refusals.front().reason),
+                   std::move(message));
 }
 
 }  // namespace cw::gateway

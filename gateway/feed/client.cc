@@ -15,7 +15,6 @@
 #include "base/unique_fd.h"
 #include "gateway/feed/grpc_process.h"
 #include "gateway/feed/handshake.h"
-#include "gateway/feed/stream.h"
 
 namespace cw::gateway {
 namespace {
@@ -74,10 +73,6 @@ struct FeedClient::State {
       : loop(l), random(r), config(std::move(c)), callbacks(std::move(on)) {}
 
   void set_targets(const std::string& cluster, std::vector<FeedTarget> targets) {
-    if (targets.empty()) {
-      follows.erase(cluster);
-      return;
-    }
     auto& follow = follows.try_emplace(cluster, config).first->second;
     if (follow.targets == targets) return;
     follow.targets = std::move(targets);
@@ -127,13 +122,13 @@ struct FeedClient::State {
     Handshake::Nonce nonce{};
     random.fill(std::as_writable_bytes(std::span(nonce)));
     follow.handshake = Handshake::caller(public_key, follow.target->key, *shared, nonce);
-    follow.ready =
-        loop.watch(follow.fd.get(), FdEvent::kRead, [this, cluster] { answer(cluster); });
-    (void)say(cluster, follow.handshake->start());
+    follow.ready = loop.watch(follow.fd.get(), FdEvent::kRead,
+                              [this, cluster] { continue_handshake(cluster); });
+    (void)send(cluster, follow.handshake->start());
   }
 
   // False: the attempt is over. A new socket takes a message of 104 bytes at once.
-  bool say(const std::string& cluster, const std::string& bytes) {
+  bool send(const std::string& cluster, const std::string& bytes) {
     auto& follow = follows.at(cluster);
     const auto sent = ::send(follow.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent == static_cast<ssize_t>(bytes.size())) return true;
@@ -143,26 +138,29 @@ struct FeedClient::State {
 
   // Continues the handshake. Reads no byte beyond it: the next byte is gRPC's.
   // NOLINTNEXTLINE(performance-unnecessary-value-param)
-  void answer(std::string cluster) {
+  void continue_handshake(std::string cluster) {
     auto& follow = follows.at(cluster);
     std::array<std::uint8_t, kHandshakeSize> bytes{};
-    const auto size = ::recv(follow.fd.get(), bytes.data(), follow.handshake->wants(), 0);
+    const auto size = ::recv(follow.fd.get(), bytes.data(), follow.handshake->remaining(), 0);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size < 0) return lost(cluster, errno_error(errno, "feed: handshake"));
     if (size == 0) {
       return lost(cluster, {Errc::kUnavailable, "feed: the remote gateway ended the handshake"});
     }
     const auto step =
-        follow.handshake->take(std::span(bytes).first(static_cast<std::size_t>(size)));
-    if (!step.send.empty() && !say(cluster, step.send)) return;
-    if (step.error) return refused(cluster, *step.error);
+        follow.handshake->receive(std::span(bytes).first(static_cast<std::size_t>(size)));
+    if (!step.send.empty() && !send(cluster, step.send)) return;
     if (step.done) follow_stream(cluster);
+    if (!step.error) return;
+    lost(cluster, *step.error);
+    if (step.error->code == Errc::kUnsupported) refuse(cluster, kVersionSubject, *step.error);
   }
 
-  void refused(const std::string& cluster, const Error& error) {
-    lost(cluster, error);
-    if (error.code != Errc::kUnsupported || !callbacks.on_refused) return;
-    callbacks.on_refused(cluster, {std::string(kVersionSubject), error});
+  // The feed itself is refused.
+  void refuse(const std::string& cluster, std::string_view subject, const Error& error) {
+    FeedBatch batch;
+    batch.refused.push_back({std::string(subject), error});
+    callbacks.on_batch(cluster, std::move(batch));
   }
 
   void follow_stream(const std::string& cluster) {
@@ -179,7 +177,7 @@ struct FeedClient::State {
         loop, network,
         FeedStream::Wire{std::move(follow.fd), follow.handshake->session(), follow.budget}, cluster,
         WatchQuery{config.self, follow.resume_token},
-        [this, cluster](FeedBatch batch) { take(cluster, std::move(batch)); });
+        [this, cluster](FeedBatch batch) { receive(cluster, std::move(batch)); });
     follow.handshake.reset();
   }
 
@@ -208,11 +206,11 @@ struct FeedClient::State {
         std::max(least, round_over ? Duration(follow.backoff.next(random)) : Duration::zero());
     follow.not_before = loop.now() + least;
     follow.timer = loop.after(pause, [this, cluster] { try_next(cluster); });
-    if (was_connected && callbacks.on_state) callbacks.on_state(cluster, false);
+    if (was_connected) callbacks.on_state(cluster, false);
   }
 
   // State first, callbacks last: a callback may forget the cluster.
-  void take(std::string cluster, FeedBatch batch) {
+  void receive(std::string cluster, FeedBatch batch) {
     auto& follow = follows.at(cluster);
     follow.silent = 0;
     if (!batch.resume_token.empty()) follow.resume_token = batch.resume_token;
@@ -224,37 +222,14 @@ struct FeedClient::State {
       log_info("feed connected",
                {{"cluster", cluster}, {"gateway", follow.target->address.to_string()}});
     }
-    const auto ended = std::move(batch.ended);
+    const auto ended = batch.ended;
     const auto pause = batch.pause;
-    deliver(cluster, std::move(batch));
-    if (came && callbacks.on_state && follows.count(cluster) != 0) {
-      callbacks.on_state(cluster, true);
-    }
-    if (!ended || follows.count(cluster) == 0) return;
-    lost(cluster, *ended, pause);
-    if (pause == Duration::zero() || !callbacks.on_refused) return;
-    callbacks.on_refused(cluster, {std::string(kSnapshotsSubject), *ended});
-  }
-
-  void deliver(const std::string& cluster, FeedBatch batch) {
     const auto known = [&] { return follows.count(cluster) != 0; };
-    if (batch.announcement && callbacks.on_announcement && known()) {
-      callbacks.on_announcement(cluster, std::move(*batch.announcement));
-    }
-    if (batch.snapshot && callbacks.on_snapshot && known()) {
-      callbacks.on_snapshot(cluster, std::move(*batch.snapshot));
-    }
-    for (auto& [key, wire] : batch.changes) {
-      if (!known()) return;
-      if (wire) {
-        if (callbacks.on_export) callbacks.on_export(cluster, key, std::move(*wire));
-      } else if (callbacks.on_withdrawn) {
-        callbacks.on_withdrawn(cluster, key);
-      }
-    }
-    for (const auto& fault : batch.refused) {
-      if (callbacks.on_refused && known()) callbacks.on_refused(cluster, fault);
-    }
+    callbacks.on_batch(cluster, std::move(batch));
+    if (came && known()) callbacks.on_state(cluster, true);
+    if (!ended || !known()) return;
+    lost(cluster, *ended, pause);
+    if (pause != Duration::zero()) refuse(cluster, kSnapshotsSubject, *ended);
   }
 
   Loop& loop;
@@ -274,8 +249,9 @@ FeedClient::FeedClient(Loop& loop, Random& random, FeedClientConfig config,
 
 FeedClient::~FeedClient() = default;
 
-void FeedClient::set_targets(const std::string& cluster, std::vector<FeedTarget> targets) {
-  state_->set_targets(cluster, std::move(targets));
+void FeedClient::set_targets(std::map<std::string, std::vector<FeedTarget>> targets) {
+  std::erase_if(state_->follows, [&](const auto& one) { return targets.count(one.first) == 0; });
+  for (auto& [cluster, list] : targets) state_->set_targets(cluster, std::move(list));
 }
 
 void FeedClient::resync(const std::string& cluster) {

@@ -1,8 +1,8 @@
 // The receiving side of the feed. It follows every remote cluster through one of its gateways at a
 // time, by gRPC inside the tunnel. When a stream ends or falls silent, it goes on to the next
-// gateway. Its user gets whole snapshots or single changes of a cluster about itself, not yet
-// judged (admission.h). One network thread only parses. What waits for the loop is bounded: of each
-// export the newest version.
+// gateway. Its user gets batches of a cluster's statements about itself (stream.h), not yet judged
+// (admission.h). One network thread only parses. What waits for the loop is bounded: of each export
+// the newest version.
 //
 // All methods and callbacks are on the loop thread. No method calls back before it returns, except
 // resync().
@@ -17,7 +17,7 @@
 
 #include "base/loop.h"
 #include "base/random.h"
-#include "gateway/feed/statement.h"
+#include "gateway/feed/stream.h"
 #include "tunnel/key.h"
 
 namespace cw::gateway {
@@ -41,20 +41,13 @@ struct FeedTarget {
   friend bool operator==(const FeedTarget&, const FeedTarget&) = default;
 };
 
-struct FeedCallbacks {
+struct FeedCallbacks {  // both must be set
   // True once a snapshot is complete or a resumed stream has sent a message. False when the stream
   // is lost.
   std::function<void(const std::string& cluster, bool connected)> on_state;
-  std::function<void(const std::string& cluster, Announcement)> on_announcement;
-  // All exports of the cluster: others are gone.
-  std::function<void(const std::string& cluster, ExportMap)> on_snapshot;
-  // `wire` is in the form of encode_record().
-  std::function<void(const std::string& cluster, const api::ObjectKey& service, std::string wire)>
-      on_export;
-  std::function<void(const std::string& cluster, const api::ObjectKey& service)> on_withdrawn;
-  // A message was dropped, because it was not readable or over a limit; the stream goes on. Or the
-  // feed itself was refused: kVersionSubject, kSnapshotsSubject.
-  std::function<void(const std::string& cluster, const FeedFault& fault)> on_refused;
+  // Its `refused` has messages that were dropped, because they were not readable or over a limit;
+  // the stream goes on. Or the feed itself was refused: kVersionSubject, kSnapshotsSubject.
+  std::function<void(const std::string& cluster, FeedBatch batch)> on_batch;
 };
 
 class FeedClient {
@@ -64,9 +57,9 @@ class FeedClient {
   FeedClient(const FeedClient&) = delete;
   FeedClient& operator=(const FeedClient&) = delete;
 
-  // Sets a cluster's usable gateways, the best first. A stream to a gateway that stays in the list
-  // goes on. An empty list ends the stream and forgets the cluster, without callbacks.
-  void set_targets(const std::string& cluster, std::vector<FeedTarget> targets);
+  // Sets the usable gateways of all clusters, the best first; no list is empty. A stream to a
+  // gateway that stays in its list goes on. Other clusters are forgotten, without callbacks.
+  void set_targets(std::map<std::string, std::vector<FeedTarget>> targets);
 
   // Ends the cluster's stream, if there is one; the next one begins with a snapshot. May call
   // on_state before it returns. Must not be called from a callback.

@@ -28,7 +28,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBacklog = 64;
 // Then the other sockets have their turn.
 constexpr int kAcceptsPerTurn = 64;
-constexpr std::chrono::seconds kPause{1};      // when out of descriptors or memory
+constexpr int kLongestWait = 100;          // ms, while a handshake or the pause has a time to end
+constexpr std::chrono::seconds kPause{1};  // when out of descriptors or memory
 constexpr std::chrono::seconds kLogEvery{60};  // per address and error code
 
 using Callers = std::map<tunnel::Key, GatewayId>;
@@ -111,36 +112,27 @@ struct FeedDoor::State {
     fds.push_back({open ? listener.get() : -1, POLLIN, 0});
     for (const auto& stranger : strangers) fds.push_back({stranger.fd.get(), POLLIN, 0});
     for (const auto& guest : guests) fds.push_back({guest.fd.get(), 0, 0});
-    (void)::poll(fds.data(), fds.size(), wait_ms());  // EINTR: another turn
+    (void)::poll(fds.data(), fds.size(),
+                 open && strangers.empty() ? -1 : kLongestWait);  // EINTR: another turn
     if (fds[0].revents != 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto size = ::read(wake.get(), &count, sizeof count);
       const std::lock_guard lock(mutex);
       if (stopping) return false;
     }
-    look_at_guests(std::span(fds).subspan(2 + strangers.size()));
+    end_unknown_guests(std::span(fds).subspan(2 + strangers.size()));
     auto polled = fds.begin() + 2;
     for (auto at = strangers.begin(); at != strangers.end(); ++polled) {
-      at = keep(*at, polled->revents) ? std::next(at) : strangers.erase(at);
+      at = continue_handshake(*at, polled->revents) ? std::next(at) : strangers.erase(at);
     }
     if (fds[1].revents != 0) accept_some();
     return true;
   }
 
-  [[nodiscard]] int wait_ms() const {
-    using std::chrono::milliseconds;
-    const auto now = Clock::now();
-    auto next = now + std::chrono::hours(1);
-    if (paused_until > now) next = std::min(next, paused_until);
-    for (const auto& stranger : strangers) next = std::min(next, stranger.began + config.patience);
-    const auto left = std::chrono::duration_cast<milliseconds>(next - now) + milliseconds(1);
-    return static_cast<int>(std::max(left, milliseconds(0)).count());
-  }
-
   static void end(const Guest& guest) { (void)::shutdown(guest.fd.get(), SHUT_RDWR); }
 
   // Ends guests that are gone or no longer known.
-  void look_at_guests(std::span<const pollfd> polled) {
+  void end_unknown_guests(std::span<const pollfd> polled) {
     const auto all = known();
     auto now = polled.begin();
     for (auto at = guests.begin(); at != guests.end(); ++now) {
@@ -163,19 +155,19 @@ struct FeedDoor::State {
                             SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!fd) {
         if (!out_of_descriptors(errno)) return;  // none waits, or it is gone again
-        if (!said_full)
+        if (!logged_full)
           log_warn("feed accepts no caller for a second", {{"error", "out of descriptors"}});
-        said_full = true;
+        logged_full = true;
         paused_until = Clock::now() + kPause;
         return;
       }
-      said_full = false;
+      logged_full = false;
       const auto from = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), size);
-      if (from) meet(std::move(fd), from->address);
+      if (from) greet(std::move(fd), from->address);
     }
   }
 
-  void meet(UniqueFd fd, const IpAddress& address) {
+  void greet(UniqueFd fd, const IpAddress& address) {
     const int on = 1;
     (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // affects latency only
     strangers.remove_if([&](const Stranger& other) { return other.address == address; });
@@ -199,27 +191,27 @@ struct FeedDoor::State {
   }
 
   // Continues a handshake. False: it is over. After POLLHUP recv() tells what happened.
-  bool keep(Stranger& stranger, short events) {
+  bool continue_handshake(Stranger& stranger, short events) {
     if (Clock::now() - stranger.began >= config.patience) return false;
     if (events == 0) return true;
     std::array<std::uint8_t, kHandshakeSize> bytes{};
-    const auto size = ::recv(stranger.fd.get(), bytes.data(), stranger.handshake.wants(), 0);
+    const auto size = ::recv(stranger.fd.get(), bytes.data(), stranger.handshake.remaining(), 0);
     if (size < 0) return errno == EAGAIN || errno == EINTR;
     if (size == 0) return false;
     const auto step =
-        stranger.handshake.take(std::span(bytes).first(static_cast<std::size_t>(size)));
+        stranger.handshake.receive(std::span(bytes).first(static_cast<std::size_t>(size)));
     // A message of 104 bytes fits into the buffer of any new socket. Otherwise the caller is
     // dropped.
     if (!step.send.empty() && ::send(stranger.fd.get(), step.send.data(), step.send.size(),
                                      MSG_NOSIGNAL) != static_cast<ssize_t>(step.send.size())) {
       return false;
     }
-    if (step.error) say_refused(stranger.address, *step.error);
-    if (step.done) come_in(std::move(stranger.fd), stranger.handshake.session());
+    if (step.error) log_refused(stranger.address, *step.error);
+    if (step.done) let_in(std::move(stranger.fd), stranger.handshake.session());
     return !step.error && !step.done;
   }
 
-  void come_in(UniqueFd fd, const FeedSession& session) {
+  void let_in(UniqueFd fd, const FeedSession& session) {
     const auto all = known();
     const auto found = all->find(session.other);
     UniqueFd ours(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
@@ -237,12 +229,12 @@ struct FeedDoor::State {
   }
 
   // Limited by address and error code. The caller chooses a part of the text.
-  void say_refused(const IpAddress& address, const Error& why) {
+  void log_refused(const IpAddress& address, const Error& why) {
     const auto now = Clock::now();
-    auto& last = told[{address, why.code}];
+    auto& last = logged[{address, why.code}];
     if (last != Clock::time_point{} && now - last < kLogEvery) return;
-    if (told.size() > 256) told.clear();
-    told[{address, why.code}] = now;
+    if (logged.size() > 256) logged.clear();
+    logged[{address, why.code}] = now;
     log_warn("feed caller refused", {{"address", address.to_string()}, {"reason", why.text}});
   }
 
@@ -262,9 +254,9 @@ struct FeedDoor::State {
   std::list<Stranger> strangers;  // oldest first
   std::list<Guest> guests;        // oldest first
   std::map<tunnel::Key, tunnel::PairKey> pair_keys;
-  std::map<std::pair<IpAddress, Errc>, Clock::time_point> told;
+  std::map<std::pair<IpAddress, Errc>, Clock::time_point> logged;
   Clock::time_point paused_until{};
-  bool said_full = false;
+  bool logged_full = false;
 
   std::thread thread;
 };

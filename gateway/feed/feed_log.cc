@@ -10,34 +10,29 @@
 namespace cw::gateway {
 
 Result<bool> FeedLog::announce(const Announcement& announcement) {
-  auto message = encode_statement(announcement);
-  if (message == announcement_) return false;
-  // Parsed as a receiver would: it is better refused here, by name, than there.
-  if (auto heard = parse_event(message, announcement.cluster); !heard) {
-    return fail(heard.error().context("announcement"));
-  }
-  announcement_ = std::move(message);
+  auto message = encode_checked(announcement, announcement.cluster);
+  if (!message) return fail(message.error().context("announcement"));
+  if (*message == announcement_) return false;
+  announcement_ = std::move(*message);
   announcement_version_ = ++version_;
   return true;
 }
 
 Result<bool> FeedLog::put(const api::ExportRecord& record) {
   const auto& key = record.service;
-  auto message = encode_statement(record);
+  auto message = encode_checked(record, record.cluster);
+  if (!message) return fail(message.error().context("export " + key.to_string()));
   const auto known = entries_.find(key);
   const bool had = known != entries_.end() && !known->second.gone;
-  if (had && known->second.message == message) return false;
-  if (auto heard = parse_event(message, record.cluster); !heard) {
-    return fail(heard.error().context("export " + key.to_string()));
-  }
-  const auto bytes = bytes_ + message.size() - (had ? known->second.message.size() : 0);
+  if (had && known->second.message == *message) return false;
+  const auto bytes = bytes_ + message->size() - (had ? known->second.message.size() : 0);
   if ((!had && exports_ >= kMaxExports) || bytes > kMaxExportBytes) {
     return fail(Errc::kTooLarge, fmt::format("export {}: over {} exports or {} MiB of them",
                                              key.to_string(), kMaxExports, kMaxExportBytes >> 20U));
   }
   bytes_ = bytes;
   if (!had) ++exports_;
-  place(key, std::move(message), false);
+  place(key, std::move(*message), false);
   return true;
 }
 

@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "gateway/feed/statement.h"
 
@@ -32,7 +33,7 @@ class FeedLog {
   [[nodiscard]] Result<bool> announce(const Announcement& announcement);
   [[nodiscard]] Result<bool> put(const api::ExportRecord& record);
   bool remove(const api::ObjectKey& service);
-  void complete() { complete_ = true; }  // before it no snapshot begins
+  bool complete() { return !std::exchange(complete_, true); }  // before it no snapshot begins
 
   struct Cursor {
     enum class Phase { kStart, kSnapshot, kLive };

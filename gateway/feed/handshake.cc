@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "gateway/feed/message_tag.h"
 
 namespace cw::gateway {
 namespace {
@@ -112,8 +112,8 @@ std::string Handshake::start() {
   return said(own_);
 }
 
-Handshake::Step Handshake::take(std::span<const std::uint8_t> bytes) {
-  const auto size = std::min(bytes.size(), wants());
+Handshake::Step Handshake::receive(std::span<const std::uint8_t> bytes) {
+  const auto size = std::min(bytes.size(), remaining());
   std::copy_n(bytes.begin(), size, buffer_.begin() + static_cast<std::ptrdiff_t>(received_));
   received_ += size;
   const auto so_far = std::span<const std::uint8_t>(buffer_).first(received_);
@@ -135,21 +135,19 @@ Handshake::Step Handshake::take(std::span<const std::uint8_t> bytes) {
   received_ = 0;
   const auto message = parse_handshake(buffer_);
   if (!message) return {{}, false, message.error()};
-  return whole(*message);
-}
-
-Handshake::Step Handshake::whole(const HandshakeMessage& message) {
-  if (message.kind == HandshakeKind::kRefusal) {
-    return {{}, false, Error{Errc::kDenied, "feed: " + words(message.reason)}};
+  if (message->kind == HandshakeKind::kRefusal) {
+    return {{}, false, Error{Errc::kDenied, "feed: " + words(message->reason)}};
   }
-  return calls_ ? at_caller(message) : at_server(message);
-}
-
-Handshake::Step Handshake::at_server(const HandshakeMessage& message) {
-  if (!greeted_ && message.kind == HandshakeKind::kHello) return hello(message);
-  if (!greeted_ || message.kind != HandshakeKind::kProof) {
+  const auto expected = calls_ ? (greeted_ ? HandshakeKind::kWelcome : HandshakeKind::kChallenge)
+                               : (greeted_ ? HandshakeKind::kProof : HandshakeKind::kHello);
+  if (message->kind != expected) {
     return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of order"}};
   }
+  if (calls_) return greeted_ ? Step{{}, true, {}} : challenge(*message);
+  return greeted_ ? proof(*message) : hello(*message);
+}
+
+Handshake::Step Handshake::proof(const HandshakeMessage& message) {
   const auto right = keyed("caller");
   if (CRYPTO_memcmp(right.data(), message.proof.data(), right.size()) != 0) {
     return refuse(HandshakeReason::kWrongProof, Errc::kDenied, "the proof is wrong");
@@ -173,14 +171,6 @@ Handshake::Step Handshake::hello(const HandshakeMessage& message) {
   return {said(answer), false, {}};
 }
 
-Handshake::Step Handshake::at_caller(const HandshakeMessage& message) {
-  if (!greeted_ && message.kind == HandshakeKind::kChallenge) return challenge(message);
-  if (!greeted_ || message.kind != HandshakeKind::kWelcome) {
-    return {{}, false, Error{Errc::kInvalid, "feed: a handshake message out of order"}};
-  }
-  return {{}, true, {}};
-}
-
 Handshake::Step Handshake::challenge(const HandshakeMessage& message) {
   transcript_ += bare(buffer_);
   const auto right = keyed("server");
@@ -191,9 +181,9 @@ Handshake::Step Handshake::challenge(const HandshakeMessage& message) {
   }
   greeted_ = true;
   settle(message);
-  auto proof = ours(HandshakeKind::kProof);
-  proof.proof = keyed("caller");
-  return {said(proof), false, {}};
+  auto answer = ours(HandshakeKind::kProof);
+  answer.proof = keyed("caller");
+  return {said(answer), false, {}};
 }
 
 HandshakeMessage Handshake::ours(HandshakeKind kind) const {
@@ -210,14 +200,7 @@ Handshake::Step Handshake::refuse(HandshakeReason reason, Errc code, std::string
 }
 
 std::array<std::uint8_t, 32> Handshake::keyed(std::string_view use) const {
-  const auto input = std::string(use) + '\0' + transcript_;
-  std::array<std::uint8_t, 32> mac{};
-  unsigned size = 0;
-  CW_CHECK(HMAC(EVP_sha256(), shared_.data(), static_cast<int>(shared_.size()),
-                reinterpret_cast<const unsigned char*>(input.data()), input.size(), mac.data(),
-                &size) != nullptr &&
-           size == mac.size());
-  return mac;
+  return hmac_sha256(shared_, std::string(use) + '\0' + transcript_);
 }
 
 void Handshake::settle(const HandshakeMessage& theirs) {

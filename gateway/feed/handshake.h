@@ -63,8 +63,8 @@ struct FeedSession {
   std::array<std::uint8_t, 32> server_key{};
 };
 
-// One side. The owner reads at most wants() bytes from the socket, gives them to take(), and sends
-// what take() returns.
+// One side. The owner reads at most remaining() bytes from the socket, gives them to receive(), and
+// sends what receive() returns.
 class Handshake {
  public:
   using Nonce = std::array<std::uint8_t, 32>;
@@ -85,18 +85,16 @@ class Handshake {
                           FeedVersion version = kFeedVersion);
 
   [[nodiscard]] std::string start();
-  [[nodiscard]] std::size_t wants() const { return kHandshakeSize - received_; }
-  [[nodiscard]] Step take(std::span<const std::uint8_t> bytes);  // at most wants()
+  [[nodiscard]] std::size_t remaining() const { return kHandshakeSize - received_; }
+  [[nodiscard]] Step receive(std::span<const std::uint8_t> bytes);  // at most remaining()
   [[nodiscard]] const FeedSession& session() const { return session_; }
 
  private:
   Handshake(bool calls, const tunnel::Key& own, const Nonce& nonce, FeedVersion version);
 
-  [[nodiscard]] Step whole(const HandshakeMessage& message);
-  [[nodiscard]] Step at_server(const HandshakeMessage& message);
-  [[nodiscard]] Step at_caller(const HandshakeMessage& message);
   [[nodiscard]] Step hello(const HandshakeMessage& message);
   [[nodiscard]] Step challenge(const HandshakeMessage& message);
+  [[nodiscard]] Step proof(const HandshakeMessage& message);
   [[nodiscard]] HandshakeMessage ours(HandshakeKind kind) const;
   [[nodiscard]] Step refuse(HandshakeReason reason, Errc code, std::string text) const;
   [[nodiscard]] std::array<std::uint8_t, 32> keyed(std::string_view use) const;

@@ -5,14 +5,6 @@
 #include <utility>
 
 #include "api/names.h"
-#include "gateway/feed/importer.h"
-
-namespace cw::api {
-template <>
-Result<gateway::ImportedExport> decode(const nlohmann::json& body) {
-  return gateway::imported_export(body);
-}
-}  // namespace cw::api
 
 namespace cw::gateway {
 
@@ -21,6 +13,9 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::size_t kSlice = 256;  // exports that one turn of the loop compares
+// Writes of RemoteExports in flight. Discovery has fewer: names are made from RemoteExports, and
+// ServiceImports may come later.
+constexpr std::size_t kMaxWrites = 64;
 
 // Calls `visit` for at most `most` keys, beginning with `from`. Returns the first of the others.
 template <typename Map, typename Visit>
@@ -36,13 +31,14 @@ std::optional<api::ObjectKey> visit_some(const Map& map, const api::ObjectKey& f
 
 }  // namespace
 
-ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
-                           const PeerFacts& facts, api::EventRecorder& events)
+ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random,
+                           const RemoteState& remotes, const PeerFacts& facts,
+                           api::EventRecorder& events)
     : loop_(loop),
-      intake_(intake),
-      look_(loop, milliseconds(10), [this] { pass(); }),
-      peers_(loop, store, random, intake, facts, events, [this] { look_.poke(); }),
-      namespaces_(loop, store, random, [this] { look_.poke(); }),
+      remotes_(remotes),
+      pass_due_(loop, milliseconds(10), [this] { pass(); }),
+      peers_(loop, store, random, remotes, facts, events, [this] { pass_due_.poke(); }),
+      namespaces_(loop, store, random, [this] { pass_due_.poke(); }),
       imports_(loop, store, random, [this] { imports_changed(); }),
       keeper_(loop, store, random,
               {[this](const auto& id) { return step(id.key); },
@@ -53,32 +49,33 @@ ImportWriter::ImportWriter(Loop& loop, api::Store& store, Random& random, const 
 
 // Most changes are our own writes.
 void ImportWriter::imports_changed() {
-  if (!looked_) return look_.poke();
-  for (const auto& key : imports_.take_changes()) look_at(key);
+  if (!began_) return pass_due_.poke();
+  for (const auto& key : imports_.take_changes()) reconcile(key);
 }
 
-void ImportWriter::look_at_all() {
-  look_.poke();
-  peers_.look();
+void ImportWriter::reconcile_all() {
+  pass_due_.poke();
+  peers_.reconcile();
 }
 
-void ImportWriter::look_at(const api::ObjectKey& record) {
+void ImportWriter::reconcile(const api::ObjectKey& record) {
   keeper_.look({api::RemoteExport::kKind, record});
 }
 
-void ImportWriter::look_at(const std::string& cluster, const api::ObjectKey& service) {
-  if (looked_) look_at(import_key(cluster, service));
+void ImportWriter::reconcile_exports(const std::string& cluster, const api::ObjectKey* service) {
+  if (service == nullptr) return reconcile_all();
+  if (began_) reconcile(import_key(cluster, *service));
 }
 
 bool ImportWriter::idle() const {
-  return looked_ && !sweep_.from && keeper_.idle() && peers_.idle();
+  return began_ && !sweep_.from && keeper_.idle() && peers_.idle();
 }
 
 // Compares all that is stored with all that should be. A remote cluster may export 10,000 Services.
 // They are compared in slices, with other work of the loop in between.
 void ImportWriter::pass() {
   if (!peers_.paired() || !namespaces_.synced() || !imports_.synced()) return;
-  looked_ = true;
+  began_ = true;
   sweep_.again = sweep_.from.has_value();
   if (sweep_.again) return;
   sweep_.from.emplace();
@@ -89,7 +86,7 @@ void ImportWriter::sweep() {
   if (sweep_some()) {
     sweep_.next_slice = loop_.after(Duration::zero(), [this] { sweep(); });
   } else if (std::exchange(sweep_.again, false)) {
-    look_.poke();
+    pass_due_.poke();
   }
 }
 
@@ -97,7 +94,7 @@ void ImportWriter::sweep() {
 bool ImportWriter::sweep_some() {
   std::size_t most = kSlice;
   const auto check = [this](const api::ObjectKey& record) {
-    if (verb_of(record) != api::Verb::kNone) look_at(record);
+    if (verb_of(record) != api::Verb::kNone) reconcile(record);
   };
   auto [cluster, key] = *sweep_.from;
   if (cluster.empty()) {
@@ -107,11 +104,11 @@ bool ImportWriter::sweep_some() {
     }
     key = {};
   }
-  const auto& clusters = intake_.clusters();
+  const auto& clusters = remotes_.clusters();
   for (auto at = clusters.lower_bound(cluster); at != clusters.end(); ++at) {
     if (at->first != cluster) key = {};
     const auto& id = at->first;
-    auto rest = visit_some(intake_.exports(id), key, most,
+    auto rest = visit_some(remotes_.exports(id), key, most,
                            [&](const auto& service) { check(import_key(id, service)); });
     if (!rest) continue;
     sweep_.from = {id, std::move(*rest)};
@@ -126,9 +123,9 @@ api::Verb ImportWriter::verb_of(const api::ObjectKey& record) const {
   if (!name) return api::Verb::kNone;  // no name that we make
   ImportCase now;
   now.paired = peers_.paired()->count(name->cluster) != 0;
-  const auto accepted = intake_.clusters().find(name->cluster);
-  now.complete = accepted != intake_.clusters().end() && accepted->second.complete;
-  const auto& exports = intake_.exports(name->cluster);
+  const auto accepted = remotes_.clusters().find(name->cluster);
+  now.complete = accepted != remotes_.clusters().end() && accepted->second.complete;
+  const auto& exports = remotes_.exports(name->cluster);
   if (const auto found = exports.find(name->service); found != exports.end()) {
     now.wanted = found->second.fingerprint;
   }
@@ -143,8 +140,8 @@ api::Step ImportWriter::step(const api::ObjectKey& record) const {
   const auto have = imports_.find(record);
   if (verb == api::Verb::kRemove) return {verb, have->resource_version};
   const auto name = *import_name(record);
-  auto accepted = intake_.record(name.cluster, name.service);
-  CW_CHECK(accepted.has_value());  // verb_of() found its fingerprint
+  auto accepted = remotes_.record(name.cluster, name.service);
+  if (!accepted) return {};
   api::RemoteExport object;
   object.meta.key = record;
   object.meta.labels = {{std::string(api::kSourceClusterLabel), name.cluster},
@@ -152,7 +149,7 @@ api::Step ImportWriter::step(const api::ObjectKey& record) const {
   if (have != nullptr) object.meta.resource_version = have->resource_version;
   object.spec = std::move(accepted->record);
   object.kept_out = accepted->kept_out;
-  return api::write_step(verb, object);
+  return {verb, object.meta.resource_version, with_fingerprint(object, accepted->fingerprint), {}};
 }
 
 }  // namespace cw::gateway

@@ -1,6 +1,8 @@
-// The writing half of the Importer: exists while the import Lease is held. It compares what the
-// RemoteState accepted with what the store has, and writes the difference: RemoteExports, and
-// ClusterPeer.status through PeerStatus. Loop thread only.
+// Writes what the RemoteState accepted into the store: it compares both and writes the difference.
+// That is RemoteExports, and ClusterPeer.status through PeerStatus. A cluster that is away keeps
+// its records. They are removed when the cluster is unpaired or withdraws them. Records wait until
+// their Namespace exists. It exists while the import Lease is held (import_lease.h). Loop thread
+// only.
 #pragma once
 
 #include <optional>
@@ -8,25 +10,21 @@
 #include <utility>
 
 #include "api/types/namespace.h"
-#include "gateway/feed/imports.h"
+#include "gateway/feed/import_step.h"
 #include "gateway/feed/peer_status.h"
-
-namespace cw::api {
-template <>
-Result<gateway::ImportedExport> decode(const nlohmann::json& body);
-}  // namespace cw::api
 
 namespace cw::gateway {
 
 class ImportWriter {
  public:
-  ImportWriter(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
+  ImportWriter(Loop& loop, api::Store& store, Random& random, const RemoteState& remotes,
                const PeerFacts& facts, api::EventRecorder& events);
 
-  void look_at_all();
-  void look_at_peers() { peers_.look(); }
-  void look_at_refusals() { peers_.look_at_refusals(); }
-  void look_at(const std::string& cluster, const api::ObjectKey& service);
+  void reconcile_all();
+  void reconcile_peers() { peers_.reconcile(); }
+  void reconcile_refusals() { peers_.reconcile_refusals(); }
+  // Null: all exports.
+  void reconcile_exports(const std::string& cluster, const api::ObjectKey* service);
   [[nodiscard]] bool idle() const;
 
  private:
@@ -42,15 +40,15 @@ class ImportWriter {
   void pass();
   void sweep();
   bool sweep_some();
-  void look_at(const api::ObjectKey& record);
+  void reconcile(const api::ObjectKey& record);
   [[nodiscard]] api::Verb verb_of(const api::ObjectKey& record) const;
   [[nodiscard]] api::Step step(const api::ObjectKey& record) const;
 
   Loop& loop_;
-  const RemoteState& intake_;
-  Debounce look_;
+  const RemoteState& remotes_;
+  Debounce pass_due_;
   Sweep sweep_;
-  bool looked_ = false;  // a pass began since the informers are synced
+  bool began_ = false;  // a pass began since the informers are synced
   PeerStatus peers_;
   api::Informer<api::Namespace> namespaces_;
   api::Informer<ImportedExport> imports_;

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string_view>
 #include <utility>
 
 #include "base/token_bucket.h"
@@ -13,12 +12,16 @@
 namespace cw::gateway {
 namespace {
 
+constexpr double kChangesPerSecond = 50;
+constexpr double kBurst = 12'000;  // more than kMaxExports: a whole sync and some changes
+constexpr Duration kBetweenAnnouncements = std::chrono::seconds(1);
+constexpr std::size_t kStepsPerTurn = 32;  // changes, or parts of a snapshot
 // A large announcement is work for every program of the cluster, so the next one waits longer.
 constexpr std::size_t kPrefixesPerTurn = 1000;
 // Exports of a snapshot that one step compares: about as much work as one or two changes.
 constexpr std::size_t kCompared = 32;
 // Refusals become text of a condition: soon, but many at once.
-constexpr Duration kTellEvery = std::chrono::milliseconds(100);
+constexpr Duration kPublishEvery = std::chrono::milliseconds(100);
 // An export that spec.imports does not name costs this part of a change: each snapshot has it
 // again.
 constexpr double kUnstored = 0.05;
@@ -30,23 +33,12 @@ std::size_t prefixes_of(const Announcement& said) {
   return count;
 }
 
-// The Service of an export_subject(). None: another subject.
-std::optional<api::ObjectKey> service_of(std::string_view subject) {
-  constexpr std::string_view kExport = "export ";
-  const auto slash = subject.find('/');
-  if (subject.substr(0, kExport.size()) != kExport || slash == std::string_view::npos) return {};
-  return api::ObjectKey{std::string(subject.substr(kExport.size(), slash - kExport.size())),
-                        std::string(subject.substr(slash + 1))};
-}
-
 }  // namespace
 
 struct Inflow::Queue {
-  explicit Queue(const InflowConfig& config) : tokens(config.changes_per_second, config.burst) {}
-
   std::optional<Announcement> announcement;
   TimePoint next_announcement{};
-  std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
+  std::map<api::ObjectKey, std::optional<EncodedExport>> changes;  // empty: withdrawn
   std::deque<api::ObjectKey> order;  // keys of changes, the oldest first
   std::size_t bytes = 0;             // of changes
   // A snapshot that is compared with the known exports, from `compared` on. Its differences become
@@ -56,19 +48,19 @@ struct Inflow::Queue {
   // Newer than the waiting change of the same export.
   std::map<api::ObjectKey, FeedFault> faults;
   bool completes = false;  // after the last change all exports are known
-  TokenBucket tokens;
+  TokenBucket tokens{kChangesPerSecond, kBurst};
 
-  void set(const api::ObjectKey& key, std::optional<std::string> wire) {
+  void set(const api::ObjectKey& key, std::optional<EncodedExport> said) {
     const auto [at, fresh] = changes.try_emplace(key);
     if (fresh) order.push_back(key);
     auto& slot = at->second;
     bytes -= slot ? slot->size() : 0;
-    slot = std::move(wire);
+    slot = std::move(said);
     bytes += slot ? slot->size() : 0;
   }
   // For the snapshot: a change that waits came after it, and stays.
-  void set_older(const api::ObjectKey& key, std::optional<std::string> wire) {
-    if (changes.count(key) == 0) set(key, std::move(wire));
+  void set_older(const api::ObjectKey& key, std::optional<EncodedExport> said) {
+    if (changes.count(key) == 0) set(key, std::move(said));
   }
   void clear() {
     snapshot.reset();
@@ -91,22 +83,16 @@ struct Inflow::Queue {
 };
 
 struct Inflow::State {
-  State(Loop& l, RemoteState& i, std::function<void(const std::string&)> again,
-        const InflowConfig& c)
-      : loop(l), intake(i), resync(std::move(again)), config(c) {}
-
-  Queue& queue(const std::string& cluster) {
-    return queues.try_emplace(cluster, config).first->second;
-  }
+  State(Loop& l, RemoteState& r, std::function<void(const std::string&)> again)
+      : loop(l), remotes(r), resync(std::move(again)) {}
 
   void snapshot(const std::string& cluster, ExportMap&& all) {
-    auto& waiting = queue(cluster);
+    auto& waiting = queues[cluster];
     waiting.clear();
     waiting.completes = true;
     waiting.snapshot = std::move(all);
     waiting.compared = api::ObjectKey{};
-    intake.begin_snapshot(cluster);
-    look();
+    remotes.begin_snapshot(cluster);
   }
 
   // Compares one part of the snapshot. Only a difference becomes a change. So a resync costs
@@ -115,13 +101,13 @@ struct Inflow::State {
     auto& all = *waiting.snapshot;
     auto most = kCompared;
     if (waiting.compared) {
-      const auto& known = intake.exports(cluster);
+      const auto& known = remotes.exports(cluster);
       auto at = known.lower_bound(*waiting.compared);
       for (; at != known.end() && most > 0; ++at, --most) {
         const auto now = all.find(at->first);
         if (now == all.end()) {
           waiting.set_older(at->first, std::nullopt);
-        } else if (now->second == at->second.wire) {
+        } else if (now->second == at->second.said) {
           all.erase(now);
         }
       }
@@ -135,7 +121,7 @@ struct Inflow::State {
     waiting.snapshot.reset();
     std::erase_if(waiting.faults, [&](const auto& fault) {
       if (waiting.changes.count(fault.first) != 0) return false;
-      intake.refuse(cluster, fault.second);
+      remotes.refuse(cluster, fault.second);
       return true;
     });
   }
@@ -146,8 +132,8 @@ struct Inflow::State {
       if (now >= waiting.next_announcement) {
         auto said = *std::exchange(waiting.announcement, std::nullopt);
         const auto cost = static_cast<int>(1 + prefixes_of(said) / kPrefixesPerTurn);
-        waiting.next_announcement = now + config.between_announcements * cost;
-        intake.announce(cluster, std::move(said));
+        waiting.next_announcement = now + kBetweenAnnouncements * cost;
+        remotes.announce(cluster, std::move(said));
         return true;
       }
       next = std::min(next, waiting.next_announcement);
@@ -157,7 +143,7 @@ struct Inflow::State {
       return true;
     }
     if (waiting.changes.empty()) {
-      if (std::exchange(waiting.completes, false)) intake.complete(cluster);
+      if (std::exchange(waiting.completes, false)) remotes.complete(cluster);
       return false;
     }
     const auto wait = waiting.tokens.wait(now);
@@ -168,23 +154,22 @@ struct Inflow::State {
     auto change = waiting.take_first();
     bool stored = true;
     if (change.mapped()) {
-      stored = intake.put(cluster, change.key(), std::move(*change.mapped()));
+      stored = remotes.put(cluster, change.key(), std::move(*change.mapped()));
     } else {
-      intake.drop(cluster, change.key());
+      remotes.withdraw(cluster, change.key());
     }
     waiting.tokens.take(stored ? 1 : kUnstored, now);
     if (const auto fault = waiting.faults.extract(change.key())) {
-      intake.refuse(cluster, fault.mapped());
+      remotes.refuse(cluster, fault.mapped());
     }
     return true;
   }
 
   void change(const std::string& cluster, const api::ObjectKey& service,
-              std::optional<std::string> wire) {
-    auto& waiting = queue(cluster);
+              std::optional<EncodedExport> said) {
+    auto& waiting = queues[cluster];
     waiting.faults.erase(service);
-    waiting.set(service, std::move(wire));
-    look();
+    waiting.set(service, std::move(said));
     if (!waiting.too_much()) return;
     waiting.clear();
     overflowed.insert(cluster);
@@ -197,36 +182,36 @@ struct Inflow::State {
 
   // A refusal of an export takes effect after the earlier change of that export.
   void refuse(const std::string& cluster, const FeedFault& fault) {
-    auto& waiting = queue(cluster);
-    const auto service = service_of(fault.subject);
+    auto& waiting = queues[cluster];
+    const auto& service = fault.service;
     // While a snapshot is compared, the change of this export may still be to come.
     if (!service || (!waiting.snapshot && waiting.changes.count(*service) == 0)) {
-      intake.refuse(cluster, fault);
-      return tell_soon();
+      remotes.refuse(cluster, fault);
+      return publish_refusals_soon();
     }
     waiting.faults.insert_or_assign(*service, fault);
   }
 
   // Publishes the RemoteState's refusals, all that come within 100 ms at once.
-  void tell_soon() {
-    if (telling.active()) return;
-    telling = loop.after(kTellEvery, [this] {
-      telling.reset();
-      intake.tell_refusals();
+  void publish_refusals_soon() {
+    if (publishing.active()) return;
+    publishing = loop.after(kPublishEvery, [this] {
+      publishing.reset();
+      remotes.publish_refusals();
     });
   }
 
-  void look() {
+  void schedule() {
     if (std::exchange(due, true)) return;
-    timer = loop.after(Duration::zero(), [this] { work(); });
+    timer = loop.after(Duration::zero(), [this] { run_slice(); });
   }
 
   // One slice of everything that is due. Every cluster has its turn.
-  void work() {
+  void run_slice() {
     due = false;
     const auto now = loop.now();
     auto next = TimePoint::max();
-    std::size_t left = config.slice;
+    std::size_t left = kStepsPerTurn;
     bool more = true;
     while (more && left > 0) {
       more = false;
@@ -236,30 +221,28 @@ struct Inflow::State {
         --left;
       }
     }
-    tell_soon();
-    if (intake.recheck(config.slice) || more) return look();
+    publish_refusals_soon();
+    if (remotes.recheck(kStepsPerTurn) || more) return schedule();
     if (due || next == TimePoint::max()) return;
-    timer = loop.after(next - now, [this] { work(); });
+    timer = loop.after(next - now, [this] { run_slice(); });
   }
 
   Loop& loop;
-  RemoteState& intake;
+  RemoteState& remotes;
   const std::function<void(const std::string&)> resync;
-  const InflowConfig config;
   std::map<std::string, Queue> queues;
-  bool due = false;  // work() runs in the next turn
+  bool due = false;  // run_slice() runs in the next turn
   Handle timer;
-  Handle telling;
+  Handle publishing;
   std::set<std::string> overflowed;  // clusters that need a snapshot
   Handle overflow;
 };
 
-Inflow::Inflow(Loop& loop, RemoteState& intake, std::function<void(const std::string&)> resync,
-               const InflowConfig& config)
-    : state_(std::make_unique<State>(loop, intake, std::move(resync), config)) {}
+Inflow::Inflow(Loop& loop, RemoteState& remotes, std::function<void(const std::string&)> resync)
+    : state_(std::make_unique<State>(loop, remotes, std::move(resync))) {}
 Inflow::~Inflow() = default;
 
-void Inflow::look() { state_->look(); }
+void Inflow::schedule() { state_->schedule(); }
 
 std::size_t Inflow::waiting(const std::string& cluster) const {
   const auto found = state_->queues.find(cluster);
@@ -268,29 +251,13 @@ std::size_t Inflow::waiting(const std::string& cluster) const {
   return queue.changes.size() + (queue.snapshot ? queue.snapshot->size() : 0);
 }
 
-FeedCallbacks Inflow::callbacks() {
-  FeedCallbacks on;
-  auto* s = state_.get();
-  on.on_state = [s](const std::string& cluster, bool connected) {
-    s->intake.set_connected(cluster, connected);
-  };
-  on.on_announcement = [s](const std::string& cluster, Announcement announcement) {
-    s->queue(cluster).announcement = std::move(announcement);
-    s->look();
-  };
-  on.on_snapshot = [s](const std::string& cluster, ExportMap all) {
-    s->snapshot(cluster, std::move(all));
-  };
-  on.on_export = [s](const std::string& cluster, const api::ObjectKey& service, std::string wire) {
-    s->change(cluster, service, std::move(wire));
-  };
-  on.on_withdrawn = [s](const std::string& cluster, const api::ObjectKey& service) {
-    s->change(cluster, service, std::nullopt);
-  };
-  on.on_refused = [s](const std::string& cluster, const FeedFault& fault) {
-    s->refuse(cluster, fault);
-  };
-  return on;
+void Inflow::receive(const std::string& cluster, FeedBatch batch) {
+  auto& s = *state_;
+  if (batch.announcement) s.queues[cluster].announcement = std::move(batch.announcement);
+  if (batch.snapshot) s.snapshot(cluster, std::move(*batch.snapshot));
+  for (auto& [service, said] : batch.changes) s.change(cluster, service, std::move(said));
+  for (const auto& fault : batch.refused) s.refuse(cluster, fault);
+  s.schedule();
 }
 
 }  // namespace cw::gateway

@@ -14,32 +14,24 @@
 #include <string>
 
 #include "base/loop.h"
-#include "gateway/feed/client.h"
 #include "gateway/feed/remote_state.h"
+#include "gateway/feed/stream.h"
 
 namespace cw::gateway {
-
-struct InflowConfig {
-  double changes_per_second = 50;
-  double burst = 12'000;  // more than kMaxExports: a whole sync and some changes
-  Duration between_announcements = std::chrono::seconds(1);
-  std::size_t slice = 32;  // steps in one turn of the loop: changes, or parts of a snapshot
-};
 
 class Inflow {
  public:
   // `resync`: more waited than 2 * kMaxExports changes, or more bytes than the limits of
   // statement.h. It was dropped, and the cluster needs a snapshot. Called in a turn of its own.
-  Inflow(Loop& loop, RemoteState& intake,
-         std::function<void(const std::string& cluster)> resync = {},
-         const InflowConfig& config = {});
+  Inflow(Loop& loop, RemoteState& remotes,
+         std::function<void(const std::string& cluster)> resync = {});
   ~Inflow();
   Inflow(const Inflow&) = delete;
   Inflow& operator=(const Inflow&) = delete;
 
-  [[nodiscard]] FeedCallbacks callbacks();  // for the FeedClient; must not outlive this object
+  void receive(const std::string& cluster, FeedBatch batch);
   // Call when the RemoteState's peers or our own prefixes changed: exports may be judged again.
-  void look();
+  void schedule();
   // What waits of a cluster: changes of exports, and exports of a snapshot that are not compared
   // yet.
   [[nodiscard]] std::size_t waiting(const std::string& cluster) const;

@@ -3,16 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 
 #include "api/types/meta.h"
 
 namespace cw::gateway {
 namespace {
-
-std::span<const std::uint8_t> octets(const std::string& bytes) {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
 
 bool alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -46,16 +41,16 @@ std::string shown(std::string_view text) {
 
 }  // namespace
 
-void MessageFields::note(Errc code, std::string_view field, std::string_view what) {
+void MessageFields::record(Errc code, std::string_view field, std::string_view what) {
   if (good()) error_ = Error{code, fmt::format("{}: {}: {}", message_, field, what)};
 }
 
 void MessageFields::wrong(std::string_view field, std::string_view what) {
-  note(Errc::kInvalid, field, what);
+  record(Errc::kInvalid, field, what);
 }
 
 void MessageFields::too_large(std::string_view field, std::string_view what) {
-  note(Errc::kTooLarge, field, what);
+  record(Errc::kTooLarge, field, what);
 }
 
 void MessageFields::count(std::string_view field, int count, std::size_t most) {

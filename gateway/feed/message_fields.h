@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,11 @@
 #include "base/prefix.h"
 
 namespace cw::gateway {
+
+// The value of a `bytes` field.
+[[nodiscard]] inline std::span<const std::uint8_t> octets(const std::string& bytes) {
+  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+}
 
 class MessageFields {
  public:
@@ -49,7 +55,7 @@ class MessageFields {
   }
 
  private:
-  void note(Errc code, std::string_view field, std::string_view what);
+  void record(Errc code, std::string_view field, std::string_view what);
 
   std::string message_;
   std::optional<Error> error_;

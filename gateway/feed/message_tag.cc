@@ -6,6 +6,16 @@
 
 namespace cw::gateway {
 
+std::array<std::uint8_t, 32> hmac_sha256(const HmacKey& key, std::string_view input) {
+  std::array<std::uint8_t, 32> mac{};
+  unsigned size = 0;
+  CW_CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                reinterpret_cast<const unsigned char*>(input.data()), input.size(), mac.data(),
+                &size) != nullptr &&
+           size == mac.size());
+  return mac;
+}
+
 std::array<std::uint8_t, 32> MessageTags::next(std::string_view message) {
   std::string input;
   input.reserve(8 + message.size());
@@ -14,13 +24,7 @@ std::array<std::uint8_t, 32> MessageTags::next(std::string_view message) {
   }
   ++number_;
   input += message;
-  std::array<std::uint8_t, 32> mac{};
-  unsigned size = 0;
-  CW_CHECK(HMAC(EVP_sha256(), key_.data(), static_cast<int>(key_.size()),
-                reinterpret_cast<const unsigned char*>(input.data()), input.size(), mac.data(),
-                &size) != nullptr &&
-           size == mac.size());
-  return mac;
+  return hmac_sha256(key_, input);
 }
 
 std::string MessageTags::seal(std::string_view message) {

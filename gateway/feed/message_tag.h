@@ -12,11 +12,14 @@
 
 namespace cw::gateway {
 
+using HmacKey = std::array<std::uint8_t, 32>;
+[[nodiscard]] std::array<std::uint8_t, 32> hmac_sha256(const HmacKey& key, std::string_view input);
+
 inline constexpr std::size_t kMessageTag = 16;
 
 class MessageTags {
  public:
-  explicit MessageTags(const std::array<std::uint8_t, 32>& key) : key_(key) {}
+  explicit MessageTags(const HmacKey& key) : key_(key) {}
 
   // Returns the message with its tag.
   [[nodiscard]] std::string seal(std::string_view message);
@@ -26,7 +29,7 @@ class MessageTags {
  private:
   [[nodiscard]] std::array<std::uint8_t, 32> next(std::string_view message);
 
-  std::array<std::uint8_t, 32> key_;
+  HmacKey key_;
   std::uint64_t number_ = 0;
 };
 

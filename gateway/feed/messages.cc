@@ -4,8 +4,12 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <vector>
 
 #include "api/mcs/export_record.h"
 #include "feed.pb.h"
@@ -17,6 +21,7 @@ namespace {
 namespace pb = causeway::feed::v1;
 
 constexpr std::size_t kMaxEndpointAddresses = 8;
+constexpr std::string_view kOverMessage = "feed event: over 4 MiB";
 constexpr std::int64_t kLastSecond = 9'000'000'000;  // year 2255: nanoseconds fit 64 bits
 
 void put(const Prefix& prefix, pb::Prefix& out) {
@@ -96,55 +101,62 @@ void put(const api::ExportRecord& record, pb::Export& out) {
   }
 }
 
-GatewayStatement take(MessageFields& fields, const pb::Gateway& from) {
+// Each item of a list, up to the first problem.
+template <typename List, typename One>
+auto parse_list(MessageFields& fields, std::string_view field, const List& from, std::size_t most,
+                const One& one) {
+  std::vector<decltype(one(*from.begin()))> list;
+  fields.count(field, from.size(), most);
+  for (const auto& item : from) {
+    if (!fields.good()) break;
+    list.push_back(one(item));
+  }
+  return list;
+}
+
+std::vector<Prefix> parse(MessageFields& fields, std::string_view field,
+                          const google::protobuf::RepeatedPtrField<pb::Prefix>& from) {
+  return parse_list(fields, field, from, kMaxAnnouncedCidrs, [&](const pb::Prefix& prefix) {
+    return fields.prefix(field, prefix.address(), prefix.length());
+  });
+}
+
+GatewayStatement parse(MessageFields& fields, const pb::Gateway& from) {
   GatewayStatement gateway;
   gateway.ordinal = from.ordinal();
   gateway.public_key = fields.text("gateway.public_key", from.public_key(), 64);
-  fields.count("gateway.endpoints", from.endpoints_size(), kMaxAnnouncedEndpoints);
-  for (const auto& text : from.endpoints()) {
-    if (!fields.good()) break;
-    gateway.endpoints.push_back(
-        fields.parsed("gateway.endpoints", Endpoint::parse(fields.text("endpoint", text, 64))));
-  }
+  gateway.endpoints =
+      parse_list(fields, "gateway.endpoints", from.endpoints(), kMaxAnnouncedEndpoints,
+                 [&](const std::string& text) {
+                   return fields.parsed("gateway.endpoints",
+                                        Endpoint::parse(fields.text("endpoint", text, 64)));
+                 });
   gateway.draining = from.draining();
-  const auto prefixes = [&fields](const char* name, const auto& list, std::vector<Prefix>& out) {
-    fields.count(name, list.size(), kMaxAnnouncedCidrs);
-    for (const auto& prefix : list) {
-      if (!fields.good()) break;
-      out.push_back(fields.prefix(name, prefix.address(), prefix.length()));
-    }
-  };
-  prefixes("gateway.own", from.own(), gateway.own);
-  prefixes("gateway.homed", from.homed(), gateway.homed);
+  gateway.own = parse(fields, "gateway.own", from.own());
+  gateway.homed = parse(fields, "gateway.homed", from.homed());
   return gateway;
 }
 
-Announcement take(MessageFields& fields, const pb::Announcement& from) {
+Announcement parse(MessageFields& fields, const pb::Announcement& from) {
   Announcement announcement;
   announcement.cluster = fields.label("cluster", from.cluster());
-  fields.count("cidrs", from.cidrs_size(), kMaxAnnouncedCidrs);
-  for (const auto& cidr : from.cidrs()) {
-    if (!fields.good()) break;
-    announcement.cidrs.push_back(fields.prefix("cidrs", cidr.address(), cidr.length()));
-  }
-  fields.count("gateways", from.gateways_size(), kMaxAnnouncedGateways);
-  for (const auto& gateway : from.gateways()) {
-    if (!fields.good()) break;
-    announcement.gateways.push_back(take(fields, gateway));
-    for (std::size_t i = 0; i + 1 < announcement.gateways.size(); ++i) {
-      if (announcement.gateways[i].ordinal == gateway.ordinal()) {
-        fields.wrong("gateways", fmt::format("ordinal {} twice", gateway.ordinal()));
-      }
-    }
-  }
+  announcement.cidrs = parse(fields, "cidrs", from.cidrs());
+  std::set<std::uint32_t> ordinals;
+  announcement.gateways = parse_list(
+      fields, "gateways", from.gateways(), kMaxAnnouncedGateways, [&](const pb::Gateway& gateway) {
+        if (!ordinals.insert(gateway.ordinal()).second) {
+          fields.wrong("gateways", fmt::format("ordinal {} twice", gateway.ordinal()));
+        }
+        return parse(fields, gateway);
+      });
   return announcement;
 }
 
-api::ObjectKey take(MessageFields& fields, const pb::ExportKey& from) {
+api::ObjectKey parse(MessageFields& fields, const pb::ExportKey& from) {
   return {fields.label("key.namespace", from.namespace_()), fields.label("key.name", from.name())};
 }
 
-api::ServicePort take(MessageFields& fields, const pb::Port& from) {
+api::ServicePort parse(MessageFields& fields, const pb::Port& from) {
   api::ServicePort port;
   if (!from.name().empty()) port.name = fields.label("port.name", from.name());
   port.protocol = fields.one_of("port.protocol", from.protocol(), {"TCP", "UDP", "SCTP"});
@@ -158,9 +170,9 @@ api::ServicePort take(MessageFields& fields, const pb::Port& from) {
 
 // Labels and annotations go onto objects of this cluster. What its API server would refuse is
 // refused here, by name.
-std::map<std::string, std::string> take(MessageFields& fields, std::string_view field,
-                                        const google::protobuf::Map<std::string, std::string>& from,
-                                        bool labels) {
+std::map<std::string, std::string> parse(
+    MessageFields& fields, std::string_view field,
+    const google::protobuf::Map<std::string, std::string>& from, bool labels) {
   std::map<std::string, std::string> entries;
   std::size_t bytes = 0;
   fields.count(field, static_cast<int>(from.size()), api::kMaxExportLabels);
@@ -174,14 +186,12 @@ std::map<std::string, std::string> take(MessageFields& fields, std::string_view 
   return entries;
 }
 
-api::ExportEndpoint take(MessageFields& fields, const pb::Endpoint& from, std::size_t sets) {
+api::ExportEndpoint parse(MessageFields& fields, const pb::Endpoint& from, std::size_t sets) {
   api::ExportEndpoint endpoint;
-  fields.count("endpoint.addresses", from.addresses_size(), kMaxEndpointAddresses);
   if (from.addresses_size() == 0) fields.wrong("endpoint.addresses", "none");
-  for (const auto& bytes : from.addresses()) {
-    if (!fields.good()) break;
-    endpoint.addresses.push_back(fields.unicast("endpoint.addresses", bytes));
-  }
+  endpoint.addresses = parse_list(
+      fields, "endpoint.addresses", from.addresses(), kMaxEndpointAddresses,
+      [&](const std::string& bytes) { return fields.unicast("endpoint.addresses", bytes); });
   std::sort(endpoint.addresses.begin(), endpoint.addresses.end());
   endpoint.hostname = fields.label("endpoint.hostname", from.hostname());
   endpoint.zone = fields.text("endpoint.zone", from.zone(), 63);
@@ -196,43 +206,35 @@ api::ExportEndpoint take(MessageFields& fields, const pb::Endpoint& from, std::s
   return endpoint;
 }
 
-api::PortSet take(MessageFields& fields, const google::protobuf::RepeatedPtrField<pb::Port>& from) {
-  api::PortSet ports;
-  for (const auto& port : from) {
-    if (!fields.good()) break;
-    auto taken = take(fields, port);
-    ports.push_back({std::move(taken.name), std::move(taken.protocol),
-                     std::move(taken.app_protocol), taken.port});
-  }
-  return ports;
-}
-
-std::vector<api::PortSet> take_port_sets(MessageFields& fields, const pb::Export& from) {
-  std::vector<api::PortSet> sets;
+std::vector<api::PortSet> parse_port_sets(MessageFields& fields, const pb::Export& from) {
+  // The limit is of all sets together.
   int ports = 0;
-  fields.count("target_ports", from.target_ports_size(), api::kMaxTargetPorts);
-  fields.count("port_sets", from.port_sets_size(), api::kMaxPortSets);
   for (const auto& set : from.port_sets()) ports += set.ports_size();
   fields.count("port_sets.ports", ports, api::kMaxTargetPorts);
-  if (!fields.good()) return sets;
-  for (const auto& set : from.port_sets()) sets.push_back(take(fields, set.ports()));
-  if (sets.empty() && from.target_ports_size() > 0) {
-    sets.push_back(take(fields, from.target_ports()));
-  }
+  const auto set_of = [&fields](const auto& list) {
+    return parse_list(fields, "target_ports", list, api::kMaxTargetPorts,
+                      [&](const pb::Port& port) {
+                        auto parsed = parse(fields, port);
+                        return api::SlicePort{std::move(parsed.name), std::move(parsed.protocol),
+                                              std::move(parsed.app_protocol), parsed.port};
+                      });
+  };
+  auto sets = parse_list(fields, "port_sets", from.port_sets(), api::kMaxPortSets,
+                         [&](const pb::PortSet& set) { return set_of(set.ports()); });
+  if (sets.empty() && from.target_ports_size() > 0) sets.push_back(set_of(from.target_ports()));
   return sets;
 }
 
-void take_policies(MessageFields& fields, const pb::Export& from, api::ExportRecord& record) {
-  fields.count("cluster_ips", from.cluster_ips_size(), 2);
-  for (const auto& text : from.cluster_ips()) {
-    (void)fields.parsed("cluster_ips", IpAddress::parse(text));  // a check only
-    if (fields.good()) record.cluster_ips.push_back(text);
-  }
-  fields.count("ip_families", from.ip_families_size(), 2);
-  for (const auto& family : from.ip_families()) {
-    if (!fields.good()) break;
-    record.ip_families.push_back(fields.one_of("ip_families", family, {"IPv4", "IPv6"}));
-  }
+void parse_policies(MessageFields& fields, const pb::Export& from, api::ExportRecord& record) {
+  record.cluster_ips =
+      parse_list(fields, "cluster_ips", from.cluster_ips(), 2, [&](const std::string& text) {
+        (void)fields.parsed("cluster_ips", IpAddress::parse(text));  // a check only
+        return text;
+      });
+  record.ip_families =
+      parse_list(fields, "ip_families", from.ip_families(), 2, [&](const std::string& family) {
+        return fields.one_of("ip_families", family, {"IPv4", "IPv6"});
+      });
   record.session_affinity =
       fields.one_of("session_affinity", from.session_affinity(), {"None", "ClientIP"});
   if (from.has_session_affinity_timeout()) {
@@ -247,54 +249,48 @@ void take_policies(MessageFields& fields, const pb::Export& from, api::ExportRec
       fields.text("traffic_distribution", from.traffic_distribution(), 63);
 }
 
-api::ExportRecord take(MessageFields& fields, const pb::Export& from, const std::string& cluster) {
+api::ExportRecord parse(MessageFields& fields, const pb::Export& from, const std::string& cluster) {
   api::ExportRecord record;
   record.cluster = cluster;
-  record.service = take(fields, from.key());
+  record.service = parse(fields, from.key());
   if (from.exported_at() < 0 || from.exported_at() > kLastSecond) {
     fields.wrong("exported_at", "not a time");
   } else {
     record.exported_at = WallTime(std::chrono::seconds(from.exported_at()));
   }
   record.headless = from.headless();
-  fields.count("ports", from.ports_size(), api::kMaxExportPorts);
-  for (const auto& port : from.ports()) {
-    if (!fields.good()) break;
-    record.ports.push_back(take(fields, port));
-  }
-  record.port_sets = take_port_sets(fields, from);
-  take_policies(fields, from, record);
-  record.labels = take(fields, "labels", from.labels(), true);
-  record.annotations = take(fields, "annotations", from.annotations(), false);
-  fields.count("endpoints", from.endpoints_size(), api::kMaxExportEndpoints);
-  for (const auto& endpoint : from.endpoints()) {
-    if (!fields.good()) break;
-    record.endpoints.push_back(take(fields, endpoint, record.port_sets.size()));
-  }
-  std::sort(record.endpoints.begin(), record.endpoints.end());
-  record.endpoints.erase(std::unique(record.endpoints.begin(), record.endpoints.end()),
-                         record.endpoints.end());
+  record.ports = parse_list(fields, "ports", from.ports(), api::kMaxExportPorts,
+                            [&](const pb::Port& port) { return parse(fields, port); });
+  record.port_sets = parse_port_sets(fields, from);
+  parse_policies(fields, from, record);
+  record.labels = parse(fields, "labels", from.labels(), true);
+  record.annotations = parse(fields, "annotations", from.annotations(), false);
+  auto& endpoints = record.endpoints;
+  endpoints = parse_list(fields, "endpoints", from.endpoints(), api::kMaxExportEndpoints,
+                         [&](const pb::Endpoint& endpoint) {
+                           return parse(fields, endpoint, record.port_sets.size());
+                         });
+  std::sort(endpoints.begin(), endpoints.end());
+  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   return record;
 }
 
-Statement take(MessageFields& fields, const pb::Event& event, const std::string& cluster) {
+Statement parse(MessageFields& fields, const pb::Event& event, const std::string& cluster) {
   switch (event.kind_case()) {
     case pb::Event::kSnapshotBegin:
       return SnapshotBegin{};
     case pb::Event::kSnapshotEnd:
       return SnapshotEnd{};
-    case pb::Event::kHeartbeat:
-      return Heartbeat{};
     case pb::Event::kAnnouncement:
-      return take(fields, event.announcement());
+      return parse(fields, event.announcement());
     case pb::Event::kExport:
-      return take(fields, event.export_(), cluster);
+      return parse(fields, event.export_(), cluster);
     case pb::Event::kWithdrawn:
-      return Withdrawn{take(fields, event.withdrawn())};
-    case pb::Event::KIND_NOT_SET:
+      return Withdrawn{parse(fields, event.withdrawn())};
+    case pb::Event::kHeartbeat:
+    case pb::Event::KIND_NOT_SET:  // an unknown kind, from a newer sender
       break;
   }
-  // An unknown kind, from a newer sender. It counts as a heartbeat.
   return Heartbeat{};
 }
 
@@ -315,6 +311,38 @@ std::string written(const google::protobuf::MessageLite& message) {
     (void)message.SerializeToCodedStream(&out);  // fails only on a full stream
   }
   return bytes;
+}
+
+pb::Event message_of(const Statement& statement) {
+  pb::Event event;
+  struct Put {
+    pb::Event& event;
+    void operator()(const SnapshotBegin&) const { (void)event.mutable_snapshot_begin(); }
+    void operator()(const SnapshotEnd&) const { (void)event.mutable_snapshot_end(); }
+    void operator()(const Heartbeat&) const { (void)event.mutable_heartbeat(); }
+    void operator()(const Announcement& value) const { put(value, *event.mutable_announcement()); }
+    void operator()(const api::ExportRecord& value) const { put(value, *event.mutable_export_()); }
+    void operator()(const Withdrawn& value) const {
+      put(value.service, *event.mutable_withdrawn());
+    }
+  };
+  std::visit(Put{event}, statement);
+  return event;
+}
+
+// Visits each of these length-delimited fields, up to the end or limit of `in`.
+template <typename Visit>
+void each_field(google::protobuf::io::CodedInputStream& in, int field, const Visit& visit) {
+  using Wire = google::protobuf::internal::WireFormatLite;
+  while (const auto tag = in.ReadTag()) {
+    if (tag != Wire::MakeTag(field, Wire::WIRETYPE_LENGTH_DELIMITED)) {
+      if (!Wire::SkipField(&in, tag)) return;
+      continue;
+    }
+    const auto rest = in.ReadLengthAndPushLimit();
+    visit();
+    in.PopLimit(rest);
+  }
 }
 
 template <typename T>
@@ -344,21 +372,16 @@ Result<WatchQuery> parse_query(std::string_view bytes) {
   return checked(fields, std::move(query));
 }
 
-std::string encode_statement(const Statement& statement) {
-  pb::Event event;
-  struct Put {
-    pb::Event& event;
-    void operator()(const SnapshotBegin&) const { (void)event.mutable_snapshot_begin(); }
-    void operator()(const SnapshotEnd&) const { (void)event.mutable_snapshot_end(); }
-    void operator()(const Heartbeat&) const { (void)event.mutable_heartbeat(); }
-    void operator()(const Announcement& value) const { put(value, *event.mutable_announcement()); }
-    void operator()(const api::ExportRecord& value) const { put(value, *event.mutable_export_()); }
-    void operator()(const Withdrawn& value) const {
-      put(value.service, *event.mutable_withdrawn());
-    }
-  };
-  std::visit(Put{event}, statement);
-  return written(event);
+std::string encode_statement(const Statement& statement) { return written(message_of(statement)); }
+
+Result<std::string> encode_checked(const Statement& statement, const std::string& cluster) {
+  const auto message = message_of(statement);
+  MessageFields fields("feed event");
+  (void)parse(fields, message, cluster);  // as a receiver does; here only the checks count
+  if (!fields.good()) return fail(fields.error());
+  auto bytes = written(message);
+  if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, std::string(kOverMessage));
+  return bytes;
 }
 
 std::string encode_token(std::string_view resume_token) {
@@ -369,38 +392,56 @@ std::string encode_token(std::string_view resume_token) {
 
 Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster) {
   pb::Event message;
-  if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, "feed event: over 4 MiB");
+  if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, std::string(kOverMessage));
   if (!read(message, bytes)) return fail(Errc::kInvalid, "feed event: not a message");
   MessageFields fields("feed event");
   FeedEvent event;
   event.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
-  event.statement = take(fields, message, cluster);
+  event.statement = parse(fields, message, cluster);
   return checked(fields, std::move(event));
 }
 
-std::string subject_of(std::string_view bytes) {
+FeedFault fault_of(std::string_view bytes, Error error) {
+  FeedFault fault{"message", std::move(error)};
   pb::Event message;
-  if (bytes.size() > kMaxMessage || !read(message, bytes)) return "message";
-  if (message.has_announcement()) return std::string(kAnnouncementSubject);
-  if (!message.has_export_() && !message.has_withdrawn()) return "message";
+  if (bytes.size() > kMaxMessage || !read(message, bytes)) return fault;
+  if (message.has_announcement()) fault.subject = kAnnouncementSubject;
+  if (!message.has_export_() && !message.has_withdrawn()) return fault;
   MessageFields fields("");
-  const auto key =
-      take(fields, message.has_export_() ? message.export_().key() : message.withdrawn());
-  return fields.good() ? export_subject(key) : "export";
+  auto key = parse(fields, message.has_export_() ? message.export_().key() : message.withdrawn());
+  fault.subject = fields.good() ? export_subject(key) : "export";
+  if (fields.good()) fault.service = std::move(key);
+  return fault;
 }
 
-std::string encode_record(const api::ExportRecord& record) {
+EncodedExport::EncodedExport(const api::ExportRecord& record) {
   pb::Export message;
   put(record, message);
-  return written(message);
+  bytes_ = written(message);
 }
 
-Result<api::ExportRecord> parse_record(std::string_view bytes, const std::string& cluster) {
+api::ExportRecord EncodedExport::record(const std::string& cluster) const {
   pb::Export message;
-  if (bytes.size() > kMaxMessage) return fail(Errc::kTooLarge, "export: over 4 MiB");
-  if (!read(message, bytes)) return fail(Errc::kInvalid, "export: not a message");
+  (void)read(message, bytes_);  // our own bytes
   MessageFields fields("export");
-  return checked(fields, take(fields, message, cluster));
+  return parse(fields, message, cluster);
+}
+
+std::uint64_t EncodedExport::fingerprint() const { return std::hash<std::string>{}(bytes_); }
+
+bool EncodedExport::within(const PrefixSet& cidrs) const {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes_.data()),
+                                            static_cast<int>(bytes_.size()));
+  bool inside = true;
+  each_field(in, pb::Export::kEndpointsFieldNumber, [&] {
+    each_field(in, pb::Endpoint::kAddressesFieldNumber, [&] {
+      std::string address;
+      (void)in.ReadString(&address, in.BytesUntilLimit());
+      const auto parsed = IpAddress::from_bytes(octets(address));
+      inside = inside && parsed && cidrs.contains(*parsed);
+    });
+  });
+  return inside;
 }
 
 }  // namespace cw::gateway

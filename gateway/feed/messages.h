@@ -3,9 +3,11 @@
 // the field. Pure; any thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
+#include "base/prefix_set.h"
 #include "gateway/feed/statement.h"
 
 namespace cw::gateway {
@@ -22,15 +24,33 @@ struct WatchQuery {
 // message. So a statement is encoded once for all streams.
 [[nodiscard]] std::string encode_statement(const Statement& statement);
 [[nodiscard]] std::string encode_token(std::string_view resume_token);
+// The same for a sender. kTooLarge, kInvalid: `cluster`'s receivers would refuse the statement.
+[[nodiscard]] Result<std::string> encode_checked(const Statement& statement,
+                                                 const std::string& cluster);
 // `cluster` is the sender's; records become that cluster's. kTooLarge, kInvalid.
 [[nodiscard]] Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster);
 
-// The subject of a message that parse_event() refuses, in the form of FeedFault.
-[[nodiscard]] std::string subject_of(std::string_view bytes);
+// What parse_event() refuses with `error`.
+[[nodiscard]] FeedFault fault_of(std::string_view bytes, Error error);
 
-// One record alone, as the RemoteState keeps it.
-[[nodiscard]] std::string encode_record(const api::ExportRecord& record);
-[[nodiscard]] Result<api::ExportRecord> parse_record(std::string_view bytes,
-                                                     const std::string& cluster);
+// One export in our own normal form, which takes a few hundred bytes. The record itself takes some
+// thousand. It is made from a record that parse_event() accepted, never from a peer's bytes. So it
+// can always be read, and equal exports have equal bytes and fingerprints.
+class EncodedExport {
+ public:
+  explicit EncodedExport(const api::ExportRecord& record);
+
+  [[nodiscard]] api::ExportRecord record(const std::string& cluster) const;
+  [[nodiscard]] std::size_t size() const { return bytes_.size(); }
+  // The same in each process: RemoteExports carry it (import_step.h).
+  [[nodiscard]] std::uint64_t fingerprint() const;
+  // True: `cidrs` contains all addresses of its endpoints. Reads only these, and makes no record.
+  [[nodiscard]] bool within(const PrefixSet& cidrs) const;
+  friend bool operator==(const EncodedExport&, const EncodedExport&) = default;
+
+ private:
+  std::string bytes_;
+};
+using ExportMap = std::map<api::ObjectKey, EncodedExport>;  // all exports of a cluster
 
 }  // namespace cw::gateway

@@ -56,15 +56,15 @@ std::optional<bool> PeerFacts::is_connected(const std::string& cluster, TimePoin
   return false;
 }
 
-PeerStatus::PeerStatus(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
+PeerStatus::PeerStatus(Loop& loop, api::Store& store, Random& random, const RemoteState& remotes,
                        const PeerFacts& facts, api::EventRecorder& events,
                        std::function<void()> on_paired)
     : loop_(loop),
-      intake_(intake),
+      remotes_(remotes),
       facts_(facts),
       on_paired_(std::move(on_paired)),
-      look_(loop, milliseconds(10), [this] { look_at_each(); }),
-      look_at_refusals_(loop, milliseconds(1000), [this] { look_at_each(); }),
+      due_(loop, milliseconds(10), [this] { reconcile_each(); }),
+      refusals_due_(loop, milliseconds(1000), [this] { reconcile_each(); }),
       peers_(loop, store, random, [this] { peers_changed(); }),
       events_(loop, events, peers_),
       bad_peers_(loop, store, events, api::ClusterPeer::kKind, "Accepted"),
@@ -72,7 +72,7 @@ PeerStatus::PeerStatus(Loop& loop, api::Store& store, Random& random, const Remo
               {[this](const auto& id) { return step(id.key); },
                [this](const auto& id) { return peers_.find(id.key); }}) {
   if (loop.now() < facts.settled) {
-    settled_ = loop.after(facts.settled - loop.now(), [this] { look_.poke(); });
+    settled_ = loop.after(facts.settled - loop.now(), [this] { due_.poke(); });
   }
   peers_.set_on_bad([this](const auto& key, const Error& error) { bad_peers_.report(key, error); });
 }
@@ -80,31 +80,14 @@ PeerStatus::PeerStatus(Loop& loop, api::Store& store, Random& random, const Remo
 void PeerStatus::peers_changed() {
   events_.look(true);
   if (!peers_.synced()) return;
-  std::set<std::string> ids;
-  for (const auto& [key, peer] : peers_.items()) {
-    if (!peer->spec.unpaired) ids.insert(peer->spec.cluster_id);
-  }
-  if (paired_ != ids) {
-    paired_ = std::move(ids);
-    on_paired_();
-  }
-  look_.poke();
+  const auto before = std::exchange(paired_, api::peers_by_cluster(peers_.items()));
+  const auto same_id = [](const auto& a, const auto& b) { return a.first == b.first; };
+  if (!before || !std::ranges::equal(*before, *paired_, same_id)) on_paired_();
+  due_.poke();
 }
 
-void PeerStatus::look_at_each() {
+void PeerStatus::reconcile_each() {
   for (const auto& [key, peer] : peers_.items()) keeper_.look({api::ClusterPeer::kKind, key});
-}
-
-// Of several ClusterPeers with one cluster id the oldest counts.
-bool PeerStatus::counts(const api::ClusterPeer& peer) const {
-  const auto age = [](const api::ClusterPeer& one) {
-    return std::pair(one.meta.created, one.meta.key);
-  };
-  return std::none_of(peers_.items().begin(), peers_.items().end(), [&](const auto& entry) {
-    const auto& spec = entry.second->spec;
-    return spec.cluster_id == peer.spec.cluster_id && !spec.unpaired &&
-           age(*entry.second) < age(peer);
-  });
 }
 
 api::Step PeerStatus::step(const api::ObjectKey& key) const {
@@ -114,13 +97,13 @@ api::Step PeerStatus::step(const api::ObjectKey& key) const {
   auto& status = next.status;
   const Conditions conditions{*peer, status.conditions, loop_.wall_now()};
   const auto& cluster = peer->spec.cluster_id;
-  const auto accepted = intake_.clusters().find(cluster);
+  const auto accepted = remotes_.clusters().find(cluster);
   const auto* refused = find(facts_.refused, key);
   if (refused != nullptr && refused->reason != "DuplicateCluster") {
     conditions.set("Accepted", false, refused->reason, refused->message);
-  } else if (accepted == intake_.clusters().end() || peer->spec.unpaired) {
+  } else if (accepted == remotes_.clusters().end() || peer->spec.unpaired) {
     // Nothing is known of it.
-  } else if (counts(*peer)) {
+  } else if (paired_->at(cluster) == peer) {
     set_accepted(status, conditions, accepted->second, facts_.is_connected(cluster, loop_.now()));
   } else {
     status.cidrs.clear();

@@ -32,29 +32,28 @@ struct PeerFacts {
 
 class PeerStatus {
  public:
-  // `on_paired`: paired() changed.
-  PeerStatus(Loop& loop, api::Store& store, Random& random, const RemoteState& intake,
+  // `on_paired`: the clusters in paired() changed.
+  PeerStatus(Loop& loop, api::Store& store, Random& random, const RemoteState& remotes,
              const PeerFacts& facts, api::EventRecorder& events, std::function<void()> on_paired);
 
-  void look() { look_.poke(); }
-  void look_at_refusals() { look_at_refusals_.poke(); }  // the same, at most once per second
-  // Ids of the clusters that have a ClusterPeer. None before the first list.
-  [[nodiscard]] const std::optional<std::set<std::string>>& paired() const { return paired_; }
+  void reconcile() { due_.poke(); }
+  void reconcile_refusals() { refusals_due_.poke(); }  // the same, at most once per second
+  // The ClusterPeers that count, by cluster id. None before the first list.
+  [[nodiscard]] const std::optional<api::PeersByCluster>& paired() const { return paired_; }
   [[nodiscard]] bool idle() const { return keeper_.idle(); }
 
  private:
   void peers_changed();
-  void look_at_each();
+  void reconcile_each();
   [[nodiscard]] api::Step step(const api::ObjectKey& key) const;
-  [[nodiscard]] bool counts(const api::ClusterPeer& peer) const;
 
   Loop& loop_;
-  const RemoteState& intake_;
+  const RemoteState& remotes_;
   const PeerFacts& facts_;
   std::function<void()> on_paired_;
-  std::optional<std::set<std::string>> paired_;
-  Debounce look_;
-  Debounce look_at_refusals_;
+  std::optional<api::PeersByCluster> paired_;
+  Debounce due_;
+  Debounce refusals_due_;
   Handle settled_;
   api::Informer<api::ClusterPeer> peers_;
   api::ConditionEvents<api::ClusterPeer> events_;

@@ -24,11 +24,11 @@ class RefusalLog {
                                           TimePoint now);
 
  private:
-  struct Said {
+  struct Logged {
     std::vector<Refusal> refusals;
     TimePoint when{};
   };
-  std::map<std::string, Said> said_;
+  std::map<std::string, Logged> logged_;
 };
 
 }  // namespace cw::gateway

@@ -6,8 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "gateway/feed/imports.h"
-#include "gateway/feed/messages.h"
+#include "gateway/feed/import_step.h"
 #include "gateway/feed/namespace_shares.h"
 
 namespace cw::gateway {
@@ -24,14 +23,14 @@ struct Remote {
   std::map<api::ObjectKey, Refusal> refused_exports;
   std::map<std::string, Refusal> faults;    // dropped messages, by subject
   std::optional<api::ObjectKey> recheck{};  // exports from here on must be judged again
-  NamespaceShares shares;                   // of `exports`, in wire form
+  NamespaceShares shares;                   // of `exports`, encoded
   bool heard_all = false;                   // a whole snapshot has come
   bool refusals_changed = false;            // since the last renew()
   std::set<api::ObjectKey> over_local;      // of `exports`: those that are kept out
   std::set<api::ObjectKey> not_listed;      // not in `exports`: no rule names them
   PrefixSet cidrs;                          // accepted
   AcceptedRequest claim;
-  AcceptedCluster accepted;
+  std::vector<api::LearnedGateway> gateways;  // accepted
 };
 
 Refusal refusal_of(const FeedFault& fault) {
@@ -59,7 +58,7 @@ std::vector<IpAddress> endpoints_of(const Gateways& gateways) {
 }
 
 // What the cluster said. Before its first announcement: what was accepted of it earlier.
-Announcement words_of(const Remote& remote) {
+Announcement announcement_of(const Remote& remote) {
   if (remote.said) return *remote.said;
   const auto& status = remote.peer->status;
   Announcement last{remote.peer->spec.cluster_id, status.cidrs, {}};
@@ -73,6 +72,7 @@ Announcement words_of(const Remote& remote) {
 }  // namespace
 
 struct RemoteState::State {
+  Peers peers;
   std::map<std::string, Remote> remotes;
   std::map<std::string, AcceptedCluster> clusters;
   std::vector<Prefix> local;
@@ -86,11 +86,11 @@ struct RemoteState::State {
     return found == remotes.end() ? nullptr : &found->second;
   }
 
-  void tell_export(const std::string& cluster, const api::ObjectKey* service) const {
+  void notify(const std::string& cluster, const api::ObjectKey* service) const {
     if (listener.on_export) listener.on_export(cluster, service);
   }
 
-  void forgive(Remote& remote, const api::ObjectKey& key) {
+  void clear_refusal(Remote& remote, const api::ObjectKey& key) {
     if (remote.refused_exports.erase(key) != 0) remote.refusals_changed = true;
   }
 
@@ -105,32 +105,29 @@ struct RemoteState::State {
     return api::import_verdict(remote.peer->spec, key, exported.count(key) != 0);
   }
 
-  void note_kept_out(Remote& remote, const api::ObjectKey& key, bool is) {
-    auto& names = remote.over_local;
-    if (is ? names.insert(key).second : names.erase(key) != 0) remote.refusals_changed = true;
-  }
-
-  void note_not_listed(Remote& remote, const api::ObjectKey& key, bool is) {
-    auto& names = remote.not_listed;
+  // Adds `key` to over_local or not_listed, or removes it. `names` stays bounded.
+  static void mark(Remote& remote, std::set<api::ObjectKey>& names, const api::ObjectKey& key,
+                   bool is) {
     if (is && names.size() >= kMaxExports) return;
     if (is ? names.insert(key).second : names.erase(key) != 0) remote.refusals_changed = true;
   }
 
-  // Judges an export: sets its fingerprint as accepted, and records what was refused.
-  void accept(Remote& remote, const api::ObjectKey& key, Export& said) {
-    forgive(remote, key);
-    const auto& cluster = remote.peer->spec.cluster_id;
-    said.kept_out = verdict_of(remote, key) == api::ImportVerdict::kOverLocal;
-    note_kept_out(remote, key, said.kept_out);
-    if (said.kept_out) {
-      said.fingerprint = fingerprint_of(kept_out_record(cluster, key), true);
-      return;
+  // Sets the export's fingerprint as accepted, and records what was refused. An export that is
+  // accepted as it was sent needs no record for that.
+  void evaluate(Remote& remote, const api::ObjectKey& key, Export& known) {
+    clear_refusal(remote, key);
+    known.kept_out = verdict_of(remote, key) == api::ImportVerdict::kOverLocal;
+    mark(remote, remote.over_local, key, known.kept_out);
+    if (known.kept_out) {
+      known.fingerprint = kKeptOutFingerprint;
+    } else if (known.said.within(remote.cidrs)) {
+      known.fingerprint = known.said.fingerprint();
+    } else {
+      auto accepted =
+          accepted_export(known.said.record(remote.peer->spec.cluster_id), remote.cidrs);
+      known.fingerprint = EncodedExport(accepted.record).fingerprint();
+      if (accepted.refusal) refuse(remote, key, std::move(*accepted.refusal));
     }
-    auto record = parse_record(said.wire, cluster);
-    CW_CHECK(record.has_value());  // we encoded it
-    auto accepted = accepted_export(std::move(*record), remote.cidrs);
-    said.fingerprint = fingerprint_of(accepted.record, false);
-    if (accepted.refusal) refuse(remote, key, std::move(*accepted.refusal));
   }
 
   // True if there is room for `key`, which grows by `bytes`. Exports that give way are refused and
@@ -153,77 +150,50 @@ struct RemoteState::State {
       const auto gone = last->first;
       (void)forget(remote, gone);  // known to be there
       refuse(remote, gone, over(gone));
-      tell_export(remote.peer->spec.cluster_id, &gone);
+      notify(remote.peer->spec.cluster_id, &gone);
     }
     return true;
   }
 
-  bool add_fault(Remote& remote, const std::string& subject, Refusal refusal) {
-    auto& faults = remote.faults;
-    if (faults.size() >= kMaxRefusals && faults.count(subject) == 0) return false;
-    return std::exchange(faults[subject], refusal) != refusal;
-  }
-
   // True: what is to be stored changed.
-  bool keep(Remote& remote, const api::ObjectKey& key, std::string wire) {
+  bool store(Remote& remote, const api::ObjectKey& key, EncodedExport said) {
     const bool not_listed = verdict_of(remote, key) == api::ImportVerdict::kNotListed;
-    note_not_listed(remote, key, not_listed);
+    mark(remote, remote.not_listed, key, not_listed);
     if (not_listed) return forget(remote, key);
     const auto known = remote.exports.find(key);
     const bool fresh = known == remote.exports.end();
-    if (!fresh && known->second.wire == wire) return false;
-    const auto before = fresh ? 0 : known->second.wire.size();
-    const auto grows = wire.size() > before ? wire.size() - before : 0;
+    if (!fresh && known->second.said == said) return false;
+    const auto before = fresh ? 0 : known->second.said.size();
+    const auto grows = said.size() > before ? said.size() - before : 0;
     if (!make_room(remote, key, fresh, grows)) return false;
     if (!fresh) remote.shares.remove(key.ns, before);
-    remote.shares.add(key.ns, wire.size());
-    auto& said = remote.exports[key];
-    said.wire = std::move(wire);
-    accept(remote, key, said);
+    remote.shares.add(key.ns, said.size());
+    const auto at = remote.exports.insert_or_assign(key, Export{std::move(said)}).first;
+    evaluate(remote, key, at->second);
     return true;
   }
 
   // True: the export was there.
   bool forget(Remote& remote, const api::ObjectKey& key) {
-    forgive(remote, key);
+    clear_refusal(remote, key);
     const auto known = remote.exports.find(key);
     if (known == remote.exports.end()) return false;
-    remote.shares.remove(key.ns, known->second.wire.size());
+    remote.shares.remove(key.ns, known->second.said.size());
     remote.exports.erase(known);
-    note_kept_out(remote, key, false);
+    mark(remote, remote.over_local, key, false);
     return true;
   }
 
-  bool put(const std::string& cluster, Remote& remote, const api::ObjectKey& key,
-           std::string wire) {
-    if (remote.faults.erase(export_subject(key)) != 0) remote.refusals_changed = true;
-    const bool kept = keep(remote, key, std::move(wire));
-    if (kept) tell_export(cluster, &key);
-    return kept;
-  }
-
-  void drop(const std::string& cluster, Remote& remote, const api::ObjectKey& key) {
-    if (remote.faults.erase(export_subject(key)) != 0) remote.refusals_changed = true;
-    note_not_listed(remote, key, false);
-    if (forget(remote, key)) tell_export(cluster, &key);
-  }
-
-  // After a change of the ClusterPeer's imports recheck() judges the exports again. Exports that no
-  // rule named are not here: FeedSide asks for them again.
-  static void import_again(Remote& remote) {
-    if (!remote.not_listed.empty()) remote.refusals_changed = true;
-    remote.not_listed.clear();
-    remote.recheck = api::ObjectKey{};
-  }
-
-  // One of our own ServiceExports was added or removed.
-  void export_changed(const api::ObjectKey& key) {
-    for (auto& [cluster, remote] : remotes) {
-      const auto known = remote.exports.find(key);
-      if (known == remote.exports.end()) continue;
-      accept(remote, key, known->second);
-      tell_export(cluster, &key);
-    }
+  // An export is stored (`said`) or withdrawn. True: what is to be stored changed.
+  bool change(const std::string& cluster, const api::ObjectKey& key,
+              std::optional<EncodedExport> said) {
+    auto* remote = find(cluster);
+    if (remote == nullptr) return false;
+    if (remote->faults.erase(export_subject(key)) != 0) remote->refusals_changed = true;
+    if (!said) mark(*remote, remote->not_listed, key, false);
+    const bool changed = said ? store(*remote, key, std::move(*said)) : forget(*remote, key);
+    if (changed) notify(cluster, &key);
+    return changed;
   }
 
   void set_exported(const OwnExports& now) {
@@ -239,28 +209,29 @@ struct RemoteState::State {
     }
     changed.insert(changed.end(), old, exported.end());
     for (const auto& key : changed) {
-      if (now.count(key) != 0) {
-        exported.insert(key);
-      } else {
-        exported.erase(key);
+      if (exported.erase(key) == 0) exported.insert(key);
+      for (auto& [cluster, remote] : remotes) {
+        const auto known = remote.exports.find(key);
+        if (known == remote.exports.end()) continue;
+        evaluate(remote, key, known->second);
+        notify(cluster, &key);
       }
     }
-    for (const auto& key : changed) export_changed(key);
-    tell_refusals();
+    publish_refusals();
     if (std::exchange(exported_known, true)) return;
     for (auto& [cluster, remote] : remotes) {
-      tell_export(cluster, nullptr);
+      notify(cluster, nullptr);
       publish(cluster, remote);
     }
   }
 
   // Judges all claims again. Exports are judged later, and only if their cluster's prefixes
   // changed.
-  void judge() {
+  void evaluate_claims() {
     std::vector<PrefixRequest> claims;
-    std::map<std::string, Announcement> words;
+    std::map<std::string, Announcement> announced;
     for (const auto& [cluster, remote] : remotes) {
-      auto& said = words[cluster] = words_of(remote);
+      auto& said = announced[cluster] = announcement_of(remote);
       const bool own = said.cluster == cluster;
       claims.push_back({cluster, remote.peer->meta.created, remote.peer->spec.allowed_cidrs,
                         own ? said.cidrs : std::vector<Prefix>{}, remote.peer->status.cidrs,
@@ -270,93 +241,95 @@ struct RemoteState::State {
     auto judged = accepted_requests(claims, local, networks);
     bool changed = false;
     for (auto& [cluster, remote] : remotes) {
-      remote.claim = std::move(judged[cluster]);
-      if (remote.claim.cidrs != remote.accepted.cidrs) {
+      const auto before = std::exchange(remote.claim, std::move(judged[cluster]));
+      if (remote.claim.cidrs != before.cidrs) {
         remote.cidrs = PrefixSet(remote.claim.cidrs);
         remote.recheck = api::ObjectKey{};
       }
-      auto gateways = accepted_gateways(words[cluster], remote.peer->spec, remote.cidrs, networks);
+      auto accepted =
+          accepted_gateways(announced[cluster], remote.peer->spec, remote.cidrs, networks);
       auto& refusals = remote.claim.refusals;
-      refusals.insert(refusals.end(), gateways.refusals.begin(), gateways.refusals.end());
+      refusals.insert(refusals.end(), accepted.refusals.begin(), accepted.refusals.end());
       shorten(refusals);
-      remote.accepted.cidrs = remote.claim.cidrs;
-      remote.accepted.gateways = std::move(gateways.gateways);
-      changed = renew(cluster, remote) == Renewed::kAll || changed;
+      remote.gateways = std::move(accepted.gateways);
+      changed = renew(cluster, remote) || changed;
     }
     if (changed && listener.on_clusters) listener.on_clusters();
   }
 
-  enum class Renewed { kNothing, kWords, kAll };
-
-  // Updates clusters() for one cluster.
-  Renewed renew(const std::string& cluster, Remote& remote) {
-    auto& accepted = remote.accepted;
-    accepted.refusals = remote.claim.refusals;
-    for (const auto& [subject, refusal] : remote.faults) accepted.refusals.push_back(refusal);
-    for (const auto& [key, refusal] : remote.refused_exports) {
-      accepted.refusals.push_back(refusal);
-    }
-    accepted.announced = remote.said.has_value();
-    accepted.complete = remote.heard_all && exported_known;
-    accepted.left_out = {export_names(remote.over_local), export_names(remote.not_listed)};
+  // Updates clusters() for one cluster. True: on_clusters is due.
+  bool renew(const std::string& cluster, Remote& remote) {
+    AcceptedCluster next{remote.claim.cidrs,
+                         remote.gateways,
+                         remote.claim.refusals,
+                         {export_names(remote.over_local), export_names(remote.not_listed)},
+                         remote.heard_all && exported_known};
+    for (const auto& [subject, refusal] : remote.faults) next.refusals.push_back(refusal);
+    for (const auto& [key, refusal] : remote.refused_exports) next.refusals.push_back(refusal);
     remote.refusals_changed = false;
     const auto [shown, fresh] = clusters.try_emplace(cluster);
-    if (!fresh && shown->second == accepted) return Renewed::kNothing;
     auto& before = shown->second;
-    before.refusals = accepted.refusals;
-    before.left_out = accepted.left_out;
-    const bool words_only = !fresh && before == accepted;
-    before = accepted;
-    if (words_only && listener.on_refusals) listener.on_refusals();
-    return words_only ? Renewed::kWords : Renewed::kAll;
+    if (!fresh && before == next) return false;
+    before.refusals = next.refusals;
+    before.left_out = next.left_out;
+    const bool refusals_only = !fresh && before == next;
+    before = std::move(next);
+    if (refusals_only && listener.on_refusals) listener.on_refusals();
+    return !refusals_only;
   }
 
   void publish(const std::string& cluster, Remote& remote) {
-    if (renew(cluster, remote) == Renewed::kAll && listener.on_clusters) listener.on_clusters();
+    if (renew(cluster, remote) && listener.on_clusters) listener.on_clusters();
   }
 
-  void tell_refusals() {
+  void publish_refusals() {
     for (auto& [cluster, remote] : remotes) {
       if (remote.refusals_changed) publish(cluster, remote);
     }
   }
 
-  void set_peers(const Peers& peers) {
+  std::vector<std::string> set_peers(const Peers& next) {
+    if (std::exchange(peers, next) == next) return {};
     auto wanted = api::peers_by_cluster(peers);
     std::vector<std::string> gone;
+    std::vector<std::string> other_imports;
     for (const auto& [cluster, remote] : remotes) {
       if (wanted.count(cluster) == 0) gone.push_back(cluster);
     }
     for (const auto& cluster : gone) {
       remotes.erase(cluster);
       clusters.erase(cluster);
-      tell_export(cluster, nullptr);
+      notify(cluster, nullptr);
     }
     for (auto& [cluster, peer] : wanted) {
       auto& remote = remotes[cluster];
-      const bool other = remote.peer != nullptr && remote.peer->spec.imports != peer->spec.imports;
-      remote.peer = std::move(peer);
-      if (other) import_again(remote);
+      const auto before = std::exchange(remote.peer, std::move(peer));
+      if (before == nullptr || before->spec.imports == remote.peer->spec.imports) continue;
+      if (!remote.not_listed.empty()) remote.refusals_changed = true;
+      remote.not_listed.clear();
+      remote.recheck = api::ObjectKey{};
+      other_imports.push_back(cluster);
     }
-    judge();
+    evaluate_claims();
     if (!gone.empty() && listener.on_clusters) listener.on_clusters();
+    return other_imports;
   }
 
   // True: more exports of this cluster are left.
   bool recheck(const std::string& cluster, Remote& remote, std::size_t& most) {
     auto at = remote.exports.lower_bound(*remote.recheck);
     for (; at != remote.exports.end() && most > 0; --most) {
-      auto& [key, said] = *at++;
+      auto& [key, known] = *at++;
       if (verdict_of(remote, key) == api::ImportVerdict::kNotListed) {
         const auto gone = key;
         (void)forget(remote, gone);  // known to be there
-        note_not_listed(remote, gone, true);
-        tell_export(cluster, &gone);
+        mark(remote, remote.not_listed, gone, true);
+        notify(cluster, &gone);
         continue;
       }
-      const auto before = said.fingerprint;
-      accept(remote, key, said);
-      if (said.fingerprint != before) tell_export(cluster, &key);
+      const auto before = known.fingerprint;
+      evaluate(remote, key, known);
+      if (known.fingerprint != before) notify(cluster, &key);
     }
     remote.recheck = at == remote.exports.end() ? std::nullopt : std::optional(at->first);
     return remote.recheck.has_value();
@@ -368,11 +341,9 @@ RemoteState::~RemoteState() = default;
 
 void RemoteState::set_listener(Listener listener) { state_->listener = std::move(listener); }
 
-void RemoteState::set_connected(const std::string& cluster, bool connected) {
+void RemoteState::connected(const std::string& cluster) {
   auto* remote = state_->find(cluster);
-  if (remote == nullptr) return;
-  remote->accepted.feed_connected = connected;
-  if (connected) remote->faults.erase(std::string(kVersionSubject));
+  if (remote == nullptr || remote->faults.erase(std::string(kVersionSubject)) == 0) return;
   state_->publish(cluster, *remote);
 }
 
@@ -382,36 +353,37 @@ void RemoteState::announce(const std::string& cluster, Announcement announcement
   const bool fault = remote->faults.erase(std::string(kAnnouncementSubject)) != 0;
   if (remote->said != announcement) {
     remote->said = std::move(announcement);
-    return state_->judge();
+    return state_->evaluate_claims();
   }
   if (fault) state_->publish(cluster, *remote);
 }
 
-bool RemoteState::put(const std::string& cluster, const api::ObjectKey& service, std::string wire) {
-  auto* remote = state_->find(cluster);
-  return remote != nullptr && state_->put(cluster, *remote, service, std::move(wire));
+bool RemoteState::put(const std::string& cluster, const api::ObjectKey& service,
+                      EncodedExport said) {
+  return state_->change(cluster, service, std::move(said));
 }
 
-void RemoteState::drop(const std::string& cluster, const api::ObjectKey& service) {
-  if (auto* remote = state_->find(cluster)) state_->drop(cluster, *remote, service);
+void RemoteState::withdraw(const std::string& cluster, const api::ObjectKey& service) {
+  (void)state_->change(cluster, service, std::nullopt);  // it was there or not
 }
 
 void RemoteState::complete(const std::string& cluster) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr || std::exchange(remote->heard_all, true)) return;
   state_->publish(cluster, *remote);
-  state_->tell_export(cluster, nullptr);
+  state_->notify(cluster, nullptr);
 }
 
 void RemoteState::refuse(const std::string& cluster, const FeedFault& fault) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
-  if (state_->add_fault(*remote, fault.subject, refusal_of(fault))) {
-    remote->refusals_changed = true;
-  }
+  auto& faults = remote->faults;
+  if (faults.size() >= kMaxRefusals && faults.count(fault.subject) == 0) return;
+  auto refusal = refusal_of(fault);
+  if (std::exchange(faults[fault.subject], refusal) != refusal) remote->refusals_changed = true;
 }
 
-void RemoteState::tell_refusals() { state_->tell_refusals(); }
+void RemoteState::publish_refusals() { state_->publish_refusals(); }
 
 void RemoteState::begin_snapshot(const std::string& cluster) {
   auto* remote = state_->find(cluster);
@@ -435,13 +407,15 @@ bool RemoteState::recheck(std::size_t most) {
   return false;
 }
 
-void RemoteState::set_peers(const Peers& peers) { state_->set_peers(peers); }
+std::vector<std::string> RemoteState::set_peers(const Peers& peers) {
+  return state_->set_peers(peers);
+}
 
 void RemoteState::set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own) {
   if (state_->local == local_cidrs && state_->networks == own) return;
   state_->local = std::move(local_cidrs);
   state_->networks = std::move(own);
-  state_->judge();
+  state_->evaluate_claims();
 }
 
 void RemoteState::set_exported(const OwnExports& exports) { state_->set_exported(exports); }
@@ -459,14 +433,18 @@ const std::map<api::ObjectKey, RemoteState::Export>& RemoteState::exports(
 
 std::optional<RemoteState::Record> RemoteState::record(const std::string& cluster,
                                                        const api::ObjectKey& service) const {
-  const auto* remote = state_->find(cluster);
-  if (remote == nullptr) return std::nullopt;
-  const auto said = remote->exports.find(service);
-  if (said == remote->exports.end()) return std::nullopt;
-  if (said->second.kept_out) return Record{kept_out_record(cluster, service), true};
-  auto record = parse_record(said->second.wire, cluster);
-  CW_CHECK(record.has_value());  // we encoded it
-  return Record{accepted_export(std::move(*record), remote->cidrs).record, false};
+  const auto& known = exports(cluster);
+  const auto found = known.find(service);
+  if (found == known.end()) return std::nullopt;
+  const auto& said = found->second.said;
+  if (found->second.kept_out) {
+    return Record{kept_out_record(cluster, service), kKeptOutFingerprint, true};
+  }
+  auto accepted = accepted_export(said.record(cluster), state_->find(cluster)->cidrs);
+  // Not that of exports(): the prefixes may have changed since the last recheck().
+  const auto fingerprint =
+      accepted.refusal ? EncodedExport(accepted.record).fingerprint() : said.fingerprint();
+  return Record{std::move(accepted.record), fingerprint, false};
 }
 
 }  // namespace cw::gateway

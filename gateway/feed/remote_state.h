@@ -1,6 +1,6 @@
 // The judged statements of all remote clusters. Takes the feed's input (inflow.h) and the
 // ClusterPeers, and keeps what admission.h accepts. Every gateway has one. The gateway with the
-// import Lease writes it to the store (importer.h). Exports are kept in wire form (a few hundred
+// import Lease writes it to the store (import_writer.h). Exports are kept encoded (a few hundred
 // bytes each). A call about one export is short. When a cluster's prefixes or its spec.imports
 // change, recheck() judges all its exports again, in parts. A call that changes what clusters may
 // claim looks at all prefixes. Loop thread only.
@@ -18,21 +18,18 @@
 #include "api/types/cluster_peer.h"
 #include "api/types/service_export.h"
 #include "gateway/feed/admission.h"
-#include "gateway/feed/statement.h"
+#include "gateway/feed/messages.h"
 
 namespace cw::gateway {
 
 // The accepted statements of one cluster.
 struct AcceptedCluster {
+  // Before the first announcement: the ClusterPeer's last known status.
   std::vector<Prefix> cidrs;                  // sorted
   std::vector<api::LearnedGateway> gateways;  // by ordinal
   std::vector<Refusal> refusals;              // those of the announcement first; bounded
   LeftOutExports left_out;                    // by spec.imports
-  // False: nothing was announced since the start. cidrs and gateways are the ClusterPeer's last
-  // known status.
-  bool announced = false;
-  bool complete = false;  // all its exports are known, and all of ours
-  bool feed_connected = false;
+  bool complete = false;                      // all its exports are known, and all of ours
   friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
 };
 
@@ -56,11 +53,11 @@ class RemoteState {
   void set_listener(Listener listener);  // before any other call; optional
 
   // The feed's input. Clusters that are not paired are ignored.
-  void set_connected(const std::string& cluster, bool connected);
+  void connected(const std::string& cluster);  // a stream is up: its version fits
   void announce(const std::string& cluster, Announcement announcement);
   // False: what is to be stored has not changed.
-  bool put(const std::string& cluster, const api::ObjectKey& service, std::string wire);
-  void drop(const std::string& cluster, const api::ObjectKey& service);
+  bool put(const std::string& cluster, const api::ObjectKey& service, EncodedExport said);
+  void withdraw(const std::string& cluster, const api::ObjectKey& service);
   void complete(const std::string& cluster);  // exports() has all of them
   // A message was dropped. It stays refused until a good message about the same subject comes, or a
   // snapshot without it.
@@ -68,14 +65,15 @@ class RemoteState {
   void begin_snapshot(const std::string& cluster);
   // Brings refusals and left_out into clusters(). The next call of another kind does it too. So a
   // change of one export does not look at all refusals.
-  void tell_refusals();
+  void publish_refusals();
 
   // Judges up to `most` exports again, of clusters whose prefixes or imports changed. True: more
   // are left.
   bool recheck(std::size_t most);
 
-  // Sets the paired clusters.
-  void set_peers(const Peers& peers);
+  // Sets the paired clusters. Returns those whose spec.imports changed: their exports that no rule
+  // named were not kept, so the feed must ask for all again.
+  std::vector<std::string> set_peers(const Peers& peers);
   // Sets this cluster's own prefixes, as it announces them. `own`: its other networks, which no
   // cluster may claim.
   void set_local(std::vector<Prefix> local_cidrs, std::vector<OwnPrefixes> own = {});
@@ -87,14 +85,15 @@ class RemoteState {
 
   [[nodiscard]] const std::map<std::string, AcceptedCluster>& clusters() const;  // by cluster id
   struct Export {
-    std::string wire;               // as the cluster sent it
-    std::uint64_t fingerprint = 0;  // of what is to be stored (imports.h, fingerprint_of())
+    EncodedExport said;             // the record as the cluster sent it
+    std::uint64_t fingerprint = 0;  // of what is to be stored (import_step.h)
     bool kept_out = false;          // this cluster exports the name itself
   };
   [[nodiscard]] const std::map<api::ObjectKey, Export>& exports(const std::string& cluster) const;
   // What is to be stored of an export: the accepted record, or that the export is kept out.
   struct Record {
     api::ExportRecord record;
+    std::uint64_t fingerprint = 0;
     bool kept_out = false;
   };
   [[nodiscard]] std::optional<Record> record(const std::string& cluster,

@@ -121,7 +121,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
     shared_->streams.erase(self);
   }
 
-  void keep(std::shared_ptr<Stream> self) { self_ = std::move(self); }
+  void live(std::shared_ptr<Stream> self) { self_ = std::move(self); }
 
  private:
   const std::shared_ptr<Shared> shared_;
@@ -169,14 +169,8 @@ class FeedService final : public Service {
     if (!bytes) return deny(grpc::StatusCode::PERMISSION_DENIED, bytes.error().text);
     const auto query = parse_query(*bytes);
     if (!query) return deny(grpc::StatusCode::INVALID_ARGUMENT, query.error().text);
-    if (!may_start(caller->id)) {
-      return deny(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many new streams");
-    }
-    auto stream = admit(*query, caller);
-    if (stream == nullptr) {
-      return deny(grpc::StatusCode::PERMISSION_DENIED,
-                  "the request names another gateway than the proven key");
-    }
+    std::shared_ptr<Stream> stream;
+    if (const auto status = admit(*query, caller, stream); !status.ok()) return new Denied(status);
     stream->pump();
     return stream.get();
   }
@@ -188,31 +182,29 @@ class FeedService final : public Service {
     return found == shared_->callers.end() ? nullptr : found->second.lock();
   }
 
-  bool may_start(const GatewayId& id) {
-    const auto now = std::chrono::steady_clock::now();
-    const std::lock_guard lock(shared_->mutex);
-    const auto& config = shared_->config;
-    auto& tokens = shared_->starts.try_emplace(id, config.streams_per_second, config.stream_burst)
-                       .first->second;
-    if (tokens.wait(now) > Duration::zero()) return false;
-    tokens.take(1, now);
-    return true;
-  }
-
-  // The caller's stream, which replaces the one before. Null: the request names another gateway.
-  std::shared_ptr<Stream> admit(const WatchQuery& query,
-                                const std::shared_ptr<const FeedCaller>& caller) {
-    std::shared_ptr<Stream> stream;
+  // Makes the caller's stream, which replaces the one before.
+  grpc::Status admit(const WatchQuery& query, const std::shared_ptr<const FeedCaller>& caller,
+                     std::shared_ptr<Stream>& stream) {
     std::vector<std::shared_ptr<Stream>> replaced;
     {
       const std::lock_guard lock(shared_->mutex);
+      const auto now = std::chrono::steady_clock::now();
+      const auto& config = shared_->config;
+      auto& tokens =
+          shared_->starts.try_emplace(caller->id, config.streams_per_second, config.stream_burst)
+              .first->second;
+      if (tokens.wait(now) > Duration::zero()) {
+        return {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many new streams"};
+      }
+      tokens.take(1, now);
       const auto known = shared_->known.find(caller->session.other);
       if (known == shared_->known.end() || known->second != query.caller) {
         if (shared_->liars.insert(caller->id).second) {
           log_warn("feed request refused: it names another gateway than the proven key",
                    {{"cluster", caller->id.cluster}, {"gateway", caller->id.ordinal}});
         }
-        return nullptr;
+        return {grpc::StatusCode::PERMISSION_DENIED,
+                "the request names another gateway than the proven key"};
       }
       for (const auto& other : shared_->streams) {
         if (other->caller().id != query.caller) continue;
@@ -220,13 +212,13 @@ class FeedService final : public Service {
         replaced.push_back(other);
       }
       stream = std::make_shared<Stream>(shared_, caller, shared_->log.start(query.resume_token));
-      stream->keep(stream);
+      stream->live(stream);
       shared_->streams.insert(stream);
     }
     for (const auto& other : replaced) other->pump();
     log_debug("feed stream began",
               {{"cluster", query.caller.cluster}, {"gateway", query.caller.ordinal}});
-    return stream;
+    return grpc::Status::OK;
   }
 
   std::shared_ptr<Shared> shared_;
@@ -252,7 +244,8 @@ void configure(grpc::ServerBuilder& builder) {
 }
 
 // Runs on the door's thread.
-void take_connection(Shared& shared, UniqueFd fd, const std::shared_ptr<const FeedCaller>& caller) {
+void adopt_connection(Shared& shared, UniqueFd fd,
+                      const std::shared_ptr<const FeedCaller>& caller) {
   const std::lock_guard handing_over(shared.handing_over);
   if (shared.server == nullptr) return;
   {
@@ -267,11 +260,10 @@ void take_connection(Shared& shared, UniqueFd fd, const std::shared_ptr<const Fe
 
 struct FeedServer::State {
   State(Loop& loop, Random& random, const tunnel::Key& own, const FeedServerConfig& c)
-      : config(c),
-        private_key(own),
-        shared(std::make_shared<Shared>(fmt::format("{:016x}", random.next()), config)),
+      : private_key(own),
+        shared(std::make_shared<Shared>(fmt::format("{:016x}", random.next()), c)),
         service(shared) {
-    heartbeat = loop.every(config.heartbeat, [this] {
+    heartbeat = loop.every(c.heartbeat, [this] {
       for (const auto& stream : all([](Stream& s) { s.beat(); })) stream->pump();
     });
   }
@@ -316,14 +308,12 @@ struct FeedServer::State {
     server.reset();
   }
 
-  const FeedServerConfig config;
   const tunnel::Key private_key;
   std::shared_ptr<Shared> shared;
   FeedService service;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<FeedDoor> door;
-  std::optional<IpAddress> address;
-  std::uint16_t wanted_port = 0;
+  Endpoint local;  // as asked for
   Handle heartbeat;
 };
 
@@ -337,14 +327,15 @@ FeedServer::~FeedServer() = default;
 
 Result<> FeedServer::listen(const IpAddress& address, std::uint16_t port) {
   auto& s = *state_;
-  if (s.door != nullptr && s.address == address && s.wanted_port == port) return {};
+  const Endpoint local{address, port};
+  if (s.door != nullptr && s.local == local) return {};
   s.stop();
   auto door = FeedDoor::open(
-      {address, port}, s.private_key,
+      local, s.private_key,
       [shared = s.shared](UniqueFd fd, const std::shared_ptr<const FeedCaller>& caller) {
-        take_connection(*shared, std::move(fd), caller);
+        adopt_connection(*shared, std::move(fd), caller);
       },
-      s.config.door);
+      s.shared->config.door);
   if (!door) return fail(door.error());
   grpc::ServerBuilder builder;
   configure(builder);
@@ -360,13 +351,11 @@ Result<> FeedServer::listen(const IpAddress& address, std::uint16_t port) {
     const std::lock_guard lock(s.shared->mutex);
     s.door->set_callers(s.shared->known);
   }
-  s.address = address;
-  s.wanted_port = port;
+  s.local = local;
   log_info("feed listens", {{"address", Endpoint{address, s.door->port()}.to_string()}});
   return {};
 }
 
-bool FeedServer::listening() const { return state_->door != nullptr; }
 std::uint16_t FeedServer::port() const {
   return state_->door == nullptr ? 0 : state_->door->port();
 }
@@ -399,10 +388,7 @@ void FeedServer::withdraw(const api::ObjectKey& service) {
 }
 
 void FeedServer::complete() {
-  (void)state_->publish([](FeedLog& log) {
-    log.complete();
-    return true;
-  });
+  (void)state_->publish([](FeedLog& log) { return log.complete(); });  // true or not
 }
 
 std::size_t FeedServer::streams() const {

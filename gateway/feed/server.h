@@ -40,8 +40,7 @@ class FeedServer {
   // has no such address or the port is taken; call it again. Listening again on the same address
   // and port does nothing. Another one ends the streams. Port 0: any free port; see port().
   [[nodiscard]] Result<> listen(const IpAddress& address, std::uint16_t port);
-  [[nodiscard]] bool listening() const;
-  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] std::uint16_t port() const;  // 0: it does not listen
 
   // Sets the gateways that may call, by public key. Streams of other callers end.
   void set_callers(std::map<tunnel::Key, GatewayId> callers);

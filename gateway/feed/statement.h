@@ -2,7 +2,7 @@
 // message. The wire form is api/proto/feed.proto; messages.h converts.
 #pragma once
 
-#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -67,15 +67,12 @@ struct FeedEvent {
   friend bool operator==(const FeedEvent&, const FeedEvent&) = default;
 };
 
-// All exports of a cluster, each in the form of encode_record() (messages.h). That takes a few
-// hundred bytes, while the record itself takes some thousand.
-using ExportMap = std::map<api::ObjectKey, std::string>;
-
 // A message that was dropped: its subject ("announcement", "export shop/db", "message") and its
 // mistake. It counts until a good message about the same subject comes.
 struct FeedFault {
   std::string subject;
   Error error;
+  std::optional<api::ObjectKey> service{};  // if the subject is a certain export
 };
 inline constexpr std::string_view kAnnouncementSubject = "announcement";
 inline constexpr std::string_view kVersionSubject = "feed version";

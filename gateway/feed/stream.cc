@@ -33,7 +33,7 @@ constexpr const char* kMethod = "/causeway.feed.v1.Feed/Watch";
 
 struct Wake {};
 
-std::size_t size_of(const std::optional<std::string>& wire) { return wire ? wire->size() : 0; }
+std::size_t size_of(const std::optional<EncodedExport>& said) { return said ? said->size() : 0; }
 
 // The hand-over between the network thread and the loop.
 class Inbox {
@@ -41,13 +41,13 @@ class Inbox {
   explicit Inbox(Mailbox<Wake>::Sender wake) : wake_(std::move(wake)) {}
 
   // False: over the limits, so the stream must end.
-  bool take(FeedEvent event) {
+  bool receive(FeedEvent event) {
     const std::lock_guard lock(mutex_);
     if (!event.resume_token.empty()) {
       pending_.resume_token = std::move(event.resume_token);
       pending_.live = true;
     }
-    std::visit([this](auto& statement) { apply(std::move(statement)); }, event.statement);
+    std::visit([this](auto& statement) { apply(statement); }, event.statement);
     wake();
     const auto assembled = assembling_ ? assembling_->size() : 0;
     return assembled <= kMaxExports && pending_.changes.size() <= kMaxExports &&
@@ -104,12 +104,12 @@ class Inbox {
     std::erase_if(faults, [&](const FeedFault& fault) { return fault.subject == subject; });
   }
 
-  void apply(SnapshotBegin) {
+  void apply(const SnapshotBegin&) {
     assembling_.emplace();
     faults_.clear();
     assembling_bytes_ = 0;
   }
-  void apply(SnapshotEnd) {
+  void apply(const SnapshotEnd&) {
     if (!assembling_) return;
     pending_.snapshot = std::move(*assembling_);
     pending_.changes.clear();
@@ -120,29 +120,29 @@ class Inbox {
                   [](const FeedFault& fault) { return fault.subject != kAnnouncementSubject; });
     for (auto& fault : std::exchange(faults_, {})) pending_.refused.push_back(std::move(fault));
   }
-  void apply(Heartbeat) {}
-  void apply(Announcement&& announcement) {
+  void apply(const Heartbeat&) {}
+  void apply(Announcement& announcement) {
     forget(pending_.refused, std::string(kAnnouncementSubject));
     pending_.announcement = std::move(announcement);
   }
-  void apply(api::ExportRecord&& record) { put(record.service, encode_record(record)); }
-  void apply(Withdrawn&& withdrawn) { put(withdrawn.service, std::nullopt); }
+  void apply(const api::ExportRecord& record) { put(record.service, EncodedExport(record)); }
+  void apply(const Withdrawn& withdrawn) { put(withdrawn.service, std::nullopt); }
 
-  void put(const api::ObjectKey& key, std::optional<std::string> wire) {
+  void put(const api::ObjectKey& key, std::optional<EncodedExport> said) {
     auto& faults = assembling_ ? faults_ : pending_.refused;
     if (!faults.empty()) forget(faults, export_subject(key));
     if (!assembling_) {
       auto& slot = pending_.changes[key];
-      changes_bytes_ += size_of(wire) - size_of(slot);
-      slot = std::move(wire);
-    } else if (wire) {
-      auto& slot = (*assembling_)[key];
-      assembling_bytes_ += wire->size() - slot.size();
-      slot = std::move(*wire);
-    } else if (const auto known = assembling_->find(key); known != assembling_->end()) {
+      changes_bytes_ += size_of(said) - size_of(slot);
+      slot = std::move(said);
+      return;
+    }
+    if (const auto known = assembling_->find(key); known != assembling_->end()) {
       assembling_bytes_ -= known->second.size();
       assembling_->erase(known);
     }
+    assembling_bytes_ += size_of(said);
+    if (said) assembling_->emplace(key, std::move(*said));
   }
 
   std::mutex mutex_;
@@ -195,7 +195,7 @@ class Reader {
     }
     if (step_ == Step::kRest) {
       wait();  // a cancelled alarm is not the stream's end
-    } else if (!ok || (step_ == Step::kRead && !take())) {
+    } else if (!ok || (step_ == Step::kRead && !receive())) {
       step_ = Step::kFinish;
       call_->Finish(&status_, this);
     } else if (step_ == Step::kStart) {
@@ -251,8 +251,8 @@ class Reader {
     call_->Read(&response_, this);
   }
 
-  // Takes the message that was read. False: the stream must end.
-  bool take() {
+  // Hands over the message that was read. False: the stream must end.
+  bool receive() {
     grpc::Slice slice;
     if (!response_.DumpToSingleSlice(&slice).ok()) {
       cancel();
@@ -260,28 +260,25 @@ class Reader {
     }
     readable_ = now() + budget_->after(slice.size(), now());
     const auto bytes = tags_.open({reinterpret_cast<const char*>(slice.begin()), slice.size()});
-    if (!bytes) {
-      inbox_->end(bytes.error());
-      cancel();
-      return false;
-    }
+    if (!bytes) return end(bytes.error());
     auto event = parse_event(*bytes, cluster_);
-    if (event && std::holds_alternative<SnapshotBegin>(event->statement)) {
+    if (!event) {
+      inbox_->refuse(fault_of(*bytes, std::move(event.error())));
+      return true;
+    }
+    if (std::holds_alternative<SnapshotBegin>(event->statement)) {
       const auto pause = budget_->snapshot(now());
       if (pause > Duration::zero()) {
-        inbox_->end({Errc::kUnavailable, std::string(kTooManySnapshots)}, pause);
-        cancel();
-        return false;
+        return end({Errc::kUnavailable, std::string(kTooManySnapshots)}, pause);
       }
     }
-    if (!event) {
-      inbox_->refuse({subject_of(*bytes), std::move(event.error())});
-    } else if (!inbox_->take(std::move(*event))) {
-      inbox_->end({Errc::kTooLarge, "feed: the cluster sends more exports than the limit"});
-      cancel();
-      return false;
-    }
-    return true;
+    if (inbox_->receive(std::move(*event))) return true;
+    return end({Errc::kTooLarge, "feed: the cluster sends more exports than the limit"});
+  }
+  bool end(Error why, Duration pause = {}) {  // false
+    inbox_->end(std::move(why), pause);
+    cancel();
+    return false;
   }
 
   std::shared_ptr<Inbox> inbox_;
@@ -349,9 +346,11 @@ FeedNetwork::~FeedNetwork() {
 
 struct FeedStream::State {
   State(Loop& on_loop, OnBatch callback)
-      : loop(on_loop), on_batch(std::move(callback)), mailbox(loop, 1, [this](Wake) { look(); }) {}
+      : loop(on_loop),
+        on_batch(std::move(callback)),
+        mailbox(loop, 1, [this](Wake) { schedule(); }) {}
 
-  void look() {
+  void schedule() {
     const auto wait = next_batch - loop.now();
     if (wait <= Duration::zero()) return deliver();
     timer = loop.after(wait, [this] { deliver(); });

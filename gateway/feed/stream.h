@@ -19,12 +19,12 @@
 
 namespace cw::gateway {
 
-// What came since the batch before, to be applied in this order. Exports are in the form of
-// encode_record().
+// What came since the batch before, to be applied in this order. It is not yet judged
+// (admission.h).
 struct FeedBatch {
   std::optional<Announcement> announcement;
-  std::optional<ExportMap> snapshot;                             // replaces all exports
-  std::map<api::ObjectKey, std::optional<std::string>> changes;  // empty: withdrawn
+  std::optional<ExportMap> snapshot;                               // replaces all exports
+  std::map<api::ObjectKey, std::optional<EncodedExport>> changes;  // empty: withdrawn
   std::vector<FeedFault> refused;  // dropped messages, the first 100 and one announcement
   std::string resume_token;        // the newest; empty: none since the batch before
   bool live = false;               // past the snapshot, or resumed

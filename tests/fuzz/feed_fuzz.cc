@@ -40,7 +40,8 @@ void admit(const api::ExportRecord& record) {
   for (const auto& endpoint : accepted_export(record, cidrs).record.endpoints) {
     for (const auto& address : endpoint.addresses) must(allowed.contains(address));
   }
-  must(*parse_record(encode_record(record), "east") == record);
+  must(EncodedExport(record).record("east") == record);
+  must(EncodedExport(record).within(cidrs) == !accepted_export(record, cidrs).refusal);
 }
 
 }  // namespace

@@ -28,9 +28,9 @@ tunnel::Key key(std::uint8_t first) {
 
 void feed(Handshake handshake, std::span<const std::uint8_t> bytes, std::size_t piece) {
   while (!bytes.empty()) {
-    must(handshake.wants() > 0 && handshake.wants() <= kHandshakeSize);
-    const auto size = std::min({piece, bytes.size(), handshake.wants()});
-    const auto step = handshake.take(bytes.first(size));
+    must(handshake.remaining() > 0 && handshake.remaining() <= kHandshakeSize);
+    const auto size = std::min({piece, bytes.size(), handshake.remaining()});
+    const auto step = handshake.receive(bytes.first(size));
     must(!step.done && (step.send.empty() || step.send.size() == kHandshakeSize));
     if (step.error) return;
     bytes = bytes.subspan(size);

@@ -64,8 +64,8 @@ Outcome run(Handshake& caller, Handshake& server, std::size_t piece = 1000) {
   const auto deliver = [piece](Handshake& side, Handshake::Step& last, std::string& in,
                                std::string& out) {
     while (!in.empty() && !last.done && !last.error) {
-      const auto size = std::min({piece, in.size(), side.wants()});
-      last = side.take(bytes_of(in).first(size));
+      const auto size = std::min({piece, in.size(), side.remaining()});
+      last = side.receive(bytes_of(in).first(size));
       in.erase(0, size);
       out += last.send;
     }
@@ -121,11 +121,11 @@ TEST(FeedHandshake, SayingAnothersKeyIsNotHavingIt) {
   HandshakeMessage hello;
   hello.public_key = victim.public_key().bytes();
   const auto first = encode_handshake(hello);
-  ASSERT_FALSE(other.take(first).error);
+  ASSERT_FALSE(other.receive(first).error);
   HandshakeMessage proof;
   proof.kind = HandshakeKind::kProof;
   proof.proof = nonce(3);
-  const auto step = other.take(encode_handshake(proof));
+  const auto step = other.receive(encode_handshake(proof));
   ASSERT_TRUE(step.error);
   EXPECT_FALSE(step.done);
 }
@@ -145,23 +145,23 @@ TEST(FeedHandshake, AProofIsWorthNothingInAnotherHandshake) {
   auto caller = sides.caller();
   auto server = sides.server();
   const auto hello = caller.start();
-  const auto challenge = server.take(bytes_of(hello));
-  const auto proof = caller.take(bytes_of(challenge.send));
+  const auto challenge = server.receive(bytes_of(hello));
+  const auto proof = caller.receive(bytes_of(challenge.send));
   // The same hello and proof are replayed, but the server's nonce is new.
   auto again = Handshake::server(
       sides.east.public_key(),
       [&](const tunnel::Key& other) { return std::optional(Sides::shared(sides.east, other)); },
       nonce(77));
-  (void)again.take(bytes_of(hello));
-  const auto step = again.take(bytes_of(proof.send));
+  (void)again.receive(bytes_of(hello));
+  const auto step = again.receive(bytes_of(proof.send));
   ASSERT_TRUE(step.error);
   EXPECT_FALSE(step.done);
   // The caller's own proof is not the server's, and no message is accepted out of order.
   auto mirrored = sides.caller();
   (void)mirrored.start();
-  EXPECT_TRUE(mirrored.take(bytes_of(hello)).error);
+  EXPECT_TRUE(mirrored.receive(bytes_of(hello)).error);
   auto early = sides.server();
-  EXPECT_TRUE(early.take(bytes_of(proof.send)).error);
+  EXPECT_TRUE(early.receive(bytes_of(proof.send)).error);
 }
 
 TEST(FeedHandshake, AnyChangedBitEndsIt) {
@@ -169,20 +169,20 @@ TEST(FeedHandshake, AnyChangedBitEndsIt) {
   auto caller = sides.caller();
   auto server = sides.server();
   const auto hello = caller.start();
-  const auto challenge = server.take(bytes_of(hello)).send;
-  const auto proof = caller.take(bytes_of(challenge)).send;
+  const auto challenge = server.receive(bytes_of(hello)).send;
+  const auto proof = caller.receive(bytes_of(challenge)).send;
   for (std::size_t byte = 0; byte < kHandshakeSize; ++byte) {
     auto changed = challenge;
     changed[byte] = static_cast<char>(changed[byte] ^ 1);
     auto victim = sides.caller();
     (void)victim.start();
-    EXPECT_TRUE(victim.take(bytes_of(changed)).error) << "challenge, byte " << byte;
+    EXPECT_TRUE(victim.receive(bytes_of(changed)).error) << "challenge, byte " << byte;
     if (byte < 72 && byte > 7) continue;  // a proof message has no field there
     changed = proof;
     changed[byte] = static_cast<char>(changed[byte] ^ 1);
     auto other = sides.server();
-    (void)other.take(bytes_of(hello));
-    const auto step = other.take(bytes_of(changed));
+    (void)other.receive(bytes_of(hello));
+    const auto step = other.receive(bytes_of(changed));
     EXPECT_TRUE(step.error || byte == 5 || byte == 7) << "proof, byte " << byte;
   }
 }
@@ -237,15 +237,15 @@ TEST(FeedHandshake, TheNextMinorVersionWorksAsCallerAndAsServer) {
   Sides as_caller;
   as_caller.east_version = {1, 0};
   auto server = as_caller.server();
-  EXPECT_FALSE(server.take(bytes_of(bytes_of_hex(kNextHello))).error);
-  EXPECT_TRUE(server.take(bytes_of(bytes_of_hex(kNextProof))).done);
+  EXPECT_FALSE(server.receive(bytes_of(bytes_of_hex(kNextHello))).error);
+  EXPECT_TRUE(server.receive(bytes_of(bytes_of_hex(kNextProof))).done);
   EXPECT_EQ(server.session().version, (FeedVersion{1, 0}));
 
   Sides as_server;
   as_server.west_version = {1, 0};
   auto caller = as_server.caller();
   (void)caller.start();
-  const auto proof = caller.take(bytes_of(bytes_of_hex(kNextChallenge)));
+  const auto proof = caller.receive(bytes_of(bytes_of_hex(kNextChallenge)));
   EXPECT_FALSE(proof.error);
   EXPECT_EQ(proof.send.size(), kHandshakeSize);
   EXPECT_EQ(caller.session().version, (FeedVersion{1, 0}));
@@ -259,13 +259,13 @@ TEST(FeedHandshake, TheBytesAreThose) {
   auto server = sides.server();
   const auto hello = caller.start();
   EXPECT_EQ(hex(hello), kNextHello);
-  const auto challenge = server.take(bytes_of(hello)).send;
-  EXPECT_EQ(hex(caller.take(bytes_of(challenge)).send), kNextProof);
+  const auto challenge = server.receive(bytes_of(hello)).send;
+  EXPECT_EQ(hex(caller.receive(bytes_of(challenge)).send), kNextProof);
   Sides other;
   other.east_version = {1, 1};
   other.west_version = {1, 0};
   auto newer = other.server();
-  EXPECT_EQ(hex(newer.take(bytes_of(other.caller().start())).send), kNextChallenge);
+  EXPECT_EQ(hex(newer.receive(bytes_of(other.caller().start())).send), kNextChallenge);
 }
 
 TEST(FeedHandshake, GarbageIsNoHandshake) {
@@ -280,17 +280,17 @@ TEST(FeedHandshake, GarbageIsNoHandshake) {
     }
     const Sides sides;
     auto server = sides.server();
-    const auto step = server.take(bytes);
+    const auto step = server.receive(bytes);
     EXPECT_FALSE(step.done);
     auto caller = sides.caller();
     (void)caller.start();
-    EXPECT_TRUE(caller.take(bytes).error);
+    EXPECT_TRUE(caller.receive(bytes).error);
   }
   EXPECT_FALSE(parse_handshake({}));
   const std::string http = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   const Sides sides;
   auto server = sides.server();
-  EXPECT_EQ(server.take(bytes_of(http)).error->code, Errc::kInvalid);
+  EXPECT_EQ(server.receive(bytes_of(http)).error->code, Errc::kInvalid);
 }
 
 TEST(MessageTags, OnlyTheNextMessageOpens) {

@@ -32,25 +32,24 @@ std::vector<Prefix> addresses(std::string_view net, unsigned count) {
 
 api::ObjectKey key(std::size_t n) { return {"shop", fmt::format("s{:05}", n)}; }
 
-std::string wire(std::size_t n, std::uint16_t port = 80, const std::string& at = "10.1.0.1") {
+EncodedExport said(std::size_t n, std::uint16_t port = 80, const std::string& at = "10.1.0.1") {
   api::ExportRecord record;
   record.cluster = "east";
   record.service = key(n);
   record.ports = {{"", "TCP", "", port, ""}};
   record.endpoints = {{{*IpAddress::parse(at)}, "h", "", true}};
-  return encode_record(record);
+  return EncodedExport(record);
 }
 
 struct World {
   SimLoop loop;
-  RemoteState intake;
+  RemoteState remotes;
   int resyncs = 0;
   std::set<std::string> resynced;
-  Inflow inflow{loop, intake, [this](const std::string& cluster) {
+  Inflow inflow{loop, remotes, [this](const std::string& cluster) {
                   ++resyncs;
                   resynced.insert(cluster);
                 }};
-  FeedCallbacks feed = inflow.callbacks();
   std::size_t told = 0;  // the number of exports that changed
   std::size_t clusters = 0;
   std::size_t refusals = 0;
@@ -62,7 +61,7 @@ struct World {
     };
     listener.on_clusters = [this] { ++clusters; };
     listener.on_refusals = [this] { ++refusals; };
-    intake.set_listener(listener);
+    remotes.set_listener(listener);
     RemoteState::Peers peers;
     for (const auto* name : {"east", "north"}) {
       auto peer = std::make_shared<api::ClusterPeer>();
@@ -72,40 +71,63 @@ struct World {
       peer->spec.allowed_cidrs = {p(std::string(name) == "east" ? "10.1.0.0/16" : "10.2.0.0/16")};
       peers[{"", name}] = peer;
     }
-    intake.set_exported({});
-    intake.set_peers(peers);
-    intake.set_exported({});
+    remotes.set_exported({});
+    remotes.set_peers(peers);
+    remotes.set_exported({});
     announce({p("10.1.0.0/16")});
     run(milliseconds(1));
   }
   void announce(std::vector<Prefix> cidrs) {
-    feed.on_announcement("east", {"east", std::move(cidrs), {{0, kKey, {}, false, {}, {}}}});
+    announce_as({"east", std::move(cidrs), {{0, kKey, {}, false, {}, {}}}});
+  }
+  void announce_as(Announcement announcement) {
+    FeedBatch batch;
+    batch.announcement = std::move(announcement);
+    inflow.receive("east", std::move(batch));
+  }
+  // Null: the export is withdrawn.
+  void change(const std::string& cluster, const api::ObjectKey& service,
+              std::optional<EncodedExport> next) {
+    FeedBatch batch;
+    batch.changes.emplace(service, std::move(next));
+    inflow.receive(cluster, std::move(batch));
   }
   void snapshot(std::size_t size, std::uint16_t port = 80) {
     ExportMap all;
-    for (std::size_t n = 0; n < size; ++n) all[key(n)] = wire(n, port);
-    feed.on_snapshot("east", std::move(all));
+    for (std::size_t n = 0; n < size; ++n) all.emplace(key(n), said(n, port));
+    snapshot(std::move(all));
+  }
+  void snapshot(ExportMap all) {
+    FeedBatch batch;
+    batch.snapshot = std::move(all);
+    inflow.receive("east", std::move(batch));
   }
   void run(Duration span) { loop.advance(span); }
-  std::size_t known() { return intake.exports("east").size(); }
+  std::size_t known() { return remotes.exports("east").size(); }
   bool refused(const std::string& part) {
-    for (const auto& refusal : intake.clusters().at("east").refusals) {
+    for (const auto& refusal : remotes.clusters().at("east").refusals) {
       if (refusal.message.find(part) != std::string::npos) return true;
     }
     return false;
   }
-  void refuse(const std::string& subject, const std::string& why) {
-    feed.on_refused("east", {subject, {Errc::kInvalid, why}});
+  void refuse(const api::ObjectKey& service, const std::string& why) {
+    refuse(export_subject(service), why, service);
+  }
+  void refuse(const std::string& subject, const std::string& why,
+              std::optional<api::ObjectKey> service = {}) {
+    FeedBatch batch;
+    batch.refused.push_back({subject, {Errc::kInvalid, why}, std::move(service)});
+    inflow.receive("east", std::move(batch));
   }
 };
 
 TEST(Inflow, AFirstSyncOfEverythingGoesThroughAtOnce) {
   World world;
   world.snapshot(kMaxExports);
-  EXPECT_FALSE(world.intake.clusters().at("east").complete);
+  EXPECT_FALSE(world.remotes.clusters().at("east").complete);
   world.run(milliseconds(50));
   EXPECT_EQ(world.known(), kMaxExports);
-  EXPECT_TRUE(world.intake.clusters().at("east").complete);
+  EXPECT_TRUE(world.remotes.clusters().at("east").complete);
 }
 
 TEST(Inflow, AResyncWithoutChangesCostsNothing) {
@@ -151,15 +173,15 @@ TEST(Inflow, WhatChangesWhileASnapshotIsComparedIsNewer) {
   world.run(milliseconds(50));
   world.snapshot(5000, 81);
   // One export changes again, one is gone, one is new. None of them is compared yet.
-  world.feed.on_export("east", key(4998), wire(4998, 99));
-  world.feed.on_withdrawn("east", key(4999));
-  world.feed.on_export("east", key(7000), wire(7000));
+  world.change("east", key(4998), said(4998, 99));
+  world.change("east", key(4999), std::nullopt);
+  world.change("east", key(7000), said(7000));
   world.run(milliseconds(50));
   EXPECT_EQ(world.known(), 5000U);
-  EXPECT_EQ(world.intake.exports("east").at(key(0)).wire, wire(0, 81));
-  EXPECT_EQ(world.intake.exports("east").at(key(4998)).wire, wire(4998, 99));
-  EXPECT_EQ(world.intake.exports("east").count(key(4999)), 0U);
-  EXPECT_EQ(world.intake.exports("east").count(key(7000)), 1U);
+  EXPECT_EQ(world.remotes.exports("east").at(key(0)).said, said(0, 81));
+  EXPECT_EQ(world.remotes.exports("east").at(key(4998)).said, said(4998, 99));
+  EXPECT_EQ(world.remotes.exports("east").count(key(4999)), 0U);
+  EXPECT_EQ(world.remotes.exports("east").count(key(7000)), 1U);
 }
 
 TEST(Inflow, RefusalsAreToldTogether) {
@@ -167,7 +189,7 @@ TEST(Inflow, RefusalsAreToldTogether) {
   world.run(seconds(1));
   const auto before = world.refusals;
   for (int n = 0; n < 1000; ++n) {
-    world.refuse(fmt::format("export shop/bad{:02}", n % 50), fmt::format("bad {}", n));
+    world.refuse(api::ObjectKey{"shop", fmt::format("bad{:02}", n % 50)}, fmt::format("bad {}", n));
     world.run(milliseconds(1));
   }
   EXPECT_LE(world.refusals - before, 11U);
@@ -199,7 +221,7 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesPerSecond) {
   const auto burst = world.told;
   EXPECT_LE(burst, 12'050U);
   for (int n = 0; n < 100; ++n) {
-    for (std::size_t m = 0; m < 1000; ++m) world.feed.on_export("east", key(m), wire(m, port));
+    for (std::size_t m = 0; m < 1000; ++m) world.change("east", key(m), said(m, port));
     ++port;
     world.run(milliseconds(100));
   }
@@ -209,8 +231,8 @@ TEST(Inflow, APeerThatChangesEverythingAllTheTimeGetsFiftyChangesPerSecond) {
   world.run(seconds(200));
   EXPECT_EQ(world.inflow.waiting("east"), 0U);
   for (std::size_t m = 0; m < 1000; ++m) {
-    EXPECT_EQ(world.intake.exports("east").at(key(m)).wire,
-              wire(m, static_cast<std::uint16_t>(port - 1)));
+    EXPECT_EQ(world.remotes.exports("east").at(key(m)).said,
+              said(m, static_cast<std::uint16_t>(port - 1)));
   }
 }
 
@@ -223,7 +245,7 @@ TEST(Inflow, ExportsThatNoRuleNamesAreNearlyFree) {
   peer->spec.gateways = {{0, kKey, {}}};
   peer->spec.allowed_cidrs = {p("10.1.0.0/16")};
   peer->spec.imports = std::vector<api::ImportRule>{{"shop", "s00007", false, false}};
-  world.intake.set_peers({{{"", "east"}, peer}});
+  world.remotes.set_peers({{{"", "east"}, peer}});
   for (std::uint16_t port = 1; port <= 4; ++port) {
     world.snapshot(9000, port);
     world.run(milliseconds(50));
@@ -240,9 +262,9 @@ TEST(Inflow, OnePeersFloodDoesNotDelayAnothers) {
     world.run(milliseconds(10));
   }
   EXPECT_GT(world.inflow.waiting("east"), 1000U);
-  world.feed.on_export("north", key(1), wire(1));
+  world.change("north", key(1), said(1));
   world.run(milliseconds(1));
-  EXPECT_EQ(world.intake.exports("north").size(), 1U);
+  EXPECT_EQ(world.remotes.exports("north").size(), 1U);
 }
 
 TEST(Inflow, WhatWaitsIsBounded) {
@@ -251,7 +273,7 @@ TEST(Inflow, WhatWaitsIsBounded) {
   world.snapshot(9000, 2);
   world.run(milliseconds(10));
   for (std::size_t n = 0; n < 100'000; ++n) {
-    world.feed.on_export("east", key(n), wire(n));
+    world.change("east", key(n), said(n));
     EXPECT_LE(world.inflow.waiting("east"), 2 * kMaxExports + 1);
   }
   world.run(milliseconds(1));
@@ -263,21 +285,21 @@ TEST(Inflow, ASnapshotThatIsForgottenIsNotComplete) {
   World world;
   world.snapshot(100);
   for (std::size_t n = 0; n <= 2 * kMaxExports; ++n) {
-    world.feed.on_export("east", key(n), wire(n));
+    world.change("east", key(n), said(n));
   }
   world.run(seconds(1));
   EXPECT_GE(world.resyncs, 1);
-  EXPECT_FALSE(world.intake.clusters().at("east").complete);
+  EXPECT_FALSE(world.remotes.clusters().at("east").complete);
   world.snapshot(100);
   world.run(seconds(1));
-  EXPECT_TRUE(world.intake.clusters().at("east").complete);
+  EXPECT_TRUE(world.remotes.clusters().at("east").complete);
 }
 
 TEST(Inflow, TwoClustersThatSayTooMuchInOneTurnAreBothAskedAgain) {
   World world;
   for (const auto* cluster : {"east", "north"}) {
     for (std::size_t n = 0; n <= 2 * kMaxExports; ++n) {
-      world.feed.on_export(cluster, key(n), wire(n));
+      world.change(cluster, key(n), said(n));
     }
   }
   world.run(milliseconds(1));
@@ -288,16 +310,15 @@ TEST(Inflow, PrefixesOfGatewaysMakeAnAnnouncementLargeToo) {
   World world;
   world.run(seconds(2));
   const auto many = addresses("10.1", 5000);
-  const auto said = [&](std::vector<Prefix> own, std::vector<Prefix> homed) {
-    world.feed.on_announcement(
-        "east",
+  const auto announce = [&](std::vector<Prefix> own, std::vector<Prefix> homed) {
+    world.announce_as(
         {"east", {p("10.1.0.0/16")}, {{0, kKey, {}, false, std::move(own), std::move(homed)}}});
   };
-  said(many, many);
+  announce(many, many);
   world.run(milliseconds(1));
   const auto before = world.clusters;
   for (int n = 0; n < 10; ++n) {
-    said(n % 2 == 0 ? std::vector<Prefix>{} : many, {});
+    announce(n % 2 == 0 ? std::vector<Prefix>{} : many, {});
     world.run(seconds(1));
   }
   EXPECT_EQ(world.clusters, before) << "11 seconds for 10,001 prefixes";
@@ -316,16 +337,16 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenImportsChange) {
   peer->spec.allowed_cidrs = {p("10.1.0.0/16")};
   peer->spec.imports = std::vector<api::ImportRule>{{"shop", "s00007", false, false}};
   const auto told = world.told;
-  world.intake.set_peers({{{"", "east"}, peer}});
+  world.remotes.set_peers({{{"", "east"}, peer}});
   EXPECT_EQ(world.told, told) << "no export was read in this call";
-  EXPECT_TRUE(world.intake.recheck(32));
+  EXPECT_TRUE(world.remotes.recheck(32));
   EXPECT_EQ(world.told, told + 31) << "one of them is listed";
-  world.inflow.look();
+  world.inflow.schedule();
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + 4999);
   EXPECT_EQ(world.known(), 1U);
   world.run(milliseconds(100));
-  EXPECT_EQ(world.intake.clusters().at("east").left_out.not_listed.count, 4999U);
+  EXPECT_EQ(world.remotes.clusters().at("east").left_out.not_listed.count, 4999U);
 }
 
 TEST(Inflow, OneAnnouncementASecondTakesEffectTheNewestOne) {
@@ -339,7 +360,7 @@ TEST(Inflow, OneAnnouncementASecondTakesEffectTheNewestOne) {
   EXPECT_LE(world.clusters - before, 11U);
   world.announce({p("10.1.128.0/17")});
   world.run(seconds(1));
-  EXPECT_EQ(world.intake.clusters().at("east").cidrs, std::vector{p("10.1.128.0/17")});
+  EXPECT_EQ(world.remotes.clusters().at("east").cidrs, std::vector{p("10.1.128.0/17")});
 }
 
 TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
@@ -351,11 +372,11 @@ TEST(Inflow, ExportsAreJudgedAgainInSlicesWhenPrefixesChange) {
   world.announce({p("10.1.128.0/17")});  // their endpoints are outside now
   world.run(milliseconds(50));
   EXPECT_EQ(world.told, told + 3000);
-  EXPECT_TRUE(world.intake.record("east", key(1))->record.endpoints.empty());
+  EXPECT_TRUE(world.remotes.record("east", key(1))->record.endpoints.empty());
   world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("10.1.0.1"));
   // 3,000 refusals are shortened to a readable number.
-  EXPECT_LE(world.intake.clusters().at("east").refusals.size(), 301U);
+  EXPECT_LE(world.remotes.clusters().at("east").refusals.size(), 301U);
 }
 
 TEST(Inflow, RefusedCidrsAreCountedNotListed) {
@@ -364,7 +385,7 @@ TEST(Inflow, RefusedCidrsAreCountedNotListed) {
   const auto many = addresses("10.99", 9000);
   world.announce(many);
   world.run(seconds(1));
-  const auto& refusals = world.intake.clusters().at("east").refusals;
+  const auto& refusals = world.remotes.clusters().at("east").refusals;
   EXPECT_LE(refusals.size(), 101U);
   EXPECT_TRUE(world.refused("more are refused"));
 }
@@ -373,22 +394,23 @@ TEST(Inflow, WhatASnapshotHasAtFaultIsSaidAfterItsEnd) {
   World world;
   // In the stream's order: the snapshot, then the faults inside it.
   world.snapshot(3);
-  world.refuse("export shop/s00001", "export: endpoints: 169.254.169.254 cannot be an endpoint");
+  world.refuse(api::ObjectKey{"shop", "s00001"},
+               "export: endpoints: 169.254.169.254 cannot be an endpoint");
   world.run(seconds(1));
   EXPECT_TRUE(world.refused("169.254.169.254"));
   // Other changes do not remove the refusal.
-  world.feed.on_export("east", key(2), wire(2, 99));
+  world.change("east", key(2), said(2, 99));
   world.announce({p("10.1.0.0/17")});
   world.run(seconds(2));
   EXPECT_TRUE(world.refused("169.254.169.254"));
   // A good version removes it, and so does its withdrawal, or a snapshot without it.
-  world.feed.on_export("east", key(1), wire(1, 99));
+  world.change("east", key(1), said(1, 99));
   world.run(seconds(1));
   EXPECT_FALSE(world.refused("169.254.169.254"));
-  world.refuse("export shop/gone", "bad export");
+  world.refuse(api::ObjectKey{"shop", "gone"}, "bad export");
   world.run(milliseconds(100));
   EXPECT_TRUE(world.refused("bad export"));
-  world.feed.on_withdrawn("east", {"shop", "gone"});
+  world.change("east", {"shop", "gone"}, std::nullopt);
   world.run(seconds(1));
   EXPECT_FALSE(world.refused("bad export"));
   world.refuse("message", "bad message");
@@ -401,16 +423,16 @@ TEST(Inflow, AKnownExportThatTurnsBadInASnapshotIsGoneAndRefused) {
   World world;
   world.snapshot(3);
   world.run(seconds(1));
-  ExportMap without{{key(0), wire(0)}, {key(2), wire(2)}};
-  world.feed.on_snapshot("east", std::move(without));
-  world.refuse("export shop/s00001", "bad endpoint");
+  ExportMap without{{key(0), said(0)}, {key(2), said(2)}};
+  world.snapshot(std::move(without));
+  world.refuse(api::ObjectKey{"shop", "s00001"}, "bad endpoint");
   world.run(seconds(1));
   EXPECT_EQ(world.known(), 2U);
   EXPECT_TRUE(world.refused("bad endpoint"));
   // If a good version comes before the bad one took effect, the good one is newer.
-  world.feed.on_export("east", key(1), wire(1));
-  world.refuse("export shop/s00001", "worse endpoint");
-  world.feed.on_export("east", key(1), wire(1, 99));
+  world.change("east", key(1), said(1));
+  world.refuse(api::ObjectKey{"shop", "s00001"}, "worse endpoint");
+  world.change("east", key(1), said(1, 99));
   world.run(seconds(1));
   EXPECT_EQ(world.known(), 3U);
   EXPECT_FALSE(world.refused("endpoint"));

@@ -1,5 +1,6 @@
-// The bookkeeping of imports: the part of a stored RemoteExport that comparing needs, and what to
-// do with one. Pure.
+// One RemoteExport: what it needs now, and its fingerprint. The fingerprint is that of the accepted
+// export (messages.h). The object carries it, bound to its spec. So comparing needs no record, and
+// a spec that another writer changed has another fingerprint. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -15,17 +16,18 @@ namespace cw::gateway {
 struct ImportedExport {
   static constexpr api::Kind kKind = api::Kind::kRemoteExport;
   std::string resource_version;
-  std::uint64_t fingerprint = 0;  // of the spec, as in RemoteState; 0: it cannot be read
+  std::uint64_t fingerprint = 0;  // 0: it has none
   friend bool operator==(const ImportedExport&, const ImportedExport&) = default;
 };
-[[nodiscard]] ImportedExport imported_export(const nlohmann::json& body);
+// The object as JSON, with its fingerprint.
+[[nodiscard]] nlohmann::json with_fingerprint(const api::RemoteExport& object,
+                                              std::uint64_t fingerprint);
 
-// Equal fingerprints mean equal RemoteExports.
-[[nodiscard]] std::uint64_t fingerprint_of(const api::ExportRecord& record, bool kept_out);
 // The stored record of an export that is not imported, because this cluster exports the name
-// itself.
+// itself. It has only names, so the fingerprint is the same for all.
 [[nodiscard]] api::ExportRecord kept_out_record(const std::string& cluster,
                                                 const api::ObjectKey& service);
+inline constexpr std::uint64_t kKeptOutFingerprint = 1;
 
 // "<service>.<cluster>" in the Service's namespace, and back. No value: the name has another form.
 [[nodiscard]] api::ObjectKey import_key(const std::string& cluster, const api::ObjectKey& service);
@@ -36,7 +38,7 @@ struct ImportName {
 [[nodiscard]] std::optional<ImportName> import_name(const api::ObjectKey& key);
 
 struct ImportCase {
-  std::optional<std::uint64_t> wanted;  // the accepted record's fingerprint; none: there is none
+  std::optional<std::uint64_t> wanted;  // the accepted export's fingerprint; none: there is none
   bool paired = true;                   // its cluster has a ClusterPeer
   bool complete = true;                 // all exports of its cluster are known
   bool ns_exists = true;
@@ -47,3 +49,9 @@ struct ImportCase {
 [[nodiscard]] api::Verb import_step(const ImportCase& now);
 
 }  // namespace cw::gateway
+
+namespace cw::api {
+// Takes any body: an object that cannot be read is to be replaced.
+template <>
+Result<gateway::ImportedExport> decode(const nlohmann::json& body);
+}  // namespace cw::api

@@ -1,13 +1,14 @@
-#include "gateway/feed/importer.h"
+#include "gateway/feed/import_lease.h"
 
 #include <gtest/gtest.h>
 
 #include "api/fake/memory_store.h"
+#include "api/names.h"
 #include "api/types/lease.h"
 #include "api/types/namespace.h"
 #include "api/types/remote_export.h"
 #include "base/fake/sim_loop.h"
-#include "gateway/feed/imports.h"
+#include "gateway/feed/import_step.h"
 #include "gateway/feed/inflow.h"
 #include "gateway/feed/messages.h"
 
@@ -29,17 +30,37 @@ api::ExportRecord record(const std::string& name, std::string_view address = "10
   return record;
 }
 
-// West's gateway 0, which imports from east; the feed is played by calling its callbacks.
+api::LeaseConfig lease_of(const std::string& identity) {
+  return {{std::string(api::kDefaultNamespace), std::string(api::kImportLease)}, identity};
+}
+
+// As the Feed does: it tells the writer, if there is one, what changed.
+RemoteState::Listener listener_of(const std::function<ImportWriter*()>& writer) {
+  RemoteState::Listener on;
+  on.on_clusters = [writer] {
+    if (auto* w = writer()) w->reconcile_peers();
+  };
+  on.on_refusals = [writer] {
+    if (auto* w = writer()) w->reconcile_refusals();
+  };
+  on.on_export = [writer](const std::string& cluster, const api::ObjectKey* service) {
+    if (auto* w = writer()) w->reconcile_exports(cluster, service);
+  };
+  return on;
+}
+
+// West's gateway 0, which imports from east; the test plays the feed.
 struct World {
   SimLoop loop;
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
-  RemoteState intake;
-  Inflow inflow{loop, intake};
-  FeedCallbacks feed = inflow.callbacks();
-  std::unique_ptr<Importer> importer;
+  RemoteState remotes;
+  Inflow inflow{loop, remotes};
+  std::unique_ptr<ImportLease> lease;
 
   World() {
+    remotes.set_listener(
+        listener_of([this] { return lease == nullptr ? nullptr : lease->writer(); }));
     put_peer("east");
     put_namespace("shop");
     exports({});
@@ -53,7 +74,7 @@ struct World {
       one.meta.key = {"shop", name};
       own[one.meta.key] = std::make_shared<const api::ServiceExport>(one);
     }
-    intake.set_exported(own);
+    remotes.set_exported(own);
   }
   void import(std::optional<std::vector<api::ImportRule>> rules) {
     auto wanted = peer();
@@ -62,17 +83,16 @@ struct World {
     pair();
   }
   void start(const std::string& identity = "west-0") {
-    ImporterConfig config;
-    config.identity = identity;
-    importer = std::make_unique<Importer>(loop, store, random, config, intake);
-    importer->set_connected({"east"});
+    const auto config = lease_of(identity);
+    lease = std::make_unique<ImportLease>(loop, store, random, config, remotes);
+    lease->set_connected({"east"});
     run(seconds(20));
   }
   // Ends as a stopped process does: the next holder gets the Lease at once.
   void hand_over() {
-    importer->release([] {});
+    lease->release([] {});
     run(seconds(1));
-    importer.reset();
+    lease.reset();
   }
   void put_namespace(const std::string& name) {
     api::Namespace ns;
@@ -96,23 +116,36 @@ struct World {
       peers[{"", name}] =
           std::make_shared<const api::ClusterPeer>(store.must_get<api::ClusterPeer>({"", name}));
     }
-    intake.set_peers(peers);
-    inflow.look();
+    remotes.set_peers(peers);
+    inflow.schedule();
   }
   void announce(std::vector<Prefix> cidrs = {p("10.1.0.0/16")}) {
-    feed.on_announcement("east",
-                         {"east",
+    FeedBatch batch;
+    batch.announcement = {"east",
                           std::move(cidrs),
-                          {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}, true, {}, {}}}});
+                          {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}, true, {}, {}}}};
+    inflow.receive("east", std::move(batch));
   }
   void snapshot(const std::vector<api::ExportRecord>& records) {
     ExportMap all;
-    for (const auto& one : records) all[one.service] = encode_record(one);
-    feed.on_snapshot("east", all);
-    feed.on_state("east", true);
+    for (const auto& one : records) all.emplace(one.service, one);
+    snapshot_of(std::move(all));
+    remotes.connected("east");
+  }
+  void snapshot_of(ExportMap all) {
+    FeedBatch batch;
+    batch.snapshot = std::move(all);
+    inflow.receive("east", std::move(batch));
   }
   void put(const api::ExportRecord& one) {
-    feed.on_export("east", one.service, encode_record(one));
+    FeedBatch batch;
+    batch.changes.emplace(one.service, one);
+    inflow.receive("east", std::move(batch));
+  }
+  void withdraw(const std::string& name) {
+    FeedBatch batch;
+    batch.changes.emplace(api::ObjectKey{"shop", name}, std::nullopt);
+    inflow.receive("east", std::move(batch));
   }
   void run(Duration span) { loop.advance(span); }
   bool has(const std::string& name) { return store.has(api::Kind::kRemoteExport, {"shop", name}); }
@@ -125,22 +158,19 @@ struct World {
 // The next process, or another gateway's. It has read the store, and got nothing from the feed yet.
 struct Successor {
   explicit Successor(World& world)
-      : importer(world.loop, world.store, world.random, config(), intake) {
-    intake.set_exported({});
-    intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+      : lease(world.loop, world.store, world.random, config(), remotes) {
+    remotes.set_listener(listener_of([this] { return lease.writer(); }));
+    remotes.set_exported({});
+    remotes.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
   }
-  static ImporterConfig config() {
-    ImporterConfig config;
-    config.identity = "west-1";
-    return config;
-  }
-  RemoteState intake;
-  Importer importer;
+  static api::LeaseConfig config() { return lease_of("west-1"); }
+  RemoteState remotes;
+  ImportLease lease;
 };
 
-TEST(Importer, WritesWhatIsAccepted) {
+TEST(ImportLease, WritesWhatIsAccepted) {
   World world;
-  ASSERT_TRUE(world.importer->leading());
+  ASSERT_NE(world.lease->writer(), nullptr);
   world.announce();
   world.snapshot({record("db"), record("web")});
   world.run(seconds(1));
@@ -153,7 +183,7 @@ TEST(Importer, WritesWhatIsAccepted) {
   EXPECT_TRUE(peer.status.connected);
   EXPECT_EQ(api::find_condition(peer.status.conditions, "Connected")->reason, "TunnelUp");
   EXPECT_EQ(api::find_condition(peer.status.conditions, "ClaimsAccepted")->reason, "Accepted");
-  EXPECT_TRUE(world.importer->idle());
+  EXPECT_TRUE(world.lease->writer()->idle());
   (void)world.store.take_log();
   world.run(seconds(300));
   // Only the Lease is renewed.
@@ -162,7 +192,7 @@ TEST(Importer, WritesWhatIsAccepted) {
 
 // The API server drops fields that an older schema lacks. The request then counts as written, or it
 // would be made again for ever.
-TEST(Importer, AStoreThatKeepsLessIsNotWrittenAgainForEver) {
+TEST(ImportLease, AStoreThatKeepsLessIsNotWrittenAgainForEver) {
   World world;
   world.store.set_schema([](api::Object& object) {
     if (object.kind != api::Kind::kRemoteExport) return;
@@ -175,13 +205,13 @@ TEST(Importer, AStoreThatKeepsLessIsNotWrittenAgainForEver) {
   (void)world.store.take_log();
   world.run(seconds(60));
   EXPECT_EQ(world.store.take_log().find("RemoteExport"), std::string::npos);
-  EXPECT_TRUE(world.importer->idle());
+  EXPECT_TRUE(world.lease->writer()->idle());
   world.snapshot({record("db", "10.1.0.9")});
   world.run(seconds(2));
   EXPECT_EQ(world.stored("db.east").spec.endpoints, record("db", "10.1.0.9").endpoints);
 }
 
-TEST(Importer, FollowsChangesAndWithdrawals) {
+TEST(ImportLease, FollowsChangesAndWithdrawals) {
   World world;
   world.announce();
   world.snapshot({record("db")});
@@ -191,13 +221,13 @@ TEST(Importer, FollowsChangesAndWithdrawals) {
   world.run(std::chrono::milliseconds(50));
   EXPECT_EQ(world.stored("db.east").spec, record("db", "10.1.0.9"));
   EXPECT_TRUE(world.has("web.east"));
-  world.feed.on_withdrawn("east", {"shop", "db"});
+  world.withdraw("db");
   world.run(std::chrono::milliseconds(50));
   EXPECT_FALSE(world.has("db.east"));
   EXPECT_TRUE(world.has("web.east"));
 }
 
-TEST(Importer, WaitsForTheNamespace) {
+TEST(ImportLease, WaitsForTheNamespace) {
   World world;
   world.announce();
   auto elsewhere = record("db");
@@ -211,18 +241,17 @@ TEST(Importer, WaitsForTheNamespace) {
 }
 
 // Said once, by the ClusterPeer: an outage writes nothing for each of 10,000 records.
-TEST(Importer, AClusterThatIsAwayKeepsItsRecordsUntouched) {
+TEST(ImportLease, AClusterThatIsAwayKeepsItsRecordsUntouched) {
   World world;
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
   (void)world.store.take_log();
-  world.feed.on_state("east", false);
-  world.importer->set_connected({});
+  world.lease->set_connected({});
   world.run(seconds(1));
   EXPECT_FALSE(world.peer().status.connected);
   world.run(seconds(100));
-  world.importer->set_connected({"east"});
+  world.lease->set_connected({"east"});
   world.run(seconds(1));
   EXPECT_TRUE(world.peer().status.connected);
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
@@ -231,7 +260,7 @@ TEST(Importer, AClusterThatIsAwayKeepsItsRecordsUntouched) {
 
 // At a start no cluster is connected yet. A cluster that was connected before is reported lost only
 // after a grace period.
-TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
+TEST(ImportLease, ARestartDoesNotSayThatAClusterWasLost) {
   World world;
   world.announce();
   world.snapshot({record("db")});
@@ -239,9 +268,9 @@ TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   world.hand_over();
   (void)world.store.take_log();
   Successor successor(world);
-  auto& next = successor.importer;
+  auto& next = successor.lease;
   world.run(seconds(3));
-  ASSERT_TRUE(next.leading());
+  ASSERT_NE(next.writer(), nullptr);
   EXPECT_TRUE(world.peer().status.connected);
   next.set_connected({"east"});
   world.run(seconds(60));
@@ -251,7 +280,7 @@ TEST(Importer, ARestartDoesNotSayThatAClusterWasLost) {
   EXPECT_FALSE(world.peer().status.connected);
 }
 
-TEST(Importer, AClusterThatStaysAwayAfterARestartIsReportedLost) {
+TEST(ImportLease, AClusterThatStaysAwayAfterARestartIsReportedLost) {
   World world;
   world.announce();
   world.run(seconds(1));
@@ -263,45 +292,44 @@ TEST(Importer, AClusterThatStaysAwayAfterARestartIsReportedLost) {
   EXPECT_FALSE(world.peer().status.connected);
 }
 
-TEST(Importer, ARestartWhileAwayDeletesNothing) {
+TEST(ImportLease, ARestartWhileAwayDeletesNothing) {
   World world;
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
-  world.importer.reset();
+  world.lease.reset();
   const Successor next(world);
   // The accepted prefixes and gateways are still there, from the ClusterPeer.
-  EXPECT_EQ(next.intake.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
-  EXPECT_EQ(next.intake.clusters().at("east").gateways.size(), 1U);
+  EXPECT_EQ(next.remotes.clusters().at("east").cidrs, std::vector{p("10.1.0.0/16")});
+  EXPECT_EQ(next.remotes.clusters().at("east").gateways.size(), 1U);
   world.run(seconds(60));
-  ASSERT_TRUE(next.importer.leading());
+  ASSERT_NE(next.lease.writer(), nullptr);
   EXPECT_TRUE(world.has("db.east"));
   EXPECT_FALSE(world.peer().status.connected);
   EXPECT_EQ(world.peer().status.cidrs, std::vector{p("10.1.0.0/16")});
 }
 
-TEST(Importer, ARestartWhileAwayKeepsSinceWhenAndWritesNothing) {
+TEST(ImportLease, ARestartWhileAwayKeepsSinceWhenAndWritesNothing) {
   World world;
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(1));
-  world.feed.on_state("east", false);
-  world.importer->set_connected({});
+  world.lease->set_connected({});
   world.run(seconds(20));
   const auto before = world.peer().status;
   ASSERT_FALSE(before.connected);
-  world.importer.reset();
+  world.lease.reset();
   (void)world.store.take_log();
   const Successor next(world);
   world.run(seconds(60));
-  ASSERT_TRUE(next.importer.leading());
+  ASSERT_NE(next.lease.writer(), nullptr);
   EXPECT_EQ(world.peer().status, before);
   const auto log = world.store.take_log();
   EXPECT_EQ(log.find("RemoteExport"), std::string::npos);
   EXPECT_EQ(log.find("write ClusterPeer"), std::string::npos);
 }
 
-TEST(Importer, UnpairingRemovesTheRecords) {
+TEST(ImportLease, UnpairingRemovesTheRecords) {
   World world;
   world.announce();
   world.snapshot({record("db")});
@@ -312,9 +340,9 @@ TEST(Importer, UnpairingRemovesTheRecords) {
   EXPECT_FALSE(world.has("db.east"));
 }
 
-TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
+TEST(ImportLease, RefusedClaimsAreAConditionAndTheRestWorks) {
   World world;
-  world.intake.set_local({p("10.2.0.0/16")});
+  world.remotes.set_local({p("10.2.0.0/16")});
   world.announce({p("10.1.0.0/16"), p("10.2.3.0/24"), p("192.168.0.0/16")});
   auto mixed = record("db");
   mixed.endpoints.push_back({{*IpAddress::parse("10.2.3.4")}, "x", "", true});
@@ -339,7 +367,7 @@ TEST(Importer, RefusedClaimsAreAConditionAndTheRestWorks) {
             "Accepted");
 }
 
-TEST(Importer, AClusterPeerSaysWhatIsWrongWithIt) {
+TEST(ImportLease, AClusterPeerSaysWhatIsWrongWithIt) {
   World world;
   const api::ObjectKey east{"", "east"};
   const auto condition = [&](const char* type) {
@@ -350,12 +378,12 @@ TEST(Importer, AClusterPeerSaysWhatIsWrongWithIt) {
   };
   world.announce();
   EXPECT_EQ(condition("GatewaysAccepted"), "");
-  world.importer->set_troubles({}, {{east, {"InvalidKey", "gateway 1 has no key"}}});
+  world.lease->set_troubles({}, {{east, {"InvalidKey", "gateway 1 has no key"}}});
   EXPECT_EQ(condition("GatewaysAccepted"), "InvalidKey");
   EXPECT_EQ(condition("Accepted"), "Paired");
-  world.importer->set_troubles({}, {});
+  world.lease->set_troubles({}, {});
   EXPECT_EQ(condition("GatewaysAccepted"), "Accepted");
-  world.importer->set_troubles({{east, {"OwnCluster", "it has our cluster id"}}}, {});
+  world.lease->set_troubles({{east, {"OwnCluster", "it has our cluster id"}}}, {});
   EXPECT_EQ(condition("Accepted"), "OwnCluster");
   (void)world.store.take_log();
   world.run(seconds(300));
@@ -366,7 +394,7 @@ const api::Condition& imported(const api::ClusterPeer& peer) {
   return *api::find_condition(peer.status.conditions, "ExportsImported");
 }
 
-TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
+TEST(ImportLease, ANameOfOursIsKeptOutUntilWeUnexportIt) {
   World world;
   world.exports({"db"});
   world.announce();
@@ -396,7 +424,7 @@ TEST(Importer, ANameOfOursIsKeptOutUntilWeUnexportIt) {
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
 }
 
-TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
+TEST(ImportLease, WhatNoRuleNamesIsNotStoredAnywhere) {
   World world;
   world.import(std::vector<api::ImportRule>{{"shop", "web", false, false}});
   world.announce();
@@ -404,7 +432,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   world.run(seconds(3));
   EXPECT_FALSE(world.has("db.east"));
   EXPECT_TRUE(world.has("web.east"));
-  EXPECT_EQ(world.intake.exports("east").size(), 1U);
+  EXPECT_EQ(world.remotes.exports("east").size(), 1U);
   EXPECT_EQ(imported(world.peer()).status, api::ConditionStatus::kTrue) << "it is as wished";
   EXPECT_EQ(imported(world.peer()).reason, "AsListed");
   EXPECT_NE(imported(world.peer()).message.find("1 not listed in spec.imports: shop/db"),
@@ -413,7 +441,7 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   world.run(seconds(3));
   EXPECT_FALSE(world.has("more.east"));
   EXPECT_NE(imported(world.peer()).message.find("2 not listed"), std::string::npos);
-  world.feed.on_withdrawn("east", {"shop", "more"});
+  world.withdraw("more");
   world.run(seconds(3));
   EXPECT_NE(imported(world.peer()).message.find("1 not listed"), std::string::npos);
   world.import(std::vector<api::ImportRule>{});
@@ -421,11 +449,11 @@ TEST(Importer, WhatNoRuleNamesIsNotStoredAnywhere) {
   EXPECT_FALSE(world.has("web.east"));
 }
 
-TEST(Importer, WritesNothingBeforeItHasOurOwnExports) {
+TEST(ImportLease, WritesNothingBeforeItHasOurOwnExports) {
   World world;
   RemoteState fresh;
   fresh.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  fresh.put("east", {"shop", "db"}, encode_record(record("db")));
+  fresh.put("east", {"shop", "db"}, EncodedExport(record("db")));
   fresh.complete("east");
   EXPECT_FALSE(fresh.clusters().at("east").complete);
   fresh.set_exported({});
@@ -433,30 +461,30 @@ TEST(Importer, WritesNothingBeforeItHasOurOwnExports) {
 }
 
 // The receiver enforces the shares, too: a compromised sender does not share.
-TEST(Importer, ANamespaceOfAPeerCannotCrowdOutAnother) {
+TEST(ImportLease, ANamespaceOfAPeerCannotCrowdOutAnother) {
   World world;
   world.announce();
   ExportMap all;
   auto crowd = record("x");
   for (std::size_t i = 0; i < kMaxExports; ++i) {
     crowd.service = {"crowd", "s" + std::to_string(i)};
-    all[crowd.service] = encode_record(crowd);
+    all.emplace(crowd.service, crowd);
   }
-  world.feed.on_snapshot("east", std::move(all));
+  world.snapshot_of(std::move(all));
   world.run(seconds(3));
-  EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
+  EXPECT_EQ(world.remotes.exports("east").size(), kMaxExports);
   world.put(record("db"));
   world.run(seconds(3));
-  EXPECT_EQ(world.intake.exports("east").count({"shop", "db"}), 1U);
-  EXPECT_EQ(world.intake.exports("east").size(), kMaxExports);
+  EXPECT_EQ(world.remotes.exports("east").count({"shop", "db"}), 1U);
+  EXPECT_EQ(world.remotes.exports("east").size(), kMaxExports);
   crowd.service.name = "onemore";
   world.put(crowd);
   world.run(seconds(3));
-  EXPECT_EQ(world.intake.exports("east").count({"crowd", "onemore"}), 0U);
-  EXPECT_FALSE(world.intake.clusters().at("east").refusals.empty());
+  EXPECT_EQ(world.remotes.exports("east").count({"crowd", "onemore"}), 0U);
+  EXPECT_FALSE(world.remotes.clusters().at("east").refusals.empty());
 }
 
-TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {
+TEST(ImportLease, RepairsWhatOthersBreakAndRetriesWhatFails) {
   World world;
   world.announce();
   world.snapshot({record("db")});
@@ -481,39 +509,38 @@ TEST(Importer, RepairsWhatOthersBreakAndRetriesWhatFails) {
   }
   EXPECT_EQ(world.stored("web.east").spec, record("web", "10.1.0.3"));
   EXPECT_EQ(world.stored("db.east").spec, record("db", "10.1.0.5"));
-  EXPECT_TRUE(world.importer->idle());
+  EXPECT_TRUE(world.lease->writer()->idle());
 }
 
-TEST(Importer, OnlyTheHolderOfTheLeaseWrites) {
+TEST(ImportLease, OnlyTheHolderOfTheLeaseWrites) {
   World world;
-  RemoteState other_intake;
-  other_intake.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
-  ImporterConfig config;
-  config.identity = "west-1";
-  Importer other(world.loop, world.store, world.random, config, other_intake);
+  RemoteState other_remotes;
+  other_remotes.set_peers({{{"", "east"}, std::make_shared<const api::ClusterPeer>(world.peer())}});
+  const auto config = lease_of("west-1");
+  ImportLease other(world.loop, world.store, world.random, config, other_remotes);
   world.run(seconds(30));
-  EXPECT_TRUE(world.importer->leading());
-  EXPECT_FALSE(other.leading());
+  EXPECT_NE(world.lease->writer(), nullptr);
+  EXPECT_EQ(other.writer(), nullptr);
   bool released = false;
-  world.importer->release([&] { released = true; });
+  world.lease->release([&] { released = true; });
   world.run(seconds(10));
   EXPECT_TRUE(released);
-  EXPECT_FALSE(world.importer->leading());
-  EXPECT_TRUE(other.leading());
+  EXPECT_EQ(world.lease->writer(), nullptr);
+  EXPECT_NE(other.writer(), nullptr);
   world.announce();
   world.snapshot({record("db")});
   world.run(seconds(5));
   EXPECT_FALSE(world.has("db.east"));
 }
 
-TEST(Importer, ManyRecordsAreWrittenInTurn) {
+TEST(ImportLease, ManyRecordsAreWrittenInTurn) {
   World world;
   world.announce();
   std::vector<api::ExportRecord> many;
   for (int i = 0; i < 500; ++i) many.push_back(record("s" + std::to_string(i)));
   world.snapshot(many);
   world.run(seconds(5));
-  EXPECT_TRUE(world.importer->idle());
+  EXPECT_TRUE(world.lease->writer()->idle());
   for (const auto& one : many) EXPECT_EQ(world.stored(one.service.name + ".east").spec, one);
   world.snapshot({});
   world.run(seconds(5));
