@@ -76,7 +76,10 @@ Result<> write_state_file(const std::string& path, std::string_view text) {
     const UniqueFd fd(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return fail(errno_error(errno, temporary));
-    if (auto done = write_all(fd, text, temporary); !done) return done;
+    if (auto done = write_all(fd, text, temporary); !done) {
+      (void)::unlink(temporary.c_str());
+      return done;
+    }
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) return fail(errno_error(errno, path));
   return sync_folder(folder);

@@ -12,17 +12,16 @@
 #include "netlink/kernel.h"
 #include "netlink/owners.h"
 #include "netlink/pass_report.h"
+#include "netlink/state.h"
 
 namespace cw::netlink {
-
-using NexthopMap = std::map<std::uint32_t, Nexthop>;
 
 class Nexthops {
  public:
   Nexthops(Kernel& kernel, Owner owner) : kernel_(kernel), owner_(std::move(owner)) {}
 
   // The newest wanted values, before a pass.
-  void want(NexthopMap wanted) { wanted_ = std::move(wanted); }
+  void set_desired(NexthopMap wanted) { wanted_ = std::move(wanted); }
   // VXLAN neighbours as a pass wrote them. The release of a hold needs their MACs.
   void set_neighbours(std::map<IpAddress, Mac> neighbours) { neighbours_ = std::move(neighbours); }
 

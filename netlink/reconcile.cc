@@ -56,7 +56,7 @@ class Pass {
     return report_.read(now, "dump " + name) && now->has_value();
   }
 
-  void link(const LinkState& wanted) {
+  void link(const LinkSpec& wanted) {
     if (!device(wanted)) return;
     sysctls(wanted.sysctls);
     addresses(wanted);
@@ -175,7 +175,7 @@ class Pass {
   }
 
   // Makes the device or sets it up. False: there is no device to continue with.
-  [[nodiscard]] bool device(const LinkState& wanted) {
+  [[nodiscard]] bool device(const LinkSpec& wanted) {
     const auto vxlan = wanted.vxlan ? kernel_.dump_vxlan(wanted.name)
                                     : Result<std::optional<VxlanSpec>>(std::nullopt);
     if (!report_.read(vxlan, "dump " + wanted.name)) return false;
@@ -199,7 +199,7 @@ class Pass {
     return true;
   }
 
-  void addresses(const LinkState& wanted) {
+  void addresses(const LinkSpec& wanted) {
     const auto now = kernel_.all_addresses();
     if (!report_.read(now, "dump addresses")) return;
     for (const auto& address : wanted.addresses) {
@@ -217,7 +217,7 @@ class Pass {
     }
   }
 
-  void neighbours(const LinkState& wanted) {
+  void neighbours(const LinkSpec& wanted) {
     const auto now = kernel_.dump_neighbours(wanted.name);
     if (!report_.read(now, "dump neighbours")) return;
     std::map<IpAddress, Mac> actual;
@@ -234,7 +234,7 @@ class Pass {
     }
   }
 
-  void fdb(const LinkState& wanted) {
+  void fdb(const LinkSpec& wanted) {
     const auto now = kernel_.dump_fdb(wanted.name);
     if (!report_.read(now, "dump FDB")) return;
     std::map<Mac, IpAddress> actual;
@@ -261,7 +261,7 @@ class Pass {
 }  // namespace
 
 PassReport Reconciler::apply(const State& desired) {
-  want(desired);
+  set_desired(desired);
   return pass(desired);
 }
 

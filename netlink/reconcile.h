@@ -35,10 +35,10 @@ class Reconciler {
   Reconciler(const Owner& owner, Kernel& kernel, Kernel& slow, OnLoop on_loop)
       : owner_(owner), nexthops_(kernel, owner), slow_(slow), on_loop_(std::move(on_loop)) {}
 
-  // want() and pass(), on one thread.
+  // set_desired() and pass(), on one thread.
   PassReport apply(const State& desired);
   // Loop thread, before a pass() to the same state.
-  void want(const State& desired) { nexthops_.want(desired.nexthops); }
+  void set_desired(const State& desired) { nexthops_.set_desired(desired.nexthops); }
   // On any one thread. Ends early if the loop is stopping. `sysctls`: false leaves those of
   // State::sysctls as they are.
   PassReport pass(const State& desired, bool sysctls = true);

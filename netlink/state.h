@@ -15,10 +15,11 @@
 
 namespace cw::netlink {
 
-using RouteKey = std::pair<std::uint32_t, Prefix>;  // table, destination
+using NexthopMap = std::map<std::uint32_t, Nexthop>;  // by id
+using RouteKey = std::pair<std::uint32_t, Prefix>;    // table, destination
 
 // A device that is up.
-struct LinkState {
+struct LinkSpec {
   std::string name;
   std::uint32_t mtu = 0;
   // None: a tunnel driver makes the device.
@@ -31,7 +32,7 @@ struct LinkState {
   // Of a VXLAN device. All its entries are ours.
   std::map<IpAddress, Mac> neighbours = {};
   std::map<Mac, IpAddress> fdb = {};
-  friend bool operator==(const LinkState&, const LinkState&) = default;
+  friend bool operator==(const LinkSpec&, const LinkSpec&) = default;
 };
 
 struct State {
@@ -44,13 +45,13 @@ struct State {
   // Prefixes that the table exempts from address translation. After it was written, connection
   // tracking forgets translated flows to or from them.
   std::vector<Prefix> exempt;
-  std::vector<LinkState> links;  // in order: a device comes before those that run over it
+  std::vector<LinkSpec> links;  // in order: a device comes before those that run over it
   // Devices of the owner that are not in `links` and stay as they are.
   std::set<std::string> left_links;
   // False: nexthop objects stay as they are, and so do the routes of the table that uses them. Only
   // missing routes are added.
   bool decided = true;
-  std::map<std::uint32_t, Nexthop> nexthops;
+  NexthopMap nexthops;
   std::map<RouteKey, Route> routes;
   std::set<Rule> rules;
   friend bool operator==(const State&, const State&) = default;

@@ -30,8 +30,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   app->slow_kernel_ = std::move(*slow);
   app->worker_ = std::make_unique<Worker>(loop, 16);
   const auto readiness = [raw = app.get()] {
-    if (raw->agent_ == nullptr) return std::vector<std::string>{"starting"};
-    return api::with_store(raw->agent_->not_ready(), *raw->process_.store);
+    if (raw->coordinator_ == nullptr) return std::vector<std::string>{"starting"};
+    return api::with_store(raw->coordinator_->not_ready(), *raw->process_.store);
   };
   if (auto served = process.serve_status(config, readiness); !served) {
     return fail(std::move(served.error()));
@@ -51,7 +51,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
     app->hop_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
     hop_background = background_of(*app->hop_worker_);
   }
-  app->agent_ = std::make_unique<Agent>(
+  app->coordinator_ = std::make_unique<Coordinator>(Deps{
       loop, random, *process.store, *app->kernel_, process.metrics, config, *key, std::move(closed),
       [&loop, &random](tunnel::ProberConfig probe, tunnel::ProberHooks hooks) {
         // No host has a reason to probe a node; one that does learns that it is there.
@@ -61,15 +61,14 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
                        tunnel::ForwardingProber::OnChange on_change) {
         return tunnel::ForwardingProber::open(loop, random, std::move(probe), std::move(on_change));
       },
-      SlowKernel{*app->slow_kernel_, background_of(*app->worker_),
-                 forward_memory(config.state_dir)},
-      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); }, hop_background);
+      background_of(*app->worker_), app->slow_kernel_.get(), forward_memory(config.state_dir),
+      [hop = config.hop_tunnel] { return tunnel::make_driver(hop); }, hop_background});
   if (!config.reach_file.empty()) {
     app->reach_worker_ = std::make_unique<Worker>(loop, 2);
     app->reach_ =
         std::make_unique<ReachWriter>(loop, background_of(*app->reach_worker_), config.reach_file,
-                                      [raw = app->agent_.get()] { return raw->reach(); });
-    app->agent_->set_on_reach([raw = app->reach_.get()] { raw->look(); });
+                                      [raw = app->coordinator_.get()] { return raw->reach(); });
+    app->coordinator_->set_on_reach([raw = app->reach_.get()] { raw->update(); });
   }
   log_info("route agent started", {{"node", config.node}, {"store", config.store}});
   return app;

@@ -7,9 +7,9 @@
 #include "base/worker.h"
 #include "daemon/process.h"
 #include "netlink/kernel.h"
-#include "routeagent/agent.h"
 #include "routeagent/closed/ledger_file.h"
 #include "routeagent/config.h"
+#include "routeagent/coordinator.h"
 #include "routeagent/reach_writer.h"
 
 namespace cw::routeagent {
@@ -31,8 +31,8 @@ class App {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Worker> file_worker_;  // a disk that stalls must not delay a pass
   std::unique_ptr<Worker> reach_worker_;
-  std::unique_ptr<Agent> agent_;
-  std::unique_ptr<Worker> hop_worker_;  // ends before the agent, which has the driver
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<Worker> hop_worker_;  // ends before the coordinator, which has the driver
   std::unique_ptr<ReachWriter> reach_;
 };
 

@@ -22,7 +22,7 @@ MetricLabels labels_of(const tunnel::PathKey& key) {
 
 }  // namespace
 
-void ForwardingProbes::keep(const NodeInputs& inputs) {
+void ForwardingProbes::reconcile(const Seen& seen) {
   tunnel::ForwardingProber::Paths paths;
   std::map<std::uint32_t, std::size_t> each;
   std::set<Family> families;
@@ -31,19 +31,19 @@ void ForwardingProbes::keep(const NodeInputs& inputs) {
     if (paths[path].empty()) ++each[target.gateway];
     paths[path].push_back(target.address);
   };
-  for (const auto& target : forwarding_targets(inputs)) {
+  for (const auto& target : forwarding_targets(seen)) {
     add(target);
     families.insert(target.family);
   }
   tunnel::ForwardingConfig config;
-  for (const auto& target : own_targets(inputs)) {
+  for (const auto& target : own_targets(seen)) {
     add(target);
     config.own_gateway = target.gateway;
-    config.own[target.family] = tunnel::probe_address(*own_gateway(inputs)->key, target.family);
+    config.own[target.family] = tunnel::probe_address(*own_gateway(seen)->key, target.family);
   }
-  for (const auto family : families) config.local[family] = inputs.host.prefer_src.at(family);
+  for (const auto family : families) config.local[family] = seen.host.prefer_src.at(family);
   config.port = netlink::kForwardingPort;
-  config.path.full = node_mtu(inputs);
+  config.path.full = node_mtu(seen);
   if (!open_ || paths.empty()) {
     prober_.reset();
     seen_.clear();
@@ -72,7 +72,7 @@ void ForwardingProbes::keep(const NodeInputs& inputs) {
   }
   std::size_t most = 0;
   for (const auto& [gateway, count] : each) most = std::max(most, count);
-  prober_->set_paths(paths, tunnel::forwarding_interval(inputs.others.size() + 1, most));
+  prober_->set_paths(paths, tunnel::forwarding_interval(seen.others.size() + 1, most));
   seen_ = prober_->views();
   show();
 }

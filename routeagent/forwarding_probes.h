@@ -24,12 +24,12 @@ class ForwardingProbes {
   using Open = std::function<Result<std::unique_ptr<tunnel::ForwardingProber>>(
       tunnel::ForwardingConfig, tunnel::ForwardingProber::OnChange)>;
 
-  // Without `open` nothing is probed. `on_change` must not call keep().
+  // Without `open` nothing is probed. `on_change` must not call reconcile().
   ForwardingProbes(Open open, Metrics& metrics, std::function<void()> on_change)
       : open_(std::move(open)), metrics_(metrics), on_change_(std::move(on_change)) {}
 
-  // Probes the paths that follow from `inputs`: forwarding_targets() and own_targets().
-  void keep(const NodeInputs& inputs);
+  // Probes the paths that follow from `seen`: forwarding_targets() and own_targets().
+  void reconcile(const Seen& seen);
   // Adds the verdicts about this gateway to its input.
   void add_to(GatewayInput& gateway) const;
   // The path MTU where packets of full size do not pass. The smallest of all gateways' paths

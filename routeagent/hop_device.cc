@@ -11,8 +11,8 @@ namespace cw::routeagent {
 
 namespace {
 
-constexpr Duration kBetweenLooks = std::chrono::minutes(1);  // no event tells of changed peers
-constexpr Duration kBetweenTries = std::chrono::seconds(2);  // after a failure
+constexpr Duration kBetweenChecks = std::chrono::minutes(1);  // no event tells of changed peers
+constexpr Duration kBetweenTries = std::chrono::seconds(2);   // after a failure
 
 }  // namespace
 
@@ -25,18 +25,18 @@ HopDevice::HopDevice(Loop& loop, Open open, tunnel::Key own, std::uint16_t port,
       background_(std::move(background)),
       on_change_(std::move(on_change)) {}
 
-void HopDevice::keep(const NodeInputs& inputs) {
+void HopDevice::reconcile(const Seen& seen) {
   if (!open_) return;
-  auto spec = desired_hop(inputs, own_, port_);
+  auto spec = desired_hop(seen, own_, port_);
   const bool changed = !wanted_ || wanted_->peers != spec.peers;
   wanted_ = std::move(spec);
-  const bool gone = inputs.host.hop_index == 0 && trouble_.empty();
-  if (changed || gone || loop_.now() >= next_look_) apply();
+  const bool gone = seen.host.hop_index == 0 && trouble_.empty();
+  if (changed || gone || loop_.now() >= next_check_) apply();
 }
 
 void HopDevice::apply() {
   retry_.reset();
-  next_look_ = loop_.now() + kBetweenLooks;
+  next_check_ = loop_.now() + kBetweenChecks;
   if (begun_ == TimePoint{}) {
     begun_ = loop_.now();
     patience_ = loop_.after(tunnel::DeviceJobs::kPatience, [this] {
@@ -75,7 +75,7 @@ void HopDevice::tried(const Result<>& done) {
   const bool first = !std::exchange(tried_, true);
   auto trouble = done ? std::string() : done.error().context("node tunnel").text;
   if (!done) {
-    next_look_ = loop_.now() + kBetweenTries;
+    next_check_ = loop_.now() + kBetweenTries;
     retry_ = loop_.after(kBetweenTries, [this] { apply(); });
   }
   const bool news = trouble != trouble_;

@@ -28,9 +28,9 @@ class HopDevice {
   HopDevice(const HopDevice&) = delete;
   HopDevice& operator=(const HopDevice&) = delete;
 
-  // Makes the device and its peers as `inputs` wants them. Once per minute it repairs what another
+  // Makes the device and its peers as `seen` wants them. Once per minute it repairs what another
   // program changed. After a failure it tries again every two seconds.
-  void keep(const NodeInputs& inputs);
+  void reconcile(const Seen& seen);
   // The first call of the driver has not ended, and does not hang (DeviceJobs::kPatience).
   [[nodiscard]] bool making() const;
   // Why the device is not as wanted; empty: it is.
@@ -54,7 +54,7 @@ class HopDevice {
   std::optional<tunnel::DeviceSpec> wanted_;
   bool tried_ = false;  // a call of the driver has ended, well or badly
   TimePoint begun_{};   // when the first call began
-  TimePoint next_look_{};
+  TimePoint next_check_{};
   std::string trouble_;
   Handle retry_;
   Handle patience_;

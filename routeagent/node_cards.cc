@@ -27,7 +27,7 @@ void NodeCards::watch(std::optional<std::set<std::string>> nodes) {
 
 std::unique_ptr<NodeCards::Agents> NodeCards::open(const std::string& name) {
   auto agents = std::make_unique<Agents>(
-      loop_, store_, random_, [this] { take(); }, "", name);
+      loop_, store_, random_, [this] { record(); }, "", name);
   agents->set_trim([](api::RouteAgent& agent) { agent.status = {}; });
   return agents;
 }
@@ -44,11 +44,11 @@ const NodeCard* NodeCards::find(const std::string& node) const {
   return at == cards_.end() ? nullptr : &at->second;
 }
 
-void NodeCards::keep_only(const std::set<std::string>& nodes) {
+void NodeCards::retain(const std::set<std::string>& nodes) {
   std::erase_if(cards_, [&](const auto& entry) { return nodes.count(entry.first) == 0; });
 }
 
-void NodeCards::take() {
+void NodeCards::record() {
   const bool waits = waiting().has_value();
   bool news = std::exchange(waited_, waits) != waits;
   for (const auto& [wanted, agents] : agents_) {

@@ -43,13 +43,13 @@ class NodeCards {
   // A node keeps its card when its RouteAgent is deleted, so that its traffic goes on.
   [[nodiscard]] const NodeCard* find(const std::string& node) const;
   // Forgets the cards of all nodes but these.
-  void keep_only(const std::set<std::string>& nodes);
+  void retain(const std::set<std::string>& nodes);
 
  private:
   using Agents = api::Informer<api::RouteAgent>;
 
   [[nodiscard]] std::unique_ptr<Agents> open(const std::string& name);
-  void take();  // reports changed cards only: most changes of a RouteAgent are of its status
+  void record();  // reports changed cards only: most changes of a RouteAgent are of its status
 
   Loop& loop_;
   api::Store& store_;

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <filesystem>
 
+#include "base/state_file.h"
 #include "base/unique_fd.h"
 
 namespace cw::routeagent {
@@ -53,56 +55,29 @@ Result<tunnel::Key> read_key(const fs::path& path) {
   return key;
 }
 
-Result<> write_all(const fs::path& path, std::string_view text) {
-  const UniqueFd fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd) return fail(failed(path, errno));
-  while (!text.empty()) {
-    const auto n = ::write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail(failed(path, errno));
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  if (::fsync(fd.get()) != 0) return fail(failed(path, errno));
-  return {};
-}
-
-Result<> make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder.parent_path(), error);
-  if (!error && ::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    error = {errno, std::generic_category()};
-  }
-  if (error) return fail(failed(folder, error.value()));
-  return {};
-}
-
 // The whole key appears under its name at once, or not at all.
-Result<> make_key(const fs::path& folder, const fs::path& path, Random& random) {
-  const auto temporary = folder / fmt::format(".{}.{:016x}", kNodeKeyFile, random.next());
+Result<> make_key(const fs::path& path, Random& random) {
+  const auto temporary = fmt::format("{}.{:016x}", path.string(), random.next());
   auto text = tunnel::Key::generate_private(random).base64() + "\n";
-  auto written = write_all(temporary, text);
+  auto made = write_state_file(temporary, text);
   OPENSSL_cleanse(text.data(), text.size());
   // link() does not replace a key that another agent made meanwhile.
-  if (written && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
-    written = fail(failed(path, errno));
+  if (made && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+    made = fail(errno_error(errno, path.string()));
   }
-  (void)::unlink(temporary.c_str());  // there is none if it could not be made
-  if (!written) return written;
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(failed(folder, errno));
+  const auto synced = remove_state_file(temporary);
+  if (made && !synced) made = synced;
+  if (!made) return fail(made.error().context("node key"));
   return {};
 }
 
 }  // namespace
 
 Result<tunnel::Key> node_key(const std::string& state_dir, Random& random) {
-  const fs::path folder(state_dir);
-  const auto path = folder / kNodeKeyFile;
+  const auto path = fs::path(state_dir) / kNodeKeyFile;
   auto key = read_key(path);
   if (key || key.error().code != Errc::kNotFound) return key;
-  if (auto made = make_folder(folder); !made) return fail(made.error());
-  if (auto made = make_key(folder, path, random); !made) return fail(made.error());
+  if (auto made = make_key(path, random); !made) return fail(made.error());
   return read_key(path);
 }
 

@@ -15,7 +15,7 @@ ReachWriter::ReachWriter(Loop& loop, Background disk, std::string path, Source s
         if (auto clusters = source_()) write(std::move(*clusters));
       })) {}
 
-void ReachWriter::look() {
+void ReachWriter::update() {
   auto clusters = source_();
   if (clusters && clusters != written_) write(std::move(*clusters));
 }

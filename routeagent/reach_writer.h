@@ -17,7 +17,7 @@ class ReachWriter {
   using Source = std::function<std::optional<std::map<std::string, bool>>()>;
   ReachWriter(Loop& loop, Background disk, std::string path, Source source);
   // Something may have changed.
-  void look();
+  void update();
 
  private:
   void write(std::map<std::string, bool> clusters);

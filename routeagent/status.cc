@@ -36,7 +36,7 @@ StatusWriter::StatusWriter(Loop& loop, api::Store& store, Random& random,
       spec_(std::move(spec)),
       keeper_(loop, store, random,
               {[this](const auto&) { return step(); }, [this](const auto&) { return stored_; },
-               [this](const auto&, auto verb, const auto& answer) { take(verb, answer); }},
+               [this](const auto&, auto verb, const auto& answer) { receive(verb, answer); }},
               {.in_flight = 1, .first = std::chrono::seconds(1)}) {
   keeper_.look({api::Kind::kRouteAgent, {"", spec_.node}});
 }
@@ -57,8 +57,8 @@ std::optional<api::ObjectMeta> StatusWriter::stored() const {
   return stored_->meta;
 }
 
-void StatusWriter::want(api::RouteAgent::Status status) {
-  wanted_ = std::move(status);
+void StatusWriter::publish(api::RouteAgent::Status status) {
+  desired_ = std::move(status);
   keeper_.look({api::Kind::kRouteAgent, {"", spec_.node}});
 }
 
@@ -72,14 +72,14 @@ api::Step StatusWriter::step() {
     agent.meta.resource_version = stored_->meta.resource_version;
     return api::write_step(api::Verb::kUpdate, agent);
   }
-  if (!wanted_ || (written_ && !tells_more(*written_, *wanted_))) return {};
+  if (!desired_ || (written_ && !tells_more(*written_, *desired_))) return {};
   if (loop_.now() < not_before_) return {.wait = not_before_ - loop_.now()};
-  agent.status = asked_ = *wanted_;
+  agent.status = asked_ = *desired_;
   // Without a version the write is unconditional: only this node writes its status.
   return api::write_step(api::Verb::kStatus, agent);
 }
 
-void StatusWriter::take(api::Verb verb, const Result<api::Object>& answer) {
+void StatusWriter::receive(api::Verb verb, const Result<api::Object>& answer) {
   if (!answer) {
     written_.reset();  // it may have taken effect or not
     const auto code = answer.error().code;

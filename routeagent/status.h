@@ -19,7 +19,7 @@ class StatusWriter {
  public:
   StatusWriter(Loop& loop, api::Store& store, Random& random, api::RouteAgent::Spec spec);
 
-  void want(api::RouteAgent::Status status);
+  void publish(api::RouteAgent::Status status);
   // Why the store does not have our spec, so that no gateway knows this node. Empty: it has it.
   [[nodiscard]] std::string trouble() const;
   // The object as the store had it after our last write. None before the first.
@@ -29,13 +29,13 @@ class StatusWriter {
   static constexpr Duration kPause = std::chrono::seconds(1);
 
   [[nodiscard]] api::Step step();
-  void take(api::Verb verb, const Result<api::Object>& answer);
+  void receive(api::Verb verb, const Result<api::Object>& answer);
   [[nodiscard]] bool announced() const;
 
   Loop& loop_;
   api::RouteAgent::Spec spec_;
   std::optional<api::RouteAgent::Spec> kept_;  // what the store keeps of spec_ (an older schema)
-  std::optional<api::RouteAgent::Status> wanted_;
+  std::optional<api::RouteAgent::Status> desired_;
   api::RouteAgent::Status asked_;                   // of the last write
   std::optional<api::RouteAgent::Status> written_;  // an older schema may store less of it
   TimePoint not_before_{};                          // of the next status

@@ -18,8 +18,8 @@ void add_route(netlink::State& state, std::uint32_t table, const Prefix& dst) {
   state.routes[{table, dst}] = std::move(route);
 }
 
-netlink::LinkState tunnel_link(const PathInput& input) {
-  netlink::LinkState link{kLink, tunnel::kTunnelMtu};
+netlink::LinkSpec tunnel_link(const PathInput& input) {
+  netlink::LinkSpec link{kLink, tunnel::kTunnelMtu};
   for (const auto& own : {input.control_address, input.probe_address}) {
     link.addresses.insert({kLink, own, own.bits()});
   }

@@ -53,7 +53,6 @@ class FakeKernel : public Kernel {
   void fail_next(Error error) { fail_after(0, std::move(error)); }
   // The write after `writes` successful ones fails, as if the process crashed there.
   void fail_after(unsigned writes, Error error) { failures_.push_back({writes, std::move(error)}); }
-  void forget_failures() { failures_.clear(); }
   // One line per write since the last call.
   [[nodiscard]] std::string take_log() { return std::exchange(log_, {}); }
 

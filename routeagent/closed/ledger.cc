@@ -29,7 +29,7 @@ bool add(std::set<Prefix>& to, const Prefix& prefix) {
   return to.size() < kMostPrefixes || to.count(prefix) != 0;
 }
 
-void judge(ClosedCluster& cluster, std::span<const OwnPrefixes> own) {
+void sort_out(ClosedCluster& cluster, std::span<const OwnPrefixes> own) {
   std::set<Prefix> all;
   all.merge(cluster.closed);
   all.merge(cluster.open);
@@ -62,6 +62,12 @@ Result<> read_prefixes(const json& cluster, const char* name, std::set<Prefix>& 
 
 }  // namespace
 
+std::set<std::string> cluster_ids(const Ledger& ledger) {
+  std::set<std::string> ids;
+  for (const auto& [id, cluster] : ledger) ids.insert(id);
+  return ids;
+}
+
 Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
                std::span<const OwnPrefixes> own) {
   for (const auto& peer : peers) {
@@ -74,7 +80,7 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
     if (peer.unpaired) continue;
     auto& cluster = ledger[peer.cluster];
     for (const auto& prefix : peer.allowed) (void)add(cluster.closed, prefix);  // counted below
-    judge(cluster, own);
+    sort_out(cluster, own);
     // A closed allowed prefix closes the claims inside it.
     const PrefixSet allowed(peer.allowed);
     const PrefixSet closed(std::vector<Prefix>(cluster.closed.begin(), cluster.closed.end()));
@@ -86,7 +92,7 @@ Ledger learned(Ledger ledger, std::span<const PeerPrefixes> peers,
       if (!add(cluster.closed, prefix)) ++cluster.beyond;
     }
   }
-  for (auto& [id, cluster] : ledger) judge(cluster, own);
+  for (auto& [id, cluster] : ledger) sort_out(cluster, own);
   std::erase_if(ledger, [](const auto& entry) {
     return entry.second.closed.empty() && entry.second.open.empty();
   });

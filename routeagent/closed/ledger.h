@@ -29,6 +29,7 @@ struct ClosedCluster {
   friend bool operator==(const ClosedCluster&, const ClosedCluster&) = default;
 };
 using Ledger = std::map<std::string, ClosedCluster>;  // by cluster id
+[[nodiscard]] std::set<std::string> cluster_ids(const Ledger& ledger);
 
 // What a ClusterPeer says.
 struct PeerPrefixes {

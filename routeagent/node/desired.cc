@@ -37,13 +37,13 @@ std::uint32_t hash_of(std::string_view text) {
 }
 
 // The other nodes on cw-vx by underlay address, with their names. Gateways' nodes are among them.
-std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::string>& problems) {
+std::map<IpAddress, std::string> vteps(const Seen& seen, std::vector<std::string>& problems) {
   std::map<IpAddress, std::string> found;
   const auto take = [&](const IpAddress& underlay, const std::string& name) {
-    if (underlay == in.self.underlay) return;
-    if (underlay.family() != in.self.underlay.family()) {
+    if (underlay == seen.self.underlay) return;
+    if (underlay.family() != seen.self.underlay.family()) {
       problems.push_back(fmt::format("node {}: underlay address {} is of another family than {}",
-                                     name, underlay.to_string(), in.self.underlay.to_string()));
+                                     name, underlay.to_string(), seen.self.underlay.to_string()));
       return;
     }
     const auto [at, fresh] = found.emplace(underlay, name);
@@ -52,46 +52,48 @@ std::map<IpAddress, std::string> vteps(const NodeInputs& in, std::vector<std::st
                                      underlay.to_string()));
     }
   };
-  for (const auto& node : in.others) take(node.underlay, node.name);
-  for (const auto& gateway : in.gateways) take(gateway.node_ip, gateway.node);
+  for (const auto& node : seen.others) take(node.underlay, node.name);
+  for (const auto& gateway : seen.gateways) take(gateway.node_ip, gateway.node);
   return found;
 }
 
-bool has_gateway(const NodeInputs& in, const IpAddress& underlay) {
-  return std::any_of(in.gateways.begin(), in.gateways.end(),
+bool has_gateway(const Seen& seen, const IpAddress& underlay) {
+  return std::any_of(seen.gateways.begin(), seen.gateways.end(),
                      [&](const auto& gateway) { return gateway.node_ip == underlay; });
 }
 
-std::uint32_t underlay_mtu(const NodeInputs& in) {
-  return in.host.underlay_mtu == 0 ? 1500 : in.host.underlay_mtu;
+std::uint32_t underlay_mtu(const Seen& seen) {
+  return seen.host.underlay_mtu == 0 ? 1500 : seen.host.underlay_mtu;
 }
 
 // The gateway's address on cw-vx; none if it is on this node, its node is left out, or the overlay
 // secret is not known.
-std::optional<IpAddress> gateway_address(const NodeInputs& in, const LocalGateway& gateway) {
-  if (gateway.node == in.self.name || !in.overlay || left_out(in, gateway)) return std::nullopt;
-  return vtep_address(*in.overlay, gateway.node_ip);
+std::optional<IpAddress> gateway_address(const Seen& seen, const LocalGateway& gateway) {
+  if (gateway.node == seen.self.name || !seen.overlay || left_out(seen, gateway))
+    return std::nullopt;
+  return vtep_address(*seen.overlay, gateway.node_ip);
 }
 
 // The nexthop object for one choice; none: no gateway can carry it now.
-std::optional<Nexthop> nexthop_of(const NodeInputs& in, const ChoiceKey& key, std::uint32_t id) {
-  const auto choice = in.choices.find(key);
-  if (choice == in.choices.end() || !choice->second.ordinal) return std::nullopt;
-  const auto gateway = std::find_if(in.gateways.begin(), in.gateways.end(), [&](const auto& g) {
+std::optional<Nexthop> nexthop_of(const Seen& seen, const Decision& decision, const ChoiceKey& key,
+                                  std::uint32_t id) {
+  const auto choice = decision.choices.find(key);
+  if (choice == decision.choices.end() || !choice->second.ordinal) return std::nullopt;
+  const auto gateway = std::find_if(seen.gateways.begin(), seen.gateways.end(), [&](const auto& g) {
     return g.ordinal == *choice->second.ordinal;
   });
-  if (gateway == in.gateways.end()) return std::nullopt;
-  if (in.held.count(key) != 0) return hold_nexthop(id);
-  if (const auto via = gateway_address(in, *gateway)) {
+  if (gateway == seen.gateways.end()) return std::nullopt;
+  if (decision.held.count(key) != 0) return hold_nexthop(id);
+  if (const auto via = gateway_address(seen, *gateway)) {
     return Nexthop{id, std::string(kVxlanLink), via, Family::kV6, false};
   }
-  if (gateway->node != in.self.name || !in.host.tunnel_up) return std::nullopt;
+  if (gateway->node != seen.self.name || !seen.host.tunnel_up) return std::nullopt;
   return Nexthop{id, std::string(kTunnelLink), std::nullopt, key.family, false};
 }
 
 class Builder {
  public:
-  explicit Builder(const NodeInputs& in) : in_(in) {}
+  Builder(const Seen& seen, const Decision& decision) : seen_(seen), decision_(decision) {}
 
   NodeState build() {
     device();
@@ -105,7 +107,7 @@ class Builder {
     for (const auto& [key, route] : state_.routes) {
       if (key.first == kToRemoteTable) state_.exempt.push_back(key.second);
     }
-    for (auto& text : unserved_pods(in_)) problem(std::move(text));
+    for (auto& text : unserved_pods(seen_)) problem(std::move(text));
     return std::move(state_);
   }
 
@@ -113,24 +115,24 @@ class Builder {
   void problem(std::string text) { state_.problems.push_back(std::move(text)); }
 
   void device() {
-    if (in_.host.underlay_mtu == 0) {
+    if (seen_.host.underlay_mtu == 0) {
       problem(fmt::format("no link has the node's underlay address {}; MTU 1500 is assumed",
-                          in_.self.underlay.to_string()));
+                          seen_.self.underlay.to_string()));
     }
-    mtu_ = node_mtu(in_);
+    mtu_ = node_mtu(seen_);
     state_.sysctls["ipv4/ip_forward"] = "1";
-    vteps_ = vteps(in_, state_.problems);
+    vteps_ = vteps(seen_, state_.problems);
     outers();
-    if (in_.overlay) {
-      state_.links.push_back(overlay_link(*in_.overlay));
+    if (seen_.overlay) {
+      state_.links.push_back(overlay_link(*seen_.overlay));
     } else {
       state_.left_links.insert(std::string(kVxlanLink));  // its wanted state is not known
     }
   }
 
-  [[nodiscard]] LinkState overlay_link(const OverlayKey& key) const {
-    const auto mac = vtep_mac(key, in_.self.underlay);
-    LinkState link{std::string(kVxlanLink), mtu_};
+  [[nodiscard]] LinkSpec overlay_link(const OverlayKey& key) const {
+    const auto mac = vtep_mac(key, seen_.self.underlay);
+    LinkSpec link{std::string(kVxlanLink), mtu_};
     link.vxlan = {link.name, overlay_vni(key), kVxlanPort, outer_, mtu_, mac};
     link.sysctls[vxlan_sysctl("ipv4", "rp_filter")] = "2";
     link.sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
@@ -148,31 +150,31 @@ class Builder {
 
   // The outer addresses of VXLAN packets: those of the underlay, or those inside cw-nd.
   void outers() {
-    outer_ = in_.self.underlay;
+    outer_ = seen_.self.underlay;
     std::set<IpAddress> without;
-    for (const auto& node : in_.others) {
-      auto why = left_out(in_, node);
+    for (const auto& node : seen_.others) {
+      auto why = left_out(seen_, node);
       if (!why) continue;
       without.insert(node.underlay);
-      if (talks_to(in_, node.underlay)) state_.left_out.push_back(std::move(*why));
+      if (talks_to(seen_, node.underlay)) state_.left_out.push_back(std::move(*why));
     }
-    if (!in_.hop) {
+    if (!seen_.hop) {
       for (const auto& [underlay, node] : vteps_) {
         if (without.count(underlay) == 0) outers_.emplace(underlay, underlay);
       }
       return;
     }
-    outer_ = hop_address(*in_.hop);
+    outer_ = hop_address(*seen_.hop);
     // The tunnel driver makes the device. When the node's key changes, its old address is removed.
-    LinkState hop{std::string(kHopLink), hop_mtu(underlay_mtu(in_), in_.self.underlay.family())};
+    LinkSpec hop{std::string(kHopLink), hop_mtu(underlay_mtu(seen_), seen_.self.underlay.family())};
     hop.sysctls[fmt::format("ipv6/conf/{}/disable_ipv6", kHopLink)] = "0";
     hop.addresses.insert({hop.name, outer_, hop_network().length()});
     hop.address_ranges = {hop_network()};
     state_.links.push_back(std::move(hop));
-    std::map<IpAddress, std::string> owners{{outer_, in_.self.name}};
-    for (const auto& node : in_.others) {
+    std::map<IpAddress, std::string> owners{{outer_, seen_.self.name}};
+    for (const auto& node : seen_.others) {
       if (vteps_.count(node.underlay) == 0 || without.count(node.underlay) != 0 ||
-          !talks_to(in_, node.underlay)) {
+          !talks_to(seen_, node.underlay)) {
         continue;
       }
       const auto [at, fresh] = owners.emplace(hop_address(*node.key), node.name);
@@ -187,8 +189,8 @@ class Builder {
   // The node of each local pod prefix. If two nodes have the same prefix, the first by name gets
   // it.
   void local_prefixes() {
-    std::vector<const NodeView*> nodes{&in_.self};
-    for (const auto& node : in_.others) nodes.push_back(&node);
+    std::vector<const NodeView*> nodes{&seen_.self};
+    for (const auto& node : seen_.others) nodes.push_back(&node);
     std::sort(nodes.begin(), nodes.end(), [](auto a, auto b) { return a->name < b->name; });
     for (const auto* node : nodes) {
       for (const auto& prefix : node->pod_cidrs) {
@@ -206,11 +208,11 @@ class Builder {
   void remote_prefixes() {
     std::vector<Prefix> ours;
     for (const auto& [prefix, node] : local_) ours.push_back(prefix);
-    ours.push_back(Prefix::host(in_.self.underlay));
+    ours.push_back(Prefix::host(seen_.self.underlay));
     for (const auto& [underlay, node] : vteps_) ours.push_back(Prefix::host(underlay));
-    if (in_.hop) ours.push_back(hop_network());
+    if (seen_.hop) ours.push_back(hop_network());
     const PrefixSet taken(ours);
-    auto remotes = in_.remotes;
+    auto remotes = seen_.remotes;
     std::sort(remotes.begin(), remotes.end(), [](auto& a, auto& b) { return a.id < b.id; });
     for (const auto& remote : remotes) {
       for (const auto& prefix : remote.prefixes) {
@@ -219,7 +221,7 @@ class Builder {
                               prefix.to_string(), local->to_string()));
           continue;
         }
-        if (const auto why = never_a_peers(prefix, in_.host.networks)) {
+        if (const auto why = never_a_peers(prefix, seen_.host.networks)) {
           problem(fmt::format("cluster {}: {} is not routed: it {}", remote.id, prefix.to_string(),
                               *why));
           continue;
@@ -241,7 +243,7 @@ class Builder {
   // On gateway nodes: packets from the tunnel reach pods and nothing else. The routes are made as
   // soon as a TunnelGateway object names this node, so that the tunnel is never up without them.
   void from_tunnel() {
-    if (!is_gateway_node(in_)) return;
+    if (!is_gateway_node(seen_)) return;
     Route route;
     route.table = kFromTunnelTable;
     for (const auto& all : everything()) {
@@ -251,15 +253,15 @@ class Builder {
     }
     for (const auto& [prefix, node] : local_) {
       route.dst = prefix;
-      if (node == &in_.self) {
+      if (node == &seen_.self) {
         route.type = RouteType::kThrow;
         route.link.clear();
         route.gateway.reset();
       } else {
-        if (!in_.overlay || outers_.count(node->underlay) == 0) continue;
+        if (!seen_.overlay || outers_.count(node->underlay) == 0) continue;
         route.type = RouteType::kUnicast;
         route.link = kVxlanLink;
-        route.gateway = vtep_address(*in_.overlay, node->underlay);
+        route.gateway = vtep_address(*seen_.overlay, node->underlay);
       }
       put(route);
     }
@@ -268,9 +270,9 @@ class Builder {
   // Before a gateway is chosen, every route is unreachable, so that no packet leaves in the clear.
   // The reconciler then adds missing routes only (State::decided).
   void to_remote() {
-    state_.decided = in_.decided;
-    if (in_.decided) state_.nexthops = desired_nexthops(in_);
-    const auto ids = nexthop_ids(in_.remotes);
+    state_.decided = decision_.decided;
+    if (decision_.decided) state_.nexthops = desired_nexthops(seen_, decision_);
+    const auto ids = nexthop_ids(seen_.remotes);
     for (const auto& [prefix, cluster] : remote_) {
       Route route;
       route.table = kToRemoteTable;
@@ -278,12 +280,12 @@ class Builder {
       const auto id = ids.find({cluster, prefix.family()});
       if (id != ids.end() && state_.nexthops.count(id->second) != 0) {
         route.nexthop_id = id->second;
-        const auto source = in_.host.prefer_src.find(prefix.family());
-        if (source != in_.host.prefer_src.end()) route.prefer_src = source->second;
+        const auto source = seen_.host.prefer_src.find(prefix.family());
+        if (source != seen_.host.prefer_src.end()) route.prefer_src = source->second;
         // The node refuses larger packets, with an ICMP message to the pod. Otherwise they would
         // be lost on the way without a message.
-        const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
-        if (narrow != in_.path_mtu.end()) route.mtu = narrow->second;
+        const auto narrow = decision_.path_mtu.find({cluster, prefix.family()});
+        if (narrow != decision_.path_mtu.end()) route.mtu = narrow->second;
       } else {
         route.type = RouteType::kUnreachable;
       }
@@ -293,27 +295,27 @@ class Builder {
 
   // Probes through a gateway have routes of their own, so they reach it whichever is chosen.
   void through() {
-    for (const auto& target : forwarding_targets(in_)) {
+    for (const auto& target : forwarding_targets(seen_)) {
       Route route;
       route.table = kToRemoteTable;
       route.dst = Prefix::host(target.address);
       route.link = kVxlanLink;
       route.gateway = target.via;
-      route.prefer_src = in_.host.prefer_src.at(target.family);
+      route.prefer_src = seen_.host.prefer_src.at(target.family);
       put(std::move(route));
     }
   }
 
   void rules() {
-    state_.priorities = in_.rules;
-    state_.pods = in_.self.pod_cidrs;
-    if (in_.stray_tunnel) state_.stray_tunnel = in_.host.tunnel_kind;
-    state_.rules = bypass_rules(in_.rules);
+    state_.priorities = seen_.rules;
+    state_.pods = seen_.self.pod_cidrs;
+    if (seen_.stray_tunnel) state_.stray_tunnel = seen_.host.tunnel_kind;
+    state_.rules = bypass_rules(seen_.rules);
     for (const auto family : {Family::kV4, Family::kV6}) {
-      state_.rules.insert({family, in_.rules.to_remote(), kToRemoteTable, {}});
-      if (is_gateway_node(in_)) {
+      state_.rules.insert({family, seen_.rules.to_remote(), kToRemoteTable, {}});
+      if (is_gateway_node(seen_)) {
         state_.rules.insert(
-            {family, in_.rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
+            {family, seen_.rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
       }
     }
   }
@@ -324,23 +326,23 @@ class Builder {
   [[nodiscard]] OverlayGuard overlay_guard() const {
     OverlayGuard guard;
     guard.outer = outer_;
-    guard.arrival_link = in_.hop ? std::string(kHopLink) : in_.host.underlay_link;
-    guard.outside_link = in_.host.shares_link ? "" : in_.host.underlay_link;
-    guard.encrypted = in_.hop.has_value();
-    guard.gateway = is_gateway_node(in_);
-    if (!in_.overlay) return guard;
+    guard.arrival_link = seen_.hop ? std::string(kHopLink) : seen_.host.underlay_link;
+    guard.outside_link = seen_.host.shares_link ? "" : seen_.host.underlay_link;
+    guard.encrypted = seen_.hop.has_value();
+    guard.gateway = is_gateway_node(seen_);
+    if (!seen_.overlay) return guard;
     std::map<IpAddress, std::vector<Prefix>> pods;  // by the underlay address of their node
     if (guard.gateway) {
       for (const auto& [prefix, node] : local_) pods[node->underlay].push_back(prefix);
     }
     std::map<IpAddress, std::vector<Prefix>> answers;  // by the gateway's address on cw-vx
-    for (const auto& target : forwarding_targets(in_)) {
+    for (const auto& target : forwarding_targets(seen_)) {
       answers[target.via].push_back(Prefix::host(target.address));
     }
     for (const auto& [underlay, outer] : outers_) {
-      OverlaySender sender{outer, vtep_mac(*in_.overlay, underlay), pods[underlay], false};
+      OverlaySender sender{outer, vtep_mac(*seen_.overlay, underlay), pods[underlay], false};
       const auto link_local = link_local_of(sender.mac);
-      sender.gateway = has_gateway(in_, underlay);
+      sender.gateway = has_gateway(seen_, underlay);
       if (!sender.gateway && !guard.gateway) continue;
       sender.sources.push_back(Prefix::host(link_local));
       const auto& through = answers[link_local];
@@ -352,28 +354,29 @@ class Builder {
 
   void nft() {
     NftInputs inputs;
-    inputs.mtu = in_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, in_.host.tunnel_mtu);
-    inputs.own = in_.self.pod_cidrs;
-    inputs.host = in_.host.prefer_src;
+    inputs.mtu = seen_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, seen_.host.tunnel_mtu);
+    inputs.own = seen_.self.pod_cidrs;
+    inputs.host = seen_.host.prefer_src;
     for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
     for (const auto& [prefix, cluster] : remote_) {
       inputs.remote.push_back(prefix);
-      const auto narrow = in_.path_mtu.find({cluster, prefix.family()});
-      if (narrow != in_.path_mtu.end()) inputs.narrow.emplace(prefix, narrow->second);
+      const auto narrow = decision_.path_mtu.find({cluster, prefix.family()});
+      if (narrow != decision_.path_mtu.end()) inputs.narrow.emplace(prefix, narrow->second);
     }
-    inputs.nodes.insert(in_.self.underlay);
+    inputs.nodes.insert(seen_.self.underlay);
     for (const auto& [underlay, node] : vteps_) inputs.nodes.insert(underlay);
     inputs.overlay = overlay_guard();
     state_.nft = node_table(inputs);
     state_.guarded = kVxlanLink;
-    if (in_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
+    if (seen_.forward_ours_only) state_.forward = ForwardInputs{inputs.local, inputs.remote};
     // IPv6 forwarding makes a host ignore router advertisements, so it is on only for IPv6 pods.
     const bool v6 = std::any_of(local_.begin(), local_.end(),
                                 [](const auto& entry) { return !entry.first.is_v4(); });
     if (v6) state_.sysctls["ipv6/conf/all/forwarding"] = "1";
   }
 
-  const NodeInputs& in_;
+  const Seen& seen_;
+  const Decision& decision_;
   NodeState state_;
   std::uint32_t mtu_ = 0;
   std::map<IpAddress, std::string> vteps_;
@@ -446,14 +449,14 @@ std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32
   return std::max(kLeast, std::min(room, tunnel));
 }
 
-std::uint32_t node_mtu(const NodeInputs& inputs) {
-  const auto family = inputs.self.underlay.family();
-  const auto underlay = underlay_mtu(inputs);
-  if (!inputs.hop) return vxlan_mtu(underlay, family, inputs.host.tunnel_mtu);
-  return vxlan_mtu(hop_mtu(underlay, family), Family::kV6, inputs.host.tunnel_mtu);
+std::uint32_t node_mtu(const Seen& seen) {
+  const auto family = seen.self.underlay.family();
+  const auto underlay = underlay_mtu(seen);
+  if (!seen.hop) return vxlan_mtu(underlay, family, seen.host.tunnel_mtu);
+  return vxlan_mtu(hop_mtu(underlay, family), Family::kV6, seen.host.tunnel_mtu);
 }
 
-std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> remotes) {
+std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteView> remotes) {
   std::set<std::string> clusters;
   for (const auto& remote : remotes) clusters.insert(remote.id);
   std::map<ChoiceKey, std::uint32_t> ids;
@@ -468,9 +471,9 @@ std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteCluster> re
   return ids;
 }
 
-void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each) {
+void each_remote_gateway(const Seen& seen, const EachRemoteGateway& each) {
   constexpr std::size_t kMostGateways = 8;  // of a remote cluster; bounds the number of probes
-  for (const auto& remote : inputs.remotes) {
+  for (const auto& remote : seen.remotes) {
     for (const auto family : {Family::kV4, Family::kV6}) {
       if (std::none_of(remote.prefixes.begin(), remote.prefixes.end(),
                        [&](const Prefix& p) { return p.family() == family; })) {
@@ -485,13 +488,13 @@ void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each
   }
 }
 
-std::vector<ForwardingTarget> forwarding_targets(const NodeInputs& inputs) {
+std::vector<ForwardingTarget> forwarding_targets(const Seen& seen) {
   std::vector<ForwardingTarget> targets;
-  for (const auto& gateway : inputs.gateways) {
-    const auto via = gateway_address(inputs, gateway);
+  for (const auto& gateway : seen.gateways) {
+    const auto via = gateway_address(seen, gateway);
     if (!gateway.key || !via) continue;
-    each_remote_gateway(inputs, [&](const std::string& cluster, Family family, const auto& key) {
-      if (inputs.host.prefer_src.count(family) == 0) return;
+    each_remote_gateway(seen, [&](const std::string& cluster, Family family, const auto& key) {
+      if (seen.host.prefer_src.count(family) == 0) return;
       targets.push_back({gateway.ordinal, cluster, family,
                          tunnel::forwarding_address(*gateway.key, key, family), *via});
     });
@@ -505,39 +508,42 @@ std::map<Family, Prefix> homed_prefixes(const NodeView& self) {
   return first;
 }
 
-std::map<std::uint32_t, Nexthop> desired_nexthops(const NodeInputs& inputs) {
-  std::map<std::uint32_t, Nexthop> nexthops;
-  for (const auto& [key, id] : nexthop_ids(inputs.remotes)) {
-    if (auto nexthop = nexthop_of(inputs, key, id)) nexthops.emplace(id, std::move(*nexthop));
+NexthopMap desired_nexthops(const Seen& seen, const Decision& decision) {
+  NexthopMap nexthops;
+  for (const auto& [key, id] : nexthop_ids(seen.remotes)) {
+    if (auto nexthop = nexthop_of(seen, decision, key, id))
+      nexthops.emplace(id, std::move(*nexthop));
   }
   return nexthops;
 }
 
-bool is_gateway_node(const NodeInputs& inputs) {
-  return inputs.host.tunnel_mtu != 0 ||
-         std::any_of(inputs.gateways.begin(), inputs.gateways.end(),
-                     [&](const auto& gateway) { return gateway.node == inputs.self.name; });
+bool is_gateway_node(const Seen& seen) {
+  return seen.host.tunnel_mtu != 0 ||
+         std::any_of(seen.gateways.begin(), seen.gateways.end(),
+                     [&](const auto& gateway) { return gateway.node == seen.self.name; });
 }
 
-bool talks_to(const NodeInputs& inputs, const IpAddress& underlay) {
-  return is_gateway_node(inputs) || has_gateway(inputs, underlay);
+bool talks_to(const Seen& seen, const IpAddress& underlay) {
+  return is_gateway_node(seen) || has_gateway(seen, underlay);
 }
 
-std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node) {
-  if (auto why = difference(node.name, inputs.side, node.overlay)) return why;
-  if (!inputs.hop || (node.key && node.overlay)) return std::nullopt;
+std::optional<LeftOut> left_out(const Seen& seen, const NodeView& node) {
+  if (auto why = difference(node.name, seen.side, node.overlay)) return why;
+  if (!seen.hop || (node.key && node.overlay)) return std::nullopt;
   return LeftOut{node.name, "no key", "wireguard",
                  fmt::format("node {} has published no key for overlay wireguard: no traffic "
                              "passes between it and this node; run a route agent there",
                              node.name)};
 }
 
-std::optional<LeftOut> left_out(const NodeInputs& inputs, const LocalGateway& gateway) {
-  const auto node = std::find_if(inputs.others.begin(), inputs.others.end(),
+std::optional<LeftOut> left_out(const Seen& seen, const LocalGateway& gateway) {
+  const auto node = std::find_if(seen.others.begin(), seen.others.end(),
                                  [&](const auto& one) { return one.name == gateway.node; });
-  return node == inputs.others.end() ? std::nullopt : left_out(inputs, *node);
+  return node == seen.others.end() ? std::nullopt : left_out(seen, *node);
 }
 
-NodeState desired_state(const NodeInputs& inputs) { return Builder(inputs).build(); }
+NodeState desired_state(const Seen& seen, const Decision& decision) {
+  return Builder(seen, decision).build();
+}
 
 }  // namespace cw::routeagent

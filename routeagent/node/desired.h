@@ -1,5 +1,5 @@
-// Computes the whole wanted state of this node from the store, the host and the chosen gateways.
-// Pure; docs/protocol/datapath.md is the specification.
+// Computes the whole desired state of this node from what the store and the host say (Seen) and
+// from what homing decided (Decision). Pure; docs/protocol/datapath.md is the specification.
 #pragma once
 
 #include <functional>
@@ -38,7 +38,8 @@ struct LocalGateway {
   std::optional<tunnel::Key> key = {};  // public; none: its TunnelGateway object has none
 };
 
-struct RemoteCluster {
+// A remote cluster as this node sees it.
+struct RemoteView {
   std::string id;
   std::vector<Prefix> prefixes;  // claimed by it and accepted
   std::set<tunnel::Key> gateways = {};
@@ -73,45 +74,51 @@ struct HostFacts {
 [[nodiscard]] std::vector<OwnPrefixes> host_networks(std::span<const netlink::Address> addresses,
                                                      const netlink::Connected& connected);
 
-struct NodeInputs {
+// What the store and the host say.
+struct Seen {
+  std::string cluster;  // this cluster's id
   NodeView self;
   std::vector<NodeView> others;
   std::vector<LocalGateway> gateways;
-  std::vector<RemoteCluster> remotes;
+  std::vector<RemoteView> remotes;
   std::optional<OverlayKey> overlay;  // none: not known yet
   OverlaySide side = {};              // this node's
   // With `overlay: wireguard`, this node's public key: cw-vx runs inside cw-nd (node/hop.h).
   std::optional<tunnel::Key> hop = {};
   HostFacts host;
-  bool decided = false;  // the probes have led to `choices`
-  std::map<ChoiceKey, Choice> choices;
-  // Measured path MTUs that are less than node_mtu().
-  std::map<ChoiceKey, std::uint32_t> path_mtu = {};
-  std::set<ChoiceKey> held;        // packets of these wait on this node (netlink/hold.h)
   bool forward_ours_only = false;  // node/forward_policy.h
   netlink::RulePriorities rules = {};
   bool stray_tunnel = false;  // moved_gateway() has lasted long enough
 };
 
+// What homing decided from Seen and from the probes.
+struct Decision {
+  bool decided = false;  // the probes have led to `choices`
+  std::map<ChoiceKey, Choice> choices;
+  // Measured path MTUs that are less than node_mtu().
+  std::map<ChoiceKey, std::uint32_t> path_mtu = {};
+  std::set<ChoiceKey> held = {};  // packets of these wait on this node (netlink/hold.h)
+  friend bool operator==(const Decision&, const Decision&) = default;
+};
+
 // Whether a TunnelGateway object names this node, or the device cw-wg is here.
-[[nodiscard]] bool is_gateway_node(const NodeInputs& inputs);
+[[nodiscard]] bool is_gateway_node(const Seen& seen);
 // Whether this node should exchange frames with the node at `underlay`: one of the two is a gateway
 // node.
-[[nodiscard]] bool talks_to(const NodeInputs& inputs, const IpAddress& underlay);
+[[nodiscard]] bool talks_to(const Seen& seen, const IpAddress& underlay);
 
 // Why this node exchanges no frames with `node`; none: it does.
-[[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs, const NodeView& node);
+[[nodiscard]] std::optional<LeftOut> left_out(const Seen& seen, const NodeView& node);
 // The same for the node of a gateway: if it is left out, the gateway cannot be chosen.
-[[nodiscard]] std::optional<LeftOut> left_out(const NodeInputs& inputs,
-                                              const LocalGateway& gateway);
+[[nodiscard]] std::optional<LeftOut> left_out(const Seen& seen, const LocalGateway& gateway);
 
-[[nodiscard]] NodeState desired_state(const NodeInputs& inputs);
+[[nodiscard]] NodeState desired_state(const Seen& seen, const Decision& decision);
 
 // Calls `each` for the remote gateways that are probed: at most eight of each cluster, in each
 // family in which the cluster has prefixes.
 using EachRemoteGateway =
     std::function<void(const std::string& cluster, Family, const tunnel::Key&)>;
-void each_remote_gateway(const NodeInputs& inputs, const EachRemoteGateway& each);
+void each_remote_gateway(const Seen& seen, const EachRemoteGateway& each);
 
 // A remote gateway that this node probes through a local one. `address` stands for the pair
 // (tunnel/probe/forwarding_address.h). There is a target for each remote gateway and each local
@@ -124,18 +131,17 @@ struct ForwardingTarget {
   IpAddress via;  // the gateway's, on cw-vx
   friend bool operator==(const ForwardingTarget&, const ForwardingTarget&) = default;
 };
-[[nodiscard]] std::vector<ForwardingTarget> forwarding_targets(const NodeInputs& inputs);
+[[nodiscard]] std::vector<ForwardingTarget> forwarding_targets(const Seen& seen);
 
 // Only the nexthop objects of desired_state(): a change of gateway replaces these.
-[[nodiscard]] std::map<std::uint32_t, netlink::Nexthop> desired_nexthops(const NodeInputs& inputs);
+[[nodiscard]] netlink::NexthopMap desired_nexthops(const Seen& seen, const Decision& decision);
 
 // The MTU of cw-vx: the largest packet that a pod here can send to a remote cluster.
-[[nodiscard]] std::uint32_t node_mtu(const NodeInputs& inputs);
+[[nodiscard]] std::uint32_t node_mtu(const Seen& seen);
 
 // The nexthop object ids of every cluster and family. They follow from the cluster ids alone, so
 // that a restarted agent finds its own objects again.
-[[nodiscard]] std::map<ChoiceKey, std::uint32_t> nexthop_ids(
-    std::span<const RemoteCluster> remotes);
+[[nodiscard]] std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteView> remotes);
 
 // The first pod prefix of this node in each family. Its home carries the node's traffic.
 [[nodiscard]] std::map<Family, Prefix> homed_prefixes(const NodeView& self);

@@ -46,15 +46,14 @@ std::uint32_t hop_mtu(std::uint32_t underlay_mtu, Family underlay) {
   return underlay_mtu > kLeast + overhead ? underlay_mtu - overhead : kLeast;
 }
 
-tunnel::DeviceSpec desired_hop(const NodeInputs& inputs, const tunnel::Key& own,
-                               std::uint16_t port) {
+tunnel::DeviceSpec desired_hop(const Seen& seen, const tunnel::Key& own, std::uint16_t port) {
   tunnel::DeviceSpec spec;
   spec.private_key = own;
   spec.listen_port = port;
   const auto self = own.public_key();
-  for (const auto& node : inputs.others) {
-    if (left_out(inputs, node) || !talks_to(inputs, node.underlay)) continue;
-    if (*node.key == self || node.underlay.family() != inputs.self.underlay.family()) continue;
+  for (const auto& node : seen.others) {
+    if (left_out(seen, node) || !talks_to(seen, node.underlay)) continue;
+    if (*node.key == self || node.underlay.family() != seen.self.underlay.family()) continue;
     tunnel::PeerSpec peer;
     peer.endpoint = Endpoint{node.underlay, node.overlay->port};
     peer.keepalive_seconds = kKeepaliveSeconds;

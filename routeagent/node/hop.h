@@ -22,7 +22,7 @@ namespace cw::routeagent {
 
 // The device of this node, with its private key. A worker's peers are the gateway nodes; a gateway
 // node's peers are all other nodes. Nodes that are left out (node/overlay.h) are no peers.
-[[nodiscard]] tunnel::DeviceSpec desired_hop(const NodeInputs& inputs, const tunnel::Key& own,
+[[nodiscard]] tunnel::DeviceSpec desired_hop(const Seen& seen, const tunnel::Key& own,
                                              std::uint16_t port);
 
 }  // namespace cw::routeagent

@@ -28,7 +28,7 @@ std::set<Family> forwarded(const NodeState& desired) {
 }
 
 // Checks whether pods' packets reach our rules.
-void look_at_rule_order(Kernel& kernel, const NodeState& desired, NodeReport& report) {
+void check_rule_order(Kernel& kernel, const NodeState& desired, NodeReport& report) {
   const auto all = kernel.all_rules();
   const auto links = kernel.all_links();
   if (!report.read(all, "dump all rules") || !report.read(links, "dump links")) return;
@@ -50,7 +50,7 @@ void look_at_rule_order(Kernel& kernel, const NodeState& desired, NodeReport& re
 }  // namespace
 
 NodeReport NodeReconciler::apply(const NodeState& desired) {
-  want(desired);
+  set_desired(desired);
   return pass(desired);
 }
 
@@ -61,7 +61,7 @@ NodeReport NodeReconciler::pass(const NodeState& desired) {
   const bool may_forward =
       !desired.forward || forward_.apply(slow_, *desired.forward, forwarded(desired), report);
   report.add(reconciler_.pass(desired, may_forward));
-  if (!report.ended_early) look_at_rule_order(slow_, desired, report);
+  if (!report.ended_early) check_rule_order(slow_, desired, report);
   return report;
 }
 

@@ -31,10 +31,10 @@ class NodeReconciler {
         reconciler_(netlink::node_owner(), kernel, slow, std::move(on_loop)),
         forward_(std::move(forwarding)) {}
 
-  // want() and pass(), on one thread.
+  // set_desired() and pass(), on one thread.
   NodeReport apply(const NodeState& desired);
   // Loop thread, before a pass() to the same state.
-  void want(const NodeState& desired) { reconciler_.want(desired); }
+  void set_desired(const NodeState& desired) { reconciler_.set_desired(desired); }
   // On any one thread. Ends early if the loop is stopping.
   NodeReport pass(const NodeState& desired);
   // The fast path (netlink/nexthops.h). Loop thread.

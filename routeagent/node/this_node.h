@@ -12,13 +12,13 @@ namespace cw::routeagent {
 // On a gateway's node: targets for probes through its own tunnel, from the gateway's addresses.
 // They tell the path MTU only, because Linux does not forward the host's own packets. `via` is not
 // set.
-[[nodiscard]] std::vector<ForwardingTarget> own_targets(const NodeInputs& inputs);
+[[nodiscard]] std::vector<ForwardingTarget> own_targets(const Seen& seen);
 // The gateway on this node, once cw-wg has its addresses; nullptr before.
-[[nodiscard]] const LocalGateway* own_gateway(const NodeInputs& inputs);
+[[nodiscard]] const LocalGateway* own_gateway(const Seen& seen);
 // A gateway whose device and key are on this node although its TunnelGateway object names another
 // node; nullptr: none.
-[[nodiscard]] const LocalGateway* moved_gateway(const NodeInputs& inputs);
+[[nodiscard]] const LocalGateway* moved_gateway(const Seen& seen);
 // One sentence for each reason why pods of this node are not served, with the remedy.
-[[nodiscard]] std::vector<std::string> unserved_pods(const NodeInputs& inputs);
+[[nodiscard]] std::vector<std::string> unserved_pods(const Seen& seen);
 
 }  // namespace cw::routeagent

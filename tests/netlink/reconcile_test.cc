@@ -43,7 +43,7 @@ State node() {
   state.nft = table(kNodeNftTable, "accept");
   state.guarded = "cw-vx";
   state.exempt = {net("10.2.0.0/16")};
-  LinkState link{"cw-vx", 1420};
+  LinkSpec link{"cw-vx", 1420};
   link.vxlan = {"cw-vx", 7, kVxlanPort, ip("10.0.0.3"), 1420, {2, 0, 0, 0, 0, 3}};
   link.sysctls = {{"ipv4/conf/cw-vx/rp_filter", "2"}};
   link.addresses = {{"cw-vx", ip("fe80::3"), 64}};
@@ -94,7 +94,7 @@ State gateway(unsigned remotes = 3) {
   State state;
   state.nft = table(kGatewayNftTable, "accept");
   state.guarded = "cw-wg";
-  LinkState link{"cw-wg", 1420};
+  LinkSpec link{"cw-wg", 1420};
   link.sysctls = {{"ipv4/conf/cw-wg/rp_filter", "2"}};
   link.addresses = {{"cw-wg", ip("fd12::1"), 128}, {"cw-wg", ip("240.1.1.1"), 32}};
   link.address_ranges = {net("fd00::/8"), net("240.0.0.0/4")};
@@ -208,7 +208,7 @@ std::vector<Life> owners() {
         }}}};
 }
 
-void expect_link(FakeKernel& kernel, const LinkState& wanted) {
+void expect_link(FakeKernel& kernel, const LinkSpec& wanted) {
   const auto& link = kernel.links.at(wanted.name);
   EXPECT_TRUE(link.up);
   EXPECT_EQ(link.mtu, wanted.mtu);

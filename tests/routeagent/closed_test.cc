@@ -129,7 +129,7 @@ TEST_F(ClosedStory, AFileThatCannotBeReadOpensNothing) {
   closed_.reset();
   remembered_ = fail(Errc::kInvalid, "closed.json: not a JSON object");
   start();
-  closed_->look_again();
+  closed_->check_soon();
   loop_.advance(seconds(1));
   EXPECT_TRUE(stands("10.2.0.0/16")) << "the store has not been read";
   EXPECT_EQ(closed_->troubles().size(), 1U);
@@ -152,7 +152,7 @@ TEST_F(ClosedStory, RepairsEitherLayerWithinASecond) {
     const auto rules = kernel_.rules;
     const auto nft = kernel_.nft;
     hurt();
-    closed_->look_again();
+    closed_->check_soon();
     loop_.advance(milliseconds(300));
     EXPECT_EQ(kernel_.rules, rules);
     EXPECT_EQ(kernel_.nft, nft);

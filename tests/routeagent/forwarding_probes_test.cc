@@ -42,13 +42,13 @@ class ForwardingStory : public ::testing::Test {
  protected:
   ForwardingStory() {
     std::array<std::uint8_t, 32> bytes{1};
-    inputs_.self = {"w0", *IpAddress::parse("10.0.0.3"), {*Prefix::parse("10.1.3.0/24")}};
-    inputs_.gateways = {{0, "g0", *IpAddress::parse("10.0.0.1"), tunnel::Key(bytes)}};
+    node_.self = {"w0", *IpAddress::parse("10.0.0.3"), {*Prefix::parse("10.1.3.0/24")}};
+    node_.gateways = {{0, "g0", *IpAddress::parse("10.0.0.1"), tunnel::Key(bytes)}};
     bytes[0] = 2;
-    inputs_.remotes = {{"west", {*Prefix::parse("10.2.0.0/16")}, {tunnel::Key(bytes)}}};
-    inputs_.overlay = OverlayKey{1};
-    inputs_.host.underlay_mtu = 1500;
-    inputs_.host.prefer_src = {{Family::kV4, *IpAddress::parse("10.1.3.1")}};
+    node_.remotes = {{"west", {*Prefix::parse("10.2.0.0/16")}, {tunnel::Key(bytes)}}};
+    node_.overlay = OverlayKey{1};
+    node_.host.underlay_mtu = 1500;
+    node_.host.prefer_src = {{Family::kV4, *IpAddress::parse("10.1.3.1")}};
   }
   void see(PathVerdict verdict) {
     hand_->views[kThrough0] = {verdict, {}, milliseconds(3)};
@@ -60,7 +60,7 @@ class ForwardingStory : public ::testing::Test {
     return gateway;
   }
 
-  NodeInputs inputs_;
+  Seen node_;
   std::shared_ptr<Hand> hand_ = std::make_shared<Hand>();
   int changes_ = 0;
   Metrics metrics_;
@@ -77,27 +77,27 @@ class ForwardingStory : public ::testing::Test {
 };
 
 TEST_F(ForwardingStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
-  forwarding_.keep(inputs_);
-  EXPECT_EQ(hand_->config.local, inputs_.host.prefer_src);
+  forwarding_.reconcile(node_);
+  EXPECT_EQ(hand_->config.local, node_.host.prefer_src);
   EXPECT_EQ(hand_->config.path.full, 1420U);
   EXPECT_EQ(hand_->paths.size(), 1U);
   EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
   EXPECT_EQ(hand_->interval, milliseconds(200));
-  forwarding_.keep(inputs_);
+  forwarding_.reconcile(node_);
   EXPECT_EQ(hand_->opened, 1) << "unchanged probes go on";
-  inputs_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
-  forwarding_.keep(inputs_);
+  node_.host.prefer_src[Family::kV4] = *IpAddress::parse("10.1.3.2");
+  forwarding_.reconcile(node_);
   EXPECT_EQ(hand_->opened, 2);
 }
 
 TEST_F(ForwardingStory, ManyNodesAskSeldom) {
-  for (int n = 0; n < 999; ++n) inputs_.others.push_back({std::to_string(n), {}, {}});
-  forwarding_.keep(inputs_);
+  for (int n = 0; n < 999; ++n) node_.others.push_back({std::to_string(n), {}, {}});
+  forwarding_.reconcile(node_);
   EXPECT_EQ(hand_->interval, milliseconds(2500));
 }
 
 TEST_F(ForwardingStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
-  forwarding_.keep(inputs_);
+  forwarding_.reconcile(node_);
   EXPECT_TRUE(judged().forwards.empty());
   see(PathVerdict::kForwards);
   EXPECT_EQ(judged().forwards, std::set<ChoiceKey>{kWest});
@@ -108,14 +108,14 @@ TEST_F(ForwardingStory, VerdictsReachTheGatewaysInputAndTheMetrics) {
   EXPECT_EQ(judged().not_forwarding, std::set<ChoiceKey>{kWest});
   EXPECT_NE(metrics_.text().find(series + "0"), std::string::npos);
   EXPECT_EQ(changes_, 2);
-  inputs_.gateways.clear();
-  forwarding_.keep(inputs_);
+  node_.gateways.clear();
+  forwarding_.reconcile(node_);
   EXPECT_TRUE(judged().not_forwarding.empty());
   EXPECT_EQ(metrics_.text().find("gateway_forwards{"), std::string::npos);
 }
 
 TEST_F(ForwardingStory, TheLeastFloorOfAllGatewaysCounts) {
-  forwarding_.keep(inputs_);
+  forwarding_.reconcile(node_);
   EXPECT_TRUE(forwarding_.path_mtu().empty());
   hand_->views[{0, "west", Family::kV4}] = {PathVerdict::kForwards, 1364, {}};
   hand_->views[{1, "west", Family::kV4}] = {PathVerdict::kForwards, 1300, {}};
@@ -129,25 +129,24 @@ TEST_F(ForwardingStory, TheLeastFloorOfAllGatewaysCounts) {
 
 TEST_F(ForwardingStory, WithoutASocketNothingIsKnown) {
   hand_->refuse = true;
-  forwarding_.keep(inputs_);
+  forwarding_.reconcile(node_);
   EXPECT_NE(forwarding_.trouble(), "");
   hand_->refuse = false;
-  forwarding_.keep(inputs_);
+  forwarding_.reconcile(node_);
   EXPECT_EQ(forwarding_.trouble(), "");
   EXPECT_EQ(hand_->opened, 1);
 }
 
 // A gateway's own node probes its own gateway. The probes find the path MTU and give no verdict.
 TEST_F(ForwardingStory, OnTheGatewaysOwnNodeOnlyTheSizeCounts) {
-  inputs_.self.name = "g0";
-  const auto own = tunnel::probe_address(*inputs_.gateways[0].key, Family::kV4);
-  inputs_.host.tunnel_addresses = {own,
-                                   tunnel::probe_address(*inputs_.gateways[0].key, Family::kV6)};
-  forwarding_.keep(inputs_);
+  node_.self.name = "g0";
+  const auto own = tunnel::probe_address(*node_.gateways[0].key, Family::kV4);
+  node_.host.tunnel_addresses = {own, tunnel::probe_address(*node_.gateways[0].key, Family::kV6)};
+  forwarding_.reconcile(node_);
   EXPECT_EQ(hand_->config.own_gateway, 0U);
   EXPECT_EQ(hand_->config.own, (std::map<Family, IpAddress>{{Family::kV4, own}}));
   EXPECT_EQ(hand_->paths.at(kThrough0).front(),
-            tunnel::probe_address(*inputs_.remotes[0].gateways.begin(), Family::kV4));
+            tunnel::probe_address(*node_.remotes[0].gateways.begin(), Family::kV4));
   hand_->views[kThrough0] = {PathVerdict::kSilent, 1300, {}};
   hand_->on_change();
   EXPECT_TRUE(judged().not_forwarding.empty());

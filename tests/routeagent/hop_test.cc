@@ -23,7 +23,7 @@ tunnel::Key private_key(std::uint8_t number) {
 tunnel::Key public_key(std::uint8_t number) { return private_key(number).public_key(); }
 
 // lives.h's cluster with keys: node n has key n.
-NodeInputs keyed(bool gateway = false) {
+Situation keyed(bool gateway = false) {
   auto in = inputs(gateway);
   in.hop = public_key(3);
   in.side.mode = "wireguard";
@@ -117,7 +117,7 @@ TEST(Hop, VxlanRunsBetweenItsAddresses) {
                 {vtep_mac(kOverlayKey, ip("10.0.0.1")), hop_address(public_key(1))},
                 {vtep_mac(kOverlayKey, ip("10.0.0.2")), hop_address(public_key(2))}}));
   EXPECT_EQ(cw_vx(state).neighbours.size(), 2U);
-  EXPECT_EQ(link_of(desired_state(inputs()), "cw-nd"), netlink::LinkState{});
+  EXPECT_EQ(link_of(desired_state(inputs()), "cw-nd"), netlink::LinkSpec{});
 }
 
 TEST(Hop, TheGuardTakesVxlanFromItOnlyAndClosesItForTheRest) {
@@ -201,15 +201,15 @@ struct DeviceStory : ::testing::Test {
 
 TEST_F(DeviceStory, IsMadeOnceAndFollowsTheNodes) {
   auto in = keyed();
-  device.keep(in);
+  device.reconcile(in);
   EXPECT_EQ(device.trouble(), "");
   EXPECT_EQ(driver->device().peers.size(), 2U);
   (void)driver->take_log();
   in.host.hop_index = 9;
-  device.keep(in);
+  device.reconcile(in);
   EXPECT_EQ(driver->take_log(), "") << "nothing has changed";
   in.others[0].key = public_key(8);
-  device.keep(in);
+  device.reconcile(in);
   EXPECT_EQ(driver->device().peers.count(public_key(8)), 1U);
   EXPECT_EQ(driver->device().peers.count(public_key(1)), 0U);
   EXPECT_EQ(opened, 1);
@@ -217,11 +217,11 @@ TEST_F(DeviceStory, IsMadeOnceAndFollowsTheNodes) {
 
 TEST_F(DeviceStory, AFailureIsToldAndTriedAgain) {
   refuse = Error{Errc::kUnavailable, "no /dev/net/tun"};
-  device.keep(keyed());
+  device.reconcile(keyed());
   EXPECT_NE(device.trouble().find("no /dev/net/tun"), std::string::npos);
   EXPECT_EQ(changes, 1);
   refuse.reset();
-  device.keep(keyed());
+  device.reconcile(keyed());
   EXPECT_EQ(opened, 1) << "a pass does not try again";
   loop.advance(std::chrono::seconds(2));
   EXPECT_EQ(device.trouble(), "");
@@ -229,7 +229,7 @@ TEST_F(DeviceStory, AFailureIsToldAndTriedAgain) {
   driver->fail_next(Error{Errc::kInternal, "EBUSY"});
   auto changed = keyed();
   changed.others[0].key = public_key(8);
-  device.keep(changed);
+  device.reconcile(changed);
   EXPECT_NE(device.trouble().find("EBUSY"), std::string::npos);
   loop.advance(std::chrono::seconds(2));
   EXPECT_EQ(device.trouble(), "");
@@ -238,7 +238,7 @@ TEST_F(DeviceStory, AFailureIsToldAndTriedAgain) {
 
 TEST_F(DeviceStory, ADriverThatHangsIsAskedOnceAndNamed) {
   hangs = true;
-  device.keep(keyed());
+  device.reconcile(keyed());
   EXPECT_TRUE(device.making());
   loop.advance(tunnel::DeviceJobs::kPatience);
   EXPECT_FALSE(device.making()) << "the rest of the agent goes on without it";
@@ -251,7 +251,7 @@ TEST_F(DeviceStory, ADriverThatHangsIsAskedOnceAndNamed) {
   in.host.hop_index = 9;
   for (const auto key : std::array<std::uint8_t, 2>{8, 9}) {
     in.others[0].key = public_key(key);
-    device.keep(in);
+    device.reconcile(in);
   }
   EXPECT_EQ(waiting.size(), 1U) << "one call at a time";
   EXPECT_EQ(device.trouble(), "");
@@ -267,12 +267,12 @@ TEST_F(DeviceStory, ADriverThatHangsIsAskedOnceAndNamed) {
 TEST_F(DeviceStory, WhatAnotherProgramChangedIsRepairedWithinAMinute) {
   auto in = keyed();
   in.host.hop_index = 9;
-  device.keep(in);
+  device.reconcile(in);
   driver->device().peers.clear();
-  device.keep(in);
+  device.reconcile(in);
   EXPECT_TRUE(driver->device().peers.empty());
   loop.advance(std::chrono::minutes(1));
-  device.keep(in);
+  device.reconcile(in);
   EXPECT_EQ(driver->device().peers.size(), 2U);
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "routeagent/node/desired.h"
+#include "tests/routeagent/situation.h"
 
 namespace cw::routeagent {
 
@@ -17,8 +17,8 @@ inline constexpr OverlayKey kOverlayKey{'k', 'e', 'y'};
 // Node 3 of a cluster: gateways 0 and 1 are on nodes 1 and 2, node 4 is a worker. With `gateway`,
 // gateway 0 is on node 3. Gateway 0 carries west. Gateway 1 carries north in IPv4; in IPv6 no
 // gateway does.
-inline NodeInputs inputs(bool gateway = false) {
-  NodeInputs in;
+inline Situation inputs(bool gateway = false) {
+  Situation in;
   const auto node = [](int n) {
     const auto text = std::to_string(n);
     return NodeView{"n" + text,

@@ -20,13 +20,13 @@ class NodeKernel final : public netlink::FakeKernel {
 };
 
 // The device of that name in the state; an empty one if it is not wanted.
-inline netlink::LinkState link_of(const NodeState& state, const std::string& name) {
+inline netlink::LinkSpec link_of(const NodeState& state, const std::string& name) {
   for (const auto& link : state.links) {
     if (link.name == name) return link;
   }
   return {};
 }
-inline netlink::LinkState cw_vx(const NodeState& state) { return link_of(state, "cw-vx"); }
+inline netlink::LinkSpec cw_vx(const NodeState& state) { return link_of(state, "cw-vx"); }
 inline std::string nft_of(const NodeState& state) { return netlink::nft_text(*state.nft); }
 
 }  // namespace cw::routeagent

@@ -9,10 +9,10 @@
 #include "netlink/hold.h"
 #include "netlink/owner.h"
 #include "routeagent/closed/guard.h"
-#include "routeagent/node/desired.h"
 #include "routeagent/node/nft.h"
 #include "routeagent/node/vtep.h"
 #include "tests/routeagent/node_kernel.h"
+#include "tests/routeagent/situation.h"
 
 namespace cw::routeagent {
 namespace {
@@ -37,8 +37,8 @@ NodeView node(const std::string& name, int number) {
 
 // The inputs of node `self` of g0 (1), g1 (2), w0 (3), w1 (4). Gateway 0 carries both families to
 // west.
-NodeInputs cluster_seen_from(const std::string& self) {
-  NodeInputs in;
+Situation cluster_seen_from(const std::string& self) {
+  Situation in;
   for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {
     if (view.name == self) {
       in.self = view;
@@ -57,7 +57,7 @@ NodeInputs cluster_seen_from(const std::string& self) {
   return in;
 }
 
-NodeInputs with_keys(NodeInputs in) {
+Situation with_keys(Situation in) {
   std::array<std::uint8_t, 32> bytes{};
   for (auto& gateway : in.gateways) {
     bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
@@ -71,7 +71,7 @@ NodeInputs with_keys(NodeInputs in) {
   return in;
 }
 
-std::uint32_t id_of(const NodeInputs& in, const std::string& cluster, Family family) {
+std::uint32_t id_of(const Situation& in, const std::string& cluster, Family family) {
   return nexthop_ids(in.remotes).at({cluster, family});
 }
 
@@ -298,7 +298,7 @@ TEST(NodeState, ProblemsInNodesAreToldAndTheRestHolds) {
 }
 
 TEST(NexthopIds, FollowFromTheClusterIdsAndNeverCollide) {
-  std::vector<RemoteCluster> remotes;
+  std::vector<RemoteView> remotes;
   for (int i = 0; i < 2000; ++i) remotes.push_back({"cluster-" + std::to_string(i), {}});
   const auto ids = nexthop_ids(remotes);
   std::set<std::uint32_t> seen;
@@ -308,8 +308,8 @@ TEST(NexthopIds, FollowFromTheClusterIdsAndNeverCollide) {
     EXPECT_TRUE(seen.insert(id).second) << key.cluster;
   }
   EXPECT_EQ(seen.size(), 4000U);
-  const std::vector<RemoteCluster> one{{"west", {}}};
-  const std::vector<RemoteCluster> two{{"north", {}}, {"west", {}}};
+  const std::vector<RemoteView> one{{"west", {}}};
+  const std::vector<RemoteView> two{{"north", {}}, {"west", {}}};
   EXPECT_EQ(nexthop_ids(one).at({"west", Family::kV4}), nexthop_ids(two).at({"west", Family::kV4}));
 }
 

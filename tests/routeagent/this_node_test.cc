@@ -19,10 +19,9 @@ NodeView node(const std::string& name, int number) {
   return {name, ip("10.0.0." + n), {net("10.1." + n + ".0/24"), net("fd01:" + n + "::/64")}};
 }
 
-// The inputs of node `self` of g0 (1), g1 (2), w0 (3), w1 (4). Gateway 0 carries both families to
-// west.
-NodeInputs cluster_seen_from(const std::string& self) {
-  NodeInputs in;
+// What node `self` of g0 (1), g1 (2), w0 (3), w1 (4) sees.
+Seen cluster_seen_from(const std::string& self) {
+  Seen in;
   for (auto view : {node("g0", 1), node("g1", 2), node("w0", 3), node("w1", 4)}) {
     if (view.name == self) {
       in.self = view;
@@ -35,13 +34,10 @@ NodeInputs cluster_seen_from(const std::string& self) {
   in.overlay = kKey;
   in.host.underlay_mtu = 1500;
   in.host.underlay_link = "eth0";
-  in.decided = true;
-  for (const auto family : {Family::kV4, Family::kV6})
-    in.choices[{"west", family}] = {0, "home", {}};
   return in;
 }
 
-NodeInputs with_keys(NodeInputs in) {
+Seen with_keys(Seen in) {
   std::array<std::uint8_t, 32> bytes{};
   for (auto& gateway : in.gateways) {
     bytes[0] = static_cast<std::uint8_t>(gateway.ordinal + 1);
@@ -55,7 +51,7 @@ NodeInputs with_keys(NodeInputs in) {
   return in;
 }
 
-NodeInputs gateway_node() {
+Seen gateway_node() {
   auto in = with_keys(cluster_seen_from("g0"));
   in.host.tunnel_up = true;
   in.host.tunnel_mtu = 1420;
@@ -73,7 +69,7 @@ TEST(ForwardingTargets, AGatewayNodeProbesItsOwnTunnelFromTheGatewaysAddresses) 
   ASSERT_EQ(targets.size(), 2U * 2) << "two remote gateways, two families";
   for (const auto& target : targets) {
     EXPECT_EQ(target.gateway, 0U);
-    EXPECT_EQ(desired_state(in).routes.count({7487, Prefix::host(target.address)}), 0U)
+    EXPECT_EQ(desired_state(in, {}).routes.count({7487, Prefix::host(target.address)}), 0U)
         << "the gateway's own routes lead there";
   }
   in.host.tunnel_addresses.clear();
@@ -87,9 +83,9 @@ TEST(StrayTunnel, IsADeviceWithTheKeyOfAGatewayOnAnotherNode) {
   in.gateways[0].node = "w0";
   ASSERT_NE(moved_gateway(in), nullptr);
   EXPECT_EQ(moved_gateway(in)->ordinal, 0U);
-  EXPECT_EQ(desired_state(in).stray_tunnel, "");
+  EXPECT_EQ(desired_state(in, {}).stray_tunnel, "");
   in.stray_tunnel = true;
-  EXPECT_EQ(desired_state(in).stray_tunnel, "tun");
+  EXPECT_EQ(desired_state(in, {}).stray_tunnel, "tun");
   in.gateways[1].node = "g0";
   EXPECT_EQ(moved_gateway(in), nullptr) << "another gateway is here now";
 }
@@ -100,7 +96,7 @@ TEST(UnservedPods, ANodeWithoutPodCidrSaysSo) {
   in.self.pod_cidrs.clear();
   ASSERT_EQ(unserved_pods(in).size(), 1U);
   EXPECT_NE(unserved_pods(in)[0].find("Node w0 has no podCIDR"), std::string::npos);
-  EXPECT_EQ(desired_state(in).problems, unserved_pods(in));
+  EXPECT_EQ(desired_state(in, {}).problems, unserved_pods(in));
   in.remotes.clear();
   EXPECT_TRUE(unserved_pods(in).empty()) << "nothing is missed";
 }

@@ -1,12 +1,11 @@
-// Faults that stop traffic although each part works: gateways that forward nothing, the device of a
-// gateway that moved away, and a host without an address inside its pod prefix.
+#include "routeagent/troubles.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/log.h"
-#include "routeagent/agent.h"
-#include "routeagent/agent_metrics.h"
+#include "routeagent/gateway_probes.h"
 #include "routeagent/node/this_node.h"
 
 namespace cw::routeagent {
@@ -20,11 +19,19 @@ constexpr Duration kStrayGoes = std::chrono::seconds(5);
 
 }  // namespace
 
-void Agent::watch_silence(const ChooseInput& input) {
+Troubles::Troubles(const Deps& deps, Hooks hooks)
+    : loop_(deps.loop),
+      hooks_(std::move(hooks)),
+      host_unserved_(
+          deps.metrics.gauge("causeway_routeagent_host_unserved",
+                             "1 while the host has no address inside a prefix of its pods, so that "
+                             "its own processes reach no remote pod.")) {}
+
+void Troubles::watch_silence(const homing::ChooseInput& input) {
   const auto now = loop_.now();
   const auto silent = silent_everywhere(input);
   std::erase_if(silent_since_, [&](const auto& entry) { return silent.count(entry.first) == 0; });
-  std::vector<Silence> told;
+  std::vector<homing::Silence> told;
   std::optional<Duration> next;
   for (const auto& [key, silence] : silent) {
     const auto since = silent_since_.emplace(key, now).first->second;
@@ -36,22 +43,22 @@ void Agent::watch_silence(const ChooseInput& input) {
     }
   }
   if (next) {
-    silence_timer_ = loop_.after(*next, [this] { on_probe(); });
+    silence_timer_ = loop_.after(*next, [this] { hooks_.check_silence(); });
   } else {
     silence_timer_.reset();
   }
-  if (told == unforwarded_) return;
+  if (told == silences_) return;
   for (const auto& silence : told) {
-    if (std::find(unforwarded_.begin(), unforwarded_.end(), silence) == unforwarded_.end()) {
+    if (std::find(silences_.begin(), silences_.end(), silence) == silences_.end()) {
       log_warn("no gateway forwards", {{"error", silence.text}});
     }
   }
   if (told.empty()) log_info("gateways forward again");
-  unforwarded_ = std::move(told);
+  silences_ = std::move(told);
 }
 
-void Agent::watch_stray(NodeInputs& inputs) {
-  const auto* moved = moved_gateway(inputs);
+void Troubles::watch_stray(Seen& seen, const tunnel::ProbeViews& views) {
+  const auto* moved = moved_gateway(seen);
   if (moved == nullptr) {
     stray_since_.reset();
     stray_timer_.reset();
@@ -61,18 +68,17 @@ void Agent::watch_stray(NodeInputs& inputs) {
   if (!stray_since_) stray_since_ = now;
   const auto left = *stray_since_ + kStrayGoes - now;
   if (left > Duration::zero()) {
-    stray_timer_ = loop_.after(left, [this] { look_again(); });
+    stray_timer_ = loop_.after(left, [this] { hooks_.check_stray(); });
     return;
   }
   // The TunnelGateway object may be old, and the gateway may be about to come back here. Only its
   // answer from the other node, which its key authenticates, proves that this device is left over.
-  const auto views = prober_ == nullptr ? tunnel::ProbeViews{} : prober_->views();
   const auto view = views.find(gateway_target(moved->ordinal));
   if (view == views.end() || !view->second.usable) {
-    stray_timer_ = loop_.after(kStrayGoes, [this] { look_again(); });
+    stray_timer_ = loop_.after(kStrayGoes, [this] { hooks_.check_stray(); });
     return;
   }
-  inputs.stray_tunnel = true;
+  seen.stray_tunnel = true;
   log_warn("a gateway moved to another node and left its tunnel device here: removing the device",
            {{"gateway", moved->ordinal}, {"now_on", moved->node}});
 }
@@ -87,17 +93,15 @@ std::string host_unserved(const std::string& prefixes) {
       prefixes);
 }
 
-void Agent::tell_host_source(const NodeInputs& inputs) {
+void Troubles::check_host(const Seen& seen) {
   std::string without;
-  for (const auto& prefix : inputs.self.pod_cidrs) {
-    if (inputs.host.prefer_src.count(prefix.family()) != 0) continue;
+  for (const auto& prefix : seen.self.pod_cidrs) {
+    if (seen.host.prefer_src.count(prefix.family()) != 0) continue;
     without += fmt::format("{}{}", without.empty() ? "" : " and ", prefix.to_string());
   }
-  if (inputs.remotes.empty()) without.clear();
-  if (without != hostless_ && !without.empty()) {
-    log_warn(host_unserved(without));
-  }
-  metrics_->host_unserved.set(without.empty() ? 0 : 1);
+  if (seen.remotes.empty()) without.clear();
+  if (without != hostless_ && !without.empty()) log_warn(host_unserved(without));
+  host_unserved_.set(without.empty() ? 0 : 1);
   hostless_ = std::move(without);
 }
 

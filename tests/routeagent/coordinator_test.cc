@@ -1,5 +1,5 @@
-// The whole agent on a virtual clock: a store in memory, a kernel in memory, probes by hand.
-#include "routeagent/agent.h"
+// The whole route agent on a virtual clock: a store in memory, a kernel in memory, probes by hand.
+#include "routeagent/coordinator.h"
 
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ class HandProber final : public tunnel::Prober {
   std::shared_ptr<Sight> sight_;
 };
 
-class AgentStory : public ::testing::Test {
+class CoordinatorStory : public ::testing::Test {
  protected:
   void SetUp() override {
     api::ClusterProperty id;
@@ -118,29 +118,29 @@ class AgentStory : public ::testing::Test {
   void start(const std::string& node = "n3", Duration settle = seconds(1)) {
     config_.node = node;
     config_.store = "dir:/none";
-    agent_ = std::make_unique<Agent>(
-        loop_, random_, store_, kernel_, metrics_, config_, node_key_,
-        LedgerFile{remembered_,
-                   [this](std::string text, LedgerFile::Done done) {
-                     file_ = std::move(text);
-                     loop_.post([this, done] { done(disk_); });
-                   }},
-        [this](tunnel::ProberConfig config,
-               tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
-          if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
-          ++sight_->opened;
-          sight_->config = std::move(config);
-          sight_->hooks = std::move(hooks);
-          return std::make_unique<HandProber>(sight_);
-        },
-        ForwardingProbes::Open{}, SlowKernel{kernel_, background_},
-        [this]() -> Result<std::unique_ptr<tunnel::Driver>> {
-          auto made = std::make_unique<tunnel::FakeDriver>();
-          hop_ = made.get();
-          kernel_.links["cw-nd"] = {9, "cw-nd", "tun", 1420, false, {}};
-          kernel_.sysctls["ipv6/conf/cw-nd/disable_ipv6"] = "0";
-          return made;
-        });
+    coordinator_ = std::make_unique<Coordinator>(
+        Deps{loop_, random_, store_, kernel_, metrics_, config_, node_key_,
+             LedgerFile{remembered_,
+                        [this](std::string text, LedgerFile::Done done) {
+                          file_ = std::move(text);
+                          loop_.post([this, done] { done(disk_); });
+                        }},
+             [this](tunnel::ProberConfig config,
+                    tunnel::ProberHooks hooks) -> Result<std::unique_ptr<tunnel::Prober>> {
+               if (sight_->refuse) return fail(Errc::kUnavailable, "port 4796 is taken");
+               ++sight_->opened;
+               sight_->config = std::move(config);
+               sight_->hooks = std::move(hooks);
+               return std::make_unique<HandProber>(sight_);
+             },
+             ForwardingProbes::Open{}, background_, &kernel_, ForwardMemory{},
+             [this]() -> Result<std::unique_ptr<tunnel::Driver>> {
+               auto made = std::make_unique<tunnel::FakeDriver>();
+               hop_ = made.get();
+               kernel_.links["cw-nd"] = {9, "cw-nd", "tun", 1420, false, {}};
+               kernel_.sysctls["ipv6/conf/cw-nd/disable_ipv6"] = "0";
+               return made;
+             }});
     loop_.advance(settle);
     kernel_event(settle);
   }
@@ -231,10 +231,10 @@ class AgentStory : public ::testing::Test {
   std::string file_;           // the file as last written
   Result<> disk_;              // the result of a write
   std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
-  std::unique_ptr<Agent> agent_;
+  std::unique_ptr<Coordinator> coordinator_;
 };
 
-TEST_F(AgentStory, ClosesRemotePrefixesBeforeAnythingElse) {
+TEST_F(CoordinatorStory, ClosesRemotePrefixesBeforeAnythingElse) {
   remembered_ = Ledger{{"north", {{net("10.9.0.0/16")}, {}}}};
   const auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
   store_.drop(api::Kind::kClusterProperty, id.meta.key);  // the agent must wait for it
@@ -255,7 +255,7 @@ TEST_F(AgentStory, ClosesRemotePrefixesBeforeAnythingElse) {
   EXPECT_EQ(parse_ledger(file_)->size(), 2U);
 }
 
-TEST_F(AgentStory, OpensAClusterOnlyWhenItIsUnpaired) {
+TEST_F(CoordinatorStory, OpensAClusterOnlyWhenItIsUnpaired) {
   start();
   all_up();
   const netlink::Rule rule{Family::kV4, netlink::kClosedPriority, 0, {}, net("10.2.0.0/16"), true};
@@ -275,18 +275,18 @@ TEST_F(AgentStory, OpensAClusterOnlyWhenItIsUnpaired) {
   EXPECT_TRUE(parse_ledger(file_)->empty());
 }
 
-TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
+TEST_F(CoordinatorStory, BringsTheNodeUpAndReportsIt) {
   start("n3", milliseconds(300));  // too short for probes to mean something
   EXPECT_TRUE(kernel_.vxlan) << "before any probe";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "nothing leaks meanwhile";
-  EXPECT_FALSE(agent_->not_ready().empty());
+  EXPECT_FALSE(coordinator_->not_ready().empty());
   EXPECT_EQ(sight_->targets.at(gateway_target(1)).to, (Endpoint{gateway_address(1), 4797}));
   EXPECT_EQ(sight_->config.local.port, 4796);
   EXPECT_EQ(sight_->config.device, "cw-vx");
   all_up();
   EXPECT_EQ(carrier(), gateway_address(order()[0]));
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
   const auto told = status();
   ASSERT_EQ(told.chosen.size(), 1U);
   EXPECT_EQ(told.chosen[0].cluster, "west");
@@ -303,7 +303,7 @@ TEST_F(AgentStory, BringsTheNodeUpAndReportsIt) {
   EXPECT_EQ(told.gateways[0].state, "up");
 }
 
-TEST_F(AgentStory, SwitchesInTheProbesOwnTurn) {
+TEST_F(CoordinatorStory, SwitchesInTheProbesOwnTurn) {
   start();
   all_up();
   kernel_.changes = 0;
@@ -317,7 +317,7 @@ TEST_F(AgentStory, SwitchesInTheProbesOwnTurn) {
 
 // The nft program may take ten seconds. If the gateway fails in that time, the node leaves it at
 // once, and the pass does not choose it again.
-TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
+TEST_F(CoordinatorStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
   start();
   all_up();
   late_passes_ = true;
@@ -338,7 +338,7 @@ TEST_F(AgentStory, APassThatTakesLongDelaysNoSwitchAndUndoesNone) {
 }
 
 // Listing ten thousand links takes long. In that time the agent uses the last known state.
-TEST_F(AgentStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
+TEST_F(CoordinatorStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
   start();
   all_up();
   late_passes_ = true;
@@ -357,22 +357,22 @@ TEST_F(AgentStory, ALookAtTheHostThatTakesLongDelaysNoSwitchAndNoNews) {
   EXPECT_TRUE(kernel_.routes.count({7487, net("10.3.0.0/16"), 0}) != 0);
 }
 
-TEST_F(AgentStory, IsNotReadyBeforeItsFirstPassIsOver) {
+TEST_F(CoordinatorStory, IsNotReadyBeforeItsFirstPassIsOver) {
   late_passes_ = true;
   start();
   ASSERT_FALSE(late_.empty()) << "the look at the host";
-  EXPECT_FALSE(agent_->not_ready().empty());
+  EXPECT_FALSE(coordinator_->not_ready().empty());
   run_passes();
-  const auto reasons = agent_->not_ready();
+  const auto reasons = coordinator_->not_ready();
   EXPECT_NE(std::find(reasons.begin(), reasons.end(), "the kernel is being programmed"),
             reasons.end());
   run_passes();
   late_passes_ = false;
   all_up();
-  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_TRUE(coordinator_->not_ready().empty());
 }
 
-TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
+TEST_F(CoordinatorStory, TellsASwitchAsAnEventOnItsObject) {
   start();
   all_up();
   sees(order()[0], tunnel::LinkState::kDown, {});
@@ -397,27 +397,27 @@ TEST_F(AgentStory, TellsASwitchAsAnEventOnItsObject) {
 }
 
 // Discovery on the same host follows this while the store is unreachable.
-TEST_F(AgentStory, SaysWhichClustersAnyGatewayReaches) {
+TEST_F(CoordinatorStory, SaysWhichClustersAnyGatewayReaches) {
   using Reached = std::map<std::string, bool>;
   put_peer("north", {net("10.9.0.0/16")});
   start();
   int told = 0;
-  agent_->set_on_reach([&] { ++told; });
-  EXPECT_FALSE(agent_->reach()) << "no probe has been answered yet";
+  coordinator_->set_on_reach([&] { ++told; });
+  EXPECT_FALSE(coordinator_->reach()) << "no probe has been answered yet";
   all_up();
-  EXPECT_EQ(agent_->reach(), (Reached{{"north", false}, {"west", true}}));
+  EXPECT_EQ(coordinator_->reach(), (Reached{{"north", false}, {"west", true}}));
   sees(0, tunnel::LinkState::kUp, {});
-  EXPECT_EQ(agent_->reach()->at("west"), true) << "the other one reaches it";
+  EXPECT_EQ(coordinator_->reach()->at("west"), true) << "the other one reaches it";
   const auto before = told;
   store_.unavailable({Errc::kUnavailable, "down"});
   sees(1, tunnel::LinkState::kDown, {"west"});
   EXPECT_GT(told, before);
-  EXPECT_EQ(agent_->reach(), (Reached{{"north", false}, {"west", false}}));
+  EXPECT_EQ(coordinator_->reach(), (Reached{{"north", false}, {"west", false}}));
   sees(0, tunnel::LinkState::kUp, {"north"});
-  EXPECT_EQ(agent_->reach(), (Reached{{"north", true}, {"west", false}}));
+  EXPECT_EQ(coordinator_->reach(), (Reached{{"north", true}, {"west", false}}));
 }
 
-TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
+TEST_F(CoordinatorStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
   start();
   all_up();
   const auto name = gateway_target(order()[0]);
@@ -434,7 +434,7 @@ TEST_F(AgentStory, LeavesAGatewayThatLosesMuchOnItsWayOrOnOurs) {
   EXPECT_EQ(carrier(), gateway_address(order()[0]));
 }
 
-TEST_F(AgentStory, SwitchesWithTheStoreAway) {
+TEST_F(CoordinatorStory, SwitchesWithTheStoreAway) {
   start();
   all_up();
   store_.fail_next({Errc::kUnavailable, "away"});
@@ -444,7 +444,7 @@ TEST_F(AgentStory, SwitchesWithTheStoreAway) {
   EXPECT_EQ(status().chosen[0].ordinal, order()[1]) << "written when the store is back";
 }
 
-TEST_F(AgentStory, GoesBackAfterTheHoldDownByItself) {
+TEST_F(CoordinatorStory, GoesBackAfterTheHoldDownByItself) {
   start();
   all_up();
   sees(order()[0], tunnel::LinkState::kDown, {});
@@ -456,7 +456,7 @@ TEST_F(AgentStory, GoesBackAfterTheHoldDownByItself) {
   EXPECT_EQ(carrier(), gateway_address(order()[0]));
 }
 
-TEST_F(AgentStory, LeavesADrainingGateway) {
+TEST_F(CoordinatorStory, LeavesADrainingGateway) {
   start();
   all_up();
   tells(order()[0]);
@@ -487,7 +487,7 @@ TEST_F(AgentStory, LeavesADrainingGateway) {
   EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
 }
 
-TEST_F(AgentStory, AHandoverWithoutAConfirmationGoesOn) {
+TEST_F(CoordinatorStory, AHandoverWithoutAConfirmationGoesOn) {
   start();
   all_up();
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
@@ -497,7 +497,7 @@ TEST_F(AgentStory, AHandoverWithoutAConfirmationGoesOn) {
   EXPECT_EQ(carrier(), gateway_address(order()[1]));
 }
 
-TEST_F(AgentStory, ACarrierThatDiesDuringItsHandoverIsNotWaitedFor) {
+TEST_F(CoordinatorStory, ACarrierThatDiesDuringItsHandoverIsNotWaitedFor) {
   start();
   all_up();
   sees(order()[0], tunnel::LinkState::kUp, {"west"}, true);
@@ -505,7 +505,7 @@ TEST_F(AgentStory, ACarrierThatDiesDuringItsHandoverIsNotWaitedFor) {
   EXPECT_EQ(carrier(), gateway_address(order()[1]));
 }
 
-TEST_F(AgentStory, ADeadCarrierIsLeftAtOnceAndAllOthersHearIt) {
+TEST_F(CoordinatorStory, ADeadCarrierIsLeftAtOnceAndAllOthersHearIt) {
   start();
   all_up();
   sight_->asked.clear();
@@ -515,7 +515,7 @@ TEST_F(AgentStory, ADeadCarrierIsLeftAtOnceAndAllOthersHearIt) {
   EXPECT_EQ(asks(order()[1]).claim.ordinal, order()[1]);
 }
 
-TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
+TEST_F(CoordinatorStory, ARestartedAgentOutbidsItsOwnOldClaims) {
   start();
   all_up();
   tunnel::Probe reply;
@@ -525,7 +525,7 @@ TEST_F(AgentStory, ARestartedAgentOutbidsItsOwnOldClaims) {
   EXPECT_EQ(asks(0).claim, (homing::Claim{order()[0], 901}));
 }
 
-TEST_F(AgentStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {
+TEST_F(CoordinatorStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {
   start();
   all_up();
   sees(0, tunnel::LinkState::kUp, {});
@@ -540,7 +540,7 @@ TEST_F(AgentStory, WithNoGatewayRoutesBecomeUnreachableAndComeBack) {
   EXPECT_EQ(carrier(), gateway_address(order()[0]));
 }
 
-TEST_F(AgentStory, OnTheGatewayItselfTheTunnelCarries) {
+TEST_F(CoordinatorStory, OnTheGatewayItselfTheTunnelCarries) {
   kernel_.add_tunnel();
   start("n1");
   all_up();
@@ -553,12 +553,12 @@ TEST_F(AgentStory, OnTheGatewayItselfTheTunnelCarries) {
   EXPECT_EQ(status().chosen[0].reason, "gateway 0 has no tunnel device");
 }
 
-TEST_F(AgentStory, ARestartChangesNothing) {
+TEST_F(CoordinatorStory, ARestartChangesNothing) {
   start();
   all_up();
   const auto nexthops = kernel_.nexthops;
   const auto routes = kernel_.routes;
-  agent_.reset();
+  coordinator_.reset();
   EXPECT_EQ(kernel_.nexthops, nexthops) << "a stop leaves the data path";
   sight_ = std::make_shared<Sight>();
   start("n3", milliseconds(250));
@@ -568,22 +568,22 @@ TEST_F(AgentStory, ARestartChangesNothing) {
   EXPECT_EQ(kernel_.nexthops, nexthops);
 }
 
-TEST_F(AgentStory, GatewaysThatStaySilentAreDownInTheEnd) {
+TEST_F(CoordinatorStory, GatewaysThatStaySilentAreDownInTheEnd) {
   start();
   sees(1, tunnel::LinkState::kUp, {"west"});
   loop_.advance(seconds(5));
   EXPECT_EQ(carrier(), gateway_address(1));
 }
 
-TEST_F(AgentStory, WaitsForMissingObjectsAndSaysSo) {
+TEST_F(CoordinatorStory, WaitsForMissingObjectsAndSaysSo) {
   store_.drop(api::Kind::kNode, {"", "n3"});
   start();
-  EXPECT_EQ(agent_->not_ready().at(0), "waiting for Node n3");
+  EXPECT_EQ(coordinator_->not_ready().at(0), "waiting for Node n3");
   EXPECT_FALSE(kernel_.vxlan) << "the kernel is left alone";
   store_.drop(api::Kind::kClusterProperty, {"", std::string(api::kClusterIdProperty)});
   put_node(3);
   loop_.advance(seconds(1));
-  EXPECT_NE(agent_->not_ready().at(0).find("cluster.clusterset.k8s.io"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("cluster.clusterset.k8s.io"), std::string::npos);
   api::ClusterProperty id;
   id.meta.key.name = api::kClusterIdProperty;
   id.value = "east";
@@ -592,19 +592,19 @@ TEST_F(AgentStory, WaitsForMissingObjectsAndSaysSo) {
   EXPECT_TRUE(kernel_.vxlan);
 }
 
-TEST_F(AgentStory, WithoutAnyGatewayItIsReady) {
+TEST_F(CoordinatorStory, WithoutAnyGatewayItIsReady) {
   store_.drop(api::Kind::kTunnelGateway, {"", "gateway-0"});
   store_.drop(api::Kind::kTunnelGateway, {"", "gateway-1"});
   store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
-  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_TRUE(coordinator_->not_ready().empty());
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable);
 }
 
-TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
+TEST_F(CoordinatorStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
   store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
-  EXPECT_NE(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
   EXPECT_FALSE(kernel_.vxlan) << "no device with addresses that every host can compute";
   EXPECT_EQ(route_type(), netlink::RouteType::kUnreachable) << "no packet leaves meanwhile";
   EXPECT_EQ(sight_->opened, 0);
@@ -614,10 +614,10 @@ TEST_F(AgentStory, WithoutAKeyItSaysSoAndGoesOnWhenItComes) {
   EXPECT_EQ(kernel_.vxlan->vni, overlay_vni(kOverlayKey));
   kernel_event();
   EXPECT_EQ(sight_->opened, 1);
-  EXPECT_EQ(agent_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
+  EXPECT_EQ(coordinator_->not_ready().at(0).find("causeway-overlay-key"), std::string::npos);
 }
 
-TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
+TEST_F(CoordinatorStory, AChangedKeyIsTakenOverInPlace) {
   start();
   all_up();
   ASSERT_EQ(route_type(), netlink::RouteType::kUnicast);
@@ -632,7 +632,7 @@ TEST_F(AgentStory, AChangedKeyIsTakenOverInPlace) {
   EXPECT_NE(sight_->targets.at(gateway_target(0)).to.address, gateway_address(0));
 }
 
-TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
+TEST_F(CoordinatorStory, AKeyThatWentBadTakesNothingAway) {
   start();
   all_up();
   const auto before = *kernel_.vxlan;
@@ -640,23 +640,23 @@ TEST_F(AgentStory, AKeyThatWentBadTakesNothingAway) {
   loop_.advance(seconds(1));
   EXPECT_EQ(kernel_.vxlan, before);
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
-  EXPECT_NE(agent_->not_ready().at(0).find("the last good key is used"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("the last good key is used"), std::string::npos);
 }
 
-TEST_F(AgentStory, WithoutAKeyTheDeviceOfAnEarlierRunIsLeftAlone) {
+TEST_F(CoordinatorStory, WithoutAKeyTheDeviceOfAnEarlierRunIsLeftAlone) {
   start();
   all_up();
   const auto nft = kernel_.nft;
   const auto routes = kernel_.routes;
   store_.drop(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"});
   start();
-  EXPECT_NE(agent_->not_ready().at(0).find("waiting for Secret"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("waiting for Secret"), std::string::npos);
   EXPECT_TRUE(kernel_.vxlan);
   EXPECT_EQ(kernel_.nft, nft);
   EXPECT_EQ(kernel_.routes, routes);
 }
 
-TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenItIsRemoved) {
+TEST_F(CoordinatorStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenItIsRemoved) {
   start();
   const api::RouteAgent::Spec spec{"n3", node_key_.public_key().base64(),
                                    api::RouteAgent::Overlay{"1.0", "vxlan", 0}};
@@ -675,7 +675,7 @@ TEST_F(AgentStory, ItsKeyIsInItsObjectFromTheStartAndComesBackWhenItIsRemoved) {
 }
 
 // A CRD of an older version drops fields of the spec that it lacks.
-TEST_F(AgentStory, AnOlderSchemaOfItsObjectIsNoTrouble) {
+TEST_F(CoordinatorStory, AnOlderSchemaOfItsObjectIsNoTrouble) {
   store_.set_schema([](api::Object& object) {
     if (object.kind == api::Kind::kRouteAgent) object.body["spec"].erase("overlay");
   });
@@ -691,11 +691,11 @@ TEST_F(AgentStory, AnOlderSchemaOfItsObjectIsNoTrouble) {
   EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 5) << log;
 }
 
-TEST_F(AgentStory, UntilItsKeyIsPublishedItIsNotReady) {
+TEST_F(CoordinatorStory, UntilItsKeyIsPublishedItIsNotReady) {
   store_.refuse(api::Kind::kRouteAgent, Error{Errc::kDenied, "forbidden"});
   start();
   const auto says = [&] {
-    const auto reasons = agent_->not_ready();
+    const auto reasons = coordinator_->not_ready();
     return std::count(reasons.begin(), reasons.end(),
                       "waiting to publish this node's key in RouteAgent n3: forbidden");
   };
@@ -705,14 +705,14 @@ TEST_F(AgentStory, UntilItsKeyIsPublishedItIsNotReady) {
   EXPECT_EQ(says(), 0);
 }
 
-TEST_F(AgentStory, WithPlainVxlanThereIsNoTunnelBetweenNodes) {
+TEST_F(CoordinatorStory, WithPlainVxlanThereIsNoTunnelBetweenNodes) {
   publish_key(1);
   start();
   EXPECT_EQ(hop_, nullptr);
   EXPECT_EQ(kernel_.links.count("cw-nd"), 0U);
 }
 
-TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
+TEST_F(CoordinatorStory, WithWireguardThePeersFollowThePublishedKeys) {
   config_.overlay = OverlayMode::kWireguard;
   const auto first = publish_key(1);
   start();
@@ -738,11 +738,11 @@ TEST_F(AgentStory, WithWireguardThePeersFollowThePublishedKeys) {
   EXPECT_EQ(hop_->device().peers.count(first), 0U);
 }
 
-TEST_F(AgentStory, SaysWhichOverlayItSpeaks) {
+TEST_F(CoordinatorStory, SaysWhichOverlayItSpeaks) {
   start();
   const auto plain = store_.must_get<api::RouteAgent>({"", "n3"}).spec.overlay;
   EXPECT_EQ(plain, (api::RouteAgent::Overlay{"1.0", "vxlan", 0}));
-  agent_.reset();
+  coordinator_.reset();
   config_.overlay = OverlayMode::kWireguard;
   config_.hop_port = 5000;
   start();
@@ -750,7 +750,7 @@ TEST_F(AgentStory, SaysWhichOverlayItSpeaks) {
   EXPECT_EQ(other, (api::RouteAgent::Overlay{"1.0", "wireguard", 5000}));
 }
 
-TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMinorIsNot) {
+TEST_F(CoordinatorStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMinorIsNot) {
   const auto mac = vtep_mac(kOverlayKey, ip("10.0.0.1"));
   publish_key(1, "1.7", "vxlan");
   start();
@@ -769,7 +769,7 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
       "node n1 speaks overlay version 2.0, this node 1.0: no traffic passes "
       "between them; install the same release on both";
   EXPECT_EQ(status().errors, std::vector<std::string>{words});
-  EXPECT_TRUE(agent_->not_ready().empty()) << "else an update would stop here";
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << "else an update would stop here";
   const auto told = status().conditions;
   const auto condition = api::find_condition(told, "OverlayAgrees");
   ASSERT_NE(condition, nullptr);
@@ -785,14 +785,14 @@ TEST_F(AgentStory, ANodeOfAnotherMajorVersionIsLeftOutAndTheOneThatIsNewerByAMin
   EXPECT_EQ(metrics_.text().find("overlay_left_out{"), std::string::npos);
 }
 
-TEST_F(AgentStory, AnotherSettingOfTheOverlayIsSaidOnBothSides) {
+TEST_F(CoordinatorStory, AnotherSettingOfTheOverlayIsSaidOnBothSides) {
   publish_key(1, "1.0", "wireguard");
   start();
   EXPECT_EQ(
       status().errors,
       std::vector<std::string>{"node n1 has overlay wireguard, this node vxlan: no traffic passes "
                                "between them; set the same on both"});
-  agent_.reset();
+  coordinator_.reset();
   publish_key(1, "1.0", "vxlan");
   publish_key(2);
   config_.overlay = OverlayMode::kWireguard;
@@ -803,12 +803,12 @@ TEST_F(AgentStory, AnotherSettingOfTheOverlayIsSaidOnBothSides) {
                                "between them; set the same on both"});
 }
 
-TEST_F(AgentStory, AWorkerHearsOfGatewayNodesOnlyAndAGatewayNodeOfAll) {
+TEST_F(CoordinatorStory, AWorkerHearsOfGatewayNodesOnlyAndAGatewayNodeOfAll) {
   put_node(4);
   publish_key(4, "2.0", "vxlan");
   start();
   EXPECT_TRUE(status().errors.empty()) << "workers exchange nothing";
-  agent_.reset();
+  coordinator_.reset();
   start("n1");
   const auto errors = status().errors;
   EXPECT_EQ(std::count_if(errors.begin(), errors.end(),
@@ -818,16 +818,16 @@ TEST_F(AgentStory, AWorkerHearsOfGatewayNodesOnlyAndAGatewayNodeOfAll) {
             1);
 }
 
-TEST_F(AgentStory, ATakenPortIsToldAndTriedAgain) {
+TEST_F(CoordinatorStory, ATakenPortIsToldAndTriedAgain) {
   sight_->refuse = true;
   start();
-  EXPECT_NE(agent_->not_ready().at(0).find("4796"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("4796"), std::string::npos);
   sight_->refuse = false;
   loop_.advance(minutes(1));
   EXPECT_EQ(sight_->opened, 1);
 }
 
-TEST_F(AgentStory, ADeviceMadeAgainKeepsTheChoiceWhileProbesStartOver) {
+TEST_F(CoordinatorStory, ADeviceMadeAgainKeepsTheChoiceWhileProbesStartOver) {
   start();
   all_up();
   const auto before = carrier();
@@ -842,7 +842,7 @@ TEST_F(AgentStory, ADeviceMadeAgainKeepsTheChoiceWhileProbesStartOver) {
   EXPECT_EQ(route_type(), netlink::RouteType::kUnicast);
 }
 
-TEST_F(AgentStory, DriftIsRepairedOnTheKernelsEvent) {
+TEST_F(CoordinatorStory, DriftIsRepairedOnTheKernelsEvent) {
   start();
   all_up();
   loop_.advance(seconds(5));
@@ -852,7 +852,7 @@ TEST_F(AgentStory, DriftIsRepairedOnTheKernelsEvent) {
   EXPECT_EQ(kernel_.rules.size(), 7U) << "a table and a bypass a family, and one closed prefix";
 }
 
-TEST_F(AgentStory, AndAtTheResyncWithoutAnEvent) {
+TEST_F(CoordinatorStory, AndAtTheResyncWithoutAnEvent) {
   start();
   all_up();
   kernel_.routes.clear();
@@ -860,21 +860,21 @@ TEST_F(AgentStory, AndAtTheResyncWithoutAnEvent) {
   EXPECT_EQ(kernel_.routes.size(), 1U);
 }
 
-TEST_F(AgentStory, FailuresAreReportedAndRetried) {
+TEST_F(CoordinatorStory, FailuresAreReportedAndRetried) {
   start();
   all_up();
   std::erase_if(kernel_.rules, [](const auto& rule) { return rule.table != 0; });
   kernel_.fail_at = kernel_.changes;
   kernel_.notify();
   loop_.advance(milliseconds(300));
-  EXPECT_NE(agent_->not_ready().at(0).find("netlink: EIO"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready().at(0).find("netlink: EIO"), std::string::npos);
   loop_.advance(seconds(3));
-  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_TRUE(coordinator_->not_ready().empty());
   EXPECT_EQ(kernel_.rules.size(), 7U);
   EXPECT_TRUE(status().errors.empty());
 }
 
-TEST_F(AgentStory, AnUnpairedClusterLeavesTheKernel) {
+TEST_F(CoordinatorStory, AnUnpairedClusterLeavesTheKernel) {
   start();
   all_up();
   store_.drop(api::Kind::kClusterPeer, {"", "west"});
@@ -883,8 +883,19 @@ TEST_F(AgentStory, AnUnpairedClusterLeavesTheKernel) {
   EXPECT_TRUE(kernel_.nexthops.empty());
 }
 
+// The agent goes on under its first id, so a remote cluster with the new one is still a remote one.
+TEST_F(CoordinatorStory, AChangedClusterIdTakesNoRemoteClusterAway) {
+  start();
+  all_up();
+  auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  id.value = "west";
+  store_.put(id);
+  loop_.advance(seconds(2));
+  EXPECT_EQ(kernel_.routes.count({7487, net("10.2.0.0/16"), 0}), 1U);
+}
+
 // A stolen gateway token can write the ClusterPeer's status, and only the status.
-TEST_F(AgentStory, RoutesOnlyWhatTheAdministratorAllows) {
+TEST_F(CoordinatorStory, RoutesOnlyWhatTheAdministratorAllows) {
   auto peer = store_.must_get<api::ClusterPeer>({"", "west"});
   peer.status.cidrs = {net("10.2.0.0/16"), net("8.8.8.8/32"), net("10.0.0.0/8")};
   store_.put(peer);
@@ -896,7 +907,7 @@ TEST_F(AgentStory, RoutesOnlyWhatTheAdministratorAllows) {
   EXPECT_EQ(routed, std::set<Prefix>{net("10.2.0.0/16")});
 }
 
-TEST_F(AgentStory, RoutesNothingThatTheHostReachesWithoutUs) {
+TEST_F(CoordinatorStory, RoutesNothingThatTheHostReachesWithoutUs) {
   put_peer("west", {net("10.2.0.0/16"), net("203.0.113.0/24"), net("198.51.100.0/24")});
   kernel_.foreign_routes = {{net("203.0.113.0/25")}, {ip("198.51.100.1")}};
   start();
@@ -910,7 +921,7 @@ TEST_F(AgentStory, RoutesNothingThatTheHostReachesWithoutUs) {
   }
 }
 
-TEST_F(AgentStory, AnIdleNodeWritesNothing) {
+TEST_F(CoordinatorStory, AnIdleNodeWritesNothing) {
   start();
   all_up();
   loop_.advance(seconds(5));
@@ -924,7 +935,7 @@ TEST_F(AgentStory, AnIdleNodeWritesNothing) {
   EXPECT_EQ(kernel_.changes, changes);
 }
 
-TEST_F(AgentStory, StatusIsWrittenAtMostOncePerSecond) {
+TEST_F(CoordinatorStory, StatusIsWrittenAtMostOncePerSecond) {
   start();
   all_up();
   loop_.advance(seconds(5));

@@ -3,7 +3,7 @@
 
 #include "api/fake/memory_store.h"
 #include "base/fake/sim_loop.h"
-#include "routeagent/agent.h"
+#include "routeagent/coordinator.h"
 #include "tests/routeagent/node_kernel.h"
 
 namespace cw::routeagent {
@@ -96,7 +96,7 @@ class TroubleStory : public ::testing::Test {
     config_.store = "dir:/none";
     kernel_.links["cni0"] = {5, "cni0", "bridge", 1500, true, {}};
     kernel_.addresses.push_back({"cni0", ip("10.1.3.1"), 24});
-    agent_ = std::make_unique<Agent>(
+    coordinator_ = std::make_unique<Coordinator>(Deps{
         loop_, random_, store_, kernel_, metrics_, config_, node_key_,
         LedgerFile{Ledger{}, [this](const std::string& /*text*/,
                                     LedgerFile::Done done) { loop_.post([done] { done({}); }); }},
@@ -109,7 +109,7 @@ class TroubleStory : public ::testing::Test {
             -> Result<std::unique_ptr<tunnel::ForwardingProber>> {
           sight_->changed = std::move(changed);
           return std::make_unique<HandForwarding>(sight_);
-        });
+        }});
     loop_.advance(seconds(1));
     kernel_event(seconds(3));
   }
@@ -130,23 +130,23 @@ class TroubleStory : public ::testing::Test {
   Config config_;
   std::shared_ptr<bool> answers_ = std::make_shared<bool>(true);
   std::shared_ptr<Sight> sight_ = std::make_shared<Sight>();
-  std::unique_ptr<Agent> agent_;
+  std::unique_ptr<Coordinator> coordinator_;
 };
 
 TEST_F(TroubleStory, IsNotReadyWhileTheClusterIdIsAnotherThanAtTheStart) {
   start();
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
   auto id = store_.must_get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
   id.value = "orient";
   store_.put(id);
   loop_.advance(seconds(2));
-  ASSERT_EQ(agent_->not_ready().size(), 1U);
-  EXPECT_NE(agent_->not_ready()[0].find("changed from east to orient"), std::string::npos);
+  ASSERT_EQ(coordinator_->not_ready().size(), 1U);
+  EXPECT_NE(coordinator_->not_ready()[0].find("changed from east to orient"), std::string::npos);
   id = store_.must_get<api::ClusterProperty>(id.meta.key);
   id.value = "east";
   store_.put(id);
   loop_.advance(seconds(2));
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
 }
 
 // The AWS VPC CNI has a rule for each pod. It would lead the pod's packets past our tables.
@@ -158,17 +158,18 @@ TEST_F(TroubleStory, IsNotReadyWhileAnothersRuleTakesPodsAway) {
   kernel_.foreign_rules = {rule};
   kernel_.foreign_tables[2] = {net("0.0.0.0/0")};
   start();
-  ASSERT_EQ(agent_->not_ready().size(), 1U);
-  EXPECT_NE(agent_->not_ready()[0].find("1536: from 10.1.3.0/24 lookup 2"), std::string::npos);
-  EXPECT_EQ(status().errors, agent_->not_ready());
+  ASSERT_EQ(coordinator_->not_ready().size(), 1U);
+  EXPECT_NE(coordinator_->not_ready()[0].find("1536: from 10.1.3.0/24 lookup 2"),
+            std::string::npos);
+  EXPECT_EQ(status().errors, coordinator_->not_ready());
   EXPECT_EQ(status().conditions.at(0).status, api::ConditionStatus::kFalse);
   EXPECT_NE(metrics_.text().find("causeway_routeagent_rules_before 1"), std::string::npos);
   kernel_.foreign_rules.clear();
   kernel_event(seconds(2));
-  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_TRUE(coordinator_->not_ready().empty());
   kernel_.foreign_rules = {rule};
   kernel_event(seconds(2));
-  EXPECT_FALSE(agent_->not_ready().empty()) << "it came back later";
+  EXPECT_FALSE(coordinator_->not_ready().empty()) << "it came back later";
 }
 
 TEST_F(TroubleStory, AMovedPriorityWinsAgainstIt) {
@@ -179,7 +180,7 @@ TEST_F(TroubleStory, AMovedPriorityWinsAgainstIt) {
   kernel_.foreign_tables[2] = {net("0.0.0.0/0")};
   config_.rules.bypass = 1000;
   start();
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
   for (const auto& ours : kernel_.rules) {
     EXPECT_GE(ours.priority, 1000U);
     EXPECT_LE(ours.priority, 1005U);
@@ -221,8 +222,8 @@ TEST_F(TroubleStory, ANodeWithoutPodCidrIsNotReady) {
   node.pod_cidrs.clear();
   store_.put(node);
   start();
-  ASSERT_FALSE(agent_->not_ready().empty());
-  EXPECT_NE(agent_->not_ready()[0].find("Node n3 has no podCIDR"), std::string::npos);
+  ASSERT_FALSE(coordinator_->not_ready().empty());
+  EXPECT_NE(coordinator_->not_ready()[0].find("Node n3 has no podCIDR"), std::string::npos);
   EXPECT_EQ(status().errors.size(), 1U);
 }
 
@@ -230,13 +231,13 @@ TEST_F(TroubleStory, ANodeWithoutPodCidrIsNotReady) {
 TEST_F(TroubleStory, PodsOutsideOfTheNodesPrefixAreNamed) {
   kernel_.foreign_routes.pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
   start();
-  ASSERT_EQ(agent_->not_ready().size(), 1U);
-  EXPECT_NE(agent_->not_ready()[0].find("192.168.7.1 (cali2)"), std::string::npos)
-      << agent_->not_ready()[0];
-  EXPECT_EQ(status().errors, agent_->not_ready());
+  ASSERT_EQ(coordinator_->not_ready().size(), 1U);
+  EXPECT_NE(coordinator_->not_ready()[0].find("192.168.7.1 (cali2)"), std::string::npos)
+      << coordinator_->not_ready()[0];
+  EXPECT_EQ(status().errors, coordinator_->not_ready());
   kernel_.foreign_routes.pods.pop_back();
   kernel_event();
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
 }
 
 // If all nodes are gateway nodes, no other node can find this.
@@ -249,7 +250,7 @@ TEST_F(TroubleStory, OnAGatewayNodeSaysThatNoOtherGatewayForwardsAndStaysReady) 
   sight_->verdict = tunnel::PathVerdict::kSilent;
   start();
   loop_.advance(seconds(10));
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
   ASSERT_EQ(status().errors.size(), 1U);
   EXPECT_NE(status().errors[0].find("no gateway of another node forwards IPv4 packets to west"),
             std::string::npos)
@@ -258,21 +259,21 @@ TEST_F(TroubleStory, OnAGatewayNodeSaysThatNoOtherGatewayForwardsAndStaysReady) 
 
 TEST_F(TroubleStory, SaysSoWhenNoGatewayForwards) {
   start();
-  EXPECT_TRUE(agent_->not_ready().empty()) << agent_->not_ready().front();
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << coordinator_->not_ready().front();
   sight_->verdict = tunnel::PathVerdict::kSilent;
   sight_->changed();
   loop_.advance(seconds(3));
-  EXPECT_TRUE(agent_->not_ready().empty()) << "it may be a failover";
+  EXPECT_TRUE(coordinator_->not_ready().empty()) << "it may be a failover";
   loop_.advance(seconds(4));
-  ASSERT_EQ(agent_->not_ready().size(), 1U);
-  EXPECT_NE(agent_->not_ready()[0].find("no gateway forwards IPv4 packets to west"),
+  ASSERT_EQ(coordinator_->not_ready().size(), 1U);
+  EXPECT_NE(coordinator_->not_ready()[0].find("no gateway forwards IPv4 packets to west"),
             std::string::npos);
-  EXPECT_EQ(status().errors, agent_->not_ready());
+  EXPECT_EQ(status().errors, coordinator_->not_ready());
   EXPECT_EQ(status().conditions.at(0).status, api::ConditionStatus::kFalse);
   sight_->verdict = tunnel::PathVerdict::kForwards;
   sight_->changed();
   loop_.advance(seconds(2));
-  EXPECT_TRUE(agent_->not_ready().empty());
+  EXPECT_TRUE(coordinator_->not_ready().empty());
 }
 
 }  // namespace

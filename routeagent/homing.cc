@@ -1,0 +1,148 @@
+#include "routeagent/homing.h"
+
+#include "base/log.h"
+#include "routeagent/switches.h"
+
+namespace cw::routeagent {
+
+namespace {
+
+// How often the old carrier is probed during a handover. Packets are held until it confirms.
+constexpr Duration kHandoverPace = std::chrono::milliseconds(10);
+
+const char* name_of(Family family) { return family == Family::kV4 ? "IPv4" : "IPv6"; }
+
+}  // namespace
+
+Homing::Homing(const Deps& deps, Troubles& troubles, Hooks hooks)
+    : loop_(deps.loop),
+      troubles_(troubles),
+      hooks_(std::move(hooks)),
+      switches_(deps.metrics.counter("causeway_routeagent_switches_total",
+                                     "Remote clusters that changed their gateway.")),
+      unconfirmed_(deps.metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
+                                        "Handovers that ended without a confirmation.")),
+      chooser_(deps.config.hold_down),
+      probes_(deps, prober_hooks()),
+      forwarding_(deps.open_forwarding, deps.metrics, hooks_.on_verdict) {}
+
+tunnel::ProberHooks Homing::prober_hooks() {
+  tunnel::ProberHooks hooks;
+  hooks.on_change = [this](const GatewayId&) { hooks_.on_verdict(); };
+  hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
+    handovers_.fill(target.ordinal, request);
+  };
+  hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
+    receive(target.ordinal, reply);
+  };
+  hooks.on_stranger = [this](const GatewayId& target) { handovers_.forget(target.ordinal); };
+  return hooks;
+}
+
+void Homing::probe(const Seen& seen) {
+  if (seen.overlay && seen.host.vxlan_index != 0) forwarding_.reconcile(seen);
+  probes_.reconcile(seen);
+}
+
+std::vector<GatewayInput> Homing::gateways(const Seen& seen) {
+  auto inputs = probes_.inputs(seen);
+  for (auto& input : inputs) forwarding_.add_to(input);
+  return inputs;
+}
+
+const Decision& Homing::decide(const Seen& seen) {
+  const auto now = loop_.now();
+  if (probes_.conclusive(seen)) {
+    choose(seen, now);
+    decision_.decided = true;
+  }
+  handovers_.tick(now);  // in any case: no packet is held for longer than the patience
+  decision_.choices = chooser_.choices();
+  decision_.held = handovers_.held();
+  set_path_mtu(forwarding_.path_mtu());
+  return decision_;
+}
+
+void Homing::choose(const Seen& seen, TimePoint now) {
+  ChooseInput input{seen.cluster, homed_prefixes(seen.self), {}, gateways(seen)};
+  for (const auto& remote : seen.remotes) input.remotes.insert(remote.id);
+  const auto before = chooser_.choices();
+  for (const auto& [key, choice] : chooser_.update(input, now, loop_.wall_now())) {
+    const auto old = before.find(key);
+    if (old != before.end() && old->second.ordinal == choice.ordinal) continue;
+    if (old != before.end()) switches_.add();
+    log_info("gateway chosen",
+             {{"cluster", key.cluster},
+              {"family", name_of(key.family)},
+              {"gateway", choice.ordinal ? std::to_string(*choice.ordinal) : "none"},
+              {"reason", choice.reason}});
+  }
+  for (const auto& note : switch_notes(before, chooser_.choices(), input.gateways)) {
+    hooks_.on_switch(note);
+  }
+  troubles_.watch_silence(input);
+  std::map<Family, std::vector<Prefix>> prefixes;
+  for (const auto& prefix : seen.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);
+  std::optional<std::uint32_t> self;
+  for (const auto& gateway : seen.gateways) {
+    if (gateway.node == seen.self.name) self = gateway.ordinal;
+  }
+  handovers_.want({chooser_.choices(), input, prefixes, self}, now);
+  if (const auto end = chooser_.next_end(now)) {
+    hold_timer_ = loop_.after(*end - now, [this] { hooks_.on_verdict(); });
+  }
+}
+
+void Homing::set_path_mtu(std::map<ChoiceKey, std::uint32_t> path_mtu) {
+  if (path_mtu == decision_.path_mtu) return;
+  for (const auto& [key, mtu] : path_mtu) {
+    log_warn("packets above the path MTU are lost on the way: their routes get this MTU",
+             {{"cluster", key.cluster}, {"family", name_of(key.family)}, {"path_mtu", mtu}});
+  }
+  if (path_mtu.empty()) log_info("packets of full size pass again");
+  decision_.path_mtu = std::move(path_mtu);
+}
+
+void Homing::receive(std::uint32_t ordinal, const tunnel::Probe& reply) {
+  const bool held = !handovers_.held().empty();
+  handovers_.hear(ordinal, reply, loop_.now());
+  if (held) return hooks_.on_verdict();
+  spread();
+}
+
+void Homing::spread() {
+  for (const auto ordinal : handovers_.take_urgent()) probes_.ask_now(ordinal);
+  if (handovers_.held().empty()) {
+    handover_timer_.reset();
+  } else if (!handover_timer_.active()) {
+    handover_timer_ = loop_.every(kHandoverPace, [this] { pace_handover(); });
+  }
+}
+
+void Homing::pace_handover() {
+  const auto before = handovers_.unconfirmed();
+  handovers_.tick(loop_.now());
+  if (const auto count = handovers_.unconfirmed() - before; count != 0) {
+    log_warn("handover ended without confirmation: packets may be lost for a moment",
+             {{"count", count}});
+    unconfirmed_.add(static_cast<double>(count));
+  }
+  if (handovers_.held() != decision_.held) return hooks_.on_verdict();
+  for (const auto from : handovers_.handed_over_from()) probes_.ask_now(from);
+}
+
+std::optional<std::map<std::string, bool>> Homing::reach(const Seen& seen) {
+  if (!probes_.conclusive(seen)) return std::nullopt;
+  std::map<std::string, bool> reached;
+  for (const auto& remote : seen.remotes) reached[remote.id] = false;
+  for (const auto& gateway : gateways(seen)) {
+    // One in its hold-down counts: it carries if no other gateway does.
+    if (!gateway.usable) continue;
+    for (const auto& cluster : gateway.reaches) {
+      if (const auto at = reached.find(cluster); at != reached.end()) at->second = true;
+    }
+  }
+  return reached;
+}
+
+}  // namespace cw::routeagent
