@@ -10,15 +10,8 @@ namespace cw::cli {
 
 namespace {
 
-api::kube::HttpRequest request(std::string method, std::string path, std::string body = {},
-                               std::string type = {}) {
-  api::kube::HttpRequest out;
-  out.method = std::move(method);
-  out.path = std::move(path);
-  out.body = std::move(body);
-  out.content_type = std::move(type);
-  return out;
-}
+constexpr const char* kManager = "?fieldManager=causewayctl";
+constexpr const char* kJson = "application/json";
 
 }  // namespace
 
@@ -46,29 +39,27 @@ Result<nlohmann::json> ClusterApi::call(api::kube::HttpRequest asked) {
 }
 
 Result<nlohmann::json> ClusterApi::get(const std::string& path) {
-  return call(request("GET", path));
+  return call({"GET", path, {}, {}});
 }
 
 Result<nlohmann::json> ClusterApi::post(const std::string& path, const nlohmann::json& body) {
-  return call(request("POST", path + "?fieldManager=causewayctl", body.dump(), "application/json"));
+  return call({"POST", path + kManager, kJson, body.dump()});
 }
 
 Result<nlohmann::json> ClusterApi::put(const std::string& path, const nlohmann::json& body) {
-  return call(request("PUT", path + "?fieldManager=causewayctl", body.dump(), "application/json"));
+  return call({"PUT", path + kManager, kJson, body.dump()});
 }
 
 Result<nlohmann::json> ClusterApi::merge(const std::string& path, const nlohmann::json& body) {
-  return call(request("PATCH", path + "?fieldManager=causewayctl", body.dump(),
-                      "application/merge-patch+json"));
+  return call({"PATCH", path + kManager, "application/merge-patch+json", body.dump()});
 }
 
 Result<nlohmann::json> ClusterApi::apply(const std::string& path, const std::string& text) {
-  return call(request("PATCH", path + "?fieldManager=causewayctl&force=true", text,
-                      "application/apply-patch+yaml"));
+  return call({"PATCH", path + kManager + "&force=true", "application/apply-patch+yaml", text});
 }
 
 Result<> ClusterApi::remove(const std::string& path) {
-  const auto done = call(request("DELETE", path));
+  const auto done = call({"DELETE", path, {}, {}});
   if (!done && done.error().code != Errc::kNotFound) return fail(done.error());
   return {};
 }

@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "api/mcs/export_record.h"
-#include "cli/output/yaml.h"
+#include "api/dir/yaml.h"
+#include "api/mcs/export_book.h"
 #include "cli/pair.h"
 #include "cli/resolve.h"
 #include "cli/session.h"
@@ -23,37 +23,31 @@ int tell(const Error& error) {
 
 namespace {
 
-Result<std::string> cluster_id(Session& session) {
-  auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
-  if (!found) return fail(std::move(found.error()));
-  return *found ? (*found)->value : std::string();
-}
-
-// Reads all objects of a kind into `out`. After the first error it does nothing.
-template <typename T>
-void gather(Session& session, std::vector<T>& out, Result<>& so_far) {
-  if (!so_far) return;
-  auto found = session.list<T>();
-  if (found) {
-    out = std::move(*found);
-  } else {
-    so_far = fail(std::move(found.error()));
-  }
+// Reads all objects of each list's kind, until the first error.
+template <typename... T>
+Result<> read_all(Session& session, std::vector<T>&... lists) {
+  Result<> good;
+  const auto read = [&]<typename One>(std::vector<One>& list) {
+    auto found = session.list<One>();
+    if (found) {
+      list = std::move(*found);
+    } else {
+      good = fail(std::move(found.error()));
+    }
+    return good.has_value();
+  };
+  (void)(read(lists) && ...);
+  return good;
 }
 
 Result<OwnCluster> own_cluster(Session& session) {
   OwnCluster own;
-  auto id = cluster_id(session);
+  auto id = session.cluster_id();
   if (!id) return fail(std::move(id.error()));
   own.id = std::move(*id);
-  Result<> good;
-  gather(session, own.gateways, good);
-  gather(session, own.nodes, good);
-  gather(session, own.peers, good);
   std::vector<api::Service> services;
-  gather(session, services, good);
   std::vector<api::EndpointSlice> slices;
-  gather(session, slices, good);
+  auto good = read_all(session, own.gateways, own.nodes, own.peers, services, slices);
   if (!good) return fail(std::move(good.error()));
   const auto ranges = session.list<api::ServiceCidr>();
   // Kubernetes before 1.33 has no ServiceCIDRs.
@@ -64,8 +58,8 @@ Result<OwnCluster> own_cluster(Session& session) {
     }
   }
   for (const auto& service : services) {
-    for (const auto& text : service.spec.cluster_ips) {
-      if (const auto ip = IpAddress::parse(text)) own.services.push_back(Prefix::host(*ip));
+    for (const auto& ip : api::addresses_of(service.spec.cluster_ips)) {
+      own.services.push_back(Prefix::host(ip));
     }
   }
   for (const auto& slice : slices) {
@@ -169,7 +163,7 @@ Result<> accept_into(Session& session, const api::ClusterPeer& peer, const PairC
 
 void print_tree(const nlohmann::ordered_json& tree, Format format) {
   if (format == Format::kYaml) {
-    fmt::print("{}", to_yaml(tree));
+    fmt::print("{}", api::to_yaml(tree));
   } else {
     fmt::print("{}\n", tree.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   }
@@ -177,14 +171,10 @@ void print_tree(const nlohmann::ordered_json& tree, Format format) {
 
 Result<StatusInputs> status_inputs(Session& session) {
   StatusInputs in;
-  auto id = cluster_id(session);
+  auto id = session.cluster_id();
   if (!id) return fail(std::move(id.error()));
   in.cluster = std::move(*id);
-  Result<> good;
-  gather(session, in.peers, good);
-  gather(session, in.gateways, good);
-  gather(session, in.agents, good);
-  gather(session, in.exports, good);
+  auto good = read_all(session, in.peers, in.gateways, in.agents, in.exports);
   if (!good) return fail(std::move(good.error()));
   in.problems = session.problems();
   in.now = session.loop().wall_now();
@@ -213,37 +203,29 @@ Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& 
   in.exported = true;
   auto service = session.get<api::Service>(key);
   if (!service) return fail(std::move(service.error()));
-  auto slices = session.list<api::EndpointSlice>();
-  if (!slices) return fail(std::move(slices.error()));
-  auto nodes = session.list<api::Node>();
-  if (!nodes) return fail(std::move(nodes.error()));
-  std::vector<std::shared_ptr<const api::EndpointSlice>> its;
-  for (auto& slice : *slices) {
-    const auto label = slice.meta.labels.find(std::string(api::kServiceNameLabel));
-    if (slice.meta.key.ns != key.ns || label == slice.meta.labels.end()) continue;
-    if (label->second != key.name) continue;
-    its.push_back(std::make_shared<const api::EndpointSlice>(std::move(slice)));
+  std::vector<api::EndpointSlice> slices;
+  std::vector<api::Node> nodes;
+  if (auto good = read_all(session, slices, nodes); !good) return good;
+  api::ExportBook book;
+  book.note(key, std::make_shared<const api::ServiceExport>(std::move(**wanted)));
+  if (*service) book.note(key, std::make_shared<const api::Service>(std::move(**service)));
+  for (auto& slice : slices) {
+    const auto name = slice.meta.key;
+    book.note(name, std::make_shared<const api::EndpointSlice>(std::move(slice)));
   }
-  std::vector<Prefix> cidrs;
-  for (const auto& node : *nodes) {
-    cidrs.insert(cidrs.end(), node.pod_cidrs.begin(), node.pod_cidrs.end());
-  }
-  const PrefixSet announced(cidrs);
-  auto verdict =
-      api::judge_export({in.cluster, **wanted, *service ? &**service : nullptr, its, announced});
-  in.own = std::move(verdict.record);
-  if (!in.own) in.own_problem = verdict.valid.message;
+  (void)book.settle(in.cluster, pod_prefixes(nodes));
+  const auto& entry = book.entries().at(key);
+  if (entry.record != nullptr) in.own = *entry.record;
+  if (!in.own) in.own_problem = entry.valid.message;
   return {};
 }
 
 Result<ResolveInputs> resolve_inputs(Session& session, const api::ObjectKey& key) {
   ResolveInputs in;
-  auto id = cluster_id(session);
+  auto id = session.cluster_id();
   if (!id) return fail(std::move(id.error()));
   in.cluster = std::move(*id);
-  Result<> good;
-  gather(session, in.peers, good);
-  gather(session, in.remote, good);
+  auto good = read_all(session, in.peers, in.remote);
   if (!good) return fail(std::move(good.error()));
   std::erase_if(in.remote, [&](const auto& remote) { return remote.spec.service != key; });
   auto import = session.get<api::ServiceImport>(key);

@@ -5,6 +5,8 @@
 
 #include <regex>
 
+#include "cli/output/units.h"
+
 namespace cw::cli {
 
 namespace {
@@ -35,14 +37,11 @@ Result<std::string> with_stub(const std::string& corefile, const std::vector<IpA
   }
   // CoreDNS accepts brackets around an IPv6 address only together with a port. Otherwise it refuses
   // the whole file.
-  std::vector<std::string> addresses;
-  addresses.reserve(servers.size());
-  for (const auto& server : servers) addresses.push_back(server.to_string());
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += fmt::format(
       "{}clusterset.local:53 {{\n    errors\n    cache 5 {{\n        denial 9984 1\n    }}\n    "
       "forward . {}\n}}\n{}",
-      kBegin, fmt::join(addresses, " "), kEnd);
+      kBegin, joined(servers), kEnd);
   return text;
 }
 

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "api/kube/url.h"
+#include "api/types/codec.h"
 #include "cli/cluster_api.h"
 #include "cli/commands.h"
 #include "cli/corefile.h"
@@ -82,13 +83,9 @@ Result<> stub(ClusterApi& cluster, const Release& release) {
   const auto service = cluster.get(
       fmt::format("/api/v1/namespaces/{}/services/{}", release.ns, release.dns_service));
   if (!service) return fail(service.error());
-  std::vector<IpAddress> servers;
-  const auto spec = service->value("spec", json::object());
-  for (const auto& text : spec.value("clusterIPs", json::array())) {
-    const auto address = text.is_string() ? IpAddress::parse(text.get<std::string>())
-                                          : Result<IpAddress>(fail(Errc::kInvalid, "no string"));
-    if (address) servers.push_back(*address);
-  }
+  const auto decoded = api::decode<api::Service>(*service);
+  if (!decoded) return fail(decoded.error());
+  const auto servers = api::addresses_of(decoded->spec.cluster_ips);
   if (servers.empty()) return fail(Errc::kNotFound, "the DNS Service has no address");
   auto done = edit_corefile(
       cluster, release, [&](const std::string& corefile) { return with_stub(corefile, servers); });

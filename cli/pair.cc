@@ -11,21 +11,12 @@
 #include "api/mcs/imports.h"
 #include "api/types/codec.h"
 #include "base/prefix_set.h"
-#include "cli/output/yaml.h"
 #include "tunnel/fingerprint.h"
 #include "tunnel/key.h"
 
 namespace cw::cli {
 
 namespace {
-
-std::vector<Prefix> pod_prefixes(const std::vector<api::Node>& nodes) {
-  std::vector<Prefix> all;
-  for (const auto& node : nodes) {
-    all.insert(all.end(), node.pod_cidrs.begin(), node.pod_cidrs.end());
-  }
-  return all;
-}
 
 Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   std::map<std::string, std::string> seen;
@@ -131,6 +122,14 @@ std::string fingerprint_of(const api::PeerGateway& gateway) {
 
 }  // namespace
 
+std::vector<Prefix> pod_prefixes(const std::vector<api::Node>& nodes) {
+  std::vector<Prefix> all;
+  for (const auto& node : nodes) {
+    all.insert(all.end(), node.pod_cidrs.begin(), node.pod_cidrs.end());
+  }
+  return all;
+}
+
 Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice) {
   if (own.id.empty()) {
     return fail(Errc::kNotFound, fmt::format("this cluster has no id: create ClusterProperty {}",
@@ -165,7 +164,7 @@ std::string peer_yaml(const api::ClusterPeer& peer) {
   document["kind"] = body.at("kind");
   document["metadata"]["name"] = peer.meta.key.name;
   document["spec"] = body.at("spec");
-  return to_yaml(document);
+  return api::to_yaml(document);
 }
 
 Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& name) {

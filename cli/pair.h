@@ -24,6 +24,8 @@ struct OwnCluster {
   std::vector<IpAddress> api_servers;  // addresses of its API server
 };
 
+[[nodiscard]] std::vector<Prefix> pod_prefixes(const std::vector<api::Node>& nodes);
+
 struct ExportChoice {
   std::vector<Prefix> cidrs;       // used in place of the nodes' pod prefixes
   bool without_endpoints = false;  // this cluster cannot be called from outside; it calls the peer

@@ -8,6 +8,7 @@
 #include "api/mcs/imports.h"
 #include "api/mcs/serving.h"
 #include "cli/output/table.h"
+#include "cli/output/units.h"
 
 namespace cw::cli {
 
@@ -33,34 +34,35 @@ tl::unexpected<Error> not_a_name(std::string_view text) {
                           text));
 }
 
-// The peer with this cluster id. If two ClusterPeers have it, at most one is ever connected, and
-// that one counts.
-const api::ClusterPeer* find_peer(const ResolveInputs& in, const std::string& cluster) {
-  const api::ClusterPeer* found = nullptr;
-  for (const auto& peer : in.peers) {
-    if (peer.spec.cluster_id != cluster) continue;
-    if (found == nullptr || peer.status.connected) found = &peer;
+// The ClusterPeers as discovery sees them.
+struct Peers {
+  explicit Peers(const std::vector<api::ClusterPeer>& peers) {
+    std::map<api::ObjectKey, std::shared_ptr<const api::ClusterPeer>> all;
+    for (const auto& peer : peers) {
+      all.emplace(peer.meta.key, std::make_shared<const api::ClusterPeer>(peer));
+    }
+    by_cluster = api::peers_by_cluster(all);
+    away = api::disconnected(all);
   }
-  return found;
-}
+  api::PeersByCluster by_cluster;
+  api::Away away;
+};
 
-// Why a remote export's endpoints are stale. Empty: they are not.
-std::string staleness(const ResolveInputs& in, const api::RemoteExport& remote) {
-  const auto* peer = find_peer(in, remote.spec.cluster);
-  if (peer == nullptr) return "no longer a peer";
-  if (peer->status.connected) return {};
-  const auto* said = api::find_condition(peer->status.conditions, "Connected");
-  if (said == nullptr || said->last_transition == WallTime{}) return "not connected";
-  return "not connected since " + api::format_time(said->last_transition);
+// Why a remote cluster's endpoints are stale. Empty: they are not.
+std::string staleness(const Peers& peers, const std::string& cluster) {
+  const auto at = peers.away.find(cluster);
+  if (at == peers.away.end()) return {};
+  if (at->second == WallTime{}) return "not connected";
+  return "not connected since " + api::format_time(at->second);
 }
 
 // Why a remote cluster's exports of the name are not imported. Empty: they are.
-std::string refusal(const ResolveInputs& in, const std::string& cluster,
-                    const api::ObjectKey& service) {
-  const auto* peer = find_peer(in, cluster);
-  if (peer == nullptr) return {};
-  const auto& name = peer->meta.key.name;
-  switch (api::import_verdict(peer->spec, service, in.exported)) {
+std::string refusal(const Peers& peers, const std::string& cluster, const api::ObjectKey& service,
+                    bool exported_here) {
+  const auto at = peers.by_cluster.find(cluster);
+  if (at == peers.by_cluster.end()) return "no longer a peer";
+  const auto& name = at->second->meta.key.name;
+  switch (api::import_verdict(at->second->spec, service, exported_here)) {
     case api::ImportVerdict::kNotListed:
       return fmt::format("spec.imports of ClusterPeer {} does not list it", name);
     case api::ImportVerdict::kOverLocal:
@@ -86,28 +88,29 @@ struct Source {
   std::string refused = {};  // the reason why it is not imported; empty: it is
 };
 
-// Which clusters answer, by discovery's own rule (api/mcs/serving.h).
+// Which endpoints answer, by discovery's own rule (api/mcs/serving.h).
 struct Answering {
-  std::vector<const api::ExportRecord*> records;
-  std::set<std::string> stale;
-  std::set<std::string> clusters;
-  bool none_ready = false;
-  bool by_wish = false;  // an annotation chose among the connected clusters
+  api::Serving serving;
+  bool by_proxy = false;  // a virtual IP leads to them
+  bool by_wish = false;   // an annotation chose among the connected clusters
 };
 
 Answering answering(const ResolveInputs& in, const std::vector<Source>& sources) {
-  Answering out;
+  std::vector<const api::ExportRecord*> records;
+  std::set<std::string> stale;
   for (const auto& source : sources) {
     if (!source.refused.empty()) continue;
-    out.records.push_back(source.record);
-    if (!source.stale.empty()) out.stale.insert(source.record->cluster);
+    records.push_back(source.record);
+    if (!source.stale.empty()) stale.insert(source.record->cluster);
   }
   // The import has only those annotations that are used in this cluster.
   const auto* wishes = in.import ? &in.import->meta.annotations : nullptr;
-  out.clusters = api::answering_clusters({out.records, wishes, out.stale, in.cluster});
-  out.none_ready = api::none_ready(out.records, out.clusters);
-  out.by_wish =
-      out.clusters != api::answering_clusters({out.records, nullptr, out.stale, in.cluster});
+  Answering out;
+  out.by_proxy = in.import && !in.import->spec.ips.empty();
+  const auto access = out.by_proxy ? api::Access::kVirtualIp : api::Access::kNames;
+  out.serving = api::serving_of({records, wishes, stale, in.cluster}, access);
+  out.by_wish = out.serving.clusters !=
+                api::serving_of({records, nullptr, stale, in.cluster}, access).clusters;
   return out;
 }
 
@@ -116,13 +119,14 @@ std::string why_not(const Source& source, const api::ExportEndpoint& endpoint, c
                     const Answering& answering) {
   if (!source.refused.empty()) return "not imported";
   const auto& cluster = source.record->cluster;
-  const bool live = answering.clusters.count(cluster) != 0;
-  const bool fallback = live ? answering.none_ready : api::none_ready(answering.records, {cluster});
-  if (!api::takes_traffic(endpoint, fallback)) {
+  if (!answering.serving.takes(cluster, endpoint)) {
     return endpoint.fallback() ? "it terminates, and others are ready" : "not ready";
   }
-  if (live || !name.hostname.empty()) return {};  // a pod's own name always leads to that pod
-  if (!source.stale.empty()) return "its cluster is stale and others are not";
+  // A pod's own name always leads to that pod.
+  if (answering.serving.clusters.count(cluster) != 0 || !name.hostname.empty()) return {};
+  if (!source.stale.empty()) {
+    return answering.by_proxy ? "its cluster is stale" : "its cluster is stale and others are not";
+  }
   return answering.by_wish ? "causeway.dev/prefer or /failover chose another cluster"
                            : "another cluster answers";
 }
@@ -142,12 +146,6 @@ ClusterAnswer answer_of(const Name& name, const Source& source, const Answering&
     answer.endpoints.push_back(std::move(line));
   }
   return answer;
-}
-
-std::string addresses_text(const EndpointAnswer& endpoint) {
-  std::vector<std::string> texts;
-  for (const auto& address : endpoint.addresses) texts.push_back(address.to_string());
-  return fmt::format("{}", fmt::join(texts, " "));
 }
 
 std::string full_name(const Name& name) {
@@ -195,11 +193,13 @@ bool Resolution::answers() const {
 
 Resolution resolve(const Name& name, const ResolveInputs& in) {
   Resolution found{name, {}, {}, {}, {}};
+  const Peers peers(in.peers);
   std::vector<Source> sources;
   if (in.own) sources.push_back({&*in.own, {}, true});
   for (const auto& remote : in.remote) {
-    sources.push_back({&remote.spec, staleness(in, remote), false,
-                       refusal(in, remote.spec.cluster, name.service)});
+    const auto& cluster = remote.spec.cluster;
+    sources.push_back({&remote.spec, staleness(peers, cluster), false,
+                       refusal(peers, cluster, name.service, in.exported)});
   }
   std::sort(sources.begin(), sources.end(),
             [](const Source& a, const Source& b) { return a.record->cluster < b.record->cluster; });
@@ -209,17 +209,16 @@ Resolution resolve(const Name& name, const ResolveInputs& in) {
   });
   for (const auto& source : sources) found.clusters.push_back(answer_of(name, source, decided));
 
-  for (const auto& peer : in.peers) {
-    const auto& cluster = peer.spec.cluster_id;
-    const bool told = std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
-      return source.record->cluster == cluster;
-    });
-    const bool listed =
-        api::import_verdict(peer.spec, name.service, false) == api::ImportVerdict::kImported;
-    if (told || listed || find_peer(in, cluster) != &peer) continue;
+  for (const auto& [cluster, peer] : peers.by_cluster) {
     if (!name.cluster.empty() && name.cluster != cluster) continue;
+    const bool told = std::any_of(
+        sources.begin(), sources.end(),
+        [&, &id = cluster](const Source& source) { return source.record->cluster == id; });
+    const bool listed =
+        api::import_verdict(peer->spec, name.service, false) == api::ImportVerdict::kImported;
+    if (told || listed) continue;
     found.notes.push_back(fmt::format("exports of cluster {} are not imported: {}", cluster,
-                                      refusal(in, cluster, name.service)));
+                                      refusal(peers, cluster, name.service, in.exported)));
   }
   if (!in.own_problem.empty()) found.notes.push_back("export of this cluster: " + in.own_problem);
   if (in.import) {
@@ -267,7 +266,7 @@ std::string resolution_text(const Resolution& found, bool colours) {
     }
     for (const auto& endpoint : cluster.endpoints) {
       table.add({cluster.cluster, Cell(cluster.state, tone), endpoint.hostname,
-                 addresses_text(endpoint),
+                 joined(endpoint.addresses),
                  endpoint.answers ? Cell("yes", Tone::kGood)
                                   : Cell("no: " + endpoint.why_not, Tone::kWarn)});
     }
@@ -293,10 +292,7 @@ nlohmann::ordered_json resolution_tree(const Resolution& found) {
     for (const auto& endpoint : cluster.endpoints) {
       nlohmann::ordered_json line;
       line["hostname"] = endpoint.hostname;
-      line["addresses"] = nlohmann::ordered_json::array();
-      for (const auto& address : endpoint.addresses) {
-        line["addresses"].push_back(address.to_string());
-      }
+      line["addresses"] = texts_of(endpoint.addresses);
       line["answers"] = endpoint.answers;
       if (!endpoint.answers) line["why"] = endpoint.why_not;
       entry["endpoints"].push_back(std::move(line));

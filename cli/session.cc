@@ -56,6 +56,12 @@ Result<bool> Session::put_object(const api::Object& object) {
   return false;
 }
 
+Result<std::string> Session::cluster_id() {
+  auto found = get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
+  if (!found) return fail(std::move(found.error()));
+  return *found ? (*found)->value : std::string();
+}
+
 Result<> Session::remove(api::Kind kind, const api::ObjectKey& key) {
   return wait_for<void>([&](auto done) { return store_->remove(kind, key, {}, std::move(done)); });
 }

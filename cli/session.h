@@ -53,6 +53,9 @@ class Session {
   }
   [[nodiscard]] Result<> remove(api::Kind kind, const api::ObjectKey& key);
 
+  // Empty: the cluster has no ClusterProperty yet.
+  [[nodiscard]] Result<std::string> cluster_id();
+
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
   [[nodiscard]] EventLoop& loop() { return loop_; }
   [[nodiscard]] const std::string& address() const { return address_; }

@@ -13,13 +13,6 @@ namespace cw::cli {
 
 namespace {
 
-std::string joined(const std::vector<Prefix>& prefixes) {
-  std::vector<std::string> texts;
-  texts.reserve(prefixes.size());
-  for (const auto& prefix : prefixes) texts.push_back(prefix.to_string());
-  return fmt::format("{}", fmt::join(texts, " "));
-}
-
 Tone tone_of_state(const std::string& state) {
   if (state == "up" || state == "ready" || state == "self") return Tone::kGood;
   if (state == "down" || state == "not ready") return Tone::kBad;
@@ -189,12 +182,6 @@ std::vector<std::string> problems_of(const StatusInputs& in) {
   return problems;
 }
 
-nlohmann::ordered_json prefixes_tree(const std::vector<Prefix>& prefixes) {
-  auto list = nlohmann::ordered_json::array();
-  for (const auto& prefix : prefixes) list.push_back(prefix.to_string());
-  return list;
-}
-
 nlohmann::ordered_json time_tree(WallTime time) {
   if (time == WallTime{}) return nullptr;
   return api::format_time(time);
@@ -215,7 +202,7 @@ nlohmann::ordered_json tunnel_tree(const api::TunnelGateway& gateway,
   tree["lastHandshake"] = time_tree(tunnel.last_handshake);
   tree["rxBytes"] = tunnel.rx_bytes;
   tree["txBytes"] = tunnel.tx_bytes;
-  tree["allowed"] = prefixes_tree(tunnel.allowed);
+  tree["allowed"] = texts_of(tunnel.allowed);
   return tree;
 }
 
@@ -278,8 +265,8 @@ nlohmann::ordered_json status_tree(const StatusInputs& unordered) {
     entry["id"] = peer.spec.cluster_id;
     entry["connected"] = peer.status.connected;
     entry["gateways"] = std::max(peer.status.gateways.size(), peer.spec.gateways.size());
-    entry["prefixes"] = prefixes_tree(peer.status.cidrs);
-    entry["allowed"] = prefixes_tree(peer.spec.allowed_cidrs);
+    entry["prefixes"] = texts_of(peer.status.cidrs);
+    entry["allowed"] = texts_of(peer.spec.allowed_cidrs);
     tree["clusters"].push_back(std::move(entry));
   }
   for (const auto& gateway : in.gateways) {
@@ -289,11 +276,8 @@ nlohmann::ordered_json status_tree(const StatusInputs& unordered) {
     entry["state"] = gateway_state(gateway);
     entry["driver"] = gateway.status.driver;
     entry["publicKey"] = gateway.spec.public_key;
-    entry["endpoints"] = nlohmann::ordered_json::array();
-    for (const auto& endpoint : gateway.spec.endpoints) {
-      entry["endpoints"].push_back(endpoint.to_string());
-    }
-    entry["homed"] = prefixes_tree(gateway.status.homed);
+    entry["endpoints"] = texts_of(gateway.spec.endpoints);
+    entry["homed"] = texts_of(gateway.status.homed);
     tree["gateways"].push_back(std::move(entry));
     for (const auto& tunnel : gateway.status.tunnels) {
       tree["tunnels"].push_back(tunnel_tree(gateway, tunnel));

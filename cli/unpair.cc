@@ -24,12 +24,6 @@ constexpr auto kLeast = seconds(2);
 // After this the command names the nodes that did not answer (docs/operations/fail-closed.md).
 constexpr auto kOpenPatience = seconds(30);
 
-Result<std::string> own_id(Session& session) {
-  auto found = session.get<api::ClusterProperty>({"", std::string(api::kClusterIdProperty)});
-  if (!found) return fail(std::move(found.error()));
-  return *found ? (*found)->value : std::string();
-}
-
 // The nodes that hold back the cluster's prefixes. A RouteAgent without a Node is not counted: its
 // machine no longer belongs to the cluster.
 Result<std::set<std::string>> holders(Session& session, const std::string& cluster) {
@@ -119,7 +113,7 @@ int unpair_stores(const std::string& one, const std::string& other) {
   for (const auto& address : {one, other}) {
     auto session = Session::open(address);
     if (!session) return tell(session.error());
-    auto id = own_id(**session);
+    auto id = (*session)->cluster_id();
     if (!id) return tell(id.error().context(address));
     sessions.push_back(std::move(*session));
     ids.push_back(std::move(*id));

@@ -18,35 +18,19 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   app->server_ = std::move(*server);
   if (auto opened = process.open_store(config); !opened) return fail(std::move(opened.error()));
 
-  ControllerConfig controller;
-  controller.ns = config.ns;
-  controller.identity = config.identity;
-  controller.stale_drop = config.stale_drop;
-  controller.derive = config.derive;
-  controller.export_namespaces = config.export_namespaces;
-  const auto seconds = [](std::chrono::nanoseconds d) {
-    return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(d).count());
-  };
-  controller.table = {seconds(config.ttl), seconds(config.negative_ttl), {}};
-  controller.table.servers = dns::own_addresses(app->server_->bound(), dns::interface_addresses());
-  controller.server_addresses = config.server_addresses;
-  controller.service = config.service;
-  controller.reach_file = config.reach_file;
-  controller.table_file = config.table_file;
-  controller.table_max_age = config.table_max_age;
   app->disk_ = std::make_unique<Worker>(loop, 2);
-  app->controller_ = std::make_unique<Controller>(
-      loop, *process.store, process.random, std::move(controller),
-      [raw = app.get()](std::shared_ptr<const dns::Table> table) {
-        raw->server_->publish(std::move(table));
-      },
-      [raw = app.get()](const std::vector<Prefix>& own) { raw->server_->allow(own); },
+  auto* dns = app->server_.get();
+  app->coordinator_ = std::make_unique<Coordinator>(
+      loop, *process.store, process.random, config,
+      Outlet{[dns](std::shared_ptr<const dns::Table> table) { dns->publish(std::move(table)); },
+             [dns](const std::vector<Prefix>& own) { dns->allow(own); },
+             dns::own_addresses(dns->bound(), dns::interface_addresses())},
       background_of(*app->disk_));
   app->dns_metrics_ = std::make_unique<dns::ServerMetrics>(process.metrics, *app->server_);
   process.metrics.before_scrape([raw = app.get()] { raw->refresh_metrics(); });
   const auto readiness = [raw = app.get()] {
     // DNS works without the store, so a replica with a table stays in the Service.
-    auto reasons = raw->controller_->not_ready();
+    auto reasons = raw->coordinator_->not_ready();
     return reasons.empty() ? reasons : api::with_store(std::move(reasons), *raw->process_.store);
   };
   if (auto served = process.serve_status(config, readiness); !served) {
@@ -63,40 +47,38 @@ void App::run() {
   process_.run([&](const std::function<void()>& done) {
     // An API server that does not answer must not hold up the end of the process.
     limit = process_.loop.after(std::chrono::seconds(2), done);
-    controller_->release(done);
+    coordinator_->release(done);
   });
 }
 
 void App::refresh_metrics() {
   dns_metrics_->refresh();
-  auto& metrics = process_.metrics;
-  metrics
-      .gauge("causeway_clusterset_services", "Services of the clusterset that this replica knows.")
-      .set(static_cast<double>(controller_->view().services.size()));
-  metrics
-      .gauge("causeway_discovery_incomplete_exports",
-             "Exports of this cluster that lack endpoints of their Service.")
-      .set(static_cast<double>(controller_->incomplete_exports()));
-  metrics.gauge("causeway_discovery_writes_total", "Objects written to the store.")
-      .set(static_cast<double>(controller_->writes()));
-  metrics.gauge("causeway_dns_table_build_seconds", "Time to build the newest DNS table.")
-      .set(std::chrono::duration<double>(controller_->last_build()).count());
-  const auto age = controller_->kept_table_age();
-  metrics.gauge("causeway_dns_kept_table", "1 while names are served from the table on disk.")
-      .set(age ? 1 : 0);
-  metrics
-      .gauge("causeway_dns_kept_table_age_seconds",
-             "Age of the table on disk while names are served from it.")
-      .set(age ? std::chrono::duration<double>(*age).count() : 0);
-  metrics
-      .gauge("causeway_dns_follows_route_agent",
-             "1 while the store is away and the route agent of this host says which clusters are "
-             "reached.")
-      .set(controller_->follows_route_agent() ? 1 : 0);
-  metrics.gauge("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.")
-      .set(static_cast<double>(controller_->table_file_errors()));
-  metrics.gauge("causeway_discovery_leader", "1 if this replica writes.")
-      .set(controller_->leader() ? 1 : 0);
+  const auto set = [&](const char* name, const char* help, double value) {
+    process_.metrics.gauge(name, help).set(value);
+  };
+  const auto in_seconds = [](Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  const auto& names = coordinator_->names();
+  set("causeway_clusterset_services", "Services of the clusterset that this replica knows.",
+      static_cast<double>(names.view().services.size()));
+  set("causeway_discovery_incomplete_exports",
+      "Exports of this cluster that lack endpoints of their Service.",
+      static_cast<double>(coordinator_->exports().incomplete()));
+  set("causeway_discovery_writes_total", "Objects written to the store.",
+      static_cast<double>(coordinator_->objects().writes()));
+  set("causeway_dns_table_build_seconds", "Time to build the newest DNS table.",
+      in_seconds(names.last_build()));
+  const auto age = coordinator_->kept().age();
+  set("causeway_dns_kept_table", "1 while names are served from the table on disk.", age ? 1 : 0);
+  set("causeway_dns_kept_table_age_seconds",
+      "Age of the table on disk while names are served from it.", age ? in_seconds(*age) : 0);
+  set("causeway_dns_follows_route_agent",
+      "1 while the store is away and the route agent of this host says which clusters are reached.",
+      coordinator_->reach().used() ? 1 : 0);
+  set("causeway_dns_table_file_errors_total", "Failed writes of the table on disk.",
+      static_cast<double>(coordinator_->table_file_errors()));
+  set("causeway_discovery_leader", "1 if this replica writes.", coordinator_->leader() ? 1 : 0);
 }
 
 }  // namespace cw::discovery

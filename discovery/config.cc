@@ -12,14 +12,10 @@ namespace {
 
 void read_limits(ConfigMap& map, Config& config) {
   map.read_map("tcp", [&](ConfigMap& tcp) {
-    auto connections = static_cast<std::uint32_t>(config.tcp.connections);
-    auto per_client = static_cast<std::uint32_t>(config.tcp.per_client);
     tcp.read_within<std::chrono::nanoseconds>("idle", config.tcp.idle, std::chrono::seconds(1),
                                               std::chrono::minutes(10));
-    tcp.read_within("connections", connections, 1U, 65536U);
-    tcp.read_within("perClient", per_client, 1U, 65536U);
-    config.tcp.connections = connections;
-    config.tcp.per_client = per_client;
+    tcp.read_within("connections", config.tcp.connections, 1U, 65536U);
+    tcp.read_within("perClient", config.tcp.per_client, 1U, 65536U);
   });
   map.read_map("rateLimit", [&](ConfigMap& rate) {
     rate.read_within("responses", config.rate.per_second, 0U, 10'000'000U);

@@ -27,7 +27,7 @@ std::size_t append_all(std::string& out, const Items<T>& items) {
 }
 
 template <typename T>
-Result<> take(const json& body, Items<T>& items) {
+Result<> read(const json& body, Items<T>& items) {
   auto object = api::decode<T>(body);
   if (!object) return fail(std::move(object.error()));
   auto key = object->meta.key;
@@ -37,7 +37,7 @@ Result<> take(const json& body, Items<T>& items) {
 
 // A record of this cluster is stored as a RemoteExport of this cluster, which does not exist
 // otherwise.
-Result<> take_remote(const json& body, LastKnown& known) {
+Result<> read_remote(const json& body, LastKnown& known) {
   auto object = api::decode<api::RemoteExport>(body);
   if (!object) return fail(std::move(object.error()));
   const auto shared = std::make_shared<const api::RemoteExport>(std::move(*object));
@@ -49,21 +49,21 @@ Result<> take_remote(const json& body, LastKnown& known) {
   return {};
 }
 
-Result<> take_line(const json& body, LastKnown& known) {
+Result<> read_line(const json& body, LastKnown& known) {
   const auto kind = body.find("kind");
   const auto is = [&](api::Kind wanted) {
     return kind != body.end() && kind->is_string() &&
            kind->get_ref<const std::string&>() == api::info(wanted).name;
   };
-  if (is(api::Kind::kClusterPeer)) return take(body, known.peers);
-  if (is(api::Kind::kRemoteExport)) return take_remote(body, known);
-  if (is(api::Kind::kServiceExport)) return take(body, known.exports);
-  if (is(api::Kind::kNode)) return take(body, known.nodes);
-  if (is(api::Kind::kService)) return take(body, known.services);
+  if (is(api::Kind::kClusterPeer)) return read(body, known.peers);
+  if (is(api::Kind::kRemoteExport)) return read_remote(body, known);
+  if (is(api::Kind::kServiceExport)) return read(body, known.exports);
+  if (is(api::Kind::kNode)) return read(body, known.nodes);
+  if (is(api::Kind::kService)) return read(body, known.services);
   return fail(Errc::kInvalid, "a resource of another kind");
 }
 
-Result<> take_header(const json& body, LastKnown& known) {
+Result<> read_header(const json& body, LastKnown& known) {
   const auto version = body.find(kVersionKey);
   const auto cluster = body.find("cluster");
   const auto serial = body.find("serial");
@@ -114,27 +114,27 @@ Result<LastKnown> parse_last_known(std::string_view text) {
     text.remove_prefix(size + 1);
     if (!body.is_object()) return wrong("not a JSON object");
     if (number == 0) {
-      if (auto ok = take_header(body, known); !ok) return wrong(ok.error().text);
+      if (auto ok = read_header(body, known); !ok) return wrong(ok.error().text);
     } else if (const auto end = body.find("end"); end != body.end()) {
       ended = true;
       if (!end->is_number_unsigned() || *end != count || !text.empty()) {
         return wrong("the end does not match the lines before it");
       }
     } else {
-      if (auto ok = take_line(body, known); !ok) return wrong(ok.error().text);
+      if (auto ok = read_line(body, known); !ok) return wrong(ok.error().text);
       ++count;
     }
   }
   return known;
 }
 
-void tell(const LastKnown& known, ViewBook& view) {
+void fill(ViewBook& view, const LastKnown& known) {
   view.set_cluster(known.cluster);
   view.set_peers(known.peers);
-  view.set_away(disconnected(known.peers));
-  for (const auto& [key, object] : known.exports) view.exported(key, true);
-  for (const auto& [service, record] : known.own) view.local(service, record);
-  for (const auto& [key, object] : known.remote) view.remote(key, object);
+  view.set_away(api::disconnected(known.peers));
+  for (const auto& [key, object] : known.exports) view.set_exported(key, true);
+  for (const auto& [service, record] : known.own) view.set_own(service, record);
+  for (const auto& [key, object] : known.remote) view.set_remote(key, object);
 }
 
 }  // namespace cw::discovery

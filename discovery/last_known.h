@@ -31,6 +31,6 @@ inline constexpr std::size_t kMostKnownBytes = std::size_t{256} << 20U;
 [[nodiscard]] Result<LastKnown> parse_last_known(std::string_view text);
 
 // Passes all of it to `view`, which must be new.
-void tell(const LastKnown& known, ViewBook& view);
+void fill(ViewBook& view, const LastKnown& known);
 
 }  // namespace cw::discovery

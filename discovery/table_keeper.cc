@@ -28,15 +28,16 @@ Result<> mark_current(const std::string& path, WallTime until) {
 
 }  // namespace
 
-TableKeeper::TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current)
+TableKeeper::TableKeeper(Loop& loop, Background disk, std::string path, Input input,
+                         Current current)
     : loop_(loop),
       disk_(std::move(disk)),
       path_(std::move(path)),
-      know_(std::move(know)),
+      input_(std::move(input)),
       current_(std::move(current)),
-      marking_(loop.every(kCurrent, [this] { mark(); })) {}
+      marking_(loop.every(kCurrent, [this] { mark_as_current(); })) {}
 
-void TableKeeper::note_change() {
+void TableKeeper::record_change() {
   changed_ = true;
   if (soon_.active() || writing_) return;
   Duration pause = kSoon;
@@ -54,7 +55,7 @@ void TableKeeper::write() {
   // Set before run(): a Background that runs jobs at once calls done() before run() returns.
   writing_ = true;
   const bool runs = disk_.run(
-      [this, path = path_, at = loop_.wall_now(), known = std::make_shared<LastKnown>(know_())] {
+      [this, path = path_, at = loop_.wall_now(), known = std::make_shared<LastKnown>(input_())] {
         const auto text = last_known_text(*known);
         auto result = text.size() > kMostKnownBytes
                           ? Result<>(fail(Errc::kTooLarge, "the table is over 256 MiB"))
@@ -65,9 +66,9 @@ void TableKeeper::write() {
   if (!runs) done(fail(Errc::kUnavailable, "earlier writes still wait for the disk"));
 }
 
-void TableKeeper::mark() {
+void TableKeeper::mark_as_current() {
   if (writing_ || !current_()) return;
-  if (changed_ || !written_) return note_change();
+  if (changed_ || !written_) return record_change();
   writing_ = true;
   const bool runs = disk_.run([this, path = path_, at = loop_.wall_now()] {
     return [this, result = mark_current(path, at)] { done(result); };
@@ -89,27 +90,7 @@ void TableKeeper::done(const Result<>& result) {
     }
     changed_ = true;
   }
-  if (changed_) note_change();
-}
-
-Result<KeptTable> read_kept_table(const std::string& path, WallTime now, Duration max_age) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return fail(errno_error(errno, path));
-  KeptTable kept;
-  kept.current_until = WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
-                                std::chrono::nanoseconds(status.st_mtim.tv_nsec));
-  // If the clock was set back, the file ages from now on. It must not stay young for ever.
-  kept.current_until = std::min(kept.current_until, now);
-  if (now - kept.current_until > max_age) {
-    return fail(Errc::kExpired, fmt::format("{} is {} s old", path,
-                                            (now - kept.current_until) / std::chrono::seconds(1)));
-  }
-  const auto text = read_state_file(path, kMostKnownBytes);
-  if (!text) return fail(text.error());
-  auto known = parse_last_known(*text);
-  if (!known) return fail(std::move(known.error()).context(path));
-  kept.known = std::move(*known);
-  return kept;
+  if (changed_) record_change();
 }
 
 }  // namespace cw::discovery

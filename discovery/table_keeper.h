@@ -19,25 +19,25 @@ class TableKeeper {
   static constexpr Duration kEvery = std::chrono::seconds(15);
   static constexpr Duration kCurrent = std::chrono::seconds(60);
 
-  // `know` returns what to write. It is called on the loop thread and is cheap, because it shares
-  // the objects.
-  using Know = std::function<LastKnown()>;
+  // Returns what to write. It is called on the loop thread and is cheap, because it shares the
+  // objects.
+  using Input = std::function<LastKnown()>;
   // True: the store answers, so everything known is current.
   using Current = std::function<bool()>;
-  TableKeeper(Loop& loop, Background disk, std::string path, Know know, Current current);
+  TableKeeper(Loop& loop, Background disk, std::string path, Input input, Current current);
 
-  void note_change();
+  void record_change();
   [[nodiscard]] std::uint64_t errors() const { return errors_; }
 
  private:
   void write();
-  void mark();
+  void mark_as_current();
   void done(const Result<>& result);
 
   Loop& loop_;
   Background disk_;
   std::string path_;
-  Know know_;
+  Input input_;
   Current current_;
   bool changed_ = false;
   bool writing_ = false;
@@ -47,14 +47,5 @@ class TableKeeper {
   Handle soon_;
   Handle marking_;
 };
-
-struct KeptTable {
-  LastKnown known;
-  WallTime current_until{};
-};
-// Blocks. kNotFound: there is no file. kExpired: it is older than `max_age`. Other errors say what
-// is wrong.
-[[nodiscard]] Result<KeptTable> read_kept_table(const std::string& path, WallTime now,
-                                                Duration max_age);
 
 }  // namespace cw::discovery

@@ -187,23 +187,24 @@ bool old_readers_agree(std::string_view text) {
          text.find_first_not_of("0123456789:-+.TtZz_ ") != text.npos;
 }
 
-void emit(YAML::Emitter& out, const json& value) {
+template <typename Json>
+void emit(YAML::Emitter& out, const Json& value) {
+  if (value.is_structured() && value.empty()) out << YAML::Flow;
   if (value.is_object()) {
     out << YAML::BeginMap;
     for (const auto& [key, item] : value.items()) {
       out << YAML::Key;
-      emit(out, key);
+      emit(out, Json(key));
       out << YAML::Value;
       emit(out, item);
     }
     out << YAML::EndMap;
   } else if (value.is_array()) {
-    if (value.empty()) out << YAML::Flow;
     out << YAML::BeginSeq;
     for (const auto& item : value) emit(out, item);
     out << YAML::EndSeq;
   } else if (value.is_string()) {
-    const auto& text = value.get_ref<const std::string&>();
+    const auto& text = value.template get_ref<const std::string&>();
     // Quote every text that would not be read back as this string.
     const bool plain = plain_value(text).is_string() && text.find('\n') == std::string::npos &&
                        old_readers_agree(text);
@@ -212,10 +213,18 @@ void emit(YAML::Emitter& out, const json& value) {
   } else if (value.is_null()) {
     out << YAML::Null;
   } else if (value.is_boolean()) {
-    out << value.get<bool>();
+    out << value.template get<bool>();
   } else {
     out << value.dump();
   }
+}
+
+template <typename Json>
+std::string document(const Json& value) {
+  YAML::Emitter out;
+  (void)out.SetNullFormat(YAML::LowerNull);
+  emit(out, value);
+  return std::string(out.c_str()) + "\n";
 }
 
 }  // namespace
@@ -251,10 +260,7 @@ Result<json> parse_yaml(std::string_view text, const std::string& name) {
   }
 }
 
-std::string to_yaml(const json& value) {
-  YAML::Emitter out;
-  emit(out, value);
-  return std::string(out.c_str()) + "\n";
-}
+std::string to_yaml(const json& value) { return document(value); }
+std::string to_yaml(const nlohmann::ordered_json& value) { return document(value); }
 
 }  // namespace cw::api

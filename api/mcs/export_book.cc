@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/diff.h"
+
 namespace cw::api {
 namespace {
 
@@ -18,35 +20,19 @@ ObjectKey service_of(const EndpointSlice& slice) {
 }  // namespace
 
 template <typename T>
-void ExportBook::note_changes(Items<T>& seen, const Items<T>& now) {
-  auto old = seen.begin();
-  for (const auto& [key, object] : now) {
-    while (old != seen.end() && old->first < key) {
-      dirty_.insert(old->first);
-      old = seen.erase(old);
-    }
-    if (old == seen.end() || key < old->first) {
-      dirty_.insert(key);
-      old = std::next(seen.emplace_hint(old, key, object));
-      continue;
-    }
-    if (old->second != object) {
-      dirty_.insert(key);
-      old->second = object;
-    }
-    ++old;
-  }
-  while (old != seen.end()) {
-    dirty_.insert(old->first);
-    old = seen.erase(old);
-  }
+void ExportBook::note_changes(const Items<T>& seen, const Items<T>& now) {
+  const auto changes = diff(seen, now);
+  for (const auto& [key, object] : changes.add) note(key, object);
+  for (const auto& [key, object] : changes.change) note(key, object);
+  for (const auto& [key, object] : changes.remove) note(key, std::shared_ptr<const T>());
 }
 
 void ExportBook::forget_slice(const ObjectKey& key) {
   const auto old = slices_.find(key);
   if (old == slices_.end()) return;
-  dirty_.insert(old->second.service);
-  const auto group = by_service_.find(old->second.service);
+  const auto service = service_of(*old->second);
+  dirty_.insert(service);
+  const auto group = by_service_.find(service);
   group->second.erase(key);
   if (group->second.empty()) by_service_.erase(group);
   slices_.erase(old);
@@ -55,10 +41,10 @@ void ExportBook::forget_slice(const ObjectKey& key) {
 void ExportBook::note(const ObjectKey& key, std::shared_ptr<const EndpointSlice> object) {
   forget_slice(key);
   if (object == nullptr) return;
-  auto service = service_of(*object);
+  const auto service = service_of(*object);
   dirty_.insert(service);
   by_service_[service].emplace(key, object);
-  slices_[key] = {std::move(object), std::move(service)};
+  slices_[key] = std::move(object);
 }
 
 template <typename T>
@@ -104,18 +90,6 @@ void ExportBook::note_unreadable_slice(const ObjectKey& key, const ObjectKey& se
   dirty_.insert(service);
   unread_by_service_[service].insert(key);
   unread_slices_.emplace(key, std::pair(service, std::move(why)));
-}
-
-void ExportBook::note_slices(const Items<EndpointSlice>& now) {
-  std::vector<ObjectKey> gone;
-  for (const auto& [key, slice] : slices_) {
-    if (now.count(key) == 0) gone.push_back(key);
-  }
-  for (const auto& key : gone) forget_slice(key);
-  for (const auto& [key, object] : now) {
-    const auto known = slices_.find(key);
-    if (known == slices_.end() || known->second.object != object) note(key, object);
-  }
 }
 
 std::optional<ExportVerdict> ExportBook::judge(const ObjectKey& key) const {
@@ -227,7 +201,7 @@ std::vector<ExportBook::Change> ExportBook::update(std::string_view cluster,
                                                    const std::vector<Prefix>& cidrs) {
   note_changes(exports_, exports);
   note_changes(services_, services);
-  note_slices(slices);
+  note_changes(slices_, slices);
   return settle(cluster, cidrs);
 }
 

@@ -58,16 +58,10 @@ class ExportBook {
   [[nodiscard]] const std::map<ObjectKey, Entry>& entries() const { return entries_; }
 
  private:
-  struct Slice {
-    std::shared_ptr<const EndpointSlice> object;
-    ObjectKey service;
-  };
-
   template <typename T>
-  void note_changes(Items<T>& seen, const Items<T>& now);
+  void note_changes(const Items<T>& seen, const Items<T>& now);
   template <typename T>
   void note_one(Items<T>& seen, const ObjectKey& key, std::shared_ptr<const T> object);
-  void note_slices(const Items<EndpointSlice>& now);
   void forget_slice(const ObjectKey& key);
   [[nodiscard]] std::optional<ExportVerdict> judge(const ObjectKey& key) const;
   void weigh(const ObjectKey& key, const std::optional<ExportVerdict>& verdict);
@@ -93,7 +87,7 @@ class ExportBook {
   PrefixSet cidr_set_;
   Items<ServiceExport> exports_;
   Items<Service> services_;
-  std::map<ObjectKey, Slice> slices_;
+  Items<EndpointSlice> slices_;
   std::map<ObjectKey, Items<EndpointSlice>> by_service_;
   std::map<ObjectKey, std::string> unreadable_;                           // Services
   std::map<ObjectKey, std::pair<ObjectKey, std::string>> unread_slices_;  // slice -> service, why

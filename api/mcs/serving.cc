@@ -31,24 +31,6 @@ std::vector<std::string> order_of(const ServingInputs& inputs) {
   return order;
 }
 
-// The members of `clusters` with an endpoint that takes connections.
-std::set<std::string> able(const std::vector<const ExportRecord*>& records,
-                           const std::set<std::string>& clusters) {
-  const bool fallback = none_ready(records, clusters);
-  std::set<std::string> out;
-  for (const auto* record : records) {
-    const auto& endpoints = record->endpoints;
-    if (clusters.count(record->cluster) != 0 &&
-        std::any_of(endpoints.begin(), endpoints.end(),
-                    [&](const auto& endpoint) { return takes_traffic(endpoint, fallback); })) {
-      out.insert(record->cluster);
-    }
-  }
-  return out;
-}
-
-}  // namespace
-
 bool none_ready(const std::vector<const ExportRecord*>& records,
                 const std::set<std::string>& clusters) {
   return std::none_of(records.begin(), records.end(), [&](const auto* record) {
@@ -58,11 +40,25 @@ bool none_ready(const std::vector<const ExportRecord*>& records,
   });
 }
 
-std::set<std::string> serving_clusters(const ServingInputs& inputs) {
-  std::set<std::string> connected;
-  for (const auto* record : inputs.records) {
-    if (inputs.stale.count(record->cluster) == 0) connected.insert(record->cluster);
+// The members of `clusters` with an endpoint that takes connections.
+std::set<std::string> able(const std::vector<const ExportRecord*>& records,
+                           const std::set<std::string>& clusters) {
+  const bool fallback = none_ready(records, clusters);
+  std::set<std::string> out;
+  for (const auto* record : records) {
+    const auto& endpoints = record->endpoints;
+    if (clusters.count(record->cluster) != 0 &&
+        std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& endpoint) {
+          return endpoint.ready || (fallback && endpoint.fallback());
+        })) {
+      out.insert(record->cluster);
+    }
   }
+  return out;
+}
+
+std::set<std::string> serving_clusters(const ServingInputs& inputs,
+                                       const std::set<std::string>& connected) {
   const auto order = order_of(inputs);
   if (order.empty()) return connected;
   const auto candidates = able(inputs.records, connected);
@@ -72,11 +68,41 @@ std::set<std::string> serving_clusters(const ServingInputs& inputs) {
   return connected;
 }
 
-std::set<std::string> answering_clusters(const ServingInputs& inputs) {
-  auto serving = serving_clusters(inputs);
-  if (!able(inputs.records, serving).empty()) return serving;
-  for (const auto* record : inputs.records) serving.insert(record->cluster);
-  return serving;
+}  // namespace
+
+Away disconnected(const std::map<ObjectKey, std::shared_ptr<const ClusterPeer>>& peers) {
+  Away out;
+  std::set<std::string> connected;  // two peers may have one id; one suffices
+  for (const auto& [key, peer] : peers) {
+    const auto& cluster = peer->spec.cluster_id;
+    if (peer->status.connected) {
+      connected.insert(cluster);
+      continue;
+    }
+    const auto* said = find_condition(peer->status.conditions, "Connected");
+    const auto since = said == nullptr ? WallTime{} : said->last_transition;
+    auto& known = out[cluster];
+    known = std::max(known, since);
+  }
+  for (const auto& cluster : connected) out.erase(cluster);
+  return out;
+}
+
+Serving serving_of(const ServingInputs& inputs, Access access) {
+  std::set<std::string> all;
+  std::set<std::string> connected;
+  for (const auto* record : inputs.records) {
+    all.insert(record->cluster);
+    if (inputs.stale.count(record->cluster) == 0) connected.insert(record->cluster);
+  }
+  Serving out{serving_clusters(inputs, connected), {}};
+  if (access == Access::kNames && able(inputs.records, out.clusters).empty()) out.clusters = all;
+  const bool fallback = none_ready(inputs.records, out.clusters);
+  for (const auto& cluster : all) {
+    const bool serves = out.clusters.count(cluster) != 0;
+    if (serves ? fallback : none_ready(inputs.records, {cluster})) out.fall_back.insert(cluster);
+  }
+  return out;
 }
 
 }  // namespace cw::api

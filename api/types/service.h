@@ -41,4 +41,13 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 
+// The addresses among a Service's cluster IPs ("None" is no address).
+[[nodiscard]] inline std::vector<IpAddress> addresses_of(const std::vector<std::string>& ips) {
+  std::vector<IpAddress> out;
+  for (const auto& text : ips) {
+    if (const auto address = IpAddress::parse(text)) out.push_back(*address);
+  }
+  return out;
+}
+
 }  // namespace cw::api

@@ -75,7 +75,7 @@ struct alignas(64) Counters {
   std::array<Count, kLatencyBounds.size() + 1> latency;
   Count latency_ns;
 
-  void took(std::chrono::nanoseconds time, std::uint64_t answers) {
+  void record_latency(std::chrono::nanoseconds time, std::uint64_t answers) {
     std::size_t i = 0;
     while (i < kLatencyBounds.size() && time > kLatencyBounds[i]) ++i;
     latency[i].add(answers);

@@ -77,7 +77,7 @@ bool ResponseRate::within(Set& set, std::uint64_t tag, std::uint64_t now) {
   return true;
 }
 
-Verdict ResponseRate::take(const IpAddress& client, Time now) {
+Verdict ResponseRate::evaluate(const IpAddress& client, Time now) {
   if (!limits()) return Verdict::kAnswer;
   for (const auto& prefix : config_.exempt) {
     if (prefix.contains(client)) return Verdict::kAnswer;

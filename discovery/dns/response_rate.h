@@ -31,7 +31,8 @@ struct ResponseRateConfig {
   std::vector<Prefix> exempt;  // never limited
 };
 
-enum class Verdict : std::uint8_t { kAnswer, kTruncate, kDrop };
+// kRefuse comes from the server only: the client is not allowed.
+enum class Verdict : std::uint8_t { kAnswer, kTruncate, kRefuse, kDrop };
 
 class ResponseRate {
  public:
@@ -42,7 +43,7 @@ class ResponseRate {
 
   [[nodiscard]] bool limits() const { return config_.per_second != 0; }
   // Counts one more answer to `client`, and decides what happens to it.
-  [[nodiscard]] Verdict take(const IpAddress& client, Time now);
+  [[nodiscard]] Verdict evaluate(const IpAddress& client, Time now);
 
   static constexpr std::size_t kBuckets = std::size_t{1} << 16U;
 

@@ -25,8 +25,8 @@ namespace cw::discovery::dns {
 // waits for. At 8,000 queries per second whose answers take 100 ms, that is 800 connections.
 struct TcpLimits {
   std::chrono::nanoseconds idle = std::chrono::seconds(10);  // without a whole message
-  std::size_t connections = 8192;                            // per listening address
-  std::size_t per_client = 4096;                             // of these, from one client address
+  std::uint32_t connections = 8192;                          // per listening address
+  std::uint32_t per_client = 4096;                           // of these, from one client address
   std::size_t buffered = std::size_t{64} << 20U;             // message bytes per listening address
 };
 

@@ -26,9 +26,7 @@ class Writer {
  public:
   Writer(const TableService& entry, std::uint32_t ttl, std::string name)
       : service_(*entry.service),
-        serving_(service_.serving(entry.stale, entry.local)),
-        live_(api::answering_clusters(serving_)),
-        none_ready_(api::none_ready(serving_.records, live_)),
+        serving_(api::serving_of(service_.serving(entry.stale, entry.local), api::Access::kNames)),
         ips_(entry.ips.empty() ? service_.spec.ips : entry.ips),
         ttl_(ttl),
         name_(std::move(name)) {}
@@ -140,12 +138,9 @@ class Writer {
       const auto numbers = endpoint_ports(service_, *record);
       hostnames_.clear();
       for (const auto& endpoint : record->endpoints) hostnames_.insert(endpoint.hostname);
-      const bool live = live_.count(record->cluster) != 0;
-      // In a cluster that does not serve now, the rule applies to its own endpoints alone.
-      const bool fallback =
-          live ? none_ready_ : api::none_ready(serving_.records, {record->cluster});
+      const bool live = serving_.clusters.count(record->cluster) != 0;
       for (const auto& endpoint : record->endpoints) {
-        if (!api::takes_traffic(endpoint, fallback)) continue;
+        if (!serving_.takes(record->cluster, endpoint)) continue;
         begin_endpoint(endpoint, record->cluster);
         pod_names(*record, endpoint);
         if (live) members(*record, endpoint, numbers.at(endpoint.ports));
@@ -170,10 +165,8 @@ class Writer {
   // clients reach on the endpoints' own ports.
   void cluster_set_ip() {
     const Target target{*wire_name(name_), &touch("")};
-    std::set<IpAddress> addresses;
-    for (const auto& ip : ips_) {
-      if (const auto address = IpAddress::parse(ip)) addresses.insert(*address);
-    }
+    const auto ips = api::addresses_of(ips_);
+    const std::set<IpAddress> addresses(ips.begin(), ips.end());
     if (!addresses.empty()) {
       for (const auto& address : addresses) add_address("", address);
       for (const auto& port : service_.spec.ports) add_port(port, port.port, target);
@@ -182,10 +175,10 @@ class Writer {
     const auto& ports = service_.spec.ports;
     PortNumbers numbers(ports.size());  // of the oldest export
     for (const auto& record : service_.records) {
-      if (live_.count(record->cluster) == 0) continue;
+      if (serving_.clusters.count(record->cluster) == 0) continue;
       const auto of_set = endpoint_ports(service_, *record);
       for (const auto& endpoint : record->endpoints) {
-        if (!api::takes_traffic(endpoint, none_ready_)) continue;
+        if (!serving_.takes(record->cluster, endpoint)) continue;
         const auto& own = of_set.at(endpoint.ports);
         bool exposed = ports.empty();
         for (std::size_t i = 0; i < own.size(); ++i) {
@@ -205,9 +198,7 @@ class Writer {
   }
 
   const MergedService& service_;
-  api::ServingInputs serving_;
-  std::set<std::string> live_;       // clusters whose endpoints the service's own name has
-  bool none_ready_;                  // true: no endpoint of the live clusters is ready
+  api::Serving serving_;             // decides about the service's own name
   std::set<std::string> hostnames_;  // of the current record
   std::vector<std::string> ips_;
   std::uint32_t ttl_;

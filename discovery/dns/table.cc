@@ -71,13 +71,6 @@ void Table::start(const TableConfig& config, std::uint32_t serial) {
   fixed_ = std::move(names);
 }
 
-Table::Table(const TableConfig& config, const std::vector<TableService>& services,
-             std::uint32_t serial) {
-  TableBuilder builder(config);
-  for (const auto& entry : services) builder.put(entry);
-  *this = *builder.build(serial);
-}
-
 void TableBuilder::set(const api::ObjectKey& service, std::shared_ptr<const Names> names) {
   const auto name = service.name + "." + service.ns;
   const auto index = Table::shard_of(name);
@@ -91,12 +84,10 @@ void TableBuilder::set(const api::ObjectKey& service, std::shared_ptr<const Name
   if (names != nullptr) {
     (*shard)[name] = std::move(names);
     if (had) return;
-    ++services_;
     if (++in_namespace_[service.ns] > 1) return;
   } else {
     if (!had) return;
     shard->erase(known);
-    --services_;
     const auto count = in_namespace_.find(service.ns);
     if (--count->second > 0) return;
     in_namespace_.erase(count);
@@ -120,13 +111,10 @@ bool TableBuilder::set_servers(std::vector<IpAddress> servers) {
 }
 
 std::shared_ptr<const Table> TableBuilder::build(std::uint32_t serial) {
-  const bool later = !serial_ || static_cast<std::int32_t>(serial - *serial_) > 0;
-  serial_ = later ? serial : *serial_ + 1;
   auto table = std::make_shared<Table>();
-  table->start(config_, *serial_);
+  table->start(config_, serial);
   std::copy(shards_.begin(), shards_.end(), table->shards_.begin());
   table->namespaces_ = spaces_;
-  table->services_ = services_;
   own_.fill(false);
   return table;
 }
@@ -166,34 +154,34 @@ class Run {
   Run(const RecordSet& set, std::size_t first) : set_(&set), first_(first % set.size()) {}
   static Run whole(const RecordSet& set, std::size_t first) {
     Run run(set, first);
-    run.taken_ = set.size();
+    run.count_ = set.size();
     run.bytes_ = set.slice(0, set.size()).size();
     return run;
   }
-  // The record after the last one taken.
-  [[nodiscard]] std::size_t next() const { return index(taken_); }
-  [[nodiscard]] bool complete() const { return taken_ == set_->size(); }
-  void take() {
+  // The record after the last one.
+  [[nodiscard]] std::size_t next() const { return index(count_); }
+  [[nodiscard]] bool complete() const { return count_ == set_->size(); }
+  void add() {
     bytes_ += set_->size_of(next());
-    ++taken_;
+    ++count_;
   }
-  void take_unit(std::uint32_t unit) {
-    while (!complete() && set_->unit(next()) == unit) take();
+  void add_unit(std::uint32_t unit) {
+    while (!complete() && set_->unit(next()) == unit) add();
   }
   [[nodiscard]] std::size_t index(std::size_t i) const { return (first_ + i) % set_->size(); }
-  [[nodiscard]] std::size_t taken() const { return taken_; }
+  [[nodiscard]] std::size_t count() const { return count_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] const RecordSet& set() const { return *set_; }
   void write(ResponseWriter& out) const {
-    const auto end = std::min(set_->size(), first_ + taken_);
+    const auto end = std::min(set_->size(), first_ + count_);
     out.append(set_->slice(first_, end));
-    out.append(set_->slice(0, taken_ - (end - first_)));
+    out.append(set_->slice(0, count_ - (end - first_)));
   }
 
  private:
   const RecordSet* set_;
   std::size_t first_;
-  std::size_t taken_ = 0;
+  std::size_t count_ = 0;
   std::size_t bytes_ = 0;
 };
 
@@ -213,14 +201,14 @@ Run part_of(const Node& node, const RecordSet& set, Type type, std::size_t room,
   for (std::uint32_t i = 0; i < units; ++i) {
     const auto unit = (first + i) % units;
     Run next = run;
-    next.take_unit(unit);
-    if (beside) beside->take_unit(unit);
+    next.add_unit(unit);
+    if (beside) beside->add_unit(unit);
     if (next.bytes() > room || (beside && beside->bytes() > room)) break;
     run = next;
   }
-  if (run.taken() != 0) return run;
+  if (run.count() != 0) return run;
   // No unit fits whole. Take some of its records, because an answer without any helps no client.
-  while (!run.complete() && run.bytes() + set.size_of(run.next()) <= room) run.take();
+  while (!run.complete() && run.bytes() + set.size_of(run.next()) <= room) run.add();
   return run;
 }
 
@@ -231,7 +219,7 @@ std::uint16_t add_addresses(ResponseWriter& out, const Run& run, Type type, std:
   std::uint16_t added = 0;
   const Node* first = nullptr;
   const Node* last = nullptr;
-  for (std::size_t i = 0; i < run.taken(); ++i) {
+  for (std::size_t i = 0; i < run.count(); ++i) {
     const auto record = run.index(i);
     const auto* target = run.set().target(record);
     // In SRV the name follows priority, weight and port. Records of one target are adjacent, except
@@ -295,7 +283,7 @@ std::size_t Table::answer(const Query& query, const Delivery& delivery, std::spa
     run = part_of(*found, *set, answered, writer.room(), delivery.part);
   }
   response.truncated = !run.complete() && !delivery.last_resort;
-  response.answers = static_cast<std::uint16_t>(run.taken());
+  response.answers = static_cast<std::uint16_t>(run.count());
   const auto at = writer.at();
   run.write(writer);
   if (run.complete()) response.additionals = add_addresses(writer, run, answered, at);

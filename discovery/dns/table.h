@@ -31,7 +31,6 @@ struct TableConfig {
   std::uint32_t ttl = 5;           // seconds, for all records
   std::uint32_t negative_ttl = 2;  // seconds: the SOA's minimum
   std::vector<IpAddress> servers;  // addresses of ns.dns.clusterset.local; may be empty
-  friend bool operator==(const TableConfig&, const TableConfig&) = default;
 };
 
 // One service, and which clusters' endpoints may be returned now.
@@ -107,14 +106,12 @@ class Table {
  public:
   // Answers SERVFAIL to every query, because no records are known yet.
   Table() = default;
-  Table(const TableConfig& config, const std::vector<TableService>& services, std::uint32_t serial);
 
   // Writes the answer to `query`, which must have our opcode and class, into `out`. Returns its
   // size, and its code in `rcode`.
   [[nodiscard]] std::size_t answer(const Query& query, const Delivery& delivery,
                                    std::span<std::uint8_t> out, Rcode& rcode) const;
   [[nodiscard]] bool ready() const { return ready_; }
-  [[nodiscard]] std::size_t services() const { return services_; }
 
  private:
   friend class TableBuilder;
@@ -133,9 +130,16 @@ class Table {
   std::shared_ptr<const Names> fixed_ = std::make_shared<Names>();
   Shards shards_;
   std::shared_ptr<const Spaces> namespaces_;  // the empty non-terminals
-  std::size_t services_ = 0;
-  std::vector<std::uint8_t> negative_soa_;  // with its owner written out
+  std::vector<std::uint8_t> negative_soa_;    // with its owner written out
 };
+
+// The serial of the table after the one with the serial `last`: the time in seconds, or `last` plus
+// one if that is higher. So serials only grow (RFC 1982), whatever the clock does and however many
+// tables one second has.
+[[nodiscard]] inline std::uint32_t next_serial(std::optional<std::uint32_t> last,
+                                               std::uint32_t now) {
+  return !last || static_cast<std::int32_t>(now - *last) > 0 ? now : *last + 1;
+}
 
 // Builds tables from changes of single services. One thread.
 class TableBuilder {
@@ -145,12 +149,7 @@ class TableBuilder {
   void remove(const api::ObjectKey& service);
   // Sets the addresses of ns.dns.clusterset.local. True: they changed.
   bool set_servers(std::vector<IpAddress> servers);
-  // `serial` is the current time. The table gets it, or the previous serial plus one if that is
-  // higher. So serials only grow (RFC 1982), whatever the clock does and however many tables one
-  // second has.
   [[nodiscard]] std::shared_ptr<const Table> build(std::uint32_t serial);
-  [[nodiscard]] std::uint32_t serial() const { return serial_.value_or(0); }  // of the last table
-  void set_serial(std::uint32_t last) { serial_ = last; }
 
  private:
   using Shard = Table::Shard;
@@ -162,8 +161,6 @@ class TableBuilder {
   std::array<bool, Table::kShards> own_{};
   std::map<std::string, std::size_t> in_namespace_;  // services that have names
   std::shared_ptr<const Table::Spaces> spaces_ = std::make_shared<Table::Spaces>();
-  std::size_t services_ = 0;
-  std::optional<std::uint32_t> serial_;
 };
 
 // The names of one service, relative to <svc>.<ns>.svc.clusterset.local. Empty: it has none.

@@ -30,9 +30,9 @@ void drop_front(std::vector<std::uint8_t>& buffer, std::size_t size) {
   if (buffer.empty() && buffer.capacity() > kKept) buffer.shrink_to_fit();
 }
 
-class Serving {
+class TcpThread {
  public:
-  Serving(int listener, int poll, int stop, Shared& shared, Counters& counters)
+  TcpThread(int listener, int poll, int stop, Shared& shared, Counters& counters)
       : listener_(listener),
         poll_(poll),
         limits_(shared.tcp),
@@ -55,7 +55,7 @@ class Serving {
         if (event.data.ptr == &listener_) {
           accepts = true;
         } else {
-          look(*static_cast<Connection*>(event.data.ptr), event.events);
+          handle(*static_cast<Connection*>(event.data.ptr), event.events);
         }
       }
       if (accepts) accept_new();
@@ -99,19 +99,19 @@ class Serving {
   }
   void close_idle() {
     const auto now = Clock::now();
-    if (now - idle_looked_ < idle_pause()) return;
-    idle_looked_ = now;
+    if (now - idle_closed_ < idle_pause()) return;
+    idle_closed_ = now;
     counters_.idle.add(clients_.close_idle(now));
   }
 
-  void look(Connection& c, std::uint32_t events) {
+  void handle(Connection& c, std::uint32_t events) {
     if (!c.fd) return;  // closed earlier in this round
-    if (!keep(c, events)) return clients_.close(c);
-    if (const auto closed = clients_.note_buffers(c); closed != 0) counters_.evicted.add(closed);
-    if (c.fd) want(c);
+    if (!process(c, events)) return clients_.close(c);
+    if (const auto closed = clients_.record_buffers(c); closed != 0) counters_.evicted.add(closed);
+    if (c.fd) update_events(c);
   }
 
-  void want(Connection& c) {
+  void update_events(Connection& c) {
     const std::uint32_t events = (c.closing || full(c) ? 0U : std::uint32_t{EPOLLIN}) |
                                  (c.out.empty() ? 0U : std::uint32_t{EPOLLOUT});
     if (events == c.waits) return;
@@ -119,7 +119,7 @@ class Serving {
     (void)watch(EPOLL_CTL_MOD, c.fd.get(), events, &c);
   }
 
-  bool keep(Connection& c, std::uint32_t events) {
+  bool process(Connection& c, std::uint32_t events) {
     if ((events & EPOLLERR) != 0) return false;
     if ((events & EPOLLOUT) != 0 && !(flush(c) && serve(c))) return false;
     if ((events & (EPOLLIN | EPOLLHUP)) != 0 && !full(c) && !receive(c)) return false;
@@ -147,8 +147,8 @@ class Serving {
                    answer_.begin() + static_cast<std::ptrdiff_t>(written));
     }
     if (answers == 0) return true;
-    clients_.note_active(c, Clock::now());
-    counters_.took(c.active - begun, answers);
+    clients_.record_activity(c, Clock::now());
+    counters_.record_latency(c.active - begun, answers);
     drop_front(c.in, at);
     return true;
   }
@@ -237,7 +237,7 @@ class Serving {
   Snapshot<PrefixSet>::Reader allowed_;
   bool listens_ = false;
   Clock::time_point accept_again_{};  // after descriptors ran out
-  Clock::time_point idle_looked_{};
+  Clock::time_point idle_closed_{};
   Clients clients_;
   std::array<epoll_event, kEvents> events_{};
   std::vector<std::uint8_t> answer_;
@@ -263,7 +263,7 @@ Result<UniqueFd> open_tcp(const Endpoint& at) {
 }
 
 void serve_tcp(int listener, int poll, int stop, Shared& shared, Counters& counters) {
-  Serving(listener, poll, stop, shared, counters).run();
+  TcpThread(listener, poll, stop, shared, counters).run();
 }
 
 }  // namespace cw::discovery::dns

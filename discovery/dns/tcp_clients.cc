@@ -49,13 +49,13 @@ void Clients::close(Connection& connection) {
   if (before == 1) clients_.erase(of);
 }
 
-void Clients::note_active(Connection& connection, Time now) {
+void Clients::record_activity(Connection& connection, Time now) {
   connection.active = now;
   auto& own = clients_.find(connection.client)->second;
   own.splice(own.end(), own, connection.self);
 }
 
-std::size_t Clients::note_buffers(Connection& connection) {
+std::size_t Clients::record_buffers(Connection& connection) {
   const auto now = connection.in.capacity() + connection.out.capacity();
   buffered_ = buffered_ - connection.buffered + now;
   connection.buffered = now;

@@ -47,10 +47,10 @@ class Clients {
   void close(Connection& connection);
   void forget_closed() { closed_.clear(); }
   // Call when a whole message arrived.
-  void note_active(Connection& connection, Time now);
+  void record_activity(Connection& connection, Time now);
   // Call when its buffers changed. While all buffers exceed the limit, closes the connection with
   // the largest ones. Returns how many were closed.
-  std::size_t note_buffers(Connection& connection);
+  std::size_t record_buffers(Connection& connection);
   // Closes the quietest connection of the client with the most. False: there is none.
   bool evict();
   // Closes connections without a whole message for TcpLimits::idle. Returns how many.

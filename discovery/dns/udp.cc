@@ -103,7 +103,7 @@ class Worker {
       const auto begun = Clock::now();
       const auto answers = answer(static_cast<std::size_t>(got), begun);
       send(answers);
-      counters_.took(Clock::now() - begun, answers);
+      counters_.record_latency(Clock::now() - begun, answers);
       batch_->reset(static_cast<std::size_t>(got));
     }
   }
@@ -111,36 +111,26 @@ class Worker {
  private:
   using Clock = std::chrono::steady_clock;
 
-  enum class What { kAnswer, kTruncate, kRefuse, kDrop };
-
-  What verdict(const IpAddress& client, const PrefixSet& allowed, Clock::time_point now) {
+  Verdict verdict(const IpAddress& client, const PrefixSet& allowed, Clock::time_point now) {
     if (!allowed.contains(client)) return stranger(now);
-    if (!shared_.rate.limits()) return What::kAnswer;
-    switch (shared_.rate.take(client, now.time_since_epoch())) {
-      case Verdict::kAnswer:
-        return What::kAnswer;
-      case Verdict::kTruncate:
-        return What::kTruncate;
-      case Verdict::kDrop:
-        break;
-    }
-    counters_.rate_dropped.add();
-    return What::kDrop;
+    const auto verdict = shared_.rate.evaluate(client, now.time_since_epoch());
+    if (verdict == Verdict::kDrop) counters_.rate_dropped.add();
+    return verdict;
   }
 
   // Limits refusals per second for all such clients together, because the sender may be forged.
-  What stranger(Clock::time_point now) {
+  Verdict stranger(Clock::time_point now) {
     if (now - refusing_since_ >= std::chrono::seconds(1)) {
       refusing_since_ = now;
       refused_ = 0;
     }
     if (refused_ >= shared_.refusals) {
       counters_.foreign_dropped.add();
-      return What::kDrop;
+      return Verdict::kDrop;
     }
     ++refused_;
     counters_.foreign_refused.add();
-    return What::kRefuse;
+    return Verdict::kRefuse;
   }
 
   // Fills batch_->out. Returns the number of answers.
@@ -155,11 +145,11 @@ class Worker {
                                                 in.msg_hdr.msg_namelen);
       if (!from) continue;
       const auto what = verdict(from->address, clients, now);
-      if (what == What::kDrop) continue;
-      const bool truncate = what == What::kTruncate;
+      if (what == Verdict::kDrop) continue;
+      const bool truncate = what == Verdict::kTruncate;
       const auto size =
           respond(table, {slot.query.data(), in.msg_len},
-                  {false, truncate, rotate_++, what == What::kRefuse, part_for(from->address)},
+                  {false, truncate, rotate_++, what == Verdict::kRefuse, part_for(from->address)},
                   slot.reply, counters_);
       if (size == 0) continue;
       if (truncate) counters_.rate_truncated.add();

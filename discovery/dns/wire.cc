@@ -106,7 +106,7 @@ bool whole_options(std::span<const std::uint8_t> rdata) {
   return true;
 }
 
-bool take_opt(const WireRecord& record, Query& query) {
+bool read_opt(const WireRecord& record, Query& query) {
   if (record.owner.size() != 1 || query.edns || !whole_options(record.rdata)) return false;
   query.edns = true;
   query.udp_size = std::max<std::uint16_t>(record.klass, kUdpPlain);
@@ -116,7 +116,7 @@ bool take_opt(const WireRecord& record, Query& query) {
 }
 
 // RFC 8945, 4.2: class ANY, TTL 0, an uncompressed algorithm name, then fields of known sizes.
-bool take_tsig(const WireRecord& record, Query& query) {
+bool read_tsig(const WireRecord& record, Query& query) {
   constexpr std::uint16_t kAny = 255;
   std::size_t at = 0;
   bool plain = false;
@@ -145,8 +145,8 @@ bool read_records(std::span<const std::uint8_t> m, std::size_t at, const Counts&
     if (query.tsig || !read_record(m, at, record)) return false;
     if (i < counts.before) continue;
     const auto type = static_cast<Type>(record.type);
-    if (type == Type::kOpt && !take_opt(record, query)) return false;
-    if (type == Type::kTsig && !take_tsig(record, query)) return false;
+    if (type == Type::kOpt && !read_opt(record, query)) return false;
+    if (type == Type::kTsig && !read_tsig(record, query)) return false;
   }
   return true;
 }

@@ -233,37 +233,34 @@ DesiredService desired_service(const DesiredInputs& inputs, const api::ObjectKey
   const bool usable = object.status.conditions.front().reason != "IPFamilyNotSupported";
   if (!inputs.derive || !usable) return out;
   if (!merged.headless()) out.service = derived_service(merged, inputs.families);
-  const auto serving = api::serving_clusters(merged.serving(service.stale, inputs.cluster));
+  const auto serving =
+      api::serving_of(merged.serving(service.stale, inputs.cluster), api::Access::kVirtualIp);
   for (const auto& record : merged.records) {
-    SlicesOf slices(merged, *record, serving.count(record->cluster) != 0, out.slices);
+    SlicesOf slices(merged, *record, serving.clusters.count(record->cluster) != 0, out.slices);
     for (const auto* family : {"IPv4", "IPv6"}) slices.add(family);
   }
   return out;
 }
 
-Service overlaid(const Service& have, const Service& wanted) {
+Service overlaid(const Service& have, const Service& desired) {
   auto next = have;
-  for (const auto& [name, value] : wanted.meta.labels) next.meta.labels[name] = value;
-  next.spec.type = wanted.spec.type;
+  for (const auto& [name, value] : desired.meta.labels) next.meta.labels[name] = value;
+  next.spec.type = desired.spec.type;
   next.spec.selector.clear();
   const auto number = [](auto& port) {
     if (port.target_port.empty()) port.target_port = std::to_string(port.port);
   };
   auto ports = have.spec.ports;
   std::for_each(ports.begin(), ports.end(), number);
-  if (ports != wanted.spec.ports) next.spec.ports = wanted.spec.ports;
-  if (!(have.spec.session_affinity.empty() && wanted.spec.session_affinity == "None"))
-    next.spec.session_affinity = wanted.spec.session_affinity;
-  if (wanted.spec.session_affinity != "ClientIP") {
+  if (ports != desired.spec.ports) next.spec.ports = desired.spec.ports;
+  if (!(have.spec.session_affinity.empty() && desired.spec.session_affinity == "None"))
+    next.spec.session_affinity = desired.spec.session_affinity;
+  if (desired.spec.session_affinity != "ClientIP") {
     next.spec.session_affinity_timeout.reset();
-  } else if (wanted.spec.session_affinity_timeout) {
-    next.spec.session_affinity_timeout = wanted.spec.session_affinity_timeout;
+  } else if (desired.spec.session_affinity_timeout) {
+    next.spec.session_affinity_timeout = desired.spec.session_affinity_timeout;
   }
   return next;  // addresses and families never change in a Service's life
-}
-
-bool satisfies(const Service& have, const Service& wanted) {
-  return overlaid(have, wanted) == have;
 }
 
 }  // namespace cw::discovery

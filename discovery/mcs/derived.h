@@ -45,9 +45,8 @@ struct DesiredInputs {
 // "IPv4" and "IPv6", as far as `prefixes` have them.
 [[nodiscard]] std::set<std::string> families_of(const std::vector<Prefix>& prefixes);
 
-// True: the stored Service does what `wanted` says, including fields that the API server filled in.
-// overlaid(): `have` with the changes that `wanted` requires.
-[[nodiscard]] bool satisfies(const api::Service& have, const api::Service& wanted);
-[[nodiscard]] api::Service overlaid(const api::Service& have, const api::Service& wanted);
+// The stored Service `have` with the changes that `desired` requires. It is unchanged if it does
+// what `desired` says, including fields that the API server filled in.
+[[nodiscard]] api::Service overlaid(const api::Service& have, const api::Service& desired);
 
 }  // namespace cw::discovery

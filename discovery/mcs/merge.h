@@ -47,7 +47,7 @@ struct MergedService {
   // The record whose annotations decide which clusters serve: the own export, else the first one
   // that steers. Null: none.
   RecordPtr policy;
-  // The inputs for api::serving_clusters(). They refer to the arguments.
+  // The inputs for api::serving_of(). They refer to the arguments.
   [[nodiscard]] api::ServingInputs serving(const std::set<std::string>& stale,
                                            const std::string& local) const;
 };

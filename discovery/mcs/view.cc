@@ -12,36 +12,18 @@ namespace cw::discovery {
 using api::Condition;
 using api::ConditionStatus;
 
-Away disconnected(const Items<api::ClusterPeer>& peers) {
-  Away out;
-  std::set<std::string> connected;  // two peers may have one id; one suffices
-  for (const auto& [key, peer] : peers) {
-    const auto& cluster = peer->spec.cluster_id;
-    if (peer->status.connected) {
-      connected.insert(cluster);
-      continue;
-    }
-    const auto* said = api::find_condition(peer->status.conditions, "Connected");
-    const auto since = said == nullptr ? WallTime{} : said->last_transition;
-    auto& known = out[cluster];
-    known = std::max(known, since);
-  }
-  for (const auto& cluster : connected) out.erase(cluster);
-  return out;
-}
-
 void ViewBook::set_cluster(const std::string& cluster) {
   if (cluster == cluster_) return;
   cluster_ = cluster;
   for (const auto& [service, sources] : sources_) dirty_.insert(service);
 }
 
-void ViewBook::local(const api::ObjectKey& service, RecordPtr record) {
+void ViewBook::set_own(const api::ObjectKey& service, RecordPtr record) {
   sources_[service].local = std::move(record);
   dirty_.insert(service);
 }
 
-void ViewBook::exported(const api::ObjectKey& service, bool is) {
+void ViewBook::set_exported(const api::ObjectKey& service, bool is) {
   const auto known = sources_.find(service);
   if ((known != sources_.end() && known->second.exported) == is) return;
   sources_[service].exported = is;
@@ -78,7 +60,8 @@ void ViewBook::forget(const api::ObjectKey& key) {
   where_.erase(where);
 }
 
-void ViewBook::remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object) {
+void ViewBook::set_remote(const api::ObjectKey& key,
+                          std::shared_ptr<const api::RemoteExport> object) {
   forget(key);
   if (object == nullptr) return;
   const auto& service = object->spec.service;
@@ -97,7 +80,7 @@ void ViewBook::dirty_all_of(const std::set<std::string>& clusters) {
   }
 }
 
-void ViewBook::set_away(Away clusters) {
+void ViewBook::set_away(api::Away clusters) {
   std::set<std::string> other;
   for (const auto& [cluster, since] : clusters) {
     if (away_.count(cluster) == 0) other.insert(cluster);
@@ -188,7 +171,7 @@ std::optional<ClustersetService> ViewBook::service_of(const Sources& sources,
 }
 
 // True: it changed.
-bool ViewBook::note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters) {
+bool ViewBook::record_kept_out(const api::ObjectKey& service, std::set<std::string> clusters) {
   const auto known = view_.kept_out.find(service);
   if (clusters.empty()) {
     if (known == view_.kept_out.end()) return false;
@@ -210,7 +193,7 @@ std::set<api::ObjectKey> ViewBook::update(WallTime now) {
     std::optional<ClustersetService> next;
     std::set<std::string> kept_out;
     if (sources != sources_.end()) next = service_of(sources->second, before, kept_out);
-    if (note_kept_out(service, std::move(kept_out))) changed.insert(service);
+    if (record_kept_out(service, std::move(kept_out))) changed.insert(service);
     if (sources != sources_.end() && sources->second.local == nullptr &&
         !sources->second.exported && sources->second.remote.empty()) {
       sources_.erase(sources);

@@ -38,11 +38,6 @@ struct View {
   // not used.
   std::map<api::ObjectKey, std::set<std::string>> kept_out;
 };
-// The paired clusters that no gateway of this cluster reaches, and since when. The epoch: unknown
-// since when.
-using Away = std::map<std::string, WallTime>;
-[[nodiscard]] Away disconnected(const Items<api::ClusterPeer>& peers);
-
 // Keeps a View up to date. It is told what changed and computes only the services concerned. So one
 // changed record among 10,000 costs the work for its service. Pure.
 class ViewBook {
@@ -51,13 +46,14 @@ class ViewBook {
 
   // Sets this cluster's id. RemoteExports with this id are a configuration error and are ignored.
   void set_cluster(const std::string& cluster);
-  void local(const api::ObjectKey& service, RecordPtr record);  // null: no valid export here
+  [[nodiscard]] const std::string& cluster() const { return cluster_; }
+  void set_own(const api::ObjectKey& service, RecordPtr record);  // null: no valid export here
   // `is`: this cluster has a ServiceExport of that name, valid or not.
-  void exported(const api::ObjectKey& service, bool is);
+  void set_exported(const api::ObjectKey& service, bool is);
   // The imports of each peer. Exports of a cluster without a ClusterPeer are not used.
   void set_peers(const Items<api::ClusterPeer>& peers);
-  void remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
-  void set_away(Away clusters);
+  void set_remote(const api::ObjectKey& key, std::shared_ptr<const api::RemoteExport> object);
+  void set_away(api::Away clusters);
   // Updates the View. Returns the services that changed.
   std::set<api::ObjectKey> update(WallTime now);
   [[nodiscard]] const View& view() const { return view_; }
@@ -71,7 +67,7 @@ class ViewBook {
   void forget(const api::ObjectKey& key);
   void dirty_all_of(const std::set<std::string>& clusters);
   void drop(WallTime now);
-  bool note_kept_out(const api::ObjectKey& service, std::set<std::string> clusters);
+  bool record_kept_out(const api::ObjectKey& service, std::set<std::string> clusters);
   // The service. `kept_out` gets the clusters that are left out because this cluster exports the
   // name.
   [[nodiscard]] std::optional<ClustersetService> service_of(const Sources& sources,
@@ -84,7 +80,7 @@ class ViewBook {
   Duration stale_drop_;
   std::string cluster_;
   api::PeersByCluster peers_;
-  Away away_;
+  api::Away away_;
   std::set<std::string> gone_;                      // away for longer than stale_drop_
   std::map<api::ObjectKey, Sources> sources_;       // by service
   std::map<api::ObjectKey, api::ObjectKey> where_;  // RemoteExport -> service

@@ -1,12 +1,10 @@
-// Tables, YAML and numbers as people and programs read them.
+// Tables and numbers as people and programs read them.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "api/dir/yaml.h"
 #include "cli/output/table.h"
 #include "cli/output/units.h"
-#include "cli/output/yaml.h"
 
 namespace cw::cli {
 namespace {
@@ -38,47 +36,6 @@ TEST(Table, AnEmptyCellInTheMiddleKeepsTheNextColumnInPlace) {
   Table table({"A", "B", "C"});
   table.add({"1", "", "3"});
   EXPECT_EQ(table.text(false), "A  B  C\n1     3\n");
-}
-
-TEST(Yaml, KeepsOrderAndNests) {
-  nlohmann::ordered_json value;
-  value["kind"] = "ClusterPeer";
-  value["apiVersion"] = "causeway.dev/v1alpha1";
-  value["list"] = {{{"b", 1}, {"a", {1, 2}}}, "text", nlohmann::ordered_json::array()};
-  value["empty"] = nlohmann::ordered_json::object();
-  value["none"] = nullptr;
-  EXPECT_EQ(to_yaml(value),
-            "kind: ClusterPeer\n"
-            "apiVersion: causeway.dev/v1alpha1\n"
-            "list:\n"
-            "  - b: 1\n"
-            "    a:\n"
-            "      - 1\n"
-            "      - 2\n"
-            "  - text\n"
-            "  - []\n"
-            "empty: {}\n"
-            "none: null\n");
-}
-
-TEST(Yaml, IsReadBackAsItWas) {
-  const nlohmann::json value = {
-      {"strings", {"",           " lead", "trail ", "yes",  "No",
-                   "null",       "~",     "1",      "1.5",  "0x1f",
-                   "a: b",       "a #b",  "-",      "- x",  "10.0.0.1:4500",
-                   "[::1]:4500", "a\nb",  "\"q\"",  "'",    "plain text",
-                   "2026-01-02", "{}",    "*a",     "&a",   "!t",
-                   "%",          "@",     "`",      "on",   "y",
-                   ":",          "a:",    "x\ty",   "\x7f", "u\xc3\xa9"}},
-      {"weird key: #", {{"nested", {{{"deep", {{{"deeper", {1, {2, {3}}}}}}}}}}}},
-      {"numbers", {0, -1, 1.25, 18446744073709551615U}},
-      {"bools", {true, false}},
-      {"lists", {{1, 2}, {{{"a", 1}, {"b", {1}}}}, nlohmann::json::array()}},
-      {"12", "number-like key"},
-      {"true", "word-like key"}};
-  const auto back = api::parse_yaml(to_yaml(value), "test");
-  ASSERT_TRUE(back) << back.error().text << "\n" << to_yaml(value);
-  EXPECT_EQ(*back, value) << to_yaml(value);
 }
 
 TEST(Units, Bytes) {

@@ -34,7 +34,7 @@ class Resolve : public ::testing::Test {
     exported.spec = record(cluster, std::move(hosts), net);
     in_.remote.push_back(exported);
     api::ClusterPeer peer;
-    peer.spec.cluster_id = cluster;
+    peer.meta.key.name = peer.spec.cluster_id = cluster;
     peer.status.connected = connected;
     in_.peers.push_back(peer);
   }
@@ -92,10 +92,11 @@ TEST_F(Resolve, SaysSinceWhenAClusterIsAwayAndAsksThePeerThatCounts) {
                            {"Connected", api::ConditionStatus::kFalse, "NoTunnel", "m", 0, {}},
                            WallTime(std::chrono::seconds(1'700'000'000)));
   EXPECT_EQ(found().clusters[0].state, "stale: not connected since 2023-11-14T22:13:20Z");
-  auto first = in_.peers[0];  // with the same id
-  first.status = {};
-  first.status.connected = true;
-  in_.peers.push_back(first);
+  auto second = in_.peers[0];  // with the same id
+  second.meta.key.name = "north-2";
+  second.status = {};
+  second.status.connected = true;
+  in_.peers.push_back(second);
   EXPECT_EQ(found().clusters[0].state, "connected");
 }
 
@@ -104,7 +105,6 @@ TEST_F(Resolve, SaysWhyAnEndpointIsNotImported) {
   in_.exported = true;
   remote("west", {{"db-0", true}}, 2);
   remote("north", {{"db-0", true}}, 3);
-  in_.peers[0].meta.key.name = "west";
   in_.peers[1].spec.imports = std::vector<api::ImportRule>{{"data", "db", true, false}};
   auto all = found();
   ASSERT_EQ(all.clusters.size(), 3U);
@@ -139,6 +139,29 @@ TEST_F(Resolve, SaysWhichClusterAnAnnotationChose) {
   EXPECT_TRUE(found("db-0.west.db.data.svc.clusterset.local").answers()) << "away, and named";
 }
 
+TEST_F(Resolve, PreferLocalKeepsConnectionsHereWhileAnEndpointIsReady) {
+  in_.own = record("east", {{"db-0", true}}, 1);
+  remote("west", {{"db-0", true}}, 2);
+  in_.import->meta.annotations = {{"causeway.dev/prefer", "local"}};
+  EXPECT_TRUE(found().clusters[0].endpoints[0].answers);
+  EXPECT_EQ(found().clusters[1].endpoints[0].why_not,
+            "causeway.dev/prefer or /failover chose another cluster");
+  in_.own->endpoints[0].ready = false;
+  EXPECT_EQ(found().clusters[0].endpoints[0].why_not, "not ready");
+  EXPECT_TRUE(found().clusters[1].endpoints[0].answers);
+}
+
+// Its slices mark the endpoints of stale clusters as not ready, whatever the others are.
+TEST_F(Resolve, AClusterSetIpRefusesIfAllAreStale) {
+  in_.import->spec.type = "ClusterSetIP";
+  in_.import->spec.ips = {"10.96.0.9"};
+  remote("west", {{"db-0", true}}, 2, false);
+  EXPECT_FALSE(found().answers());
+  EXPECT_EQ(found().clusters[0].endpoints[0].why_not, "its cluster is stale");
+  in_.peers[0].status.connected = true;
+  EXPECT_TRUE(found().answers());
+}
+
 TEST_F(Resolve, APodThatTerminatesAnswersWhileNoneIsReady) {
   in_.own = record("east", {{"10-1-0-1", false}}, 1);
   auto& pod = in_.own->endpoints[0];
@@ -153,8 +176,15 @@ TEST_F(Resolve, APodThatTerminatesAnswersWhileNoneIsReady) {
 TEST_F(Resolve, IfAllAreStaleTheyAnswer) {
   remote("west", {{"db-0", true}}, 2, false);
   EXPECT_TRUE(found().answers());
+}
+
+TEST_F(Resolve, AFormerPeersExportsAreNotImported) {
+  remote("west", {{"db-0", true}}, 2);
+  in_.peers[0].spec.unpaired = true;
+  EXPECT_FALSE(found().answers());
   in_.peers.clear();
-  EXPECT_EQ(found().clusters[0].state, "stale: no longer a peer");
+  EXPECT_EQ(found().clusters[0].state, "not imported: no longer a peer");
+  EXPECT_FALSE(found().answers());
 }
 
 TEST_F(Resolve, AConnectedClusterWithoutReadyEndpointsHidesNoAwayOne) {

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/output/yaml.h"
+#include "api/dir/yaml.h"
 
 namespace cw::cli {
 namespace {
@@ -100,7 +100,7 @@ TEST(Status, TablesAreAsReviewed) {
 
 TEST(Status, TreeIsAsReviewed) {
   expect_golden("ctl_status.json", status_tree(two_clusters()).dump(2) + "\n");
-  expect_golden("ctl_status.yaml", to_yaml(status_tree(two_clusters())));
+  expect_golden("ctl_status.yaml", api::to_yaml(status_tree(two_clusters())));
 }
 
 TEST(Status, ColoursChangeNothingElse) {

@@ -146,10 +146,7 @@ TEST_F(Zone, Answer7_ASignatureIsAnsweredWithBadkey) {
 TEST_F(Zone, Answer11_NegativeAnswersHaveTheSoaWithTheSmallerOfTtlAndMinimum) {
   for (const auto& [ttl, negative, want] :
        {std::array{5U, 2U, 2U}, {5U, 60U, 5U}, {3600U, 1800U, 1800U}}) {
-    std::vector<dns::TableService> entries;
-    for (const auto& service : services)
-      entries.push_back({std::make_shared<MergedService>(service), stale, {}});
-    table = dns::Table({ttl, negative, {}}, entries, 7);
+    build({ttl, negative, {}});
     for (const auto* name : {"x.db.svc", "east.pg.db.svc"}) {
       const auto a = ask(name, Type::kA);
       EXPECT_EQ(a.authority, Strings{"SOA"});

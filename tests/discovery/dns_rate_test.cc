@@ -28,7 +28,7 @@ ResponseRateConfig limit(std::uint32_t per_second, std::uint32_t burst = 0,
 
 std::map<Verdict, int> take(ResponseRate& rate, const IpAddress& client, nanoseconds now, int n) {
   std::map<Verdict, int> out;
-  for (int i = 0; i < n; ++i) ++out[rate.take(client, now)];
+  for (int i = 0; i < n; ++i) ++out[rate.evaluate(client, now)];
   return out;
 }
 
@@ -46,7 +46,7 @@ TEST(ResponseRate, OverAnHourExactlyTheRateIsAnswered) {
   ResponseRate rate(limit(100), 1);
   int answered = 0;
   for (int ms = 0; ms < 3600 * 1000; ++ms) {  // 1,000 queries per second
-    answered += rate.take(kOne, milliseconds(ms)) == Verdict::kAnswer ? 1 : 0;
+    answered += rate.evaluate(kOne, milliseconds(ms)) == Verdict::kAnswer ? 1 : 0;
   }
   EXPECT_NEAR(answered, 100 * 3600 + 100, 1);
 }
@@ -104,11 +104,11 @@ TEST(ResponseRate, ForgedAddressesCostAnHonestOneNothingAndOneThatFloodsOnlyAFre
     const auto forged =
         IpAddress::v4({10, static_cast<std::uint8_t>(i >> 16U), static_cast<std::uint8_t>(i >> 8U),
                        static_cast<std::uint8_t>(i)});
-    known += rate.take(forged, seconds(1)) == Verdict::kAnswer ? 0 : 1;
+    known += rate.evaluate(forged, seconds(1)) == Verdict::kAnswer ? 0 : 1;
   }
   // Only a collision of hashes takes one client for another.
   EXPECT_LT(known, 20);
-  EXPECT_EQ(rate.take(kOne, seconds(1)), Verdict::kAnswer);
+  EXPECT_EQ(rate.evaluate(kOne, seconds(1)), Verdict::kAnswer);
   EXPECT_LE(take(rate, kTwo, seconds(1), 100)[Verdict::kAnswer], 10);
 }
 
@@ -127,7 +127,7 @@ TEST(ResponseRate, ThreadsShareOneBudgetAClient) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 5000; ++i)
-        answered += rate.take(kOne, seconds(9)) == Verdict::kAnswer ? 1 : 0;
+        answered += rate.evaluate(kOne, seconds(9)) == Verdict::kAnswer ? 1 : 0;
     });
   }
   for (auto& thread : threads) thread.join();

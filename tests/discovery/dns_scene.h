@@ -247,11 +247,12 @@ class Zone : public testing::Test {
     services.push_back(merge({Claimant{empty}}));
     build();
   }
-  void build() {
-    std::vector<dns::TableService> entries;
-    for (const auto& service : services)
-      entries.push_back({std::make_shared<MergedService>(service), stale, {}, local});
-    table = dns::Table({5, 2, {*IpAddress::parse("10.1.0.53")}}, entries, 7);
+  void build(const dns::TableConfig& config = {5, 2, {*IpAddress::parse("10.1.0.53")}}) {
+    dns::TableBuilder tables(config);
+    for (const auto& service : services) {
+      tables.put({std::make_shared<MergedService>(service), stale, {}, local});
+    }
+    table = *tables.build(7);
   }
   Answer ask(const std::string& name, Type type, int udp_size = 0) {
     return send(query_of(name + ".clusterset.local", type, udp_size));

@@ -42,7 +42,7 @@ TEST_F(ClientsTest, OverAllTheQuietestOfTheClientWithTheMostMakesRoom) {
   ASSERT_NE(add(*IpAddress::parse("10.1.0.40")), nullptr);
   EXPECT_TRUE(evicted);
   EXPECT_EQ(clients.size(), 8U);
-  clients.note_active(*pod, now);  // it still exists
+  clients.record_activity(*pod, now);  // it still exists
   clients.forget_closed();
 }
 
@@ -51,7 +51,7 @@ TEST_F(ClientsTest, OverOneClientItsOwnQuietestGoesUnlessItIsBusy) {
   for (int i = 0; i < 5; ++i) own.push_back(add(kForwarder));
   EXPECT_EQ(add(kForwarder), nullptr) << "each may have a query under way";
   now += seconds(2);
-  clients.note_active(*own[0], now);
+  clients.record_activity(*own[0], now);
   EXPECT_NE(add(kForwarder), nullptr);
   EXPECT_TRUE(evicted);
   EXPECT_EQ(clients.size(), 5U);
@@ -66,12 +66,12 @@ TEST_F(ClientsTest, OverTheMemoryTheLargestGoes) {
   auto* small = add(kPod);
   auto* large = add(kForwarder);
   small->in.reserve(200);
-  EXPECT_EQ(clients.note_buffers(*small), 0U);
+  EXPECT_EQ(clients.record_buffers(*small), 0U);
   large->out.reserve(700);
-  EXPECT_EQ(clients.note_buffers(*large), 0U);
+  EXPECT_EQ(clients.record_buffers(*large), 0U);
   EXPECT_EQ(clients.buffered(), 900U);
   small->in.reserve(400);
-  EXPECT_EQ(clients.note_buffers(*small), 1U);
+  EXPECT_EQ(clients.record_buffers(*small), 1U);
   EXPECT_EQ(clients.size(), 1U);
   EXPECT_EQ(clients.buffered(), 400U);
 }

@@ -12,7 +12,7 @@
 #include "base/fake/sim_loop.h"
 #include "base/reach.h"
 #include "base/state_file.h"
-#include "discovery/controller.h"
+#include "discovery/coordinator.h"
 #include "tests/discovery/dns_scene.h"
 
 namespace cw::discovery {
@@ -92,15 +92,15 @@ class OnDisk : public testing::Test {
   void start() {
     table.reset();
     clients.clear();
-    controller = std::make_unique<Controller>(
+    coordinator = std::make_unique<Coordinator>(
         loop, *store, random, config,
-        [this](std::shared_ptr<const dns::Table> t) { table = std::move(t); },
-        [this](const std::vector<Prefix>& own) { clients = own; });
+        Outlet{[this](std::shared_ptr<const dns::Table> t) { table = std::move(t); },
+               [this](const std::vector<Prefix>& own) { clients = own; }});
     loop.advance(seconds(3));
   }
   // Starts another replica while the store is away.
   void restart_without_store() {
-    controller.reset();
+    coordinator.reset();
     store = std::make_unique<api::MemoryStore>(loop, random);
     store->unavailable({Errc::kUnavailable, "down"});
     start();
@@ -112,7 +112,7 @@ class OnDisk : public testing::Test {
   }
   std::string why_not_ready() {
     std::string all;
-    for (const auto& reason : controller->not_ready()) all += reason + "\n";
+    for (const auto& reason : coordinator->not_ready()) all += reason + "\n";
     return all;
   }
   // Makes the file look as if the store had last answered `before` ago.
@@ -126,8 +126,8 @@ class OnDisk : public testing::Test {
   SimLoop loop;
   SeededRandom random{1};
   std::unique_ptr<api::MemoryStore> store = std::make_unique<api::MemoryStore>(loop, random);
-  ControllerConfig config;
-  std::unique_ptr<Controller> controller;
+  Config config;
+  std::unique_ptr<Coordinator> coordinator;
   std::shared_ptr<const dns::Table> table;
   std::vector<Prefix> clients;
   dns::Counters counters;
@@ -136,7 +136,7 @@ class OnDisk : public testing::Test {
 TEST_F(OnDisk, AReplicaThatStartsWithoutTheStoreServesWhatItLastKnew) {
   start();
   give_virtual_ip();
-  EXPECT_FALSE(controller->kept_table_age());
+  EXPECT_FALSE(coordinator->kept().age());
   EXPECT_EQ(ask("web.db.svc", Type::kA).records, Strings{"10.96.7.7"});
   age_file(minutes(5));
   restart_without_store();
@@ -148,9 +148,9 @@ TEST_F(OnDisk, AReplicaThatStartsWithoutTheStoreServesWhatItLastKnew) {
   EXPECT_EQ(ask("ns.dns", Type::kA).records, Strings{"10.96.0.53"});
   EXPECT_NE(std::find(clients.begin(), clients.end(), *Prefix::parse("10.1.0.0/16")),
             clients.end());
-  ASSERT_TRUE(controller->kept_table_age());
-  EXPECT_GE(*controller->kept_table_age(), minutes(5));
-  EXPECT_LT(*controller->kept_table_age(), minutes(6));
+  ASSERT_TRUE(coordinator->kept().age());
+  EXPECT_GE(*coordinator->kept().age(), minutes(5));
+  EXPECT_LT(*coordinator->kept().age(), minutes(6));
   EXPECT_NE(why_not_ready().find("served from the table on disk"), std::string::npos);
 }
 
@@ -159,14 +159,14 @@ TEST_F(OnDisk, TheStoreTakesOverWhenItAnswers) {
   give_virtual_ip();
   restart_without_store();
   store = nullptr;
-  controller.reset();
+  coordinator.reset();
   store = std::make_unique<api::MemoryStore>(loop, random);
   fill();
   store->drop(api::Kind::kRemoteExport, {"db", "pg.west"});
   start();
-  EXPECT_FALSE(controller->kept_table_age());
+  EXPECT_FALSE(coordinator->kept().age());
   EXPECT_EQ(ask("pg.db.svc", Type::kA).rcode, Rcode::kNxDomain);
-  EXPECT_TRUE(controller->not_ready().empty()) << why_not_ready();
+  EXPECT_TRUE(coordinator->not_ready().empty()) << why_not_ready();
 }
 
 TEST_F(OnDisk, ATableThatIsTooOldIsNotServedAndThatIsSaid) {
@@ -175,7 +175,7 @@ TEST_F(OnDisk, ATableThatIsTooOldIsNotServedAndThatIsSaid) {
   age_file(hours(25));
   restart_without_store();
   EXPECT_EQ(table, nullptr);
-  EXPECT_FALSE(controller->kept_table_age());
+  EXPECT_FALSE(coordinator->kept().age());
   EXPECT_NE(why_not_ready().find("s old"), std::string::npos) << why_not_ready();
 }
 
@@ -184,9 +184,9 @@ TEST_F(OnDisk, ATableThatIsServedGrowsTooOld) {
   give_virtual_ip();
   age_file(hours(23));
   restart_without_store();
-  EXPECT_TRUE(controller->kept_table_age());
+  EXPECT_TRUE(coordinator->kept().age());
   loop.advance(hours(2));
-  EXPECT_FALSE(controller->kept_table_age());
+  EXPECT_FALSE(coordinator->kept().age());
   EXPECT_EQ(ask("pg.db.svc", Type::kA).rcode, Rcode::kServFail);
   EXPECT_NE(why_not_ready().find("SERVFAIL"), std::string::npos);
 }
@@ -209,7 +209,7 @@ TEST_F(OnDisk, ADamagedFileIsRefusedWholeAndReplaced) {
   std::ofstream(config.table_file, std::ios::trunc) << text.substr(0, text.size() / 2);
   restart_without_store();
   EXPECT_EQ(table, nullptr);
-  controller.reset();
+  coordinator.reset();
   store = std::make_unique<api::MemoryStore>(loop, random);
   fill();
   start();
@@ -246,7 +246,7 @@ TEST_F(OnDisk, AFileThatCannotBeWrittenIsCountedAndNamesAreServed) {
   std::ofstream(folder + "/not-a-folder") << "x";
   start();
   loop.advance(seconds(60));
-  EXPECT_GE(controller->table_file_errors(), 1U);
+  EXPECT_GE(coordinator->table_file_errors(), 1U);
   EXPECT_EQ(ask("pg.db.svc", Type::kA).records, Strings{"10.2.0.5"});
 }
 
@@ -279,12 +279,12 @@ TEST_F(Follows, TheAgentOfTheHostWhileTheStoreIsAwayAndTheStoreOtherwise) {
   EXPECT_EQ(names(), both);
   say(false, true);
   EXPECT_EQ(names(), both) << "the store answers: the gateways' word counts";
-  EXPECT_FALSE(controller->follows_route_agent());
+  EXPECT_FALSE(coordinator->reach().used());
   store->unavailable({Errc::kUnavailable, "down"});
   loop.advance(seconds(1));
   say(false, true);
   EXPECT_EQ(names(), Strings{"10.3.0.5"});
-  EXPECT_TRUE(controller->follows_route_agent());
+  EXPECT_TRUE(coordinator->reach().used());
   say(true, false);
   EXPECT_EQ(names(), Strings{"10.2.0.5"});
   say(false, false);
@@ -296,7 +296,7 @@ TEST_F(Follows, TheAgentOfTheHostWhileTheStoreIsAwayAndTheStoreOtherwise) {
   loop.advance(seconds(2));
   EXPECT_EQ(names(), Strings{"10.3.0.5"}) << "the store's status is from before it was away";
   loop.advance(seconds(30));
-  EXPECT_FALSE(controller->follows_route_agent());
+  EXPECT_FALSE(coordinator->reach().used());
   EXPECT_EQ(names(), both);
 }
 
@@ -310,7 +310,7 @@ TEST_F(Follows, ChangesMeanwhileDoNotMakeTheFileYoung) {
   loop.advance(minutes(2));
   EXPECT_EQ(names(), both) << "the agent has stopped writing";
   restart_without_store();
-  EXPECT_GE(*controller->kept_table_age(), hours(1));
+  EXPECT_GE(*coordinator->kept().age(), hours(1));
 }
 
 TEST_F(Follows, AlsoWithTheTableFromDisk) {
@@ -332,7 +332,7 @@ TEST_F(Follows, NoFileThatIsOldOrThatOthersMayWrite) {
   EXPECT_EQ(names(), Strings{"10.3.0.5"});
   loop.advance(seconds(10));  // the agent is gone
   EXPECT_EQ(names(), both) << "as the gateways said last";
-  EXPECT_FALSE(controller->follows_route_agent());
+  EXPECT_FALSE(coordinator->reach().used());
   say(false, true);
   EXPECT_EQ(names(), Strings{"10.3.0.5"});
   ASSERT_EQ(::chmod(config.reach_file.c_str(), 0666), 0);

@@ -6,7 +6,7 @@
 
 #include "api/fake/memory_store.h"
 #include "base/fake/sim_loop.h"
-#include "discovery/controller.h"
+#include "discovery/coordinator.h"
 
 namespace cw::discovery {
 namespace {
@@ -118,9 +118,10 @@ TEST(Merge, Item2_AnyOrderOfArrivalGivesTheSame) {
   }
 }
 
-class ControllerTest : public testing::Test {
+class CoordinatorTest : public testing::Test {
  protected:
-  ControllerTest() {
+  CoordinatorTest() {
+    config.identity = "me";
     put_ns("db");
     api::ClusterProperty id;
     id.meta.key.name = api::kClusterIdProperty;
@@ -183,11 +184,10 @@ class ControllerTest : public testing::Test {
     store.put(peer);
   }
   void run() {
-    if (controller == nullptr) {
-      controller = std::make_unique<Controller>(
-          loop, store, random,
-          ControllerConfig{"causeway-system", "me", {}, std::chrono::hours(24), derive, {}},
-          [this](std::shared_ptr<const dns::Table> t) { table = std::move(t); });
+    if (coordinator == nullptr) {
+      coordinator = std::make_unique<Coordinator>(
+          loop, store, random, config,
+          Outlet{[this](std::shared_ptr<const dns::Table> t) { table = std::move(t); }});
     }
     loop.advance(std::chrono::seconds(3));
   }
@@ -198,19 +198,19 @@ class ControllerTest : public testing::Test {
     held = store.must_get<api::ServiceExport>({"db", "pg"});
     return api::find_condition(held.status.conditions, type);
   }
-  bool derive = false;
+  Config config;
   // The behaviour of KEP-1645, which most tests check.
   std::optional<std::vector<api::ImportRule>> imports =
       std::vector<api::ImportRule>{api::import_everything()};
   SimLoop loop;
   SeededRandom random{1};
   api::MemoryStore store{loop, random};
-  std::unique_ptr<Controller> controller;
+  std::unique_ptr<Coordinator> coordinator;
   std::shared_ptr<const dns::Table> table;
   api::ServiceExport held;
 };
 
-TEST_F(ControllerTest, Items3And4_AnExportWaitsForItsServiceAndHeals) {
+TEST_F(CoordinatorTest, Items3And4_AnExportWaitsForItsServiceAndHeals) {
   put_export();
   run();
   ASSERT_NE(condition("Valid"), nullptr);
@@ -229,7 +229,7 @@ TEST_F(ControllerTest, Items3And4_AnExportWaitsForItsServiceAndHeals) {
   EXPECT_EQ(import.status.endpoint_slice_objects, "Absent");
 }
 
-TEST_F(ControllerTest, Items7And8_ImportsFollowNamespacesAndTheLastExport) {
+TEST_F(CoordinatorTest, Items7And8_ImportsFollowNamespacesAndTheLastExport) {
   store.drop(api::Kind::kNamespace, {"", "db"});
   put_remote();
   run();
@@ -242,7 +242,7 @@ TEST_F(ControllerTest, Items7And8_ImportsFollowNamespacesAndTheLastExport) {
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-TEST_F(ControllerTest, Item16_AConflictIsOnOurOwnExport) {
+TEST_F(CoordinatorTest, Item16_AConflictIsOnOurOwnExport) {
   put_service();
   put_export();
   put_remote(false);
@@ -252,7 +252,7 @@ TEST_F(ControllerTest, Item16_AConflictIsOnOurOwnExport) {
 }
 
 // By default a peer never takes part in a name that this cluster exports.
-TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
+TEST_F(CoordinatorTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
   imports.reset();
   put_service();
   put_export();
@@ -283,7 +283,7 @@ TEST_F(ControllerTest, APeersExportIsKeptOutOfOurOwnNameAndThatIsSaid) {
 }
 
 // A name stays with its cluster while the own Service is away for a moment.
-TEST_F(ControllerTest, AnExportWithoutItsServiceKeepsPeersOut) {
+TEST_F(CoordinatorTest, AnExportWithoutItsServiceKeepsPeersOut) {
   imports.reset();
   put_export();
   put_remote();
@@ -297,7 +297,7 @@ TEST_F(ControllerTest, AnExportWithoutItsServiceKeepsPeersOut) {
 }
 
 // Objects that a stopped gateway left: its cluster is no longer a peer.
-TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
+TEST_F(CoordinatorTest, AnUnpairedClusterIsImportedFromNoLonger) {
   put_remote();
   run();
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
@@ -308,7 +308,7 @@ TEST_F(ControllerTest, AnUnpairedClusterIsImportedFromNoLonger) {
 }
 
 // The name is open to the peer. An old date gains the peer nothing.
-TEST_F(ControllerTest, AnAncientDateDoesNotWinOverOurExport) {
+TEST_F(CoordinatorTest, AnAncientDateDoesNotWinOverOurExport) {
   put_service();
   put_export();
   run();
@@ -327,7 +327,7 @@ TEST_F(ControllerTest, AnAncientDateDoesNotWinOverOurExport) {
   EXPECT_NE(condition("Conflict")->message.find("of cluster east, wins"), std::string::npos);
 }
 
-TEST_F(ControllerTest, ASecondLookWritesNothing) {
+TEST_F(CoordinatorTest, ASecondLookWritesNothing) {
   put_service();
   put_export();
   put_remote();
@@ -339,8 +339,8 @@ TEST_F(ControllerTest, ASecondLookWritesNothing) {
   EXPECT_EQ(store.take_log().find("ServiceImport"), std::string::npos);
 }
 
-TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
-  derive = true;
+TEST_F(CoordinatorTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
+  config.derive = true;
   put_remote(false);
   run();
   const auto key = derived_key({"db", "pg"});
@@ -372,8 +372,8 @@ TEST_F(ControllerTest, Items8And10And14_TheDerivedServiceComesHealsAndGoes) {
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
-  derive = true;
+TEST_F(CoordinatorTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
+  config.derive = true;
   put_remote(false);
   run();
   const auto slice = west_slice();
@@ -386,24 +386,25 @@ TEST_F(ControllerTest, Item15_EndpointsTurnNotReadyWithinASecondAndComeBack) {
   EXPECT_TRUE(store.must_get<api::EndpointSlice>(slice).endpoints[0].is_ready());
 }
 
-TEST_F(ControllerTest, Item15_ARestartDuringTheOutageKeepsTheDeadline) {
+TEST_F(CoordinatorTest, Item15_ARestartDuringTheOutageKeepsTheDeadline) {
   put_remote();
   run();
   put_connected("west", false);
   loop.advance(std::chrono::hours(20));
-  controller.reset();
+  coordinator.reset();
   run();
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
   loop.advance(std::chrono::hours(5));
   EXPECT_FALSE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
-TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {
+TEST_F(CoordinatorTest, AClusterThatStaysAwayIsDroppedInTime) {
   put_remote();
   run();
   put_connected("west", false);
   run();
-  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
+  EXPECT_EQ(coordinator->names().view().services.begin()->second.stale,
+            std::set<std::string>{"west"});
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
   (void)store.take_log();
   loop.advance(std::chrono::hours(25));
@@ -414,7 +415,7 @@ TEST_F(ControllerTest, AClusterThatStaysAwayIsDroppedInTime) {
   EXPECT_EQ(log.find("write Event", told + 1), std::string::npos) << "once";
 }
 
-TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
+TEST_F(CoordinatorTest, AnImportSaysWhichClusterIsLeftOut) {
   put_service();
   put_export();
   put_remote();
@@ -435,29 +436,30 @@ TEST_F(ControllerTest, AnImportSaysWhichClusterIsLeftOut) {
 }
 
 // The object that does not count is never connected. It says nothing about the cluster.
-TEST_F(ControllerTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
+TEST_F(CoordinatorTest, ASecondClusterPeerWithItsIdMakesNoClusterStale) {
   put_remote();
   put_west("a-second", false);
   run();
-  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{});
+  EXPECT_EQ(coordinator->names().view().services.begin()->second.stale, std::set<std::string>{});
   loop.advance(std::chrono::hours(25));
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
 // A ClusterPeer without a status does not say since when its cluster is away.
-TEST_F(ControllerTest, WithoutATimeNothingIsDropped) {
+TEST_F(CoordinatorTest, WithoutATimeNothingIsDropped) {
   put_remote();
   auto peer = store.must_get<api::ClusterPeer>({"", "west"});
   peer.status = {};
   store.put(peer);
   run();
-  EXPECT_EQ(controller->view().services.begin()->second.stale, std::set<std::string>{"west"});
+  EXPECT_EQ(coordinator->names().view().services.begin()->second.stale,
+            std::set<std::string>{"west"});
   loop.advance(std::chrono::hours(25));
   EXPECT_TRUE(store.has(api::Kind::kServiceImport, {"db", "pg"}));
 }
 
 // Namespace sameness goes by name: the same Service name in another namespace is another Service.
-TEST_F(ControllerTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
+TEST_F(CoordinatorTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
   put_ns("shop");
   put_service();
   put_export();
@@ -475,7 +477,7 @@ TEST_F(ControllerTest, Item22_TheSameNameInAnotherNamespaceIsAnotherService) {
 }
 
 // A write that is always refused is tried more and more rarely, and at once after a change.
-TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
+TEST_F(CoordinatorTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
   store.refuse(api::Kind::kServiceImport, Error{Errc::kDenied, "no"});
   put_remote();
   run();
@@ -489,7 +491,7 @@ TEST_F(ControllerTest, AWriteThatIsRefusedIsTriedEverMoreRarely) {
 }
 
 // Two clusters pair: the API server's capacity is left to the records, from which names are made.
-TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
+TEST_F(CoordinatorTest, WhileRecordsPourInOwnWritesGiveWay) {
   const auto writes = [this] {
     const auto log = store.take_log();
     std::size_t count = 0;
@@ -513,13 +515,13 @@ TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
   (void)writes();
   put_more(0, 40);
   loop.advance(std::chrono::milliseconds(7));
-  EXPECT_EQ(controller->view().services.size(), 41U);
+  EXPECT_EQ(coordinator->names().view().services.size(), 41U);
   EXPECT_GE(writes(), ObjectWriter::kInFlight);
   run();
   (void)writes();
   put_more(40, 140);
   loop.advance(std::chrono::milliseconds(7));
-  EXPECT_EQ(controller->view().services.size(), 141U);
+  EXPECT_EQ(coordinator->names().view().services.size(), 141U);
   EXPECT_EQ(writes(), 0U);
   // Existing objects are still kept right meanwhile.
   store.drop(api::Kind::kRemoteExport, {"db", "pg.west"});
@@ -532,7 +534,7 @@ TEST_F(ControllerTest, WhileRecordsPourInOwnWritesGiveWay) {
 }
 
 // An endless stream of records does not delay ServiceImports for ever.
-TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
+TEST_F(CoordinatorTest, AnEndlessInitialSyncDefersCreatesForAWhileOnly) {
   put_remote();
   run();
   bool came = false;
@@ -555,7 +557,7 @@ TEST_F(ControllerTest, PatienceWithAPourHasAnEnd) {
 }
 
 // An export whose endpoints a peer cannot reach must not look like a success.
-TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
+TEST_F(CoordinatorTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   put_service();
   put_export();
   run();
@@ -569,7 +571,7 @@ TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   EXPECT_EQ(condition("Reachable")->status, ConditionStatus::kFalse);
   EXPECT_EQ(condition("Reachable")->reason, "OutsideCidrs");
   EXPECT_EQ(condition("Ready")->status, ConditionStatus::kTrue);
-  EXPECT_EQ(controller->incomplete_exports(), 1U);
+  EXPECT_EQ(coordinator->exports().incomplete(), 1U);
   slice.endpoints.erase(slice.endpoints.begin());
   store.put(slice);
   run();
@@ -580,10 +582,10 @@ TEST_F(ControllerTest, EndpointsOutsideOfTheAnnouncedPrefixesAreSaid) {
   run();
   EXPECT_EQ(condition("Ready")->status, ConditionStatus::kTrue);
   EXPECT_EQ(condition("Reachable")->status, ConditionStatus::kTrue);
-  EXPECT_EQ(controller->incomplete_exports(), 0U);
+  EXPECT_EQ(coordinator->exports().incomplete(), 0U);
 }
 
-TEST_F(ControllerTest, AnExportSaysWhyItsServiceCannotBeRead) {
+TEST_F(CoordinatorTest, AnExportSaysWhyItsServiceCannotBeRead) {
   put_export();
   put_service();
   auto body = api::encode(store.must_get<api::Service>({"db", "pg"}));
@@ -601,14 +603,14 @@ TEST_F(ControllerTest, AnExportSaysWhyItsServiceCannotBeRead) {
   EXPECT_EQ(condition("Valid")->reason, "Valid");
 }
 
-TEST_F(ControllerTest, TheTableOutlivesTheStore) {
+TEST_F(CoordinatorTest, TheTableOutlivesTheStore) {
   put_remote();
   run();
   store.unavailable({Errc::kUnavailable, "down"});
   loop.advance(std::chrono::seconds(30));
   ASSERT_NE(table, nullptr);
   EXPECT_TRUE(table->ready());
-  EXPECT_EQ(controller->view().services.size(), 1U);
+  EXPECT_EQ(coordinator->names().view().services.size(), 1U);
 }
 
 }  // namespace

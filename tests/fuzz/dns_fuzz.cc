@@ -27,8 +27,9 @@ const dns::Table& table() {
       record->endpoints.push_back(
           {{cw::IpAddress::v6(bytes)}, "pg-" + std::to_string(i), "", true});
     }
-    return dns::Table({}, {{std::make_shared<MergedService>(merge({Claimant{record}})), {}, {}}},
-                      1);
+    dns::TableBuilder tables({});
+    tables.put({std::make_shared<MergedService>(merge({Claimant{record}})), {}, {}});
+    return *tables.build(1);
   }();
   return kTable;
 }

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto again = parse_last_known(text);
   CW_CHECK(again && last_known_text(*again) == text);
   ViewBook book(std::chrono::hours(24));
-  tell(*known, book);
+  fill(book, *known);
   dns::TableBuilder tables({});
   for (const auto& key : book.update(cw::WallTime(std::chrono::hours(500'000)))) {
     const auto at = book.view().services.find(key);

@@ -1,5 +1,5 @@
 // Writes ServiceImports, derived Services, EndpointSlices and the conditions of ServiceExports to
-// the store until they are as wanted. It is told which wanted objects and which cached objects
+// the store until they are as desired. It is told which desired objects and which cached objects
 // changed, and compares only those. Only the holder of the discovery Lease writes. Foreign objects
 // are never touched.
 #pragma once
@@ -7,33 +7,26 @@
 #include <map>
 #include <set>
 
-#include "api/store/informer.h"
 #include "api/store/object_keeper.h"
 #include "discovery/mcs/derived.h"
+#include "discovery/sources.h"
 
 namespace cw::discovery {
-
-struct Caches {
-  const api::Informer<api::ServiceImport>& imports;
-  const api::Informer<api::ServiceExport>& exports;
-  const api::Informer<api::Service>& services;
-  const api::Informer<api::EndpointSlice>& slices;
-};
 
 class ObjectWriter {
  public:
   static constexpr std::size_t kInFlight = 16;
 
-  ObjectWriter(Loop& loop, api::Store& store, Random& random, Caches caches);
+  ObjectWriter(Loop& loop, api::Store& store, Random& random, const Sources& sources);
 
   // The objects that a service should have. Empty: none.
-  void want(const api::ObjectKey& service, DesiredService desired);
+  void set_desired(const api::ObjectKey& service, DesiredService desired);
   // The conditions that a ServiceExport should have. Empty: none.
-  void want(const api::ObjectKey& service, std::vector<api::Condition> conditions);
-  // Call when the cached object changed.
-  void look(api::Kind kind, const api::ObjectKey& key) { keeper_.look({kind, key}); }
-  // Call when want() was called for all services for the first time. Then Causeway's other objects
-  // in the caches are removed.
+  void set_desired(const api::ObjectKey& service, std::vector<api::Condition> conditions);
+  // Records which cached objects changed.
+  void record(const Changes& changes);
+  // Call when set_desired() was called for all services for the first time. Then Causeway's other
+  // objects in the caches are removed.
   void adopt();
   // True: other writes are more urgent for the API server, so creations wait.
   void defer_creates(bool others);
@@ -50,7 +43,7 @@ class ObjectWriter {
   [[nodiscard]] api::Step export_step(const api::ObjectKey& key) const;
 
   Loop& loop_;
-  Caches caches_;
+  const Sources& sources_;
   std::map<api::ObjectKey, api::ServiceImport> imports_;
   std::map<api::ObjectKey, api::Service> services_;
   std::map<api::ObjectKey, api::EndpointSlice> slices_;

@@ -1,4 +1,4 @@
-#include "discovery/mcs/writer.h"
+#include "discovery/object_writer.h"
 
 #include <utility>
 
@@ -17,40 +17,40 @@ namespace {
 constexpr api::KeeperLimits kLimits{ObjectWriter::kInFlight, std::chrono::milliseconds(300),
                                     std::chrono::seconds(10)};
 
-// Sets the conditions `wanted` in `have`. Transition times change only with the status.
-bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::Condition>& wanted,
+// Sets the conditions `desired` in `have`. Transition times change only with the status.
+bool merge_conditions(std::vector<api::Condition>& have, const std::vector<api::Condition>& desired,
                       WallTime now) {
   bool changed = false;
-  for (const auto& condition : wanted)
+  for (const auto& condition : desired)
     changed = api::set_condition(have, condition, now) || changed;
   return changed;
 }
 
-// Makes the cached object `have` as `all` has it. `change` sets in a copy of it what is wanted.
+// Makes the cached object `have` as `all` has it. `change` sets in a copy of it what is desired.
 template <typename T, typename Change>
 Step owned_step(const std::shared_ptr<const T>& have, const std::map<ObjectKey, T>& all,
                 const ObjectKey& key, const Change& change) {
-  const auto wanted = all.find(key);
+  const auto desired = all.find(key);
   if (have == nullptr) {
-    return wanted == all.end() ? Step() : write_step(Verb::kCreate, wanted->second);
+    return desired == all.end() ? Step() : write_step(Verb::kCreate, desired->second);
   }
-  if (wanted == all.end()) return {Verb::kRemove, have->meta.resource_version};
+  if (desired == all.end()) return {Verb::kRemove, have->meta.resource_version};
   auto next = *have;
-  change(next, wanted->second);
+  change(next, desired->second);
   return next == *have ? Step() : write_step(Verb::kUpdate, next);
 }
 
 }  // namespace
 
-ObjectWriter::ObjectWriter(Loop& loop, api::Store& store, Random& random, Caches caches)
+ObjectWriter::ObjectWriter(Loop& loop, api::Store& store, Random& random, const Sources& sources)
     : loop_(loop),
-      caches_(caches),
+      sources_(sources),
       keeper_(loop, store, random,
               {[this](const auto& id) { return step(id); },
                [this](const auto& id) { return cached(id); }},
               kLimits) {}
 
-void ObjectWriter::want(const ObjectKey& service, DesiredService desired) {
+void ObjectWriter::set_desired(const ObjectKey& service, DesiredService desired) {
   std::set<ObjectId> now;
   auto& parts = parts_[service];
   for (const auto& [kind, key] : parts) {
@@ -80,7 +80,7 @@ void ObjectWriter::want(const ObjectKey& service, DesiredService desired) {
   }
 }
 
-void ObjectWriter::want(const ObjectKey& service, std::vector<api::Condition> conditions) {
+void ObjectWriter::set_desired(const ObjectKey& service, std::vector<api::Condition> conditions) {
   if (conditions.empty()) {
     conditions_.erase(service);
     return;
@@ -89,13 +89,22 @@ void ObjectWriter::want(const ObjectKey& service, std::vector<api::Condition> co
   keeper_.retry({Kind::kServiceExport, service});
 }
 
-void ObjectWriter::adopt() {
-  for (const auto& [key, object] : caches_.imports.items()) look(Kind::kServiceImport, key);
-  for (const auto& [key, object] : caches_.services.items()) {
-    if (ours(object->meta)) look(Kind::kService, key);
+void ObjectWriter::record(const Changes& changes) {
+  for (const auto kind :
+       {Kind::kServiceExport, Kind::kService, Kind::kEndpointSlice, Kind::kServiceImport}) {
+    for (const auto& key : changes.at(kind)) keeper_.look({kind, key});
   }
-  for (const auto& [key, object] : caches_.slices.items()) {
-    if (ours(object->meta)) look(Kind::kEndpointSlice, key);
+}
+
+void ObjectWriter::adopt() {
+  for (const auto& [key, object] : sources_.imports.items()) {
+    keeper_.look({Kind::kServiceImport, key});
+  }
+  for (const auto& [key, object] : sources_.services.items()) {
+    if (ours(object->meta)) keeper_.look({Kind::kService, key});
+  }
+  for (const auto& [key, object] : sources_.slices.items()) {
+    if (ours(object->meta)) keeper_.look({Kind::kEndpointSlice, key});
   }
 }
 
@@ -118,13 +127,13 @@ void ObjectWriter::stop() {
 std::shared_ptr<const void> ObjectWriter::cached(const ObjectId& id) const {
   switch (id.kind) {
     case Kind::kService:
-      return caches_.services.find(id.key);
+      return sources_.services.find(id.key);
     case Kind::kEndpointSlice:
-      return caches_.slices.find(id.key);
+      return sources_.slices.find(id.key);
     case Kind::kServiceImport:
-      return caches_.imports.find(id.key);
+      return sources_.imports.find(id.key);
     default:
-      return caches_.exports.find(id.key);
+      return sources_.exports.find(id.key);
   }
 }
 
@@ -149,53 +158,53 @@ Step ObjectWriter::step_of(const ObjectId& id) const {
 }
 
 Step ObjectWriter::service_step(const ObjectKey& key) const {
-  const auto have = caches_.services.find(key);
+  const auto have = sources_.services.find(key);
   // A foreign Service has this name. The import's condition stays Pending.
   if (have != nullptr && !ours(have->meta)) return {};
-  return owned_step(have, services_, key, [](api::Service& next, const api::Service& wanted) {
-    if (!satisfies(next, wanted)) next = overlaid(next, wanted);
+  return owned_step(have, services_, key, [](api::Service& next, const api::Service& desired) {
+    next = overlaid(next, desired);
   });
 }
 
 Step ObjectWriter::slice_step(const ObjectKey& key) const {
-  const auto have = caches_.slices.find(key);
+  const auto have = sources_.slices.find(key);
   if (have != nullptr && !ours(have->meta)) return {};
   return owned_step(have, slices_, key,
-                    [](api::EndpointSlice& next, const api::EndpointSlice& wanted) {
-                      for (const auto& [name, value] : wanted.meta.labels) {
+                    [](api::EndpointSlice& next, const api::EndpointSlice& desired) {
+                      for (const auto& [name, value] : desired.meta.labels) {
                         next.meta.labels[name] = value;
                       }
-                      next.endpoints = wanted.endpoints;
-                      next.ports = wanted.ports;
+                      next.endpoints = desired.endpoints;
+                      next.ports = desired.ports;
                     });
 }
 
 // ServiceImports belong to the controller alone (KEP-1645). One without an export is removed.
 Step ObjectWriter::import_step(const ObjectKey& key) const {
-  const auto have = caches_.imports.find(key);
+  const auto have = sources_.imports.find(key);
   auto owned = owned_step(have, imports_, key,
-                          [](api::ServiceImport& next, const api::ServiceImport& wanted) {
-                            next.spec = wanted.spec;
-                            next.meta.labels = wanted.meta.labels;
-                            next.meta.annotations = wanted.meta.annotations;
+                          [](api::ServiceImport& next, const api::ServiceImport& desired) {
+                            next.spec = desired.spec;
+                            next.meta.labels = desired.meta.labels;
+                            next.meta.annotations = desired.meta.annotations;
                           });
-  const auto wanted = imports_.find(key);
-  if (have == nullptr || wanted == imports_.end() || owned.verb != Verb::kNone) return owned;
+  const auto desired = imports_.find(key);
+  if (have == nullptr || desired == imports_.end() || owned.verb != Verb::kNone) return owned;
   auto next = *have;
-  next.status.clusters = wanted->second.status.clusters;
-  next.status.endpoint_slice_objects = wanted->second.status.endpoint_slice_objects;
-  auto conditions = wanted->second.status.conditions;
+  next.status.clusters = desired->second.status.clusters;
+  next.status.endpoint_slice_objects = desired->second.status.endpoint_slice_objects;
+  auto conditions = desired->second.status.conditions;
   for (auto& condition : conditions) condition.observed_generation = have->meta.generation;
   (void)merge_conditions(next.status.conditions, conditions, loop_.wall_now());
   return next == *have ? Step() : write_step(Verb::kStatus, next);
 }
 
 Step ObjectWriter::export_step(const ObjectKey& key) const {
-  const auto have = caches_.exports.find(key);
-  const auto wanted = conditions_.find(key);
-  if (have == nullptr || wanted == conditions_.end()) return {};
+  const auto have = sources_.exports.find(key);
+  const auto desired = conditions_.find(key);
+  if (have == nullptr || desired == conditions_.end()) return {};
   auto next = *have;
-  if (!merge_conditions(next.status.conditions, wanted->second, loop_.wall_now())) return {};
+  if (!merge_conditions(next.status.conditions, desired->second, loop_.wall_now())) return {};
   return write_step(Verb::kStatus, next);
 }
 
