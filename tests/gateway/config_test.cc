@@ -76,7 +76,7 @@ TEST(GatewayConfig, NamesTheLineAndTheKeyOfAProblem) {
 
 TEST(GatewayConfig, ReadsTheEnginesSwitches) {
   const auto config = parse_config(
-      "store: s\nordinal: 0\nnode: n\ntunnel:\n  engine: {workers: 3, tso: false, uso: false, "
+      "store: dir:/s\nordinal: 0\nnode: n\ntunnel:\n  engine: {workers: 3, tso: false, uso: false, "
       "gso: false, gro: false, aead: openssl}\n",
       "c.yaml");
   ASSERT_TRUE(config) << config.error().text;
@@ -87,9 +87,10 @@ TEST(GatewayConfig, ReadsTheEnginesSwitches) {
 }
 
 TEST(GatewayConfig, InsistsOnStoreOrdinalAndNode) {
-  for (const auto* rest : {"ordinal: 0\nnode: n\n", "store: s\nnode: n\n", "store: s\nordinal: 0\n",
-                           "store: s\nordinal: 0\nnode: ''\n", "store: s\nordinal: -1\nnode: n\n",
-                           "store: s\nordinal: 99999\nnode: n\n"}) {
+  for (const auto* rest :
+       {"ordinal: 0\nnode: n\n", "store: dir:/s\nnode: n\n", "store: dir:/s\nordinal: 0\n",
+        "store: dir:/s\nordinal: 0\nnode: ''\n", "store: dir:/s\nordinal: -1\nnode: n\n",
+        "store: dir:/s\nordinal: 99999\nnode: n\n"}) {
     EXPECT_FALSE(parse_config(rest, "c.yaml")) << rest;
   }
 }
