@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/dir/yaml.h"
 #include "api/types/codec.h"
 #include "gateway/feed/messages.h"
 
@@ -47,6 +48,11 @@ TEST(ImportStep, AChangedSpecHasAnotherFingerprint) {
     changed["spec"].update(nlohmann::json::parse(change));
     EXPECT_NE(read(changed).fingerprint, 7U) << change;
   }
+  // A directory store shows the object as YAML.
+  object.spec.annotations = {{"a", ""}, {"b", "1e3"}, {"c", "yes"}, {"d", "two\nlines "}};
+  const auto yaml = api::parse_yaml(api::to_yaml(with_fingerprint(object, 7)), "db.east");
+  ASSERT_TRUE(yaml) << yaml.error().text;
+  EXPECT_EQ(read(*yaml).fingerprint, 7U);
   auto gone = body;
   gone.erase("spec");
   EXPECT_NE(read(gone).fingerprint, 7U);
