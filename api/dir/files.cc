@@ -123,7 +123,12 @@ Result<json> completed(json body, Kind kind, const ObjectKey& key, const fs::pat
 
 }  // namespace
 
-fs::path Files::folder(Kind kind) const { return root_ / info(kind).plural; }
+fs::path Files::folder(Kind kind) const {
+  const auto& about = info(kind);
+  if (!about.foreign) return root_ / about.plural;
+  const auto group = about.api_version.substr(0, about.api_version.find('/'));
+  return root_ / fmt::format("{}.{}", about.plural, group);
+}
 
 fs::path Files::path_of(Kind kind, const ObjectKey& key) const {
   const auto file = key.name + std::string(kSuffix);

@@ -1,4 +1,5 @@
-// Resources as files in one folder: ROOT/<plural>/<name>.yaml,
+// Resources as files in one folder: ROOT/<plural>/<name>.yaml (for other programs' kinds
+// ROOT/<plural>.<group>/<name>.yaml),
 // ROOT/<plural>/<namespace>/<name>.yaml. Reads files, writes them atomically (temporary file,
 // fsync, rename, fsync of the folder) and locks against other processes (file_lock.h on
 // ROOT/.lock). People and their tools edit without that lock, so a write never replaces a file that

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "api/store/local_store.h"
@@ -43,6 +44,21 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
     why_ = std::move(why);
   }
   [[nodiscard]] std::size_t refused() const { return refused_; }  // calls so far
+  // The cluster does not have this kind, until it is called with false: a list gets kNotFound, as
+  // from an API server without the CRD.
+  void set_absent(Kind kind, bool absent) {
+    if (absent) {
+      absent_.insert(kind);
+    } else {
+      absent_.erase(kind);
+    }
+  }
+  [[nodiscard]] Handle list(const Selector& selector, ListDone done) override {
+    if (absent_.count(selector.kind) == 0) return LocalStore::list(selector, std::move(done));
+    return loop_.after(Duration::zero(), [done = std::move(done)] {
+      done(fail(Errc::kNotFound, "the server could not find the requested resource"));
+    });
+  }
   // From now on each created or updated object passes `schema` first. It stands for an API server
   // whose schema prunes unknown fields.
   void set_schema(std::function<void(Object&)> schema) { schema_ = std::move(schema); }
@@ -92,6 +108,7 @@ class MemoryStore final : private MemoryBackend, public LocalStore {
 
   Loop& loop_;
   std::function<void(Object&)> schema_;
+  std::set<Kind> absent_;
   Kind refused_kind_{};
   std::optional<Error> why_;
   std::size_t refused_ = 0;

@@ -63,8 +63,8 @@ std::optional<Condition> lacking(const ExportInputs& inputs, const LeftOut& left
     add("OutsideCidrs",
         fmt::format("{} of {} endpoint(s) are not exported, because they are outside of the pod "
                     "prefixes that this cluster announces ({}): a pod with hostNetwork has its "
-                    "node's address; run it without hostNetwork, or check spec.podCIDRs of its "
-                    "Node",
+                    "node's address; run it without hostNetwork, or check the prefixes of its "
+                    "Node (causewayctl status)",
                     left_out.outside, all, left_out.first_outside->to_string()));
   }
   if (left_out.too_many != 0) {

@@ -39,6 +39,10 @@ class Informer {
   Informer(const Informer&) = delete;
   Informer& operator=(const Informer&) = delete;
 
+  // The kind may be missing from the cluster: that counts as a list without objects. The store is
+  // asked again every kLookAgain, because the kind may be added later. Call it before the first
+  // turn of the loop.
+  void set_optional() { optional_ = true; }
   void set_on_bad(OnBad on_bad) { on_bad_ = std::move(on_bad); }
   // `trim` removes from each object what this process never reads, before it is stored: 10,000
   // Services with their annotations take many megabytes. Not for objects that are written back
@@ -87,6 +91,7 @@ class Informer {
   }
 
   void take_list(const Result<List>& result) {
+    if (!result && optional_ && result.error().code == Errc::kNotFound) return take_absence();
     if (!result) return retry_later(result.error(), [this] { relist(); });
     const auto before = std::exchange(items_, std::exchange(fresh_, {}));
     for (auto& [key, object] : items_) {
@@ -115,11 +120,21 @@ class Informer {
     on_change_();
   }
 
+  void take_absence() {
+    const bool changed = !synced_ || !items_.empty() || !available_;
+    for (const auto& [key, object] : items_) note(key);
+    items_.clear();
+    synced_ = true;
+    came_back();
+    timer_ = loop_.after(kLookAgain, [this] { relist(); });
+    if (changed) on_change_();
+  }
+
   void start_watch() {
     WatchHandler handler;
     handler.on_event = [this](WatchEvent event) { take_event(std::move(event)); };
     handler.on_end = [this](const Error& error) {
-      if (error.code == Errc::kExpired) {
+      if (error.code == Errc::kExpired || (optional_ && error.code == Errc::kNotFound)) {
         timer_ = loop_.after(Duration::zero(), [this] { relist(); });
       } else {
         if (opened_ && loop_.now() - *opened_ >= kStood) backoff_.reset();
@@ -222,12 +237,14 @@ class Informer {
   std::map<ObjectKey, Unreadable> fresh_unreadable_;
   std::set<ObjectKey> changes_;
   bool tracks_ = false;
+  bool optional_ = false;
   std::string version_;
   std::string last_error_;
   bool synced_ = false;
   bool available_ = false;
   // At most 10 s: a server that is back is asked soon. With jitter the watches of 1,000 nodes still
   // arrive spread out. They resume, so they list nothing.
+  static constexpr auto kLookAgain = std::chrono::seconds(60);
   static constexpr auto kStood = std::chrono::seconds(10);
   Backoff backoff_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
   std::optional<TimePoint> opened_;  // when the server accepted the last watch

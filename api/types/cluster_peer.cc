@@ -8,6 +8,7 @@ namespace {
 template <typename T>
 std::vector<std::string> texts_of(const std::vector<T>& usable, std::vector<std::string> unusable) {
   std::vector<std::string> texts;
+  texts.reserve(usable.size() + unusable.size());
   for (const auto& one : usable) texts.push_back(one.to_string());
   std::move(unusable.begin(), unusable.end(), std::back_inserter(texts));
   return texts;

@@ -8,6 +8,7 @@
 
 #include "api/types/cluster_peer.h"
 #include "api/types/cluster_property.h"
+#include "api/types/cni_kinds.h"
 #include "api/types/endpoint_slice.h"
 #include "api/types/lease.h"
 #include "api/types/namespace.h"

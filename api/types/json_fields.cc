@@ -19,7 +19,7 @@ JsonFields::JsonFields(const nlohmann::json& from, std::string path, std::option
 }
 
 const json* JsonFields::find(const char* key) const {
-  if (!from_->is_object()) return nullptr;
+  if (from_ == nullptr || !from_->is_object()) return nullptr;
   const auto found = from_->find(key);
   return found == from_->end() || found->is_null() ? nullptr : &*found;
 }

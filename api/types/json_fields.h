@@ -63,6 +63,7 @@ class JsonFields {
   template <Text T>
   void always(const char* key, std::vector<T>& values) {
     std::vector<std::string> texts;
+    texts.reserve(values.size());
     for (const auto& value : values) texts.push_back(value.to_string());
     always(key, texts);
     if (!reading()) return;
@@ -71,7 +72,11 @@ class JsonFields {
   }
   template <typename T>
   void always(const char* key, std::optional<T>& value) {
-    if (!reading() || has(key)) always(key, reading() ? value.emplace() : *value);
+    if (!reading()) return always(key, *value);
+    if (!has(key)) return;
+    T fresh{};
+    always(key, fresh);
+    value = std::move(fresh);
   }
   template <Record T>
   void always(const char* key, T& value) {
@@ -101,8 +106,9 @@ class JsonFields {
   void object(const char* key, const Use& use) {
     auto written = nlohmann::json::object();
     if (reading()) {
-      if (!has(key)) return;
-      JsonFields inner(*find(key), path_of(key), *problem_);
+      const auto* child = find(key);
+      if (child == nullptr) return;
+      JsonFields inner(*child, path_of(key), *problem_);
       use(inner);
     } else {
       JsonFields inner(written);

@@ -14,7 +14,7 @@ namespace cw::api {
 namespace {
 
 constexpr std::string_view kOurs = "causeway.dev/v1alpha1";
-constexpr std::array<KindInfo, 15> kKinds = {{
+constexpr std::array<KindInfo, 23> kKinds = {{
     {Kind::kClusterPeer, "ClusterPeer", "clusterpeers", kOurs, false},
     {Kind::kTunnelGateway, "TunnelGateway", "tunnelgateways", kOurs, false},
     {Kind::kRouteAgent, "RouteAgent", "routeagents", kOurs, false},
@@ -32,6 +32,16 @@ constexpr std::array<KindInfo, 15> kKinds = {{
     {Kind::kSecret, "Secret", "secrets", "v1", true},
     {Kind::kLease, "Lease", "leases", "coordination.k8s.io/v1", true},
     {Kind::kEvent, "Event", "events", "v1", true},
+    {Kind::kConfigMap, "ConfigMap", "configmaps", "v1", true},
+    {Kind::kCalicoBlockV1, "BlockAffinity", "blockaffinities", "crd.projectcalico.org/v1", false,
+     true},
+    {Kind::kCalicoBlockV3, "BlockAffinity", "blockaffinities", "projectcalico.org/v3", false, true},
+    {Kind::kCalicoPoolV1, "IPPool", "ippools", "crd.projectcalico.org/v1", false, true},
+    {Kind::kCalicoPoolV3, "IPPool", "ippools", "projectcalico.org/v3", false, true},
+    {Kind::kCiliumNode, "CiliumNode", "ciliumnodes", "cilium.io/v2", false, true},
+    {Kind::kNodeNetworkConfig, "NodeNetworkConfig", "nodenetworkconfigs", "acn.azure.com/v1alpha",
+     true, true},
+    {Kind::kOpenShiftNetwork, "Network", "networks", "config.openshift.io/v1", false, true},
 }};
 
 }  // namespace

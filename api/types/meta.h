@@ -32,14 +32,25 @@ enum class Kind {
   kSecret,
   kLease,
   kEvent,  // written, never read (api/store/events.h)
+  // Only read, and each may be absent (api/types/cni_kinds.h):
+  kConfigMap,
+  kCalicoBlockV1,
+  kCalicoBlockV3,
+  kCalicoPoolV1,
+  kCalicoPoolV3,
+  kCiliumNode,
+  kNodeNetworkConfig,
+  kOpenShiftNetwork,
 };
 
 struct KindInfo {
   Kind kind;
-  std::string_view name;    // "ClusterPeer"
-  std::string_view plural;  // "clusterpeers": part of the URL, and the directory store's folder
+  std::string_view name;         // "ClusterPeer"
+  std::string_view plural;       // "clusterpeers": part of the URL
   std::string_view api_version;  // "causeway.dev/v1alpha1"; core kinds: "v1"
   bool namespaced;
+  // Another program's kind. A cluster need not have it, and two may have the same plural.
+  bool foreign = false;
 };
 [[nodiscard]] const KindInfo& info(Kind kind);
 [[nodiscard]] std::span<const KindInfo> all_kinds();

@@ -30,6 +30,7 @@ static void fields(JsonFields& f, TunnelGateway::Status& status) {
   f.always("driver", status.driver);
   f.always("draining", status.draining);
   f.optional("homed", status.homed);
+  f.optional("prefixSource", status.prefix_source);
   f.optional("tunnels", status.tunnels);
   f.optional("conditions", status.conditions);
 }

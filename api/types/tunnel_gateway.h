@@ -40,6 +40,7 @@ struct TunnelGateway {
     std::string driver;  // "kernel", "engine", "uapi"
     bool draining = false;
     std::vector<Prefix> homed;  // local prefixes homed at this gateway, in its own view
+    std::string prefix_source;  // where the prefixes of nodes stand: "calico", "node", ...
     std::vector<TunnelStatus> tunnels;
     std::vector<Condition> conditions;  // Ready
     friend bool operator==(const Status&, const Status&) = default;
