@@ -19,14 +19,16 @@ const fs::path kRoot = CW_SOURCE_DIR;
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"base", {"base"}},
     {"api", {"api", "base"}},
+    {"prefixes", {"prefixes", "api", "base"}},
     {"netlink", {"netlink", "base"}},
     {"tunnel", {"tunnel", "base"}},
     {"homing", {"homing", "tunnel", "base"}},
     {"daemon", {"daemon", "api", "base"}},
-    {"gateway", {"gateway", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
-    {"routeagent", {"routeagent", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
-    {"discovery", {"discovery", "daemon", "api", "base"}},
-    {"cli", {"cli", "api", "tunnel", "base"}},
+    {"gateway", {"gateway", "prefixes", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
+    {"routeagent",
+     {"routeagent", "prefixes", "daemon", "api", "netlink", "homing", "tunnel", "base"}},
+    {"discovery", {"discovery", "prefixes", "daemon", "api", "base"}},
+    {"cli", {"cli", "prefixes", "api", "tunnel", "base"}},
 };
 
 struct Source {
