@@ -10,6 +10,7 @@
 #include "api/dir/yaml.h"
 #include "api/mcs/export_book.h"
 #include "cli/pair.h"
+#include "cli/pod_network.h"
 #include "cli/resolve.h"
 #include "cli/session.h"
 #include "cli/status.h"
@@ -47,8 +48,13 @@ Result<OwnCluster> own_cluster(Session& session) {
   own.id = std::move(*id);
   std::vector<api::Service> services;
   std::vector<api::EndpointSlice> slices;
-  auto good = read_all(session, own.gateways, own.nodes, own.peers, services, slices);
+  auto good = read_all(session, own.gateways, own.peers, services, slices);
   if (!good) return fail(std::move(good.error()));
+  auto network = pod_network_objects(session);
+  if (!network) return fail(std::move(network.error()));
+  for (const auto& [key, node] : network->nodes) own.nodes.push_back(*node);
+  own.pods = prefixes::pod_network(*network).all();
+  own.ranges = prefixes::ranges_of(*network);
   const auto ranges = session.list<api::ServiceCidr>();
   // Kubernetes before 1.33 has no ServiceCIDRs.
   if (!ranges && ranges.error().code != Errc::kNotFound) return fail(ranges.error());
@@ -204,8 +210,9 @@ Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& 
   auto service = session.get<api::Service>(key);
   if (!service) return fail(std::move(service.error()));
   std::vector<api::EndpointSlice> slices;
-  std::vector<api::Node> nodes;
-  if (auto good = read_all(session, slices, nodes); !good) return good;
+  if (auto good = read_all(session, slices); !good) return good;
+  const auto network = pod_network_objects(session);
+  if (!network) return fail(network.error());
   api::ExportBook book;
   book.note(key, std::make_shared<const api::ServiceExport>(std::move(**wanted)));
   if (*service) book.note(key, std::make_shared<const api::Service>(std::move(**service)));
@@ -213,7 +220,7 @@ Result<> own_export(Session& session, const api::ObjectKey& key, ResolveInputs& 
     const auto name = slice.meta.key;
     book.note(name, std::make_shared<const api::EndpointSlice>(std::move(slice)));
   }
-  (void)book.settle(in.cluster, pod_prefixes(nodes));
+  (void)book.settle(in.cluster, prefixes::pod_network(*network).all());
   const auto& entry = book.entries().at(key);
   if (entry.record != nullptr) in.own = *entry.record;
   if (!in.own) in.own_problem = entry.valid.message;
@@ -253,6 +260,7 @@ int pair_export(const Options& options, const std::vector<std::string>& cidrs,
   if (!peer) return tell(peer.error());
   fmt::print("{}", peer_yaml(*peer));
   (void)std::fflush(stdout);  // before the fingerprints, in case both go to one terminal
+  fmt::print(stderr, "{}", allowed_text(*own, choice));
   fmt::print(stderr, "fingerprints, for the administrator of the other cluster to compare:\n{}",
              fingerprints_text(*peer));
   return kOk;
@@ -282,6 +290,7 @@ int pair_stores(const std::string& one, const std::string& other, const PairChoi
     if (!own) return tell(own.error().context(address));
     auto peer = peer_of(*own, {});
     if (!peer) return tell(peer.error().context(address));
+    fmt::print(stderr, "{}: {}", own->id, allowed_text(*own, {}));
     sessions.push_back(std::move(*session));
     clusters.push_back(std::move(*own));
     peers.push_back(std::move(*peer));

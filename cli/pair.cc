@@ -18,6 +18,14 @@ namespace cw::cli {
 
 namespace {
 
+// The ranges of the cluster, and prefixes of nodes that lie outside of them.
+std::vector<Prefix> allowed(const OwnCluster& own, const ExportChoice& choice) {
+  if (!choice.cidrs.empty()) return PrefixSet(choice.cidrs).outermost();
+  auto all = own.ranges.pods;
+  all.insert(all.end(), own.pods.begin(), own.pods.end());
+  return PrefixSet(all).outermost();
+}
+
 Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   std::map<std::string, std::string> seen;
   for (const auto& gateway : own.gateways) {
@@ -68,7 +76,7 @@ std::vector<OwnPrefixes> own_prefixes(const OwnCluster& own) {
       controls.push_back(Prefix::host(tunnel::control_address(*key)));
     }
   }
-  return {{"pods of this cluster", PrefixSet(pod_prefixes(own.nodes))},
+  return {{"pods of this cluster", PrefixSet(allowed(own, {}))},
           own_nodes(own),
           {"the API server of this cluster", PrefixSet(servers)},
           {"Services of this cluster", PrefixSet(own.services)},
@@ -122,14 +130,6 @@ std::string fingerprint_of(const api::PeerGateway& gateway) {
 
 }  // namespace
 
-std::vector<Prefix> pod_prefixes(const std::vector<api::Node>& nodes) {
-  std::vector<Prefix> all;
-  for (const auto& node : nodes) {
-    all.insert(all.end(), node.pod_cidrs.begin(), node.pod_cidrs.end());
-  }
-  return all;
-}
-
 Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice) {
   if (own.id.empty()) {
     return fail(Errc::kNotFound, fmt::format("this cluster has no id: create ClusterProperty {}",
@@ -149,12 +149,27 @@ Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choi
     return fail(Errc::kNotFound,
                 "no gateway of this cluster has announced its key yet: start causeway-gateway");
   }
-  const auto prefixes = choice.cidrs.empty() ? pod_prefixes(own.nodes) : choice.cidrs;
-  peer.spec.allowed_cidrs = PrefixSet(prefixes).outermost();
+  peer.spec.allowed_cidrs = allowed(own, choice);
   if (peer.spec.allowed_cidrs.empty()) {
     return fail(Errc::kNotFound, "no node has a pod prefix: name them with --cidr");
   }
   return peer;
+}
+
+std::string allowed_text(const OwnCluster& own, const ExportChoice& choice) {
+  const auto prefixes = allowed(own, choice);
+  std::vector<std::string> texts;
+  texts.reserve(prefixes.size());
+  for (const auto& prefix : prefixes) texts.push_back(prefix.to_string());
+  const auto list = fmt::format("{}", fmt::join(texts, ", "));
+  if (!choice.cidrs.empty()) return fmt::format("allowed pods: {} (--cidr)\n", list);
+  if (!own.ranges.pods.empty()) {
+    return fmt::format("allowed pods: {} ({})\n", list, own.ranges.from);
+  }
+  return fmt::format(
+      "allowed pods: {} (what the nodes have now). The peer refuses prefixes of later nodes: name "
+      "the cluster's ranges with --cidr, or in the chart's prefixes.ranges{}{}\n",
+      list, own.ranges.problem.empty() ? "" : ". ", own.ranges.problem);
 }
 
 std::string peer_yaml(const api::ClusterPeer& peer) {

@@ -11,6 +11,7 @@
 #include "api/types/node.h"
 #include "api/types/tunnel_gateway.h"
 #include "base/never_a_peers.h"
+#include "prefixes/pod_network.h"
 
 namespace cw::cli {
 
@@ -20,20 +21,24 @@ struct OwnCluster {
   std::vector<api::TunnelGateway> gateways;
   std::vector<api::Node> nodes;
   std::vector<api::ClusterPeer> peers;
+  std::vector<Prefix> pods;            // prefixes that its nodes have now
+  prefixes::Ranges ranges;             // that its pods may ever use
   std::vector<Prefix> services;        // ranges and addresses of its Services
   std::vector<IpAddress> api_servers;  // addresses of its API server
 };
 
-[[nodiscard]] std::vector<Prefix> pod_prefixes(const std::vector<api::Node>& nodes);
-
 struct ExportChoice {
-  std::vector<Prefix> cidrs;       // used in place of the nodes' pod prefixes
+  std::vector<Prefix> cidrs;       // used in place of the cluster's ranges
   bool without_endpoints = false;  // this cluster cannot be called from outside; it calls the peer
 };
 
 // kNotFound: there is no cluster id, no gateway with a key, or no pod prefix yet. The text says
 // what to do.
 [[nodiscard]] Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice);
+
+// One line for the user: what the peer will allow, where that comes from, and what to do if it may
+// be too little.
+[[nodiscard]] std::string allowed_text(const OwnCluster& own, const ExportChoice& choice);
 
 // The object as a YAML document, without status and without fields that a store sets.
 [[nodiscard]] std::string peer_yaml(const api::ClusterPeer& peer);

@@ -33,9 +33,9 @@ Result<std::unique_ptr<Session>> Session::open(const std::string& address) {
   return session;
 }
 
-Result<api::List> Session::list_objects(api::Kind kind) {
+Result<api::List> Session::list_objects(api::Kind kind, const std::string& name) {
   auto found = wait_for<api::List>([&](auto done) {
-    return store_->list({kind, {}, {}}, std::move(done));
+    return store_->list({kind, {}, {}, name}, std::move(done));
   });
   if (!found) return fail(std::move(found.error()).context(api::info(kind).plural));
   return found;

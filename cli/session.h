@@ -18,11 +18,11 @@ class Session {
   // `address`: as in api::open_store(), or a context of the user's kubeconfig. kInvalid: neither.
   [[nodiscard]] static Result<std::unique_ptr<Session>> open(const std::string& address);
 
-  // All objects of a kind, in the store's order. Objects that do not decode are reported in
-  // problems().
+  // All objects of a kind, or those with one name, in the store's order. Objects that do not decode
+  // are reported in problems(). kNotFound: the cluster does not have the kind.
   template <typename T>
-  [[nodiscard]] Result<std::vector<T>> list() {
-    auto found = list_objects(T::kKind);
+  [[nodiscard]] Result<std::vector<T>> list(const std::string& name = {}) {
+    auto found = list_objects(T::kKind, name);
     if (!found) return fail(std::move(found.error()));
     std::vector<T> values;
     for (const auto& object : found->items) {
@@ -62,7 +62,7 @@ class Session {
 
  private:
   explicit Session(std::string address) : address_(std::move(address)) {}
-  [[nodiscard]] Result<api::List> list_objects(api::Kind kind);
+  [[nodiscard]] Result<api::List> list_objects(api::Kind kind, const std::string& name);
   [[nodiscard]] Result<api::Object> get_object(api::Kind kind, const api::ObjectKey& key);
   [[nodiscard]] Result<bool> put_object(const api::Object& object);
   template <typename T, typename Start>

@@ -8,6 +8,7 @@
 #include "cli/closed.h"
 #include "cli/output/table.h"
 #include "cli/output/units.h"
+#include "prefixes/pod_network.h"
 
 namespace cw::cli {
 
@@ -232,6 +233,14 @@ nlohmann::ordered_json agent_tree(const api::RouteAgent& agent) {
   return tree;
 }
 
+// Where the prefixes of this cluster's nodes stand; empty: no gateway has said it.
+std::string prefix_source(const StatusInputs& in) {
+  for (const auto& gateway : in.gateways) {
+    if (!gateway.status.prefix_source.empty()) return gateway.status.prefix_source;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string status_text(const StatusInputs& unordered, bool colours) {
@@ -240,6 +249,9 @@ std::string status_text(const StatusInputs& unordered, bool colours) {
       in.cluster.empty()
           ? "This cluster has no id yet: create ClusterProperty cluster.clusterset.k8s.io.\n"
           : fmt::format("Cluster {}\n", in.cluster);
+  if (const auto source = prefixes::source_of(prefix_source(in))) {
+    text += fmt::format("Pod prefixes from {}\n", prefixes::object_of(*source));
+  }
   const auto section = [&](const Table& table, std::string_view otherwise) {
     text += "\n" + (table.empty() ? fmt::format("{}\n", otherwise) : table.text(colours));
   };
@@ -257,6 +269,7 @@ nlohmann::ordered_json status_tree(const StatusInputs& unordered) {
   const auto in = in_order(unordered);
   nlohmann::ordered_json tree;
   tree["cluster"] = in.cluster;
+  if (const auto source = prefix_source(in); !source.empty()) tree["prefixSource"] = source;
   for (const auto* section : {"clusters", "gateways", "tunnels", "nodes"}) {
     tree[section] = nlohmann::ordered_json::array();
   }

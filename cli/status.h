@@ -25,7 +25,8 @@ struct StatusInputs {
 
 // Aligned tables of clusters, gateways, tunnels and nodes, then one line per problem.
 [[nodiscard]] std::string status_text(const StatusInputs& in, bool colours);
-// Keys: "cluster", "clusters", "gateways", "tunnels", "nodes", "problems". Times are in RFC 3339.
+// Keys: "cluster", "prefixSource", "clusters", "gateways", "tunnels", "nodes", "problems". Times
+// are in RFC 3339.
 [[nodiscard]] nlohmann::ordered_json status_tree(const StatusInputs& in);
 
 }  // namespace cw::cli

@@ -90,7 +90,7 @@ Result<> unpair_one(Session& session, const std::string& cluster) {
   if (!marked) return fail(marked.error());
   if (auto open = wait_until_open(session, cluster); !open) return open;
   for (const auto& key : *marked) {
-    const auto done = session.remove(api::Kind::kClusterPeer, key);
+    auto done = session.remove(api::Kind::kClusterPeer, key);
     if (!done && done.error().code != Errc::kNotFound) return done;
   }
   return {};

@@ -14,7 +14,7 @@ Coordinator::Coordinator(Loop& loop, api::Store& store, Random& random, const Co
       config_(config),
       outlet_(std::move(outlet)),
       debounce_(loop, kQuiet, [this] { reconcile(); }),
-      sources_({loop, store, random, [this](Kind kind) { on_change(kind); }}),
+      sources_({loop, store, random, [this](Kind kind) { on_change(kind); }, config.ns}),
       exports_(config.export_namespaces),
       reach_(loop, config.reach_file,
              [this] {
@@ -64,6 +64,7 @@ std::vector<std::string> Coordinator::not_ready() const {
   if (synced && sources_.own_cluster.id().empty()) {
     out.emplace_back("cluster id: there is no ClusterProperty cluster.clusterset.k8s.io");
   }
+  if (const auto& trouble = sources_.pods.trouble(); !trouble.empty()) out.push_back(trouble);
   return out;
 }
 
@@ -90,8 +91,8 @@ Keys Coordinator::record(const Changes& changes) {
   Keys again;
   auto& book = names_.book();
   const auto& services = names_.view().services;
-  if (const auto& nodes = sources_.nodes.items();
-      !changes.at(Kind::kNode).empty() || !names_.published()) {
+  if (!changes.at(Kind::kNode).empty() || !names_.published()) {
+    const auto nodes = sources_.nodes();
     outlet_.allow(clients_of(nodes));
     if (objects_.set_families(families_of(pod_cidrs(nodes)))) {
       for (const auto& [key, service] : services) again.insert(key);
@@ -123,7 +124,7 @@ LastKnown Coordinator::last_known() const {
   known.serial = outlet_.serial.value_or(0);
   known.peers = sources_.peers.items();
   known.remote = sources_.remote.items();
-  known.nodes = sources_.nodes.items();
+  known.nodes = sources_.nodes();
   for (const auto& [key, entry] : exports_.book().entries()) {
     api::ServiceExport object;
     object.meta.key = key;

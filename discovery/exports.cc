@@ -15,7 +15,7 @@ void Exports::update(const Changes& changes, const Sources& sources, ViewBook& v
     book_.note_unreadable_service(key, unreadable == nullptr ? std::string() : unreadable->why);
   }
   for (const auto& key : changes.at(api::Kind::kEndpointSlice)) record_slice(key, sources);
-  if (!changes.at(api::Kind::kNode).empty()) pods_ = pod_cidrs(sources.nodes.items());
+  if (!changes.at(api::Kind::kNode).empty()) pods_ = pod_cidrs(sources.nodes());
   for (const auto& change : book_.settle(sources.own_cluster.id(), pods_)) {
     view.set_own(change.service, change.record);
   }

@@ -1,5 +1,7 @@
 #include "discovery/sources.h"
 
+#include <utility>
+
 #include "api/names.h"
 #include "discovery/mcs/derived.h"
 
@@ -10,7 +12,11 @@ Sources::Sources(const SourceContext& in)
       exports(in),
       services(in),
       slices(in),
-      nodes(in),
+      pods(in.loop, in.store, in.random, in.ns,
+           [this, on = in.on_change] {
+             nodes_changed = true;
+             on(api::Kind::kNode);
+           }),
       namespaces(in),
       remote(in),
       peers(in),
@@ -34,22 +40,36 @@ Sources::Sources(const SourceContext& in)
 
 bool Sources::synced() const {
   return properties.synced() && exports.synced() && services.synced() && slices.synced() &&
-         nodes.synced() && namespaces.synced() && remote.synced() && peers.synced() &&
+         pods.synced() && namespaces.synced() && remote.synced() && peers.synced() &&
          imports.synced();
 }
 
 bool Sources::available() const {
   return properties.available() && exports.available() && services.available() &&
-         slices.available() && nodes.available() && remote.available() && peers.available();
+         slices.available() && pods.available() && remote.available() && peers.available();
+}
+
+prefixes::Items<api::Node> Sources::nodes() const {
+  auto all = pods.nodes().items();
+  for (auto& [key, node] : all) {
+    auto own = pods.network().of(key.name);
+    if (own == node->pod_cidrs) continue;
+    auto changed = *node;
+    changed.pod_cidrs = std::move(own);
+    node = std::make_shared<const api::Node>(std::move(changed));
+  }
+  return all;
 }
 
 Changes Sources::take_changes() {
   using api::Kind;
+  // Readers of Nodes need to know only that some changed.
+  const auto nodes = std::exchange(nodes_changed, false) ? Keys{{}} : Keys{};
   return {{Kind::kClusterProperty, properties.take_changes()},
           {Kind::kServiceExport, exports.take_changes()},
           {Kind::kService, services.take_changes()},
           {Kind::kEndpointSlice, slices.take_changes()},
-          {Kind::kNode, nodes.take_changes()},
+          {Kind::kNode, nodes},
           {Kind::kNamespace, namespaces.take_changes()},
           {Kind::kRemoteExport, remote.take_changes()},
           {Kind::kClusterPeer, peers.take_changes()},

@@ -8,6 +8,7 @@
 
 #include "api/store/informer.h"
 #include "api/types/own_cluster.h"
+#include "prefixes/watch.h"
 
 namespace cw::discovery {
 
@@ -20,6 +21,7 @@ struct SourceContext {
   api::Store& store;
   Random& random;
   std::function<void(api::Kind)> on_change;  // called after each change in the cache of a kind
+  const std::string& ns;                     // Causeway's namespace
 };
 
 template <typename T>
@@ -39,17 +41,20 @@ struct Sources {
   [[nodiscard]] Changes take_changes();
   // Reads this cluster's id into own_cluster. False: there is no id yet.
   [[nodiscard]] bool read_own_cluster();
+  // The Nodes. Each has the prefixes that the pod network gives it, in place of spec.podCIDRs.
+  [[nodiscard]] prefixes::Items<api::Node> nodes() const;
 
   Source<api::ClusterProperty> properties;
   Source<api::ServiceExport> exports;
   Source<api::Service> services;
   Source<api::EndpointSlice> slices;
-  Source<api::Node> nodes;
+  prefixes::PodNetworkWatch pods;  // and the Nodes
   Source<api::Namespace> namespaces;
   Source<api::RemoteExport> remote;
   Source<api::ClusterPeer> peers;
   Source<api::ServiceImport> imports;
   api::OwnCluster own_cluster;
+  bool nodes_changed = false;  // since take_changes()
 };
 
 }  // namespace cw::discovery

@@ -24,7 +24,7 @@ void only_identity(api::ObjectMeta& meta) {
 ClusterView::ClusterView(Loop& loop, api::Store& store, Random& random, std::string ns,
                          const std::string& key_secret, std::function<void()> on_change)
     : properties(loop, store, random, on_change),
-      nodes(loop, store, random, on_change),
+      pods(loop, store, random, ns, on_change),
       gateways(loop, store, random, on_change),
       agents(loop, store, random, [this] { receive_agents(); }),
       peers(loop, store, random, on_change),
@@ -88,7 +88,7 @@ Result<> ClusterView::synced() const {
                             informer.last_error().empty() ? "" : ": ", informer.last_error()));
   };
   check(properties, "ClusterProperty");
-  check(nodes, "Node");
+  if (auto listed = pods.synced(); !listed && good) good = std::move(listed);
   check(gateways, "TunnelGateway");
   check(agents, "RouteAgent");
   check(peers, "ClusterPeer");
@@ -105,26 +105,13 @@ bool ClusterView::exports_synced() const {
   return exports.synced() && services.synced() && slices.synced();
 }
 
-std::vector<Prefix> ClusterView::cidrs() const {
-  std::vector<Prefix> all;
-  for (const auto& [key, node] : nodes.items()) {
-    all.insert(all.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
-  }
-  std::sort(all.begin(), all.end());
-  all.erase(std::unique(all.begin(), all.end()), all.end());
-  return all;
-}
+std::vector<Prefix> ClusterView::cidrs() const { return pods.network().all(); }
 
 std::vector<Prefix> ClusterView::own_prefixes(const std::string& node) const {
-  const auto found = nodes.find({"", node});
-  return found == nullptr ? std::vector<Prefix>{} : found->pod_cidrs;
+  return pods.network().of(node);
 }
 
-std::map<std::string, std::vector<Prefix>> ClusterView::prefixes() const {
-  std::map<std::string, std::vector<Prefix>> all;
-  for (const auto& [key, node] : nodes.items()) all.emplace(key.name, node->pod_cidrs);
-  return all;
-}
+const prefixes::NodePrefixes& ClusterView::prefixes() const { return pods.network().nodes; }
 
 PrefixSet ClusterView::cluster_ips() const {
   std::vector<Prefix> found;
@@ -138,7 +125,7 @@ PrefixSet ClusterView::cluster_ips() const {
 
 std::vector<OwnPrefixes> ClusterView::networks() const {
   std::vector<Prefix> addresses;
-  for (const auto& [key, node] : nodes.items()) {
+  for (const auto& [key, node] : pods.nodes().items()) {
     for (const auto& ip : node->internal_ips) addresses.push_back(Prefix::host(ip));
     for (const auto& ip : node->external_ips) addresses.push_back(Prefix::host(ip));
   }
@@ -188,15 +175,17 @@ void ClusterView::receive_agents() {
     known = *parsed;
   }
   std::erase_if(agent_keys_, [this](const auto& one) {
-    return agents.find({"", one.first}) == nullptr && nodes.synced() &&
-           nodes.find({"", one.first}) == nullptr;
+    return agents.find({"", one.first}) == nullptr && pods.nodes().synced() &&
+           pods.nodes().find({"", one.first}) == nullptr;
   });
   if (news) on_change_();
 }
 
 std::map<std::string, tunnel::Key> ClusterView::node_keys() const {
   auto keys = agent_keys_;
-  std::erase_if(keys, [this](const auto& one) { return nodes.find({"", one.first}) == nullptr; });
+  std::erase_if(keys, [this](const auto& one) {
+    return pods.nodes().find({"", one.first}) == nullptr;
+  });
   return keys;
 }
 

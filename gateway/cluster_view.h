@@ -13,6 +13,7 @@
 #include "base/never_a_peers.h"
 #include "gateway/feed/statement.h"
 #include "gateway/identity.h"
+#include "prefixes/watch.h"
 #include "tunnel/key.h"
 #include "tunnel/probe/packet.h"
 
@@ -27,7 +28,7 @@ class ClusterView {
               const std::string& key_secret, std::function<void()> on_change);
 
   api::Informer<api::ClusterProperty> properties;
-  api::Informer<api::Node> nodes;
+  prefixes::PodNetworkWatch pods;  // and the Nodes
   api::Informer<api::TunnelGateway> gateways;
   api::Informer<api::RouteAgent> agents;  // without status: 1,000 change at a failover
   api::Informer<api::ClusterPeer> peers;
@@ -46,8 +47,8 @@ class ClusterView {
   // All pod prefixes of the cluster, sorted.
   [[nodiscard]] std::vector<Prefix> cidrs() const;
   [[nodiscard]] std::vector<Prefix> own_prefixes(const std::string& node) const;
-  // The pod prefixes of every node, by Node name.
-  [[nodiscard]] std::map<std::string, std::vector<Prefix>> prefixes() const;
+  // The pod prefixes of every node.
+  [[nodiscard]] const prefixes::NodePrefixes& prefixes() const;
   // Networks of the cluster other than its pods. No remote cluster may claim a part of them.
   [[nodiscard]] std::vector<OwnPrefixes> networks() const;
   // The other gateways of this cluster, as the announcement lists them.

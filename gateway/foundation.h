@@ -19,10 +19,10 @@ namespace cw::gateway {
 
 struct Foundation {
   // `pass` looks at everything. `tick` comes every second.
-  Foundation(const Deps& outside, const Config& configured, std::optional<tunnel::Key> file_key,
+  Foundation(Deps outside, Config configured, std::optional<tunnel::Key> file_key,
              Loop::Callback pass, Loop::Callback tick)
-      : deps(outside),
-        config(configured),
+      : deps(std::move(outside)),
+        config(std::move(configured)),
         schedule(deps.loop, deps.kernel,
                  {std::move(pass), std::move(tick), [this] { path.mark_dirty(); }}),
         path(deps.slow_kernel == nullptr ? deps.kernel : *deps.slow_kernel, deps.background,

@@ -34,6 +34,7 @@ std::vector<std::string> Gateway::not_ready() const {
   add(base_.path.errors());
   add(probes_.troubles());
   if (!feed_trouble_.empty()) reasons.push_back(feed_trouble_);
+  if (auto trouble = base_.view.pods.trouble(); !trouble.empty()) reasons.push_back(trouble);
   return reasons;
 }
 

@@ -83,7 +83,7 @@ homing::GatewayView local_view(const api::TunnelGateway& gateway, const std::vec
 std::vector<Endpoint> own_endpoints(const Config& config, const ClusterView& view) {
   if (!config.endpoints.empty()) return config.endpoints;
   std::vector<Endpoint> all;
-  if (const auto node = view.nodes.find({"", config.node})) {
+  if (const auto node = view.pods.nodes().find({"", config.node})) {
     for (const auto& address : node->internal_ips) all.push_back({address, config.listen_port});
   }
   return all;
@@ -96,7 +96,7 @@ api::TunnelGateway desired_object(const ObjectInput& input) {
   gateway.meta.key = gateway_key(config.ordinal);
   gateway.spec.ordinal = config.ordinal;
   gateway.spec.node = config.node;
-  const auto node = view.nodes.find({"", config.node});
+  const auto node = view.pods.nodes().find({"", config.node});
   if (node != nullptr && !node->internal_ips.empty()) {
     gateway.spec.node_ip = node->internal_ips.front();
   }
@@ -109,6 +109,7 @@ api::TunnelGateway desired_object(const ObjectInput& input) {
   status.draining = input.draining;
   status.tunnels = tunnel_statuses(input.tunnels);
   status.homed = homed_here(input);
+  status.prefix_source = prefixes::name_of(view.pods.network().source);
   if (const auto stored = view.gateways.find(gateway.meta.key)) {
     status.conditions = stored->status.conditions;
   }

@@ -49,7 +49,8 @@ Result<> OwnIdentity::read() {
   if (const auto now = cluster_.trouble(); now != renamed && !now.empty()) log_warn(now);
   const auto key = read_key();
   if (!key) return fail(key.error());
-  if (view_.own_prefixes(config_.node).empty() && view_.nodes.find({"", config_.node}) == nullptr) {
+  if (view_.own_prefixes(config_.node).empty() &&
+      view_.pods.nodes().find({"", config_.node}) == nullptr) {
     return fail(Errc::kNotFound, fmt::format("waiting for Node {}", config_.node));
   }
   if (!known_ || known_->private_key != *key) {

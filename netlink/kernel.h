@@ -37,6 +37,7 @@ struct Link {
   std::uint32_t mtu = 0;
   bool up = false;
   Mac mac{};
+  std::uint32_t master = 0;  // the index of the bridge that it is a port of; 0: of none
   friend bool operator==(const Link&, const Link&) = default;
 };
 

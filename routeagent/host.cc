@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "routeagent/node/this_node.h"
+
 namespace cw::routeagent {
 
 Host::Host(const Deps& deps, Hooks hooks)
@@ -47,10 +49,7 @@ Result<HostFacts> Host::facts(const NodeView& self) const {
   const auto& dump = **dump_;
   auto facts = host_facts(dump.links, dump.addresses, self);
   facts.networks = host_networks(dump.addresses, dump.connected);
-  facts.routed_pods = dump.connected.pods;
-  std::erase_if(facts.routed_pods, [&](const auto& pod) {
-    return pod.second == facts.underlay_link;  // this host is itself behind a veth
-  });
+  facts.pods = pods_of(dump.links, dump.addresses, dump.connected, facts.underlay_link, self);
   return facts;
 }
 

@@ -23,7 +23,7 @@ Error waiting_for_store(const std::string& error) {
 StoreView::StoreView(const Deps& deps, const std::function<void()>& on_change)
     : config_(deps.config),
       properties_(deps.loop, deps.store, deps.random, on_change),
-      nodes_(deps.loop, deps.store, deps.random, on_change),
+      pods_(deps.loop, deps.store, deps.random, config_.ns, on_change, config_.node),
       gateways_(deps.loop, deps.store, deps.random, on_change),
       peers_(deps.loop, deps.store, deps.random, on_change),
       secrets_(deps.loop, deps.store, deps.random, on_change, config_.ns,
@@ -41,15 +41,20 @@ void StoreView::record_cluster() {
 }
 
 std::optional<IpAddress> StoreView::underlay_of(const api::TunnelGateway::Spec& gateway) const {
-  const auto node = nodes_.find({"", gateway.node});
+  const auto node = pods_.nodes().find({"", gateway.node});
   if (node != nullptr && !node->internal_ips.empty()) return node->internal_ips.front();
   if (gateway.node_ip.is_unspecified()) return std::nullopt;
   return gateway.node_ip;
 }
 
+std::string StoreView::trouble() const {
+  const auto& id = own_cluster_.trouble();
+  return id.empty() ? pods_.trouble() : id;
+}
+
 Result<> StoreView::add_to(Seen& seen) const {
   if (!properties_.synced()) return fail(waiting_for_store(properties_.last_error()));
-  if (!nodes_.synced()) return fail(waiting_for_store(nodes_.last_error()));
+  if (auto synced = pods_.synced(); !synced) return synced;
   if (!gateways_.synced()) return fail(waiting_for_store(gateways_.last_error()));
   if (!peers_.synced()) return fail(waiting_for_store(peers_.last_error()));
   if (!secrets_.synced()) return fail(waiting_for_store(secrets_.last_error()));
@@ -60,12 +65,15 @@ Result<> StoreView::add_to(Seen& seen) const {
   seen.cluster = own_cluster_.id();
   seen.forward_ours_only = config_.forward_ours_only;
   seen.rules = config_.rules;
-  for (const auto& [key, node] : nodes_.items()) {
+  seen.prefix_source = pods_.network().source;
+  seen.prefix_strangers = pods_.network().strangers;
+  seen.own_by_source = pods_.own_by_source();
+  for (const auto& [key, node] : pods_.nodes().items()) {
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
       return fail(Errc::kNotFound, fmt::format("waiting for an InternalIP of Node {}", key.name));
     }
-    NodeView view{key.name, node->internal_ips.front(), node->pod_cidrs};
+    NodeView view{key.name, node->internal_ips.front(), pods_.network().of(key.name)};
     if (key.name == config_.node) {
       seen.self = std::move(view);
     } else {
@@ -91,14 +99,13 @@ Result<> StoreView::add_to(Seen& seen) const {
 }
 
 void StoreView::teach(Closed& closed, const HostFacts& host) const {
-  if (!properties_.synced() || !nodes_.synced() || !gateways_.synced() || !peers_.synced() ||
+  if (!properties_.synced() || !pods_.synced() || !gateways_.synced() || !peers_.synced() ||
       cluster_id().empty()) {
     return;
   }
-  std::vector<Prefix> pods;
+  const auto pods = pods_.network().all();
   std::vector<Prefix> addresses;
-  for (const auto& [key, node] : nodes_.items()) {
-    pods.insert(pods.end(), node->pod_cidrs.begin(), node->pod_cidrs.end());
+  for (const auto& [key, node] : pods_.nodes().items()) {
     for (const auto& ip : node->internal_ips) addresses.push_back(Prefix::host(ip));
   }
   for (const auto& [key, gateway] : gateways_.items()) {

@@ -5,6 +5,7 @@
 #include "api/names.h"
 #include "api/store/informer.h"
 #include "api/types/own_cluster.h"
+#include "prefixes/watch.h"
 #include "routeagent/deps.h"
 #include "routeagent/node/desired.h"
 
@@ -37,8 +38,8 @@ class StoreView {
   [[nodiscard]] std::optional<std::set<std::string>> gateway_nodes() const;
   // Null: there is none.
   [[nodiscard]] std::shared_ptr<const api::Secret> overlay_secret() const;
-  // What is wrong with the cluster's id; empty: nothing.
-  [[nodiscard]] std::string trouble() const { return own_cluster_.trouble(); }
+  // What is wrong with the cluster's id or with causeway-prefixes; empty: nothing.
+  [[nodiscard]] std::string trouble() const;
 
  private:
   [[nodiscard]] std::string cluster_id() const;  // as the store has it now; empty: there is none
@@ -47,7 +48,7 @@ class StoreView {
   const Config& config_;
   api::OwnCluster own_cluster_;
   api::Informer<api::ClusterProperty> properties_;
-  api::Informer<api::Node> nodes_;
+  prefixes::PodNetworkWatch pods_;  // and the Nodes
   api::Informer<api::TunnelGateway> gateways_;
   api::Informer<api::ClusterPeer> peers_;
   api::Informer<api::Secret> secrets_;

@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-const json::json_pointer kVersion("/metadata/resourceVersion");
-const json::json_pointer kFingerprint("/metadata/annotations/causeway.dev~1fingerprint");
+const json::json_pointer version_at("/metadata/resourceVersion");
+const json::json_pointer fingerprint_at("/metadata/annotations/causeway.dev~1fingerprint");
 
 // Empty: there is no such text.
 std::string text_at(const json& body, const json::json_pointer& at) {
@@ -32,7 +32,7 @@ std::uint64_t hash_of_spec(const json& body) {
 
 json with_fingerprint(const api::RemoteExport& object, std::uint64_t fingerprint) {
   auto body = api::encode(object);
-  body[kFingerprint] = fmt::format("{:016x}", fingerprint ^ hash_of_spec(body));
+  body[fingerprint_at] = fmt::format("{:016x}", fingerprint ^ hash_of_spec(body));
   return body;
 }
 
@@ -68,8 +68,8 @@ namespace cw::api {
 
 template <>
 Result<gateway::ImportedExport> decode(const nlohmann::json& body) {
-  gateway::ImportedExport imported{gateway::text_at(body, gateway::kVersion)};
-  const auto text = gateway::text_at(body, gateway::kFingerprint);
+  gateway::ImportedExport imported{gateway::text_at(body, gateway::version_at)};
+  const auto text = gateway::text_at(body, gateway::fingerprint_at);
   std::uint64_t bound = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bound, 16);
   if (error == std::errc{}) imported.fingerprint = bound ^ gateway::hash_of_spec(body);

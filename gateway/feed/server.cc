@@ -61,7 +61,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
       : shared_(std::move(shared)),
         caller_(std::move(caller)),
         tags_(caller_->session.server_key),
-        cursor_(cursor) {}
+        cursor_(std::move(cursor)) {}
 
   [[nodiscard]] const FeedCaller& caller() const { return *caller_; }
 

@@ -193,9 +193,8 @@ class Reader {
           {Errc::kUnavailable, "feed: stream ended: " + (why.empty() ? "by the server" : why)});
       return false;
     }
-    if (step_ == Step::kRest) {
-      wait();  // a cancelled alarm is not the stream's end
-    } else if (!ok || (step_ == Step::kRead && !receive())) {
+    // A cancelled alarm is not the stream's end.
+    if (step_ != Step::kRest && (!ok || (step_ == Step::kRead && !receive()))) {
       step_ = Step::kFinish;
       call_->Finish(&status_, this);
     } else if (step_ == Step::kStart) {

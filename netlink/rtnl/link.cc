@@ -40,6 +40,7 @@ ParsedLink parse_link(const nlmsghdr* message) {
   out.link.index = static_cast<std::uint32_t>(header->ifi_index);
   out.link.name = attributes.text(IFLA_IFNAME);
   out.link.mtu = attributes.u32(IFLA_MTU);
+  out.link.master = attributes.u32(IFLA_MASTER);
   out.link.up = (header->ifi_flags & IFF_UP) != 0;
   const auto mac = attributes.bytes(IFLA_ADDRESS);
   if (mac.size() == out.link.mac.size()) std::copy(mac.begin(), mac.end(), out.link.mac.begin());

@@ -12,6 +12,7 @@
 
 #include "base/never_a_peers.h"
 #include "homing/choose.h"
+#include "prefixes/pod_network.h"
 #include "routeagent/node/state.h"
 #include "routeagent/node/vtep.h"
 #include "tunnel/key.h"
@@ -59,9 +60,9 @@ struct HostFacts {
   std::uint32_t hop_index = 0;                // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
-  // Single addresses, each with the veth device that the host routes it to: pods of a CNI without a
-  // bridge.
-  std::vector<std::pair<IpAddress, std::string>> routed_pods = {};
+  // Addresses where pods are, each with the device that leads to them: single addresses that the
+  // host routes to a veth device, and the host's own address on a bridge with veth ports.
+  std::vector<std::pair<IpAddress, std::string>> pods = {};
   // host_networks(): what the host reaches without us, and must still reach.
   std::vector<OwnPrefixes> networks = {};
   friend bool operator==(const HostFacts&, const HostFacts&) = default;
@@ -89,6 +90,10 @@ struct Seen {
   bool forward_ours_only = false;  // node/forward_policy.h
   netlink::RulePriorities rules = {};
   bool stray_tunnel = false;  // moved_gateway() has lasted long enough
+  prefixes::Source prefix_source = prefixes::Source::kNode;
+  std::vector<std::string> prefix_strangers = {};  // as in prefixes::PodNetwork
+  // This node's prefixes as each source has them, for messages.
+  std::map<prefixes::Source, std::vector<Prefix>> own_by_source = {};
 };
 
 // What homing decided from Seen and from the probes.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tunnel/probe/forwarding_address.h"
 
@@ -42,35 +43,106 @@ const LocalGateway* moved_gateway(const Seen& seen) {
   return moved;
 }
 
+namespace {
+
+bool within(const std::vector<Prefix>& prefixes, const IpAddress& address) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const Prefix& prefix) { return prefix.contains(address); });
+}
+
+// Whether the kernel of this host shows that the node's prefixes of this family are in use here.
+bool in_use(Family family, std::span<const netlink::Address> addresses,
+            const netlink::Connected& connected, const NodeView& self) {
+  for (const auto& prefix : self.pod_cidrs) {
+    if (prefix.family() != family) continue;
+    const auto holds = [&](const auto& one) { return prefix.contains(one); };
+    if (std::any_of(addresses.begin(), addresses.end(),
+                    [&](const auto& one) { return holds(one.address); }) ||
+        std::any_of(connected.networks.begin(), connected.networks.end(), holds) ||
+        std::any_of(connected.pods.begin(), connected.pods.end(),
+                    [&](const auto& pod) { return holds(pod.first); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The names of bridges with veth ports.
+std::set<std::string> pod_bridges(std::span<const netlink::Link> links) {
+  std::set<std::uint32_t> masters;
+  for (const auto& link : links) {
+    if (link.kind == "veth" && link.master != 0) masters.insert(link.master);
+  }
+  std::set<std::string> bridges;
+  for (const auto& link : links) {
+    if (link.kind == "bridge" && masters.count(link.index) != 0) bridges.insert(link.name);
+  }
+  return bridges;
+}
+
+// A pod of this host outside of the node's prefixes, and the device that leads to it.
+using Stranger = std::pair<IpAddress, std::string>;
+
+// What to do about strangers. If another source has this one's address, it is the right source.
+std::string remedy(const Seen& seen, const IpAddress& stranger) {
+  for (const auto& [source, prefixes] : seen.own_by_source) {
+    if (source == seen.prefix_source || !within(prefixes, stranger)) continue;
+    return fmt::format("{} would be right: set prefixes.source to {}", prefixes::object_of(source),
+                       prefixes::name_of(source));
+  }
+  return "No known object has these addresses: give the node's prefixes in prefixes.nodes";
+}
+
+}  // namespace
+
+std::vector<std::pair<IpAddress, std::string>> pods_of(std::span<const netlink::Link> links,
+                                                       std::span<const netlink::Address> addresses,
+                                                       const netlink::Connected& connected,
+                                                       const std::string& underlay_link,
+                                                       const NodeView& self) {
+  auto pods = connected.pods;
+  std::erase_if(pods, [&](const auto& pod) { return pod.second == underlay_link; });
+  const auto bridges = pod_bridges(links);
+  for (const auto& [link, address, length] : addresses) {
+    if (bridges.count(link) == 0 || address.is_link_local()) continue;
+    if (!in_use(address.family(), addresses, connected, self)) pods.emplace_back(address, link);
+  }
+  return pods;
+}
+
 std::vector<std::string> unserved_pods(const Seen& seen) {
   constexpr std::size_t kShown = 3;
   std::vector<std::string> all;
   const auto& self = seen.self;
   if (seen.remotes.empty()) return all;
+  const auto source = prefixes::object_of(seen.prefix_source);
   if (self.pod_cidrs.empty()) {
-    all.push_back(
-        fmt::format("Node {} has no podCIDR: no remote cluster reaches its pods, and they reach "
-                    "none. Let the controller manager give it one (--allocate-node-cidrs), or set "
-                    "spec.podCIDRs",
-                    self.name));
+    const auto& others = seen.prefix_strangers;
+    const auto named = std::min(others.size(), kShown);
+    all.push_back(fmt::format(
+        "Node {} has no pod prefix in {}: no remote cluster reaches its pods, and they reach none. "
+        "docs/operations/pod-networks.md lists the sources of prefixes{}{}",
+        self.name, source, named == 0 ? "" : ". Prefixes exist for names that are no Nodes: ",
+        fmt::join(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(named), ", ")));
     return all;
   }
   if (seen.forward_ours_only) return all;  // no CNI: the routes are those of other programs
-  std::vector<std::string> outside;
-  std::size_t count = 0;
-  for (const auto& [address, link] : seen.host.routed_pods) {
-    if (std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
-                    [at = &address](const Prefix& own) { return own.contains(*at); })) {
-      continue;
-    }
-    if (++count <= kShown) outside.push_back(fmt::format("{} ({})", address.to_string(), link));
+  std::vector<Stranger> strangers;
+  for (const auto& pod : seen.host.pods) {
+    if (!within(self.pod_cidrs, pod.first)) strangers.push_back(pod);
   }
-  if (count == 0) return all;
-  const auto more = count > kShown ? fmt::format(" and {} more", count - kShown) : std::string();
+  if (strangers.empty()) return all;
+  std::vector<std::string> shown;
+  for (const auto& [address, link] : strangers) {
+    if (shown.size() < kShown) shown.push_back(fmt::format("{} ({})", address.to_string(), link));
+  }
+  const auto more = strangers.size() > kShown
+                        ? fmt::format(" and {} more", strangers.size() - kShown)
+                        : std::string();
   all.push_back(fmt::format(
-      "pods here have addresses outside of the podCIDRs of Node {}: {}{}. Remote clusters do not "
-      "reach them. The CNI must take its addresses from spec.podCIDRs (README, \"Requirements\")",
-      self.name, fmt::join(outside, ", "), more));
+      "pods of Node {} have addresses outside of its prefixes in {}: {}{}. Remote clusters do not "
+      "reach them. {}",
+      self.name, source, fmt::join(shown, ", "), more, remedy(seen, strangers.front().first)));
   return all;
 }
 

@@ -29,7 +29,7 @@ OwnCluster cluster(const std::string& id, std::uint8_t number) {
   for (int i = 0; i < 2; ++i) {
     api::Node node;
     const auto n = std::to_string(number);
-    node.pod_cidrs = {*Prefix::parse("10." + n + "." + std::to_string(i) + ".0/24")};
+    own.pods.push_back(*Prefix::parse("10." + n + "." + std::to_string(i) + ".0/24"));
     node.internal_ips = {*IpAddress::parse("172.16." + n + "." + std::to_string(i + 1))};
     own.nodes.push_back(node);
   }
@@ -45,6 +45,25 @@ std::string refusal(const api::ClusterPeer& peer, const OwnCluster& own = kEast)
   EXPECT_EQ(good.error().code, Errc::kInvalid);
   EXPECT_EQ(good.error().text.find('\n'), std::string::npos);
   return good.error().text;
+}
+
+TEST(PairExport, TheRangesOfTheClusterAreAllowedSoThatItCanGrow) {
+  auto own = kWest;
+  own.ranges = {{*Prefix::parse("10.2.0.0/16")}, "IPPools (Calico)", {}};
+  own.pods.push_back(*Prefix::parse("10.99.0.0/26"));  // of a pool that is gone
+  const auto peer = peer_of(own, {});
+  ASSERT_TRUE(peer) << peer.error().text;
+  EXPECT_EQ(peer->spec.allowed_cidrs,
+            (std::vector<Prefix>{*Prefix::parse("10.2.0.0/16"), *Prefix::parse("10.99.0.0/26")}));
+  EXPECT_EQ(allowed_text(own, {}), "allowed pods: 10.2.0.0/16, 10.99.0.0/26 (IPPools (Calico))\n");
+  EXPECT_EQ(allowed_text(own, {{*Prefix::parse("10.7.0.0/16")}, false}),
+            "allowed pods: 10.7.0.0/16 (--cidr)\n");
+}
+
+TEST(PairExport, WithoutRangesItSaysThatLaterNodesAreRefused) {
+  const auto text = allowed_text(kWest, {});
+  EXPECT_EQ(text.find("allowed pods: 10.2.0.0/24, 10.2.1.0/24 (what the nodes have now). "), 0U);
+  EXPECT_NE(text.find("--cidr"), std::string::npos);
 }
 
 TEST(PairExport, HoldsKeysEndpointsAndPodPrefixes) {
@@ -74,7 +93,7 @@ TEST(PairExport, SaysWhatIsMissing) {
   for (auto& gateway : keyless.gateways) gateway.spec.public_key.clear();
   EXPECT_NE(peer_of(keyless, {}).error().text.find("causeway-gateway"), std::string::npos);
   auto podless = kWest;
-  podless.nodes.clear();
+  podless.pods.clear();
   EXPECT_NE(peer_of(podless, {}).error().text.find("--cidr"), std::string::npos);
 }
 

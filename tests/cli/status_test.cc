@@ -63,6 +63,7 @@ StatusInputs two_clusters() {
     gateway.spec.node = "east-gateway-" + std::to_string(ordinal);
     gateway.spec.endpoints = {*Endpoint::parse("192.0.2.1:4500")};
     gateway.status.driver = "kernel";
+    gateway.status.prefix_source = "node";
     gateway.status.draining = ordinal == 1;
     gateway.status.homed = {*Prefix::parse("10.1." + std::to_string(ordinal) + ".0/24")};
     gateway.status.tunnels = {tunnel(1, ordinal == 0 ? "up" : "degraded"),

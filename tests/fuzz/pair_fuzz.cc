@@ -11,8 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   cw::cli::OwnCluster own;
   own.id = "east";
-  own.nodes.resize(1);
-  own.nodes[0].pod_cidrs = {*cw::Prefix::parse("10.1.0.0/24")};
+  own.pods = {*cw::Prefix::parse("10.1.0.0/24")};
   if (const auto peer = cw::cli::parse_peer(text, "input")) {
     if (cw::cli::acceptable(*peer, own)) {
       for (const auto& prefix : peer->spec.allowed_cidrs) {

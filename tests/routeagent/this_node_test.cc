@@ -95,24 +95,66 @@ TEST(UnservedPods, ANodeWithoutPodCidrSaysSo) {
   EXPECT_TRUE(unserved_pods(in).empty());
   in.self.pod_cidrs.clear();
   ASSERT_EQ(unserved_pods(in).size(), 1U);
-  EXPECT_NE(unserved_pods(in)[0].find("Node w0 has no podCIDR"), std::string::npos);
+  EXPECT_NE(unserved_pods(in)[0].find("Node w0 has no pod prefix in Node.spec.podCIDRs"),
+            std::string::npos);
   EXPECT_EQ(desired_state(in, {}).problems, unserved_pods(in));
+  in.prefix_strangers = {"w0.example.com"};  // the pod network calls its nodes by other names
+  EXPECT_NE(unserved_pods(in)[0].find("no Nodes: w0.example.com"), std::string::npos);
   in.remotes.clear();
   EXPECT_TRUE(unserved_pods(in).empty()) << "nothing is missed";
 }
 
 TEST(UnservedPods, PodsOutsideOfTheirNodesPrefixAreNamed) {
   auto in = cluster_seen_from("w0");
-  in.host.routed_pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
+  in.host.pods = {{ip("10.1.3.7"), "cali1"}, {ip("192.168.7.1"), "cali2"}};
   ASSERT_EQ(unserved_pods(in).size(), 1U);
   EXPECT_NE(unserved_pods(in)[0].find("192.168.7.1 (cali2). Remote"), std::string::npos)
       << unserved_pods(in)[0];
+  EXPECT_NE(unserved_pods(in)[0].find("in Node.spec.podCIDRs"), std::string::npos);
+  EXPECT_NE(unserved_pods(in)[0].find("No known object has these"), std::string::npos);
   for (int n = 2; n < 9; ++n) {
-    in.host.routed_pods.emplace_back(ip("192.168.7." + std::to_string(n)), "cali");
+    in.host.pods.emplace_back(ip("192.168.7." + std::to_string(n)), "cali");
   }
   EXPECT_NE(unserved_pods(in)[0].find("and 5 more"), std::string::npos) << unserved_pods(in)[0];
   in.forward_ours_only = true;
   EXPECT_TRUE(unserved_pods(in).empty()) << "a host without a CNI";
+}
+
+TEST(UnservedPods, TheSourceThatWouldBeRightIsNamed) {
+  auto in = cluster_seen_from("w0");
+  in.host.pods = {{ip("192.168.7.1"), "cali2"}};
+  in.own_by_source = {{prefixes::Source::kNode, in.self.pod_cidrs},
+                      {prefixes::Source::kCalico, {*Prefix::parse("192.168.7.0/26")}}};
+  ASSERT_EQ(unserved_pods(in).size(), 1U);
+  EXPECT_NE(unserved_pods(in)[0].find(
+                "BlockAffinities (Calico) would be right: set prefixes.source to calico"),
+            std::string::npos)
+      << unserved_pods(in)[0];
+}
+
+// A bridge of another pod network than the one whose prefixes are known.
+TEST(PodsOfHost, ABridgeCountsWhileNothingUsesTheKnownPrefixes) {
+  const NodeView self{"w0", ip("172.16.0.3"), {*Prefix::parse("10.1.3.0/24")}};
+  const std::vector<netlink::Link> links{{4, "br-pods", "bridge", 1500, true, {}},
+                                         {5, "veth1", "veth", 1500, true, {}, 4},
+                                         {6, "br-empty", "bridge", 1500, true, {}}};
+  std::vector<netlink::Address> addresses{{"br-pods", ip("10.99.0.1"), 24},
+                                          {"br-pods", ip("fe80::1"), 64},
+                                          {"br-empty", ip("10.98.0.1"), 24}};
+  const auto seen = pods_of(links, addresses, {}, "eth0", self);
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].first, ip("10.99.0.1"));
+  addresses.push_back({"cni0", ip("10.1.3.1"), 24});
+  EXPECT_TRUE(pods_of(links, addresses, {}, "eth0", self).empty()) << "another program's bridge";
+}
+
+TEST(PodsOfHost, TheHostsOwnVethIsNoPod) {
+  const NodeView self{"w0", ip("172.16.0.3"), {*Prefix::parse("10.1.3.0/24")}};
+  netlink::Connected connected;
+  connected.pods = {{ip("172.16.0.1"), "eth0"}, {ip("10.1.3.7"), "cali1"}};
+  const auto seen = pods_of({}, {}, connected, "eth0", self);
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].second, "cali1");
 }
 
 }  // namespace

@@ -223,7 +223,7 @@ TEST_F(TroubleStory, ANodeWithoutPodCidrIsNotReady) {
   store_.put(node);
   start();
   ASSERT_FALSE(coordinator_->not_ready().empty());
-  EXPECT_NE(coordinator_->not_ready()[0].find("Node n3 has no podCIDR"), std::string::npos);
+  EXPECT_NE(coordinator_->not_ready()[0].find("Node n3 has no pod prefix"), std::string::npos);
   EXPECT_EQ(status().errors.size(), 1U);
 }
 
