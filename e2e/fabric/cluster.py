@@ -98,6 +98,8 @@ class Node:
 
 
 class Cluster:
+    node_class = Node
+
     def __init__(self, world, cluster_id, gateways=2, workers=1, nat=False, ipv6=True,
                  iptables="nft", mtu=1500, underlay=4):
         """`nat`: the underlay hides behind one address and is unreachable from outside. `underlay`:
@@ -114,8 +116,9 @@ class Cluster:
         self.store = DirectoryStore(self.folder / "store")
         self.edge = world.machine(f"{cluster_id}-edge")
         self._bring_up_edge()
-        self.nodes = [Node(self, f"{cluster_id}-gateway-{n}", 1 + n) for n in range(gateways)]
-        self.nodes += [Node(self, f"{cluster_id}-worker-{n}", 1 + gateways + n)
+        self.nodes = [self.node_class(self, f"{cluster_id}-gateway-{n}", 1 + n)
+                      for n in range(gateways)]
+        self.nodes += [self.node_class(self, f"{cluster_id}-worker-{n}", 1 + gateways + n)
                        for n in range(workers)]
         self.gateway_nodes = self.nodes[:gateways]
         self.workers = self.nodes[gateways:]
@@ -165,8 +168,12 @@ class Cluster:
             addresses = [node.ip] + ([node.ip6] if self.ipv6 else [])
             if self.underlay == 6:
                 addresses.reverse()
-            cidrs = [node.pod_cidr] + ([node.pod_cidr6] if self.ipv6 else [])
+            cidrs = self.node_cidrs(node)
             self.store.put(objects.node(node.name, addresses, cidrs))
+
+    def node_cidrs(self, node):
+        """Node.spec.podCIDRs."""
+        return [node.pod_cidr] + ([node.pod_cidr6] if self.ipv6 else [])
 
     def use_dns(self, *servers):
         """Points the pods' resolv.conf at the servers (written in place: it is bind-mounted)."""

@@ -24,6 +24,9 @@ NOISE = (
     (re.compile(r"\boffload_fwd_mark \d"), ""),
     # A bridge is UNKNOWN until its first port has forwarded for a while, then UP.
     (re.compile(r"(\bcni0: .*\bstate) \w+"), r"\1 S"),
+    # The link-local address of a device that was down comes back by the kernel or by the route agent, whichever
+    # is first. Only the agent's has this flag.
+    (re.compile(r" nodad\b"), ""),
 )
 
 

@@ -17,6 +17,10 @@ def node(name, addresses, pod_cidrs):
                        "conditions": [{"type": "Ready", "status": "True"}]}}
 
 
+def config_map(ns, name, data):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": ns, "name": name}, "data": data}
+
+
 def service(ns, name, ports, cluster_ip, families=("IPv4",)):
     """`ports`: name -> number. cluster_ip "None" makes it headless."""
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": ns, "name": name},

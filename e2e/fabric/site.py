@@ -13,11 +13,12 @@ QUICK = {"holdDown": "2s"}
 
 
 class Site:
-    """`shape` is what Cluster takes: gateways, workers, nat, ipv6, iptables, underlay."""
+    """`shape` is what Cluster takes: gateways, workers, nat, ipv6, iptables, underlay. `network` is the class of a
+    cluster with another pod network."""
 
-    def __init__(self, world, cluster_id, gateway_options=None, agent_options=None, **shape):
+    def __init__(self, world, cluster_id, gateway_options=None, agent_options=None, network=Cluster, **shape):
         self.world, self.id = world, cluster_id
-        self.cluster = Cluster(world, cluster_id, **shape)
+        self.cluster = network(world, cluster_id, **shape)
         self.causeway = Causeway(self.cluster, gateway_options or {}, {**QUICK, **(agent_options or {})})
         self.gateway_pods = [node.pod(f"app-{node.name.removeprefix(cluster_id + '-')}")
                              for node in self.cluster.gateway_nodes]

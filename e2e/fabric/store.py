@@ -6,7 +6,11 @@ import time
 
 import yaml
 
-PLURALS = {"EndpointSlice": "endpointslices", "ClusterProperty": "clusterproperties"}
+# Kinds of other programs have their CRD's name.
+PLURALS = {"ClusterProperty": "clusterproperties",
+           "BlockAffinity": "blockaffinities.crd.projectcalico.org",
+           "IPPool": "ippools.crd.projectcalico.org",
+           "CiliumNode": "ciliumnodes.cilium.io"}
 
 
 def plural_of(kind):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fabric.attack import VxlanDevice, forge, udp, vxlan
-from fabric.site import link_local
+from fabric.site import link_local, wait_until_settled
 from fabric.traffic import PYTHON, WIRE, ping
 from fabric.wait import stays_true, wait_until
 
@@ -40,7 +40,8 @@ def placement(site):
 
 
 def settled(site, other):
-    """The placement, once every prefix of the other cluster is at its carrier."""
+    """The placement, once every prefix of the other cluster is at its carrier and stays there. A gateway in its
+    hold-down, as after a bad start, would move prefixes later."""
     def whole():
         now = placement(site)
         expected = len(site.cluster.gateway_nodes) * len(other.cluster.nodes) * len(other.families)
@@ -48,6 +49,7 @@ def settled(site, other):
             now[g, prefix] == keys[other.carrier_to(site, family, node)]
             for g in range(len(site.cluster.gateway_nodes)) for node in other.cluster.nodes
             for family, prefix in prefixes_of(node)) else None
+    wait_until_settled(site, other)
     keys = {n: spec["publicKey"] for n, spec in gateway_objects(other).items()}
     return wait_until(whole, 20, f"{site.id} has all prefixes of {other.id} at their carriers")
 

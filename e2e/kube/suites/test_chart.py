@@ -125,9 +125,12 @@ def test_every_program_starts_from_the_images_root(build, tmp_path):
 
 READ, WRITE = "list watch", "create update delete"
 # account -> resource -> verbs. [names]: the rule names objects. ns/: it is for the namespace only.
+# Where the cluster's pods are: objects of pod networks, and the administrator's settings.
+PREFIXES = {"blockaffinities": READ, "ciliumnodes": READ, "nodenetworkconfigs": READ,
+            "ns/configmaps[causeway-prefixes]": READ}
 RIGHTS = {
     "gateway": {
-        "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
+        **PREFIXES, "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
         "clusterproperties": READ, "serviceexports": READ, "routeagents": READ,
         "clusterpeers": "list watch get", "clusterpeers/status": "update",
         "tunnelgateways": "list watch create update", "tunnelgateways/status": "update",
@@ -135,11 +138,11 @@ RIGHTS = {
         "ns/secrets[causeway-overlay-key psk-west]": "list watch get",
         "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
     "routeagent": {
-        "nodes": READ, "clusterproperties": READ, "tunnelgateways": READ, "clusterpeers": READ,
+        **PREFIXES, "nodes": READ, "clusterproperties": READ, "tunnelgateways": READ, "clusterpeers": READ,
         "routeagents": "get list watch create update", "routeagents/status": "update patch",
         "events": "create", "ns/secrets[causeway-overlay-key]": "list watch get"},
     "discovery": {
-        "nodes": READ, "namespaces": READ, "clusterproperties": READ, "clusterpeers": READ,
+        **PREFIXES, "nodes": READ, "namespaces": READ, "clusterproperties": READ, "clusterpeers": READ,
         "remoteexports": READ, "serviceexports": "list watch get", "serviceexports/status": "update",
         "serviceimports": f"{READ} {WRITE}", "serviceimports/status": "update",
         "services": READ, "endpointslices": READ, "events": "create",
