@@ -29,7 +29,7 @@ std::string JsonFields::path_of(const char* key) const {
 }
 
 void JsonFields::want(bool good, const char* key, std::string_view what) {
-  if (good || !reading() || *problem_) return;
+  if (good || problem_ == nullptr || *problem_) return;  // null: writing
   *problem_ = Error{Errc::kInvalid, fmt::format("{}: {}", path_of(key), what)};
 }
 

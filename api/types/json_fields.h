@@ -107,7 +107,7 @@ class JsonFields {
     auto written = nlohmann::json::object();
     if (reading()) {
       const auto* child = find(key);
-      if (child == nullptr) return;
+      if (child == nullptr || problem_ == nullptr) return;
       JsonFields inner(*child, path_of(key), *problem_);
       use(inner);
     } else {
@@ -128,7 +128,7 @@ class JsonFields {
       return;
     }
     const auto* items = array(key);
-    if (items == nullptr) return;
+    if (items == nullptr || problem_ == nullptr) return;
     values.clear();
     values.reserve(items->size());
     for (std::size_t i = 0; i < items->size() && !*problem_; ++i) {
