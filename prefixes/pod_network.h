@@ -65,8 +65,8 @@ struct PodNetwork {
 [[nodiscard]] std::string_view object_of(Source source);
 
 // The ranges from which pods of this cluster may ever get addresses, for peers to allow. They come
-// from the settings, Calico's pools, Cilium's or OVN-Kubernetes' configuration, OpenShift's Network
-// or kubeadm's configuration, in this order. `from` says which.
+// from the settings, Calico's pools, Cilium's configuration, OpenShift's Network, flannel's or
+// kubeadm's configuration, in this order. `from` says which.
 struct Ranges {
   std::vector<Prefix> pods;  // empty: no object says them
   std::string from;

@@ -124,6 +124,7 @@ class Informer {
     const bool changed = !synced_ || !items_.empty() || !available_;
     for (const auto& [key, object] : items_) note(key);
     items_.clear();
+    unreadable_.clear();
     synced_ = true;
     came_back();
     timer_ = loop_.after(kLookAgain, [this] { relist(); });
