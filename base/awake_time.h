@@ -34,7 +34,6 @@ class AwakeTime {
   }
   // `now` on this clock.
   [[nodiscard]] TimePoint at(TimePoint now) const { return now - paused_; }
-  [[nodiscard]] Duration paused() const { return paused_; }  // the sum of all pauses
 
  private:
   Duration beat_;

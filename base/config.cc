@@ -4,7 +4,6 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -13,6 +12,8 @@
 #include <optional>
 #include <set>
 #include <sstream>
+
+#include "base/number.h"
 
 namespace cw {
 
@@ -27,22 +28,17 @@ Result<bool> bool_of(std::string_view text) {
 }
 
 template <typename T>
-Result<T> number_of(std::string_view text) {
-  T value{};
-  const auto* end = text.data() + text.size();
-  const auto [stop, status] = std::from_chars(text.data(), end, value);
-  if (text.empty() || status != std::errc{} || stop != end) {
-    return fail(Errc::kInvalid,
-                fmt::format("\"{}\": want a number up to {}", text, std::numeric_limits<T>::max()));
-  }
-  return value;
+Result<T> read_number(std::string_view text) {
+  if (const auto number = number_of<T>(text)) return *number;
+  return fail(Errc::kInvalid,
+              fmt::format("\"{}\": want a number up to {}", text, std::numeric_limits<T>::max()));
 }
 
 }  // namespace
 
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   const auto split = text.find_first_not_of("0123456789");
-  const auto number = number_of<std::uint32_t>(text.substr(0, split));
+  const auto number = read_number<std::uint32_t>(text.substr(0, split));
   const auto unit = split == std::string_view::npos ? std::string_view{} : text.substr(split);
   std::optional<std::chrono::nanoseconds> one;
   if (unit == "ms") one = std::chrono::milliseconds(1);
@@ -182,7 +178,7 @@ Result<T> value_of(std::string_view text) {
   } else if constexpr (std::is_same_v<T, bool>) {
     return bool_of(text);
   } else if constexpr (std::is_integral_v<T>) {
-    return number_of<T>(text);
+    return read_number<T>(text);
   } else if constexpr (std::is_same_v<T, std::chrono::nanoseconds>) {
     return parse_duration(text);
   } else {
@@ -227,6 +223,7 @@ template void ConfigMap::read(std::string_view key, Endpoint& value);
 template void ConfigMap::read(std::string_view key, std::vector<std::string>& value);
 template void ConfigMap::read(std::string_view key, std::vector<Prefix>& value);
 template void ConfigMap::read(std::string_view key, std::vector<Endpoint>& value);
+template void ConfigMap::read(std::string_view key, std::vector<Contact>& value);
 
 void ConfigMap::read_choice(std::string_view key, std::string& value,
                             const std::vector<std::string>& choices) {

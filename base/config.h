@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/contact.h"
 #include "base/error.h"
 #include "base/prefix.h"
 
@@ -29,7 +30,7 @@ class ConfigMap {
 
   // Keys are optional: a value whose key is absent stays as it is. T: std::string, bool,
   // std::uint16_t, std::uint32_t, std::chrono::nanoseconds ("150ms", "5s", "2m", "1h"), Endpoint,
-  // or a vector of std::string, Prefix or Endpoint.
+  // or a vector of std::string, Prefix, Endpoint or Contact.
   template <typename T>
   void read(std::string_view key, T& value);
   template <typename T>

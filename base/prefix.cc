@@ -5,8 +5,9 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
+
+#include "base/number.h"
 
 namespace cw {
 
@@ -14,14 +15,12 @@ namespace {
 
 // A decimal number without sign or leading zeros, at most `max`.
 Result<unsigned> decimal(std::string_view text, unsigned max) {
-  unsigned value = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, status] = std::from_chars(text.data(), end, value);
+  const auto value = number_of<unsigned>(text);
   const bool zeros = text.size() > 1 && text.front() == '0';
-  if (text.empty() || zeros || status != std::errc{} || stop != end || value > max) {
+  if (!value || zeros || *value > max) {
     return fail(Errc::kInvalid, fmt::format("\"{}\": want a number from 0 to {}", text, max));
   }
-  return value;
+  return *value;
 }
 
 bool bits_equal(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b, unsigned bits) {

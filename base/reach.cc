@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <optional>
 
+#include "base/number.h"
 #include "base/unique_fd.h"
 
 namespace cw {
@@ -19,15 +19,6 @@ namespace {
 constexpr std::string_view kHead = "causeway-reach 1 ";
 constexpr std::size_t kMostName = 63;
 constexpr std::size_t kMostBytes = kMostReachClusters * (kMostName + 3) + 64;
-
-template <typename T>
-std::optional<T> number_of(std::string_view text) {
-  T value{};
-  const auto* end = text.data() + text.size();
-  const auto [stop, status] = std::from_chars(text.data(), end, value);
-  if (text.empty() || status != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
 
 std::optional<std::string_view> take_line(std::string_view& text) {
   const auto size = text.find('\n');

@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "base/unique_fd.h"
-
 namespace cw {
 
 namespace {
@@ -32,12 +30,6 @@ Result<> write_all(const UniqueFd& fd, std::string_view text, const std::string&
   return {};
 }
 
-Result<> sync_folder(const std::string& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(errno_error(errno, folder));
-  return {};
-}
-
 Result<> make_folder(const std::string& folder) {
   std::error_code error;
   if (fs::is_directory(folder, error)) return {};
@@ -56,15 +48,8 @@ Result<std::string> read_state_file(const std::string& path, std::size_t most) {
   struct stat status {};
   if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno_error(errno, path));
   if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path + " is not a regular file");
-  std::string text;
-  char buffer[16384];
-  while (text.size() <= most) {
-    const auto n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(errno_error(errno, path));
-    if (n == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(n));
-  }
+  auto text = read_rest(fd, most, path);
+  if (!text || text->size() <= most) return text;
   return fail(Errc::kTooLarge, fmt::format("{}: more than {} bytes", path, most));
 }
 
@@ -89,6 +74,31 @@ Result<> remove_state_file(const std::string& path) {
   if (::unlink(path.c_str()) == 0) return sync_folder(folder_of(path));
   if (errno == ENOENT) return {};
   return fail(errno_error(errno, path));
+}
+
+Result<> create_file(const std::string& path, std::string_view text, unsigned mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd) return fail(errno_error(errno, path));
+  return write_all(fd, text, path);
+}
+
+Result<> sync_folder(const std::string& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return fail(errno_error(errno, folder));
+  return {};
+}
+
+Result<std::string> read_rest(const UniqueFd& fd, std::size_t most, const std::string& path) {
+  std::string text;
+  char buffer[16384];
+  while (text.size() <= most) {
+    const auto n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(errno_error(errno, path));
+    if (n == 0) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  return text;
 }
 
 }  // namespace cw

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/unique_fd.h"
 
 namespace cw {
 
@@ -17,5 +18,14 @@ namespace cw {
 [[nodiscard]] Result<> write_state_file(const std::string& path, std::string_view text);
 // A missing file is no error.
 [[nodiscard]] Result<> remove_state_file(const std::string& path);
+
+// The steps, for files that are written in another way. Creates a file with O_EXCL, writes `text`
+// and syncs it. After a failure the file may be there with a part of the text.
+[[nodiscard]] Result<> create_file(const std::string& path, std::string_view text, unsigned mode);
+// Makes names that were created or removed in the folder survive a crash.
+[[nodiscard]] Result<> sync_folder(const std::string& folder);
+// The text that is left in `fd`, but at most a little more than `most` bytes. `path`: for errors.
+[[nodiscard]] Result<std::string> read_rest(const UniqueFd& fd, std::size_t most,
+                                            const std::string& path);
 
 }  // namespace cw

@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "base/socket.h"
+
 namespace cw {
 
 namespace {
@@ -31,20 +33,13 @@ Result<UniqueFd> bound(const Endpoint& at, bool shared) {
   }
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (shared) (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  sockaddr_storage address{};
-  const auto size = at.to_sockaddr(address);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0) {
-    return failed();
-  }
+  if (!bind_socket(fd.get(), at)) return failed();
   return fd;
 }
 
 std::uint16_t port_of(const UniqueFd& fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
-  return at ? at->port : 0;
+  const auto at = local_endpoint(fd.get());
+  return at ? at->port : std::uint16_t{0};
 }
 
 // Makes socket 0, which listened first, take what arrives by the loopback device. Socket 1 takes

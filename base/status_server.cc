@@ -22,6 +22,7 @@
 #include "base/http_request.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "base/socket.h"
 #include "base/status_listener.h"
 #include "base/thread_role.h"
 #include "base/unique_fd.h"
@@ -264,7 +265,10 @@ class Serving {
       door.tokens -= 1;
       const auto client = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&from), size);
       if (!client) continue;
-      const bool own = local_address(fd) == client->address;
+      // If the address that the client called is also its own, the client is on this host: Linux
+      // drops packets of other hosts whose source is an address of this host.
+      const auto called = local_endpoint(fd.get());
+      const bool own = called && called->address == client->address;
       make_room(own);
       auto& c = connections_.emplace_back();
       c.fd = std::move(fd);
@@ -280,16 +284,6 @@ class Serving {
       log_warn("status endpoint cannot accept connections; retrying in 1 s",
                {{"error", errno_error(why, "accept").text}});
     }
-  }
-
-  // The address that the client called. If it is also the client's own, the client is on this host:
-  // Linux drops packets of other hosts whose source is an address of this host.
-  static std::optional<IpAddress> local_address(const UniqueFd& fd) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-    const auto at = Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
-    return at ? std::optional(at->address) : std::nullopt;
   }
 
   [[nodiscard]] std::size_t own_places() const {

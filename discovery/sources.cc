@@ -52,7 +52,7 @@ bool Sources::available() const {
 prefixes::Items<api::Node> Sources::nodes() const {
   auto all = pods.nodes().items();
   for (auto& [key, node] : all) {
-    auto own = pods.network().of(key.name);
+    auto own = pods.network().around(key.name);
     if (own == node->pod_cidrs) continue;
     auto changed = *node;
     changed.pod_cidrs = std::move(own);

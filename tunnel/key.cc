@@ -32,21 +32,14 @@ Result<Key> Key::from_base64(std::string_view text) {
 }
 
 Result<Key> Key::from_hex(std::string_view text) {
-  const auto digit = [](char c) -> int {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
   Key key;
-  bool good = text.size() == 64;
-  for (std::size_t i = 0; good && i < 32; ++i) {
-    const int high = digit(text[2 * i]);
-    const int low = digit(text[2 * i + 1]);
-    good = high >= 0 && low >= 0;
-    key.bytes_[i] = static_cast<std::uint8_t>(high * 16 + low);
+  std::size_t size = 0;
+  if (text.size() != 64 ||
+      sodium_hex2bin(key.bytes_.data(), key.bytes_.size(), text.data(), text.size(), nullptr, &size,
+                     nullptr) != 0 ||
+      size != key.bytes_.size()) {
+    return fail(Errc::kInvalid, "a key is 64 hexadecimal digits");
   }
-  if (!good) return fail(Errc::kInvalid, "a key is 64 hexadecimal digits");
   return key;
 }
 
@@ -81,12 +74,9 @@ std::string Key::base64() const {
 }
 
 std::string Key::hex() const {
-  std::string out;
-  out.reserve(64);
-  for (const auto byte : bytes_) {
-    out += "0123456789abcdef"[byte >> 4U];
-    out += "0123456789abcdef"[byte & 15U];
-  }
+  std::string out(65, '\0');
+  sodium_bin2hex(out.data(), out.size(), bytes_.data(), bytes_.size());
+  out.resize(64);
   return out;
 }
 

@@ -18,7 +18,7 @@ namespace cw::tunnel {
 using PairKey = std::array<std::uint8_t, 32>;
 
 // One label per use, so that a key of one use is worthless in another.
-inline constexpr std::string_view kProbeLabel = "causeway probe v3";
+inline constexpr std::string_view kProbeLabel = "causeway probe v4";
 inline constexpr std::string_view kFeedLabel = "causeway feed v1";
 
 // kInvalid: `other_public` is a point of low order, so the secret would be zero and known to all;

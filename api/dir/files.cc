@@ -9,7 +9,7 @@
 
 #include "api/dir/file_lock.h"
 #include "api/dir/yaml.h"
-#include "base/unique_fd.h"
+#include "base/state_file.h"
 
 namespace cw::api {
 
@@ -39,39 +39,6 @@ Result<> make_folders(const fs::path& folder) {
   std::error_code error;
   if (why == EEXIST && fs::is_directory(folder, error)) return {};
   return fail(errno_error(why == EEXIST ? ENOTDIR : why, folder.string()));
-}
-
-Result<> fsync_folder(const fs::path& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return fail(errno_error(errno, folder.string()));
-  return {};
-}
-
-Result<> write_file(const fs::path& path, std::string_view text, mode_t mode) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (!fd) return fail(errno_error(errno, path.string()));
-  while (!text.empty()) {
-    const auto n = ::write(fd.get(), text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return fail(errno_error(errno, path.string()));
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  if (::fsync(fd.get()) != 0) return fail(errno_error(errno, path.string()));
-  return {};
-}
-
-// Reads at least one byte more than parse_yaml accepts, so that parse_yaml reports "too large".
-Result<std::string> read_file(const UniqueFd& fd, const fs::path& path) {
-  std::string text;
-  char buffer[16384];
-  while (text.size() <= (std::size_t{1} << 20U)) {
-    const auto n = ::read(fd.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(errno_error(errno, path.string()));
-    if (n == 0) break;
-    text.append(buffer, static_cast<std::size_t>(n));
-  }
-  return text;
 }
 
 FileStamp stamp_of(const struct stat& status) {
@@ -176,7 +143,8 @@ Result<std::optional<json>> Files::read(Kind kind, const ObjectKey& key) {
   }
   last_read_->stamp = stamp_of(status);
   if (!S_ISREG(status.st_mode)) return fail(Errc::kInvalid, path.string() + ":1: not a file");
-  const auto text = read_file(fd, path);
+  // At least one byte more than parse_yaml() accepts, so that it reports "too large".
+  const auto text = read_rest(fd, std::size_t{1} << 20U, path.string());
   if (!text) return fail(text.error());
   auto body = parse_yaml(*text, path.string());
   if (!body) return fail(body.error());
@@ -191,8 +159,8 @@ Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
   std::error_code error;
   const auto temporary =
       path.parent_path() / fmt::format("{}{}-{}", kTemporary, ::getpid(), ++temporary_);
-  const mode_t mode = kind == Kind::kSecret ? 0600 : 0644;
-  auto ok = write_file(temporary, to_yaml(body), mode);
+  const unsigned mode = kind == Kind::kSecret ? 0600 : 0644;
+  auto ok = create_file(temporary.string(), to_yaml(body), mode);
   if (ok) ok = as_read(kind, key);  // the write took time, so compare again
   if (!ok) {
     fs::remove(temporary, error);
@@ -205,7 +173,7 @@ Result<> Files::write(Kind kind, const ObjectKey& key, const json& body) {
     fs::remove(temporary, ignored);
     return fail(errno_error(error.value(), path.string()));
   }
-  return fsync_folder(path.parent_path());
+  return sync_folder(path.parent_path().string());
 }
 
 Result<> Files::erase(Kind kind, const ObjectKey& key) {
@@ -214,7 +182,7 @@ Result<> Files::erase(Kind kind, const ObjectKey& key) {
   const auto path = path_of(kind, key);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail(errno_error(errno, path.string()));
-  return fsync_folder(path.parent_path());
+  return sync_folder(path.parent_path().string());
 }
 
 std::optional<FileStamp> Files::stamp(Kind kind, const ObjectKey& key) const {
@@ -232,17 +200,17 @@ Result<> Files::as_read(Kind kind, const ObjectKey& key) const {
 Result<Files::Listing> Files::list(Kind kind) const {
   Listing listing;
   std::error_code error;
-  const auto take = [&](const fs::path& path, const std::string& ns) {
+  const auto add_file = [&](const fs::path& path, const std::string& ns) {
     const auto name = path.filename().string();
     if (name.size() <= kSuffix.size() || name.front() == '.' || !name.ends_with(kSuffix)) return;
     ObjectKey key{ns, name.substr(0, name.size() - kSuffix.size())};
     if (check_key(kind, key)) listing.keys.push_back(std::move(key));
   };
-  const auto take_namespace = [&](const fs::path& path) {
+  const auto add_namespace = [&](const fs::path& path) {
     const auto ns = path.filename().string();
     std::error_code inner;
     for (fs::directory_iterator at(path, inner), end; !inner && at != end; at.increment(inner)) {
-      take(at->path(), ns);
+      add_file(at->path(), ns);
     }
     if (inner) {
       listing.unreadable[ns] = errno_error(inner.value(), path.string()).text;
@@ -251,11 +219,11 @@ Result<Files::Listing> Files::list(Kind kind) const {
   for (fs::directory_iterator at(folder(kind), error), end; !error && at != end;
        at.increment(error)) {
     if (!info(kind).namespaced) {
-      take(at->path(), "");
+      add_file(at->path(), "");
       continue;
     }
     std::error_code status;
-    if (at->is_directory(status)) take_namespace(at->path());
+    if (at->is_directory(status)) add_namespace(at->path());
   }
   if (error) return fail(errno_error(error.value(), "store folder " + folder(kind).string()));
   return listing;

@@ -5,12 +5,13 @@
 #include <yaml-cpp/yaml.h>
 
 #include <cctype>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <vector>
+
+#include "base/number.h"
 
 namespace cw::api {
 
@@ -30,23 +31,13 @@ json plain_value(const std::string& text) {
     return nullptr;
   if (text == "true" || text == "True" || text == "TRUE") return true;
   if (text == "false" || text == "False" || text == "FALSE") return false;
-  const auto* begin = text.data();
-  const auto* end = begin + text.size();
-  std::int64_t number = 0;
-  if (const auto [stop, ok] = std::from_chars(begin, end, number);
-      ok == std::errc{} && stop == end) {
-    if (number >= 0) return static_cast<std::uint64_t>(number);
-    return number;
+  if (const auto number = number_of<std::int64_t>(text)) {
+    if (*number >= 0) return static_cast<std::uint64_t>(*number);
+    return *number;
   }
-  std::uint64_t large = 0;
-  if (const auto [stop, ok] = std::from_chars(begin, end, large);
-      ok == std::errc{} && stop == end) {
-    return large;
-  }
+  if (const auto large = number_of<std::uint64_t>(text)) return *large;
   if (text.find_first_not_of("0123456789+-.eE") == std::string::npos) {
-    double real = 0;
-    const auto [stop, ok] = std::from_chars(begin, end, real);
-    if (ok == std::errc{} && stop == end && std::isfinite(real)) return real;
+    if (const auto real = number_of<double>(text); real && std::isfinite(*real)) return *real;
   }
   return text;
 }

@@ -71,7 +71,7 @@ void Client::go(const std::shared_ptr<Call>& call) {
       return;
     }
     auto done = [this, weak](Result<HttpAnswer> answer) {
-      if (const auto waiting = weak.lock()) take(waiting, std::move(answer));
+      if (const auto waiting = weak.lock()) on_answer(waiting, std::move(answer));
     };
     if (still->streams) {
       still->transfer =
@@ -83,7 +83,7 @@ void Client::go(const std::shared_ptr<Call>& call) {
   });
 }
 
-void Client::take(const std::shared_ptr<Call>& call, Result<HttpAnswer> answer) {
+void Client::on_answer(const std::shared_ptr<Call>& call, Result<HttpAnswer> answer) {
   if (answer && answer->status == 401) {
     credentials_.refused();
     if (!std::exchange(call->repeated, true)) return go(call);

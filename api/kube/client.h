@@ -25,7 +25,7 @@ class Client {
   struct Call;
   Handle start(const std::shared_ptr<Call>& call);
   void go(const std::shared_ptr<Call>& call);
-  void take(const std::shared_ptr<Call>& call, Result<HttpAnswer> answer);
+  void on_answer(const std::shared_ptr<Call>& call, Result<HttpAnswer> answer);
 
   Loop& loop_;
   Access access_;

@@ -102,11 +102,11 @@ void Credentials::read_files() {
 
 void Credentials::run_plugin() {
   plugin_ = run_exec_plugin(loop_, access_.exec, [this](Result<ExecCredential> credential) {
-    take(std::move(credential));
+    on_credential(std::move(credential));
   });
 }
 
-void Credentials::take(Result<ExecCredential> credential) {
+void Credentials::on_credential(Result<ExecCredential> credential) {
   const auto finished = std::move(plugin_);
   if (credential) {
     plugin_due_ = TimePoint::max();

@@ -34,7 +34,7 @@ class Credentials {
  private:
   void read_files();
   void run_plugin();
-  void take(Result<ExecCredential> credential);
+  void on_credential(Result<ExecCredential> credential);
   [[nodiscard]] bool plugin_is_due() const;
 
   Loop& loop_;

@@ -13,11 +13,11 @@ class Lines {
  public:
   explicit Lines(std::size_t limit) : limit_(limit) {}
 
-  // Calls `take(std::string_view line)` for each complete line, without its newline. Empty lines
+  // Calls `on_line(std::string_view line)` for each complete line, without its newline. Empty lines
   // are skipped. `take` returns false to stop. kTooLarge: a line is too long, and the stream cannot
   // be used further.
-  template <typename Take>
-  [[nodiscard]] Result<> feed(std::string_view bytes, const Take& take) {
+  template <typename OnLine>
+  [[nodiscard]] Result<> feed(std::string_view bytes, const OnLine& on_line) {
     while (!bytes.empty()) {
       const auto end = bytes.find('\n');
       const auto part = bytes.substr(0, end);
@@ -31,12 +31,12 @@ class Lines {
       }
       bytes.remove_prefix(end + 1);
       if (rest_.empty()) {  // the usual case: no copy
-        if (!part.empty() && !take(part)) return {};
+        if (!part.empty() && !on_line(part)) return {};
         continue;
       }
       rest_ += part;
       const auto line = std::exchange(rest_, std::string());
-      if (!take(std::string_view(line))) return {};
+      if (!on_line(std::string_view(line))) return {};
     }
     return {};
   }

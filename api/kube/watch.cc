@@ -52,11 +52,11 @@ struct Watch : std::enable_shared_from_this<Watch> {
         {if_alive([](Watch& self) {
            if (self.handler.on_open) self.handler.on_open();
          }),
-         if_alive([](Watch& self, std::string_view bytes) { self.take(bytes); }),
+         if_alive([](Watch& self, std::string_view bytes) { self.on_bytes(bytes); }),
          if_alive([](Watch& self, Result<HttpAnswer> answer) { self.over(std::move(answer)); })});
   }
 
-  void take(std::string_view bytes) {
+  void on_bytes(std::string_view bytes) {
     std::optional<Error> broken;
     const auto fed = lines.feed(bytes, [&](std::string_view line) {
       auto event = parse_event(selector.kind, line);

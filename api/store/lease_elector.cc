@@ -12,6 +12,27 @@ namespace {
 // A timer that is later than this means that the process was paused.
 constexpr Duration kPause = std::chrono::seconds(1);
 
+// The Lease as this process last saw it change. It judges by the local clock whether the holder
+// still renews, so clocks need not agree.
+class Observed {
+ public:
+  [[nodiscard]] const std::string& version() const { return version_; }
+  void record(const std::string& version, TimePoint now) {
+    if (version == version_) return;
+    version_ = version;
+    changed_ = now;
+  }
+  // This process was paused. It saw no renewals, so the pause proves nothing about the holder.
+  void skip(Duration pause) { changed_ += pause; }
+  [[nodiscard]] bool expired(const Lease& lease, TimePoint now) const {
+    return now - changed_ >= std::chrono::seconds(lease.duration_seconds);
+  }
+
+ private:
+  std::string version_;
+  TimePoint changed_{};
+};
+
 }  // namespace
 
 struct LeaseElector::State {
@@ -27,21 +48,17 @@ struct LeaseElector::State {
   std::optional<Lease> held;  // as last written; it is renewed without reading it first
   bool leader = false;
   bool released = false;
-  std::string seen_version;  // the Lease's version when it last changed
-  TimePoint seen_at{};       // when this process saw that change
+  Observed observed;
   std::function<void()> release_done;
   Handle timer;
   Handle deadline;
   Handle request;
 
-  void start() { look(); }
-
   void again(Duration delay) {
     timer = loop.after(delay, [this, due = loop.now() + delay] {
-      // A paused process saw no renewals, so the pause proves nothing about the holder.
       const auto late = loop.now() - due;
-      if (late > kPause) seen_at += late;
-      look();
+      if (late > kPause) observed.skip(late);
+      attempt();
     });
   }
   Duration retry_delay() {
@@ -49,13 +66,14 @@ struct LeaseElector::State {
     return config.retry + Duration(static_cast<Duration::rep>(random.next() % fifth));
   }
 
-  void look() {
-    if (leader && held) return write(*held, seen_version);
+  // Renews the Lease, or takes it if it is free.
+  void attempt() {
+    if (leader && held) return write(*held, observed.version());
     request =
-        store.get(Kind::kLease, config.key, [this](Result<Object> got) { take(std::move(got)); });
+        store.get(Kind::kLease, config.key, [this](const Result<Object>& got) { judge(got); });
   }
 
-  void take(Result<Object> got) {
+  void judge(const Result<Object>& got) {
     if (!got) {
       if (got.error().code == Errc::kNotFound) return write(Lease{}, "");
       log_debug("lease cannot be read",
@@ -68,13 +86,9 @@ struct LeaseElector::State {
                {{"lease", config.key.to_string()}, {"error", lease.error().text}});
       return again(retry_delay());
     }
-    if (got->resource_version != seen_version) {
-      seen_version = got->resource_version;
-      seen_at = loop.now();
-    }
+    observed.record(got->resource_version, loop.now());
     const bool ours = lease->holder == config.identity;
-    const bool free = lease->holder.empty() ||
-                      loop.now() - seen_at >= std::chrono::seconds(lease->duration_seconds);
+    const bool free = lease->holder.empty() || observed.expired(*lease, loop.now());
     if (ours || free) return write(*lease, got->resource_version);
     set_leader(false);
     again(retry_delay());
@@ -100,8 +114,7 @@ struct LeaseElector::State {
                   {{"lease", config.key.to_string()}, {"error", stored.error().text}});
         return again(retry_delay());
       }
-      seen_version = stored->resource_version;
-      seen_at = loop.now();
+      observed.record(stored->resource_version, loop.now());
       held = lease;
       // A holder that cannot renew steps down before others may take over.
       deadline = loop.after(config.renew, [this] { set_leader(false); });
@@ -149,7 +162,7 @@ LeaseElector::LeaseElector(Loop& loop, Store& store, Random& random, LeaseConfig
                            std::function<void(bool)> on_change)
     : state_(
           std::make_unique<State>(loop, store, random, std::move(config), std::move(on_change))) {
-  state_->start();
+  state_->attempt();
 }
 
 LeaseElector::~LeaseElector() = default;

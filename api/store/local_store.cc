@@ -262,10 +262,6 @@ void LocalStore::unavailable(const Error& why) {
 
 void LocalStore::available() { away_.reset(); }
 
-void LocalStore::expire_watches() {
-  for (auto& [kind, log] : logs_) log->end_all({Errc::kExpired, "watch expired; list again"});
-}
-
 std::vector<ObjectKey> LocalStore::keys(Kind kind) const {
   std::vector<ObjectKey> out;
   if (const auto found = table_.find(kind); found != table_.end()) {

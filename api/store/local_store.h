@@ -57,8 +57,6 @@ class LocalStore : public Store {
   // Until available() is called, all calls fail with `why`. All watches end with it.
   void unavailable(const Error& why);
   void available();
-  // All watches end with kExpired.
-  void expire_watches();
   [[nodiscard]] std::vector<ObjectKey> keys(Kind kind) const;
 
  private:

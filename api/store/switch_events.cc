@@ -55,6 +55,17 @@ SwitchDigest::Told SwitchDigest::told() const {
   return told;
 }
 
+Duration SwitchPace::first(TimePoint now, Random& random) {
+  if (now - quiet_since_ > 2 * gap_) gap_ = kGather;
+  const auto spread = static_cast<std::uint64_t>(kSpread.count());
+  return gap_ + Duration(static_cast<Duration::rep>(random.next() % spread));
+}
+
+void SwitchPace::written(TimePoint now) {
+  gap_ = std::min<Duration>(2 * gap_, kLongest);
+  quiet_since_ = now;
+}
+
 SwitchEvents::SwitchEvents(Loop& loop, Store& store, Random& random, EventSource source, Kind kind,
                            About about)
     : loop_(loop),
@@ -68,9 +79,7 @@ void SwitchEvents::add(const SwitchNote& note) {
   if (!store_.keeps_events()) return;
   waiting_.add(note);
   if (timer_.active() || writing_) return;
-  if (loop_.now() - quiet_since_ > 2 * gap_) gap_ = kGather;
-  const auto spread = static_cast<std::uint64_t>(kSpread.count());
-  schedule(gap_ + Duration(static_cast<Duration::rep>(random_.next() % spread)));
+  schedule(pace_.first(loop_.now(), random_));
 }
 
 void SwitchEvents::schedule(Duration delay) {
@@ -93,14 +102,13 @@ void SwitchEvents::write() {
 void SwitchEvents::written(const Result<Object>& result) {
   request_.reset();
   auto was = std::exchange(writing_, std::nullopt);
-  gap_ = std::min<Duration>(2 * gap_, kLongest);
-  quiet_since_ = loop_.now();
+  pace_.written(loop_.now());
   const auto code = result ? Errc::kInvalid : result.error().code;
   // A refused write would be refused again.
   if (code != Errc::kUnavailable && code != Errc::kInternal) {
     if (!result) log_warn("event not written", {{"error", result.error().text}});
     backoff_.reset();
-    if (!waiting_.empty()) schedule(gap_);
+    if (!waiting_.empty()) schedule(pace_.gap());
     return;
   }
   waiting_.put_back(*was);

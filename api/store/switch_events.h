@@ -54,12 +54,26 @@ class SwitchDigest {
   std::size_t forgotten_ = 0;
 };
 
-class SwitchEvents {
+// When the next Event is written. If switching goes on, the gaps double. Pure: time and randomness
+// are arguments.
+class SwitchPace {
  public:
   static constexpr Duration kGather = std::chrono::seconds(1);
   static constexpr Duration kSpread = std::chrono::seconds(4);  // plus a random part of this
   static constexpr std::chrono::seconds kLongest{64};
 
+  // The first switch after a quiet time: the delay until its Event.
+  [[nodiscard]] Duration first(TimePoint now, Random& random);
+  void written(TimePoint now);  // an Event, or an attempt
+  [[nodiscard]] Duration gap() const { return gap_; }
+
+ private:
+  Duration gap_ = kGather;  // until the next Event
+  TimePoint quiet_since_{};
+};
+
+class SwitchEvents {
+ public:
   // `about`: the object as the store has it now. No value: it does not exist yet.
   using About = std::function<std::optional<ObjectMeta>()>;
   SwitchEvents(Loop& loop, Store& store, Random& random, EventSource source, Kind kind,
@@ -82,9 +96,8 @@ class SwitchEvents {
   About about_;
   SwitchDigest waiting_;
   std::optional<SwitchDigest> writing_;
-  Duration gap_ = kGather;  // until the next Event
-  TimePoint quiet_since_{};
-  Backoff backoff_{std::chrono::seconds(1), kLongest};
+  SwitchPace pace_;
+  Backoff backoff_{std::chrono::seconds(1), SwitchPace::kLongest};
   Handle timer_;
   Handle request_;
 };

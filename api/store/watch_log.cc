@@ -1,7 +1,8 @@
 #include "api/store/watch_log.h"
 
-#include <charconv>
 #include <utility>
+
+#include "base/number.h"
 
 namespace cw::api {
 
@@ -23,10 +24,8 @@ Handle WatchLog::watch(const Selector& selector, const std::string& version, Wat
   watcher->next = 0;
   const auto prefix = epoch_ + "-";
   if (version.rfind(prefix, 0) == 0) {
-    std::uint64_t after = 0;
-    const auto* end = version.data() + version.size();
-    const auto [stop, status] = std::from_chars(version.data() + prefix.size(), end, after);
-    if (status == std::errc{} && stop == end && after <= last_) watcher->next = after + 1;
+    const auto after = number_of<std::uint64_t>(std::string_view(version).substr(prefix.size()));
+    if (after && *after <= last_) watcher->next = *after + 1;
   }
   const auto id = ++last_id_;
   watchers_.emplace(id, watcher);

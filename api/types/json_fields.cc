@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <limits>
 #include <utility>
+
+#include "base/number.h"
 
 namespace cw::api {
 
@@ -66,10 +67,8 @@ void JsonFields::int_or_string(const char* key, std::string& value) {
     value = std::to_string(number);
     return;
   }
-  const auto* end = value.data() + value.size();
-  const auto [stop, status] = std::from_chars(value.data(), end, number);
-  if (status == std::errc{} && stop == end) {
-    always(key, number);
+  if (auto read = number_of<std::uint16_t>(value)) {
+    always(key, *read);
   } else {
     optional(key, value);
   }

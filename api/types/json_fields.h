@@ -45,6 +45,13 @@ class JsonFields {
   // Reading: the field is present.
   [[nodiscard]] bool has(const char* key) const { return reading() && find(key) != nullptr; }
 
+  // Reading: the field as it is; null: it is absent. For values that no function below reads.
+  [[nodiscard]] const nlohmann::json* raw(const char* key) const {
+    return reading() ? find(key) : nullptr;
+  }
+  // Writing: the field as it is.
+  void put_raw(const char* key, nlohmann::json value) { (*to_)[key] = std::move(value); }
+
   // A field that is written whatever its value is. A record is not written without fields.
   void always(const char* key, std::string& value);
   void always(const char* key, bool& value);

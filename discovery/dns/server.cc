@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/socket.h"
 #include "discovery/dns/tcp.h"
 #include "discovery/dns/udp.h"
 

@@ -9,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <span>
 
+#include "base/socket.h"
 #include "discovery/dns/tcp_clients.h"
 
 namespace cw::discovery::dns {
@@ -30,24 +32,94 @@ void drop_front(std::vector<std::uint8_t>& buffer, std::size_t size) {
   if (buffer.empty() && buffer.capacity() > kKept) buffer.shrink_to_fit();
 }
 
+// What a thread's epoll instance waits for.
+class Poll {
+ public:
+  explicit Poll(int poll) : poll_(poll) {}
+  // False: there is no memory for it.
+  [[nodiscard]] bool add(int fd, std::uint32_t events, void* what) const {
+    return control(EPOLL_CTL_ADD, fd, events, what);
+  }
+  void change(int fd, std::uint32_t events, void* what) const {
+    (void)control(EPOLL_CTL_MOD, fd, events, what);
+  }
+  void remove(int fd) const { (void)control(EPOLL_CTL_DEL, fd, 0, nullptr); }
+  [[nodiscard]] int wait(std::span<epoll_event> events, int timeout_ms) const {
+    return ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+  }
+
+ private:
+  [[nodiscard]] bool control(int how, int fd, std::uint32_t events, void* what) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = what;
+    return ::epoll_ctl(poll_, how, fd, &event) == 0;
+  }
+  int poll_;
+};
+
+// The listening socket. Once descriptors ran out, it does not listen for kAcceptPause.
+class Listener {
+ public:
+  Listener(int fd, const Poll& poll) : fd_(fd), poll_(poll) {}
+
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] bool listens() const { return listens_; }
+  void listen() {
+    if (listens_ || Clock::now() < again_) return;
+    listens_ = poll_.add(fd_, EPOLLIN, this);
+  }
+  void pause() {
+    poll_.remove(fd_);
+    listens_ = false;
+    again_ = Clock::now() + kAcceptPause;
+  }
+
+ private:
+  int fd_;
+  Poll poll_;
+  bool listens_ = false;
+  Clock::time_point again_{};
+};
+
+// Answers messages out of the newest table.
+class Answerer {
+ public:
+  Answerer(Shared& shared, Counters& counters) : counters_(counters), table_(shared.table) {}
+
+  // The answer, valid until the next call. Empty: the message gets none.
+  [[nodiscard]] std::span<const std::uint8_t> answer(std::span<const std::uint8_t> message,
+                                                     const IpAddress& client) {
+    const auto written = respond(
+        table_.get(), message, {true, false, rotate_++, false, part_for(client)}, out_, counters_);
+    return {out_.data(), written};
+  }
+
+ private:
+  Counters& counters_;
+  Snapshot<Table>::Reader table_;
+  std::vector<std::uint8_t> out_ = std::vector<std::uint8_t>(kMaxMessage);
+  unsigned rotate_ = 0;
+};
+
 class TcpThread {
  public:
   TcpThread(int listener, int poll, int stop, Shared& shared, Counters& counters)
-      : listener_(listener),
-        poll_(poll),
-        limits_(shared.tcp),
+      : poll_(poll),
+        listener_(listener, poll_),
+        idle_pause_(
+            std::clamp<std::int64_t>(shared.tcp.idle / std::chrono::milliseconds(4), 10, 1000)),
         counters_(counters),
-        table_(shared.table),
         allowed_(shared.allowed),
         clients_(shared.tcp),
-        answer_(kMaxMessage) {
-    (void)watch(EPOLL_CTL_ADD, stop, EPOLLIN, &stop_);
+        answerer_(shared, counters) {
+    (void)poll_.add(stop, EPOLLIN, &stop_);
   }
 
   void run() {
     for (;;) {
-      listen_again();
-      const int got = ::epoll_wait(poll_, events_.data(), kEvents, pause());
+      listener_.listen();
+      const int got = poll_.wait(events_, pause());
       bool accepts = false;
       for (int i = 0; i < got; ++i) {
         const auto& event = events_[static_cast<std::size_t>(i)];
@@ -68,38 +140,16 @@ class TcpThread {
  private:
   static constexpr int kEvents = 256;
 
-  bool watch(int how, int fd, std::uint32_t events, void* what) {
-    epoll_event event{};
-    event.events = events;
-    event.data.ptr = what;
-    return ::epoll_ctl(poll_, how, fd, &event) == 0;
-  }
-
-  // Does nothing for kAcceptPause after descriptors ran out.
-  void listen_again() {
-    if (listens_ || Clock::now() < accept_again_) return;
-    listens_ = watch(EPOLL_CTL_ADD, listener_, EPOLLIN, &listener_);
-  }
-  void listen_later() {
-    (void)::epoll_ctl(poll_, EPOLL_CTL_DEL, listener_, nullptr);
-    listens_ = false;
-    accept_again_ = Clock::now() + kAcceptPause;
-  }
-
   // Without connections the thread sleeps until a client connects. Else it wakes up to close idle
   // ones.
   [[nodiscard]] int pause() const {
-    if (!listens_) return static_cast<int>(kAcceptPause.count());
+    if (!listener_.listens()) return static_cast<int>(kAcceptPause.count());
     if (clients_.size() == 0) return -1;
-    return static_cast<int>(idle_pause().count());
-  }
-  [[nodiscard]] std::chrono::milliseconds idle_pause() const {
-    return std::chrono::milliseconds(
-        std::clamp<std::int64_t>(limits_.idle / std::chrono::milliseconds(4), 10, 1000));
+    return static_cast<int>(idle_pause_.count());
   }
   void close_idle() {
     const auto now = Clock::now();
-    if (now - idle_closed_ < idle_pause()) return;
+    if (now - idle_closed_ < idle_pause_) return;
     idle_closed_ = now;
     counters_.idle.add(clients_.close_idle(now));
   }
@@ -116,7 +166,7 @@ class TcpThread {
                                  (c.out.empty() ? 0U : std::uint32_t{EPOLLOUT});
     if (events == c.waits) return;
     c.waits = events;
-    (void)watch(EPOLL_CTL_MOD, c.fd.get(), events, &c);
+    poll_.change(c.fd.get(), events, &c);
   }
 
   bool process(Connection& c, std::uint32_t events) {
@@ -135,16 +185,13 @@ class TcpThread {
     while (c.in.size() - at >= 2 && !full(c)) {
       const std::size_t size = static_cast<std::size_t>(c.in[at]) << 8U | c.in[at + 1];
       if (c.in.size() - at - 2 < size) break;
-      const auto written =
-          respond(table_.get(), {c.in.data() + at + 2, size},
-                  {true, false, rotate_++, false, part_for(c.client)}, answer_, counters_);
-      if (written == 0) return false;  // a message without an answer: this is no DNS client
+      const auto answer = answerer_.answer({c.in.data() + at + 2, size}, c.client);
+      if (answer.empty()) return false;  // a message without an answer: this is no DNS client
       at += 2 + size;
       ++answers;
-      c.out.push_back(static_cast<std::uint8_t>(written >> 8U));
-      c.out.push_back(static_cast<std::uint8_t>(written));
-      c.out.insert(c.out.end(), answer_.begin(),
-                   answer_.begin() + static_cast<std::ptrdiff_t>(written));
+      c.out.push_back(static_cast<std::uint8_t>(answer.size() >> 8U));
+      c.out.push_back(static_cast<std::uint8_t>(answer.size()));
+      c.out.insert(c.out.end(), answer.begin(), answer.end());
     }
     if (answers == 0) return true;
     clients_.record_activity(c, Clock::now());
@@ -197,13 +244,13 @@ class TcpThread {
     for (int i = 0; i < 64; ++i) {
       sockaddr_storage from{};
       socklen_t size = sizeof from;
-      UniqueFd fd(::accept4(listener_, reinterpret_cast<sockaddr*>(&from), &size,
+      UniqueFd fd(::accept4(listener_.fd(), reinterpret_cast<sockaddr*>(&from), &size,
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd) {
         // No descriptor is left, and a client waits: close one of our connections.
         if (errno == EMFILE || errno == ENFILE) {
           if (clients_.evict()) counters_.evicted.add();
-          listen_later();
+          listener_.pause();
         }
         return;
       }
@@ -225,23 +272,19 @@ class TcpThread {
     if (made == nullptr) return counters_.refused_client.add();
     made->fd = std::move(fd);
     made->waits = EPOLLIN;
-    if (!watch(EPOLL_CTL_ADD, made->fd.get(), EPOLLIN, made)) clients_.close(*made);
+    if (!poll_.add(made->fd.get(), EPOLLIN, made)) clients_.close(*made);
   }
 
-  int listener_;
-  int poll_;
+  Poll poll_;
+  Listener listener_;
   int stop_ = 0;  // only its address is used, to identify the event
-  TcpLimits limits_;
-  Counters& counters_;
-  Snapshot<Table>::Reader table_;
-  Snapshot<PrefixSet>::Reader allowed_;
-  bool listens_ = false;
-  Clock::time_point accept_again_{};  // after descriptors ran out
+  std::chrono::milliseconds idle_pause_;
   Clock::time_point idle_closed_{};
+  Counters& counters_;
+  Snapshot<PrefixSet>::Reader allowed_;
   Clients clients_;
+  Answerer answerer_;
   std::array<epoll_event, kEvents> events_{};
-  std::vector<std::uint8_t> answer_;
-  unsigned rotate_ = 0;
 };
 
 }  // namespace
@@ -253,10 +296,7 @@ Result<UniqueFd> open_tcp(const Endpoint& at) {
   const int one = 1;
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (at.address.is_v6()) (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  sockaddr_storage address{};
-  const auto size = at.to_sockaddr(address);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0 ||
-      ::listen(fd.get(), SOMAXCONN) != 0) {
+  if (!bind_socket(fd.get(), at) || ::listen(fd.get(), SOMAXCONN) != 0) {
     return fail(errno_error(errno, fmt::format("listen: DNS over TCP at {}", at.to_string())));
   }
   return fd;

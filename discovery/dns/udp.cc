@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/socket.h"
+
 namespace cw::discovery::dns {
 
 namespace {
@@ -208,21 +210,10 @@ Result<UniqueFd> open_udp(const Endpoint& at) {
     if (wildcard) set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
   }
-  sockaddr_storage address{};
-  const auto size = at.to_sockaddr(address);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(size)) != 0) {
+  if (!bind_socket(fd.get(), at)) {
     return fail(errno_error(errno, fmt::format("listen: DNS over UDP at {}", at.to_string())));
   }
   return fd;
-}
-
-Result<Endpoint> local_endpoint(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    return fail(errno_error(errno, "getsockname"));
-  }
-  return Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address), size);
 }
 
 void serve_udp(int socket, Shared& shared, Counters& counters) {

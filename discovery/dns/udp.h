@@ -11,7 +11,6 @@ namespace cw::discovery::dns {
 // A blocking SO_REUSEPORT socket. It ignores the path MTU (IP_PMTUDISC_OMIT). A wildcard socket
 // also delivers packet info.
 [[nodiscard]] Result<UniqueFd> open_udp(const Endpoint& at);
-[[nodiscard]] Result<Endpoint> local_endpoint(int fd);
 // Runs until `shared.stopping` is set and the socket is shut down or its receive timeout passes.
 void serve_udp(int socket, Shared& shared, Counters& counters);
 

@@ -52,12 +52,12 @@ Control::Ready Control::wait(TimePoint until) {
     const std::lock_guard lock(state_.mutex);
     if (sockets_ != state_.sockets) sockets_ = state_.sockets;
   }
-  std::array<pollfd, 4> waiting{{{state_.wake_control.fd(), POLLIN, 0},
+  std::array<pollfd, 4> waiting{{{state_.wake.control.fd(), POLLIN, 0},
                                  {links_.get(), POLLIN, 0},
                                  {sockets_ ? sockets_->initiations_v4() : -1, POLLIN, 0},
                                  {sockets_ ? sockets_->initiations_v6() : -1, POLLIN, 0}}};
   (void)::poll(waiting.data(), waiting.size(), timeout_until(until));
-  if (waiting[0].revents != 0) state_.wake_control.clear();
+  if (waiting[0].revents != 0) state_.wake.control.clear();
   if (waiting[1].revents != 0) read_mtu();
   return {waiting[2].revents != 0, waiting[3].revents != 0};
 }
@@ -85,7 +85,7 @@ void Control::handshakes() {
   // Bounded, so that timers are on time during a flood.
   for (int i = 0; i < 256 && state_.handshakes.pop(item, left); ++i) handshake(item, left);
   send_cookies();
-  if (left != 0) state_.wake_control.set();
+  if (left != 0) state_.wake.control.set();
 }
 
 // The costly parts of a stranger's message (macs, cookies, a Diffie-Hellman) run outside of the

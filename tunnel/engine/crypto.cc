@@ -133,12 +133,6 @@ Bytes16 blake2s_mac(Bytes key, std::initializer_list<Bytes> parts) {
   return out;
 }
 
-Bytes32 hmac_blake2s(Bytes key, std::initializer_list<Bytes> parts) {
-  auto out = hmac()(key, parts);
-  hmac().forget();
-  return out;
-}
-
 template <std::size_t N>
 std::array<Bytes32, N> kdf(const Bytes32& chain_key, Bytes input) {
   auto& with = hmac();

@@ -24,7 +24,6 @@ inline constexpr std::size_t kTagSize = 16;
 [[nodiscard]] Bytes32 blake2s(std::initializer_list<Bytes> parts);
 // Keyed BLAKE2s with 16 bytes of output: Mac() of the paper. It is not a truncated longer digest.
 [[nodiscard]] Bytes16 blake2s_mac(Bytes key, std::initializer_list<Bytes> parts);
-[[nodiscard]] Bytes32 hmac_blake2s(Bytes key, std::initializer_list<Bytes> parts);
 
 // Kdf1..3 of the paper: HKDF with HMAC-BLAKE2s.
 template <std::size_t N>

@@ -40,8 +40,8 @@ struct Device::Parts {
   }
   ~Parts() {
     state.stop = true;
-    state.wake_control.set();
-    state.wake_workers.set();
+    state.wake.control.set();
+    state.wake.workers.set();
     for (auto& thread : threads) thread.join();
   }
 
@@ -55,8 +55,8 @@ struct Device::Parts {
       state.sockets = std::move(sockets);
       state.sockets_generation.fetch_add(1, std::memory_order_release);
     }
-    state.wake_workers.set();
-    state.wake_control.set();
+    state.wake.workers.set();
+    state.wake.control.set();
   }
 
   const DeviceOptions options;

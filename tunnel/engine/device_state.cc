@@ -47,8 +47,8 @@ bool HandshakeQueue::pop(Item& item, std::size_t& left) {
 void DeviceState::lost_interface() {
   gone.store(true, std::memory_order_release);
   stop.store(true, std::memory_order_release);
-  wake_control.set();
-  wake_workers.set();
+  wake.control.set();
+  wake.workers.set();
 }
 
 TimePoint boot_now() {

@@ -55,12 +55,24 @@ class HandshakeQueue {
   std::size_t count_ = 0;
 };
 
+// Whether super-packets may be written. False once a kernel refused one.
+struct Joins {
+  Joins(bool tcp_too, bool udp_too) : tcp(tcp_too), udp(udp_too) {}
+  std::atomic<bool> tcp;
+  std::atomic<bool> udp;
+};
+
+// Wake the threads.
+struct Wakes {
+  Signal control;
+  Signal workers;  // stop, or other sockets
+};
+
 struct DeviceState {
   explicit DeviceState(Tun opened)
       : protocol(random, kTunnelMtu, Protocol::Handshakes::kWithTick),
         tun(std::move(opened)),
-        join_tcp(tun.tso()),
-        join_udp(tun.uso()) {}
+        join(tun.tso(), tun.uso()) {}
 
   SystemRandom random;
   std::mutex mutex;  // protocol, sockets, planned
@@ -71,13 +83,10 @@ struct DeviceState {
 
   Tun tun;
   std::atomic<std::size_t> mtu{kTunnelMtu};
-  // Whether super-packets may be written. False once a kernel refused one.
-  std::atomic<bool> join_tcp;
-  std::atomic<bool> join_udp;
+  Joins join;
 
   HandshakeQueue handshakes;
-  Signal wake_control;
-  Signal wake_workers;  // stop, or other sockets
+  Wakes wake;
   std::atomic<bool> stop{false};
   std::atomic<bool> gone{false};  // the interface was deleted
 
@@ -100,19 +109,19 @@ void send_output(UdpSockets* sockets, Output& out);
 
 template <typename Use>
 void DeviceState::with_core(Output& out, const Use& use) {
-  bool wake = false;
+  bool earlier = false;
   std::shared_ptr<UdpSockets> to;
   {
     const std::lock_guard lock(mutex);
     use(protocol, boot_now(), wall_now(), out);
     if (protocol.soonest() < planned) {
       planned = protocol.soonest();
-      wake = true;
+      earlier = true;
     }
     if (out.urgent) send_output(sockets.get(), out);
     if (!out.datagrams.empty()) to = sockets;
   }
-  if (wake) wake_control.set();
+  if (earlier) wake.control.set();
   if (!out.datagrams.empty()) send_output(to.get(), out);
 }
 

@@ -124,14 +124,10 @@ void Handshake::set_identity(const Identity& identity) {
 }
 
 void Handshake::clear() {
-  state_ = HandshakeState::kZeroed;
-  response_consumed_ = false;
-  wipe(hash_);
-  wipe(chain_key_);
-  ephemeral_.reset();
-  wipe(remote_ephemeral_);
-  local_index_ = 0;
-  remote_index_ = 0;
+  wipe(exchange_.hash);
+  wipe(exchange_.chain_key);
+  wipe(exchange_.remote_ephemeral);
+  exchange_ = {};
 }
 
 std::optional<Initiation> Handshake::create_initiation(std::uint32_t local_index, WallTime now,
@@ -163,11 +159,11 @@ std::optional<Initiation> Handshake::create_initiation(std::uint32_t local_index
   mix_hash(state.hash, sealed_time);
   wipe(key);
 
-  hash_ = state.hash;
-  chain_key_ = state.chain_key;
-  ephemeral_ = ours;
-  local_index_ = local_index;
-  state_ = HandshakeState::kCreatedInitiation;
+  exchange_.hash = state.hash;
+  exchange_.chain_key = state.chain_key;
+  exchange_.ephemeral = ours;
+  exchange_.local_index = local_index;
+  exchange_.state = HandshakeState::kCreatedInitiation;
   return message;
 }
 
@@ -185,58 +181,59 @@ bool Handshake::consume_initiation(const Caller& caller, Bytes initiation) {
 
   clear();
   last_timestamp_ = timestamp;
-  hash_ = hash;
-  chain_key_ = chain_key;
-  remote_ephemeral_ = caller.ephemeral;
-  remote_index_ = caller.sender;
-  state_ = HandshakeState::kConsumedInitiation;
+  exchange_.hash = hash;
+  exchange_.chain_key = chain_key;
+  exchange_.remote_ephemeral = caller.ephemeral;
+  exchange_.remote_index = caller.sender;
+  exchange_.state = HandshakeState::kConsumedInitiation;
   return true;
 }
 
 std::optional<Response> Handshake::create_response(std::uint32_t local_index, Random& random) {
-  if (state_ != HandshakeState::kConsumedInitiation) return std::nullopt;
+  if (exchange_.state != HandshakeState::kConsumedInitiation) return std::nullopt;
   const auto ephemeral = Key::generate_private(random);
   const auto ephemeral_public = ephemeral.public_key();
   const DhKey ours(ephemeral.bytes(), ephemeral_public.bytes());
-  auto ee = ours.secret_with(remote_ephemeral_);
+  auto ee = ours.secret_with(exchange_.remote_ephemeral);
   auto es = ours.secret_with(peer_.bytes());
   if (!ee || !es) return std::nullopt;
   Response message{};
   message[0] = static_cast<std::uint8_t>(MessageType::kResponse);
   store_le(message, 4, local_index);
-  store_le(message, 8, remote_index_);
+  store_le(message, 8, exchange_.remote_index);
   put(message, kResponseEphemeral, ephemeral_public.bytes());
-  mix_hash(hash_, ephemeral_public.bytes());
-  mix_key(chain_key_, ephemeral_public.bytes());
-  mix_key(chain_key_, *ee);
-  mix_key(chain_key_, *es);
+  mix_hash(exchange_.hash, ephemeral_public.bytes());
+  mix_key(exchange_.chain_key, ephemeral_public.bytes());
+  mix_key(exchange_.chain_key, *ee);
+  mix_key(exchange_.chain_key, *es);
   wipe(*ee);
   wipe(*es);
 
-  auto mixed = kdf<3>(chain_key_, preshared_);
-  chain_key_ = mixed[0];
-  mix_hash(hash_, mixed[1]);
+  auto mixed = kdf<3>(exchange_.chain_key, preshared_);
+  exchange_.chain_key = mixed[0];
+  mix_hash(exchange_.hash, mixed[1]);
   const auto sealed = std::span(message).subspan(kResponseEmpty, kTagSize);
-  seal(mixed[2], 0, {}, hash_, sealed);
-  mix_hash(hash_, sealed);
+  seal(mixed[2], 0, {}, exchange_.hash, sealed);
+  mix_hash(exchange_.hash, sealed);
   for (auto& part : mixed) wipe(part);
 
-  local_index_ = local_index;
-  state_ = HandshakeState::kCreatedResponse;
+  exchange_.local_index = local_index;
+  exchange_.state = HandshakeState::kCreatedResponse;
   return message;
 }
 
 bool Handshake::consume_response(Bytes response) {
-  if (state_ != HandshakeState::kCreatedInitiation || response_consumed_ ||
-      message_type(response) != MessageType::kResponse || receiver_of(response) != local_index_) {
+  if (exchange_.state != HandshakeState::kCreatedInitiation || exchange_.response_consumed ||
+      message_type(response) != MessageType::kResponse ||
+      receiver_of(response) != exchange_.local_index) {
     return false;
   }
   const auto ephemeral = slice32(response, kResponseEphemeral);
-  auto hash = hash_;
-  auto chain_key = chain_key_;
+  auto hash = exchange_.hash;
+  auto chain_key = exchange_.chain_key;
   mix_hash(hash, ephemeral);
   mix_key(chain_key, ephemeral);
-  auto ee = ephemeral_->secret_with(ephemeral);
+  auto ee = exchange_.ephemeral->secret_with(ephemeral);
   auto se = identity_.dh.secret_with(ephemeral);
   if (!ee || !se) return false;
   mix_key(chain_key, *ee);
@@ -249,24 +246,25 @@ bool Handshake::consume_response(Bytes response) {
   const bool ok = open(mixed[2], 0, sealed, hash, {});
   if (ok) {
     mix_hash(hash, sealed);
-    hash_ = hash;
-    chain_key_ = mixed[0];
-    remote_index_ = load_le<std::uint32_t>(response, 4);
-    response_consumed_ = true;
+    exchange_.hash = hash;
+    exchange_.chain_key = mixed[0];
+    exchange_.remote_index = load_le<std::uint32_t>(response, 4);
+    exchange_.response_consumed = true;
   }
   for (auto& part : mixed) wipe(part);
   return ok;
 }
 
 std::optional<TransportKeys> Handshake::derive_keys() {
-  if (!response_consumed_ && state_ != HandshakeState::kCreatedResponse) return std::nullopt;
-  auto pair = kdf<2>(chain_key_, {});
+  if (!exchange_.response_consumed && exchange_.state != HandshakeState::kCreatedResponse)
+    return std::nullopt;
+  auto pair = kdf<2>(exchange_.chain_key, {});
   TransportKeys keys;
-  keys.initiator = response_consumed_;
+  keys.initiator = exchange_.response_consumed;
   keys.send = keys.initiator ? pair[0] : pair[1];
   keys.receive = keys.initiator ? pair[1] : pair[0];
-  keys.local_index = local_index_;
-  keys.remote_index = remote_index_;
+  keys.local_index = exchange_.local_index;
+  keys.remote_index = exchange_.remote_index;
   wipe(pair[0]);
   wipe(pair[1]);
   clear();

@@ -93,8 +93,8 @@ class Handshake {
   void set_identity(const Identity& identity);
   // False: the peer's public key is a low-order point. No packet may be sent to such a peer.
   [[nodiscard]] bool possible() const { return static_static_.has_value(); }
-  [[nodiscard]] HandshakeState state() const { return state_; }
-  [[nodiscard]] std::uint32_t local_index() const { return local_index_; }
+  [[nodiscard]] HandshakeState state() const { return exchange_.state; }
+  [[nodiscard]] std::uint32_t local_index() const { return exchange_.local_index; }
 
   // Leaves the macs zero; cookie.h fills them.
   [[nodiscard]] std::optional<Initiation> create_initiation(std::uint32_t local_index, WallTime now,
@@ -109,18 +109,23 @@ class Handshake {
   void clear();
 
  private:
+  // The messages that were exchanged so far, and the secrets that follow from them.
+  struct Exchange {
+    HandshakeState state = HandshakeState::kZeroed;
+    bool response_consumed = false;
+    Bytes32 hash{};
+    Bytes32 chain_key{};
+    std::optional<DhKey> ephemeral;
+    Bytes32 remote_ephemeral{};
+    std::uint32_t local_index = 0;
+    std::uint32_t remote_index = 0;
+  };
+
   Identity identity_;
   Key peer_;
   Bytes32 preshared_{};
   std::optional<Bytes32> static_static_;
-  HandshakeState state_ = HandshakeState::kZeroed;
-  bool response_consumed_ = false;
-  Bytes32 hash_{};
-  Bytes32 chain_key_{};
-  std::optional<DhKey> ephemeral_;
-  Bytes32 remote_ephemeral_{};
-  std::uint32_t local_index_ = 0;
-  std::uint32_t remote_index_ = 0;
+  Exchange exchange_;
   Timestamp last_timestamp_{};
 };
 

@@ -14,7 +14,7 @@ constexpr std::size_t kLarge = 8192;
 Receive::Receive(DeviceState& state, std::size_t workers)
     : state_(state),
       turnstile_(workers == 1 ? 1 : 2 * workers),
-      joiner_({state.join_tcp, state.join_udp}) {}
+      joiner_({state.join.tcp, state.join.udp}) {}
 
 Receive::Fds Receive::fds() {
   if (state_.sockets_generation.load(std::memory_order_acquire) != sockets_generation_) {
@@ -68,9 +68,9 @@ void Receive::write(SuperPacket& item) {
         // kind again.
         log_warn("TUN refuses super-packets: not joining any more",
                  {{"kind", item.tcp ? "tcp" : "udp"}});
-        (item.tcp ? state_.join_tcp : state_.join_udp) = false;
+        (item.tcp ? state_.join.tcp : state_.join.udp) = false;
         write_singly(item);
-        joiner_.set_options({state_.join_tcp, state_.join_udp});
+        joiner_.set_options({state_.join.tcp, state_.join.udp});
       }
       return;
     default:

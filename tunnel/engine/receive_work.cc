@@ -27,7 +27,7 @@ void ReceiveWork::add(DeviceState& state, const Received& received,
   const auto type = message_type(message);
   if (!type) return;
   if (*type != MessageType::kData) {
-    if (state.handshakes.push(message, received.from)) state.wake_control.set();
+    if (state.handshakes.push(message, received.from)) state.wake.control.set();
     return;
   }
   if (items_.size() == kMaxItems) return;

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/socket.h"
 #include "tunnel/engine/udp.h"
 #include "tunnel/engine/udp_sort.h"
 
@@ -60,9 +61,7 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
   }
   // This is the second socket of the port. The first was bound alone, so a taken port was an error.
   if (purpose == Purpose::kInitiations) option(s, SOL_SOCKET, SO_REUSEPORT, 1);
-  sockaddr_storage name{};
-  const auto size = Endpoint{any, port}.to_sockaddr(name);
-  if (::bind(s, reinterpret_cast<const sockaddr*>(&name), static_cast<socklen_t>(size)) != 0) {
+  if (!bind_socket(s, {any, port})) {
     const int err = errno;
     auto error = errno_error(err, fmt::format("UDP port {}", port));
     if (err == EADDRINUSE) error.code = Errc::kExists;
@@ -72,10 +71,7 @@ Result<UniqueFd> open_one(const IpAddress& any, std::uint16_t port, std::uint32_
 }
 
 std::uint16_t port_of(int fd) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof name;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
-  const auto at = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&name), size);
+  const auto at = local_endpoint(fd);
   return at ? at->port : std::uint16_t{0};
 }
 

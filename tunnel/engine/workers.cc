@@ -24,12 +24,12 @@ void Workers::run() {
 
 Workers::Ready Workers::wait() {
   const auto [v4, v6] = receive_.fds();
-  std::array<pollfd, 4> waiting{{{state_.wake_workers.fd(), POLLIN, 0},
+  std::array<pollfd, 4> waiting{{{state_.wake.workers.fd(), POLLIN, 0},
                                  {state_.tun.fd(), POLLIN, 0},
                                  {v4, POLLIN, 0},
                                  {v6, POLLIN, 0}}};
   (void)::poll(waiting.data(), waiting.size(), -1);
-  if (waiting[0].revents != 0 && !state_.ending()) state_.wake_workers.clear();
+  if (waiting[0].revents != 0 && !state_.ending()) state_.wake.workers.clear();
   return {waiting[1].revents != 0, waiting[2].revents != 0, waiting[3].revents != 0};
 }
 

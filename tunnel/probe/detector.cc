@@ -26,10 +26,7 @@ Duration shared_interval(Duration configured, std::size_t askers) {
   return std::max(configured, std::min(fair, kSlowest));
 }
 
-std::uint64_t Detector::next_sequence(TimePoint now) {
-  sent_[next_ % kWindow] = {now, false};
-  return next_++;
-}
+std::uint64_t Detector::next_sequence(TimePoint now) { return requests_.add({now, false}); }
 
 Duration Detector::pace(TimePoint now) const {
   if (last_reply_) {
@@ -42,7 +39,8 @@ Duration Detector::pace(TimePoint now) const {
     }
   }
   // Much is lost: a faster window shows the extent sooner.
-  return up_ && counted(now).missing > kWindow / 8 ? config_.interval / 2 : config_.interval;
+  return up_ && counted(now).missing > Requests::kSize / 8 ? config_.interval / 2
+                                                           : config_.interval;
 }
 
 unsigned Detector::convincing() const {
@@ -51,9 +49,9 @@ unsigned Detector::convincing() const {
   constexpr std::uint64_t kBefore = 16;
   constexpr double kByChance = 1e-5;
   unsigned missing = 0;
-  const auto oldest = next_ > kWindow ? next_ - kWindow : 0;
+  const auto oldest = requests_.oldest();
   for (auto i = oldest_unanswered_; i-- > oldest && oldest_unanswered_ - i <= kBefore;) {
-    if (!sent_[i % kWindow].answered) ++missing;
+    if (!requests_.at(i).answered) ++missing;
   }
   // An upper bound of the loss: about two standard deviations, and never zero.
   const double loss = std::min(1.0, (missing + 2 * std::sqrt(missing) + 1) / (kBefore + 2));
@@ -66,30 +64,23 @@ unsigned Detector::convincing() const {
 
 bool Detector::silent(TimePoint now) const {
   if (!last_reply_ || now - *last_reply_ < config_.interval * config_.lost ||
-      next_ - oldest_unanswered_ < convincing()) {
+      requests_.next() - oldest_unanswered_ < convincing()) {
     return false;
   }
   // After a pause of this process no request was under way. The first reply needs its round trip
   // and a little more than the usual one: otherwise it would count as missing while it is just
   // being read.
-  const auto oldest = std::max(oldest_unanswered_, next_ > kWindow ? next_ - kWindow : 0);
-  return now - sent_[oldest % kWindow].at >= rtt_ + rtt_ / 4 + 2 * jitter_;
+  const auto oldest = std::max(oldest_unanswered_, requests_.oldest());
+  const auto usual = round_trip_.time();
+  return now - requests_.at(oldest).at >= usual + usual / 4 + 2 * round_trip_.jitter();
 }
 
 bool Detector::on_reply(std::uint64_t sequence, TimePoint now) {
-  if (sequence >= next_ || next_ - sequence > kWindow) return false;
-  auto& sent = sent_[sequence % kWindow];
-  if (sent.answered) return false;
+  if (!requests_.open(sequence)) return false;
   (void)state(now);  // counts a fall even if no caller asked meanwhile
   if (silent(now)) in_a_row_ = 0;
-  sent.answered = true;
-  const auto sample = now - sent.at;
-  if (rtt_ == Duration::zero()) {
-    rtt_ = sample;
-  } else if (sequence >= sampled_from_) {
-    jitter_ += ((sample > rtt_ ? sample - rtt_ : rtt_ - sample) - jitter_) / 16;
-    rtt_ += (sample - rtt_) / 8;
-  }
+  const auto sample = now - requests_.answer(sequence)->at;
+  if (!round_trip_.known() || sequence >= sampled_from_) round_trip_.add(sample);
   last_reply_ = now;
   oldest_unanswered_ = std::max(oldest_unanswered_, sequence + 1);
   ++in_a_row_;
@@ -105,7 +96,7 @@ LinkState Detector::state(TimePoint now) {
   if (!up_) return ever_up_ ? LinkState::kDown : LinkState::kConnecting;
   // The limit is that of a whole window, even if the window is not full yet. So the first losses of
   // a link decide nothing.
-  const auto limit = (degraded_ ? config_.fine_loss : config_.degraded_loss) * kWindow;
+  const auto limit = (degraded_ ? config_.fine_loss : config_.degraded_loss) * Requests::kSize;
   degraded_ = counted(now).missing > limit;
   return degraded_ ? LinkState::kDegraded : LinkState::kUp;
 }
@@ -117,11 +108,10 @@ bool Detector::usable(TimePoint now) {
 
 Detector::Counted Detector::counted(TimePoint now) const {
   // Leaves out requests whose reply may still be under way.
-  const auto grace = std::max(config_.interval, rtt_ * 2 + jitter_ * 4);
+  const auto grace = std::max(config_.interval, round_trip_.patience());
   Counted counted;
-  const auto first = next_ > kWindow ? next_ - kWindow : 0;
-  for (auto i = first; i < next_; ++i) {
-    const auto& sent = sent_[i % kWindow];
+  for (auto i = requests_.oldest(); i < requests_.next(); ++i) {
+    const auto& sent = requests_.at(i);
     if (!sent.answered && now - sent.at < grace) continue;
     ++counted.asked;
     if (!sent.answered) ++counted.missing;

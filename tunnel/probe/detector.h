@@ -9,11 +9,11 @@
 // time is an argument.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 
-#include "base/loop.h"
+#include "tunnel/probe/request_window.h"
+#include "tunnel/probe/round_trip.h"
 
 namespace cw::tunnel {
 
@@ -41,8 +41,6 @@ enum class LinkState : std::uint8_t { kConnecting, kUp, kDegraded, kDown };
 
 class Detector {
  public:
-  static constexpr std::size_t kWindow = 64;  // requests
-
   explicit Detector(const DetectorConfig& config) : config_(config) {}
   // Takes effect with the next request. The history stays.
   void set_interval(Duration interval) { config_.interval = interval; }
@@ -52,14 +50,14 @@ class Detector {
   // than an eighth of the window was lost.
   [[nodiscard]] Duration pace(TimePoint now) const;
   // This process was paused. Round trips of requests that were under way then are not used.
-  void on_pause() { sampled_from_ = next_; }
+  void on_pause() { sampled_from_ = requests_.next(); }
   // Records a reply to `sequence`. False for duplicates and unknown numbers, which change nothing.
   bool on_reply(std::uint64_t sequence, TimePoint now);
   [[nodiscard]] LinkState state(TimePoint now);
   // True if up or degraded: traffic may use the link.
   [[nodiscard]] bool usable(TimePoint now);
-  [[nodiscard]] Duration rtt() const { return rtt_; }
-  [[nodiscard]] Duration jitter() const { return jitter_; }
+  [[nodiscard]] Duration rtt() const { return round_trip_.time(); }
+  [[nodiscard]] Duration jitter() const { return round_trip_.jitter(); }
   [[nodiscard]] double loss(TimePoint now) const;  // 0 to 1, over the window
 
  private:
@@ -67,6 +65,7 @@ class Detector {
     TimePoint at{};
     bool answered = false;
   };
+  using Requests = RequestWindow<Sent>;
   struct Counted {
     unsigned asked = 0;
     unsigned missing = 0;
@@ -78,17 +77,15 @@ class Detector {
   [[nodiscard]] unsigned convincing() const;
 
   DetectorConfig config_;
-  std::array<Sent, kWindow> sent_{};
-  std::uint64_t next_ = 0;               // requests [next_ - kWindow, next_) are in the window
-  std::uint64_t oldest_unanswered_ = 0;  // all from here to next_ are unanswered
+  Requests requests_;
+  std::uint64_t oldest_unanswered_ = 0;  // all from here on are unanswered
   std::uint64_t sampled_from_ = 0;       // requests before it were under way during a pause
   std::optional<TimePoint> last_reply_;
   bool up_ = false;
   bool ever_up_ = false;
   bool degraded_ = false;
   unsigned in_a_row_ = 0;  // replies since the last fall or gap
-  Duration rtt_{};
-  Duration jitter_{};
+  RoundTrip round_trip_;
 };
 
 }  // namespace cw::tunnel

@@ -1,17 +1,15 @@
 #include "tunnel/probe/forwarding_prober.h"
 
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <span>
 
 #include "base/awake_time.h"
-#include "base/unique_fd.h"
+#include "tunnel/probe/udp_socket.h"
 
 namespace cw::tunnel {
 
@@ -25,34 +23,17 @@ constexpr Duration kPause = 5 * kTick;  // a longer gap is a pause of this proce
 // The size of the IP and UDP headers.
 std::size_t overhead(Family family) { return family == Family::kV4 ? 28 : 48; }
 
-Result<UniqueFd> udp_socket(const Endpoint& local, const std::string& device) {
-  const auto family = local.address.is_v4() ? AF_INET : AF_INET6;
-  UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return fail(errno_error(errno, "echo socket"));
-  const int one = 1;
-  if (family == AF_INET6) {
-    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-  }
+Result<UniqueFd> echo_socket(const Endpoint& local, const std::string& device) {
+  auto socket = open_udp_socket(local, device, "echo socket");
+  if (!socket) return fail(std::move(socket.error()));
   // Probes are never fragmented, and they are sent at their size whatever path MTU the kernel
   // knows. A kernel without this option fragments: then all sizes pass, and the verdict still
   // holds.
-  const int probe = IP_PMTUDISC_PROBE;
-  const int probe6 = IPV6_PMTUDISC_PROBE;
-  if (family == AF_INET) {
-    (void)::setsockopt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
-  } else {
-    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe6, sizeof probe6);
-  }
-  if (!device.empty() && ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.data(),
-                                      static_cast<socklen_t>(device.size())) != 0) {
-    return fail(Errc::kUnavailable, fmt::format("echo socket: no device {}", device));
-  }
-  sockaddr_storage at{};
-  const auto size = local.to_sockaddr(at);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
-    return fail(errno_error(errno, "echo socket " + local.to_string()));
-  }
-  return fd;
+  const bool v4 = local.address.is_v4();
+  const int probe = v4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
+  (void)::setsockopt(socket->fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                     v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &probe, sizeof probe);
+  return std::move(socket->fd);
 }
 
 class UdpForwardingProber final : public ForwardingProber {
@@ -86,7 +67,8 @@ class UdpForwardingProber final : public ForwardingProber {
       auto config = config_.path;
       config.interval = interval;
       // No IPv6 link has an MTU below 1280.
-      if (key.family == Family::kV6) config.least = std::max<std::size_t>(config.least, 1280);
+      if (key.family == Family::kV6)
+        config.size.least = std::max<std::size_t>(config.size.least, 1280);
       // Spreads the first requests over the interval, but over at most a second: verdicts are
       // needed soon.
       const auto spread =
@@ -128,7 +110,7 @@ class UdpForwardingProber final : public ForwardingProber {
   }
 
   Result<> add_socket(const SocketKey& key, const Endpoint& local) {
-    auto fd = udp_socket(local, {});
+    auto fd = echo_socket(local, {});
     if (!fd) return fail(fd.error());
     auto& socket = sockets_[key];
     socket.fd = std::move(*fd);
@@ -260,7 +242,7 @@ Result<std::unique_ptr<ForwardingProber>> ForwardingProber::open(Loop& loop, Ran
 
 Result<std::unique_ptr<EchoServer>> EchoServer::open(Loop& loop, const Endpoint& local,
                                                      const std::string& device) {
-  auto fd = udp_socket(local, device);
+  auto fd = echo_socket(local, device);
   if (!fd) return fail(fd.error());
   return std::make_unique<UdpEchoServer>(loop, std::move(*fd));
 }

@@ -44,7 +44,7 @@ struct ForwardingConfig {
   PathConfig path;         // the interval is set_paths()'s
   friend bool operator==(const ForwardingConfig& a, const ForwardingConfig& b) {
     return a.local == b.local && a.own_gateway == b.own_gateway && a.own == b.own &&
-           a.port == b.port && a.path.full == b.path.full;
+           a.port == b.port && a.path.size.full == b.path.size.full;
   }
 };
 

@@ -19,7 +19,7 @@
 
 namespace cw::tunnel {
 
-inline constexpr unsigned kProbeMajor = 3;
+inline constexpr unsigned kProbeMajor = 4;
 inline constexpr unsigned kProbeMinor = 0;
 inline constexpr std::size_t kMaxProbe = 1400;  // bytes
 inline constexpr std::size_t kMinProbe = 80;    // header and tag

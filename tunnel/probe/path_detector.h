@@ -1,20 +1,17 @@
 // Detects whether a gateway forwards, and packets of what size. It judges one path (a gateway of
 // the own cluster, a remote cluster, a family) from full-size probes through it. While all is well,
 // probes are rare. Once a reply is late they hurry: small and full ones in turn, to each remote
-// gateway in turn.
-//   * Silent: more consecutive misses than random loss explains.
-//   * Floor: if full probes are lost while small ones pass, the largest size that passes is
-//   searched
-//     by halving (similar to RFC 8899). The full size is tried again from time to time.
-// Pure: time is an argument.
+// gateway in turn. The path is silent after more consecutive misses than random loss explains.
+// path_size.h finds the largest packet that passes. Pure: time is an argument.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
-#include "base/loop.h"
-#include "tunnel/mtu.h"
+#include "tunnel/probe/path_size.h"
+#include "tunnel/probe/request_window.h"
+#include "tunnel/probe/round_trip.h"
 
 namespace cw::tunnel {
 
@@ -24,12 +21,8 @@ struct PathConfig {
   Duration least_patience =
       std::chrono::milliseconds(80);  // for a reply, at least, however short the RTT
   unsigned lost = 8;
-  unsigned recover = 3;           // replies in a row after a fall
-  std::size_t full = kTunnelMtu;  // size of the IP packets
-  std::size_t small = 100;
-  std::size_t least = 1000;                  // the search goes no lower
-  std::size_t exact = 8;                     // the search stops at this precision, in bytes
-  Duration raise = std::chrono::minutes(1);  // between attempts at the full size
+  unsigned recover = 3;  // replies in a row after a fall
+  PathSizeConfig size;
 };
 
 // The interval at which one of `nodes` nodes probes each of its `paths` paths through a gateway.
@@ -50,7 +43,8 @@ class PathDetector {
     std::size_t size = 0;    // of the IP packet
   };
 
-  PathDetector(const PathConfig& config, TimePoint first) : config_(config), next_send_(first) {}
+  PathDetector(const PathConfig& config, TimePoint first)
+      : config_(config), next_send_(first), sizes_(config.size) {}
   void set_interval(Duration interval) { config_.interval = interval; }
   // The request to send now, if one is due. `targets`: the number of remote gateways.
   [[nodiscard]] std::optional<Send> due(TimePoint now, std::size_t targets);
@@ -62,40 +56,25 @@ class PathDetector {
   [[nodiscard]] PathVerdict verdict() const { return verdict_; }  // as of the last due()
   [[nodiscard]] bool late() const { return missed_ > 0; }
   // The largest packet that passes. Nothing: the full size passes, as far as is known.
-  [[nodiscard]] std::optional<std::size_t> floor() const { return floor_; }
-  [[nodiscard]] Duration rtt() const { return rtt_; }
+  [[nodiscard]] std::optional<std::size_t> floor() const { return sizes_.floor(); }
+  [[nodiscard]] Duration rtt() const { return round_trip_.time(); }
 
  private:
-  static constexpr std::size_t kWindow = 64;
-  static constexpr unsigned kNarrow = 6;  // full ones lost in a row while small ones are answered
-  static constexpr unsigned kTries = 3;   // per size of a search
   struct Sent {
     TimePoint at{};
     std::size_t target = 0;
     std::size_t size = 0;
     bool answered = false;
   };
-  struct Search {
-    std::size_t low = 0;   // passes
-    std::size_t high = 0;  // does not
-    std::size_t size = 0;  // tried now
-    unsigned tries = 0;
-    bool raising = false;  // only the full size is tried
-  };
   [[nodiscard]] Duration patience() const;
-  [[nodiscard]] std::size_t regular() const { return floor_.value_or(config_.full); }
-  [[nodiscard]] bool suspicious() const { return full_missed_ > 0 && small_answered_ > 0; }
   void count_missed(TimePoint now);
   void miss(const Sent& sent, TimePoint now);
-  void weigh_size(const Sent& sent, TimePoint now);
-  void step(TimePoint now);
   [[nodiscard]] Send make(TimePoint now, std::size_t targets);
   [[nodiscard]] Duration pace() const;
 
   PathConfig config_;
   TimePoint next_send_;
-  std::array<Sent, kWindow> sent_{};
-  std::uint64_t next_ = 0;
+  RequestWindow<Sent> requests_;
   std::uint64_t counted_ = 0;  // all before it are answered or counted as missed
   PathVerdict verdict_ = PathVerdict::kUnknown;
   unsigned missed_ = 0;    // in a row
@@ -103,13 +82,8 @@ class PathDetector {
   bool fell_ = false;
   std::size_t target_ = 0;  // the remote gateway that answered last
   unsigned burst_ = 0;      // requests since replies became late
-  Duration rtt_{};
-  Duration jitter_{};
-  unsigned full_missed_ = 0;  // since the last answer to a full-size request
-  unsigned small_answered_ = 0;
-  std::optional<Search> search_;
-  std::optional<std::size_t> floor_;
-  TimePoint raise_at_{};
+  RoundTrip round_trip_;
+  PathSize sizes_;
 };
 
 }  // namespace cw::tunnel

@@ -1,25 +1,19 @@
 #include "tunnel/probe/prober.h"
 
 #include <fmt/format.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <utility>
 
 #include "base/awake_time.h"
-#include "base/log.h"
-#include "base/unique_fd.h"
 #include "tunnel/probe/askers.h"
-#include "tunnel/probe/batch.h"
+#include "tunnel/probe/probe_socket.h"
 
 namespace cw::tunnel {
 
 namespace {
 
-constexpr int kMaxTurns = 8;  // batches per turn, so that other events get theirs
-constexpr int kTicks = 8;     // per interval; at least as many as hurried requests (in tunnels 8)
+constexpr int kTicks = 8;  // per interval; at least as many as hurried requests (in tunnels 8)
 // Shorter datagrams get no notice. A notice must not answer a notice (8 bytes), or two sides would
 // exchange them for ever.
 constexpr std::size_t kLeastForeign = 52;  // bytes: the header of probe version 2
@@ -34,32 +28,11 @@ class UdpProber final : public Prober {
         config_(std::move(config)),
         hooks_(std::move(hooks)),
         self_(party_id(config_.private_key.public_key(), config_.self)),
-        askers_(config_.private_key, random) {}
+        askers_(config_.private_key, random),
+        socket_(loop, {[this] { (void)look(); },
+                       [this](const Datagram& datagram) { return on_datagram(datagram); }}) {}
 
-  Result<> start() {
-    const auto family = config_.local.address.is_v4() ? AF_INET : AF_INET6;
-    fd_.reset(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd_) return fail(errno_error(errno, "probe socket"));
-    const int one = 1;
-    if (family == AF_INET6) {
-      ::setsockopt(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    }
-    if (!config_.device.empty()) {
-      scope_ = if_nametoindex(config_.device.c_str());
-      if (scope_ == 0 || ::setsockopt(fd_.get(), SOL_SOCKET, SO_BINDTODEVICE, config_.device.data(),
-                                      static_cast<socklen_t>(config_.device.size())) != 0) {
-        return fail(Errc::kUnavailable, fmt::format("probe socket: no device {}", config_.device));
-      }
-    }
-    sockaddr_storage at{};
-    const auto scope = config_.local.address.is_link_local() ? scope_ : 0;
-    const auto size = config_.local.to_sockaddr(at, scope);
-    if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)) != 0) {
-      return fail(errno_error(errno, "probe socket " + config_.local.to_string()));
-    }
-    watch();
-    return {};
-  }
+  Result<> start() { return socket_.open(config_.local, config_.device); }
 
   void set_targets(const std::map<GatewayId, ProbeTarget>& targets) override {
     if (!ticker_.active()) awake_.begin(loop_.now());
@@ -98,6 +71,7 @@ class UdpProber final : public Prober {
   }
 
  private:
+  using Datagram = ProbeSocket::Datagram;
   struct Target {
     ProbeTarget is;
     Detector detector;
@@ -152,7 +126,7 @@ class UdpProber final : public Prober {
 
   void tick() {
     // After a pause of this process, waiting replies are read before any target is judged.
-    if (look()) receive();
+    if (look()) socket_.receive();
     const auto now = time();
     for (auto& [id, target] : targets_) {
       if (now < target.next_send) continue;
@@ -172,13 +146,7 @@ class UdpProber final : public Prober {
     probe.sent_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
     probe.sender = config_.sender;
     if (hooks_.ask) hooks_.ask(id, probe);
-    const auto bytes = serialize(probe, *target.key);
-    sockaddr_storage to{};
-    const auto& at = target.is.to;
-    const auto size = at.to_sockaddr(to, at.address.is_link_local() ? scope_ : 0);
-    // A failed send is a lost probe: the detector draws the conclusion.
-    (void)::sendto(fd_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&to),
-                   static_cast<socklen_t>(size));
+    socket_.send(serialize(probe, *target.key), target.is.to);
   }
 
   // Whether the state differs from the last reported one.
@@ -200,62 +168,33 @@ class UdpProber final : public Prober {
     if (hooks_.on_change) hooks_.on_change(id);
   }
 
-  void receive() {
-    (void)look();
-    auto& batch = *batch_;
-    unsigned requests = 0;
-    for (int i = 0; i < kMaxTurns; ++i) {
-      const auto count = batch.receive(fd_.get());
-      for (unsigned n = 0; n < count; ++n) {
-        if (take(batch.datagram(n), batch.from(n), batch.from_size(n))) ++requests;
-      }
-      batch.send_replies(fd_.get());
-      if (count < DatagramBatch::kMost) break;
-    }
-    // Many requests: they wait for each other for a moment and cost one wake-up together.
-    if (!gathering_.handled(requests, loop_.now())) return;
-    readable_.reset();
-    gather_timer_ = loop_.after(Gathering::kPause, [this] {
-      gather_timer_.reset();
-      watch();
-      receive();
-    });
-  }
-
-  void watch() {
-    readable_ = loop_.watch(fd_.get(), FdEvent::kRead, [this] { receive(); });
-  }
-
   // Returns whether the datagram was a request that gets an answer.
-  bool take(std::span<const std::byte> datagram, const sockaddr_storage& from, socklen_t size) {
-    const auto source = Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&from), size);
-    if (!source) return false;
-    const auto envelope = parse_envelope(datagram);
+  bool on_datagram(const Datagram& datagram) {
+    const auto envelope = parse_envelope(datagram.bytes);
     if (envelope && envelope->reply) {
-      take_reply(datagram, *source);
+      on_reply(datagram);
       return false;
     }
-    if (envelope) return take_request(*envelope, datagram, *source, from, size);
-    const auto version = foreign_version(datagram);
-    if (!version) {
-      refuse(Refusal::kMalformed, *source, envelope.error().text);
-      return false;
+    if (envelope) return on_request(*envelope, datagram);
+    if (const auto version = foreign_version(datagram.bytes)) {
+      on_foreign(*version, datagram);
+    } else {
+      refuse(Refusal::kMalformed, datagram.source, envelope.error().text);
     }
-    take_foreign(*version, datagram.size(), *source, from, size);
     return false;
   }
 
-  bool take_request(const ProbeEnvelope& envelope, std::span<const std::byte> datagram,
-                    const Endpoint& source, const sockaddr_storage& from, socklen_t size) {
+  bool on_request(const ProbeEnvelope& envelope, const Datagram& datagram) {
     auto* asker = askers_.find(envelope.asker);
     if (asker == nullptr) {
-      refuse(Refusal::kUnknownAsker, source, "no public key is known for the party that asks");
+      refuse(Refusal::kUnknownAsker, datagram.source,
+             "no public key is known for the party that asks");
       return false;
     }
-    const auto request = parse_probe(datagram, *asker->key);
+    const auto request = parse_probe(datagram.bytes, *asker->key);
     if (!request) {
       refuse(request.error().code == Errc::kDenied ? Refusal::kWrongKey : Refusal::kMalformed,
-             source, request.error().text);
+             datagram.source, request.error().text);
       return false;
     }
     const auto verdict = askers_.judge(*asker, *request);
@@ -268,21 +207,20 @@ class UdpProber final : public Prober {
     reply.challenge = verdict.challenge;
     reply.sender = config_.sender;
     if (hooks_.answer) hooks_.answer(*request, {asker->party, verdict.fresh}, reply);
-    batch_->reply(serialize(reply, *asker->key), from, size);
+    socket_.reply(serialize(reply, *asker->key), datagram);
     return true;
   }
 
   // Both sides report it in words: our view of the target, and a notice to the sender.
-  void take_foreign(unsigned version, std::size_t bytes, const Endpoint& source,
-                    const sockaddr_storage& from, socklen_t size) {
+  void on_foreign(unsigned version, const Datagram& datagram) {
     const auto words =
         fmt::format("speaks probe version {}; this side speaks {}", version, kProbeMajor);
-    refuse(Refusal::kVersion, source, words);
-    blame(source, words);
+    refuse(Refusal::kVersion, datagram.source, words);
+    blame(datagram.source, words);
     const auto now = loop_.now();
-    if (bytes < kLeastForeign || now - last_notice_ < kNoticeGap) return;
+    if (datagram.bytes.size() < kLeastForeign || now - last_notice_ < kNoticeGap) return;
     last_notice_ = now;
-    batch_->reply(version_notice(), from, size);
+    socket_.reply(version_notice(), datagram);
   }
 
   void refuse(Refusal refusal, const Endpoint& source, const std::string& words) {
@@ -302,11 +240,12 @@ class UdpProber final : public Prober {
     changed_now(GatewayId(at->first));
   }
 
-  void take_reply(std::span<const std::byte> datagram, const Endpoint& source) {
+  void on_reply(const Datagram& datagram) {
+    const auto& source = datagram.source;
     const auto at = std::find_if(targets_.begin(), targets_.end(),
                                  [&](const auto& one) { return one.second.is.to == source; });
     if (at == targets_.end() || !at->second.key) return;
-    const auto reply = parse_probe(datagram, *at->second.key);
+    const auto reply = parse_probe(datagram.bytes, *at->second.key);
     if (!reply) {
       const bool denied = reply.error().code == Errc::kDenied;
       refuse(denied ? Refusal::kWrongKey : Refusal::kMalformed, source, reply.error().text);
@@ -319,7 +258,7 @@ class UdpProber final : public Prober {
       return;
     }
     const auto id = at->first;  // the callbacks may change the targets
-    const bool stranger = take_challenge(target, *reply);
+    const bool stranger = record_challenge(target, *reply);
     if (stranger && hooks_.on_stranger) hooks_.on_stranger(id);
     if (hooks_.on_reply) hooks_.on_reply(id, *reply);
     const auto still = targets_.find(id);
@@ -347,7 +286,7 @@ class UdpProber final : public Prober {
   }
 
   // Returns whether the target has a new challenge for our session.
-  static bool take_challenge(Target& target, const Probe& reply) {
+  static bool record_challenge(Target& target, const Probe& reply) {
     if (reply.sequence < target.newest) return false;  // a late reply
     target.newest = reply.sequence;
     const bool news = reply.challenge != 0 && reply.challenge != target.challenge;
@@ -362,15 +301,10 @@ class UdpProber final : public Prober {
   PartyId self_;
   Askers askers_;
   TimePoint last_notice_{};
-  std::uint32_t scope_ = 0;
-  UniqueFd fd_;
   std::map<GatewayId, Target> targets_;
   AwakeTime awake_{config_.detector.interval / kTicks, config_.detector.interval};
-  std::unique_ptr<DatagramBatch> batch_ = std::make_unique<DatagramBatch>();
-  Gathering gathering_;
-  Handle readable_;
-  Handle gather_timer_;
   Handle ticker_;
+  ProbeSocket socket_;  // last: it calls back
 };
 
 }  // namespace

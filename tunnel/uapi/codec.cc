@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <limits>
+
+#include "base/number.h"
 
 namespace cw::tunnel::uapi {
 
@@ -28,14 +29,9 @@ Result<Line> next_line(std::string_view& text) {
 
 template <typename T>
 Result<T> number(const Line& line) {
-  T value{};
-  const auto* end = line.value.data() + line.value.size();
-  const auto [stop, status] = std::from_chars(line.value.data(), end, value);
-  if (line.value.empty() || status != std::errc{} || stop != end) {
-    return fail(Errc::kInvalid, fmt::format("uapi: {}: \"{}\" is not a number it takes", line.key,
-                                            line.value.substr(0, 80)));
-  }
-  return value;
+  if (const auto value = number_of<T>(line.value)) return *value;
+  return fail(Errc::kInvalid, fmt::format("uapi: {}: \"{}\" is not a number it takes", line.key,
+                                          line.value.substr(0, 80)));
 }
 
 Result<> flag(const Line& line, bool& value) {
