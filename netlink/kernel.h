@@ -150,6 +150,19 @@ struct Connected {
   friend bool operator==(const Connected&, const Connected&) = default;
 };
 
+// A chain of nftables that the kernel itself calls, of any program. iptables of today writes such
+// chains, too.
+struct BaseChain {
+  std::string family;  // "ip", "ip6", "inet"
+  std::string table;
+  std::string name;
+  enum class Hook : std::uint8_t { kForward, kPostroutingNat } hook = Hook::kForward;
+  std::int32_t priority = 0;
+  bool drops = false;       // by its policy, what its rules do not decide
+  bool names_ours = false;  // a rule in its table names a device of ours; only read with `drops`
+  friend bool operator==(const BaseChain&, const BaseChain&) = default;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -208,14 +221,18 @@ class Kernel {
   [[nodiscard]] virtual Result<std::string> dump_nft(const std::string& table) = 0;
   [[nodiscard]] virtual Result<> remove_nft(const std::string& table) = 0;
 
+  // The chains of other programs that see forwarded packets or translate sources, sorted. Chains of
+  // our tables are left out, and so are other families and hooks.
+  [[nodiscard]] virtual Result<std::vector<BaseChain>> all_base_chains() = 0;
+
   // Deletes tracked flows to or from `remotes` whose source is translated, and returns their
   // number. Such a flow began before the exemption, and would keep its translation for life.
   [[nodiscard]] virtual Result<unsigned> forget_translated_flows(
       std::span<const Prefix> remotes) = 0;
 
-  // Calls back when links, addresses, neighbours, routes, rules, nexthops or the nft ruleset have
-  // changed, also by ourselves, and when events were lost (ENOBUFS). At most once per turn of the
-  // loop.
+  // Calls back when links, addresses, neighbours, routes, rules, nexthops, the nft ruleset, or the
+  // sysctls of forwarding and of the reverse path check have changed, also by ourselves, and when
+  // events were lost (ENOBUFS). At most once per turn of the loop.
   [[nodiscard]] virtual Handle on_change(std::function<void()> callback) = 0;
 };
 

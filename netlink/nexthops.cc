@@ -25,7 +25,9 @@ std::set<std::uint32_t> Nexthops::write(PassReport& report) {
     const auto plan = diff(actual, wanted_);
     for (const auto* part : {&plan.add, &plan.change}) {
       for (const auto& [id, nexthop] : *part) {
-        report.step(kernel_.replace_nexthop(nexthop), describe(id));
+        const auto before = written_.find(id);
+        report.step(kernel_.replace_nexthop(nexthop), describe(id),
+                    before != written_.end() && before->second == nexthop, "next hop");
       }
     }
     for (const auto& [id, nexthop] : plan.remove) surplus.insert(id);

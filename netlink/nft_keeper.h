@@ -20,7 +20,8 @@ class NftKeeper {
     kMissing,  // the same, and none stands
     kUnread,   // it is not known what stands
   };
-  // One listing, and a transaction and a second listing where something differs.
+  // One listing, and a transaction and a second listing where something differs. The transaction
+  // has only the elements of sets if nothing else differs.
   Outcome keep(Kernel& kernel, const NftTable& wanted, PassReport& report);
   void forget() { *this = {}; }
 

@@ -1,6 +1,10 @@
 #include "netlink/nft_table.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "base/prefix_set.h"
 
@@ -35,7 +39,55 @@ void add(std::string& text, const NftChain& chain) {
   text += "\t}\n";
 }
 
+std::set<std::string_view> elements_of(const NftSet& set) {
+  std::set<std::string_view> elements;
+  const std::string_view all = set.elements;
+  for (std::size_t at = 0; at < all.size();) {
+    const auto end = std::min(all.find(", ", at), all.size());
+    elements.insert(all.substr(at, end - at));
+    at = end + 2;
+  }
+  return elements;
+}
+
+// "delete element inet TABLE SET { ... }" of what `from` has and `to` has not; empty: nothing.
+std::string difference(std::string_view verb, const std::string& place,
+                       const std::set<std::string_view>& from,
+                       const std::set<std::string_view>& to) {
+  std::vector<std::string_view> some;
+  std::set_difference(from.begin(), from.end(), to.begin(), to.end(), std::back_inserter(some));
+  if (some.empty()) return {};
+  return fmt::format("{} element inet {} {{ {} }}\n", verb, place, fmt::join(some, ", "));
+}
+
+bool same_form(const NftTable& a, const NftTable& b) {
+  return a.name == b.name && a.counters == b.counters && a.chains == b.chains &&
+         std::equal(a.sets.begin(), a.sets.end(), b.sets.begin(), b.sets.end(),
+                    [](const NftSet& one, const NftSet& other) {
+                      return one.name == other.name && one.type == other.type &&
+                             one.intervals == other.intervals;
+                    });
+}
+
 }  // namespace
+
+std::optional<std::string> nft_change(const NftTable& before, const NftTable& after) {
+  if (!same_form(before, after)) return std::nullopt;
+  std::string gone;
+  std::string fresh;
+  for (std::size_t n = 0; n < after.sets.size(); ++n) {
+    const auto& set = after.sets[n];
+    if (before.sets[n].elements == set.elements) continue;
+    const auto old = elements_of(before.sets[n]);
+    const auto now = elements_of(set);
+    const auto place = fmt::format("{} {}", after.name, set.name);
+    gone += difference("delete", place, old, now);
+    fresh += difference("add", place, now, old);
+  }
+  // The first line names the table; it changes nothing. What goes is first: it may overlap with
+  // what comes.
+  return fmt::format("table inet {} {{}}\n{}{}", after.name, gone, fresh);
+}
 
 std::string nft_text(const NftTable& table) {
   // The first line makes the table if there is none: `delete` of a missing table fails.

@@ -3,6 +3,7 @@
 // nftables is written with these types (docs/protocol/kernel-state.md, "Adding a rule"). Pure.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -40,6 +41,10 @@ struct NftTable {
 
 // The text of one transaction, which replaces the whole table. Equal tables give equal text.
 [[nodiscard]] std::string nft_text(const NftTable& table);
+
+// The text of one transaction that makes `after` of `before`, where only elements of sets differ:
+// what comes and what goes. None: something else differs.
+[[nodiscard]] std::optional<std::string> nft_change(const NftTable& before, const NftTable& after);
 
 // Set `NAME4` or `NAME6`: the members of one family, sorted. The intervals of a set must not
 // overlap, so prefixes inside another one are left out.

@@ -35,16 +35,21 @@ inline constexpr std::uint16_t kFeedPort = 4798;         // TCP (gRPC) on contro
 // The tunnel's own outer packets carry kTunnelMark. Rule kBypass sends them past all of these, to
 // the empty rule kLanding. Otherwise a remote cluster that claims a gateway's address would route
 // the tunnel into itself.
+//
+// The priorities are smaller than those of CNIs' rules that match a pod's packets: 111 (Cilium on
+// Amazon and Azure) and 512 to 1536 (the AWS VPC CNI). They are larger than 9, 10 and 20, which
+// Cilium gives to packets with its own marks. Tables have numbers of their own: they say the same
+// thing whichever priorities are configured.
 inline constexpr std::uint32_t kFromTunnelTable = 7485;
 inline constexpr std::uint32_t kTransitTable = 7486;
 inline constexpr std::uint32_t kToRemoteTable = 7487;
 inline constexpr std::uint32_t kMainTable = 254;  // RT_TABLE_MAIN, of the host
-inline constexpr std::uint32_t kBypassPriority = 7484;
-inline constexpr std::uint32_t kFromTunnelPriority = 7485;
-inline constexpr std::uint32_t kTransitPriority = 7486;
-inline constexpr std::uint32_t kToRemotePriority = 7487;
-inline constexpr std::uint32_t kClosedPriority = 7488;
-inline constexpr std::uint32_t kLandingPriority = 7489;
+inline constexpr std::uint32_t kBypassPriority = 89;
+inline constexpr std::uint32_t kFromTunnelPriority = 90;
+inline constexpr std::uint32_t kTransitPriority = 91;
+inline constexpr std::uint32_t kToRemotePriority = 92;
+inline constexpr std::uint32_t kClosedPriority = 93;
+inline constexpr std::uint32_t kLandingPriority = 94;
 
 // The six priorities in use, one after the other. The configuration may move all (rulePriority).
 struct RulePriorities {

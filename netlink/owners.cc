@@ -1,5 +1,7 @@
 #include "netlink/owners.h"
 
+#include <algorithm>
+
 namespace cw::netlink {
 
 bool Owner::has(const Rule& rule) const {
@@ -57,6 +59,27 @@ bool needs_bypass(const Rule& rule, const Rule& bypass) {
                                              : bypass.priority};
   if (rule.unreachable) return rule.priority == priorities.closed();
   return rule.table == kToRemoteTable && rule.priority == priorities.to_remote();
+}
+
+std::uint32_t last_rule(std::span<const Rule> rules, std::uint32_t table) {
+  std::uint32_t last = 0;
+  for (const auto& rule : rules) {
+    if (rule.table == table) last = std::max(last, rule.priority);
+  }
+  return last;
+}
+
+RulePriorities behind_transit(const RulePriorities& wanted, std::uint32_t transit) {
+  if (transit <= wanted.to_remote()) return wanted;
+  return {transit - RulePriorities{0}.transit()};
+}
+
+RulePriorities behind_routes(const RulePriorities& wanted, std::span<const Rule> rules) {
+  const auto transit = last_rule(rules, kTransitTable);
+  const auto to_remote = last_rule(rules, kToRemoteTable);
+  if (std::max(transit, to_remote) <= wanted.closed()) return wanted;
+  if (to_remote > transit) return {to_remote - RulePriorities{0}.to_remote()};
+  return {transit - RulePriorities{0}.transit()};
 }
 
 }  // namespace cw::netlink

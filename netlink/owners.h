@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
 #include "netlink/kernel.h"
@@ -59,5 +60,17 @@ inline constexpr std::size_t kRoutesAtOnce = 1024;
 [[nodiscard]] bool is_bypass(const Rule& rule);
 // Whether `rule` needs the bypass rule `bypass`.
 [[nodiscard]] bool needs_bypass(const Rule& rule, const Rule& bypass);
+
+// The priority of the last rule of `rules`, which are ours, that looks up `table`. 0: none does.
+[[nodiscard]] std::uint32_t last_rule(std::span<const Rule> rules, std::uint32_t table);
+// Where rules that follow the gateway's transit rule may stand: at `wanted`, or at the priorities
+// that belong to `transit` while that rule still stands behind `wanted`. The daemons of a node
+// change their priorities one after the other, for example in an upgrade. A packet in transit that
+// met the node's rules first would leave by the wrong gateway.
+[[nodiscard]] RulePriorities behind_transit(const RulePriorities& wanted, std::uint32_t transit);
+// The same for rules that refuse: they follow the transit rule and the node's rule to remote
+// clusters, which are among `rules`.
+[[nodiscard]] RulePriorities behind_routes(const RulePriorities& wanted,
+                                           std::span<const Rule> rules);
 
 }  // namespace cw::netlink

@@ -37,19 +37,25 @@ struct Surplus {
   std::vector<std::pair<std::string, Neighbour>> neighbours;
 };
 
-// One pass over the kernel. If a dump fails, its part waits for the next pass.
+template <typename Map>
+bool holds(const Map& map, const typename Map::value_type& entry) {
+  const auto at = map.find(entry.first);
+  return at != map.end() && at->second == entry.second;
+}
+
+// One pass over the kernel. If a dump fails, its part waits for the next pass. `held`: the state
+// that the last pass without errors left in the kernel. An object of it that is missing or other
+// now was changed by another program.
 class Pass {
  public:
-  Pass(Kernel& kernel, const Owner& owner, PassReport& report)
-      : kernel_(kernel), owner_(owner), report_(report), routes_left_(owner.routes_at_once) {}
+  Pass(Kernel& kernel, const Owner& owner, const State& held, PassReport& report)
+      : kernel_(kernel),
+        owner_(owner),
+        held_(held),
+        report_(report),
+        routes_left_(owner.routes_at_once) {}
 
-  void sysctls(const std::map<std::string, std::string>& wanted) {
-    for (const auto& [path, value] : wanted) {
-      const auto now = kernel_.sysctl(path);
-      if (!report_.read(now, "sysctl " + path) || *now == value) continue;
-      report_.step(kernel_.set_sysctl(path, value), "set sysctl " + path);
-    }
-  }
+  void sysctls(const std::map<std::string, std::string>& wanted) { sysctls(wanted, held_.sysctls); }
 
   [[nodiscard]] bool has_vxlan(const std::string& name) {
     const auto now = kernel_.dump_vxlan(name);
@@ -57,12 +63,14 @@ class Pass {
   }
 
   void link(const LinkSpec& wanted) {
-    if (!device(wanted)) return;
-    sysctls(wanted.sysctls);
-    addresses(wanted);
+    const auto at = by_name(held_.links, wanted.name);
+    const auto before = at == held_.links.end() ? LinkSpec{} : *at;
+    if (!device(wanted, before == wanted)) return;
+    sysctls(wanted.sysctls, before.sysctls);
+    addresses(wanted, before);
     if (!wanted.vxlan) return;
-    neighbours(wanted);
-    fdb(wanted);
+    neighbours(wanted, before);
+    fdb(wanted, before);
   }
 
   void routes(std::uint32_t table, const std::string& link, const State& desired) {
@@ -86,7 +94,8 @@ class Pass {
       const bool there = before != actual.end();
       if (there && (add_only || before->second == route)) continue;
       if (!may_change_route()) break;
-      const bool done = report_.step(kernel_.replace_route(route), describe(route));
+      const bool done = report_.step(kernel_.replace_route(route), describe(route),
+                                     was_held(key, route, desired), "route");
       // The kernel replaces a route of the same metric only: one of another metric is surplus.
       if (there && done && before->second.metric != route.metric) surplus.push_back(before->second);
     }
@@ -105,7 +114,7 @@ class Pass {
     std::sort(actual.begin(), actual.end());
     for (const auto& rule : wanted) {
       if (std::binary_search(actual.begin(), actual.end(), rule)) continue;
-      report_.step(kernel_.add_rule(rule), describe(rule));
+      report_.step(kernel_.add_rule(rule), describe(rule), held_.rules.count(rule) != 0, "rule");
     }
     const auto goes = [&](const Rule& rule) { return owner_.has(rule) && wanted.count(rule) == 0; };
     std::copy_if(actual.begin(), actual.end(), std::back_inserter(surplus_.rules), goes);
@@ -165,6 +174,24 @@ class Pass {
   }
 
  private:
+  void sysctls(const std::map<std::string, std::string>& wanted,
+               const std::map<std::string, std::string>& before) {
+    for (const auto& one : wanted) {
+      const auto& [path, value] = one;
+      const auto now = kernel_.sysctl(path);
+      if (!report_.read(now, "sysctl " + path) || *now == value) continue;
+      report_.step(kernel_.set_sysctl(path, value), "set sysctl " + path, holds(before, one),
+                   "sysctl " + path);
+    }
+  }
+
+  // A route also vanishes with its nexthop object. That object's change is then ours.
+  [[nodiscard]] bool was_held(const RouteKey& key, const Route& route, const State& desired) const {
+    if (!holds(held_.routes, {key, route})) return false;
+    const auto nexthop = desired.nexthops.find(route.nexthop_id);
+    return nexthop == desired.nexthops.end() || holds(held_.nexthops, *nexthop);
+  }
+
   [[nodiscard]] bool may_change_route() {
     if (routes_left_ == 0) {
       report_.more = true;
@@ -175,7 +202,7 @@ class Pass {
   }
 
   // Makes the device or sets it up. False: there is no device to continue with.
-  [[nodiscard]] bool device(const LinkSpec& wanted) {
+  [[nodiscard]] bool device(const LinkSpec& wanted, bool was_there) {
     const auto vxlan = wanted.vxlan ? kernel_.dump_vxlan(wanted.name)
                                     : Result<std::optional<VxlanSpec>>(std::nullopt);
     if (!report_.read(vxlan, "dump " + wanted.name)) return false;
@@ -185,7 +212,8 @@ class Pass {
     const bool up = link != links->end() && link->up;
     if (wanted.vxlan) {
       if (*vxlan != wanted.vxlan || !up) {
-        report_.step(kernel_.replace_vxlan(*wanted.vxlan), "make " + wanted.name);
+        report_.step(kernel_.replace_vxlan(*wanted.vxlan), "make " + wanted.name, was_there,
+                     "device");
       }
       return true;
     }
@@ -194,17 +222,19 @@ class Pass {
       return false;
     }
     if (!up || link->mtu != wanted.mtu) {
-      report_.step(kernel_.set_link(wanted.name, wanted.mtu, true), "set up " + wanted.name);
+      report_.step(kernel_.set_link(wanted.name, wanted.mtu, true), "set up " + wanted.name,
+                   was_there, "device");
     }
     return true;
   }
 
-  void addresses(const LinkSpec& wanted) {
+  void addresses(const LinkSpec& wanted, const LinkSpec& before) {
     const auto now = kernel_.all_addresses();
     if (!report_.read(now, "dump addresses")) return;
     for (const auto& address : wanted.addresses) {
       if (std::find(now->begin(), now->end(), address) == now->end()) {
-        report_.step(kernel_.replace_address(address), "address of " + wanted.name);
+        report_.step(kernel_.replace_address(address), "address of " + wanted.name,
+                     before.addresses.count(address) != 0, "address");
       }
     }
     for (const auto& address : *now) {
@@ -217,16 +247,17 @@ class Pass {
     }
   }
 
-  void neighbours(const LinkSpec& wanted) {
+  void neighbours(const LinkSpec& wanted, const LinkSpec& before) {
     const auto now = kernel_.dump_neighbours(wanted.name);
     if (!report_.read(now, "dump neighbours")) return;
     std::map<IpAddress, Mac> actual;
     for (const auto& entry : *now) actual[entry.address] = entry.mac;
     const auto plan = diff(actual, wanted.neighbours);
     for (const auto* part : {&plan.add, &plan.change}) {
-      for (const auto& [address, mac] : *part) {
-        report_.step(kernel_.replace_neighbour(wanted.name, {address, mac}),
-                     "neighbour " + address.to_string());
+      for (const auto& entry : *part) {
+        report_.step(kernel_.replace_neighbour(wanted.name, {entry.first, entry.second}),
+                     "neighbour " + entry.first.to_string(), holds(before.neighbours, entry),
+                     "neighbour");
       }
     }
     for (const auto& [address, mac] : plan.remove) {
@@ -234,16 +265,17 @@ class Pass {
     }
   }
 
-  void fdb(const LinkSpec& wanted) {
+  void fdb(const LinkSpec& wanted, const LinkSpec& before) {
     const auto now = kernel_.dump_fdb(wanted.name);
     if (!report_.read(now, "dump FDB")) return;
     std::map<Mac, IpAddress> actual;
     for (const auto& entry : *now) actual[entry.mac] = entry.remote;
     const auto plan = diff(actual, wanted.fdb);
     for (const auto* part : {&plan.add, &plan.change}) {
-      for (const auto& [mac, remote] : *part) {
-        report_.step(kernel_.replace_fdb(wanted.name, {mac, remote}),
-                     "FDB entry of " + remote.to_string());
+      for (const auto& entry : *part) {
+        report_.step(kernel_.replace_fdb(wanted.name, {entry.first, entry.second}),
+                     "FDB entry of " + entry.second.to_string(), holds(before.fdb, entry),
+                     "FDB entry");
       }
     }
     for (const auto& [mac, remote] : plan.remove) {
@@ -253,10 +285,30 @@ class Pass {
 
   Kernel& kernel_;
   const Owner& owner_;
+  const State& held_;
   PassReport& report_;
   std::size_t routes_left_;
   Surplus surplus_;
 };
+
+// The devices that tunnel drivers make, with their numbers: another number is another device.
+std::map<std::string, std::uint32_t> driver_devices(Kernel& kernel) {
+  std::map<std::string, std::uint32_t> devices;
+  const auto links = kernel.all_links();
+  if (!links) return devices;
+  for (const auto& link : *links) {
+    if (link.name == kTunnelLink || link.name == kHopLink) devices[link.name] = link.index;
+  }
+  return devices;
+}
+
+// Whether a pass from `before` to `after` makes a VXLAN device again.
+bool remakes(const State& before, const State& after) {
+  return std::any_of(after.links.begin(), after.links.end(), [&](const LinkSpec& link) {
+    const auto old = by_name(before.links, link.name);
+    return old != before.links.end() && old->vxlan && link.vxlan && *old->vxlan != *link.vxlan;
+  });
+}
 
 }  // namespace
 
@@ -274,6 +326,7 @@ bool Reconciler::guard(const State& desired, PassReport& report) {
   const auto outcome = nft_.keep(slow_, *desired.nft, report);
   if (outcome == Outcome::kApplied) {
     guarded_ = true;
+    if (held_.nft == desired.nft) ++report.restored["nft table"];
     if (!desired.exempt.empty()) {
       (void)report.read(slow_.forget_translated_flows(desired.exempt),
                         "flows from before the exemption");
@@ -282,7 +335,7 @@ bool Reconciler::guard(const State& desired, PassReport& report) {
   if (guarded_ || (outcome != Outcome::kMissing && outcome != Outcome::kUnread)) return true;
   const auto link = by_name(desired.links, desired.guarded);
   if (link == desired.links.end()) return true;
-  if (link->vxlan && Pass(slow_, owner_, report).has_vxlan(link->name)) return true;
+  if (link->vxlan && Pass(slow_, owner_, held_, report).has_vxlan(link->name)) return true;
   report.errors.push_back(
       fmt::format("{} {}: without its nft table nothing would check its packets", link->name,
                   link->vxlan ? "is not made" : "gets no address and no route"));
@@ -292,7 +345,10 @@ bool Reconciler::guard(const State& desired, PassReport& report) {
 PassReport Reconciler::pass(const State& desired, bool sysctls) {
   PassReport report;
   report.ended_early = true;
-  Pass pass(slow_, owner_, report);
+  const auto devices = driver_devices(slow_);
+  // What went with a device that was made again, no other program took away.
+  const bool ours = devices != devices_ || remakes(held_, desired);
+  Pass pass(slow_, owner_, held_, report);
   if (sysctls) pass.sysctls(desired.sysctls);
   // Rules that refuse do not wait for the nft program, which may hang for 10 s.
   if (owner_.refusals) pass.rules(desired.rules);
@@ -321,6 +377,11 @@ PassReport Reconciler::pass(const State& desired, bool sysctls) {
     nft_.forget();
   }
   report.ended_early = false;
+  if (ours) report.restored.clear();
+  if (report.errors.empty() && !report.more) {
+    held_ = desired;
+    devices_ = devices;
+  }
   return report;
 }
 

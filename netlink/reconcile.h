@@ -11,6 +11,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "netlink/kernel.h"
 #include "netlink/nexthops.h"
@@ -55,6 +57,8 @@ class Reconciler {
   OnLoop on_loop_;
   bool first_ = true;
   bool guarded_ = false;  // the table was written once
+  State held_;            // what the last pass without errors left in the kernel
+  std::map<std::string, std::uint32_t> devices_;  // the drivers' devices at that time, by name
   NftKeeper nft_;
 };
 

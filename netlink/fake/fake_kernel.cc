@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "netlink/fake/fake_nft.h"
 #include "netlink/owner.h"
 
 namespace cw::netlink {
@@ -349,7 +350,7 @@ Result<> FakeKernel::set_sysctl(const std::string& path, const std::string& valu
 }
 
 Result<> FakeKernel::apply_nft(const std::string& text) {
-  // The last table in the text is the one that it defines (nft_text()).
+  // The last table in the text is the one that it defines (nft_text()) or changes (nft_change()).
   constexpr std::string_view kTable = "table inet ";
   const auto at = text.rfind(kTable);
   if (at == std::string::npos) return fail(Errc::kInvalid, "nft: no table");
@@ -357,7 +358,11 @@ Result<> FakeKernel::apply_nft(const std::string& text) {
   const auto name = rest.substr(0, rest.find_first_of(" {\n"));
   if (auto ok = write("nft table " + name); !ok) return ok;
   if (name == refused_nft) return fail(Errc::kInternal, "nft: no such file");
-  nft[name] = "listing of\n" + text;
+  if (text.find("delete table ") != std::string::npos) {
+    nft[name] = "listing of\n" + text;
+  } else if (!change_elements(nft[name], text)) {
+    return fail(Errc::kNotFound, "nft: no such element");
+  }
   return {};
 }
 

@@ -46,6 +46,7 @@ class FakeKernel : public Kernel {
   [[nodiscard]] Result<> apply_nft(const std::string& text) override;
   [[nodiscard]] Result<std::string> dump_nft(const std::string& table) override;
   [[nodiscard]] Result<> remove_nft(const std::string& table) override;
+  [[nodiscard]] Result<std::vector<BaseChain>> all_base_chains() override { return base_chains; }
   [[nodiscard]] Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) override;
   [[nodiscard]] Handle on_change(std::function<void()> callback) override;
 
@@ -83,6 +84,7 @@ class FakeKernel : public Kernel {
   std::vector<AnyRule> foreign_rules;
   std::map<std::uint32_t, std::vector<Prefix>> foreign_tables;
   Connected foreign_routes;
+  std::vector<BaseChain> base_chains;
 
   // The arguments of forget_translated_flows(), one entry per call.
   std::vector<std::vector<Prefix>> forgotten;

@@ -1,5 +1,6 @@
 // Change notifications: one socket each for rtnetlink and nftables, joined to the groups of the
-// objects that we write. The content is not read: an event only says "look again".
+// objects that we write. The NETCONF groups tell of rp_filter and forwarding. The content is not
+// read: an event only says "look again".
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -72,9 +73,10 @@ Handle RtnlKernel::on_change(std::function<void()> callback) {
       });
     });
   };
-  follow(joined(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR,
-                                RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP}),
+  follow(joined(NETLINK_ROUTE,
+                {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                 RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE,
+                 RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF}),
          subscription->route, subscription->route_events);
   follow(joined(NETLINK_NETFILTER, {NFNLGRP_NFTABLES}), subscription->filter,
          subscription->filter_events);

@@ -46,6 +46,7 @@ class RtnlKernel final : public Kernel {
   [[nodiscard]] Result<> apply_nft(const std::string& text) override;
   [[nodiscard]] Result<std::string> dump_nft(const std::string& table) override;
   [[nodiscard]] Result<> remove_nft(const std::string& table) override;
+  [[nodiscard]] Result<std::vector<BaseChain>> all_base_chains() override;
   [[nodiscard]] Result<unsigned> forget_translated_flows(std::span<const Prefix> remotes) override;
   [[nodiscard]] Handle on_change(std::function<void()> callback) override;
 
