@@ -1,5 +1,7 @@
 #include "prefixes/pod_network.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -36,6 +38,8 @@ NodePrefixes of_calico(const Objects& objects) {
   NodePrefixes nodes;
   append_blocks(nodes, objects.blocks_v1);
   append_blocks(nodes, objects.blocks_v3);
+  if (nodes.empty() || objects.borrowed.size() > kMostBorrowed) return nodes;
+  for (const auto& [address, node] : objects.borrowed) append(nodes, node, {Prefix::host(address)});
   return nodes;
 }
 
@@ -123,6 +127,8 @@ NodePrefixes of_source(Source source, const Objects& objects) {
       return of_azure(objects);
     case Source::kNode:
       return of_nodes(objects);
+    case Source::kCluster:
+      return {};  // no node has prefixes of its own
   }
   return {};
 }
@@ -137,11 +143,43 @@ void normalise(NodePrefixes& nodes) {
   }
 }
 
+// Why no source has prefixes of nodes although the pod network is known.
+std::string single_addresses(const Objects& objects) {
+  const auto any = [](const auto& items) {
+    return std::any_of(items.begin(), items.end(),
+                       [](const auto& one) { return one.second->single_addresses; });
+  };
+  const bool cilium = any(objects.cilium_nodes);
+  if (!cilium && !any(objects.azure)) return {};
+  return fmt::format(
+      "{} give single addresses to pods, and no node has a prefix. Set prefixes.source to cluster, "
+      "and prefixes.ranges to the ranges from which pods get addresses",
+      cilium ? "CiliumNodes (spec.ipam.pool)" : "NodeNetworkConfigs (Azure)");
+}
+
+void add_notes(PodNetwork& network, const Objects& objects) {
+  if (network.source == Source::kCalico && !objects.borrowed.empty()) {
+    network.notes.push_back(borrowed_note(objects.borrowed));
+  }
+  if (network.nodes.empty() && !network.whole_cluster()) {
+    if (auto why = single_addresses(objects); !why.empty()) network.notes.push_back(std::move(why));
+  }
+  if (network.whole_cluster() && network.nodes.empty()) {
+    network.notes.emplace_back(
+        "prefixes.source is cluster, and no object says the ranges of the cluster's pods: set "
+        "prefixes.ranges");
+  }
+}
+
 }  // namespace
 
 std::vector<Prefix> PodNetwork::of(const std::string& node) const {
   const auto found = nodes.find(node);
   return found == nodes.end() ? std::vector<Prefix>() : found->second;
+}
+
+std::vector<Prefix> PodNetwork::around(const std::string& node) const {
+  return of(whole_cluster() ? std::string() : node);
 }
 
 std::vector<Prefix> PodNetwork::all() const {
@@ -173,6 +211,15 @@ PodNetwork pod_network(const Objects& objects) {
       network.source = source;
       if (!network.nodes.empty()) break;
     }
+    const bool nothing = network.nodes.empty() && of_settings(objects).empty();
+    if (nothing && !ranges_for(Source::kCluster, objects).pods.empty())
+      network.source = Source::kCluster;
+  }
+  if (network.source == Source::kCluster) {
+    append(network.nodes, {}, ranges_for(Source::kCluster, objects).pods);
+    normalise(network.nodes);
+    add_notes(network, objects);
+    return network;
   }
   for (auto& [name, prefixes] : of_settings(objects)) {
     network.nodes.insert_or_assign(name, std::move(prefixes));
@@ -186,6 +233,7 @@ PodNetwork pod_network(const Objects& objects) {
     }
   }
   normalise(network.nodes);
+  add_notes(network, objects);
   return network;
 }
 
@@ -205,6 +253,8 @@ std::string_view object_of(Source source) {
       return "NodeNetworkConfigs (Azure)";
     case Source::kNode:
       return "Node.spec.podCIDRs";
+    case Source::kCluster:
+      return "the ranges of the cluster as a whole";
   }
   return "";
 }

@@ -8,6 +8,7 @@
 //   kube-router   the Node annotation kube-router.io/pod-cidrs (or pod-cidr)
 //   azure         NodeNetworkConfigs with prefixes
 //   node          Node.spec.podCIDRs
+//   cluster       nothing says which node has which pods: the ranges of the cluster as a whole
 // Sources are never mixed: a controller manager may write podCIDRs that the pod network ignores.
 // Only a node that causeway-prefixes names has its prefixes from there. Pure.
 #pragma once
@@ -21,12 +22,10 @@
 #include "api/types/cni_kinds.h"
 #include "api/types/node.h"
 #include "base/prefix.h"
+#include "prefixes/borrowed.h"
 #include "prefixes/settings.h"
 
 namespace cw::prefixes {
-
-template <typename T>
-using Items = std::map<api::ObjectKey, std::shared_ptr<const T>>;  // Informer<T>::items()
 
 // What the cluster says. A kind that the cluster does not have has no items.
 struct Objects {
@@ -39,17 +38,25 @@ struct Objects {
   Items<api::NodeNetworkConfig> azure;
   Items<api::OpenShiftNetwork> openshift;
   Items<api::ConfigMapObject> config_maps;  // those of range_config_maps()
+  Borrowed borrowed;                        // Calico's; empty unless its rules allow them
   Settings settings;
 };
 
-using NodePrefixes = std::map<std::string, std::vector<Prefix>>;  // by Node name
+// By Node name. Under the empty name: those of the cluster as a whole, which are no particular
+// node's.
+using NodePrefixes = std::map<std::string, std::vector<Prefix>>;
 
 struct PodNetwork {
   Source source = Source::kNode;
   NodePrefixes nodes;                  // sorted; a node without prefixes is missing
   std::vector<std::string> strangers;  // nodes of the source that are no Nodes of the cluster
+  // What the administrator should know: a sentence each. The prefixes hold in any case.
+  std::vector<std::string> notes = {};
 
   [[nodiscard]] std::vector<Prefix> of(const std::string& node) const;
+  [[nodiscard]] bool whole_cluster() const { return source == Source::kCluster; }
+  // Where pods of the node may be: its own prefixes, or those of the cluster as a whole.
+  [[nodiscard]] std::vector<Prefix> around(const std::string& node) const;
   [[nodiscard]] std::vector<Prefix> all() const;  // sorted, each once
   friend bool operator==(const PodNetwork&, const PodNetwork&) = default;
 };
@@ -74,6 +81,8 @@ struct Ranges {
   friend bool operator==(const Ranges&, const Ranges&) = default;
 };
 [[nodiscard]] Ranges ranges_of(const Objects& objects);
+// The same for one source. For Source::kCluster the objects of every pod network count.
+[[nodiscard]] Ranges ranges_for(Source source, const Objects& objects);
 
 // The ConfigMaps that ranges_of() reads, beside causeway-prefixes.
 [[nodiscard]] std::vector<api::ObjectKey> range_config_maps();

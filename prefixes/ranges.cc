@@ -98,10 +98,13 @@ Ranges kubeadm_ranges(const Objects& objects) {
 }  // namespace
 
 Ranges ranges_of(const Objects& objects) {
+  return ranges_for(pod_network(objects).source, objects);
+}
+
+Ranges ranges_for(Source source, const Objects& objects) {
   const Ranges configured{objects.settings.ranges, "ConfigMap causeway-prefixes", {}};
-  const auto source = pod_network(objects).source;
-  const bool calico = source == Source::kCalico;
-  const bool cilium = source == Source::kCilium;
+  const bool calico = source == Source::kCalico || source == Source::kCluster;
+  const bool cilium = source == Source::kCilium || source == Source::kCluster;
   for (auto& ranges : {configured, calico ? calico_ranges(objects) : Ranges(),
                        cilium ? cilium_ranges(objects) : Ranges(), openshift_ranges(objects),
                        flannel_ranges(objects), kubeadm_ranges(objects)}) {

@@ -10,7 +10,7 @@ namespace cw::prefixes {
 
 namespace {
 
-constexpr std::array<std::pair<Source, std::string_view>, 7> kNames = {{
+constexpr std::array<std::pair<Source, std::string_view>, 8> kNames = {{
     {Source::kConfigured, "configured"},
     {Source::kCalico, "calico"},
     {Source::kCilium, "cilium"},
@@ -18,6 +18,7 @@ constexpr std::array<std::pair<Source, std::string_view>, 7> kNames = {{
     {Source::kKubeRouter, "kube-router"},
     {Source::kAzure, "azure"},
     {Source::kNode, "node"},
+    {Source::kCluster, "cluster"},
 }};
 
 std::string_view without_spaces(std::string_view text) {

@@ -2,9 +2,9 @@
 // namespace. All daemons and causewayctl read it, so they agree, and a change needs no restart.
 // Pure.
 //   data:
-//     source: auto                  # or one of calico, cilium, ovn, kube-router, azure, node
-//     ranges: "10.240.0.0/13 fd00:10::/48"   # of the cluster as a whole
-//     nodes: |                      # per node, or per label for the nodes that have it
+//     source: auto     # or one of calico, cilium, ovn, kube-router, azure, node, cluster,
+//     configured ranges: "10.240.0.0/13 fd00:10::/48"   # of the cluster as a whole nodes: | # per
+//     node, or per label for the nodes that have it
 //       worker-1: 10.244.1.0/24 fd00:10:1::/64
 //       example.com/rack=7: 10.244.7.0/24
 #pragma once
@@ -22,7 +22,7 @@
 
 namespace cw::prefixes {
 
-enum class Source { kConfigured, kCalico, kCilium, kOvn, kKubeRouter, kAzure, kNode };
+enum class Source { kConfigured, kCalico, kCilium, kOvn, kKubeRouter, kAzure, kNode, kCluster };
 
 inline constexpr std::string_view kSettingsName = "causeway-prefixes";
 

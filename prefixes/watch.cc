@@ -9,7 +9,10 @@ namespace cw::prefixes {
 PodNetworkWatch::PodNetworkWatch(Loop& loop, api::Store& store, Random& random,
                                  const std::string& ns, std::function<void()> on_change,
                                  std::string own_node)
-    : on_change_(std::move(on_change)),
+    : loop_(loop),
+      store_(store),
+      random_(random),
+      on_change_(std::move(on_change)),
       own_node_(std::move(own_node)),
       nodes_(loop, store, random, [this] { record_change(); }),
       settings_(
@@ -42,6 +45,9 @@ Result<> PodNetworkWatch::synced() const {
     good = fail(Errc::kUnavailable,
                 fmt::format("waiting for the store: {}{}{}", kind, why.empty() ? "" : ": ", why));
   });
+  if (good && ((borrow_ && !borrow_->settled()) || (ranges_ && !ranges_->settled()))) {
+    good = fail(Errc::kUnavailable, "waiting for the store: objects of the pod network");
+  }
   return good;
 }
 
@@ -53,7 +59,18 @@ bool PodNetworkWatch::available() const {
 
 void PodNetworkWatch::record_change() {
   changed_ = true;
+  begin_late_watches();
   on_change_();
+}
+
+// They end with this object only: a source that changes for a moment costs no second list.
+void PodNetworkWatch::begin_late_watches() {
+  if (!synced()) return;
+  const auto source = network().source;
+  const WatchPlace place{loop_, store_, random_, [this] { record_change(); }};
+  if (source == Source::kCalico && !borrow_) borrow_.emplace(place);
+  const bool no_prefixes = network_.nodes.empty() && !nodes_.items().empty();
+  if (no_prefixes && last_good_.ranges.empty() && !ranges_) ranges_.emplace(place);
 }
 
 void PodNetworkWatch::read_settings() const {
@@ -75,6 +92,8 @@ Objects PodNetworkWatch::objects() const {
   objects.cilium_nodes = cilium_nodes_.items();
   objects.azure = azure_.items();
   objects.settings = last_good_;
+  if (borrow_) objects.borrowed = borrow_->borrowed();
+  if (ranges_) ranges_->add_to(objects);
   return objects;
 }
 
@@ -88,9 +107,12 @@ const PodNetwork& PodNetworkWatch::network() const {
   return network_;
 }
 
-const std::string& PodNetworkWatch::trouble() const {
+std::string PodNetworkWatch::trouble() const {
   (void)network();
-  return trouble_;
+  if (!trouble_.empty()) return trouble_;
+  auto text = borrow_ ? borrow_->trouble() : std::string();
+  if (text.empty() && ranges_ && network_.source == Source::kCluster) text = ranges_->trouble();
+  return text;
 }
 
 const std::map<Source, std::vector<Prefix>>& PodNetworkWatch::own_by_source() const {

@@ -44,8 +44,12 @@ static void fields(JsonFields& f, PeerGateway& gateway) {
 static void fields(JsonFields& f, LearnedGateway& learned) {
   fields(f, learned.gateway);
   f.optional("draining", learned.draining);
-  f.optional("own", learned.own);
-  f.optional("homed", learned.homed);
+  f.optional("node", learned.node);
+}
+
+static void fields(JsonFields& f, LearnedNode& learned) {
+  f.optional("name", learned.name);
+  f.optional("prefixes", learned.prefixes);
 }
 
 static void fields(JsonFields& f, ImportRule& rule) {
@@ -72,6 +76,7 @@ static void fields(JsonFields& f, ClusterPeer::Spec& spec) {
 
 static void fields(JsonFields& f, ClusterPeer::Status& status) {
   f.optional("cidrs", status.cidrs);
+  f.optional("nodes", status.nodes);
   f.optional("gateways", status.gateways);
   f.always("connected", status.connected);
   f.optional("conditions", status.conditions);

@@ -5,15 +5,16 @@
 #include <optional>
 
 #include "api/types/meta.h"
+#include "base/contact.h"
 #include "base/prefix.h"
 
 namespace cw::api {
 
 struct PeerGateway {
   std::uint32_t ordinal = 0;
-  std::string public_key;           // base64, 32 bytes
-  std::vector<Endpoint> endpoints;  // candidates, in order; empty: that gateway must connect to us
-  // Texts among the endpoints that are no addresses, e.g. names. Kept, but never used.
+  std::string public_key;          // base64, 32 bytes
+  std::vector<Contact> endpoints;  // in order; empty: that gateway must connect to us
+  // Texts among the endpoints that are neither addresses nor names. Kept, but never used.
   std::vector<std::string> unusable_endpoints = {};
   friend bool operator==(const PeerGateway&, const PeerGateway&) = default;
 };
@@ -22,9 +23,15 @@ struct PeerGateway {
 struct LearnedGateway {
   PeerGateway gateway;
   bool draining = false;
-  std::vector<Prefix> own;    // pod prefixes of its own node, for which it comes first (homing)
-  std::vector<Prefix> homed;  // prefixes that the remote cluster says are homed at it
+  std::string node;  // that it is on; it comes first for that node's prefixes (homing)
   friend bool operator==(const LearnedGateway&, const LearnedGateway&) = default;
+};
+
+// A node of a remote cluster with its accepted prefixes. An empty name: the cluster as a whole.
+struct LearnedNode {
+  std::string name;
+  std::vector<Prefix> prefixes;  // sorted
+  friend bool operator==(const LearnedNode&, const LearnedNode&) = default;
 };
 
 // A rule for exports of a remote cluster that this cluster imports (api/mcs/imports.h).
@@ -57,6 +64,7 @@ struct ClusterPeer {
   };
   struct Status {
     std::vector<Prefix> cidrs;             // claimed by the cluster and accepted
+    std::vector<LearnedNode> nodes;        // which of its nodes has them, by name
     std::vector<LearnedGateway> gateways;  // accepted announcements
     bool connected = false;                // at least one tunnel works
     std::vector<Condition> conditions;     // Accepted, Connected, ClaimsAccepted, ...

@@ -100,6 +100,12 @@ static void fields(JsonFields& f, NetworkContainer& container) {
   f.optional("ipAssignments", container.assignments);
 }
 
+// A container without a type gives single addresses to pods.
+static bool is_single(const NetworkContainer& container) {
+  return container.type != "overlay" && container.type != "vnetblock" &&
+         !container.assignments.empty();
+}
+
 // `primaryIP` is a prefix in an overlay. `ipAssignments` are prefixes in a block mode. In the other
 // modes both are single addresses, and these are left out.
 static void append_prefixes(const NetworkContainer& container, std::vector<Prefix>& into) {
@@ -119,7 +125,12 @@ static void fields(JsonFields& f, NodeNetworkConfig& config) {
     }
     status.optional("networkContainers", containers);
     config.prefixes.clear();
-    for (const auto& container : containers) append_prefixes(container, config.prefixes);
+    for (const auto& container : containers) {
+      append_prefixes(container, config.prefixes);
+      if (status.reading()) {
+        config.single_addresses = config.single_addresses || is_single(container);
+      }
+    }
   });
 }
 template Result<NodeNetworkConfig> decode(const nlohmann::json& body);

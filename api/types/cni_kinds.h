@@ -55,6 +55,41 @@ struct CalicoPoolV3 : CalicoPool {
   static constexpr Kind kKind = Kind::kCalicoPoolV3;
 };
 
+// Calico: the addresses of one block that pods have. Only what says that a node has addresses of
+// another node's block is kept: such an address is borrowed. Two API groups, as above.
+struct CalicoIpamBlock {
+  struct Borrowed {
+    IpAddress address;
+    std::string node;  // that has it
+    friend bool operator==(const Borrowed&, const Borrowed&) = default;
+  };
+  ObjectMeta meta;
+  Prefix cidr;
+  std::string host;  // the node to which the block belongs; empty: to none
+  std::vector<Borrowed> borrowed;
+  friend bool operator==(const CalicoIpamBlock&, const CalicoIpamBlock&) = default;
+};
+struct CalicoIpamBlockV1 : CalicoIpamBlock {
+  static constexpr Kind kKind = Kind::kCalicoIpamBlockV1;
+};
+struct CalicoIpamBlockV3 : CalicoIpamBlock {
+  static constexpr Kind kKind = Kind::kCalicoIpamBlockV3;
+};
+
+// Calico: the one object "default" with the rules of its IPAM. IPAMConfig in crd.projectcalico.org,
+// IPAMConfiguration in projectcalico.org.
+struct CalicoIpamConfig {
+  ObjectMeta meta;
+  bool strict_affinity = false;  // no node takes an address of another node's block
+  friend bool operator==(const CalicoIpamConfig&, const CalicoIpamConfig&) = default;
+};
+struct CalicoIpamConfigV1 : CalicoIpamConfig {
+  static constexpr Kind kKind = Kind::kCalicoIpamConfigV1;
+};
+struct CalicoIpamConfigV3 : CalicoIpamConfig {
+  static constexpr Kind kKind = Kind::kCalicoIpamConfigV3;
+};
+
 // cilium.io/v2 CiliumNode, named like its Node.
 struct CiliumNode {
   static constexpr Kind kKind = Kind::kCiliumNode;
@@ -71,6 +106,7 @@ struct NodeNetworkConfig {
   static constexpr Kind kKind = Kind::kNodeNetworkConfig;
   ObjectMeta meta;
   std::vector<Prefix> prefixes;
+  bool single_addresses = false;  // it has single addresses: node subnet and dynamic IPAM
   friend bool operator==(const NodeNetworkConfig&, const NodeNetworkConfig&) = default;
 };
 

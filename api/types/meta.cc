@@ -14,7 +14,7 @@ namespace cw::api {
 namespace {
 
 constexpr std::string_view kOurs = "causeway.dev/v1alpha1";
-constexpr std::array<KindInfo, 23> kKinds = {{
+constexpr std::array<KindInfo, 27> kKinds = {{
     {Kind::kClusterPeer, "ClusterPeer", "clusterpeers", kOurs, false},
     {Kind::kTunnelGateway, "TunnelGateway", "tunnelgateways", kOurs, false},
     {Kind::kRouteAgent, "RouteAgent", "routeagents", kOurs, false},
@@ -38,6 +38,12 @@ constexpr std::array<KindInfo, 23> kKinds = {{
     {Kind::kCalicoBlockV3, "BlockAffinity", "blockaffinities", "projectcalico.org/v3", false, true},
     {Kind::kCalicoPoolV1, "IPPool", "ippools", "crd.projectcalico.org/v1", false, true},
     {Kind::kCalicoPoolV3, "IPPool", "ippools", "projectcalico.org/v3", false, true},
+    {Kind::kCalicoIpamBlockV1, "IPAMBlock", "ipamblocks", "crd.projectcalico.org/v1", false, true},
+    {Kind::kCalicoIpamBlockV3, "IPAMBlock", "ipamblocks", "projectcalico.org/v3", false, true},
+    {Kind::kCalicoIpamConfigV1, "IPAMConfig", "ipamconfigs", "crd.projectcalico.org/v1", false,
+     true},
+    {Kind::kCalicoIpamConfigV3, "IPAMConfiguration", "ipamconfigurations", "projectcalico.org/v3",
+     false, true},
     {Kind::kCiliumNode, "CiliumNode", "ciliumnodes", "cilium.io/v2", false, true},
     {Kind::kNodeNetworkConfig, "NodeNetworkConfig", "nodenetworkconfigs", "acn.azure.com/v1alpha",
      true, true},

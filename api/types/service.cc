@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "api/types/object_codec.h"
 
 namespace cw::api {
@@ -35,6 +38,21 @@ void affinity_timeout(JsonFields& f, std::optional<std::int32_t>& seconds) {
   });
 }
 
+// Node ports are no part of ServicePort: two clusters that export one Service have different ones.
+static void port_fields(JsonFields& f, Service::Spec& spec) {
+  if (f.reading()) spec.node_ports.clear();
+  std::size_t at = 0;
+  f.list("ports", spec.ports, [&](JsonFields& one, ServicePort& port) {
+    fields(one, port);
+    auto node_port = at < spec.node_ports.size() ? spec.node_ports[at] : std::uint16_t{0};
+    one.optional("nodePort", node_port);
+    if (one.reading()) spec.node_ports.push_back(node_port);
+    ++at;
+  });
+  const auto none = std::count(spec.node_ports.begin(), spec.node_ports.end(), 0);
+  if (std::cmp_equal(none, spec.node_ports.size())) spec.node_ports.clear();
+}
+
 static void fields(JsonFields& f, Service::Spec& spec) {
   f.always("type", spec.type);
   f.optional("clusterIPs", spec.cluster_ips);
@@ -45,7 +63,7 @@ static void fields(JsonFields& f, Service::Spec& spec) {
   }
   f.optional("ipFamilies", spec.ip_families);
   f.optional("ipFamilyPolicy", spec.ip_family_policy);
-  f.always("ports", spec.ports);
+  port_fields(f, spec);
   f.optional("selector", spec.selector);
   f.always("sessionAffinity", spec.session_affinity);
   affinity_timeout(f, spec.session_affinity_timeout);
@@ -54,7 +72,18 @@ static void fields(JsonFields& f, Service::Spec& spec) {
   f.optional("publishNotReadyAddresses", spec.publish_not_ready_addresses);
 }
 
-static void fields(JsonFields& f, Service& service) { f.always("spec", service.spec); }
+static void fields(JsonFields& f, LoadBalancerIngress& ingress) {
+  f.optional("ip", ingress.ip);
+  f.optional("hostname", ingress.hostname);
+}
+
+static void fields(JsonFields& f, Service& service) {
+  f.always("spec", service.spec);
+  f.object("status", [&](JsonFields& status) {
+    status.object("loadBalancer",
+                  [&](JsonFields& balancer) { balancer.optional("ingress", service.ingress); });
+  });
+}
 template Result<Service> decode(const nlohmann::json& body);
 template nlohmann::json encode(const Service& object);
 

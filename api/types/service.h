@@ -17,6 +17,13 @@ struct ServicePort {
   friend auto operator<=>(const ServicePort&, const ServicePort&) = default;
 };
 
+// What a cloud's load balancer was given: an address, a name, or both.
+struct LoadBalancerIngress {
+  std::string ip;
+  std::string hostname;
+  friend bool operator==(const LoadBalancerIngress&, const LoadBalancerIngress&) = default;
+};
+
 struct Service {
   static constexpr Kind kKind = Kind::kService;
   struct Spec {
@@ -25,6 +32,7 @@ struct Service {
     std::vector<std::string> ip_families;  // "IPv4", "IPv6"
     std::string ip_family_policy;          // empty, SingleStack, PreferDualStack, RequireDualStack
     std::vector<ServicePort> ports;
+    std::vector<std::uint16_t> node_ports;  // in the order of `ports`, 0: none; empty: none at all
     std::map<std::string, std::string> selector;
     std::string session_affinity = "None";                 // None, ClientIP
     std::optional<std::int32_t> session_affinity_timeout;  // seconds
@@ -38,6 +46,7 @@ struct Service {
   };
   ObjectMeta meta;
   Spec spec;
+  std::vector<LoadBalancerIngress> ingress;  // status.loadBalancer.ingress
   friend bool operator==(const Service&, const Service&) = default;
 };
 

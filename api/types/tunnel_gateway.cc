@@ -17,6 +17,11 @@ static void fields(JsonFields& f, TunnelStatus& tunnel) {
   f.optional("allowed", tunnel.allowed);
 }
 
+static void fields(JsonFields& f, ObservedEndpoint& observed) {
+  f.required("by", observed.by);
+  f.always("endpoint", observed.endpoint);
+}
+
 static void fields(JsonFields& f, TunnelGateway::Spec& spec) {
   f.always("ordinal", spec.ordinal);
   f.required("node", spec.node);
@@ -32,6 +37,7 @@ static void fields(JsonFields& f, TunnelGateway::Status& status) {
   f.optional("homed", status.homed);
   f.optional("prefixSource", status.prefix_source);
   f.optional("tunnels", status.tunnels);
+  f.optional("observed", status.observed);
   f.optional("conditions", status.conditions);
 }
 

@@ -4,6 +4,7 @@
 
 #include "api/names.h"
 #include "api/types/meta.h"
+#include "base/contact.h"
 #include "base/prefix.h"
 
 namespace cw::api {
@@ -25,15 +26,22 @@ struct TunnelStatus {
   friend bool operator==(const TunnelStatus&, const TunnelStatus&) = default;
 };
 
+// How a remote gateway sees this one: the source of its packets, behind any NAT.
+struct ObservedEndpoint {
+  std::string by;  // "west/0"
+  Endpoint endpoint;
+  friend bool operator==(const ObservedEndpoint&, const ObservedEndpoint&) = default;
+};
+
 struct TunnelGateway {
   static constexpr Kind kKind = Kind::kTunnelGateway;
   struct Spec {
     std::uint32_t ordinal = 0;
-    std::string node;                 // Node name
-    IpAddress node_ip;                // underlay address: the remote end of VXLAN
-    std::string public_key;           // base64
-    std::vector<Endpoint> endpoints;  // candidates that are announced
-    IpAddress control_address;        // derived from the public key
+    std::string node;                // Node name
+    IpAddress node_ip;               // underlay address: the remote end of VXLAN
+    std::string public_key;          // base64
+    std::vector<Contact> endpoints;  // that are announced, best first
+    IpAddress control_address;       // derived from the public key
     friend bool operator==(const Spec&, const Spec&) = default;
   };
   struct Status {
@@ -42,7 +50,8 @@ struct TunnelGateway {
     std::vector<Prefix> homed;  // local prefixes homed at this gateway, in its own view
     std::string prefix_source;  // where the prefixes of nodes stand: "calico", "node", ...
     std::vector<TunnelStatus> tunnels;
-    std::vector<Condition> conditions;  // Ready
+    std::vector<ObservedEndpoint> observed;  // by remote gateway
+    std::vector<Condition> conditions;       // Ready, EndpointsKnown
     friend bool operator==(const Status&, const Status&) = default;
   };
   ObjectMeta meta;
