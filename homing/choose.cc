@@ -41,7 +41,7 @@ std::string silence_text(const ChoiceKey& key, const std::vector<std::uint32_t>&
 std::map<ChoiceKey, Silence> silent_everywhere(const ChooseInput& input) {
   std::map<ChoiceKey, Silence> all;
   for (const auto& remote : input.remotes) {
-    for (const auto& [family, prefix] : input.homed) {
+    for (const auto family : input.families) {
       const ChoiceKey key{remote, family};
       std::vector<std::uint32_t> silent;
       const GatewayInput* here = nullptr;
@@ -66,7 +66,7 @@ std::map<ChoiceKey, Silence> silent_everywhere(const ChooseInput& input) {
 void Chooser::watch(const ChooseInput& input, TimePoint now) {
   std::map<StandingKey, HoldDown> next;
   for (const auto& remote : input.remotes) {
-    for (const auto& [family, prefix] : input.homed) {
+    for (const auto family : input.families) {
       const ChoiceKey choice{remote, family};
       bool any_good = false;
       for (const auto& gateway : input.gateways) {
@@ -81,7 +81,7 @@ void Chooser::watch(const ChooseInput& input, TimePoint now) {
       }
       if (any_good) continue;
       // The cluster is lost, or all gateways lose much. The first gateway that comes back must not
-      // keep the prefix for a whole hold-down.
+      // keep the node for a whole hold-down.
       for (auto& [key, hold_down] : next) {
         if (key.choice == choice) hold_down = HoldDown{};
       }
@@ -95,14 +95,13 @@ bool Chooser::held(const StandingKey& key, TimePoint now) const {
   return at != hold_downs_.end() && at->second.active(now);
 }
 
-Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
+Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key,
                        std::optional<std::uint32_t> current, TimePoint now) const {
   std::vector<GatewayView> views;
   for (const auto& gateway : input.gateways) {
-    views.push_back(
-        {gateway.ordinal, gateway.usable, gateway.draining, PrefixSet(gateway.own_prefixes)});
+    views.push_back({gateway.ordinal, gateway.usable, gateway.draining, gateway.node});
   }
-  const auto order = home_order(input.cluster, prefix, views);
+  const auto order = home_order(input.owner, views);
 
   std::optional<std::uint32_t> best;
   std::pair best_rank{Health::kDown, false};  // health, and whether it is held
@@ -139,7 +138,8 @@ Choice Chooser::choice(const ChooseInput& input, const ChoiceKey& key, const Pre
       result.reason += "; it stays there, as no other gateway works";
     }
   } else if (ahead.empty()) {
-    result.reason = fmt::format("home of {}", prefix.to_string());
+    result.reason = input.owner.whole_cluster() ? "home of the cluster as a whole"
+                                                : fmt::format("home of node {}", input.owner.node);
   } else {
     // The best gateway has an objection of its own: those to all gateways explain the choice.
     const bool good = best_rank == std::pair{Health::kGood, false};
@@ -153,11 +153,11 @@ const std::map<ChoiceKey, Choice>& Chooser::update(const ChooseInput& input, Tim
   watch(input, now);
   std::map<ChoiceKey, Choice> next;
   for (const auto& remote : input.remotes) {
-    for (const auto& [family, prefix] : input.homed) {
+    for (const auto family : input.families) {
       const ChoiceKey key{remote, family};
       const auto before = choices_.find(key);
       const auto current = before == choices_.end() ? std::nullopt : before->second.ordinal;
-      auto chosen = choice(input, key, prefix, current, now);
+      auto chosen = choice(input, key, current, now);
       const bool same = before != choices_.end() && before->second.ordinal == chosen.ordinal;
       chosen.since = same ? before->second.since : wall;
       next.emplace(key, std::move(chosen));

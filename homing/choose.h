@@ -1,5 +1,5 @@
-// Which local gateway carries this node's traffic to each remote cluster: the home of the node's
-// own pod prefix (homing/order.h) among the gateways that are usable for that cluster. A gateway
+// Which local gateway carries this node's traffic to each remote cluster: the node's home
+// (homing/order.h) among the gateways that are usable for that cluster. A gateway
 // that came back is preferred again only after a hold-down, so that a flapping one moves nothing.
 // Everything it knows is an argument, time included; it remembers hold-downs and its last choices.
 #pragma once
@@ -15,6 +15,7 @@
 #include "base/prefix.h"
 #include "homing/health.h"
 #include "homing/hold_down.h"
+#include "homing/owner.h"
 
 namespace cw::homing {
 
@@ -26,9 +27,9 @@ struct Choice {
 };
 
 struct ChooseInput {
-  std::string cluster;             // this cluster's id: part of the homing hash
-  std::map<Family, Prefix> homed;  // this node's pod prefix of each family
-  std::set<std::string> remotes;   // remote cluster ids
+  PrefixOwner owner;              // this node
+  std::set<Family> families;      // of its pod prefixes
+  std::set<std::string> remotes;  // remote cluster ids
   std::vector<GatewayInput> gateways;
 };
 
@@ -66,7 +67,7 @@ class Chooser {
 
   void watch(const ChooseInput& input, TimePoint now);
   [[nodiscard]] bool held(const StandingKey& key, TimePoint now) const;
-  [[nodiscard]] Choice choice(const ChooseInput& input, const ChoiceKey& key, const Prefix& prefix,
+  [[nodiscard]] Choice choice(const ChooseInput& input, const ChoiceKey& key,
                               std::optional<std::uint32_t> current, TimePoint now) const;
 
   Duration hold_down_;

@@ -1,7 +1,7 @@
 // How fast the claims of each remote cluster take effect. Twice as many changes as the cluster has
-// prefixes count at once, and 256 at least; after that 50 per second do, the one that waits longest
-// first. Of a prefix only the newest claim waits. A gateway that crashes moves each of its
-// cluster's prefixes once, so failovers never wait. Pure.
+// nodes (in each family) count at once, and 256 at least; after that 50 per second do, the one that
+// waits longest first. Of a node only the newest claim waits. A gateway that crashes moves each of
+// its cluster's nodes once, so failovers never wait. Pure.
 #pragma once
 
 #include <deque>
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/token_bucket.h"
+#include "homing/claims.h"
 #include "homing/remote.h"
 #include "tunnel/probe/party.h"
 
@@ -19,7 +20,7 @@ using tunnel::GatewayId;
 
 class ClaimFlow {
  public:
-  using Claimed = std::map<Prefix, GatewayId>;  // each for a gateway of the claiming cluster
+  using Claimed = std::map<ClaimKey, GatewayId>;  // each for a gateway of the claiming cluster
   static constexpr double kPerSecond = 50;
   static constexpr double kLeastBurst = 256;
   // Between two turns of what waits, so that they are few.
@@ -36,16 +37,16 @@ class ClaimFlow {
   [[nodiscard]] std::optional<TimePoint> next(TimePoint now);
 
   [[nodiscard]] const Claimed& counted() const { return counted_; }
-  // A newer claim of the prefix waits.
-  [[nodiscard]] bool waits(const Prefix& prefix) const;
+  // A newer claim waits.
+  [[nodiscard]] bool waits(const ClaimKey& key) const;
 
  private:
   struct Cluster {
     TokenBucket tokens{kPerSecond, kLeastBurst};
-    std::deque<Prefix> order;  // of those that wait, the oldest first
+    std::deque<ClaimKey> order;  // of those that wait, the oldest first
     TimePoint not_before{};
   };
-  [[nodiscard]] bool counts(const Prefix& prefix, const GatewayId& claimed) const;
+  [[nodiscard]] bool counts(const ClaimKey& key, const GatewayId& claimed) const;
 
   std::map<std::string, Cluster> clusters_;
   Claimed counted_;

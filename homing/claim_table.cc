@@ -1,6 +1,7 @@
 #include "homing/claim_table.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace cw::homing {
@@ -17,38 +18,42 @@ bool stands_above(const Claim& theirs, const Claim& ours) {
 
 void ClaimTable::set_world(const std::map<std::string, std::vector<Prefix>>& nodes,
                            const std::map<std::string, RemoteCluster>& clusters, TimePoint now) {
-  nodes_.clear();
-  std::map<Prefix, std::string> owners;
-  for (const auto& [node, prefixes] : nodes) {
-    nodes_[node] = {prefixes.begin(), prefixes.end()};
-    for (const auto& prefix : prefixes) owners.emplace(prefix, node);
+  std::map<std::string, Node> next;
+  std::map<OwnerId, std::string> names;
+  for (const auto& [name, prefixes] : nodes) {
+    const auto before = nodes_.find(name);
+    const auto id = before == nodes_.end() ? owner_id(name) : before->second.id;
+    next[name] = {id, families_of(prefixes)};
+    names[id] = name;
   }
-  const auto before = std::exchange(owners_, std::move(owners));
+  nodes_ = std::move(next);
+  names_ = std::move(names);
   for (auto& [cluster, claims] : own_) {
-    // The word of a node that has lost the prefix does not bind the one that has it now.
     std::erase_if(claims, [&, &id = cluster](const auto& one) {
-      const auto old = before.find(one.first);
-      const auto owner = owners_.find(one.first);
-      const bool gone =
-          owner == owners_.end() || (old != before.end() && old->second != owner->second);
+      const auto& [owner, family] = one.first;
+      const auto name = names_.find(owner);
+      const bool gone = name == names_.end() || nodes_.at(name->second).families.count(family) == 0;
       if (gone) relay_.lost(id, one.first);
       return gone;
     });
   }
   if (clusters_ != clusters) {
     clusters_ = clusters;
-    cidrs_.clear();
+    shares_.clear();
     for (const auto& [id, cluster] : clusters_) {
-      cidrs_[id] = {cluster.cidrs.begin(), cluster.cidrs.end()};
+      auto& shares = shares_[id];
+      for (const auto& [name, prefixes] : cluster.nodes) {
+        for (const auto family : families_of(prefixes)) shares.insert({owner_id(name), family});
+      }
     }
   }
   forget_departed(now);
 }
 
-// Whether a gateway of the cluster may still speak of the prefix, and did.
+// Whether a gateway of the cluster may still speak of the node, and did.
 bool ClaimTable::still_told(const ClaimKey& key, Remote& remote, TimePoint now) const {
   const auto cluster = clusters_.find(key.cluster);
-  if (cluster == clusters_.end() || cidrs_.at(key.cluster).count(key.prefix) == 0) return false;
+  if (cluster == clusters_.end() || shares_.at(key.cluster).count(key.share) == 0) return false;
   const bool any = remote.words.keep(
       [&](std::uint32_t ordinal) { return cluster->second.gateways.count(ordinal) != 0; });
   if (any) remote.held = remote.words.held(now);
@@ -59,7 +64,7 @@ void ClaimTable::forget_departed(TimePoint now) {
   std::erase_if(own_, [&](const auto& one) { return clusters_.count(one.first) == 0; });
   std::erase_if(contested_, [&](const auto& one) {
     const auto claims = own_.find(one.first.cluster);
-    return claims == own_.end() || claims->second.count(one.first.prefix) == 0;
+    return claims == own_.end() || claims->second.count(one.first.share) == 0;
   });
   for (auto at = remote_.begin(); at != remote_.end();) {
     at = still_told(at->first, at->second, now) ? std::next(at) : remote_.erase(at);
@@ -69,6 +74,11 @@ void ClaimTable::forget_departed(TimePoint now) {
     for (const auto& [ordinal, gateway] : remote.gateways) targets.insert({cluster, ordinal});
   }
   relay_.set_targets(targets);
+  elections_.keep_only([this](const ClaimKey& key) {
+    const auto whole = nodes_.find({});
+    return clusters_.count(key.cluster) != 0 && whole != nodes_.end() &&
+           whole->second.families.count(key.share.family) != 0;
+  });
   std::erase_if(heard_, [&](const auto& one) { return nodes_.count(one.first) == 0; });
 }
 
@@ -76,7 +86,7 @@ bool ClaimTable::settled(const ClaimKey& key, const Claim& claim,
                          const std::set<GatewayId>& working) const {
   for (auto id = working.lower_bound({key.cluster, 0});
        id != working.end() && id->cluster == key.cluster; ++id) {
-    if (!relay_.holds(*id, key.prefix, claim)) return false;
+    if (!relay_.holds(*id, key.share, claim)) return false;
   }
   return true;
 }
@@ -86,76 +96,116 @@ const Claim* ClaimTable::above(const ClaimKey& key, const Claim& ours) const {
   return at != contested_.end() && stands_above(at->second, ours) ? &at->second : nullptr;
 }
 
+std::optional<ProbeClaim> ClaimTable::take_claim(const Node& node, const ProbeClaim& said,
+                                                 bool fresh, const std::set<GatewayId>& working) {
+  const auto& [cluster, share] = said.key;
+  if (share.owner != node.id || node.families.count(share.family) == 0) return std::nullopt;
+  auto& claims = own_[cluster];
+  auto at = claims.find(share);
+  if (!fresh && at == claims.end()) return std::nullopt;
+  if (fresh && (at == claims.end() || at->second != said.claim)) {
+    // The node's newest word counts here, whatever we held. That it may count everywhere the node
+    // hears once of the higher claim that it had before a restart, or that stood in its way.
+    if (at != claims.end() && stands_above(at->second, said.claim)) {
+      contested_[said.key] = at->second;
+    }
+    at = claims.insert_or_assign(share, said.claim).first;
+    relay_.changed(cluster, share);
+  }
+  if (const auto* higher = above(said.key, at->second)) {
+    const ProbeClaim answer{said.key, *higher, false};
+    if (fresh) contested_.erase(said.key);  // who holds it will say so again
+    return answer;
+  }
+  return ProbeClaim{said.key, at->second, settled(said.key, at->second, working)};
+}
+
+std::optional<ProbeClaim> ClaimTable::take_vote(const std::string& node, const ProbeClaim& said,
+                                                const Heard& heard,
+                                                const std::set<GatewayId>& working) {
+  const auto& [cluster, share] = said.key;
+  const auto whole = nodes_.find({});
+  if (whole == nodes_.end() || whole->second.families.count(share.family) == 0) return std::nullopt;
+  if (heard.fresh) heard_[{}] = heard.now;
+  const Vote vote{said.claim, said.word, said.objects, said.hold};
+  const auto result = heard.fresh ? elections_.vote(said.key, node, vote, heard.now)
+                                  : Elections::Result{elections_.held(said.key)};
+  ProbeClaim answer{said.key, result.held};
+  answer.word = true;
+  answer.hold = result.prepare;
+  if (result.held.epoch == 0) return answer;
+  auto& claims = own_[cluster];
+  if (result.changed || claims.count(share) == 0) {
+    claims.insert_or_assign(share, result.held);
+    relay_.changed(cluster, share);
+  }
+  if (const auto* higher = above(said.key, result.held)) {
+    answer = {said.key, *higher, false};  // no gateway's word: the nodes have to outbid it
+    return answer;
+  }
+  answer.settled = settled(said.key, result.held, working);
+  return answer;
+}
+
 std::set<GatewayId> ClaimTable::from_node(const std::string& node, const Heard& heard,
                                           const tunnel::Probe& request,
                                           const std::set<GatewayId>& working,
                                           tunnel::Probe& reply) {
   std::set<GatewayId> tell;
-  const auto prefixes = nodes_.find(node);
-  if (prefixes == nodes_.end()) return tell;
-  const bool fresh = heard.fresh;
+  const auto known = nodes_.find(node);
   std::vector<ProbeClaim> answers;
-  if (fresh) heard_[node] = heard.now;
-  for (const auto& [key, claim, unused, old] : claims_of(request)) {
-    const auto cluster = clusters_.find(key.cluster);
-    if (cluster == clusters_.end() || prefixes->second.count(key.prefix) == 0 ||
-        claim.epoch > kMaxEpoch) {
-      continue;
+  if (heard.fresh && known != nodes_.end()) heard_[node] = heard.now;
+  for (const auto& said : claims_of(request)) {
+    const auto cluster = clusters_.find(said.key.cluster);
+    if (cluster == clusters_.end() || said.claim.epoch > kMaxEpoch) continue;
+    std::optional<ProbeClaim> answer;
+    if (said.key.share.owner == OwnerId{}) {
+      answer = take_vote(node, said, heard, working);
+    } else if (known != nodes_.end()) {
+      answer = take_claim(known->second, said, heard.fresh, working);
     }
-    auto& claims = own_[key.cluster];
-    auto at = claims.find(key.prefix);
-    if (!fresh && at == claims.end()) continue;
-    if (fresh && (at == claims.end() || at->second != claim)) {
-      // The node's newest word counts here, whatever we held. That it may count everywhere the node
-      // hears once of the higher claim that it had before a restart, or that stood in its way.
-      if (at != claims.end() && stands_above(at->second, claim)) contested_[key] = at->second;
-      at = claims.insert_or_assign(key.prefix, claim).first;
-      relay_.changed(key.cluster, key.prefix);
-    }
-    const auto& held = at->second;
-    if (const auto* higher = above(key, held)) {
-      answers.push_back({key, *higher, false});
-      if (fresh) contested_.erase(key);  // who holds it will say so again
-    } else {
-      answers.push_back({key, held, settled(key, held, working)});
-    }
-    if (answers.back().settled) continue;
+    if (!answer) continue;
+    answers.push_back(*answer);
+    const auto held = own_[said.key.cluster].find(said.key.share);
+    if (answer->settled || held == own_[said.key.cluster].end()) continue;
     for (const auto& [ordinal, gateway] : cluster->second.gateways) {
-      const GatewayId id{key.cluster, ordinal};
-      if (!relay_.holds(id, key.prefix, held) && relay_.due(id, heard.now)) tell.insert(id);
+      const GatewayId id{said.key.cluster, ordinal};
+      if (!relay_.holds(id, said.key.share, held->second) && relay_.due(id, heard.now)) {
+        tell.insert(id);
+      }
     }
   }
   put_claims(answers, reply);
   return tell;
 }
 
-std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const Heard& heard,
-                                                    const tunnel::Probe& request,
-                                                    tunnel::Probe& reply) {
+ClaimFlow::Claimed ClaimTable::from_remote(const GatewayId& from, const Heard& heard,
+                                           const tunnel::Probe& request, tunnel::Probe& reply) {
   const auto& [fresh, now] = heard;
-  std::map<Prefix, GatewayId> changed;
+  ClaimFlow::Claimed changed;
   const auto cluster = clusters_.find(from.cluster);
   if (cluster == clusters_.end() || cluster->second.gateways.count(from.ordinal) == 0) {
     return changed;
   }
-  const auto& cidrs = cidrs_.at(from.cluster);
+  const auto& shares = shares_.at(from.cluster);
   std::vector<ProbeClaim> answers;
-  for (const auto& [wire_key, claim, unused, old] : claims_of(request)) {
+  for (const auto& said : claims_of(request)) {
+    const auto& [wire_key, claim] = std::tie(said.key, said.claim);
     if (!wire_key.cluster.empty() || cluster->second.gateways.count(claim.ordinal) == 0 ||
-        cidrs.count(wire_key.prefix) == 0 || claim.epoch > kMaxEpoch) {
+        shares.count(wire_key.share) == 0 || claim.epoch > kMaxEpoch) {
       continue;  // not accepted of that cluster (yet): not confirmed
     }
-    const ClaimKey key{from.cluster, wire_key.prefix};
+    const ClaimKey key{from.cluster, wire_key.share};
     auto at = remote_.find(key);
     if (!fresh && at == remote_.end()) continue;
     if (fresh) {
       const bool first = at == remote_.end();
       if (first) at = remote_.emplace(key, Remote{}).first;
       auto& [words, held] = at->second;
-      words.say(from.ordinal, claim, now, old);
+      words.say(from.ordinal, claim, now, said.old);
       const auto next = words.held(now);
       if (first || next.ordinal != held.ordinal) {
-        changed.insert_or_assign(key.prefix, GatewayId{from.cluster, next.ordinal});
+        changed.insert_or_assign(key, GatewayId{from.cluster, next.ordinal});
       }
       held = next;
     }
@@ -165,10 +215,10 @@ std::map<Prefix, GatewayId> ClaimTable::from_remote(const GatewayId& from, const
   return changed;
 }
 
-// The node that has the prefix does not reach us: others may have a newer word of it.
-bool ClaimTable::is_old(const Prefix& prefix, TimePoint now) const {
-  const auto owner = owners_.find(prefix);
-  const auto at = owner == owners_.end() ? heard_.end() : heard_.find(owner->second);
+// The node does not reach us: others may have a newer word of it.
+bool ClaimTable::is_old(const Share& share, TimePoint now) const {
+  const auto name = names_.find(share.owner);
+  const auto at = name == names_.end() ? heard_.end() : heard_.find(name->second);
   return at == heard_.end() || now - at->second >= Words::kLife;
 }
 
@@ -176,8 +226,8 @@ void ClaimTable::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request
   const auto theirs = own_.find(to.cluster);
   if (theirs == own_.end()) return;
   std::vector<ProbeClaim> claims;
-  for (const auto& prefix : relay_.pick(to, theirs->second, kMaxClaims, now)) {
-    claims.push_back({{{}, prefix}, theirs->second.at(prefix), false, is_old(prefix, now)});
+  for (const auto& share : relay_.pick(to, theirs->second, kMaxClaims, now)) {
+    claims.push_back({{{}, share}, theirs->second.at(share), false, is_old(share, now)});
   }
   put_claims(claims, request);
 }
@@ -185,51 +235,55 @@ void ClaimTable::fill(const GatewayId& to, TimePoint now, tunnel::Probe& request
 void ClaimTable::hear(const GatewayId& from, TimePoint now, const tunnel::Probe& reply) {
   const auto told = own_.find(from.cluster);
   if (told == own_.end()) return;
-  for (const auto& [wire_key, claim, unused, old] : claims_of(reply)) {
-    const ClaimKey key{from.cluster, wire_key.prefix};
-    const auto mine = told->second.find(key.prefix);
+  for (const auto& said : claims_of(reply)) {
+    const auto& [wire_key, claim] = std::tie(said.key, said.claim);
+    const ClaimKey key{from.cluster, wire_key.share};
+    const auto mine = told->second.find(key.share);
     if (mine == told->second.end()) continue;
     if (mine->second == claim) {
-      relay_.heard(from, key.prefix, claim);
+      relay_.heard(from, key.share, claim);
     } else if (stands_above(claim, mine->second)) {
       // Another gateway of ours has told a higher claim, of before the node's restart or of a
       // moment ago. Only the node changes its word; it hears of this in our next answer.
       auto& higher = contested_[key];
       if (claim.epoch >= higher.epoch) higher = claim;
-      relay_.overruled(from, key.prefix, mine->second);
-    } else if (is_old(key.prefix, now)) {
-      relay_.overruled(from, key.prefix, mine->second);
+      relay_.overruled(from, key.share, mine->second);
+    } else if (is_old(key.share, now)) {
+      relay_.overruled(from, key.share, mine->second);
     }
   }
 }
 
 void ClaimTable::forget(const GatewayId& id) { relay_.forget(id); }
 
-std::map<Prefix, GatewayId> ClaimTable::remote() const {
-  std::map<Prefix, GatewayId> claimed;
+ClaimFlow::Claimed ClaimTable::remote() const {
+  ClaimFlow::Claimed claimed;
   for (const auto& [key, remote] : remote_) {
-    claimed.emplace(key.prefix, GatewayId{key.cluster, remote.held.ordinal});
+    claimed.emplace_hint(claimed.end(), key, GatewayId{key.cluster, remote.held.ordinal});
   }
   return claimed;
 }
 
-std::set<Prefix> ClaimTable::carried_by(std::uint32_t ordinal) const {
-  std::set<Prefix> prefixes;
+ClaimTable::Nodes ClaimTable::carried_by(std::uint32_t ordinal) const {
+  Nodes nodes;
   for (const auto& [cluster, claims] : own_) {
-    for (const auto& [prefix, claim] : claims) {
-      const auto* higher = above({cluster, prefix}, claim);
-      if ((higher == nullptr ? claim : *higher).ordinal == ordinal) prefixes.insert(prefix);
+    for (const auto& [share, claim] : claims) {
+      const auto* higher = above({cluster, share}, claim);
+      if ((higher == nullptr ? claim : *higher).ordinal != ordinal) continue;
+      nodes.emplace(names_.at(share.owner), share.family);
     }
   }
-  return prefixes;
+  return nodes;
 }
 
-std::set<Prefix> ClaimTable::claimed() const {
-  std::set<Prefix> prefixes;
+ClaimTable::Nodes ClaimTable::claimed() const {
+  Nodes nodes;
   for (const auto& [cluster, claims] : own_) {
-    for (const auto& [prefix, claim] : claims) prefixes.insert(prefix);
+    for (const auto& [share, claim] : claims) {
+      nodes.emplace(names_.at(share.owner), share.family);
+    }
   }
-  return prefixes;
+  return nodes;
 }
 
 }  // namespace cw::homing

@@ -1,8 +1,9 @@
-// Claims: which gateway carries a prefix, as the node that has the prefix says it: "my traffic to
-// that cluster goes through local gateway N". Local gateways pass the claim on inside the tunnels.
-// Remote gateways then accept and return the prefix's packets through that gateway, whatever their
-// own probes say. The newest claim of each speaker counts. If several gateways speak of one prefix,
-// the claim with the highest epoch counts (docs/protocol/homing.md, "Claims"). Claims travel in
+// Claims: which gateway carries a node's prefixes, as the node says it: "my traffic to that cluster
+// goes through local gateway N". Local gateways pass the claim on inside the tunnels. Remote
+// gateways then accept and return the packets of all prefixes of the node through that gateway,
+// whatever their own probes say. A claim names the owner and no prefix: which prefixes it has, the
+// feed says. The newest claim of each speaker counts. If several gateways speak of one owner, the
+// claim with the highest epoch counts (docs/protocol/homing.md, "Claims"). Claims travel in
 // probes and need no acknowledgement of their own: the reply to a probe echoes the claims that its
 // sender holds. Pure.
 #pragma once
@@ -16,13 +17,13 @@
 #include <vector>
 
 #include "base/loop.h"
-#include "base/prefix.h"
+#include "homing/owner.h"
 
 namespace cw::homing {
 
 struct ClaimKey {
   std::string cluster;  // the remote cluster, as the claiming node sees it
-  Prefix prefix;        // the claiming node's
+  Share share;          // the claiming node's
   friend auto operator<=>(const ClaimKey&, const ClaimKey&) = default;
 };
 
@@ -38,7 +39,7 @@ using Claims = std::map<ClaimKey, Claim>;
 // honest. Receivers refuse it, so no node can use up the numbers and no count wraps.
 inline constexpr std::uint64_t kMaxEpoch = 1ULL << 32U;
 
-// The claims that several gateways of one cluster make for one of its prefixes: the last of each
+// The claims that several gateways of one cluster make for one of its owners: the last of each
 // speaker. A word is one speaker's claim.
 class Words {
  public:

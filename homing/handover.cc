@@ -18,14 +18,6 @@ std::string name_of(std::uint32_t ordinal) { return std::to_string(ordinal); }
 
 }  // namespace
 
-void Handovers::claim(const ChoiceKey& choice, std::uint32_t ordinal,
-                      const std::vector<Prefix>& prefixes) {
-  for (const auto& prefix : prefixes) {
-    auto& claim = claims_[{choice.cluster, prefix}];
-    claim = {ordinal, next_epoch(claim.epoch)};
-  }
-}
-
 void Handovers::finish(const ChoiceKey& choice) {
   if (handovers_.erase(choice) != 0) urgent_.insert(gateways_.begin(), gateways_.end());
 }
@@ -41,54 +33,49 @@ void Handovers::want(const Wanted& wanted, TimePoint now) {
   std::erase_if(carriers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
   std::erase_if(handovers_, [&](const auto& one) { return wanted.choices.count(one.first) == 0; });
   std::set<ClaimKey> keys;
+  const auto owner = owner_id(wanted.input.owner.node);
   for (const auto& [choice, chosen] : wanted.choices) {
-    const auto prefixes = wanted.prefixes.find(choice.family);
-    if (prefixes == wanted.prefixes.end()) continue;
-    for (const auto& prefix : prefixes->second) keys.insert({choice.cluster, prefix});
+    const ClaimKey key{choice.cluster, {owner, choice.family}};
+    keys.insert(key);
+    const auto at = claims_.find(key);
+    const bool claimed = at != claims_.end() && at->second.ordinal == chosen.ordinal;
+    const auto carrier = carriers_.find(choice);
     if (!chosen.ordinal) {
       finish(choice);
-      continue;
-    }
-    const auto before = carriers_.find(choice);
-    const auto old = before == carriers_.end() ? std::nullopt : std::optional(before->second);
-    const bool complete =
-        std::all_of(prefixes->second.begin(), prefixes->second.end(),
-                    [this, &cluster = choice.cluster, to = *chosen.ordinal](const Prefix& prefix) {
-                      const auto at = claims_.find({cluster, prefix});
-                      return at != claims_.end() && at->second.ordinal == to;
-                    });
-    if (old == chosen.ordinal && complete) {
+    } else if (carrier == carriers_.end() || carrier->second != *chosen.ordinal || !claimed) {
+      change(choice, key, wanted, now);
+    } else if (const auto moving = handovers_.find(choice);
+               moving != handovers_.end() &&
+               !carries(wanted.input.gateways, moving->second.from, choice)) {
       // A carrier that stops working in the middle of a handover cannot confirm any more.
-      const auto moving = handovers_.find(choice);
-      if (moving != handovers_.end() &&
-          !carries(wanted.input.gateways, moving->second.from, choice)) {
-        finish(choice);
-      }
-      continue;
+      finish(choice);
     }
-    claim(choice, *chosen.ordinal, prefixes->second);
-    carriers_[choice] = *chosen.ordinal;
-    // To the gateway on this very node packets do not go over the VXLAN, so none can be held.
-    const bool can_hold = old && *old != *chosen.ordinal && wanted.self != chosen.ordinal &&
-                          carries(wanted.input.gateways, *old, choice);
-    handovers_.erase(choice);
-    if (!can_hold) {
-      urgent_.insert(gateways_.begin(), gateways_.end());
-      continue;
-    }
-    auto& handover = handovers_[choice];
-    handover.from = *old;
-    handover.until = now + patience_;
-    for (const auto& prefix : prefixes->second) handover.open.insert({choice.cluster, prefix});
-    urgent_.insert(*old);
   }
   std::erase_if(claims_, [&](const auto& one) { return keys.count(one.first) == 0; });
   std::erase_if(outbid_, [&](const auto& one) { return keys.count(one.first) == 0; });
 }
 
+void Handovers::change(const ChoiceKey& choice, const ClaimKey& key, const Wanted& wanted,
+                       TimePoint now) {
+  const auto to = *wanted.choices.at(choice).ordinal;
+  const auto before = carriers_.find(choice);
+  const auto old = before == carriers_.end() ? std::nullopt : std::optional(before->second);
+  auto& claim = claims_[key];
+  claim = {to, next_epoch(claim.epoch)};
+  carriers_[choice] = to;
+  handovers_.erase(choice);
+  // To the gateway on this very node packets do not go over the VXLAN, so none can be held.
+  if (!old || *old == to || wanted.self == to || !carries(wanted.input.gateways, *old, choice)) {
+    urgent_.insert(gateways_.begin(), gateways_.end());
+    return;
+  }
+  handovers_[choice] = {*old, now + patience_, key};
+  urgent_.insert(*old);
+}
+
 bool Handovers::withheld_from(std::uint32_t to, const ClaimKey& key) const {
   return std::any_of(handovers_.begin(), handovers_.end(), [&](const auto& one) {
-    return one.second.open.count(key) != 0 && one.second.from != to;
+    return one.second.key == key && one.second.from != to;
   });
 }
 
@@ -104,7 +91,7 @@ void Handovers::fill(std::uint32_t to, tunnel::Probe& request) {
   put_claims(claims, request);
 }
 
-// `theirs` is ours of before a restart, or of a node that had our prefix.
+// `theirs` is ours of before a restart.
 void Handovers::outbid(const ClaimKey& key, const Claim& theirs, TimePoint now) {
   // Nothing can be above a full count, and no honest one is full.
   if (theirs.epoch >= kMaxEpoch) return;
@@ -119,6 +106,7 @@ void Handovers::outbid(const ClaimKey& key, const Claim& theirs, TimePoint now) 
 void Handovers::forget(std::uint32_t from) { sender_.forget(name_of(from)); }
 
 void Handovers::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) {
+  std::vector<ChoiceKey> done;
   for (const auto& entry : claims_of(reply)) {
     const auto mine = claims_.find(entry.key);
     if (mine == claims_.end()) continue;
@@ -128,13 +116,9 @@ void Handovers::hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint n
     }
     sender_.heard(name_of(from), entry.key, entry.claim);
     if (!entry.settled) continue;
-    for (auto& [choice, handover] : handovers_) {
-      if (handover.from == from) handover.open.erase(entry.key);
+    for (const auto& [choice, handover] : handovers_) {
+      if (handover.from == from && handover.key == entry.key) done.push_back(choice);
     }
-  }
-  std::vector<ChoiceKey> done;
-  for (const auto& [choice, handover] : handovers_) {
-    if (handover.open.empty()) done.push_back(choice);
   }
   for (const auto& choice : done) finish(choice);
 }

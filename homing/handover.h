@@ -14,50 +14,40 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <vector>
 
-#include "homing/choose.h"
+#include "homing/changeover.h"
 #include "homing/probe_claims.h"
 
 namespace cw::homing {
 
-class Handovers {
+class Handovers : public Changeover {
  public:
   explicit Handovers(Duration patience = std::chrono::milliseconds(600)) : patience_(patience) {}
 
-  struct Wanted {
-    const std::map<ChoiceKey, Choice>& choices;             // the Chooser's
-    const ChooseInput& input;                               // what it chose from
-    const std::map<Family, std::vector<Prefix>>& prefixes;  // of this node
-    std::optional<std::uint32_t> self;                      // the gateway on this node
-  };
-  void want(const Wanted& wanted, TimePoint now);
-  // The claims that a request to gateway `to` carries.
-  void fill(std::uint32_t to, tunnel::Probe& request);
-  // What gateway `from` holds.
-  void hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now);
-  // Gateway `from` started again, or does not know that it is us: it holds nothing of ours.
-  void forget(std::uint32_t from);
-  // Ends handovers whose patience is over.
-  void tick(TimePoint now);
+  void want(const Wanted& wanted, TimePoint now) override;
+  void fill(std::uint32_t to, tunnel::Probe& request) override;
+  void hear(std::uint32_t from, const tunnel::Probe& reply, TimePoint now) override;
+  void forget(std::uint32_t from) override;
+  void tick(TimePoint now) override;
 
-  // The choices whose packets are held now. `held` may be asked again after any call.
-  [[nodiscard]] std::set<ChoiceKey> held() const;
-  // The carriers that are being left now.
-  [[nodiscard]] std::set<std::uint32_t> handed_over_from() const;
-  // Gateways that should hear from us now; empties the set.
-  [[nodiscard]] std::set<std::uint32_t> take_urgent();
+  // The Chooser's choices: packets go there.
+  [[nodiscard]] std::map<ChoiceKey, Choice> carriers(const std::map<ChoiceKey, Choice>& choices,
+                                                     WallTime) override {
+    return choices;
+  }
+  [[nodiscard]] std::set<ChoiceKey> held() const override;
+  [[nodiscard]] std::set<std::uint32_t> handed_over_from() const override;
+  [[nodiscard]] std::set<std::uint32_t> take_urgent() override;
+  [[nodiscard]] unsigned unconfirmed() const override { return unconfirmed_; }
   [[nodiscard]] const Claims& claims() const { return claims_; }
-  // Handovers that ended without a confirmation, since the start.
-  [[nodiscard]] unsigned unconfirmed() const { return unconfirmed_; }
 
  private:
   struct Handover {
     std::uint32_t from = 0;
     TimePoint until{};
-    std::set<ClaimKey> open;  // not settled yet
+    ClaimKey key;  // not settled yet
   };
-  void claim(const ChoiceKey& choice, std::uint32_t ordinal, const std::vector<Prefix>& prefixes);
+  void change(const ChoiceKey& choice, const ClaimKey& key, const Wanted& wanted, TimePoint now);
   void outbid(const ClaimKey& key, const Claim& theirs, TimePoint now);
   void finish(const ChoiceKey& choice);
   [[nodiscard]] bool withheld_from(std::uint32_t to, const ClaimKey& key) const;

@@ -14,7 +14,7 @@
 
 namespace cw::homing {
 
-// Families are chosen apart: a node has one pod prefix in each, with a home of its own.
+// Families are chosen apart: a gateway may forward one and not the other.
 struct ChoiceKey {
   std::string cluster;  // remote
   Family family = Family::kV4;
@@ -30,7 +30,7 @@ struct GatewayInput {
   bool draining = false;                // by its own word
   std::set<std::string> reaches;        // remote clusters it says it reaches
   std::set<std::string> lossy_to = {};  // of these, those on the way to which much is lost
-  std::vector<Prefix> own_prefixes;     // its own node's pod prefixes
+  std::string node;                     // that it is on
   std::set<ChoiceKey> forwards = {};    // answers came through it (tunnel/probe/path_detector.h)
   std::set<ChoiceKey> not_forwarding = {};  // none came; means something if they do elsewhere
 };

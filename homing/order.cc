@@ -9,7 +9,7 @@ namespace {
 
 // FNV-1a over the text, then splitmix64's finisher, because FNV alone distributes short, similar
 // names badly. The function is part of the protocol between clusters: never change it.
-std::uint64_t score(std::string_view cluster, std::string_view prefix, std::uint32_t ordinal) {
+std::uint64_t score(std::string_view cluster, std::string_view name, std::uint32_t ordinal) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
   const auto take = [&hash](std::string_view text) {
     for (const char c : text) {
@@ -20,7 +20,7 @@ std::uint64_t score(std::string_view cluster, std::string_view prefix, std::uint
     hash *= 0x100000001b3ULL;
   };
   take(cluster);
-  take(prefix);
+  take(name);
   take(std::to_string(ordinal));
   hash ^= hash >> 30U;
   hash *= 0xbf58476d1ce4e5b9ULL;
@@ -35,14 +35,12 @@ struct Rank {
   const GatewayView* gateway = nullptr;
 };
 
-std::vector<Rank> ranked(std::string_view cluster, const Prefix& prefix,
-                         std::span<const GatewayView> gateways) {
-  const auto text = prefix.to_string();
+std::vector<Rank> ranked(const PrefixOwner& owner, std::span<const GatewayView> gateways) {
   std::vector<Rank> ranks;
   ranks.reserve(gateways.size());
   for (const auto& gateway : gateways) {
-    ranks.push_back({gateway.own.covering(prefix).has_value(),
-                     score(cluster, text, gateway.ordinal), &gateway});
+    ranks.push_back({!owner.whole_cluster() && gateway.node == owner.node,
+                     score(owner.cluster, owner.node, gateway.ordinal), &gateway});
   }
   std::sort(ranks.begin(), ranks.end(), [](const Rank& a, const Rank& b) {
     if (a.own != b.own) return a.own;
@@ -52,24 +50,33 @@ std::vector<Rank> ranked(std::string_view cluster, const Prefix& prefix,
   return ranks;
 }
 
-}  // namespace
-
-std::vector<std::uint32_t> home_order(std::string_view cluster, const Prefix& prefix,
-                                      std::span<const GatewayView> gateways) {
+std::vector<std::uint32_t> ordinals(const std::vector<Rank>& ranks) {
   std::vector<std::uint32_t> order;
-  for (const auto& rank : ranked(cluster, prefix, gateways)) order.push_back(rank.gateway->ordinal);
+  order.reserve(ranks.size());
+  for (const auto& rank : ranks) order.push_back(rank.gateway->ordinal);
   return order;
 }
 
-std::optional<std::uint32_t> home_of(std::string_view cluster, const Prefix& prefix,
-                                     std::span<const GatewayView> gateways) {
+std::optional<std::uint32_t> first_usable(const std::vector<Rank>& ranks) {
   std::optional<std::uint32_t> draining;
-  for (const auto& rank : ranked(cluster, prefix, gateways)) {
+  for (const auto& rank : ranks) {
     if (!rank.gateway->usable) continue;
     if (!rank.gateway->draining) return rank.gateway->ordinal;
     if (!draining) draining = rank.gateway->ordinal;
   }
   return draining;
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> home_order(const PrefixOwner& owner,
+                                      std::span<const GatewayView> gateways) {
+  return ordinals(ranked(owner, gateways));
+}
+
+std::optional<std::uint32_t> home_of(const PrefixOwner& owner,
+                                     std::span<const GatewayView> gateways) {
+  return first_usable(ranked(owner, gateways));
 }
 
 }  // namespace cw::homing

@@ -22,27 +22,35 @@ Standing standing_of(const GatewayId& id, const Standings& standings, bool carri
 Homes homes_of(const std::map<std::string, RemoteCluster>& clusters) {
   Homes homes;
   for (const auto& [cluster, remote] : clusters) {
-    auto& views = homes[cluster];
+    std::vector<GatewayView> views;
+    views.reserve(remote.gateways.size());
     for (const auto& [ordinal, gateway] : remote.gateways) {
-      views.push_back({ordinal, true, false, PrefixSet(gateway.own)});
+      views.push_back({ordinal, true, false, gateway.node});
+    }
+    for (const auto& [node, prefixes] : remote.nodes) {
+      const auto order = home_order({cluster, node}, views);
+      const auto id = owner_id(node);
+      for (const auto& prefix : prefixes) {
+        auto& home = homes[{cluster, {id, prefix.family()}}];
+        home.prefixes.push_back(prefix);
+        if (home.order.empty()) home.order = order;
+      }
     }
   }
   return homes;
 }
 
-std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& prefix,
-                                  const std::vector<GatewayView>& homes, const Standings& standings,
-                                  const GatewayId* current) {
-  if (homes.size() == 1) return GatewayId{cluster, homes.front().ordinal};  // nothing to choose
-  const auto claim = standings.claimed.find(prefix);
-  if (claim != standings.claimed.end() && claim->second.cluster == cluster &&
-      standings.working.count(claim->second) != 0) {
+std::optional<GatewayId> carrier_of(const ClaimKey& key, const std::vector<std::uint32_t>& order,
+                                    const Standings& standings, const GatewayId* current) {
+  if (order.size() == 1) return GatewayId{key.cluster, order.front()};  // nothing to choose
+  const auto claim = standings.claimed.find(key);
+  if (claim != standings.claimed.end() && standings.working.count(claim->second) != 0) {
     return claim->second;
   }
   std::optional<GatewayId> home;
   auto best = Standing::kDown;
-  for (const auto ordinal : home_order(cluster, prefix, homes)) {
-    const GatewayId id{cluster, ordinal};
+  for (const auto ordinal : order) {
+    const GatewayId id{key.cluster, ordinal};
     const bool carries = current != nullptr && *current == id;
     const auto rank = standing_of(id, standings, carries);
     if (rank < best || !home) {
@@ -53,57 +61,54 @@ std::optional<GatewayId> owner_of(const std::string& cluster, const Prefix& pref
   return home;
 }
 
-Placement placement_of(const std::map<std::string, RemoteCluster>& clusters, const Homes& homes,
-                       const Standings& standings, const Placement& before) {
+Placement placement_of(const Homes& homes, const Standings& standings, const Placement& before) {
   Placement placement;
-  for (const auto& [cluster, remote] : clusters) {
-    const auto& gateways = homes.at(cluster);
-    for (const auto& prefix : remote.cidrs) {
+  for (const auto& [key, home] : homes) {
+    for (const auto& prefix : home.prefixes) {
       const auto current = before.find(prefix);
-      auto owner = owner_of(cluster, prefix, gateways, standings,
-                            current == before.end() ? nullptr : &current->second);
+      auto carrier = carrier_of(key, home.order, standings,
+                                current == before.end() ? nullptr : &current->second);
       // emplace: should two clusters hold one prefix against all admission, the first keeps it.
-      if (owner) placement.emplace_hint(placement.end(), prefix, std::move(*owner));
+      if (carrier) placement.emplace(prefix, std::move(*carrier));
     }
   }
   return placement;
 }
 
-Placement placement_of(const std::map<std::string, RemoteCluster>& clusters,
-                       const Standings& standings, const Placement& before) {
-  return placement_of(clusters, homes_of(clusters), standings, before);
-}
-
 std::map<GatewayId, std::set<Prefix>> moves(const Placement& before, const Placement& after) {
   std::map<GatewayId, std::set<Prefix>> moved;
-  for (const auto& [prefix, owner] : after) {
+  for (const auto& [prefix, carrier] : after) {
     const auto old = before.find(prefix);
-    if (old != before.end() && old->second != owner) moved[owner].insert(prefix);
+    if (old != before.end() && old->second != carrier) moved[carrier].insert(prefix);
   }
   return moved;
 }
 
 std::vector<Move> explained_moves(const Placement& before, const Placement& after,
-                                  const Standings& now) {
+                                  const Standings& now, const Homes& homes) {
   std::map<std::tuple<GatewayId, GatewayId, std::string>, Move> moved;
-  for (const auto& [prefix, owner] : after) {
-    const auto old = before.find(prefix);
-    if (old == before.end() || old->second == owner) continue;
-    const auto& from = old->second;
-    const auto claim = now.claimed.find(prefix);
-    const auto name = fmt::format("{}/{}", from.cluster, from.ordinal);
-    Move move{from, owner, {}, now.working.count(from) == 0, 1};
-    if (move.broke) {
-      move.reason = fmt::format("the tunnel to {} does not work", name);
-    } else if (now.draining.count(from) != 0) {
-      move.reason = fmt::format("{} is draining", name);
-    } else if (claim != now.claimed.end() && claim->second == owner) {
-      move.reason = fmt::format("its nodes chose {}/{}", owner.cluster, owner.ordinal);
-    } else {
-      move.reason = fmt::format("home at {}/{}", owner.cluster, owner.ordinal);
+  for (const auto& [key, home] : homes) {
+    const auto claim = now.claimed.find(key);
+    for (const auto& prefix : home.prefixes) {
+      const auto next = after.find(prefix);
+      const auto old = before.find(prefix);
+      if (next == after.end() || old == before.end() || old->second == next->second) continue;
+      const auto& from = old->second;
+      const auto& to = next->second;
+      const auto name = fmt::format("{}/{}", from.cluster, from.ordinal);
+      Move move{from, to, {}, now.working.count(from) == 0, 1};
+      if (move.broke) {
+        move.reason = fmt::format("the tunnel to {} does not work", name);
+      } else if (now.draining.count(from) != 0) {
+        move.reason = fmt::format("{} is draining", name);
+      } else if (claim != now.claimed.end() && claim->second == to) {
+        move.reason = fmt::format("its nodes chose {}/{}", to.cluster, to.ordinal);
+      } else {
+        move.reason = fmt::format("home at {}/{}", to.cluster, to.ordinal);
+      }
+      const auto [at, first] = moved.try_emplace({from, to, move.reason}, move);
+      if (!first) ++at->second.prefixes;
     }
-    const auto [at, first] = moved.try_emplace({from, owner, move.reason}, move);
-    if (!first) ++at->second.prefixes;
   }
   std::vector<Move> list;
   list.reserve(moved.size());

@@ -1,5 +1,6 @@
 #include "homing/placement_table.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cw::homing {
@@ -19,14 +20,14 @@ void PlacementTable::adopt(const tunnel::DeviceStatus& device) {
   });
 }
 
-void PlacementTable::place() { set(placement_of(clusters_, homes_, standings(), placement_)); }
+void PlacementTable::place() { set(placement_of(homes_, standings(), placement_)); }
 
 void PlacementTable::set(Placement next) {
   if (next == placement_) return;
   ++number_;
-  for (const auto& [prefix, owner] : next) {
+  for (const auto& [prefix, carrier] : next) {
     const auto before = placement_.find(prefix);
-    if (before == placement_.end() || before->second != owner) unplaced_[prefix] = number_;
+    if (before == placement_.end() || before->second != carrier) unplaced_[prefix] = number_;
   }
   std::erase_if(unplaced_, [&](const auto& one) { return next.count(one.first) == 0; });
   placement_ = std::move(next);
@@ -39,35 +40,46 @@ std::optional<PlacementTable::Change> PlacementTable::move() {
   auto now = standings();
   if (placed_by_ == now) return std::nullopt;
   placed_by_ = std::move(now);
-  auto next = placement_of(clusters_, homes_, *placed_by_, placement_);
+  auto next = placement_of(homes_, *placed_by_, placement_);
   if (next == placement_) return std::nullopt;
   auto before = placement_;
   set(std::move(next));
   return Change{number_, std::move(before), placement_};
 }
 
-// A peer decides how often this runs, so it looks at no other prefix.
+// A peer decides how often this runs, so it looks at no other node.
 std::optional<PlacementTable::Change> PlacementTable::move(const ClaimFlow::Claimed& claims) {
   if (!adopted_ || claims.empty()) return std::nullopt;
   if (!placed_by_) return move();
   Change change;
-  for (const auto& [prefix, claimed] : claims) {
-    placed_by_->claimed[prefix] = claimed;
-    const auto at = placement_.find(prefix);
-    if (at == placement_.end() || at->second.cluster != claimed.cluster) continue;
-    const auto owner =
-        owner_of(claimed.cluster, prefix, homes_.at(claimed.cluster), *placed_by_, &at->second);
-    if (!owner || *owner == at->second) continue;
-    change.before.emplace(prefix, at->second);
-    change.after.emplace(prefix, *owner);
+  for (const auto& [key, claimed] : claims) {
+    placed_by_->claimed[key] = claimed;
+    const auto home = homes_.find(key);
+    if (home == homes_.end()) continue;
+    for (const auto& prefix : home->second.prefixes) {
+      const auto at = placement_.find(prefix);
+      if (at == placement_.end() || at->second.cluster != key.cluster) continue;
+      const auto carrier = carrier_of(key, home->second.order, *placed_by_, &at->second);
+      if (!carrier || *carrier == at->second) continue;
+      change.before.emplace(prefix, at->second);
+      change.after.emplace(prefix, *carrier);
+    }
   }
   if (change.after.empty()) return std::nullopt;
   change.number = ++number_;
-  for (const auto& [prefix, owner] : change.after) {
-    placement_[prefix] = owner;
+  for (const auto& [prefix, carrier] : change.after) {
+    placement_[prefix] = carrier;
     unplaced_[prefix] = number_;
   }
   return change;
+}
+
+bool PlacementTable::placed(const ClaimKey& key) const {
+  if (claims_.waits(key)) return false;
+  const auto home = homes_.find(key);
+  return unplaced_.empty() || home == homes_.end() ||
+         std::none_of(home->second.prefixes.begin(), home->second.prefixes.end(),
+                      [this](const Prefix& prefix) { return unplaced_.count(prefix) != 0; });
 }
 
 void PlacementTable::end_apply() {

@@ -40,7 +40,7 @@ class PlacementTable {
   // All claims of remote clusters' nodes. move() places them, as far as the budget of the cluster
   // allows (homing/claim_flow.h).
   void set_claims(const ClaimFlow::Claimed& all, TimePoint now) { claims_.set(all, now); }
-  // Takes only the claims that changed, and looks at their prefixes alone.
+  // Takes only the claims that changed, and looks at the prefixes of their nodes alone.
   [[nodiscard]] std::optional<Change> receive_claims(const ClaimFlow::Claimed& changed,
                                                      TimePoint now) {
     return move(claims_.take(changed, now));
@@ -53,14 +53,14 @@ class PlacementTable {
 
   [[nodiscard]] const Placement& placement() const { return placement_; }
   [[nodiscard]] const Standings& placed_by() const { return *placed_by_; }  // after a Change
+  [[nodiscard]] const Homes& homes() const { return homes_; }
 
   void begin_apply() { applying_ = number_; }
   void end_apply();
   void record_moved(const tunnel::PeerMoves& moves);
-  // The device has the prefix where placement() has it, and no newer claim of it waits.
-  [[nodiscard]] bool placed(const Prefix& prefix) const {
-    return unplaced_.count(prefix) == 0 && !claims_.waits(prefix);
-  }
+  // The device has all prefixes of the node and family where placement() has them, and no newer
+  // claim waits.
+  [[nodiscard]] bool placed(const ClaimKey& key) const;
 
  private:
   [[nodiscard]] Standings standings() const {

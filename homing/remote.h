@@ -19,12 +19,14 @@ struct RemoteGateway {
   IpAddress control_address;
   std::optional<tunnel::Key> preshared_key;
   std::vector<Endpoint> candidates;  // paired ones, then announced ones; empty: it must call us
-  std::vector<Prefix> own;           // pod prefixes of its node
+  std::string node;                  // that it is on, by its cluster's word; empty: not known
   friend bool operator==(const RemoteGateway&, const RemoteGateway&) = default;
 };
 
 struct RemoteCluster {
   std::vector<Prefix> cidrs;  // accepted
+  // Who has them: by Node name, the cluster as a whole under the empty name. Each prefix once.
+  std::map<std::string, std::vector<Prefix>> nodes;
   std::map<std::uint32_t, RemoteGateway> gateways;
   friend bool operator==(const RemoteCluster&, const RemoteCluster&) = default;
 };
