@@ -20,9 +20,11 @@ tunnel::ProberHooks Probes::tunnel_hooks() {
   hooks.on_change = [this](const GatewayId&) { on_change_(); };
   hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
     claims_.fill(target, base_.deps.loop.now(), request);
+    sightings_.fill(target, request);
   };
   hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
     claims_.hear(target, base_.deps.loop.now(), reply);
+    sightings_.hear(target, reply);
   };
   hooks.on_stranger = [this](const GatewayId& target) { claims_.forget(target); };
   hooks.on_refused = [this](auto refusal, const IpAddress& from, const std::string& words) {
@@ -51,19 +53,24 @@ void Probes::answer(tunnel::Probe& reply) const {
   }
 }
 
-// An echoed claim means "done", not "heard". Most drivers have moved the prefixes before the answer
-// goes out. For other drivers, and for claims that wait (homing/claim_flow.h), a later answer
-// echoes the claim.
 void Probes::answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                             tunnel::Probe& reply) {
   answer(reply);
   const auto* id = std::get_if<GatewayId>(&asker.party);
-  if (id == nullptr || request.extra.entries == 0) return;
-  tunnels_.change_claims(
-      claims_.from_remote(*id, {asker.fresh, base_.deps.loop.now()}, request, reply));
+  if (id == nullptr) return;
+  if (request.extra.entries != 0) answer_claims(*id, request, asker.fresh, reply);
+  sightings_.answer(*id, request, reply);
+}
+
+// An echoed claim means "done", not "heard". Most drivers have moved the prefixes before the answer
+// goes out. For other drivers, and for claims that wait (homing/claim_flow.h), a later answer
+// echoes the claim.
+void Probes::answer_claims(const GatewayId& from, const tunnel::Probe& request, bool fresh,
+                           tunnel::Probe& reply) {
+  tunnels_.change_claims(claims_.from_remote(from, {fresh, base_.deps.loop.now()}, request, reply));
   auto claims = homing::claims_of(reply);
-  std::erase_if(claims, [this](const auto& one) {
-    return !tunnels_.applied() || !tunnels_.placed(one.key.prefix);
+  std::erase_if(claims, [&](const auto& one) {
+    return !tunnels_.applied() || !tunnels_.placed({from.cluster, one.key.share});
   });
   homing::put_claims(claims, reply);
 }

@@ -79,6 +79,7 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
   app->driver_ = std::move(*driver);
   // Moves of a uapi driver run there, and the program that it starts carries packets.
   app->tunnel_worker_ = std::make_unique<Worker>(loop, 4, Worker::Pace::kAsTheLoop);
+  app->name_worker_ = std::make_unique<Worker>(loop, 1);
   const auto readiness = [raw = app.get()] {
     if (raw->coordinator_ == nullptr) return std::vector<std::string>{"starting"};
     return api::with_store(raw->coordinator_->not_ready(), *raw->process_.store);
@@ -96,7 +97,8 @@ Result<std::unique_ptr<App>> App::start(const Config& config) {
       Deps{loop, process.random, *process.store, *app->kernel_, *app->driver_, process.metrics,
            open_prober, open_echo, api::daemons_make_secrets(config.store),
            background_of(*app->worker_), app->slow_kernel_.get(),
-           background_of(*app->tunnel_worker_)},
+           background_of(*app->tunnel_worker_), addresses_of_name,
+           background_of(*app->name_worker_)},
       config, *key);
   log_info("gateway started", {{"gateway", config.ordinal},
                                {"node", config.node},

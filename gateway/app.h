@@ -31,6 +31,7 @@ class App {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<tunnel::Driver> driver_;
   std::unique_ptr<Worker> tunnel_worker_;
+  std::unique_ptr<Worker> name_worker_;
   std::unique_ptr<Coordinator> coordinator_;
 };
 

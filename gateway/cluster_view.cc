@@ -25,6 +25,7 @@ ClusterView::ClusterView(Loop& loop, api::Store& store, Random& random, std::str
                          const std::string& key_secret, std::function<void()> on_change)
     : properties(loop, store, random, on_change),
       pods(loop, store, random, ns, on_change),
+      obstacles(loop, store, random, on_change),
       gateways(loop, store, random, on_change),
       agents(loop, store, random, [this] { receive_agents(); }),
       peers(loop, store, random, on_change),
@@ -156,8 +157,8 @@ std::vector<GatewayStatement> ClusterView::other_gateways(std::uint32_t self) co
   for (const auto& [key, gateway] : gateways.items()) {
     const auto& spec = gateway->spec;
     if (spec.ordinal == self || spec.public_key.empty()) continue;
-    all.push_back({spec.ordinal, spec.public_key, spec.endpoints, gateway->status.draining,
-                   own_prefixes(spec.node), gateway->status.homed});
+    all.push_back(
+        {spec.ordinal, spec.public_key, spec.endpoints, gateway->status.draining, spec.node});
   }
   return all;
 }

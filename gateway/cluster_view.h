@@ -13,6 +13,7 @@
 #include "base/never_a_peers.h"
 #include "gateway/feed/statement.h"
 #include "gateway/identity.h"
+#include "prefixes/obstacles_watch.h"
 #include "prefixes/watch.h"
 #include "tunnel/key.h"
 #include "tunnel/probe/packet.h"
@@ -29,6 +30,7 @@ class ClusterView {
 
   api::Informer<api::ClusterProperty> properties;
   prefixes::PodNetworkWatch pods;  // and the Nodes
+  prefixes::ObstaclesWatch obstacles;
   api::Informer<api::TunnelGateway> gateways;
   api::Informer<api::RouteAgent> agents;  // without status: 1,000 change at a failover
   api::Informer<api::ClusterPeer> peers;
@@ -51,6 +53,10 @@ class ClusterView {
   [[nodiscard]] const prefixes::NodePrefixes& prefixes() const;
   // Networks of the cluster other than its pods. No remote cluster may claim a part of them.
   [[nodiscard]] std::vector<OwnPrefixes> networks() const;
+  // This gateway's Node, or null.
+  [[nodiscard]] std::shared_ptr<const api::Node> node(const std::string& name) const {
+    return pods.nodes().find({"", name});
+  }
   // The other gateways of this cluster, as the announcement lists them.
   [[nodiscard]] std::vector<GatewayStatement> other_gateways(std::uint32_t self) const;
   // The public keys of this cluster's nodes (RouteAgent.spec), by Node name. A node whose

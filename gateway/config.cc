@@ -6,6 +6,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr std::size_t kMaxEndpoints = 16;
+constexpr std::uint32_t kMaxOrdinalList = 63;  // the last ordinal with a list of its own
+
 void read_tunnel(ConfigMap& map, Config& config) {
   std::string driver = "auto";
   map.read("driver", driver);
@@ -27,6 +30,20 @@ void read_tunnel(ConfigMap& map, Config& config) {
   map.read_within<Duration>("keepalive", config.keepalive, seconds(1), seconds(65535));
 }
 
+void read_endpoints(ConfigMap& map, Config& config) {
+  map.read_up_to("endpoints", config.endpoints, kMaxEndpoints);
+  // One file serves the pods of all ordinals, so the others' lists are read, too.
+  map.read_map("endpointsOf", [&](ConfigMap& lists) {
+    for (std::uint32_t ordinal = 0; ordinal <= kMaxOrdinalList; ++ordinal) {
+      const auto key = std::to_string(ordinal);
+      std::vector<Contact> list;
+      lists.read_up_to(key, list, kMaxEndpoints);
+      if (ordinal == config.ordinal && lists.has(key)) config.endpoints = std::move(list);
+    }
+  });
+  map.read("service", config.service);
+}
+
 Result<Config> read(ConfigMap map) {
   Config config;
   read_daemon_config(map, config);
@@ -35,7 +52,7 @@ Result<Config> read(ConfigMap map) {
   read_node(map, config.node);
   map.read_within<std::uint16_t>("listenPort", config.listen_port, 1, 65535);
   map.read_within("rulePriority", config.rule_priority, 1U, netlink::kMostRulePriority);
-  map.read_up_to("endpoints", config.endpoints, 16);
+  read_endpoints(map, config);
   map.read("privateKeyFile", config.private_key_file);
   map.read("exportNamespaces", config.export_namespaces);
   // Not configurable: the route agent's guards know the device by its name, also before the gateway

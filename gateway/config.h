@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/contact.h"
 #include "base/loop.h"
 #include "daemon/config.h"
 #include "netlink/owner.h"
@@ -16,8 +17,9 @@ struct Config : DaemonConfig {
   std::string node;
   std::uint16_t listen_port = 4500;
   std::uint32_t rule_priority = netlink::kBypassPriority;  // the first of six (netlink/owner.h)
-  std::vector<Endpoint> endpoints;  // empty: the node's InternalIPs with listen_port
-  std::string private_key_file;     // empty: the Secret
+  std::vector<Contact> endpoints;  // empty: those of `service`, else the node's with listen_port
+  std::string service;             // the Service of this gateway, in `ns`; empty: none
+  std::string private_key_file;    // empty: the Secret
   tunnel::DriverConfig tunnel;
   Duration keepalive = std::chrono::seconds(5);
   Duration probe_interval = std::chrono::milliseconds(100);

@@ -34,6 +34,9 @@ struct Deps {
   // Runs calls of `driver` that may wait. It is another thread than `background`'s, so that a
   // kernel pass never delays a move.
   Background tunnel_background = no_background();
+  // Looks up DNS names, on a thread of its own: a name server may take seconds. None: no names.
+  std::function<Result<std::vector<IpAddress>>(const std::string& name)> lookup = {};
+  Background name_background = no_background();
 };
 
 }  // namespace cw::gateway

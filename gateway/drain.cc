@@ -27,7 +27,7 @@ bool Drain::active() const {
 bool Drain::others_can_take_over() const {
   const auto& gateways = view_.gateways.items();
   return std::any_of(gateways.begin(), gateways.end(), [this](const auto& entry) {
-    const auto view = local_view(*entry.second, {});
+    const auto view = local_view(*entry.second);
     return view.ordinal != config_.ordinal && view.usable && !view.draining;
   });
 }

@@ -12,6 +12,7 @@
 #include "gateway/drain.h"
 #include "gateway/own_identity.h"
 #include "gateway/path/path.h"
+#include "gateway/peers/name_lookups.h"
 #include "gateway/report.h"
 #include "gateway/schedule.h"
 
@@ -32,7 +33,8 @@ struct Foundation {
              [this] { schedule.pass_soon(); }),
         identity(deps, config, std::move(file_key), view),
         drain(deps.loop, config, view),
-        report(deps, config, view) {}
+        report(deps, config, view),
+        names(deps.loop, deps.name_background, deps.lookup, [this] { schedule.pass_soon(); }) {}
 
   // Why the gateway is not ready, as far as these parts know.
   [[nodiscard]] std::vector<std::string> not_ready() const {
@@ -49,6 +51,7 @@ struct Foundation {
   OwnIdentity identity;
   Drain drain;
   Report report;
+  NameLookups names;
   tunnel::Refusals refused_in_tunnel{deps.loop, deps.metrics, "tunnel"};
   tunnel::Refusals refused_of_nodes{deps.loop, deps.metrics, "nodes"};
   std::optional<TimePoint> tunnels_since;  // the first probes in tunnels

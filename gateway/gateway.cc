@@ -17,7 +17,8 @@ Gateway::Gateway(Foundation& base, const Identity& identity)
                {identity.private_key, base.config.listen_port, base.config.keepalive},
                base.report.of_tunnels([this] { base_.schedule.pass_soon(); }),
                base.deps.tunnel_background),
-      probes_(base, identity_, tunnels_, claims_, [this] { receive_views(); }),
+      sightings_(base.deps.loop, identity_, tunnels_, [this] { base_.schedule.pass_soon(); }),
+      probes_(base, identity_, {tunnels_, claims_, sightings_}, [this] { receive_views(); }),
       feed_(base.deps.loop, base.deps.store, base.deps.random, base.deps.metrics,
             {identity.self, base.config.ns, identity.control_address, identity.private_key,
              base.config.heartbeat, base.config.export_namespaces},
@@ -44,22 +45,65 @@ void Gateway::reconcile() {
   const auto& view = base_.view;
   const auto paired = paired_clusters(identity_.self.cluster, view.peers.items());
   feed_.set_peers(paired.peers, view.cidrs(), view.networks());
-  std::set<tunnel::Key> own{identity_.public_key};
-  for (const auto& [key, gateway] : view.gateways.items()) {
-    if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
-  }
-  auto roster = roster_of({paired.peers, feed_.clusters(), std::move(own), view.preshared_keys()});
+  auto roster = this->roster(paired);
   tunnels_.set_clusters(std::move(roster.clusters));
+  sightings_.reconcile();
   claims_.set_world(view.prefixes(), tunnels_.clusters(), base_.deps.loop.now());
+  claims_.set_electorate(electorate(), base_.deps.loop.now());
   tunnels_.set_claims(claims_.remote());
   if (!tunnels_.tried()) return;  // the driver's answer starts another pass
   base_.path.set_desired(path_input());
+  base_.report.add_repairs(base_.path.take_restored());
   if (!base_.path.programmed()) return;  // sockets need the addresses; another pass follows
   probes_.reconcile();
   tunnels_.set_views(probes_.views());
   reconcile_feed();
   feed_.set_troubles(paired.troubles, roster.troubles);
   publish_object(false);
+}
+
+homing::Electorate Gateway::electorate() const {
+  homing::Electorate voters{identity_.self.ordinal, {}, {}};
+  for (const auto& [node, key] : base_.view.node_keys()) voters.nodes.insert(node);
+  for (const auto& [key, gateway] : base_.view.gateways.items()) {
+    voters.gateway_nodes[gateway->spec.ordinal] = gateway->spec.node;
+  }
+  return voters;
+}
+
+Roster Gateway::roster(const Paired& paired) {
+  const auto& view = base_.view;
+  std::set<tunnel::Key> own{identity_.public_key};
+  for (const auto& [key, gateway] : view.gateways.items()) {
+    if (auto parsed = tunnel::Key::from_base64(gateway->spec.public_key)) own.insert(*parsed);
+    if (gateway->spec.ordinal != identity_.self.ordinal) sightings_.read_sibling(*gateway);
+  }
+  base_.names.set_wanted(wanted_names(paired.peers, feed_.clusters(), tunnels_.verdicts().working));
+  const auto networks = view.networks();
+  return roster_of({paired.peers,
+                    feed_.clusters(),
+                    std::move(own),
+                    view.preshared_keys(),
+                    {&base_.names.book(), &sightings_.sightings(), networks}});
+}
+
+// What the object says, until the Services were listed.
+OwnEndpoints Gateway::last_endpoints() const {
+  OwnEndpoints last{base_.config.endpoints,
+                    {kEndpointsKnown, api::ConditionStatus::kUnknown, "Starting", "", 0, {}}};
+  const auto stored = base_.view.gateways.find(gateway_key(base_.config.ordinal));
+  if (stored == nullptr) return last;
+  last.endpoints = stored->spec.endpoints;
+  const auto* condition = api::find_condition(stored->status.conditions, kEndpointsKnown);
+  if (condition != nullptr) last.condition = *condition;
+  return last;
+}
+
+OwnEndpoints Gateway::endpoints() const {
+  const auto& config = base_.config;
+  if (!config.service.empty() && !base_.view.services.synced()) return last_endpoints();
+  const auto service = base_.view.services.find({config.ns, config.service});
+  return own_endpoints(config, base_.view.node(config.node).get(), service.get());
 }
 
 PathInput Gateway::path_input() const {
@@ -95,13 +139,11 @@ void Gateway::reconcile_feed() {
   const auto& config = base_.config;
   const auto cidrs = view.cidrs();
   auto gateways = view.other_gateways(config.ordinal);
-  const auto stored = view.gateways.find(gateway_key(config.ordinal));
-  gateways.push_back({config.ordinal, identity_.public_key.base64(), own_endpoints(config, view),
-                      base_.drain.active(), view.own_prefixes(config.node),
-                      stored == nullptr ? std::vector<Prefix>{} : stored->status.homed});
+  gateways.push_back({config.ordinal, identity_.public_key.base64(), endpoints().endpoints,
+                      base_.drain.active(), config.node});
   std::sort(gateways.begin(), gateways.end(),
             [](const auto& a, const auto& b) { return a.ordinal < b.ordinal; });
-  feed_.announce({identity_.self.cluster, cidrs, std::move(gateways)});
+  feed_.announce({identity_.self.cluster, view.prefixes(), std::move(gateways)});
   feed_.publish_exports(view, cidrs);
   auto connected = tunnels_.verdicts().reached;
   for (const auto& [key, gateway] : view.gateways.items()) {
@@ -121,6 +163,8 @@ void Gateway::receive_views() {
 void Gateway::tick() {
   tunnels_.reconcile();
   tunnels_.set_views(probes_.views());
+  sightings_.tick();
+  base_.names.look();
   if (!base_.settled) base_.schedule.pass_soon();
   if (!not_ready().empty()) return base_.schedule.pass_soon();
   publish_object(false);
@@ -134,9 +178,9 @@ void Gateway::announce_drain() {
 
 void Gateway::publish_object(bool urgent) {
   const bool draining = base_.drain.active();
-  const auto object =
-      desired_object({base_.config, base_.view, identity_, tunnels_, claims_,
-                      base_.deps.driver.name(), draining, not_ready(), base_.deps.loop.wall_now()});
+  const auto object = desired_object({base_.config, base_.view, identity_, tunnels_, claims_,
+                                      endpoints(), sightings_.observed(), base_.deps.driver.name(),
+                                      draining, not_ready(), base_.deps.loop.wall_now()});
   base_.report.set_desired(object, urgent || draining);
 }
 

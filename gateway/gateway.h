@@ -9,7 +9,9 @@
 
 #include "gateway/feed/feed.h"
 #include "gateway/foundation.h"
+#include "gateway/own_endpoints.h"
 #include "gateway/probes.h"
+#include "gateway/sighting_talk.h"
 #include "gateway/tunnels.h"
 
 namespace cw::gateway {
@@ -34,11 +36,16 @@ class Gateway {
   void reconcile_feed();
   void publish_object(bool urgent);
   [[nodiscard]] PathInput path_input() const;
+  [[nodiscard]] homing::Electorate electorate() const;
+  [[nodiscard]] Roster roster(const Paired& paired);
+  [[nodiscard]] OwnEndpoints endpoints() const;
+  [[nodiscard]] OwnEndpoints last_endpoints() const;
 
   Foundation& base_;
   Identity identity_;
   Tunnels tunnels_;
   ClaimTable claims_;
+  SightingTalk sightings_;
   Probes probes_;
   Feed feed_;
   std::string feed_trouble_;

@@ -1,6 +1,7 @@
 // causeway-gateway: one end of every tunnel to remote clusters.
 #include "daemon/shell.h"
 #include "gateway/app.h"
+#include "gateway/peers/name_lookups.h"
 
 namespace {
 
@@ -15,6 +16,7 @@ cw::Result<> run(const cw::gateway::Config& config) {
 
 int main(int argc, char** argv) {
   using cw::gateway::load_config;
+  cw::gateway::limit_lookup_time();
   return cw::run_daemon(argc, argv,
                         {"causeway-gateway", "One end of every tunnel to remote clusters."},
                         {{"run", "keep the tunnels current until stopped (the default)",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 namespace cw::gateway {
 namespace {
@@ -15,24 +17,42 @@ WallTime whole_seconds(WallTime time) {
   return std::chrono::time_point_cast<std::chrono::seconds>(time);
 }
 
-// The local prefixes that send through this gateway. A claimed prefix is homed where its node says,
-// any other where the home order puts it if the other gateways are as their objects say.
+// The local prefixes that send through this gateway. A node that claims has its prefixes where it
+// says, any other where the home order puts it if the other gateways are as their objects say.
 std::vector<Prefix> homed_here(const ObjectInput& input) {
   const auto& view = input.view;
-  const auto self = input.config.ordinal;
-  std::vector<homing::GatewayView> views{
-      {self, true, input.draining, PrefixSet(view.own_prefixes(input.config.node))}};
+  const auto& [cluster, self] = input.identity.self;
+  std::vector<homing::GatewayView> views{{self, true, input.draining, input.config.node}};
   for (const auto& [key, other] : view.gateways.items()) {
-    if (other->spec.ordinal == self) continue;
-    views.push_back(local_view(*other, view.own_prefixes(other->spec.node)));
+    if (other->spec.ordinal != self) views.push_back(local_view(*other));
   }
   const auto claimed = input.claims.claimed();
-  auto homed = input.claims.carried_by(self);
-  for (const auto& prefix : view.cidrs()) {
-    if (claimed.count(prefix) != 0) continue;
-    if (homing::home_of(input.identity.self.cluster, prefix, views) == self) homed.insert(prefix);
+  const auto carried = input.claims.carried_by(self);
+  std::set<Prefix> homed;
+  for (const auto& [node, prefixes] : view.prefixes()) {
+    const bool home = homing::home_of({cluster, node}, views) == self;
+    for (const auto& prefix : prefixes) {
+      const std::pair of{node, prefix.family()};
+      if (claimed.count(of) != 0 ? carried.count(of) != 0 : home) homed.insert(prefix);
+    }
   }
   return {homed.begin(), homed.end()};
+}
+
+api::Condition fits_pod_network(const ObjectInput& input) {
+  std::vector<Prefix> remotes;
+  for (const auto& [cluster, remote] : input.tunnels.clusters()) {
+    remotes.insert(remotes.end(), remote.cidrs.begin(), remote.cidrs.end());
+  }
+  const auto node = input.view.pods.nodes().find({"", input.config.node});
+  const auto obstacles = input.view.obstacles.of(node.get(), remotes);
+  const bool fits = obstacles.empty();
+  return {"PodNetworkFits",
+          fits ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+          fits ? "NothingFound" : "SettingInTheWay",
+          fmt::format("{}", fmt::join(obstacles, "; ")),
+          0,
+          {}};
 }
 
 }  // namespace
@@ -74,19 +94,10 @@ std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels) {
   return all;
 }
 
-homing::GatewayView local_view(const api::TunnelGateway& gateway, const std::vector<Prefix>& own) {
+homing::GatewayView local_view(const api::TunnelGateway& gateway) {
   const auto* ready = api::find_condition(gateway.status.conditions, "Ready");
   return {gateway.spec.ordinal, ready != nullptr && ready->status == api::ConditionStatus::kTrue,
-          gateway.status.draining, PrefixSet(own)};
-}
-
-std::vector<Endpoint> own_endpoints(const Config& config, const ClusterView& view) {
-  if (!config.endpoints.empty()) return config.endpoints;
-  std::vector<Endpoint> all;
-  if (const auto node = view.pods.nodes().find({"", config.node})) {
-    for (const auto& address : node->internal_ips) all.push_back({address, config.listen_port});
-  }
-  return all;
+          gateway.status.draining, gateway.spec.node};
 }
 
 api::TunnelGateway desired_object(const ObjectInput& input) {
@@ -101,13 +112,14 @@ api::TunnelGateway desired_object(const ObjectInput& input) {
     gateway.spec.node_ip = node->internal_ips.front();
   }
   gateway.spec.public_key = input.identity.public_key.base64();
-  gateway.spec.endpoints = own_endpoints(config, view);
+  gateway.spec.endpoints = input.endpoints.endpoints;
   gateway.spec.control_address = input.identity.control_address;
 
   auto& status = gateway.status;
   status.driver = input.driver;
   status.draining = input.draining;
   status.tunnels = tunnel_statuses(input.tunnels);
+  status.observed = input.observed;
   status.homed = homed_here(input);
   status.prefix_source = prefixes::name_of(view.pods.network().source);
   if (const auto stored = view.gateways.find(gateway.meta.key)) {
@@ -124,6 +136,18 @@ api::TunnelGateway desired_object(const ObjectInput& input) {
        0,
        {}},
       input.now);
+  const auto& notes = view.pods.network().notes;
+  (void)api::set_condition(
+      status.conditions,
+      {"PrefixesInOrder",
+       notes.empty() ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
+       notes.empty() ? "AsExpected" : "PodNetwork",
+       fmt::format("{}", fmt::join(notes, "; ")),
+       0,
+       {}},
+      input.now);
+  (void)api::set_condition(status.conditions, input.endpoints.condition, input.now);
+  (void)api::set_condition(status.conditions, fits_pod_network(input), input.now);
   return gateway;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/types/tunnel_gateway.h"
+#include "gateway/own_endpoints.h"
 #include "gateway/own_identity.h"
 #include "gateway/tunnels.h"
 #include "homing/claim_table.h"
@@ -17,11 +18,7 @@ namespace cw::gateway {
 [[nodiscard]] std::vector<api::TunnelStatus> tunnel_statuses(const Tunnels& tunnels);
 
 // Another local gateway according to its object. It is usable if its condition Ready is True.
-[[nodiscard]] homing::GatewayView local_view(const api::TunnelGateway& gateway,
-                                             const std::vector<Prefix>& own);
-
-// The addresses at which remote gateways reach this one: configured ones, else those of its node.
-[[nodiscard]] std::vector<Endpoint> own_endpoints(const Config& config, const ClusterView& view);
+[[nodiscard]] homing::GatewayView local_view(const api::TunnelGateway& gateway);
 
 struct ObjectInput {
   const Config& config;
@@ -29,6 +26,8 @@ struct ObjectInput {
   const Identity& identity;
   const Tunnels& tunnels;
   const homing::ClaimTable& claims;
+  const OwnEndpoints& endpoints;
+  std::vector<api::ObservedEndpoint> observed;
   std::string driver;
   bool draining = false;
   std::vector<std::string> not_ready;

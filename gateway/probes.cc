@@ -19,12 +19,13 @@ void record(std::string& trouble, std::string text) {
 
 }  // namespace
 
-Probes::Probes(Foundation& base, const Identity& identity, Tunnels& tunnels, ClaimTable& claims,
+Probes::Probes(Foundation& base, const Identity& identity, const Parts& parts,
                std::function<void()> on_change)
     : base_(base),
       identity_(identity),
-      tunnels_(tunnels),
-      claims_(claims),
+      tunnels_(parts.tunnels),
+      claims_(parts.claims),
+      sightings_(parts.sightings),
       on_change_(std::move(on_change)) {}
 
 void Probes::reconcile() {

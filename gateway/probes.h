@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gateway/foundation.h"
+#include "gateway/sighting_talk.h"
 #include "gateway/tunnels.h"
 #include "homing/claim_table.h"
 
@@ -25,8 +26,14 @@ using homing::ClaimTable;
 
 class Probes {
  public:
+  // What probes carry and change.
+  struct Parts {
+    Tunnels& tunnels;
+    ClaimTable& claims;
+    SightingTalk& sightings;
+  };
   // `on_change`: a result of the probes in tunnels changed. It may not call reconcile().
-  Probes(Foundation& base, const Identity& identity, Tunnels& tunnels, ClaimTable& claims,
+  Probes(Foundation& base, const Identity& identity, const Parts& parts,
          std::function<void()> on_change);
 
   // Opens and closes the sockets, and sets their targets and askers.
@@ -66,6 +73,8 @@ class Probes {
   void answer(tunnel::Probe& reply) const;
   void answer_gateway(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                       tunnel::Probe& reply);
+  void answer_claims(const GatewayId& from, const tunnel::Probe& request, bool fresh,
+                     tunnel::Probe& reply);
   void answer_node(const tunnel::Probe& request, const tunnel::ProbeAsker& asker,
                    tunnel::Probe& reply);
   void send_news();
@@ -74,6 +83,7 @@ class Probes {
   const Identity& identity_;
   Tunnels& tunnels_;
   ClaimTable& claims_;
+  SightingTalk& sightings_;
   std::function<void()> on_change_;
   std::set<GatewayId> news_for_;  // remote gateways with news of our nodes' claims
   Handle sending_;

@@ -81,6 +81,11 @@ Report::Report(const Deps& deps, const Config& config, const ClusterView& view)
                   const auto object = stored();
                   return object == nullptr ? std::nullopt : std::optional(object->meta);
                 }),
+      repairs_(deps.loop,
+               deps.metrics.counter("causeway_gateway_repairs_total",
+                                    "Objects of ours that another program had removed or changed, "
+                                    "and that are there again."),
+               [this](const std::string& sentence) { record("Restored", sentence); }),
       keeper_(deps.loop, deps.store, deps.random,
               {[this](const auto&) { return step(); }, [this](const auto&) { return stored(); },
                [this](const auto&, api::Verb verb, const auto& result) {

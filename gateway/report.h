@@ -14,6 +14,7 @@
 #include "gateway/deps.h"
 #include "gateway/feed/feed.h"
 #include "gateway/object.h"
+#include "netlink/repairs.h"
 
 namespace cw::gateway {
 
@@ -24,6 +25,8 @@ class Report {
   // The object as it should be. Call it after every change and every second or two. `urgent`: news
   // do not wait (draining).
   void set_desired(const api::TunnelGateway& desired, bool urgent);
+  // Objects of ours that another program had removed, and that are there again.
+  void add_repairs(const std::map<std::string, std::size_t>& restored) { repairs_.add(restored); }
   // The hooks that record Events.
   [[nodiscard]] TunnelEvents of_tunnels(std::function<void()> changed);
   // Metrics, when they are read.
@@ -43,6 +46,7 @@ class Report {
   std::set<MetricLabels> shown_;  // of tunnels
   api::EventRecorder recorder_;
   api::SwitchEvents switches_;
+  netlink::Repairs repairs_;
   api::TunnelGateway desired_;
   bool urgent_ = false;
   std::optional<TimePoint> last_status_;

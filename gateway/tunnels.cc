@@ -108,7 +108,8 @@ void Tunnels::carry_out(const std::optional<PlacementTable::Change>& change) {
   if (device_.applied && !peer_moves.to.empty()) jobs_.move(std::move(peer_moves));
   jobs_.apply();
   if (on_.moved) {
-    on_.moved(homing::explained_moves(change->before, change->after, table_.placed_by()));
+    on_.moved(
+        homing::explained_moves(change->before, change->after, table_.placed_by(), table_.homes()));
   }
 }
 

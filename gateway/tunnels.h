@@ -47,7 +47,7 @@ class Tunnels {
   // Sets all claims of remote clusters' nodes. Prefixes move at once, as far as the budget of the
   // cluster allows (homing/claim_flow.h).
   void set_claims(const ClaimFlow::Claimed& all);
-  // Takes only the claims that changed, and looks at their prefixes alone.
+  // Takes only the claims that changed, and looks at the prefixes of their nodes alone.
   void change_claims(const ClaimFlow::Claimed& changed);
   // Reads the device, repairs it and tries other endpoints. Call it about every second.
   void reconcile();
@@ -62,9 +62,9 @@ class Tunnels {
   [[nodiscard]] bool tried() const { return device_.tried; }
   [[nodiscard]] bool applied() const { return device_.applied && device_.error.empty(); }
   [[nodiscard]] const std::string& error() const { return device_.error; }  // of the last call
-  // The device has the prefix at the peer of placement(), and no newer claim of it waits.
-  [[nodiscard]] bool placed(const Prefix& prefix) const {
-    return device_.applied && table_.placed(prefix);
+  // The device has all prefixes of the claim at the peer of placement(), and no newer claim waits.
+  [[nodiscard]] bool placed(const homing::ClaimKey& key) const {
+    return device_.applied && table_.placed(key);
   }
   // What is wrong with single peers.
   [[nodiscard]] const PeerWatch& peers() const { return peers_; }

@@ -66,9 +66,9 @@ Candidate candidate_of(const PrefixRequest& claim, const PrefixSet& local, const
     return known ? known : said.overlapping(prefix);
   };
   for (const auto& prefix : std::set<Prefix>(claim.claimed.begin(), claim.claimed.end())) {
-    const auto text = prefix.to_string();
     const auto refuse = [&](RefusalReason reason, std::string_view why) {
-      candidate.result.refusals.push_back({reason, fmt::format("{} {}", text, why)});
+      candidate.result.refusals.push_back(
+          {reason, fmt::format("{} {}", prefix.to_string(), why), prefix});
     };
     if (!allowed.covering(prefix)) {
       refuse(RefusalReason::kOutsideAllowed, "is not within the allowed CIDRs");
@@ -103,23 +103,14 @@ void accept(Candidate& candidate, Taken& taken, bool held_only) {
       candidate.result.refusals.push_back(
           {RefusalReason::kOverlapsCluster,
            fmt::format("{} overlaps {} of cluster {}", prefix.to_string(),
-                       holder->first.to_string(), holder->second)});
+                       holder->first.to_string(), holder->second),
+           prefix});
     } else {
       taken.add(cluster, prefix);
       candidate.result.cidrs.push_back(prefix);
     }
   }
   candidate.fresh = std::move(later);
-}
-
-std::vector<Prefix> within(const std::vector<Prefix>& prefixes, const PrefixSet& cidrs) {
-  std::vector<Prefix> inside;
-  for (const auto& prefix : prefixes) {
-    if (cidrs.covering(prefix)) inside.push_back(prefix);
-  }
-  std::sort(inside.begin(), inside.end());
-  inside.erase(std::unique(inside.begin(), inside.end()), inside.end());
-  return inside;
 }
 
 std::string first_names(const ExportNames& names) {
@@ -137,9 +128,10 @@ api::Condition condition(std::string_view type, bool holds, std::string_view rea
 }  // namespace
 
 std::string_view reason_name(RefusalReason reason) {
-  static constexpr std::array<std::string_view, 10> kNames{
-      "OutsideAllowed", "OverlapsLocal", "NeverAPeers", "HoldsEndpoint", "OverlapsCluster",
-      "UnknownGateway", "OtherCluster",  "TooLarge",    "TooOften",      "Invalid"};
+  static constexpr std::array<std::string_view, 11> kNames{
+      "OutsideAllowed",  "OverlapsLocal",  "NeverAPeers",  "HoldsEndpoint",
+      "OverlapsCluster", "UnknownGateway", "OtherCluster", "TooLarge",
+      "TooOften",        "Invalid",        "Other"};
   return kNames.at(static_cast<std::size_t>(reason));
 }
 
@@ -175,7 +167,7 @@ std::map<std::string, AcceptedRequest> accepted_requests(std::span<const PrefixR
 }
 
 AcceptedGateways accepted_gateways(const Announcement& announcement,
-                                   const api::ClusterPeer::Spec& peer, const PrefixSet& cidrs,
+                                   const api::ClusterPeer::Spec& peer,
                                    std::span<const OwnPrefixes> own) {
   AcceptedGateways accepted;
   if (announcement.cluster != peer.cluster_id) {
@@ -192,29 +184,44 @@ AcceptedGateways accepted_gateways(const Announcement& announcement,
       accepted.refusals.push_back(
           {RefusalReason::kUnknownGateway,
            fmt::format("gateway {} {}", gateway.ordinal,
-                       known == peer.gateways.end()
-                           ? "is not in the ClusterPeer"
-                           : "has another key than the ClusterPeer lists")});
+                       known == peer.gateways.end() ? "is not in the ClusterPeer"
+                                                    : "has another key than the ClusterPeer lists"),
+           gateway.ordinal});
       continue;
     }
-    std::vector<Endpoint> endpoints;
+    std::vector<Contact> endpoints;
     for (const auto& endpoint : gateway.endpoints) {
-      if (const auto why = never_an_endpoint(endpoint.address, own)) {
+      // The addresses of a name are judged when they are known (gateway/peers/candidates.h).
+      const auto* known_at = endpoint.endpoint();
+      if (const auto why =
+              known_at == nullptr ? std::nullopt : never_an_endpoint(known_at->address, own)) {
         accepted.refusals.push_back({RefusalReason::kNeverAPeers,
                                      fmt::format("endpoint {} of gateway {} {}",
-                                                 endpoint.to_string(), gateway.ordinal, *why)});
+                                                 endpoint.to_string(), gateway.ordinal, *why),
+                                     gateway.ordinal});
       } else {
         endpoints.push_back(endpoint);
       }
     }
     accepted.gateways.push_back({{gateway.ordinal, gateway.public_key, std::move(endpoints)},
                                  gateway.draining,
-                                 within(gateway.own, cidrs),
-                                 within(gateway.homed, cidrs)});
+                                 gateway.node});
   }
   std::sort(accepted.gateways.begin(), accepted.gateways.end(),
             [](const auto& a, const auto& b) { return a.gateway.ordinal < b.gateway.ordinal; });
   std::sort(accepted.refusals.begin(), accepted.refusals.end());
+  return accepted;
+}
+
+NodePrefixes accepted_nodes(const NodePrefixes& nodes, const std::vector<Prefix>& cidrs) {
+  NodePrefixes accepted;
+  for (const auto& [name, prefixes] : nodes) {
+    std::vector<Prefix> good;
+    std::copy_if(prefixes.begin(), prefixes.end(), std::back_inserter(good), [&](const Prefix& p) {
+      return std::binary_search(cidrs.begin(), cidrs.end(), p);
+    });
+    if (!good.empty()) accepted.emplace_hint(accepted.end(), name, std::move(good));
+  }
   return accepted;
 }
 
@@ -236,7 +243,8 @@ AcceptedExport accepted_export(api::ExportRecord record, const PrefixSet& cidrs)
     accepted.refusal =
         Refusal{RefusalReason::kOutsideAllowed,
                 fmt::format("{} endpoint(s) of export {} are outside the accepted CIDRs ({})",
-                            left_out, accepted.record.service.to_string(), first->to_string())};
+                            left_out, accepted.record.service.to_string(), first->to_string()),
+                accepted.record.service};
   }
   return accepted;
 }
@@ -281,6 +289,14 @@ api::Condition claims_condition(std::span<const Refusal> refusals) {
   }
   if (refusals.size() > kMaxMessages) {
     message += fmt::format("; and {} more", refusals.size() - kMaxMessages);
+  }
+  const bool grew = std::any_of(refusals.begin(), refusals.end(), [](const Refusal& refusal) {
+    return refusal.reason == RefusalReason::kUnknownGateway ||
+           (refusal.reason == RefusalReason::kOutsideAllowed &&
+            std::holds_alternative<Prefix>(refusal.subject));
+  });
+  if (grew) {
+    message += ". If the cluster grew, bring the pairing up to date: `causewayctl pair --refresh`";
   }
   return condition("ClaimsAccepted", false, reason_name(refusals.front().reason),
                    std::move(message));

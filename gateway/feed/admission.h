@@ -14,29 +14,10 @@
 #include "api/types/cluster_peer.h"
 #include "base/never_a_peers.h"
 #include "base/prefix_set.h"
+#include "gateway/feed/refusal.h"
 #include "gateway/feed/statement.h"
 
 namespace cw::gateway {
-
-enum class RefusalReason {
-  kOutsideAllowed,   // not within the ClusterPeer's allowedCidrs
-  kOverlapsLocal,    // shares addresses with this cluster's own pods
-  kNeverAPeers,      // base/never_a_peers.h: special addresses, other networks of this cluster
-  kHoldsEndpoint,    // contains the endpoint of a gateway
-  kOverlapsCluster,  // shares addresses with a prefix of another cluster
-  kUnknownGateway,   // an ordinal or key that the ClusterPeer does not list
-  kOtherCluster,     // speaks about another cluster than the sender's
-  kTooLarge,         // over a limit of statement.h
-  kTooOften,         // over a budget of stream.h; the feed pauses
-  kInvalid,          // not readable
-};
-[[nodiscard]] std::string_view reason_name(RefusalReason reason);  // "OutsideAllowed", ...
-
-struct Refusal {
-  RefusalReason reason{};
-  std::string message;  // one sentence that names the prefix, gateway or Service
-  friend auto operator<=>(const Refusal&, const Refusal&) = default;
-};
 
 // The claims of one cluster, and what the administrator allows it.
 struct PrefixRequest {
@@ -65,18 +46,21 @@ struct AcceptedRequest {
     std::span<const OwnPrefixes> own = {});
 
 struct AcceptedGateways {
-  std::vector<api::LearnedGateway> gateways;  // by ordinal; own and homed within the accepted CIDRs
+  std::vector<api::LearnedGateway> gateways;  // by ordinal
   std::vector<Refusal> refusals;
   friend bool operator==(const AcceptedGateways&, const AcceptedGateways&) = default;
 };
 
-// The gateways of `announcement` that `peer` lists with the same key. Prefixes outside `cidrs`
-// (accepted for the cluster) are left out without a message, because the CIDR was refused before.
-// Endpoints that cannot belong to another host are refused by name.
+// The gateways of `announcement` that `peer` lists with the same key. Endpoints that cannot belong
+// to another host are refused by name.
 [[nodiscard]] AcceptedGateways accepted_gateways(const Announcement& announcement,
                                                  const api::ClusterPeer::Spec& peer,
-                                                 const PrefixSet& cidrs,
                                                  std::span<const OwnPrefixes> own = {});
+
+// The nodes with those of their prefixes that are in `cidrs` (accepted for the cluster; sorted).
+// The others were refused before. A node without any is left out.
+[[nodiscard]] NodePrefixes accepted_nodes(const NodePrefixes& nodes,
+                                          const std::vector<Prefix>& cidrs);
 
 struct AcceptedExport {
   api::ExportRecord record;        // only with endpoints inside the accepted CIDRs

@@ -8,6 +8,11 @@
 #include "netlink/owner.h"
 
 namespace cw::gateway {
+namespace {
+
+constexpr Duration kBetweenReports = std::chrono::seconds(1);  // of refusals, to remote clusters
+
+}  // namespace
 
 Feed::Feed(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
            const FeedConfig& config, std::function<void()> on_clusters)
@@ -20,6 +25,8 @@ Feed::Feed(Loop& loop, api::Store& store, Random& random, Metrics& metrics,
           {{config.ns, std::string(api::kImportLease)},
            fmt::format("{}-gateway-{}-{}", config.self.cluster, config.self.ordinal, getpid())},
           remotes_),
+      refusal_inbox_(loop, [this](const auto& told) { imports_.set_refusals(told); }),
+      report_due_(loop, kBetweenReports, [this] { report_refusals(); }),
       server_(loop, random, config.private_key, {.heartbeat = config.heartbeat}),
       client_(loop, random,
               {.self = config.self,
@@ -38,11 +45,13 @@ RemoteState::Listener Feed::listener(std::function<void()> on_clusters) {
   on.on_clusters = [this, changed = std::move(on_clusters)] {
     if (auto* writer = imports_.writer()) writer->reconcile_peers();
     log_refusals();
+    report_due_.poke();
     changed();
   };
   on.on_refusals = [this] {
     if (auto* writer = imports_.writer()) writer->reconcile_refusals();
     log_refusals();
+    report_due_.poke();
   };
   on.on_export = [this](const std::string& cluster, const api::ObjectKey* service) {
     if (auto* writer = imports_.writer()) writer->reconcile_exports(cluster, service);
@@ -63,6 +72,7 @@ FeedCallbacks Feed::callbacks(Metrics& metrics) {
     events.add(static_cast<double>(batch.changes.size() + (batch.announcement ? 1 : 0) +
                                    (batch.snapshot ? 1 : 0)));
     refused.add(static_cast<double>(batch.refused.size()));
+    if (batch.report) refusal_inbox_.receive(cluster, std::move(*batch.report));
     inflow_.receive(cluster, std::move(batch));
   };
   return on;
@@ -78,10 +88,22 @@ void Feed::log_refusals() {
   }
 }
 
+void Feed::report_refusals() {
+  std::map<std::string, RefusalReport> reports;
+  for (const auto& [cluster, accepted] : remotes_.clusters()) {
+    // Before its first announcement, only its last accepted status was judged.
+    if (accepted.heard) reports.emplace(cluster, report_of(accepted.refusals));
+  }
+  server_.publish_refusals(reports);
+}
+
 void Feed::set_peers(const RemoteState::Peers& peers, std::vector<Prefix> local_cidrs,
                      std::vector<OwnPrefixes> own) {
   remotes_.set_local(std::move(local_cidrs), std::move(own));
   for (const auto& cluster : remotes_.set_peers(peers)) client_.resync(cluster);
+  std::set<std::string> paired;
+  for (const auto& [key, peer] : peers) paired.insert(peer->spec.cluster_id);
+  refusal_inbox_.keep_only(paired);
   inflow_.schedule();
 }
 

@@ -15,6 +15,7 @@
 #include "gateway/feed/client.h"
 #include "gateway/feed/import_lease.h"
 #include "gateway/feed/inflow.h"
+#include "gateway/feed/refusal_inbox.h"
 #include "gateway/feed/refusal_log.h"
 #include "gateway/feed/remote_state.h"
 #include "gateway/feed/server.h"
@@ -71,6 +72,7 @@ class Feed {
   [[nodiscard]] RemoteState::Listener listener(std::function<void()> on_clusters);
   [[nodiscard]] FeedCallbacks callbacks(Metrics& metrics);
   void log_refusals();
+  void report_refusals();
   void log_unannounced(const std::string& what, const Result<>& published);
 
   Loop& loop_;
@@ -81,6 +83,8 @@ class Feed {
   RemoteState remotes_;
   Inflow inflow_;
   ImportLease imports_;
+  RefusalInbox refusal_inbox_;  // what remote clusters refuse of this one
+  Debounce report_due_;         // of what this one refuses
   FeedServer server_;
   FeedClient client_;
 };

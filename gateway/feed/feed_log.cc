@@ -8,14 +8,38 @@
 #include "gateway/feed/messages.h"
 
 namespace cw::gateway {
+namespace {
+
+// As receivers do.
+Result<> check(const Announcement& announcement) {
+  const AnnouncedChange whole{announcement.cluster, 1, 0, announcement.nodes,
+                              announcement.gateways};
+  if (auto message = encode_checked(whole, announcement.cluster); !message) {
+    return fail(message.error());
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<bool> FeedLog::announce(const Announcement& announcement) {
-  auto message = encode_checked(announcement, announcement.cluster);
-  if (!message) return fail(message.error().context("announcement"));
-  if (*message == announcement_) return false;
-  announcement_ = std::move(*message);
-  announcement_version_ = ++version_;
+  AnnouncedChange next{announcement.cluster, announcement_.number, 0, {}, announcement.gateways};
+  const bool same_nodes = announcement.nodes == announced_nodes_;
+  if (same_nodes && next == announcement_) return false;
+  if (auto good = check(announcement); !good) return fail(good.error().context("announcement"));
+  const bool nodes = !same_nodes && nodes_.set(announcement.nodes, version_ + 1);
+  announced_nodes_ = announcement.nodes;
+  if (!nodes && next == announcement_) return false;
+  announcement_ = std::move(next);
+  announcement_.number = ++version_;
   return true;
+}
+
+std::string FeedLog::next_announcement(Cursor& cursor) const {
+  auto change = announcement_;
+  change.nodes = nodes_.after(cursor.announced, change.since);
+  cursor.announced = announcement_.number;
+  return encode_statement(change);
 }
 
 Result<bool> FeedLog::put(const api::ExportRecord& record) {
@@ -83,10 +107,7 @@ FeedLog::Cursor FeedLog::start(const std::string& resume_token) const {
 }
 
 std::optional<std::string> FeedLog::next(Cursor& cursor) const {
-  if (cursor.announced < announcement_version_) {
-    cursor.announced = announcement_version_;
-    return announcement_;
-  }
+  if (cursor.announced < announcement_.number) return next_announcement(cursor);
   if (!complete_) return std::nullopt;
   // A stream that missed forgotten withdrawals starts again with a snapshot.
   if (cursor.phase != Cursor::Phase::kStart && cursor.version < horizon_) {

@@ -18,6 +18,7 @@
 #include <string>
 #include <utility>
 
+#include "gateway/feed/node_log.h"
 #include "gateway/feed/statement.h"
 
 namespace cw::gateway {
@@ -38,7 +39,7 @@ class FeedLog {
   struct Cursor {
     enum class Phase { kStart, kSnapshot, kLive };
     Phase phase = Phase::kStart;
-    std::uint64_t announced = 0;  // version of the announcement that was sent
+    std::uint64_t announced = 0;  // version of the announcement that was sent; 0: none yet
     std::uint64_t version = 0;    // all exports up to it were sent, or the snapshot has them
     api::ObjectKey snapshot_at;   // the last export that the snapshot sent
   };
@@ -58,6 +59,7 @@ class FeedLog {
   };
 
   void place(const api::ObjectKey& service, std::string message, bool gone);
+  [[nodiscard]] std::string next_announcement(Cursor& cursor) const;
   [[nodiscard]] std::string next_of_snapshot(Cursor& cursor) const;
   [[nodiscard]] std::string token(std::uint64_t version) const;
 
@@ -65,8 +67,9 @@ class FeedLog {
   std::size_t max_withdrawn_;
   bool complete_ = false;
   std::uint64_t version_ = 0;
-  std::string announcement_;
-  std::uint64_t announcement_version_ = 0;
+  AnnouncedChange announcement_;  // without nodes; its number is the version
+  NodePrefixes announced_nodes_;  // as they were given
+  NodeLog nodes_;
   std::map<api::ObjectKey, Entry> entries_;
   std::map<std::uint64_t, api::ObjectKey> order_;
   std::set<std::uint64_t> withdrawn_;  // versions of tombstones

@@ -30,7 +30,7 @@ struct FeedVersion {
   std::uint8_t minor = 0;
   friend auto operator<=>(const FeedVersion&, const FeedVersion&) = default;
 };
-inline constexpr FeedVersion kFeedVersion{1, 1};
+inline constexpr FeedVersion kFeedVersion{2, 0};
 
 inline constexpr std::size_t kHandshakeHead = 8;
 inline constexpr std::size_t kHandshakeSize = 104;

@@ -52,4 +52,10 @@ void ImportLease::set_troubles(const std::map<api::ObjectKey, Trouble>& refused,
   if (writer_ != nullptr) writer_->reconcile_peers();
 }
 
+void ImportLease::set_refusals(const std::map<std::string, RefusalReport>& told) {
+  if (told == facts_.told) return;
+  facts_.told = told;
+  if (writer_ != nullptr) writer_->reconcile_peers();
+}
+
 }  // namespace cw::gateway

@@ -27,6 +27,8 @@ class ImportLease {
   // ClusterPeers that do not count at all, and those some of whose gateways do not count.
   void set_troubles(const std::map<api::ObjectKey, Trouble>& refused,
                     const std::map<api::ObjectKey, Trouble>& left_out);
+  // What remote clusters refuse of this one, by cluster id.
+  void set_refusals(const std::map<std::string, RefusalReport>& told);
 
   // Null: another gateway has the Lease, or it is not known yet.
   [[nodiscard]] ImportWriter* writer() const { return writer_.get(); }

@@ -8,16 +8,20 @@
 #include <utility>
 
 #include "base/token_bucket.h"
+#include "gateway/feed/announced.h"
 
 namespace cw::gateway {
 namespace {
 
 constexpr double kChangesPerSecond = 50;
 constexpr double kBurst = 12'000;  // more than kMaxExports: a whole sync and some changes
-constexpr Duration kBetweenAnnouncements = std::chrono::seconds(1);
+// A new block of a node takes effect at once, also in a large cluster. What comes while there is no
+// token is merged.
+constexpr double kAnnouncementTokensPerSecond = 1;
+constexpr double kAnnouncementBurst = 50;
 constexpr std::size_t kStepsPerTurn = 32;  // changes, or parts of a snapshot
-// A large announcement is work for every program of the cluster, so the next one waits longer.
-constexpr std::size_t kPrefixesPerTurn = 1000;
+// Any change of a large cluster is work for every program here, so it costs more.
+constexpr double kPrefixesPerToken = 1000;
 // Exports of a snapshot that one step compares: about as much work as one or two changes.
 constexpr std::size_t kCompared = 32;
 // Refusals become text of a condition: soon, but many at once.
@@ -26,18 +30,17 @@ constexpr Duration kPublishEvery = std::chrono::milliseconds(100);
 // again.
 constexpr double kUnstored = 0.05;
 
-// All prefixes of the announcement, including those of its gateways.
-std::size_t prefixes_of(const Announcement& said) {
-  auto count = said.cidrs.size();
-  for (const auto& gateway : said.gateways) count += gateway.own.size() + gateway.homed.size();
-  return count;
+double cost_of(const NodePrefixes& nodes) {
+  std::size_t prefixes = 0;
+  for (const auto& [node, list] : nodes) prefixes += list.size();
+  return 1 + static_cast<double>(prefixes) / kPrefixesPerToken;
 }
 
 }  // namespace
 
 struct Inflow::Queue {
-  std::optional<Announcement> announcement;
-  TimePoint next_announcement{};
+  std::optional<AnnouncedChange> announcement;
+  TokenBucket announcements{kAnnouncementTokensPerSecond, kAnnouncementBurst};
   std::map<api::ObjectKey, std::optional<EncodedExport>> changes;  // empty: withdrawn
   std::deque<api::ObjectKey> order;  // keys of changes, the oldest first
   std::size_t bytes = 0;             // of changes
@@ -129,14 +132,13 @@ struct Inflow::State {
   // False: nothing is due now. `next` becomes the time when something is due.
   bool step(const std::string& cluster, Queue& waiting, TimePoint now, TimePoint& next) {
     if (waiting.announcement) {
-      if (now >= waiting.next_announcement) {
-        auto said = *std::exchange(waiting.announcement, std::nullopt);
-        const auto cost = static_cast<int>(1 + prefixes_of(said) / kPrefixesPerTurn);
-        waiting.next_announcement = now + kBetweenAnnouncements * cost;
-        remotes.announce(cluster, std::move(said));
+      const auto pause = waiting.announcements.wait(now);
+      if (pause == Duration::zero()) {
+        remotes.announce(cluster, *std::exchange(waiting.announcement, std::nullopt));
+        waiting.announcements.take(cost_of(remotes.announced(cluster)), now);
         return true;
       }
-      next = std::min(next, waiting.next_announcement);
+      next = std::min(next, now + pause);
     }
     if (waiting.snapshot) {
       compare(cluster, waiting);
@@ -201,6 +203,21 @@ struct Inflow::State {
     });
   }
 
+  void announce(const std::string& cluster, AnnouncedChange change) {
+    auto& waiting = queues[cluster].announcement;
+    if (!waiting) {
+      waiting = std::move(change);
+      return;
+    }
+    merge(std::move(change), *waiting);
+    if (waiting->nodes.size() <= 2 * kMaxAnnouncedNodes) return;
+    // Nodes that came and went while it waited must not be more and more.
+    const auto& known = remotes.announced(cluster);
+    std::erase_if(waiting->nodes, [&](const auto& node) {
+      return node.second.empty() && known.count(node.first) == 0;
+    });
+  }
+
   void schedule() {
     if (std::exchange(due, true)) return;
     timer = loop.after(Duration::zero(), [this] { run_slice(); });
@@ -253,7 +270,7 @@ std::size_t Inflow::waiting(const std::string& cluster) const {
 
 void Inflow::receive(const std::string& cluster, FeedBatch batch) {
   auto& s = *state_;
-  if (batch.announcement) s.queues[cluster].announcement = std::move(batch.announcement);
+  if (batch.announcement) s.announce(cluster, std::move(*batch.announcement));
   if (batch.snapshot) s.snapshot(cluster, std::move(*batch.snapshot));
   for (auto& [service, said] : batch.changes) s.change(cluster, service, std::move(said));
   for (const auto& fault : batch.refused) s.refuse(cluster, fault);

@@ -3,8 +3,8 @@
 //   * Exports: only the newest version of each waits, so the queue is bounded. A first sync of all
 //     that a cluster may export goes through at once. Afterwards 50 changes per second do, the one
 //     that waits longest first.
-//   * Announcements: one second passes between two, and one more for each 1,000 prefixes, including
-//     those of gateways.
+//   * Announcements: fifty at once, then one per second, of a cluster with few prefixes. Each 1,000
+//     prefixes that the cluster has make a change cost one more. What waits is merged.
 // The work is done in slices, so that no turn of the loop is long. A turn compares at most 1,024
 // exports of a snapshot. Refusals are published every 100 ms. Loop thread only.
 #pragma once

@@ -74,6 +74,12 @@ std::string MessageFields::text(std::string_view field, const std::string& value
   return value;
 }
 
+std::string MessageFields::node_name(std::string_view field, const std::string& value) {
+  if (is_subdomain(value)) return value;
+  wrong(field, fmt::format("{} is no name of a Node", shown(value)));
+  return {};
+}
+
 std::string MessageFields::label(std::string_view field, const std::string& value) {
   if (api::is_dns_label(value)) return value;
   wrong(field, "is not a DNS label");

@@ -32,6 +32,8 @@ class MessageFields {
   [[nodiscard]] std::string text(std::string_view field, const std::string& value,
                                  std::size_t most);
   [[nodiscard]] std::string label(std::string_view field, const std::string& value);
+  // A DNS subdomain, as Nodes' names are.
+  [[nodiscard]] std::string node_name(std::string_view field, const std::string& value);
   [[nodiscard]] std::string one_of(std::string_view field, const std::string& value,
                                    std::initializer_list<std::string_view> allowed);
   [[nodiscard]] std::uint16_t port(std::string_view field, std::uint32_t value);  // 1..65535

@@ -14,6 +14,7 @@
 #include "api/mcs/export_record.h"
 #include "feed.pb.h"
 #include "gateway/feed/message_fields.h"
+#include "gateway/feed/refusal_message.h"
 
 namespace cw::gateway {
 namespace {
@@ -30,17 +31,22 @@ void put(const Prefix& prefix, pb::Prefix& out) {
   out.set_length(prefix.length());
 }
 
-void put(const Announcement& announcement, pb::Announcement& out) {
-  out.set_cluster(announcement.cluster);
-  for (const auto& cidr : announcement.cidrs) put(cidr, *out.add_cidrs());
-  for (const auto& gateway : announcement.gateways) {
+void put(const AnnouncedChange& change, pb::AnnouncedChange& out) {
+  out.set_cluster(change.cluster);
+  out.set_number(change.number);
+  out.set_since(change.since);
+  for (const auto& [name, prefixes] : change.nodes) {
+    auto& to = *out.add_nodes();
+    to.set_name(name);
+    for (const auto& prefix : prefixes) put(prefix, *to.add_prefixes());
+  }
+  for (const auto& gateway : change.gateways) {
     auto& to = *out.add_gateways();
     to.set_ordinal(gateway.ordinal);
     to.set_public_key(gateway.public_key);
     for (const auto& endpoint : gateway.endpoints) to.add_endpoints(endpoint.to_string());
     to.set_draining(gateway.draining);
-    for (const auto& prefix : gateway.own) put(prefix, *to.add_own());
-    for (const auto& prefix : gateway.homed) put(prefix, *to.add_homed());
+    to.set_node(gateway.node);
   }
 }
 
@@ -114,11 +120,35 @@ auto parse_list(MessageFields& fields, std::string_view field, const List& from,
   return list;
 }
 
-std::vector<Prefix> parse(MessageFields& fields, std::string_view field,
+// Sorted, each once.
+std::vector<Prefix> parse(MessageFields& fields,
                           const google::protobuf::RepeatedPtrField<pb::Prefix>& from) {
-  return parse_list(fields, field, from, kMaxAnnouncedCidrs, [&](const pb::Prefix& prefix) {
-    return fields.prefix(field, prefix.address(), prefix.length());
-  });
+  auto prefixes =
+      parse_list(fields, "node.prefixes", from, kMaxNodePrefixes, [&](const pb::Prefix& prefix) {
+        return fields.prefix("node.prefixes", prefix.address(), prefix.length());
+      });
+  std::sort(prefixes.begin(), prefixes.end());
+  prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+  return prefixes;
+}
+
+NodePrefixes parse(MessageFields& fields,
+                   const google::protobuf::RepeatedPtrField<pb::Node>& from) {
+  NodePrefixes nodes;
+  fields.count("nodes", from.size(), kMaxAnnouncedNodes);
+  std::size_t total = 0;
+  for (const auto& node : from) {
+    total += static_cast<std::size_t>(node.prefixes_size());
+    if (total > kMaxAnnouncedPrefixes) {
+      fields.too_large("node.prefixes",
+                       fmt::format("more than {} of all nodes together", kMaxAnnouncedPrefixes));
+    }
+    if (!fields.good()) break;
+    auto name = node.name().empty() ? std::string() : fields.node_name("node.name", node.name());
+    const auto [at, fresh] = nodes.emplace(std::move(name), parse(fields, node.prefixes()));
+    if (!fresh) fields.wrong("nodes", fmt::format("node {} twice", at->first));
+  }
+  return nodes;
 }
 
 GatewayStatement parse(MessageFields& fields, const pb::Gateway& from) {
@@ -129,18 +159,20 @@ GatewayStatement parse(MessageFields& fields, const pb::Gateway& from) {
       parse_list(fields, "gateway.endpoints", from.endpoints(), kMaxAnnouncedEndpoints,
                  [&](const std::string& text) {
                    return fields.parsed("gateway.endpoints",
-                                        Endpoint::parse(fields.text("endpoint", text, 64)));
+                                        Contact::parse(fields.text("endpoint", text, kMaxContact)));
                  });
   gateway.draining = from.draining();
-  gateway.own = parse(fields, "gateway.own", from.own());
-  gateway.homed = parse(fields, "gateway.homed", from.homed());
+  if (!from.node().empty()) gateway.node = fields.node_name("gateway.node", from.node());
   return gateway;
 }
 
-Announcement parse(MessageFields& fields, const pb::Announcement& from) {
-  Announcement announcement;
+AnnouncedChange parse(MessageFields& fields, const pb::AnnouncedChange& from) {
+  AnnouncedChange announcement;
   announcement.cluster = fields.label("cluster", from.cluster());
-  announcement.cidrs = parse(fields, "cidrs", from.cidrs());
+  announcement.number = from.number();
+  announcement.since = from.since();
+  if (from.number() <= from.since()) fields.wrong("number", "is not above since");
+  announcement.nodes = parse(fields, from.nodes());
   std::set<std::uint32_t> ordinals;
   announcement.gateways = parse_list(
       fields, "gateways", from.gateways(), kMaxAnnouncedGateways, [&](const pb::Gateway& gateway) {
@@ -287,6 +319,8 @@ Statement parse(MessageFields& fields, const pb::Event& event, const std::string
       return parse(fields, event.export_(), cluster);
     case pb::Event::kWithdrawn:
       return Withdrawn{parse(fields, event.withdrawn())};
+    case pb::Event::kRefusals:
+      return parse_refusals(fields, event.refusals());
     case pb::Event::kHeartbeat:
     case pb::Event::KIND_NOT_SET:  // an unknown kind, from a newer sender
       break;
@@ -320,10 +354,15 @@ pb::Event message_of(const Statement& statement) {
     void operator()(const SnapshotBegin&) const { (void)event.mutable_snapshot_begin(); }
     void operator()(const SnapshotEnd&) const { (void)event.mutable_snapshot_end(); }
     void operator()(const Heartbeat&) const { (void)event.mutable_heartbeat(); }
-    void operator()(const Announcement& value) const { put(value, *event.mutable_announcement()); }
+    void operator()(const AnnouncedChange& value) const {
+      put(value, *event.mutable_announcement());
+    }
     void operator()(const api::ExportRecord& value) const { put(value, *event.mutable_export_()); }
     void operator()(const Withdrawn& value) const {
       put(value.service, *event.mutable_withdrawn());
+    }
+    void operator()(const RefusalReport& value) const {
+      put_refusals(value, *event.mutable_refusals());
     }
   };
   std::visit(Put{event}, statement);
@@ -345,12 +384,6 @@ void each_field(google::protobuf::io::CodedInputStream& in, int field, const Vis
   }
 }
 
-template <typename T>
-Result<T> checked(const MessageFields& fields, T value) {
-  if (fields.good()) return value;
-  return fail(fields.error());
-}
-
 }  // namespace
 
 std::string encode_query(const WatchQuery& query) {
@@ -369,7 +402,8 @@ Result<WatchQuery> parse_query(std::string_view bytes) {
   WatchQuery query;
   query.caller = {fields.label("cluster", message.cluster()), message.ordinal()};
   query.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
-  return checked(fields, std::move(query));
+  if (!fields.good()) return fail(fields.error());
+  return query;
 }
 
 std::string encode_statement(const Statement& statement) { return written(message_of(statement)); }
@@ -398,7 +432,8 @@ Result<FeedEvent> parse_event(std::string_view bytes, const std::string& cluster
   FeedEvent event;
   event.resume_token = fields.text("resume_token", message.resume_token(), kMaxResumeToken);
   event.statement = parse(fields, message, cluster);
-  return checked(fields, std::move(event));
+  if (!fields.good()) return fail(fields.error());
+  return event;
 }
 
 FeedFault fault_of(std::string_view bytes, Error error) {

@@ -35,8 +35,12 @@ struct Conditions {
 
 // The status of the ClusterPeer that counts for its cluster.
 void set_accepted(api::ClusterPeer::Status& status, const Conditions& conditions,
-                  const AcceptedCluster& accepted, std::optional<bool> seen) {
+                  const AcceptedCluster& accepted, std::optional<bool> seen,
+                  const RefusalReport* told) {
   status.cidrs = accepted.cidrs;
+  status.nodes.clear();
+  status.nodes.reserve(accepted.nodes.size());
+  for (const auto& [name, prefixes] : accepted.nodes) status.nodes.push_back({name, prefixes});
   status.gateways = accepted.gateways;
   const bool connected = seen.value_or(status.connected);
   status.connected = connected;
@@ -46,6 +50,7 @@ void set_accepted(api::ClusterPeer::Status& status, const Conditions& conditions
                            : "no tunnel to the cluster carries traffic");
   conditions.set(claims_condition(accepted.refusals));
   if (accepted.complete) conditions.set(imports_condition(accepted.left_out));
+  if (told != nullptr) conditions.set(accepted_by_peer(*told, conditions.peer.spec.cluster_id));
 }
 
 }  // namespace
@@ -104,9 +109,12 @@ api::Step PeerStatus::step(const api::ObjectKey& key) const {
   } else if (accepted == remotes_.clusters().end() || peer->spec.unpaired) {
     // Nothing is known of it.
   } else if (paired_->at(cluster) == peer) {
-    set_accepted(status, conditions, accepted->second, facts_.is_connected(cluster, loop_.now()));
+    const auto told = facts_.told.find(cluster);
+    set_accepted(status, conditions, accepted->second, facts_.is_connected(cluster, loop_.now()),
+                 told == facts_.told.end() ? nullptr : &told->second);
   } else {
     status.cidrs.clear();
+    status.nodes.clear();
     status.gateways.clear();
     status.connected = false;
     conditions.set("Accepted", false, "DuplicateCluster",

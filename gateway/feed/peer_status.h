@@ -26,6 +26,7 @@ struct PeerFacts {
   TimePoint settled{};
   std::map<api::ObjectKey, Trouble> refused;   // ClusterPeers that do not count at all
   std::map<api::ObjectKey, Trouble> left_out;  // ClusterPeers some of whose gateways do not count
+  std::map<std::string, RefusalReport> told;   // what a cluster refuses of this one, if it said so
 
   [[nodiscard]] std::optional<bool> is_connected(const std::string& cluster, TimePoint now) const;
 };

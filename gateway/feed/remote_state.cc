@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
+#include "gateway/feed/announced.h"
 #include "gateway/feed/import_step.h"
 #include "gateway/feed/namespace_shares.h"
 
@@ -30,6 +32,7 @@ struct Remote {
   std::set<api::ObjectKey> not_listed;      // not in `exports`: no rule names them
   PrefixSet cidrs;                          // accepted
   AcceptedRequest claim;
+  NodePrefixes nodes;                         // accepted
   std::vector<api::LearnedGateway> gateways;  // accepted
 };
 
@@ -37,7 +40,9 @@ Refusal refusal_of(const FeedFault& fault) {
   auto reason = RefusalReason::kInvalid;
   if (fault.error.code == Errc::kTooLarge) reason = RefusalReason::kTooLarge;
   if (fault.subject == kSnapshotsSubject) reason = RefusalReason::kTooOften;
-  return {reason, fmt::format("{}: {}", fault.subject, fault.error.text)};
+  Refusal refusal{reason, fmt::format("{}: {}", fault.subject, fault.error.text)};
+  if (fault.service) refusal.subject = *fault.service;
+  return refusal;
 }
 
 void shorten(std::vector<Refusal>& refusals) {
@@ -52,7 +57,9 @@ template <typename Gateways>
 std::vector<IpAddress> endpoints_of(const Gateways& gateways) {
   std::vector<IpAddress> all;
   for (const auto& gateway : gateways) {
-    for (const auto& endpoint : gateway.endpoints) all.push_back(endpoint.address);
+    for (const auto& contact : gateway.endpoints) {
+      if (const auto* endpoint = contact.endpoint()) all.push_back(endpoint->address);
+    }
   }
   return all;
 }
@@ -61,12 +68,29 @@ std::vector<IpAddress> endpoints_of(const Gateways& gateways) {
 Announcement announcement_of(const Remote& remote) {
   if (remote.said) return *remote.said;
   const auto& status = remote.peer->status;
-  Announcement last{remote.peer->spec.cluster_id, status.cidrs, {}};
+  Announcement last{remote.peer->spec.cluster_id, {}, {}};
+  std::set<Prefix> owned;
+  for (const auto& known : status.nodes) {
+    last.nodes[known.name] = known.prefixes;
+    owned.insert(known.prefixes.begin(), known.prefixes.end());
+  }
+  // Whoever wrote these did not say who has them.
+  for (const auto& prefix : status.cidrs) {
+    if (owned.count(prefix) == 0) last.nodes[""].push_back(prefix);
+  }
   for (const auto& known : status.gateways) {
     last.gateways.push_back({known.gateway.ordinal, known.gateway.public_key,
-                             known.gateway.endpoints, known.draining, known.own, known.homed});
+                             known.gateway.endpoints, known.draining, known.node});
   }
   return last;
+}
+
+std::vector<Prefix> prefixes_of(const NodePrefixes& nodes) {
+  std::vector<Prefix> all;
+  for (const auto& [name, prefixes] : nodes) {
+    all.insert(all.end(), prefixes.begin(), prefixes.end());
+  }
+  return all;
 }
 
 }  // namespace
@@ -140,7 +164,8 @@ struct RemoteState::State {
         return Refusal{RefusalReason::kTooLarge,
                        fmt::format("export {} is refused: its namespace is over its share of the "
                                    "cluster's {} exports or {} MiB",
-                                   export_key.to_string(), kMaxExports, kMaxExportBytes >> 20U)};
+                                   export_key.to_string(), kMaxExports, kMaxExportBytes >> 20U),
+                       export_key};
       };
       if (!ns) {
         refuse(remote, key, over(key));
@@ -234,8 +259,8 @@ struct RemoteState::State {
       auto& said = announced[cluster] = announcement_of(remote);
       const bool own = said.cluster == cluster;
       claims.push_back({cluster, remote.peer->meta.created, remote.peer->spec.allowed_cidrs,
-                        own ? said.cidrs : std::vector<Prefix>{}, remote.peer->status.cidrs,
-                        endpoints_of(remote.peer->spec.gateways),
+                        own ? prefixes_of(said.nodes) : std::vector<Prefix>{},
+                        remote.peer->status.cidrs, endpoints_of(remote.peer->spec.gateways),
                         own ? endpoints_of(said.gateways) : std::vector<IpAddress>{}});
     }
     auto judged = accepted_requests(claims, local, networks);
@@ -246,8 +271,8 @@ struct RemoteState::State {
         remote.cidrs = PrefixSet(remote.claim.cidrs);
         remote.recheck = api::ObjectKey{};
       }
-      auto accepted =
-          accepted_gateways(announced[cluster], remote.peer->spec, remote.cidrs, networks);
+      remote.nodes = accepted_nodes(announced[cluster].nodes, remote.claim.cidrs);
+      auto accepted = accepted_gateways(announced[cluster], remote.peer->spec, networks);
       auto& refusals = remote.claim.refusals;
       refusals.insert(refusals.end(), accepted.refusals.begin(), accepted.refusals.end());
       shorten(refusals);
@@ -259,11 +284,14 @@ struct RemoteState::State {
 
   // Updates clusters() for one cluster. True: on_clusters is due.
   bool renew(const std::string& cluster, Remote& remote) {
-    AcceptedCluster next{remote.claim.cidrs,
-                         remote.gateways,
-                         remote.claim.refusals,
-                         {export_names(remote.over_local), export_names(remote.not_listed)},
-                         remote.heard_all && exported_known};
+    AcceptedCluster next{
+        remote.claim.cidrs,
+        remote.nodes,
+        remote.gateways,
+        remote.claim.refusals,
+        {export_names(remote.over_local), export_names(remote.not_listed)},
+        remote.heard_all && exported_known,
+        remote.said || remote.faults.count(std::string(kAnnouncementSubject)) != 0};
     for (const auto& [subject, refusal] : remote.faults) next.refusals.push_back(refusal);
     for (const auto& [key, refusal] : remote.refused_exports) next.refusals.push_back(refusal);
     remote.refusals_changed = false;
@@ -347,15 +375,25 @@ void RemoteState::connected(const std::string& cluster) {
   state_->publish(cluster, *remote);
 }
 
-void RemoteState::announce(const std::string& cluster, Announcement announcement) {
+void RemoteState::announce(const std::string& cluster, AnnouncedChange change) {
   auto* remote = state_->find(cluster);
   if (remote == nullptr) return;
+  // A difference to what was heard before the cluster was paired again. All of it comes, too.
+  if (!remote->said && change.since != 0) return;
   const bool fault = remote->faults.erase(std::string(kAnnouncementSubject)) != 0;
-  if (remote->said != announcement) {
-    remote->said = std::move(announcement);
+  auto next = remote->said.value_or(Announcement{});
+  merge(std::move(change), next);
+  if (remote->said != next) {
+    remote->said = std::move(next);
     return state_->evaluate_claims();
   }
   if (fault) state_->publish(cluster, *remote);
+}
+
+const NodePrefixes& RemoteState::announced(const std::string& cluster) const {
+  static const NodePrefixes kNone;
+  const auto* remote = state_->find(cluster);
+  return remote == nullptr || !remote->said ? kNone : remote->said->nodes;
 }
 
 bool RemoteState::put(const std::string& cluster, const api::ObjectKey& service,

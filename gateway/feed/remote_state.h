@@ -26,10 +26,12 @@ namespace cw::gateway {
 struct AcceptedCluster {
   // Before the first announcement: the ClusterPeer's last known status.
   std::vector<Prefix> cidrs;                  // sorted
+  NodePrefixes nodes;                         // who has them
   std::vector<api::LearnedGateway> gateways;  // by ordinal
   std::vector<Refusal> refusals;              // those of the announcement first; bounded
   LeftOutExports left_out;                    // by spec.imports
   bool complete = false;                      // all its exports are known, and all of ours
+  bool heard = false;                         // it has announced something since the start
   friend bool operator==(const AcceptedCluster&, const AcceptedCluster&) = default;
 };
 
@@ -54,7 +56,9 @@ class RemoteState {
 
   // The feed's input. Clusters that are not paired are ignored.
   void connected(const std::string& cluster);  // a stream is up: its version fits
-  void announce(const std::string& cluster, Announcement announcement);
+  void announce(const std::string& cluster, AnnouncedChange change);
+  // The nodes in the cluster's announcement, before they are judged. Until the first one: none.
+  [[nodiscard]] const NodePrefixes& announced(const std::string& cluster) const;
   // False: what is to be stored has not changed.
   bool put(const std::string& cluster, const api::ObjectKey& service, EncodedExport said);
   void withdraw(const std::string& cluster, const api::ObjectKey& service);

@@ -17,6 +17,7 @@
 #include "gateway/feed/grpc_process.h"
 #include "gateway/feed/message_tag.h"
 #include "gateway/feed/messages.h"
+#include "gateway/feed/refusal_board.h"
 
 namespace cw::gateway {
 namespace {
@@ -33,6 +34,7 @@ struct Shared {
   const FeedServerConfig config;
   std::mutex mutex;
   FeedLog log;
+  RefusalBoard refusals;
   // By gRPC's name for the connection, "fd:12". The door ends connections that are no longer
   // allowed.
   std::map<std::string, std::weak_ptr<const FeedCaller>> callers;
@@ -82,7 +84,8 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
       if (closing_) {
         finish = finished_ = true;
       } else {
-        message = shared_->log.next(cursor_);
+        message = shared_->refusals.next(caller_->id.cluster, reported_);
+        if (!message) message = shared_->log.next(cursor_);
         if (!message && beat_due_) message = shared_->log.heartbeat(cursor_);
         if (!message) return;
         beat_due_ = false;
@@ -129,6 +132,7 @@ class Stream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   MessageTags tags_;
   std::shared_ptr<Stream> self_;  // until OnDone
   FeedLog::Cursor cursor_;
+  std::uint64_t reported_ = 0;  // version of the refusal report that was sent
   grpc::ByteBuffer buffer_;
   grpc::Status status_;
   bool writing_ = false;
@@ -385,6 +389,14 @@ Result<> FeedServer::publish(const api::ExportRecord& record) {
 
 void FeedServer::withdraw(const api::ObjectKey& service) {
   (void)state_->publish([&](FeedLog& log) { return log.remove(service); });  // true or not
+}
+
+void FeedServer::publish_refusals(const std::map<std::string, RefusalReport>& reports) {
+  const auto changed = [&] {
+    const std::lock_guard lock(state_->shared->mutex);
+    return state_->shared->refusals.set(reports);
+  }();
+  if (changed) state_->pump_all();
 }
 
 void FeedServer::complete() {

@@ -50,6 +50,8 @@ class FeedServer {
   [[nodiscard]] Result<> publish(const Announcement& announcement);
   [[nodiscard]] Result<> publish(const api::ExportRecord& record);
   void withdraw(const api::ObjectKey& service);
+  // What this gateway refuses of each cluster. A stream gets the report about its caller's cluster.
+  void publish_refusals(const std::map<std::string, RefusalReport>& reports);
   // Until it is called no snapshot begins. A restarted gateway must not withdraw exports only
   // because it has not read them from its own store yet.
   void complete();

@@ -15,6 +15,7 @@
 
 #include "base/mailbox.h"
 #include "base/thread_role.h"
+#include "gateway/feed/announced.h"
 #include "gateway/feed/message_tag.h"
 
 namespace cw::gateway {
@@ -58,9 +59,7 @@ class Inbox {
     const std::lock_guard lock(mutex_);
     // Faults inside a snapshot are reported, or dropped, together with it.
     const bool inside = assembling_ && fault.subject != kAnnouncementSubject;
-    auto& faults = inside ? faults_ : pending_.refused;
-    forget(faults, fault.subject);
-    if (faults.size() < kMaxRefused) faults.push_back(std::move(fault));
+    keep(inside ? faults_ : pending_.refused, std::move(fault));
     wake();
   }
   void end(Error error, Duration pause = {}) {
@@ -83,6 +82,7 @@ class Inbox {
     FeedBatch batch;
     batch.announcement = std::exchange(pending_.announcement, std::nullopt);
     batch.snapshot = std::exchange(pending_.snapshot, std::nullopt);
+    batch.report = std::exchange(pending_.report, std::nullopt);
     batch.live = pending_.live;
     for (; most > 0; --most) {
       auto change = pending_.changes.extract(pending_.changes.begin());
@@ -100,6 +100,10 @@ class Inbox {
     (void)wake_.push({});  // false: there is no loop to wake
   }
 
+  static void keep(std::vector<FeedFault>& faults, FeedFault fault) {
+    forget(faults, fault.subject);
+    if (faults.size() < kMaxRefused) faults.push_back(std::move(fault));
+  }
   static void forget(std::vector<FeedFault>& faults, const std::string& subject) {
     std::erase_if(faults, [&](const FeedFault& fault) { return fault.subject == subject; });
   }
@@ -121,11 +125,23 @@ class Inbox {
     for (auto& fault : std::exchange(faults_, {})) pending_.refused.push_back(std::move(fault));
   }
   void apply(const Heartbeat&) {}
-  void apply(Announcement& announcement) {
+  void apply(AnnouncedChange& said) {
+    auto change = announced_.take(std::move(said));
+    if (!change) {
+      return keep(pending_.refused, {std::string(kAnnouncementSubject), std::move(change.error())});
+    }
     forget(pending_.refused, std::string(kAnnouncementSubject));
-    pending_.announcement = std::move(announcement);
+    auto& waiting = pending_.announcement;
+    if (!waiting) {
+      waiting = std::move(*change);
+    } else if (waiting->nodes.size() <= kMaxAnnouncedNodes) {
+      merge(std::move(*change), *waiting);
+    } else {
+      waiting = announced_.whole();  // not more and more nodes that are gone
+    }
   }
   void apply(const api::ExportRecord& record) { put(record.service, EncodedExport(record)); }
+  void apply(RefusalReport& report) { pending_.report = std::move(report); }
   void apply(const Withdrawn& withdrawn) { put(withdrawn.service, std::nullopt); }
 
   void put(const api::ObjectKey& key, std::optional<EncodedExport> said) {
@@ -151,6 +167,7 @@ class Inbox {
   FeedBatch pending_;
   std::optional<ExportMap> assembling_;
   std::vector<FeedFault> faults_;  // of the snapshot in assembling_
+  AnnouncedOwners announced_;
   std::size_t changes_bytes_ = 0;  // of pending_.changes
   std::size_t assembling_bytes_ = 0;
 };

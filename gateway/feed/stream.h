@@ -22,14 +22,15 @@ namespace cw::gateway {
 // What came since the batch before, to be applied in this order. It is not yet judged
 // (admission.h).
 struct FeedBatch {
-  std::optional<Announcement> announcement;
+  std::optional<AnnouncedChange> announcement;                     // to be merged (announced.h)
   std::optional<ExportMap> snapshot;                               // replaces all exports
   std::map<api::ObjectKey, std::optional<EncodedExport>> changes;  // empty: withdrawn
-  std::vector<FeedFault> refused;  // dropped messages, the first 100 and one announcement
-  std::string resume_token;        // the newest; empty: none since the batch before
-  bool live = false;               // past the snapshot, or resumed
-  std::optional<Error> ended;      // the stream has ended
-  Duration pause{};                // if it ended: no stream of the cluster for this long
+  std::optional<RefusalReport> report;  // of what the cluster refuses of us; the newest
+  std::vector<FeedFault> refused;       // dropped messages, the first 100 and one announcement
+  std::string resume_token;             // the newest; empty: none since the batch before
+  bool live = false;                    // past the snapshot, or resumed
+  std::optional<Error> ended;           // the stream has ended
+  Duration pause{};                     // if it ended: no stream of the cluster for this long
 };
 
 // How fast one cluster's messages are read, whatever stream they come by. A first snapshot of all

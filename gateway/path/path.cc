@@ -51,6 +51,7 @@ void Path::receive(netlink::PassReport report, std::optional<HostView> host) {
   }
   if (report.errors.empty() && !errors_.empty()) log_info("kernel state complete again");
   errors_ = std::move(report.errors);
+  for (const auto& [kind, count] : report.restored) restored_[kind] += count;
   if (report.steps > 0) log_debug("kernel state changed", {{"steps", report.steps}});
   // For changes that came meanwhile, and for probes on addresses that exist now.
   if (first || other_host || report.steps > 0 || dirty_) on_change_();

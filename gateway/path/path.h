@@ -3,9 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/worker.h"
@@ -31,6 +33,10 @@ class Path {
   void mark_dirty() { dirty_ = true; }                           // the kernel may have changed
   [[nodiscard]] bool programmed() const { return programmed_; }  // a pass has ended
   [[nodiscard]] const std::vector<std::string>& errors() const { return errors_; }
+  // What other programs had removed since the last call, and is there again. on_change tells.
+  [[nodiscard]] std::map<std::string, std::size_t> take_restored() {
+    return std::exchange(restored_, {});
+  }
   [[nodiscard]] const HostView& host() const { return host_; }  // after the last pass
 
  private:
@@ -45,6 +51,7 @@ class Path {
   bool programming_ = false;  // a pass runs
   bool programmed_ = false;
   std::vector<std::string> errors_;
+  std::map<std::string, std::size_t> restored_;
   HostView host_;
 };
 

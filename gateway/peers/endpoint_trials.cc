@@ -12,11 +12,11 @@ EndpointPick EndpointTrials::pick(const GatewayId& id, const std::vector<Endpoin
   }
   const auto [at, fresh] = trials_.try_emplace(id);
   auto& trial = at->second;
-  auto place = std::find(candidates.begin(), candidates.end(), trial.endpoint);
-  if (fresh || place == candidates.end()) {
-    trial = {candidates.front(), now, false, false, signs};
-    return {trial.endpoint, false};
-  }
+  const auto begin = [&](const Endpoint& endpoint) -> EndpointPick {
+    trial = {endpoint, now, false, false, signs};
+    return {endpoint, false};
+  };
+  if (fresh) return begin(candidates.front());
   const bool progress = signs.usable || signs.last_handshake != trial.signs.last_handshake ||
                         (signs.session && signs.rx_bytes > trial.signs.rx_bytes);
   trial.signs = signs;
@@ -26,14 +26,16 @@ EndpointPick EndpointTrials::pick(const GatewayId& id, const std::vector<Endpoin
     return {trial.endpoint, false};
   }
   const auto tried = now - trial.since;
-  if (tried >= (trial.proven ? std::max(silence_, kCandidatePatience) : kCandidatePatience)) {
-    if (++place == candidates.end()) place = candidates.begin();
-    trial = {*place, now, false, false, signs};
-    return {trial.endpoint, false};
+  const bool patient =
+      tried < (trial.proven ? std::max(silence_, kCandidatePatience) : kCandidatePatience);
+  const auto place = std::find(candidates.begin(), candidates.end(), trial.endpoint);
+  const bool gone = place == candidates.end();
+  if (patient && (!gone || trial.proven)) {
+    const bool nudge = !trial.proven && !trial.nudged && tried >= kNudgeAfter;
+    trial.nudged = trial.nudged || nudge;
+    return {trial.endpoint, nudge};
   }
-  const bool nudge = !trial.proven && !trial.nudged && tried >= kNudgeAfter;
-  trial.nudged = trial.nudged || nudge;
-  return {trial.endpoint, nudge};
+  return begin(gone || place + 1 == candidates.end() ? candidates.front() : *(place + 1));
 }
 
 void EndpointTrials::keep_only(const std::set<GatewayId>& ids) {

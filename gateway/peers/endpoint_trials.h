@@ -1,6 +1,7 @@
 // Chooses the endpoint candidate of a remote gateway. WireGuard's own handshake tries the
-// candidates in order, each for a while, round and round, until one works. A candidate that works
-// stays. Pure: time is an argument.
+// candidates in order, each for a while, round and round, until one works. An endpoint that works
+// stays, also when it is no candidate any more: names and NATs change, and running traffic goes on.
+// Pure: time is an argument.
 #pragma once
 
 #include <map>

@@ -37,8 +37,9 @@ std::string named(const std::vector<Endpoint>& endpoints) {
 std::string no_answer(const Attempts& attempts, WallTime now) {
   const bool never = attempts.last_handshake == WallTime{};
   if (attempts.endpoints.empty() && never) {
-    return "its ClusterPeer names no endpoint, so it must call this gateway, and has not yet. If "
-           "neither side can be reached from outside, give one of them a reachable endpoint";
+    return "its ClusterPeer names no usable endpoint, so it must call this gateway, and has not "
+           "yet. If neither side can be reached from outside, give one of them a reachable "
+           "endpoint";
   }
   // A tunnel without traffic makes a new handshake only when its session ends.
   if (now - std::max(attempts.since, attempts.last_handshake) <
@@ -50,17 +51,20 @@ std::string no_answer(const Attempts& attempts, WallTime now) {
                                          api::format_time(attempts.last_handshake));
   if (attempts.endpoints.empty()) {
     return since +
-           ". Its ClusterPeer names no endpoint, so it must call this gateway: check that it runs";
+           ". Its ClusterPeer names no usable endpoint, so it must call this gateway: check that "
+           "it runs";
   }
   const bool all_private =
       std::all_of(attempts.endpoints.begin(), attempts.endpoints.end(),
                   [](const Endpoint& endpoint) { return is_private(endpoint.address); });
   return fmt::format(
-      "{}. Tried: {}. {}", since, named(attempts.endpoints),
+      "{}. Tried: {}. {}{}", since, named(attempts.endpoints),
       all_private
           ? "These are private addresses. If the clusters share no network, give one side an "
             "endpoint that the other can reach"
-          : "Check that the gateway runs and that UDP packets reach it");
+          : "Check that the gateway runs and that UDP packets reach it",
+      never ? ". If one of the two gateways is newer than the pairing: `causewayctl pair --refresh`"
+            : "");
 }
 
 }  // namespace cw::gateway

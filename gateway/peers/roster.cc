@@ -18,32 +18,21 @@ std::vector<PeerPtr> oldest_first(const RemoteState::Peers& peers) {
   return sorted;
 }
 
-const api::LearnedGateway* learned(const AcceptedCluster* accepted, std::uint32_t ordinal) {
-  if (accepted == nullptr) return nullptr;
-  const auto found =
-      std::find_if(accepted->gateways.begin(), accepted->gateways.end(),
-                   [ordinal](const auto& gateway) { return gateway.gateway.ordinal == ordinal; });
-  return found == accepted->gateways.end() ? nullptr : &*found;
-}
-
-RemoteGateway joined(const api::PeerGateway& paired, const tunnel::Key& key,
-                     const api::LearnedGateway* announced) {
+RemoteGateway joined(const Described& described, const tunnel::Key& key, Candidates candidates) {
   RemoteGateway gateway;
   gateway.key = key;
   gateway.control_address = tunnel::control_address(key);
-  gateway.candidates = paired.endpoints;
-  // A gateway that was paired without endpoints cannot be reached from outside. The endpoints that
-  // it announces are addresses of its own site.
-  if (announced == nullptr) return gateway;
-  gateway.own = announced->own;
-  if (paired.endpoints.empty()) return gateway;
-  for (const auto& endpoint : announced->gateway.endpoints) {
-    if (std::find(gateway.candidates.begin(), gateway.candidates.end(), endpoint) ==
-        gateway.candidates.end()) {
-      gateway.candidates.push_back(endpoint);
-    }
-  }
+  gateway.candidates = std::move(candidates.endpoints);
+  if (described.announced != nullptr) gateway.node = described.announced->node;
   return gateway;
+}
+
+PrefixSet accepted_cidrs(const AcceptedClusters& accepted) {
+  std::vector<Prefix> all;
+  for (const auto& [id, cluster] : accepted) {
+    all.insert(all.end(), cluster.cidrs.begin(), cluster.cidrs.end());
+  }
+  return PrefixSet(all);
 }
 
 // Empty: the gateway may be used.
@@ -66,6 +55,58 @@ Trouble trouble_of(const api::PeerGateway& gateway, const Result<tunnel::Key>& k
                                         other->second)};
   }
   return {};
+}
+
+using Troubles = std::map<api::ObjectKey, Trouble>;  // each with the first one of its ClusterPeer
+
+struct Preshared {
+  std::optional<tunnel::Key> key;
+  bool missing = false;  // the ClusterPeer names one that was never readable
+};
+
+Preshared preshared_key(const api::ClusterPeer& peer,
+                        const std::map<std::string, PresharedKey>& keys, Troubles& troubles) {
+  const auto& secret = peer.spec.preshared_key_secret;
+  if (secret.empty()) return {};
+  const auto key = keys.find(secret);
+  if (key == keys.end()) {
+    troubles[peer.meta.key] = {
+        "NoPresharedKey",
+        fmt::format("Secret {} has no readable presharedKey. Gateways read only the Secrets in the "
+                    "chart's pairing.presharedKeySecrets",
+                    secret)};
+    return {std::nullopt, true};
+  }
+  if (key->second.kept) {
+    troubles[peer.meta.key] = {
+        "PresharedKeyKept",
+        fmt::format("Secret {} is gone or has no readable presharedKey. This gateway uses the key "
+                    "that it read before; one that starts now has none. Write the Secret again, or "
+                    "pair again",
+                    secret)};
+  }
+  return {key->second.key, false};
+}
+
+void note_unusable_cidrs(const api::ClusterPeer& peer, Troubles& troubles) {
+  if (peer.spec.unusable_cidrs.empty()) return;
+  troubles.emplace(
+      peer.meta.key,
+      Trouble{"CidrUnusable",
+              fmt::format("allowedCidrs: \"{}\" is no prefix and is left out. Write an address and "
+                          "a length without host bits, as 10.1.0.0/16",
+                          peer.spec.unusable_cidrs.front().substr(0, 64))});
+}
+
+void note_unusable_endpoints(const api::ClusterPeer& peer, const api::PeerGateway& paired,
+                             Troubles& troubles) {
+  if (paired.unusable_endpoints.empty()) return;
+  troubles.emplace(
+      peer.meta.key,
+      Trouble{"EndpointUnusable",
+              fmt::format("gateway {}: endpoint \"{}\" is left out. Write an address or a DNS name "
+                          "with a port, as 192.0.2.1:4500 or gw0.example.com:4500",
+                          paired.ordinal, paired.unusable_endpoints.front().substr(0, 64))});
 }
 
 }  // namespace
@@ -95,41 +136,19 @@ Paired paired_clusters(const std::string& own_cluster, const RemoteState::Peers&
 Roster roster_of(const RosterInput& input) {
   Roster roster;
   std::map<tunnel::Key, std::string> taken;
+  auto sources = input.sources;
+  sources.remote = accepted_cidrs(input.accepted);
   for (const auto& peer : oldest_first(input.peers)) {
     const auto& id = peer->spec.cluster_id;
     auto& cluster = roster.clusters[id];
     const auto found = input.accepted.find(id);
-    const auto* accepted = found == input.accepted.end() ? nullptr : &found->second;
-    if (accepted != nullptr) cluster.cidrs = accepted->cidrs;
-    std::optional<tunnel::Key> preshared;
-    if (const auto& secret = peer->spec.preshared_key_secret; !secret.empty()) {
-      const auto key = input.preshared_keys.find(secret);
-      if (key == input.preshared_keys.end()) {
-        roster.troubles[peer->meta.key] = {
-            "NoPresharedKey",
-            fmt::format("Secret {} has no readable presharedKey. Gateways read only the Secrets in "
-                        "the chart's pairing.presharedKeySecrets",
-                        secret)};
-        continue;
-      }
-      preshared = key->second.key;
-      if (key->second.kept) {
-        roster.troubles[peer->meta.key] = {
-            "PresharedKeyKept",
-            fmt::format("Secret {} is gone or has no readable presharedKey. This gateway uses the "
-                        "key that it read before; one that starts now has none. Write the Secret "
-                        "again, or pair again",
-                        secret)};
-      }
+    if (found != input.accepted.end()) {
+      cluster.cidrs = found->second.cidrs;
+      cluster.nodes = found->second.nodes;
     }
-    if (!peer->spec.unusable_cidrs.empty()) {
-      roster.troubles.emplace(
-          peer->meta.key,
-          Trouble{"CidrUnusable",
-                  fmt::format("allowedCidrs: \"{}\" is no prefix and is left out. Write an address "
-                              "and a length without host bits, as 10.1.0.0/16",
-                              peer->spec.unusable_cidrs.front().substr(0, 64))});
-    }
+    const auto preshared = preshared_key(*peer, input.preshared_keys, roster.troubles);
+    if (preshared.missing) continue;
+    note_unusable_cidrs(*peer, roster.troubles);
     for (const auto& paired : peer->spec.gateways) {
       const auto key = tunnel::Key::from_base64(paired.public_key);
       auto trouble = trouble_of(paired, key, input, taken, cluster);
@@ -137,17 +156,15 @@ Roster roster_of(const RosterInput& input) {
         roster.troubles.emplace(peer->meta.key, std::move(trouble));  // keeps the first one
         continue;
       }
-      if (!paired.unusable_endpoints.empty()) {
-        roster.troubles.emplace(
-            peer->meta.key,
-            Trouble{"EndpointUnusable",
-                    fmt::format("gateway {}: endpoint \"{}\" is no address with a port and is left "
-                                "out. Names are not looked up: write the address they stand for",
-                                paired.ordinal, paired.unusable_endpoints.front().substr(0, 64))});
+      note_unusable_endpoints(*peer, paired, roster.troubles);
+      const Described described{id, paired, announced_gateway(input.accepted, id, paired.ordinal)};
+      auto candidates = candidates_of(described, sources);
+      if (!candidates.trouble.empty()) {
+        roster.troubles.emplace(peer->meta.key, Trouble{"NameUnresolved", candidates.trouble});
       }
       taken[*key] = fmt::format("{}/{}", id, paired.ordinal);
-      auto gateway = joined(paired, *key, learned(accepted, paired.ordinal));
-      gateway.preshared_key = preshared;
+      auto gateway = joined(described, *key, std::move(candidates));
+      gateway.preshared_key = preshared.key;
       cluster.gateways[paired.ordinal] = std::move(gateway);
     }
   }

@@ -11,6 +11,7 @@
 
 #include "gateway/feed/remote_state.h"
 #include "gateway/identity.h"
+#include "gateway/peers/candidates.h"
 #include "homing/remote.h"
 #include "tunnel/key.h"
 
@@ -37,7 +38,7 @@ struct Paired {
 
 struct Roster {
   std::map<std::string, RemoteCluster> clusters;  // by cluster id
-  // ClusterPeers of which a part is left out, or whose pre-shared key was kept.
+  // ClusterPeers of which a part is left out or not known, or whose pre-shared key was kept.
   std::map<api::ObjectKey, Trouble> troubles;
 };
 
@@ -46,6 +47,7 @@ struct RosterInput {
   const std::map<std::string, AcceptedCluster>& accepted;
   std::set<tunnel::Key> own_keys;                      // public keys of this cluster's gateways
   std::map<std::string, PresharedKey> preshared_keys;  // by the Secret's name
+  CandidateSources sources = {};
 };
 
 // A gateway is left out if its key cannot be read, is this cluster's, or belongs to a gateway
