@@ -124,8 +124,9 @@ Result<> close_once(const Config& config) {
   EventLoop loop;
   auto kernel = netlink::RtnlKernel::open(loop);
   if (!kernel) return fail(std::move(kernel.error()));
-  const auto report = netlink::Reconciler(netlink::closed_owner(), **kernel)
-                          .apply(guard_state(closed_prefixes(*ledger), config.rules));
+  const auto report =
+      netlink::Reconciler(netlink::closed_owner(), **kernel)
+          .apply(guard_state(closed_prefixes(*ledger), free_priorities(**kernel, config.rules)));
   log_info("closed", {{"clusters", ledger->size()}, {"steps", report.steps}});
   return result_of(report);
 }

@@ -27,6 +27,7 @@ Coordinator::Coordinator(Deps deps)
           std::move(deps_.closed), [this] { next_pass_.poke(); }, deps_.config.rules),
       report_(deps_, published(deps_)),
       troubles_(deps_, {[this] { on_verdict(); }, [this] { next_pass_.poke(); }}),
+      surroundings_(deps_, [this] { next_pass_.poke(); }),
       host_(deps_, {[this] {
                       closed_.check_soon();
                       next_pass_.poke();
@@ -91,6 +92,7 @@ void Coordinator::pass() {
   if (!seen.overlay && seen.host.vxlan_index != 0) return publish(seen, {});
   troubles_.watch_stray(seen, homing_.probes().views());
   troubles_.check_host(seen);
+  surroundings_.check(view_.own_node().get(), seen);
   homing_.probe(seen);
   seen_ = std::move(seen);
   watch_overlay();
@@ -102,6 +104,8 @@ void Coordinator::pass() {
 void Coordinator::end_pass(const NodeState& state, const NodeReport& report, bool newest) {
   if (newest) closed_.let_go();  // the routes of unpaired clusters are gone
   overlay_.record_left_out(state.left_out);
+  report_.add_repairs(report.restored);
+  report_.add_repairs(closed_.take_restored());
   auto problems = state.problems;
   problems.insert(problems.end(), report.complaints.begin(), report.complaints.end());
   const auto open = closed_.troubles();
@@ -138,10 +142,10 @@ std::optional<std::map<std::string, bool>> Coordinator::reach() {
 }
 
 void Coordinator::publish(const Seen& seen, const Decision& decision) {
-  report_.publish(
-      seen, decision,
-      {homing_.probes().views(), passes_.routes(), passes_.errors(), troubles_.silences(),
-       overlay_.left_out(), closed_.clusters(), not_ready(), troubles_.hostless()});
+  report_.publish(seen, decision,
+                  {homing_.probes().views(), passes_.routes(), passes_.errors(),
+                   troubles_.silences(), overlay_.left_out(), closed_.clusters(), not_ready(),
+                   troubles_.hostless(), surroundings_.obstacles(), surroundings_.doubts()});
 }
 
 std::vector<std::string> Coordinator::not_ready() const {

@@ -13,6 +13,7 @@
 #include "routeagent/pass_timer.h"
 #include "routeagent/report.h"
 #include "routeagent/store_view.h"
+#include "routeagent/surroundings.h"
 #include "routeagent/troubles.h"
 
 namespace cw::routeagent {
@@ -44,6 +45,7 @@ class Coordinator {
   Closed closed_;  // closes prefixes before any other part starts
   Report report_;
   Troubles troubles_;
+  Surroundings surroundings_;
   Host host_;
   StoreView view_;
   OverlayView overlay_;

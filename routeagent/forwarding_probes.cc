@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "netlink/owner.h"
 #include "routeagent/node/this_node.h"
+#include "routeagent/node/whole_cluster.h"
 #include "tunnel/probe/forwarding_address.h"
 
 namespace cw::routeagent {
@@ -41,9 +42,9 @@ void ForwardingProbes::reconcile(const Seen& seen) {
     config.own_gateway = target.gateway;
     config.own[target.family] = tunnel::probe_address(*own_gateway(seen)->key, target.family);
   }
-  for (const auto family : families) config.local[family] = seen.host.prefer_src.at(family);
+  for (const auto family : families) config.local[family] = *probe_source(seen, family);
   config.port = netlink::kForwardingPort;
-  config.path.full = node_mtu(seen);
+  config.path.size.full = node_mtu(seen);
   if (!open_ || paths.empty()) {
     prober_.reset();
     seen_.clear();
@@ -103,7 +104,7 @@ void ForwardingProbes::show() {
     if (view.verdict == tunnel::PathVerdict::kUnknown) continue;
     now.insert(key);
     metrics_.gauge(kPathMtu, "The largest packet that passes through the gateway.", labels_of(key))
-        .set(static_cast<double>(view.floor.value_or(config_.path.full)));
+        .set(static_cast<double>(view.floor.value_or(config_.path.size.full)));
     if (key.gateway == config_.own_gateway) continue;  // Linux does not forward the host's own
     metrics_.gauge(kForwards, "1 while probes through the gateway come back.", labels_of(key))
         .set(view.verdict == tunnel::PathVerdict::kForwards ? 1 : 0);

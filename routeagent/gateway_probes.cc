@@ -103,6 +103,7 @@ std::vector<GatewayInput> GatewayProbes::inputs(const Seen& seen) {
   for (const auto& gateway : seen.gateways) {
     GatewayInput input;
     input.ordinal = gateway.ordinal;
+    input.node = gateway.node;
     ordinals.insert(gateway.ordinal);
     if (const auto at = all.find(gateway_target(gateway.ordinal)); at != all.end()) {
       const auto& view = at->second;
@@ -122,7 +123,6 @@ std::vector<GatewayInput> GatewayProbes::inputs(const Seen& seen) {
     }
     if (gateway.node == seen.self.name) {
       input.here = true;
-      input.own_prefixes = seen.self.pod_cidrs;
       if (input.usable && !seen.host.tunnel_up) {
         input.usable = false;
         input.trouble = "has no tunnel device";
@@ -131,9 +131,6 @@ std::vector<GatewayInput> GatewayProbes::inputs(const Seen& seen) {
     if (const auto why = left_out(seen, gateway)) {
       input.trouble =
           fmt::format("is on a node that is left out ({} there, {} here)", why->theirs, why->ours);
-    }
-    for (const auto& node : seen.others) {
-      if (node.name == gateway.node) input.own_prefixes = node.pod_cidrs;
     }
     inputs.push_back(std::move(input));
   }

@@ -1,6 +1,10 @@
 #include "routeagent/homing.h"
 
+#include <utility>
+
 #include "base/log.h"
+#include "homing/following.h"
+#include "homing/handover.h"
 #include "routeagent/switches.h"
 
 namespace cw::routeagent {
@@ -23,6 +27,7 @@ Homing::Homing(const Deps& deps, Troubles& troubles, Hooks hooks)
       unconfirmed_(deps.metrics.counter("causeway_routeagent_handovers_unconfirmed_total",
                                         "Handovers that ended without a confirmation.")),
       chooser_(deps.config.hold_down),
+      changeover_(std::make_unique<homing::Handovers>()),
       probes_(deps, prober_hooks()),
       forwarding_(deps.open_forwarding, deps.metrics, hooks_.on_verdict) {}
 
@@ -30,12 +35,12 @@ tunnel::ProberHooks Homing::prober_hooks() {
   tunnel::ProberHooks hooks;
   hooks.on_change = [this](const GatewayId&) { hooks_.on_verdict(); };
   hooks.ask = [this](const GatewayId& target, tunnel::Probe& request) {
-    handovers_.fill(target.ordinal, request);
+    changeover_->fill(target.ordinal, request);
   };
   hooks.on_reply = [this](const GatewayId& target, const tunnel::Probe& reply) {
     receive(target.ordinal, reply);
   };
-  hooks.on_stranger = [this](const GatewayId& target) { handovers_.forget(target.ordinal); };
+  hooks.on_stranger = [this](const GatewayId& target) { changeover_->forget(target.ordinal); };
   return hooks;
 }
 
@@ -56,18 +61,44 @@ const Decision& Homing::decide(const Seen& seen) {
     choose(seen, now);
     decision_.decided = true;
   }
-  handovers_.tick(now);  // in any case: no packet is held for longer than the patience
-  decision_.choices = chooser_.choices();
-  decision_.held = handovers_.held();
+  changeover_->tick(now);  // in any case: no packet is held for longer than the patience
+  decision_.choices = carriers_;
+  decision_.held = changeover_->held();
   set_path_mtu(forwarding_.path_mtu());
   return decision_;
 }
 
 void Homing::choose(const Seen& seen, TimePoint now) {
-  ChooseInput input{seen.cluster, homed_prefixes(seen.self), {}, gateways(seen)};
+  if (seen.self.whole != whole_) {
+    whole_ = seen.self.whole;
+    if (whole_) {
+      changeover_ = std::make_unique<homing::Following>();
+    } else {
+      changeover_ = std::make_unique<homing::Handovers>();
+    }
+  }
+  ChooseInput input{{seen.cluster, whole_ ? std::string() : seen.self.name},
+                    homing::families_of(seen.self.pod_cidrs),
+                    {},
+                    gateways(seen)};
   for (const auto& remote : seen.remotes) input.remotes.insert(remote.id);
-  const auto before = chooser_.choices();
-  for (const auto& [key, choice] : chooser_.update(input, now, loop_.wall_now())) {
+  (void)chooser_.update(input, now, loop_.wall_now());
+  troubles_.watch_silence(input);
+  std::optional<std::uint32_t> self;
+  for (const auto& gateway : seen.gateways) {
+    if (gateway.node == seen.self.name) self = gateway.ordinal;
+  }
+  changeover_->want({chooser_.choices(), input, self}, now);
+  show(input.gateways);
+  if (const auto end = chooser_.next_end(now)) {
+    hold_timer_ = loop_.after(*end - now, [this] { hooks_.on_verdict(); });
+  }
+}
+
+void Homing::show(const std::vector<GatewayInput>& gateways) {
+  const auto before =
+      std::exchange(carriers_, changeover_->carriers(chooser_.choices(), loop_.wall_now()));
+  for (const auto& [key, choice] : carriers_) {
     const auto old = before.find(key);
     if (old != before.end() && old->second.ordinal == choice.ordinal) continue;
     if (old != before.end()) switches_.add();
@@ -77,20 +108,7 @@ void Homing::choose(const Seen& seen, TimePoint now) {
               {"gateway", choice.ordinal ? std::to_string(*choice.ordinal) : "none"},
               {"reason", choice.reason}});
   }
-  for (const auto& note : switch_notes(before, chooser_.choices(), input.gateways)) {
-    hooks_.on_switch(note);
-  }
-  troubles_.watch_silence(input);
-  std::map<Family, std::vector<Prefix>> prefixes;
-  for (const auto& prefix : seen.self.pod_cidrs) prefixes[prefix.family()].push_back(prefix);
-  std::optional<std::uint32_t> self;
-  for (const auto& gateway : seen.gateways) {
-    if (gateway.node == seen.self.name) self = gateway.ordinal;
-  }
-  handovers_.want({chooser_.choices(), input, prefixes, self}, now);
-  if (const auto end = chooser_.next_end(now)) {
-    hold_timer_ = loop_.after(*end - now, [this] { hooks_.on_verdict(); });
-  }
+  for (const auto& note : switch_notes(before, carriers_, gateways)) hooks_.on_switch(note);
 }
 
 void Homing::set_path_mtu(std::map<ChoiceKey, std::uint32_t> path_mtu) {
@@ -104,15 +122,16 @@ void Homing::set_path_mtu(std::map<ChoiceKey, std::uint32_t> path_mtu) {
 }
 
 void Homing::receive(std::uint32_t ordinal, const tunnel::Probe& reply) {
-  const bool held = !handovers_.held().empty();
-  handovers_.hear(ordinal, reply, loop_.now());
-  if (held) return hooks_.on_verdict();
+  const bool held = !changeover_->held().empty();
+  changeover_->hear(ordinal, reply, loop_.now());
+  const bool moves = changeover_->carriers(chooser_.choices(), loop_.wall_now()) != carriers_;
+  if (held || moves || changeover_->held() != decision_.held) return hooks_.on_verdict();
   spread();
 }
 
 void Homing::spread() {
-  for (const auto ordinal : handovers_.take_urgent()) probes_.ask_now(ordinal);
-  if (handovers_.held().empty()) {
+  for (const auto ordinal : changeover_->take_urgent()) probes_.ask_now(ordinal);
+  if (changeover_->handed_over_from().empty()) {
     handover_timer_.reset();
   } else if (!handover_timer_.active()) {
     handover_timer_ = loop_.every(kHandoverPace, [this] { pace_handover(); });
@@ -120,15 +139,15 @@ void Homing::spread() {
 }
 
 void Homing::pace_handover() {
-  const auto before = handovers_.unconfirmed();
-  handovers_.tick(loop_.now());
-  if (const auto count = handovers_.unconfirmed() - before; count != 0) {
+  const auto before = changeover_->unconfirmed();
+  changeover_->tick(loop_.now());
+  if (const auto count = changeover_->unconfirmed() - before; count != 0) {
     log_warn("handover ended without confirmation: packets may be lost for a moment",
              {{"count", count}});
     unconfirmed_.add(static_cast<double>(count));
   }
-  if (handovers_.held() != decision_.held) return hooks_.on_verdict();
-  for (const auto from : handovers_.handed_over_from()) probes_.ask_now(from);
+  if (changeover_->held() != decision_.held) return hooks_.on_verdict();
+  for (const auto from : changeover_->handed_over_from()) probes_.ask_now(from);
 }
 
 std::optional<std::map<std::string, bool>> Homing::reach(const Seen& seen) {

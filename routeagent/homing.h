@@ -4,7 +4,7 @@
 #pragma once
 
 #include "api/store/switch_events.h"
-#include "homing/handover.h"
+#include "homing/changeover.h"
 #include "routeagent/gateway_probes.h"
 #include "routeagent/troubles.h"
 
@@ -39,6 +39,7 @@ class Homing {
   [[nodiscard]] tunnel::ProberHooks prober_hooks();
   [[nodiscard]] std::vector<GatewayInput> gateways(const Seen& seen);
   void choose(const Seen& seen, TimePoint now);
+  void show(const std::vector<GatewayInput>& gateways);
   void set_path_mtu(std::map<ChoiceKey, std::uint32_t> path_mtu);
   void receive(std::uint32_t ordinal, const tunnel::Probe& reply);
   void pace_handover();
@@ -49,7 +50,9 @@ class Homing {
   Counter& switches_;
   Counter& unconfirmed_;
   homing::Chooser chooser_;
-  homing::Handovers handovers_;
+  std::unique_ptr<homing::Changeover> changeover_;
+  bool whole_ = false;  // changeover_ is that of a node without prefixes of its own
+  std::map<ChoiceKey, Choice> carriers_;
   GatewayProbes probes_;
   ForwardingProbes forwarding_;
   Decision decision_;

@@ -30,6 +30,8 @@ class Host {
     std::vector<netlink::Link> links;
     std::vector<netlink::Address> addresses;
     netlink::Connected connected;
+    std::map<std::string, int> rp_filter;  // net.ipv4.conf.*.rp_filter, of "all" and each link
+    std::vector<netlink::Rule> rules;      // ours
   };
   [[nodiscard]] static Result<Dump> dump(netlink::Kernel& kernel);
   void changed();

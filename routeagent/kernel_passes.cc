@@ -20,31 +20,56 @@ std::uint32_t routes_to_remotes(const NodeState& state) {
 
 }  // namespace
 
+PassErrors::PassErrors(const Deps& deps, std::function<void()> on_retry)
+    : loop_(deps.loop),
+      random_(deps.random),
+      on_retry_(std::move(on_retry)),
+      count_(deps.metrics.gauge("causeway_routeagent_errors",
+                                "Failed steps and wrong inputs of the last pass.")) {}
+
+void PassErrors::record(const std::vector<std::string>& failed,
+                        const std::vector<std::string>& problems) {
+  auto errors = failed;
+  errors.insert(errors.end(), problems.begin(), problems.end());
+  if (errors != errors_) {
+    for (const auto& error : errors) {
+      if (std::find(errors_.begin(), errors_.end(), error) == errors_.end()) {
+        log_warn("node state incomplete", {{"error", error}});
+      }
+    }
+    if (errors.empty()) log_info("node state complete again");
+    errors_ = std::move(errors);
+  }
+  count_.set(static_cast<double>(errors_.size()));
+  if (failed.empty()) {
+    backoff_.reset();
+    timer_.reset();
+  } else {
+    timer_ = loop_.after(backoff_.next(random_), on_retry_);
+  }
+}
+
 struct KernelPasses::PassMetrics {
   explicit PassMetrics(Metrics& metrics)
       : routes(metrics.gauge("causeway_routeagent_routes", "Routes to remote clusters.")),
-        errors(metrics.gauge("causeway_routeagent_errors",
-                             "Failed steps and wrong inputs of the last pass.")),
         passes(metrics.counter("causeway_routeagent_passes_total", "Passes over the kernel.")),
         steps(metrics.counter("causeway_routeagent_steps_total", "Changes made in the kernel.")),
         rules_before(
             metrics.gauge("causeway_routeagent_rules_before",
                           "Rules of other programs that take pods' packets before ours.")) {}
   Gauge& routes;
-  Gauge& errors;
   Counter& passes;
   Counter& steps;
   Gauge& rules_before;
 };
 
 KernelPasses::KernelPasses(const Deps& deps, Hooks hooks)
-    : loop_(deps.loop),
-      random_(deps.random),
-      background_(deps.background),
+    : background_(deps.background),
       hooks_(std::move(hooks)),
       metrics_(std::make_shared<PassMetrics>(deps.metrics)),
       reconciler_(std::make_shared<NodeReconciler>(deps.kernel, deps.slow(), background_.ask,
-                                                   deps.forwarding)) {}
+                                                   deps.forwarding)),
+      errors_(deps, hooks_.on_retry) {}
 
 void KernelPasses::change_nexthops(const netlink::NexthopMap& desired) {
   metrics_->steps.add(static_cast<double>(reconciler_->change_nexthops(desired).steps));
@@ -77,28 +102,6 @@ void KernelPasses::ended(const NodeState& desired, const NodeReport& report) {
   metrics_->routes.set(routes_);
   metrics_->rules_before.set(static_cast<double>(report.rules_before));
   hooks_.on_end(desired, report, !std::exchange(stale_, false));
-}
-
-void KernelPasses::record(const std::vector<std::string>& failed,
-                          const std::vector<std::string>& problems) {
-  auto errors = failed;
-  errors.insert(errors.end(), problems.begin(), problems.end());
-  if (errors != errors_) {
-    for (const auto& error : errors) {
-      if (std::find(errors_.begin(), errors_.end(), error) == errors_.end()) {
-        log_warn("node state incomplete", {{"error", error}});
-      }
-    }
-    if (errors.empty()) log_info("node state complete again");
-    errors_ = std::move(errors);
-  }
-  metrics_->errors.set(static_cast<double>(errors_.size()));
-  if (failed.empty()) {
-    retry_.reset();
-    retry_timer_.reset();
-  } else {
-    retry_timer_ = loop_.after(retry_.next(random_), hooks_.on_retry);
-  }
 }
 
 }  // namespace cw::routeagent

@@ -8,6 +8,26 @@
 
 namespace cw::routeagent {
 
+// The errors of the newest pass: logs each once, and plans the next try.
+class PassErrors {
+ public:
+  // `on_retry`: a pass is due after a failure.
+  PassErrors(const Deps& deps, std::function<void()> on_retry);
+
+  // `failed`: steps that the next try may mend. `problems`: what no try mends.
+  void record(const std::vector<std::string>& failed, const std::vector<std::string>& problems);
+  [[nodiscard]] const std::vector<std::string>& all() const { return errors_; }
+
+ private:
+  Loop& loop_;
+  Random& random_;
+  std::function<void()> on_retry_;
+  Gauge& count_;
+  std::vector<std::string> errors_;
+  Backoff backoff_{std::chrono::seconds(1), std::chrono::seconds(30)};
+  Handle timer_;
+};
+
 class KernelPasses {
  public:
   struct Hooks {
@@ -22,18 +42,18 @@ class KernelPasses {
   // The fast path (netlink/nexthops.h): replaces nexthop objects from memory.
   void change_nexthops(const netlink::NexthopMap& desired);
   // Reports what failed, and plans the next try. `problems`: what no try mends.
-  void record(const std::vector<std::string>& failed, const std::vector<std::string>& problems);
+  void record(const std::vector<std::string>& failed, const std::vector<std::string>& problems) {
+    errors_.record(failed, problems);
+  }
   [[nodiscard]] bool ended_once() const { return ended_once_; }
   // As of the last pass: routes to remote clusters, and what record() got.
   [[nodiscard]] std::uint32_t routes() const { return routes_; }
-  [[nodiscard]] const std::vector<std::string>& errors() const { return errors_; }
+  [[nodiscard]] const std::vector<std::string>& errors() const { return errors_.all(); }
 
  private:
   struct PassMetrics;
   void ended(const NodeState& desired, const NodeReport& report);
 
-  Loop& loop_;
-  Random& random_;
   Background background_;
   Hooks hooks_;
   std::shared_ptr<PassMetrics> metrics_;
@@ -42,9 +62,7 @@ class KernelPasses {
   bool stale_ = false;  // the state of the pass that runs is old
   bool ended_once_ = false;
   std::uint32_t routes_ = 0;
-  std::vector<std::string> errors_;
-  Backoff retry_{std::chrono::seconds(1), std::chrono::seconds(30)};
-  Handle retry_timer_;
+  PassErrors errors_;
 };
 
 }  // namespace cw::routeagent

@@ -61,13 +61,35 @@ Report::Report(const Deps& deps, const api::RouteAgent::Spec& spec)
     : loop_(deps.loop),
       status_(deps.loop, deps.store, deps.random, spec),
       switches_(deps.loop, deps.store, deps.random, {api::kAgentWriter, spec.node},
-                api::Kind::kRouteAgent, [this] { return status_.stored(); }) {}
+                api::Kind::kRouteAgent, [this] { return status_.stored(); }),
+      recorder_(deps.loop, deps.store, deps.random, std::string(api::kAgentWriter), spec.node),
+      repairs_(deps.loop,
+               deps.metrics.counter("causeway_routeagent_repairs_total",
+                                    "Objects of ours that another program had removed or changed, "
+                                    "and that are there again."),
+               [this](const std::string& sentence) {
+                 if (const auto about = status_.stored()) {
+                   recorder_.record(api::Kind::kRouteAgent, *about, {true, "Restored", sentence});
+                 }
+               }) {}
 
 void Report::set_condition(const char* type, bool holds, const char* yes, const char* no,
                            const std::string& message) {
   api::set_condition(conditions_,
                      {type, holds ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse,
                       holds ? yes : no, message, 0, WallTime{}},
+                     loop_.wall_now());
+}
+
+// "Unknown" if nothing is known to stop packets, and something may.
+void Report::set_pod_network(const Findings& found) {
+  if (!found.obstacles.empty() || found.doubts.empty()) {
+    return set_condition("PodNetworkFits", found.obstacles.empty(), "NothingFound",
+                         "SettingInTheWay", fmt::format("{}", fmt::join(found.obstacles, "; ")));
+  }
+  api::set_condition(conditions_,
+                     {"PodNetworkFits", api::ConditionStatus::kUnknown, "FilterMayDrop",
+                      fmt::format("{}", fmt::join(found.doubts, "; ")), 0, WallTime{}},
                      loop_.wall_now());
 }
 
@@ -78,8 +100,8 @@ void Report::publish(const Seen& seen, const Decision& decision, const Findings&
                 fmt::format("{}", fmt::join(found.not_ready, "; ")));
   set_condition("OverlayAgrees", apart.empty(), "AllNodes", "NodesLeftOut",
                 fmt::format("{}", fmt::join(apart, "; ")));
-  set_condition("HostServed", hostless.empty(), "AddressInside", "NoAddressInside",
-                hostless.empty() ? std::string() : host_unserved(hostless));
+  set_condition("HostServed", hostless.empty(), "AddressInside", "NoAddressInside", hostless);
+  set_pod_network(found);
   api::RouteAgent::Status status;
   status.chosen = chosen_in(decision);
   status.gateways = measured(seen, found.probes);

@@ -2,7 +2,9 @@
 // switches. Loop thread only.
 #pragma once
 
+#include "api/store/events.h"
 #include "api/store/switch_events.h"
+#include "netlink/repairs.h"
 #include "routeagent/deps.h"
 #include "routeagent/status.h"
 
@@ -18,6 +20,8 @@ struct Findings {
   std::vector<std::string> closed;  // cluster ids
   std::vector<std::string> not_ready;
   std::string hostless;
+  std::vector<std::string> obstacles;  // as in Surroundings
+  std::vector<std::string> doubts;
 };
 
 class Report {
@@ -27,16 +31,21 @@ class Report {
 
   void publish(const Seen& seen, const Decision& decision, const Findings& found);
   void add(const api::SwitchNote& note) { switches_.add(note); }
+  // Objects of ours that another program had removed, and that are there again.
+  void add_repairs(const std::map<std::string, std::size_t>& restored) { repairs_.add(restored); }
   // Why the store does not have our spec; empty: it has it.
   [[nodiscard]] std::string trouble() const { return status_.trouble(); }
 
  private:
   void set_condition(const char* type, bool holds, const char* yes, const char* no,
                      const std::string& message);
+  void set_pod_network(const Findings& found);
 
   Loop& loop_;
   StatusWriter status_;
   api::SwitchEvents switches_;
+  api::EventRecorder recorder_;
+  netlink::Repairs repairs_;
   std::vector<api::Condition> conditions_;
 };
 

@@ -69,12 +69,17 @@ Result<> StoreView::add_to(Seen& seen) const {
   seen.prefix_strangers = pods_.network().strangers;
   seen.own_by_source = pods_.own_by_source();
   for (const auto& [key, node] : pods_.nodes().items()) {
+    for (const auto* ips : {&node->internal_ips, &node->external_ips}) {
+      seen.node_addresses.insert(seen.node_addresses.end(), ips->begin(), ips->end());
+    }
     if (node->internal_ips.empty()) {
       if (key.name != config_.node) continue;
       return fail(Errc::kNotFound, fmt::format("waiting for an InternalIP of Node {}", key.name));
     }
     NodeView view{key.name, node->internal_ips.front(), pods_.network().of(key.name)};
     if (key.name == config_.node) {
+      view.pod_cidrs = pods_.network().around(key.name);
+      view.whole = pods_.network().whole_cluster();
       seen.self = std::move(view);
     } else {
       seen.others.push_back(std::move(view));

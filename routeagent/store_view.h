@@ -37,6 +37,9 @@ class StoreView {
   // The nodes that TunnelGateway objects name; none: not known yet.
   [[nodiscard]] std::optional<std::set<std::string>> gateway_nodes() const;
   // Null: there is none.
+  [[nodiscard]] std::shared_ptr<const api::Node> own_node() const {
+    return pods_.nodes().find({"", config_.node});
+  }
   [[nodiscard]] std::shared_ptr<const api::Secret> overlay_secret() const;
   // What is wrong with the cluster's id or with causeway-prefixes; empty: nothing.
   [[nodiscard]] std::string trouble() const;

@@ -83,7 +83,13 @@ void Troubles::watch_stray(Seen& seen, const tunnel::ProbeViews& views) {
            {{"gateway", moved->ordinal}, {"now_on", moved->node}});
 }
 
-std::string host_unserved(const std::string& prefixes) {
+std::string host_unserved(const std::string& prefixes, bool whole) {
+  if (whole) {
+    return fmt::format(
+        "processes on the host network reach no remote pod: the host has no address inside {}, "
+        "beside the one of the node. Run the processes without hostNetwork",
+        prefixes);
+  }
   return fmt::format(
       "processes on the host network reach no remote pod: the host has no address inside {}. "
       "For the same reason this node sends no probes through other nodes' gateways, so it does not "
@@ -100,7 +106,8 @@ void Troubles::check_host(const Seen& seen) {
     without += fmt::format("{}{}", without.empty() ? "" : " and ", prefix.to_string());
   }
   if (seen.remotes.empty()) without.clear();
-  if (without != hostless_ && !without.empty()) log_warn(host_unserved(without));
+  if (!without.empty()) without = host_unserved(without, seen.self.whole);
+  if (without != hostless_ && !without.empty()) log_warn(without);
   host_unserved_.set(without.empty() ? 0 : 1);
   hostless_ = std::move(without);
 }

@@ -6,8 +6,9 @@
 
 namespace cw::routeagent {
 
-// The sentence that processes on the host network reach no remote pod, with the remedy.
-[[nodiscard]] std::string host_unserved(const std::string& prefixes);
+// The sentence that processes on the host network reach no remote pod, with the remedy. `whole`:
+// the prefixes are those of the cluster as a whole.
+[[nodiscard]] std::string host_unserved(const std::string& prefixes, bool whole);
 
 class Troubles {
  public:
@@ -24,7 +25,7 @@ class Troubles {
 
   // The remote clusters to which no gateway has forwarded for some time.
   [[nodiscard]] const std::vector<homing::Silence>& silences() const { return silences_; }
-  // This node's pod prefixes without an address of the host; empty: none.
+  // host_unserved() for the pod prefixes without an address of the host; empty: there is none.
   [[nodiscard]] const std::string& hostless() const { return hostless_; }
 
  private:

@@ -24,7 +24,7 @@ Closed::Closed(Loop& loop, Random& random, netlink::Kernel& kernel, Background b
 }
 
 Guard Closed::guard_for(const Ledger& ledger) const {
-  return {guard_state(closed_prefixes(ledger), rules_), cluster_ids(ledger)};
+  return {guard_state(closed_prefixes(ledger), rules_), cluster_ids(ledger), rules_};
 }
 
 void Closed::learn(std::span<const PeerPrefixes> peers, std::span<const OwnPrefixes> own) {

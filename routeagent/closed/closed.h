@@ -28,6 +28,10 @@ class Closed {
 
   // Clusters that this node still has prefixes of: in the ledger, in the kernel or in the file.
   [[nodiscard]] std::vector<std::string> clusters() const;
+  // As GuardKeeper::take_restored().
+  [[nodiscard]] std::map<std::string, std::size_t> take_restored() {
+    return guard_.take_restored();
+  }
   [[nodiscard]] std::vector<std::string> troubles() const;
 
  private:

@@ -41,4 +41,23 @@ netlink::State guard_state(std::span<const Prefix> closed, const netlink::RulePr
   return state;
 }
 
+netlink::State renumbered(netlink::State state, const netlink::RulePriorities& from,
+                          const netlink::RulePriorities& to) {
+  if (from == to) return state;
+  std::set<netlink::Rule> rules;
+  for (auto rule : state.rules) {
+    rule.priority += to.bypass - from.bypass;
+    if (rule.go_to != 0) rule.go_to += to.bypass - from.bypass;
+    rules.insert(std::move(rule));
+  }
+  state.rules = std::move(rules);
+  return state;
+}
+
+netlink::RulePriorities free_priorities(netlink::Kernel& kernel,
+                                        const netlink::RulePriorities& wanted) {
+  const auto ours = kernel.dump_rules();
+  return ours ? netlink::behind_routes(wanted, *ours) : wanted;
+}
+
 }  // namespace cw::routeagent

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "netlink/reconcile.h"
+#include "routeagent/closed/guard.h"
 
 namespace cw::routeagent {
 
@@ -16,9 +17,16 @@ std::size_t Guard::prefixes() const {
 }
 
 struct GuardKeeper::Job {
-  explicit Job(netlink::Kernel& kernel) : reconciler(netlink::closed_owner(), kernel) {}
+  explicit Job(netlink::Kernel& kernel)
+      : slow(kernel), reconciler(netlink::closed_owner(), kernel) {}
 
-  netlink::Reconciler reconciler;  // only jobs use it
+  netlink::PassReport enforce(const Guard& guard) {
+    return reconciler.apply(
+        renumbered(guard.state, guard.rules, free_priorities(slow, guard.rules)));
+  }
+
+  netlink::Kernel& slow;  // this and reconciler: only jobs use them
+  netlink::Reconciler reconciler;
   std::mutex mutex;
   Guard desired;         // under mutex: the newest
   bool waiting = false;  // under mutex: a job that has not begun will take it
@@ -39,7 +47,7 @@ GuardKeeper::GuardKeeper(Loop& loop, Random& random, netlink::Kernel& kernel, Ba
 void GuardKeeper::apply_now(Guard guard) {
   desired_ = std::move(guard);
   in_kernel_ = desired_.clusters;
-  enforced(job_->reconciler.apply(desired_.state), desired_.clusters);
+  enforced(job_->enforce(desired_), desired_.clusters);
 }
 
 void GuardKeeper::set_desired(Guard guard) {
@@ -63,7 +71,7 @@ void GuardKeeper::enforce() {
       now = std::move(job->desired);
       job->waiting = false;
     }
-    auto report = job->reconciler.apply(now.state);
+    auto report = job->enforce(now);
     return [this, report = std::move(report), clusters = std::move(now.clusters)] {
       enforced(report, clusters);
     };
@@ -75,8 +83,9 @@ void GuardKeeper::enforced(const netlink::PassReport& report,
                            const std::set<std::string>& clusters) {
   prefixes_.set(static_cast<double>(desired_.prefixes()));
   repairs_.add(static_cast<double>(report.steps));
-  bool changed = report.errors != errors_;
-  if (changed) {
+  for (const auto& [kind, count] : report.restored) restored_[kind] += count;
+  bool changed = report.errors != errors_ || !report.restored.empty();
+  if (report.errors != errors_) {
     for (const auto& error : report.errors) {
       log_error("prefixes of remote clusters are not closed: trying again", {{"error", error}});
     }

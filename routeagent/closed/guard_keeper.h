@@ -3,10 +3,17 @@
 // requested later runs later.
 #pragma once
 
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "base/backoff.h"
 #include "base/metrics.h"
 #include "base/random.h"
 #include "base/worker.h"
+#include "netlink/owner.h"
 #include "netlink/pass_report.h"
 #include "netlink/state.h"
 #include "routeagent/pass_timer.h"
@@ -17,6 +24,7 @@ namespace cw::routeagent {
 struct Guard {
   netlink::State state;
   std::set<std::string> clusters;
+  netlink::RulePriorities rules = {};  // as configured; those of `state`
   [[nodiscard]] std::size_t prefixes() const;
   friend bool operator==(const Guard&, const Guard&) = default;
 };
@@ -37,6 +45,10 @@ class GuardKeeper {
   // The clusters that the kernel may have prefixes of.
   [[nodiscard]] const std::set<std::string>& in_kernel() const { return in_kernel_; }
   [[nodiscard]] const std::vector<std::string>& errors() const { return errors_; }
+  // What other programs had removed since the last call, and is there again. on_change tells.
+  [[nodiscard]] std::map<std::string, std::size_t> take_restored() {
+    return std::exchange(restored_, {});
+  }
 
  private:
   // What jobs use. They may outlive this object by a moment.
@@ -54,6 +66,7 @@ class GuardKeeper {
   Guard desired_;
   std::set<std::string> in_kernel_;
   std::vector<std::string> errors_;
+  std::map<std::string, std::size_t> restored_;
   PassTimer next_check_;
   Backoff retry_{std::chrono::milliseconds(200), std::chrono::seconds(10)};
 };

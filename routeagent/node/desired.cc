@@ -10,8 +10,10 @@
 #include "netlink/owners.h"
 #include "routeagent/node/hop.h"
 #include "routeagent/node/nft.h"
+#include "routeagent/node/owned.h"
 #include "routeagent/node/this_node.h"
 #include "routeagent/node/vtep.h"
+#include "routeagent/node/whole_cluster.h"
 #include "tunnel/mtu.h"
 #include "tunnel/probe/forwarding_address.h"
 
@@ -108,6 +110,7 @@ class Builder {
       if (key.first == kToRemoteTable) state_.exempt.push_back(key.second);
     }
     for (auto& text : unserved_pods(seen_)) problem(std::move(text));
+    for (auto& text : whole_cluster_problems(seen_)) problem(std::move(text));
     return std::move(state_);
   }
 
@@ -138,6 +141,12 @@ class Builder {
     link.sysctls[vxlan_sysctl("ipv6", "disable_ipv6")] = "0";
     link.sysctls[fmt::format("ipv6/neigh/{}/unres_qlen_bytes", kVxlanLink)] = kHoldBytes;
     link.addresses.insert({link.name, link_local_of(mac), 64});
+    if (seen_.self.whole) {
+      for (const auto family : {Family::kV4, Family::kV6}) {
+        const auto own = node_address(key, seen_.self.underlay, family);
+        link.addresses.insert({link.name, own, own.bits()});
+      }
+    }
     // All ranges: after a change of its MAC the device still has the address of the old MAC.
     link.address_ranges = everything();
     for (const auto& [underlay, outer] : outers_) {
@@ -265,6 +274,17 @@ class Builder {
       }
       put(route);
     }
+    for (auto& more : whole_cluster_routes(seen_)) put(std::move(more));
+    // The rule stands before the one that leads to the host's own addresses where a CNI moved that
+    // one: Cilium gives it priority 100.
+    for (const auto& own : seen_.host.tunnel_addresses) {
+      if (own.is_link_local()) continue;
+      Route local;
+      local.table = kFromTunnelTable;
+      local.dst = Prefix::host(own);
+      local.type = RouteType::kThrow;
+      put(std::move(local));
+    }
   }
 
   // Before a gateway is chosen, every route is unreachable, so that no packet leaves in the clear.
@@ -301,21 +321,23 @@ class Builder {
       route.dst = Prefix::host(target.address);
       route.link = kVxlanLink;
       route.gateway = target.via;
-      route.prefer_src = seen_.host.prefer_src.at(target.family);
+      route.prefer_src = probe_source(seen_, target.family);
       put(std::move(route));
     }
   }
 
   void rules() {
-    state_.priorities = seen_.rules;
+    const auto rules =
+        is_gateway_node(seen_) ? behind_transit(seen_.rules, seen_.host.transit_rule) : seen_.rules;
+    state_.priorities = rules;
     state_.pods = seen_.self.pod_cidrs;
     if (seen_.stray_tunnel) state_.stray_tunnel = seen_.host.tunnel_kind;
-    state_.rules = bypass_rules(seen_.rules);
+    state_.rules = bypass_rules(rules);
     for (const auto family : {Family::kV4, Family::kV6}) {
-      state_.rules.insert({family, seen_.rules.to_remote(), kToRemoteTable, {}});
+      state_.rules.insert({family, rules.to_remote(), kToRemoteTable, {}});
       if (is_gateway_node(seen_)) {
         state_.rules.insert(
-            {family, seen_.rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
+            {family, rules.from_tunnel(), kFromTunnelTable, std::string(kTunnelLink)});
       }
     }
   }
@@ -334,6 +356,10 @@ class Builder {
     std::map<IpAddress, std::vector<Prefix>> pods;  // by the underlay address of their node
     if (guard.gateway) {
       for (const auto& [prefix, node] : local_) pods[node->underlay].push_back(prefix);
+      for (const auto& [underlay, sources] : probe_sources(seen_)) {
+        pods[underlay] = seen_.self.pod_cidrs;  // any node may have a pod anywhere in them
+        pods[underlay].insert(pods[underlay].end(), sources.begin(), sources.end());
+      }
     }
     std::map<IpAddress, std::vector<Prefix>> answers;  // by the gateway's address on cw-vx
     for (const auto& target : forwarding_targets(seen_)) {
@@ -355,9 +381,14 @@ class Builder {
   void nft() {
     NftInputs inputs;
     inputs.mtu = seen_.host.tunnel_mtu == 0 ? mtu_ : std::min(mtu_, seen_.host.tunnel_mtu);
-    inputs.own = seen_.self.pod_cidrs;
+    std::vector<Prefix> others;
+    for (const auto& [prefix, node] : local_) {
+      inputs.local.push_back(prefix);
+      if (node != &seen_.self) others.push_back(prefix);
+    }
+    inputs.own = owned_addresses(seen_.self.pod_cidrs, others);
     inputs.host = seen_.host.prefer_src;
-    for (const auto& [prefix, node] : local_) inputs.local.push_back(prefix);
+    add_whole_cluster(inputs);
     for (const auto& [prefix, cluster] : remote_) {
       inputs.remote.push_back(prefix);
       const auto narrow = decision_.path_mtu.find({cluster, prefix.family()});
@@ -375,6 +406,20 @@ class Builder {
     if (v6) state_.sysctls["ipv6/conf/all/forwarding"] = "1";
   }
 
+  void add_whole_cluster(NftInputs& inputs) const {
+    if (!seen_.self.whole) return;
+    inputs.whole = true;
+    inputs.carriers = seen_.host.carriers;
+    inputs.nodes.insert(seen_.node_addresses.begin(), seen_.node_addresses.end());
+    if (seen_.host.carrier_mtu != 0) inputs.mtu = std::min(inputs.mtu, seen_.host.carrier_mtu);
+    for (const auto family : {Family::kV4, Family::kV6}) {
+      if (const auto source = probe_source(seen_, family)) {
+        inputs.own.push_back(Prefix::host(*source));
+        inputs.local.push_back(Prefix::host(*source));
+      }
+    }
+  }
+
   const Seen& seen_;
   const Decision& decision_;
   NodeState state_;
@@ -387,58 +432,6 @@ class Builder {
 };
 
 }  // namespace
-
-HostFacts host_facts(std::span<const Link> links, std::span<const Address> addresses,
-                     const NodeView& self) {
-  HostFacts facts;
-  std::map<std::string_view, const Link*> by_name;
-  std::set<std::string_view> pod_links;
-  for (const auto& link : links) by_name.emplace(link.name, &link);
-  if (const auto at = by_name.find(kTunnelLink); at != by_name.end()) {
-    facts.tunnel_up = at->second->up;
-    facts.tunnel_mtu = at->second->mtu;
-    facts.tunnel_kind = at->second->kind;
-  }
-  if (const auto at = by_name.find(kVxlanLink); at != by_name.end()) {
-    facts.vxlan_index = at->second->index;
-  }
-  if (const auto at = by_name.find(kHopLink); at != by_name.end()) {
-    facts.hop_index = at->second->index;
-  }
-  for (const auto& address : addresses) {
-    const auto link = by_name.find(address.link);
-    if (address.address == self.underlay && link != by_name.end()) {
-      facts.underlay_mtu = link->second->mtu;
-      const bool apart = link->first == "lo" || link->second->kind == "dummy";
-      facts.underlay_link = apart ? "" : address.link;
-    }
-    if (address.link == kTunnelLink) facts.tunnel_addresses.insert(address.address);
-    if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
-    const bool in_own =
-        std::any_of(self.pod_cidrs.begin(), self.pod_cidrs.end(),
-                    [&](const Prefix& own) { return own.contains(address.address); });
-    if (!in_own) continue;
-    pod_links.insert(address.link);
-    const auto [at, fresh] = facts.prefer_src.emplace(address.address.family(), address.address);
-    if (!fresh) at->second = std::min(at->second, address.address);
-  }
-  facts.shares_link = pod_links.count(facts.underlay_link) != 0;
-  return facts;
-}
-
-std::vector<OwnPrefixes> host_networks(std::span<const Address> addresses,
-                                       const Connected& connected) {
-  std::vector<Prefix> own;
-  for (const auto& address : addresses) {
-    if (address.link == kTunnelLink || address.link == kVxlanLink) continue;
-    own.push_back(Prefix::host(address.address));
-  }
-  std::vector<Prefix> routers;
-  for (const auto& router : connected.routers) routers.push_back(Prefix::host(router));
-  return {{"an address of this host", PrefixSet(own)},
-          {"the default router of this host", PrefixSet(routers)},
-          {"a connected network of this host", PrefixSet(connected.networks)}};
-}
 
 std::uint32_t vxlan_mtu(std::uint32_t underlay_mtu, Family underlay, std::uint32_t tunnel_mtu) {
   constexpr std::uint32_t kLeast = 1280;  // below it the kernel turns IPv6 off on the device
@@ -494,18 +487,12 @@ std::vector<ForwardingTarget> forwarding_targets(const Seen& seen) {
     const auto via = gateway_address(seen, gateway);
     if (!gateway.key || !via) continue;
     each_remote_gateway(seen, [&](const std::string& cluster, Family family, const auto& key) {
-      if (seen.host.prefer_src.count(family) == 0) return;
+      if (!probe_source(seen, family)) return;
       targets.push_back({gateway.ordinal, cluster, family,
                          tunnel::forwarding_address(*gateway.key, key, family), *via});
     });
   }
   return targets;
-}
-
-std::map<Family, Prefix> homed_prefixes(const NodeView& self) {
-  std::map<Family, Prefix> first;
-  for (const auto& prefix : self.pod_cidrs) first.emplace(prefix.family(), prefix);
-  return first;
 }
 
 NexthopMap desired_nexthops(const Seen& seen, const Decision& decision) {

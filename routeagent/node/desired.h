@@ -30,6 +30,9 @@ struct NodeView {
   // From its RouteAgent.spec; none: not published.
   std::optional<tunnel::Key> key = {};  // public
   std::optional<OverlaySide> overlay = {};
+  // pod_cidrs are those of the cluster as a whole: addresses in them may be any node's, or a
+  // host's (node/whole_cluster.h).
+  bool whole = false;
 };
 
 struct LocalGateway {
@@ -56,10 +59,16 @@ struct HostFacts {
   std::uint32_t tunnel_mtu = 0;               // of cw-wg; 0: it is not there
   std::string tunnel_kind = {};               // of cw-wg: "wireguard", "tun"
   std::set<IpAddress> tunnel_addresses = {};  // on cw-wg
+  std::uint32_t transit_rule = 0;             // priority of the gateway's rule; 0: there is none
   std::uint32_t vxlan_index = 0;              // of cw-vx; 0: it is not there
   std::uint32_t hop_index = 0;                // of cw-nd; 0: it is not there
   // An address of this host inside its own pod prefix: the source of the host's own traffic.
   std::map<Family, IpAddress> prefer_src;
+  // Devices by which the pod network may bring packets to this host (node/whole_cluster.h), their
+  // least MTU (0: there is none), and those of them with a strict reverse path check.
+  std::vector<std::string> carriers = {};
+  std::uint32_t carrier_mtu = 0;
+  std::vector<std::string> strict = {};
   // Addresses where pods are, each with the device that leads to them: single addresses that the
   // host routes to a veth device, and the host's own address on a bridge with veth ports.
   std::vector<std::pair<IpAddress, std::string>> pods = {};
@@ -87,7 +96,8 @@ struct Seen {
   // With `overlay: wireguard`, this node's public key: cw-vx runs inside cw-nd (node/hop.h).
   std::optional<tunnel::Key> hop = {};
   HostFacts host;
-  bool forward_ours_only = false;  // node/forward_policy.h
+  std::vector<IpAddress> node_addresses = {};  // of all nodes, this one included
+  bool forward_ours_only = false;              // node/forward_policy.h
   netlink::RulePriorities rules = {};
   bool stray_tunnel = false;  // moved_gateway() has lasted long enough
   prefixes::Source prefix_source = prefixes::Source::kNode;
@@ -147,9 +157,6 @@ struct ForwardingTarget {
 // The nexthop object ids of every cluster and family. They follow from the cluster ids alone, so
 // that a restarted agent finds its own objects again.
 [[nodiscard]] std::map<ChoiceKey, std::uint32_t> nexthop_ids(std::span<const RemoteView> remotes);
-
-// The first pod prefix of this node in each family. Its home carries the node's traffic.
-[[nodiscard]] std::map<Family, Prefix> homed_prefixes(const NodeView& self);
 
 // min(underlay - VXLAN overhead, tunnel MTU), at least 1280. So the pod's own node answers "too
 // big", and no later hop must.

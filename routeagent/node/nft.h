@@ -16,7 +16,7 @@ namespace cw::routeagent {
 
 struct NftInputs {
   std::vector<Prefix> local;   // pod prefixes of all nodes of this cluster
-  std::vector<Prefix> own;     // those of this node
+  std::vector<Prefix> own;     // the addresses of this node (owned.h)
   std::vector<Prefix> remote;  // of all remote clusters
   std::set<IpAddress> nodes;   // underlay addresses of the cluster's nodes
   std::uint32_t mtu = 0;       // of the path to remote pods
@@ -25,6 +25,10 @@ struct NftInputs {
   OverlayGuard overlay = {};
   // The source of the host's own packets to remote pods. In a family without one they are refused.
   std::map<Family, IpAddress> host = {};
+  // `own` and `local` are the ranges of the cluster as a whole: nothing tells a pod of this node
+  // by its address. `carriers`: the devices by which the pod network sends to other nodes.
+  bool whole = false;
+  std::vector<std::string> carriers = {};
 };
 
 [[nodiscard]] netlink::NftTable node_table(const NftInputs& inputs);

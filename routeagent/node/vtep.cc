@@ -42,6 +42,18 @@ std::uint32_t overlay_vni(const OverlayKey& key) {
   return 1 + number % 0xffffffU;
 }
 
+IpAddress node_address(const OverlayKey& key, const IpAddress& underlay, Family family) {
+  const auto secret = hmac(key, "causeway overlay address v1", underlay.bytes());
+  if (family == Family::kV4) {
+    // 240.0.0.0 to 254.255.255.255, so never the broadcast address.
+    return IpAddress::v4(
+        {static_cast<std::uint8_t>(240 + secret[0] % 15), secret[1], secret[2], secret[3]});
+  }
+  std::array<std::uint8_t, 16> bytes{0xfd};
+  std::copy_n(secret.begin(), 15, bytes.begin() + 1);
+  return IpAddress::v6(bytes);
+}
+
 IpAddress link_local_of(const netlink::Mac& mac) {
   std::array<std::uint8_t, 16> bytes{0xfe, 0x80};
   bytes[8] = static_cast<std::uint8_t>(mac[0] ^ 0x02U);

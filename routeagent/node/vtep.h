@@ -24,4 +24,11 @@ using OverlayKey = std::array<std::uint8_t, 32>;
   return link_local_of(vtep_mac(key, underlay));
 }
 
+// The node's own address on cw-vx where no other address is a node's for certain. IPv4: 240.0.0.0/4
+// with the first bytes of HMAC-SHA256(key, "causeway overlay address v1" || the underlay address).
+// IPv6: fd and 15 bytes of it. Of 1,000 nodes two have the same IPv4 address with a chance of 0.2
+// %.
+[[nodiscard]] IpAddress node_address(const OverlayKey& key, const IpAddress& underlay,
+                                     Family family);
+
 }  // namespace cw::routeagent
