@@ -9,7 +9,6 @@
 
 #include "api/dir/yaml.h"
 #include "api/mcs/export_book.h"
-#include "cli/pair.h"
 #include "cli/pod_network.h"
 #include "cli/resolve.h"
 #include "cli/session.h"
@@ -22,85 +21,6 @@ int tell(const Error& error) {
   return error.code == Errc::kInvalid ? kUsageError : kFailed;
 }
 
-namespace {
-
-// Reads all objects of each list's kind, until the first error.
-template <typename... T>
-Result<> read_all(Session& session, std::vector<T>&... lists) {
-  Result<> good;
-  const auto read = [&]<typename One>(std::vector<One>& list) {
-    auto found = session.list<One>();
-    if (found) {
-      list = std::move(*found);
-    } else {
-      good = fail(std::move(found.error()));
-    }
-    return good.has_value();
-  };
-  (void)(read(lists) && ...);
-  return good;
-}
-
-Result<OwnCluster> own_cluster(Session& session) {
-  OwnCluster own;
-  auto id = session.cluster_id();
-  if (!id) return fail(std::move(id.error()));
-  own.id = std::move(*id);
-  std::vector<api::Service> services;
-  std::vector<api::EndpointSlice> slices;
-  auto good = read_all(session, own.gateways, own.peers, services, slices);
-  if (!good) return fail(std::move(good.error()));
-  auto network = pod_network_objects(session);
-  if (!network) return fail(std::move(network.error()));
-  for (const auto& [key, node] : network->nodes) own.nodes.push_back(*node);
-  own.pods = prefixes::pod_network(*network).all();
-  own.ranges = prefixes::ranges_of(*network);
-  const auto ranges = session.list<api::ServiceCidr>();
-  // Kubernetes before 1.33 has no ServiceCIDRs.
-  if (!ranges && ranges.error().code != Errc::kNotFound) return fail(ranges.error());
-  if (ranges) {
-    for (const auto& range : *ranges) {
-      own.services.insert(own.services.end(), range.cidrs.begin(), range.cidrs.end());
-    }
-  }
-  for (const auto& service : services) {
-    for (const auto& ip : api::addresses_of(service.spec.cluster_ips)) {
-      own.services.push_back(Prefix::host(ip));
-    }
-  }
-  for (const auto& slice : slices) {
-    if (!api::of_api_server(slice)) continue;
-    for (const auto& endpoint : slice.endpoints) {
-      own.api_servers.insert(own.api_servers.end(), endpoint.addresses.begin(),
-                             endpoint.addresses.end());
-    }
-  }
-  return own;
-}
-
-const api::ClusterPeer* known_peer(const OwnCluster& own, const std::string& cluster) {
-  for (const auto& peer : own.peers) {
-    if (peer.spec.cluster_id == cluster && !peer.spec.unpaired) return &peer;
-  }
-  return nullptr;
-}
-
-// The content of a file or of standard input. kInvalid: it cannot be read or exceeds 1 MiB.
-Result<std::string> contents(const std::string& path) {
-  constexpr std::size_t kMost = 1 << 20;
-  const bool standard = path == "-";
-  std::FILE* file = standard ? stdin : std::fopen(path.c_str(), "re");
-  if (file == nullptr) return fail(Errc::kInvalid, errno_error(errno, path).text);
-  std::string text(kMost + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file));
-  const bool broken = std::ferror(file) != 0;
-  if (!standard) (void)std::fclose(file);  // opened for reading, so closing loses nothing
-  if (broken) return fail(Errc::kInvalid, errno_error(errno, path).text);
-  if (text.size() > kMost) return fail(Errc::kInvalid, path + ": larger than 1 MiB");
-  return text;
-}
-
-// Parses "NAMESPACE/SERVICE".
 Result<api::ObjectKey> service_key(const std::string& name) {
   const auto slash = name.find('/');
   const api::ObjectKey key{name.substr(0, std::min(slash, name.size())),
@@ -111,61 +31,7 @@ Result<api::ObjectKey> service_key(const std::string& name) {
   return key;
 }
 
-Result<Sharing> sharing_of(const PairChoice& choice) {
-  Sharing sharing;
-  sharing.all = choice.share_all;
-  for (const auto& name : choice.shares) {
-    auto key = service_key(name);
-    if (!key) return fail(std::move(key.error()).context("--share"));
-    sharing.names.push_back(std::move(*key));
-  }
-  return sharing;
-}
-
-// Whether this cluster may accept `peer`: its content, and its keys if the cluster is a peer
-// already.
-Result<> may_accept(const OwnCluster& own, const api::ClusterPeer& peer, const PairChoice& choice) {
-  if (auto sharing = sharing_of(choice); !sharing) return fail(std::move(sharing.error()));
-  if (auto good = acceptable(peer, own); !good) return good;
-  const auto* known = known_peer(own, peer.spec.cluster_id);
-  if (known == nullptr || choice.replace || new_keys(*known, peer).empty()) return {};
-  fmt::print(stderr, "fingerprints of cluster {}:\n{}", peer.spec.cluster_id,
-             fingerprints_text(peer, known));
-  return fail(
-      Errc::kInvalid,
-      fmt::format("cluster {} is a peer with different keys: compare the fingerprints with its "
-                  "administrator, then repeat the command with --replace",
-                  peer.spec.cluster_id));
-}
-
-Result<> accept_into(Session& session, const api::ClusterPeer& peer, const PairChoice& choice) {
-  auto own = own_cluster(session);
-  if (!own) return fail(std::move(own.error()));
-  if (auto good = may_accept(*own, peer, choice); !good) return good;
-  api::ClusterPeer fresh;  // only the fields that pairing sets
-  fresh.meta.key.name = peer.meta.key.name;
-  fresh.spec = peer.spec;
-  fresh.spec.imports.reset();              // this cluster decides what it imports, not the file
-  for (const auto& before : own->peers) {  // keep what this side has added
-    if (before.meta.key != fresh.meta.key) continue;
-    fresh.meta.labels = before.meta.labels;
-    fresh.meta.annotations = before.meta.annotations;
-    fresh.spec.imports = before.spec.imports;
-    if (fresh.spec.preshared_key_secret.empty()) {
-      fresh.spec.preshared_key_secret = before.spec.preshared_key_secret;
-    }
-  }
-  auto sharing = sharing_of(choice);
-  if (!sharing) return fail(std::move(sharing.error()));
-  fresh.spec.imports = imports_with(std::move(fresh.spec.imports), *sharing);
-  const auto created = session.put(fresh);
-  if (!created) return fail(created.error());
-  fmt::print("cluster {} {} a peer of {}\n{}{}", peer.spec.cluster_id,
-             *created ? "is now" : "is still", own->id,
-             fingerprints_text(peer, known_peer(*own, peer.spec.cluster_id)),
-             imports_text(fresh.spec));
-  return {};
-}
+namespace {
 
 void print_tree(const nlohmann::ordered_json& tree, Format format) {
   if (format == Format::kYaml) {
@@ -243,68 +109,6 @@ Result<ResolveInputs> resolve_inputs(Session& session, const api::ObjectKey& key
 }
 
 }  // namespace
-
-int pair_export(const Options& options, const std::vector<std::string>& cidrs,
-                bool without_endpoints) {
-  ExportChoice choice{{}, without_endpoints};
-  for (const auto& text : cidrs) {
-    const auto prefix = Prefix::parse(text);
-    if (!prefix) return tell(prefix.error().context("--cidr"));
-    choice.cidrs.push_back(*prefix);
-  }
-  auto session = Session::open(options.store);
-  if (!session) return tell(session.error());
-  const auto own = own_cluster(**session);
-  if (!own) return tell(own.error());
-  const auto peer = peer_of(*own, choice);
-  if (!peer) return tell(peer.error());
-  fmt::print("{}", peer_yaml(*peer));
-  (void)std::fflush(stdout);  // before the fingerprints, in case both go to one terminal
-  fmt::print(stderr, "{}", allowed_text(*own, choice));
-  fmt::print(stderr, "fingerprints, for the administrator of the other cluster to compare:\n{}",
-             fingerprints_text(*peer));
-  return kOk;
-}
-
-int pair_accept(const Options& options, const std::string& file, const PairChoice& choice) {
-  const auto text = contents(file);
-  if (!text) return tell(text.error());
-  const auto peer = parse_peer(*text, file == "-" ? "standard input" : file);
-  if (!peer) return tell(peer.error());
-  auto session = Session::open(options.store);
-  if (!session) return tell(session.error());
-  const auto accepted = accept_into(**session, *peer, choice);
-  return accepted ? kOk : tell(accepted.error());
-}
-
-int pair_stores(const std::string& one, const std::string& other, const PairChoice& choice) {
-  // Read and check both sides before writing either.
-  const std::string addresses[] = {one, other};
-  std::vector<std::unique_ptr<Session>> sessions;
-  std::vector<OwnCluster> clusters;
-  std::vector<api::ClusterPeer> peers;
-  for (const auto& address : addresses) {
-    auto session = Session::open(address);
-    if (!session) return tell(session.error());
-    auto own = own_cluster(**session);
-    if (!own) return tell(own.error().context(address));
-    auto peer = peer_of(*own, {});
-    if (!peer) return tell(peer.error().context(address));
-    fmt::print(stderr, "{}: {}", own->id, allowed_text(*own, {}));
-    sessions.push_back(std::move(*session));
-    clusters.push_back(std::move(*own));
-    peers.push_back(std::move(*peer));
-  }
-  for (std::size_t side = 0; side < 2; ++side) {
-    const auto good = may_accept(clusters[side], peers[1 - side], choice);
-    if (!good) return tell(good.error().context(addresses[side]));
-  }
-  for (std::size_t side = 0; side < 2; ++side) {
-    const auto done = accept_into(*sessions[side], peers[1 - side], choice);
-    if (!done) return tell(done.error().context(addresses[side]));
-  }
-  return kOk;
-}
 
 int export_service(const Options& options, const std::string& name) {
   const auto key = service_key(name);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/types/meta.h"
 #include "base/error.h"
 #include "base/prefix.h"
 
@@ -19,6 +20,8 @@ inline constexpr int kUsageError = 2;
 
 // Prints the error. Returns its exit code.
 [[nodiscard]] int tell(const Error& error);
+// Parses "NAMESPACE/SERVICE".
+[[nodiscard]] Result<api::ObjectKey> service_key(const std::string& name);
 
 enum class Format : std::uint8_t { kTable, kJson, kYaml };
 
@@ -33,15 +36,19 @@ struct Options {
 // How a remote cluster is accepted as a peer.
 struct PairChoice {
   bool replace = false;             // accept keys that the known ClusterPeer does not have
+  bool refresh = false;             // only bring known peers up to date, with their new keys
+  bool keep_endpoints = false;      // leave endpoints of known gateways as they are
+  std::vector<std::string> cidrs;   // "CLUSTER=PREFIX": in place of that cluster's ranges
   std::vector<std::string> shares;  // "NAMESPACE/SERVICE": import it even if exported here
   bool share_all = false;           // the same for every name
 };
 // `file`: "-" is standard input.
 [[nodiscard]] int pair_accept(const Options& options, const std::string& file,
                               const PairChoice& choice);
-// Makes each cluster a peer of the other.
-[[nodiscard]] int pair_stores(const std::string& one, const std::string& other,
-                              const PairChoice& choice);
+// Makes each of two or more clusters a peer of all others. Known peers are brought up to date. All
+// is read and checked before anything is written. If a store cannot be written, the others still
+// are, and the command says what is missing and what to repeat.
+[[nodiscard]] int pair_stores(const std::vector<std::string>& stores, const PairChoice& choice);
 // Ends the pairing. Returns when no node holds back the cluster's prefixes any more. Otherwise
 // names the nodes that did not answer in time and returns kFailed; run it again then.
 [[nodiscard]] int unpair(const Options& options, const std::string& cluster);

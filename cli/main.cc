@@ -19,7 +19,8 @@ constexpr const char* kExamples = R"(
 Examples:
   causewayctl --store dir:/var/lib/causeway pair export > east.yaml
   causewayctl --store dir:/var/lib/causeway pair accept east.yaml
-  causewayctl pair east west
+  causewayctl pair east west south
+  causewayctl pair --refresh east west
   causewayctl pair dir:/stores/east dir:/stores/west
   causewayctl export data/postgres
   causewayctl status --watch
@@ -54,20 +55,39 @@ void add_pair_choice(CLI::App& command, Flags& flags) {
                    "share every name that both clusters export (the MCS API's own behaviour)");
 }
 
+// The flags of `pair` with stores.
+void add_mesh_choice(CLI::App& command, Flags& flags) {
+  constexpr int kMostClusters = 64;
+  command.add_option("stores", flags.stores, "two or more clusters: kubeconfig contexts or stores")
+      ->expected(1, kMostClusters);
+  add_pair_choice(command, flags);
+  command
+      .add_flag("--refresh", flags.pair.refresh,
+                "bring known peers up to date: allowed prefixes, gateways, keys, endpoints")
+      ->excludes("--share")
+      ->excludes("--share-all");
+  command.add_flag("--keep-endpoints", flags.pair.keep_endpoints,
+                   "leave the endpoints of known gateways as they are");
+  command
+      .add_option("--cidr", flags.pair.cidrs,
+                  "CLUSTER=PREFIX to allow instead of that cluster's ranges; may be repeated")
+      ->allow_extra_args(false);
+}
+
 void add_pair(CLI::App& app, Flags& flags) {
-  auto* pair = app.add_subcommand("pair", "join two clusters: `pair STORE STORE`, or by files");
+  auto* pair = app.add_subcommand("pair", "join clusters: `pair STORE STORE...`, or by files");
   pair->require_subcommand(0, 1);
-  pair->add_option("stores", flags.stores, "the two clusters: kubeconfig contexts or stores")
-      ->expected(2);
-  add_pair_choice(*pair, flags);
+  add_mesh_choice(*pair, flags);
   pair->callback([&flags, pair] {
-    if (!pair->get_subcommands().empty()) return;
-    if (flags.stores.size() != 2) {
-      throw CLI::ValidationError("pair", "needs `export`, `accept FILE` or two stores");
+    if (!pair->get_subcommands().empty()) {
+      if (!flags.pair.refresh && !flags.pair.keep_endpoints && flags.pair.cidrs.empty()) return;
+      throw CLI::ValidationError("pair",
+                                 "--refresh, --keep-endpoints and CLUSTER=PREFIX need stores");
     }
-    flags.command = [&flags] {
-      return cw::cli::pair_stores(flags.stores[0], flags.stores[1], flags.pair);
-    };
+    if (flags.stores.size() < 2) {
+      throw CLI::ValidationError("pair", "needs `export`, `accept FILE`, or two or more stores");
+    }
+    flags.command = [&flags] { return cw::cli::pair_stores(flags.stores, flags.pair); };
   });
   auto* out = pair->add_subcommand("export", "print this cluster as a ClusterPeer for others");
   out->add_option("--cidr", flags.cidrs, "prefix to claim instead of the nodes' pod prefixes");

@@ -57,15 +57,6 @@ Result<> keys_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   return {};
 }
 
-OwnPrefixes own_nodes(const OwnCluster& own) {
-  std::vector<Prefix> addresses;
-  for (const auto& node : own.nodes) {
-    for (const auto& ip : node.internal_ips) addresses.push_back(Prefix::host(ip));
-    for (const auto& ip : node.external_ips) addresses.push_back(Prefix::host(ip));
-  }
-  return {"the address of a node of this cluster", PrefixSet(addresses)};
-}
-
 // The networks of this cluster that a peer's prefix must not overlap.
 std::vector<OwnPrefixes> own_prefixes(const OwnCluster& own) {
   std::vector<Prefix> servers;
@@ -86,12 +77,14 @@ std::vector<OwnPrefixes> own_prefixes(const OwnCluster& own) {
 Result<> endpoints_are_good(const api::ClusterPeer& peer, const OwnCluster& own) {
   const std::vector<OwnPrefixes> nodes{own_nodes(own)};
   for (const auto& gateway : peer.spec.gateways) {
-    for (const auto& endpoint : gateway.endpoints) {
-      if (const auto why = never_an_endpoint(endpoint.address, nodes)) {
+    for (const auto& contact : gateway.endpoints) {
+      const auto* endpoint = contact.endpoint();
+      if (endpoint == nullptr) continue;  // a name: gateways judge its addresses
+      if (const auto why = never_an_endpoint(endpoint->address, nodes)) {
         return fail(Errc::kInvalid,
                     fmt::format("gateway {}/{}: its endpoint {} cannot be used: {} {}",
-                                peer.spec.cluster_id, gateway.ordinal, endpoint.to_string(),
-                                endpoint.address.to_string(), *why));
+                                peer.spec.cluster_id, gateway.ordinal, endpoint->to_string(),
+                                endpoint->address.to_string(), *why));
       }
     }
   }
@@ -129,6 +122,15 @@ std::string fingerprint_of(const api::PeerGateway& gateway) {
 }
 
 }  // namespace
+
+OwnPrefixes own_nodes(const OwnCluster& own) {
+  std::vector<Prefix> addresses;
+  for (const auto& node : own.nodes) {
+    for (const auto& ip : node.internal_ips) addresses.push_back(Prefix::host(ip));
+    for (const auto& ip : node.external_ips) addresses.push_back(Prefix::host(ip));
+  }
+  return {"the address of a node of this cluster", PrefixSet(addresses)};
+}
 
 Result<api::ClusterPeer> peer_of(const OwnCluster& own, const ExportChoice& choice) {
   if (own.id.empty()) {
@@ -198,7 +200,7 @@ Result<api::ClusterPeer> parse_peer(std::string_view text, const std::string& na
   }
   for (const auto& gateway : peer->spec.gateways) {
     if (gateway.unusable_endpoints.empty()) continue;
-    return fail(Endpoint::parse(gateway.unusable_endpoints.front())
+    return fail(Contact::parse(gateway.unusable_endpoints.front())
                     .error()
                     .context(fmt::format("{}: gateway {}", name, gateway.ordinal)));
   }

@@ -27,6 +27,9 @@ struct OwnCluster {
   std::vector<IpAddress> api_servers;  // addresses of its API server
 };
 
+// The addresses of its nodes.
+[[nodiscard]] OwnPrefixes own_nodes(const OwnCluster& own);
+
 struct ExportChoice {
   std::vector<Prefix> cidrs;       // used in place of the cluster's ranges
   bool without_endpoints = false;  // this cluster cannot be called from outside; it calls the peer

@@ -1,5 +1,7 @@
 #include "cli/pod_network.h"
 
+#include <algorithm>
+
 namespace cw::cli {
 
 namespace {
@@ -29,6 +31,27 @@ Result<prefixes::Settings> read_settings(Session& session) {
   return prefixes::parse_settings(*found.begin()->second);
 }
 
+// Calico's rules decide whether there can be any: the blocks are many and large.
+Result<> read_borrowed(Session& session, prefixes::Borrowed& borrowed) {
+  prefixes::Items<api::CalicoIpamConfigV1> config_v1;
+  prefixes::Items<api::CalicoIpamConfigV3> config_v3;
+  prefixes::Items<api::CalicoIpamBlockV1> blocks_v1;
+  prefixes::Items<api::CalicoIpamBlockV3> blocks_v3;
+  Result<> good;
+  read_all(session, config_v1, good);
+  read_all(session, config_v3, good);
+  const auto strict = [](const auto& one) { return one.second->strict_affinity; };
+  if (!good || std::any_of(config_v1.begin(), config_v1.end(), strict) ||
+      std::any_of(config_v3.begin(), config_v3.end(), strict)) {
+    return good;
+  }
+  read_all(session, blocks_v1, good);
+  read_all(session, blocks_v3, good);
+  prefixes::append_borrowed(borrowed, blocks_v1);
+  prefixes::append_borrowed(borrowed, blocks_v3);
+  return good;
+}
+
 }  // namespace
 
 Result<prefixes::Objects> pod_network_objects(Session& session) {
@@ -42,6 +65,7 @@ Result<prefixes::Objects> pod_network_objects(Session& session) {
   read_all(session, objects.cilium_nodes, good);
   read_all(session, objects.azure, good);
   read_all(session, objects.openshift, good);
+  if (auto lent = read_borrowed(session, objects.borrowed); !lent) good = std::move(lent);
   if (!good) return fail(std::move(good.error()));
   for (const auto& key : prefixes::range_config_maps()) {
     auto found = session.get<api::ConfigMapObject>(key);

@@ -75,4 +75,21 @@ class Session {
   std::vector<std::string> problems_;
 };
 
+// Reads all objects of each list's kind, until the first error.
+template <typename... T>
+[[nodiscard]] Result<> read_all(Session& session, std::vector<T>&... lists) {
+  Result<> good;
+  const auto read = [&]<typename One>(std::vector<One>& list) {
+    auto found = session.list<One>();
+    if (found) {
+      list = std::move(*found);
+    } else {
+      good = fail(std::move(found.error()));
+    }
+    return good.has_value();
+  };
+  (void)(read(lists) && ...);
+  return good;
+}
+
 }  // namespace cw::cli

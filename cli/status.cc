@@ -290,6 +290,9 @@ nlohmann::ordered_json status_tree(const StatusInputs& unordered) {
     entry["driver"] = gateway.status.driver;
     entry["publicKey"] = gateway.spec.public_key;
     entry["endpoints"] = texts_of(gateway.spec.endpoints);
+    for (const auto& seen : gateway.status.observed) {
+      entry["observed"][seen.by] = seen.endpoint.to_string();
+    }
     entry["homed"] = texts_of(gateway.status.homed);
     tree["gateways"].push_back(std::move(entry));
     for (const auto& tunnel : gateway.status.tunnels) {
