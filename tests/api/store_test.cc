@@ -255,7 +255,8 @@ TEST_F(InformerTest, ListsAgainWhenItsVersionHasExpired) {
   int changes = 0;
   Informer<Namespace> informer(loop_, store_, random_, [&] { ++changes; });
   turn([&] { return informer.synced(); });
-  store_.expire_watches();
+  store_.unavailable({Errc::kExpired, "watch expired; list again"});
+  store_.available();
   ns.meta.key.name = "b";
   store_.put(ns);
   store_.drop(Kind::kNamespace, {"", "a"});

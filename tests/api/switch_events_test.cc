@@ -97,7 +97,7 @@ class SwitchEventsTest : public testing::Test {
 TEST_F(SwitchEventsTest, SwitchesWithinAMomentAreOneEventOnTheObject) {
   for (int i = 0; i < 100; ++i) events_.add(note("a", "b", "x", i));
   EXPECT_TRUE(events().empty()) << "no write in the packets' path";
-  loop_.advance(SwitchEvents::kGather + SwitchEvents::kSpread);
+  loop_.advance(SwitchPace::kGather + SwitchPace::kSpread);
   const auto all = events();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all.front()["involvedObject"]["kind"], "TunnelGateway");
@@ -131,7 +131,7 @@ TEST_F(SwitchEventsTest, AfterAQuietTimeTheNextIsToldSoonAgain) {
   loop_.advance(minutes(10));
   const auto before = events().size();
   events_.add(note("a", "b", "x"));
-  loop_.advance(SwitchEvents::kGather + SwitchEvents::kSpread);
+  loop_.advance(SwitchPace::kGather + SwitchPace::kSpread);
   EXPECT_EQ(events().size(), before + 1);
 }
 

@@ -43,7 +43,8 @@ TEST(Codec, EveryKindRoundTripsThroughJsonAndYaml) {
   peer.spec = {
       "east", {{1, "key", {*Endpoint::parse("[2001:db8::1]:4500")}}}, {p("10.0.0.0/8")}, "psk"};
   peer.status = {{p("10.1.0.0/16")},
-                 {{peer.spec.gateways[0], true, {p("10.1.1.0/24")}, {}}},
+                 {{"east-worker-0", {p("10.1.0.0/16")}}},
+                 {{peer.spec.gateways[0], true, "east-gateway-1"}},
                  true,
                  {kCondition}};
   peer.spec.imports = std::vector<ImportRule>{{"data", "pg", true, true}, {"*", "*", false, false}};
@@ -165,19 +166,40 @@ std::string problem(const std::string& yaml) {
   return object ? "" : object.error().text;
 }
 
-// A cloud's load balancer has a name. If the administrator writes it, the other endpoints count.
-TEST(Codec, AnEndpointThatIsNoAddressCostsNothingElse) {
+TEST(Codec, AnEndpointThatIsNoneCostsNothingElse) {
   const auto body = parse_yaml(
       "metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: 0, publicKey: x, endpoints: "
-      "[lb.example.com:4500, 192.0.2.1:4500]}], allowedCidrs: []}",
+      "[lb.example.com:4500, nowhere, 192.0.2.1:4500]}], allowedCidrs: []}",
       "test");
   ASSERT_TRUE(body);
   const auto peer = decode<ClusterPeer>(*body);
   ASSERT_TRUE(peer) << peer.error().text;
   const auto& gateway = peer->spec.gateways.at(0);
-  EXPECT_EQ(gateway.endpoints, std::vector<Endpoint>{*Endpoint::parse("192.0.2.1:4500")});
-  EXPECT_EQ(gateway.unusable_endpoints, std::vector<std::string>{"lb.example.com:4500"});
+  EXPECT_EQ(gateway.endpoints, (std::vector<Contact>{*Contact::parse("lb.example.com:4500"),
+                                                     *Contact::parse("192.0.2.1:4500")}));
+  EXPECT_EQ(gateway.unusable_endpoints, std::vector<std::string>{"nowhere"});
   expect_round_trip(*peer);
+}
+
+// Node ports and the status matter only to the gateway that is behind the Service. Two clusters
+// that export one Service have different node ports, so these are no part of its ports.
+TEST(Codec, AServiceTellsItsNodePortsAndItsLoadBalancer) {
+  const auto body = parse_yaml(
+      "metadata: {name: g, namespace: n}\nspec: {type: LoadBalancer, ports: [{name: a, port: 1}, "
+      "{name: t, protocol: UDP, port: 4500, nodePort: 31000}]}\n"
+      "status: {loadBalancer: {ingress: [{ip: 203.0.113.7}, {hostname: lb.example.com}]}}",
+      "test");
+  ASSERT_TRUE(body);
+  const auto service = decode<Service>(*body);
+  ASSERT_TRUE(service) << service.error().text;
+  EXPECT_EQ(service->spec.node_ports, (std::vector<std::uint16_t>{0, 31000}));
+  ASSERT_EQ(service->ingress.size(), 2U);
+  EXPECT_EQ(service->ingress[0].ip, "203.0.113.7");
+  EXPECT_EQ(service->ingress[1].hostname, "lb.example.com");
+  expect_round_trip(*service);
+  const auto plain =
+      parse_yaml("metadata: {name: g, namespace: n}\nspec: {ports: [{port: 1}]}", "t");
+  EXPECT_TRUE(decode<Service>(*plain)->spec.node_ports.empty());
 }
 
 TEST(Codec, AnAllowedPrefixThatIsNoneCostsNothingElse) {
@@ -198,8 +220,8 @@ TEST(Codec, ProblemsNameTheField) {
   EXPECT_EQ(problem<ClusterPeer>("metadata: {name: a}"), "spec: is missing");
   EXPECT_EQ(problem<TunnelGateway>(
                 "metadata: {name: a}\nspec: {node: n, publicKey: k, endpoints: [1.2.3.4]}"),
-            "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500 or "
-            "[2001:db8::1]:4500 (names are not looked up)");
+            "spec.endpoints: \"1.2.3.4\" is not an endpoint; write 192.0.2.1:4500, "
+            "[2001:db8::1]:4500 or gw0.example.com:4500");
   EXPECT_EQ(
       problem<ClusterPeer>("metadata: {name: a}\nspec: {clusterId: a, gateways: [{ordinal: -1, "
                            "publicKey: x}]}"),

@@ -3,41 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "base/random.h"
+#include "tests/cli/pair_scene.h"
 #include "tunnel/fingerprint.h"
 #include "tunnel/key.h"
 
 namespace cw::cli {
 namespace {
-
-std::string key_number(std::uint8_t number) {
-  std::array<std::uint8_t, 32> bytes{};
-  bytes.fill(number);
-  return tunnel::Key(bytes).base64();
-}
-
-OwnCluster cluster(const std::string& id, std::uint8_t number) {
-  OwnCluster own;
-  own.id = id;
-  for (std::uint32_t ordinal : {1U, 0U}) {
-    api::TunnelGateway gateway;
-    gateway.spec.ordinal = ordinal;
-    gateway.spec.public_key = key_number(static_cast<std::uint8_t>(number * 10 + ordinal));
-    gateway.spec.endpoints = {*Endpoint::parse("192.0.2." + std::to_string(number) + ":4500")};
-    own.gateways.push_back(gateway);
-  }
-  for (int i = 0; i < 2; ++i) {
-    api::Node node;
-    const auto n = std::to_string(number);
-    own.pods.push_back(*Prefix::parse("10." + n + "." + std::to_string(i) + ".0/24"));
-    node.internal_ips = {*IpAddress::parse("172.16." + n + "." + std::to_string(i + 1))};
-    own.nodes.push_back(node);
-  }
-  return own;
-}
-
-const OwnCluster kEast = cluster("east", 1);
-const OwnCluster kWest = cluster("west", 2);
 
 std::string refusal(const api::ClusterPeer& peer, const OwnCluster& own = kEast) {
   const auto good = acceptable(peer, own);

@@ -74,7 +74,7 @@ StatusInputs two_clusters() {
   api::RouteAgent worker;
   worker.meta.key.name = "east-worker-0";
   worker.status.chosen = {{"north", -1, "gateway 0 does not reach north", kNow - seconds(3700)},
-                          {"west", 0, "home of 10.1.2.0/24", kNow - seconds(90)}};
+                          {"west", 0, "home of node w1", kNow - seconds(90)}};
   worker.status.gateways = {{0, "up", 0.3, 0}, {1, "draining", 0.4, 0}};
   worker.status.routes = 2;
   worker.status.errors = {"nexthop 0x43570001: netlink: EPERM"};
@@ -121,6 +121,23 @@ TEST(Status, AnEmptyClusterSaysWhatToDo) {
   const auto tree = status_tree({});
   EXPECT_TRUE(tree.at("tunnels").is_array());
   EXPECT_TRUE(tree.at("problems").empty());
+}
+
+TEST(Status, SaysHowGatewaysAreSeenAndWhatTheirEndpointsLack) {
+  StatusInputs in;
+  api::TunnelGateway gateway;
+  gateway.status.observed = {{"hub/0", *Endpoint::parse("203.0.113.1:40001")}};
+  gateway.status.conditions = {{"EndpointsKnown",
+                                api::ConditionStatus::kFalse,
+                                "ServicePending",
+                                "Service a/b has no node port yet",
+                                0,
+                                {}}};
+  in.gateways = {gateway};
+  const auto tree = status_tree(in);
+  EXPECT_EQ(tree.at("gateways").at(0).at("observed").at("hub/0"), "203.0.113.1:40001");
+  EXPECT_EQ(tree.at("problems").at(0),
+            "gateway 0: EndpointsKnown: Service a/b has no node port yet");
 }
 
 // An export that other clusters do not get must not look like a success.

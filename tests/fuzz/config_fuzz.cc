@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto map = cw::ConfigMap::parse({reinterpret_cast<const char*>(data), size}, "fuzz");
   if (!map) return 0;
   std::string text;
-  std::vector<cw::Endpoint> endpoints;
+  std::vector<cw::Contact> endpoints;
   std::chrono::nanoseconds interval{};
   bool flag = false;
   map->require("store", text);

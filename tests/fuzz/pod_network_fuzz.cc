@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <vector>
 
 #include "api/types/codec.h"
 #include "base/error.h"
+#include "prefixes/obstacles.h"
 #include "prefixes/pod_network.h"
 
 namespace {
@@ -26,6 +28,18 @@ void put_settings(Objects& objects, const nlohmann::json& body) {
   const auto map = cw::api::decode<cw::api::ConfigMapObject>(body);
   if (!map) return;
   if (auto settings = cw::prefixes::parse_settings(*map)) objects.settings = std::move(*settings);
+}
+
+void put_ipam_block(Objects& objects, const nlohmann::json& body) {
+  Items<cw::api::CalicoIpamBlockV1> blocks;
+  put(blocks, body);
+  for (const auto& [key, block] : blocks) {
+    for (const auto& borrowed : block->borrowed) {
+      CW_CHECK(block->cidr.contains(borrowed.address));
+      CW_CHECK(borrowed.node != block->host);
+    }
+  }
+  cw::prefixes::append_borrowed(objects.borrowed, blocks);
 }
 
 }  // namespace
@@ -62,11 +76,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       put(objects.config_maps, body);
       break;
     default:
+      put_ipam_block(objects, body);
       break;
   }
   const auto network = cw::prefixes::pod_network(objects);
   for (const auto& [node, prefixes] : network.nodes) CW_CHECK(!prefixes.empty());
   (void)cw::prefixes::ranges_of(objects);
   (void)cw::prefixes::sources_of("n1", objects);
+  const std::vector remotes{*cw::Prefix::parse("10.42.0.0/16"), *cw::Prefix::parse("fd42::/48")};
+  for (const auto& [key, node] : objects.nodes) (void)cw::prefixes::ovn_obstacles(*node);
+  for (const auto& [key, map] : objects.config_maps) {
+    (void)cw::prefixes::cilium_obstacles(*map, remotes);
+  }
   return 0;
 }

@@ -26,6 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto again = parse_probe(serialize(*probe, key), key);
   CW_CHECK(again.has_value() && *again == *probe);
   auto copy = *probe;
+  CW_CHECK(cw::homing::extensions_behind(*probe).size() <= probe->extra.bytes.size());
   const auto claims = cw::homing::claims_of(*probe);
   cw::homing::put_claims(claims, copy);
   CW_CHECK(cw::homing::claims_of(copy) == claims);

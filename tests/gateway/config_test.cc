@@ -32,10 +32,24 @@ TEST(GatewayConfig, HasDefaultsForEverythingButThree) {
   EXPECT_TRUE(config->endpoints.empty());
 }
 
+TEST(GatewayConfig, EndpointsAreAddressesOrNamesAndEachOrdinalMayHaveItsOwn) {
+  const auto config = parse_config(std::string(kLeast) +
+                                       "endpoints: [192.0.2.9:1]\n"
+                                       "endpointsOf:\n  '0': [gw0.example.com:4500]\n"
+                                       "  '1': [gw1.example.com:4500, 192.0.2.1:4500]\n",
+                                   "c.yaml");
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->endpoints, (std::vector<Contact>{*Contact::parse("gw1.example.com:4500"),
+                                                     *Contact::parse("192.0.2.1:4500")}));
+  EXPECT_EQ(problem_in("endpointsOf: {x: []}\n"), "c.yaml:4: endpointsOf.x: unknown key");
+  EXPECT_NE(problem_in("endpointsOf: {'0': [nowhere]}\n").find("endpointsOf.0"), std::string::npos);
+}
+
 TEST(GatewayConfig, ReadsEverything) {
   const auto config = parse_config(
       "store: dir:/s\nnamespace: ns\nordinal: 0\nnode: n\nlistenPort: 4501\nrulePriority: 900\n"
       "endpoints: ['192.0.2.1:1', '[2001:db8::1]:2']\nprivateKeyFile: /k\nstatus: 127.0.0.1:1\n"
+      "service: gw-0\n"
       "log: {level: debug, json: true}\n"
       "tunnel: {driver: uapi, userspaceProgram: wg-x, keepalive: 7s}\n"
       "probe: {interval: 50ms, lost: 5}\ndrain: 2s\nfeed: {heartbeat: 2s, "
@@ -46,6 +60,7 @@ TEST(GatewayConfig, ReadsEverything) {
   EXPECT_EQ(config->listen_port, 4501);
   EXPECT_EQ(config->rule_priority, 900U);
   EXPECT_EQ(config->endpoints.size(), 2U);
+  EXPECT_EQ(config->service, "gw-0");
   EXPECT_EQ(config->private_key_file, "/k");
   EXPECT_EQ(config->status->to_string(), "127.0.0.1:1");
   EXPECT_EQ(config->log_level, LogLevel::kDebug);

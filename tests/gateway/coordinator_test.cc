@@ -108,14 +108,15 @@ class GatewayStory : public ::testing::Test {
     auto west = *peer("west", keys);
     west.status.cidrs = {net("10.2.0.0/24"), net("10.2.1.0/24"), net("10.2.2.0/24"),
                          net("10.2.3.0/24")};
+    // Without a claim n1 and n2 are at gateway 0, the others at gateway 1.
+    for (int n = 0; n < 4; ++n) {
+      west.status.nodes.push_back({fmt::format("n{}", n), {net(fmt::format("10.2.{}.0/24", n))}});
+    }
     west.spec.allowed_cidrs = {net("10.2.0.0/16")};
     store_.put(west);
   }
   void start(Duration run = seconds(3)) { start(private_key(1), true, run); }
   void start(std::optional<tunnel::Key> file_key, bool make_secrets, Duration run = seconds(3)) {
-    Config config;
-    config.ordinal = 0;
-    config.node = "n0";
     coordinator_ = std::make_unique<Coordinator>(
         Deps{loop_,
              random_,
@@ -142,9 +143,18 @@ class GatewayStory : public ::testing::Test {
                 return true;
               },
               {}},
-             &kernel_},
-        config, file_key);
+             &kernel_,
+             no_background(),
+             lookup_},
+        config_of_gateway(), file_key);
     loop_.advance(run);
+  }
+  [[nodiscard]] Config config_of_gateway() const {
+    Config config;
+    config.ordinal = 0;
+    config.node = "n0";
+    config.service = service_;
+    return config;
   }
   void see(std::uint32_t ordinal, bool usable, bool draining = false) {
     auto& view = tunnel_sight_->views[GatewayId{"west", ordinal}];
@@ -174,6 +184,8 @@ class GatewayStory : public ::testing::Test {
   std::string reasons() { return fmt::format("{}", fmt::join(coordinator_->not_ready(), "; ")); }
   api::TunnelGateway object() { return store_.must_get<api::TunnelGateway>(gateway_key(0)); }
 
+  std::string service_;  // of the gateway
+  std::function<Result<std::vector<IpAddress>>(const std::string&)> lookup_;
   bool late_passes_ = false;  // kernel passes wait in late_
   std::vector<Worker::Job> late_;
   SimLoop loop_;
@@ -206,10 +218,111 @@ TEST_F(GatewayStory, AnnouncesItselfInItsObject) {
   EXPECT_EQ(gateway.spec.node, "n0");
   EXPECT_EQ(gateway.spec.node_ip, ip("192.0.2.1"));
   EXPECT_EQ(gateway.spec.public_key, public_key(1).base64());
-  EXPECT_EQ(gateway.spec.endpoints, std::vector<Endpoint>{at("192.0.2.1:4500")});
+  EXPECT_EQ(gateway.spec.endpoints, std::vector<Contact>{at("192.0.2.1:4500")});
+  EXPECT_EQ(api::find_condition(gateway.status.conditions, "EndpointsKnown")->reason, "Node");
   EXPECT_EQ(gateway.spec.control_address, tunnel::control_address(public_key(1)));
   EXPECT_EQ(gateway.status.homed.size(), 3U);  // it is the only gateway
   EXPECT_TRUE(store_.has(api::Kind::kSecret, {"causeway-system", "causeway-overlay-key"}));
+}
+
+TEST_F(GatewayStory, FollowsItsNodeToAnotherAddress) {
+  start();
+  auto node = store_.must_get<api::Node>({"", "n0"});
+  node.internal_ips = {ip("192.0.2.77")};
+  store_.put(node);
+  loop_.advance(seconds(3));
+  EXPECT_EQ(object().spec.node_ip, ip("192.0.2.77"));
+  EXPECT_EQ(object().spec.endpoints, std::vector<Contact>{at("192.0.2.77:4500")});
+}
+
+TEST_F(GatewayStory, AnnouncesTheAddressOfItsService) {
+  service_ = "gw-0";
+  start(seconds(6));
+  const auto known = [this] {
+    return *api::find_condition(object().status.conditions, "EndpointsKnown");
+  };
+  EXPECT_EQ(known().reason, "ServiceMissing");
+  EXPECT_TRUE(object().spec.endpoints.empty());
+  api::Service service;
+  service.meta.key = {"causeway-system", "gw-0"};
+  service.spec.type = "LoadBalancer";
+  service.spec.ports = {{"tunnel", "UDP", "", 4500, ""}};
+  service.ingress = {{"", "lb.example.com"}};
+  store_.put(service);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(object().spec.endpoints, std::vector<Contact>{*Contact::parse("lb.example.com:4500")});
+  EXPECT_EQ(known().reason, "Service");
+}
+
+TEST_F(GatewayStory, CallsAGatewayAtTheAddressOfItsName) {
+  auto west = *peer("west", {21});
+  west.spec.gateways[0].endpoints = {*Contact::parse("gw0.example.com:4500")};
+  store_.put(west);
+  std::vector<std::string> asked;
+  lookup_ = [&asked](const std::string& name) -> Result<std::vector<IpAddress>> {
+    asked.push_back(name);
+    if (asked.size() == 1) return fail(Errc::kNotFound, "has no address");
+    return std::vector{ip("203.0.113.5")};
+  };
+  start();
+  EXPECT_EQ(asked, std::vector<std::string>{"gw0.example.com"});
+  EXPECT_FALSE(driver_.inner.device().peers.at(public_key(21)).endpoint);
+  loop_.advance(seconds(5));
+  EXPECT_EQ(driver_.inner.device().peers.at(public_key(21)).endpoint, at("203.0.113.5:4500"));
+}
+
+// west/1 cannot be reached. west/0 sees it, and sees this gateway.
+TEST_F(GatewayStory, AsksWhereAGatewayIsSeenAndCallsItThere) {
+  put_west();
+  start();
+  see(0, true);
+  see(1, false);
+  const GatewayId west0{"west", 0};
+  tunnel::Probe request;
+  tunnel_sight_->hooks.ask(west0, request);
+  const auto hidden = sighting_id(public_key(22));
+  EXPECT_EQ(sighting_words(homing::extensions_behind(request)).sought, std::vector{hidden});
+  tunnel::Probe reply;
+  homing::append_extensions(
+      extensions_of({{},
+                     {{sighting_id(public_key(1)), at("198.51.100.1:40001")},
+                      {hidden, at("203.0.113.9:40002")},
+                      {sighting_id(public_key(99)), at("203.0.113.9:40003")}}}),
+      reply);
+  const auto tried = [&] {
+    tunnel_sight_->hooks.on_reply(west0, reply);  // it says so again and again
+    loop_.advance(seconds(1));
+    return driver_.inner.device().peers.at(public_key(22)).endpoint;
+  };
+  std::set<std::optional<Endpoint>> all;
+  for (int n = 0; n < 12; ++n) all.insert(tried());
+  EXPECT_EQ(all,
+            (std::set<std::optional<Endpoint>>{at("192.0.2.2:4500"), at("203.0.113.9:40002")}));
+  EXPECT_EQ(object().status.observed,
+            (std::vector<api::ObservedEndpoint>{{"west/0", at("198.51.100.1:40001")}}));
+}
+
+TEST_F(GatewayStory, SaysWhereItSeesAGatewayOnlyIfItHasASession) {
+  put_west();
+  start();
+  auto& west1 = driver_.inner.device().peers.at(public_key(22));
+  west1.endpoint = at("203.0.113.9:40002");
+  const auto answer = [this] {
+    tunnel::Probe request;
+    homing::append_extensions(
+        extensions_of({{sighting_id(public_key(22)), sighting_id(public_key(99))}, {}}), request);
+    tunnel::Probe reply;
+    tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
+    return sighting_words(homing::extensions_behind(reply)).seen;
+  };
+  loop_.advance(seconds(2));
+  EXPECT_TRUE(answer().empty()) << "the endpoint is one that this gateway tries";
+  west1.last_handshake = loop_.wall_now();
+  loop_.advance(seconds(2));
+  const auto seen = answer();
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].first, sighting_id(public_key(22)));
+  EXPECT_EQ(seen[0].second, at("203.0.113.9:40002"));
 }
 
 TEST_F(GatewayStory, MakesItsOwnSecretInAFolder) {
@@ -433,18 +546,18 @@ TEST_F(GatewayStory, TakesNodesKeysFromTheirObjects) {
   EXPECT_EQ(node_sight_->askers.count(tunnel::NodeName{"n2"}), 0U);
 }
 
-TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClusterOnlyAndANodeForItself) {
+TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClustersNodesOnlyAndANodeForItself) {
   put_west();
   start();
   see(0, true);
   see(1, true);
   const auto before = carried(21);
-  for (const auto& prefix : {net("10.1.2.0/24"), net("10.3.0.0/24")}) {
+  for (const auto* name : {"n4", "worker-0"}) {  // nodes of nobody
     for (const auto& asker : {kWest0, tunnel::ProbeParty(GatewayId{"north", 0}), kNode2,
                               tunnel::ProbeParty(GatewayId{"east", 0})}) {
       tunnel::Probe request;
-      homing::put_claims({{{"", prefix}, {1, 9}, false}, {{"west", prefix}, {1, 9}, false}},
-                         request);
+      const homing::Share share{homing::owner_id(name), Family::kV4};
+      homing::put_claims({{{"", share}, {1, 9}, false}, {{"west", share}, {1, 9}, false}}, request);
       tunnel::Probe reply;
       tunnel_sight_->hooks.answer(request, {asker, true}, reply);
       EXPECT_TRUE(homing::claims_of(reply).empty()) << tunnel::party_name(asker);
@@ -624,8 +737,10 @@ TEST_F(GatewayStory, ARemoteNodesClaimMovesItsPrefixBeforeItIsConfirmed) {
   see(0, true);
   see(1, true);
   const auto prefix = *carried(21).begin();
+  ASSERT_EQ(prefix, net("10.2.1.0/24"));
+  const homing::Share share{homing::owner_id("n1"), Family::kV4};
   tunnel::Probe request;
-  homing::put_claims({{{"", prefix}, {1, 1}, false}}, request);
+  homing::put_claims({{{"", share}, {1, 1}, false}}, request);
   tunnel::Probe reply;
   tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
   EXPECT_EQ(carried(22).count(prefix), 1U) << "any remote gateway may bring it: the node decides";
@@ -643,10 +758,12 @@ TEST_F(GatewayStory, APeerThatFlipsItsClaimsMovesLittle) {
   see(0, true);
   see(1, true);
   const auto prefix = *carried(21).begin();
+  ASSERT_EQ(prefix, net("10.2.1.0/24"));
+  const homing::Share share{homing::owner_id("n1"), Family::kV4};
   const auto before = driver_.moves_made;
   for (std::uint64_t n = 1; n <= 20'000; ++n) {
     tunnel::Probe request;
-    homing::put_claims({{{"", prefix}, {static_cast<std::uint32_t>(n % 2), n}, false}}, request);
+    homing::put_claims({{{"", share}, {static_cast<std::uint32_t>(n % 2), n}, false}}, request);
     tunnel::Probe reply;
     tunnel_sight_->hooks.answer(request, {kWest0, true}, reply);
     if (n % 2 == 0) loop_.advance(milliseconds(1));
@@ -665,7 +782,7 @@ TEST_F(GatewayStory, ANodesClaimGoesToEveryRemoteGatewayAtOnce) {
   see(1, true);
   loop_.advance(seconds(3));
   tunnel::Probe request;
-  homing::put_claims({{{"west", net("10.1.2.0/24")}, {0, 1}, false}}, request);
+  homing::put_claims({{{"west", {homing::owner_id("n2"), Family::kV4}}, {0, 1}, false}}, request);
   tunnel::Probe reply;
   tunnel_sight_->asked.clear();
   node_sight_->hooks.answer(request, {kNode2, true}, reply);

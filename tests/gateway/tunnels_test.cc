@@ -59,8 +59,13 @@ class SlowDriver : public ::testing::Test {
     return peer == driver_.device().peers.end() ? 0 : peer->second.allowed_ips.size() - 2;
   }
   [[nodiscard]] bool all_placed() const {
-    return std::all_of(west_.cidrs.begin(), west_.cidrs.end(),
-                       [&](const Prefix& prefix) { return tunnels_->placed(prefix); });
+    return std::all_of(west_.nodes.begin(), west_.nodes.end(),
+                       [&](const auto& one) { return tunnels_->placed(key(one.first)); });
+  }
+  static homing::ClaimKey key(const std::string& node) { return {"west", homing::share(node)}; }
+  void add_node(const std::string& node, const Prefix& prefix) {
+    west_.cidrs.push_back(prefix);
+    west_.nodes[node].push_back(prefix);
   }
 
   SimLoop loop_;
@@ -89,7 +94,7 @@ TEST_F(SlowDriver, AFallMovesPrefixesWhileACallHangs) {
 // The apply has read the device and computed its changes. Then a gateway falls.
 TEST_F(SlowDriver, AnApplyThatIsOlderThanAMoveDoesNotUndoIt) {
   start();
-  west_.cidrs.push_back(net("10.2.9.0/24"));
+  add_node("n8", net("10.2.9.0/24"));  // its home is gateway 0
   tunnels_->set_clusters({{"west", west_}});
   int moves = 0;
   driver_.before_apply([&] {
@@ -110,7 +115,7 @@ TEST_F(SlowDriver, WhereMovesWaitTheyAreFirstInLineAndSaidWhenDone) {
   driver_.set_moves_at_once(false);
   start();
   tunnels_->reconcile();
-  west_.cidrs.push_back(net("10.2.9.0/24"));
+  add_node("n8", net("10.2.9.0/24"));         // its home is gateway 0
   tunnels_->set_clusters({{"west", west_}});  // an apply waits
   see(false, true);
   see(true, true);
@@ -121,7 +126,7 @@ TEST_F(SlowDriver, WhereMovesWaitTheyAreFirstInLineAndSaidWhenDone) {
   (void)driver_.take_log();
   run_one();
   EXPECT_EQ(carried(1), 5U) << "moves before the apply: " << driver_.take_log();
-  EXPECT_TRUE(tunnels_->placed(west_.cidrs[0]));
+  EXPECT_TRUE(tunnels_->placed(key("n0")));
   run_all();
   EXPECT_EQ(carried(1), 5U);
   EXPECT_TRUE(all_placed());
@@ -132,8 +137,7 @@ TEST_F(SlowDriver, AMoveThatFailsIsNotSaidToBeDoneUntilAnApplyMadeIt) {
   driver_.fail_next({Errc::kUnavailable, "busy"});
   see(false, true);
   EXPECT_EQ(carried(0), 2U);
-  EXPECT_FALSE(tunnels_->placed(west_.cidrs[0]) && tunnels_->placed(west_.cidrs[1]) &&
-               all_placed());
+  EXPECT_FALSE(tunnels_->placed(key("n0")) && tunnels_->placed(key("n1")) && all_placed());
   run_all();
   EXPECT_EQ(carried(0), 0U);
   EXPECT_TRUE(all_placed());
@@ -185,18 +189,18 @@ TEST_F(SlowDriver, TakesOverWhatADeviceHasBeforeItPlacesAnything) {
   EXPECT_EQ(tunnels_->error(), "");
 }
 
-// A claim of a peer moves only its own prefix. Its cost does not grow with the prefixes of others.
+// A claim of a peer moves only its own node. Its cost does not grow with the prefixes of others.
 TEST_F(SlowDriver, AClaimAloneMovesWhatAWholePlacementWould) {
   west_ = remote_cluster(2, 3, 40);
   start();
   std::mt19937 dice(3);
-  std::map<Prefix, GatewayId> claimed;
+  ClaimFlow::Claimed claimed;
   for (int round = 0; round < 300; ++round) {
     const auto before = tunnels_->placement();
     see(dice() % 4 != 0, dice() % 4 != 0);
-    const auto& prefix = west_.cidrs[dice() % west_.cidrs.size()];
-    claimed[prefix] = {"west", static_cast<std::uint32_t>(dice() % 3)};
-    tunnels_->change_claims({{prefix, claimed[prefix]}});
+    const auto node = key(homing::node_name(static_cast<unsigned>(dice() % 40)));
+    claimed[node] = {"west", static_cast<std::uint32_t>(dice() % 3)};
+    tunnels_->change_claims({{node, claimed[node]}});
     const auto after = tunnels_->placement();
     tunnels_->set_claims(claimed);
     EXPECT_EQ(tunnels_->placement(), after) << round;
@@ -209,26 +213,51 @@ TEST_F(SlowDriver, AClaimAloneMovesWhatAWholePlacementWould) {
 TEST_F(SlowDriver, AClaimBeyondTheBudgetWaitsAndIsNotSaidToBeDone) {
   start();
   const auto& prefix = west_.cidrs[0];
+  const auto node = key("n0");
   std::size_t moved = 0;
   for (std::uint32_t n = 0; n < 2000; ++n) {
     const auto before = tunnels_->placement().at(prefix);
-    tunnels_->change_claims({{prefix, {"west", n % 2}}});
+    tunnels_->change_claims({{node, {"west", n % 2}}});
     moved += tunnels_->placement().at(prefix) != before ? 1 : 0;
   }
   EXPECT_LE(moved, 256U);
   const auto now = tunnels_->placement().at(prefix).ordinal;
-  tunnels_->change_claims({{prefix, {"west", 1 - now}}});
+  tunnels_->change_claims({{node, {"west", 1 - now}}});
   run_all();
-  EXPECT_FALSE(tunnels_->placed(prefix)) << "a newer claim waits";
-  EXPECT_TRUE(tunnels_->placed(west_.cidrs[1]));
+  EXPECT_FALSE(tunnels_->placed(node)) << "a newer claim waits";
+  EXPECT_TRUE(tunnels_->placed(key("n1")));
   // Another look at everything does not let it through either.
-  tunnels_->set_claims({{prefix, {"west", 1 - now}}});
+  tunnels_->set_claims({{node, {"west", 1 - now}}});
   see(true, true);
   EXPECT_EQ(tunnels_->placement().at(prefix).ordinal, now);
   loop_.advance(ClaimFlow::kPause);
   run_all();
   EXPECT_EQ(tunnels_->placement().at(prefix).ordinal, 1 - now);
-  EXPECT_TRUE(tunnels_->placed(prefix));
+  EXPECT_TRUE(tunnels_->placed(node));
+}
+
+// What a node has is where its claim is, as soon as it is announced.
+TEST_F(SlowDriver, ANewBlockIsWhereItsNodesClaimIsAndOneThatMovesFollowsTheOther) {
+  start();
+  tunnels_->set_claims({{key("n2"), {"west", 0}}, {key("n3"), {"west", 1}}});
+  run_all();
+  const auto block = net("10.2.9.0/24");
+  add_node("n2", block);
+  tunnels_->set_clusters({{"west", west_}});
+  EXPECT_FALSE(tunnels_->placed(key("n2"))) << "the device does not have it yet";
+  run_all();
+  EXPECT_TRUE(tunnels_->placed(key("n2")));
+  EXPECT_EQ(tunnels_->placement().at(block), (GatewayId{"west", 0}));
+  std::erase(west_.nodes["n2"], block);
+  west_.nodes["n3"].push_back(block);
+  west_.nodes["n3"].push_back(net("10.2.2.7/32"));  // borrowed of n2's block
+  west_.cidrs.push_back(net("10.2.2.7/32"));
+  tunnels_->set_clusters({{"west", west_}});
+  run_all();
+  EXPECT_EQ(tunnels_->placement().at(block), (GatewayId{"west", 1}));
+  EXPECT_EQ(tunnels_->placement().at(net("10.2.2.0/24")), (GatewayId{"west", 0}));
+  EXPECT_EQ(driver_.device().peers.at(public_key(201)).allowed_ips.count(net("10.2.2.7/32")), 1U);
+  EXPECT_TRUE(all_placed());
 }
 
 TEST_F(SlowDriver, ACallMayOutliveItsOwner) {

@@ -13,15 +13,12 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const Prefix kPods = *Prefix::parse("10.1.7.0/24");
-const Prefix kPods6 = *Prefix::parse("fd01:7::/64");
-
 // Three good gateways that all reach west. The clock starts at one hour.
 class ChooserStory : public ::testing::Test {
  protected:
   void SetUp() override {
-    input_.cluster = "east";
-    input_.homed = {{Family::kV4, kPods}};
+    input_.owner = {"east", "n7"};
+    input_.families = {Family::kV4};
     input_.remotes = {"west"};
     for (std::uint32_t ordinal = 0; ordinal < 3; ++ordinal) {
       GatewayInput gateway;
@@ -30,15 +27,13 @@ class ChooserStory : public ::testing::Test {
       gateway.reaches = {"west"};
       input_.gateways.push_back(gateway);
     }
-    order_ = order_of(kPods);
+    order_ = order_of(input_.owner);
   }
 
-  std::vector<std::uint32_t> order_of(const Prefix& prefix) {
+  std::vector<std::uint32_t> order_of(const PrefixOwner& owner) {
     std::vector<homing::GatewayView> views;
-    for (const auto& g : input_.gateways) {
-      views.push_back({g.ordinal, true, false, PrefixSet(g.own_prefixes)});
-    }
-    return homing::home_order("east", prefix, views);
+    for (const auto& g : input_.gateways) views.push_back({g.ordinal, true, false, g.node});
+    return homing::home_order(owner, views);
   }
   // The n-th gateway in home order.
   GatewayInput& nth(std::size_t n) { return input_.gateways[order_[n]]; }
@@ -55,15 +50,15 @@ class ChooserStory : public ::testing::Test {
   Chooser chooser_{minutes(2)};
 };
 
-TEST_F(ChooserStory, TheHomeCarriesItsPrefix) {
+TEST_F(ChooserStory, TheHomeCarriesItsNode) {
   const auto& choice = choose();
   EXPECT_EQ(choice.ordinal, order_[0]);
-  EXPECT_EQ(choice.reason, "home of 10.1.7.0/24");
+  EXPECT_EQ(choice.reason, "home of node n7");
   EXPECT_EQ(choice.since, wall());
 }
 
 TEST_F(ChooserStory, AGatewayNodePrefersItself) {
-  nth(2).own_prefixes = {kPods};
+  nth(2).node = "n7";
   EXPECT_EQ(choose().ordinal, order_[2]);
 }
 
@@ -92,11 +87,16 @@ TEST_F(ChooserStory, EachRemoteClusterIsChosenForApart) {
   EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[1]);
 }
 
-TEST_F(ChooserStory, EachFamilyHasAHomeOfItsOwn) {
-  input_.homed[Family::kV6] = kPods6;
+TEST_F(ChooserStory, FamiliesHaveOneHomeAndAreChosenForApart) {
+  input_.families = {Family::kV4, Family::kV6};
   choose();
   EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[0]);
-  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_of(kPods6)[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_[0]);
+  nth(0).not_forwarding = {{"west", Family::kV6}};
+  nth(1).forwards = {{"west", Family::kV6}};
+  choose();
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_[1]);
 }
 
 TEST_F(ChooserStory, ADrainingGatewayIsAvoided) {
@@ -167,7 +167,7 @@ TEST_F(ChooserStory, AGatewayThatDoesNotForwardIsLeftIfAnotherDoes) {
 }
 
 TEST_F(ChooserStory, ForwardingIsJudgedByClusterAndFamily) {
-  input_.homed[Family::kV6] = kPods6;
+  input_.families.insert(Family::kV6);
   input_.remotes = {"north", "west"};
   for (auto& gateway : input_.gateways) {
     gateway.reaches = {"north", "west"};
@@ -178,7 +178,7 @@ TEST_F(ChooserStory, ForwardingIsJudgedByClusterAndFamily) {
   choose();
   EXPECT_EQ(chooser_.choices().at({"north", Family::kV4}).ordinal, order_[0]);
   EXPECT_EQ(chooser_.choices().at({"west", Family::kV4}).ordinal, order_[1]);
-  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_of(kPods6)[0]);
+  EXPECT_EQ(chooser_.choices().at({"west", Family::kV6}).ordinal, order_[0]);
 }
 
 TEST_F(ChooserStory, OneThatDoesNotForwardIsStillBetterThanOneThatIsDown) {
@@ -345,8 +345,8 @@ TEST_F(ChooserStory, IsAlwaysTheFirstOfTheBestClass) {
 TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent) {
   const ChoiceKey west{"west", Family::kV4};
   ChooseInput input;
-  input.cluster = "east";
-  input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
+  input.owner = {"east", "n3"};
+  input.families = {Family::kV4};
   input.remotes = {"west"};
   GatewayInput gateway;
   gateway.usable = true;
@@ -370,8 +370,8 @@ TEST(SilentEverywhere, IsToldOnlyWhereEveryGatewayThatReachesTheClusterIsSilent)
 TEST(SilentEverywhere, AGatewayOfThisNodeIsNoProofThatTheOthersForward) {
   const ChoiceKey west{"west", Family::kV4};
   ChooseInput input;
-  input.cluster = "east";
-  input.homed = {{Family::kV4, *Prefix::parse("10.1.3.0/24")}};
+  input.owner = {"east", "n3"};
+  input.families = {Family::kV4};
   input.remotes = {"west"};
   GatewayInput gateway;
   gateway.usable = true;

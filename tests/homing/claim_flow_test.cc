@@ -23,13 +23,13 @@ struct Flow {
     flow.set_clusters(
         {{"west", remote_cluster(2, 2, west_nodes)}, {"north", remote_cluster(3, 2, 4)}});
   }
-  static Prefix prefix(unsigned cluster, unsigned n) {
-    return net(fmt::format("10.{}.{}.0/24", cluster, n));
+  static ClaimKey key(const std::string& cluster, unsigned n) {
+    return {cluster, share(node_name(n))};
   }
   std::size_t claim(unsigned n, std::uint32_t ordinal) {
-    return flow.take({{prefix(2, n), {"west", ordinal}}}, now).size();
+    return flow.take({{key("west", n), {"west", ordinal}}}, now).size();
   }
-  // Claims a prefix for gateway 0 or 1, at random.
+  // Claims a node for gateway 0 or 1, at random.
   std::size_t flip(unsigned times, Duration gap = {}) {
     std::size_t counted = 0;
     for (unsigned n = 0; n < times; ++n, now += gap) {
@@ -41,7 +41,7 @@ struct Flow {
   }
 };
 
-TEST(ClaimFlow, AFailoverOfEveryPrefixCountsAtOnce) {
+TEST(ClaimFlow, AFailoverOfEveryNodeCountsAtOnce) {
   Flow world;
   world.pair(200);
   for (const std::uint32_t carrier : {0U, 1U}) {  // the first claims, and a crash just after
@@ -66,7 +66,7 @@ TEST(ClaimFlow, AFloodOfChangesGetsFiftyASecondAndTheNewestCounts) {
     world.now += milliseconds(50);
     (void)world.flow.release(world.now);
   }
-  EXPECT_EQ(world.flow.counted().at(Flow::prefix(2, 0)).ordinal, 7U);
+  EXPECT_EQ(world.flow.counted().at(Flow::key("west", 0)).ordinal, 7U);
   EXPECT_FALSE(world.flow.next(world.now));
 }
 
@@ -79,21 +79,21 @@ TEST(ClaimFlow, WhatWaitsIsSaidAndCountsInTheOrderInWhichItCame) {
   (void)world.flip(1000);
   for (unsigned n = 1; n < 200; ++n) {
     EXPECT_EQ(world.claim(n, 1), 0U);
-    EXPECT_TRUE(world.flow.waits(Flow::prefix(2, n)));
+    EXPECT_TRUE(world.flow.waits(Flow::key("west", n)));
   }
   (void)world.claim(50, 0);  // the claim that counts: nothing waits
-  EXPECT_FALSE(world.flow.waits(Flow::prefix(2, 50)));
+  EXPECT_FALSE(world.flow.waits(Flow::key("west", 50)));
   std::size_t counted = 0;
   while (const auto next = world.flow.next(world.now)) {
     ASSERT_LE(*next - world.now, ClaimFlow::kPause);
     world.now = *next;
-    for (const auto& [prefix, claimed] : world.flow.release(world.now)) {
+    for (const auto& [key, claimed] : world.flow.release(world.now)) {
       counted += claimed.ordinal;
-      EXPECT_FALSE(world.flow.waits(prefix));
+      EXPECT_FALSE(world.flow.waits(key));
     }
     for (unsigned n = 1; n < 199; ++n) {
-      EXPECT_LE(world.flow.waits(Flow::prefix(2, n)),
-                world.flow.waits(Flow::prefix(2, n + 1)) || n + 1 == 50);
+      EXPECT_LE(world.flow.waits(Flow::key("west", n)),
+                world.flow.waits(Flow::key("west", n + 1)) || n + 1 == 50);
     }
   }
   EXPECT_GE(counted, 198U);
@@ -102,7 +102,7 @@ TEST(ClaimFlow, WhatWaitsIsSaidAndCountsInTheOrderInWhichItCame) {
 TEST(ClaimFlow, OneClustersFloodDelaysNoOther) {
   Flow world;
   (void)world.flip(1000);
-  EXPECT_EQ(world.flow.take({{Flow::prefix(3, 0), {"north", 1}}}, world.now).size(), 1U);
+  EXPECT_EQ(world.flow.take({{Flow::key("north", 0), {"north", 1}}}, world.now).size(), 1U);
 }
 
 TEST(ClaimFlow, AnnouncingLessAndMoreEarnsNothing) {
@@ -118,20 +118,20 @@ TEST(ClaimFlow, AnnouncingLessAndMoreEarnsNothing) {
 
 TEST(ClaimFlow, AClaimThatIsWithdrawnStopsCountingAtOnce) {
   Flow world;
-  const ClaimFlow::Claimed all{{Flow::prefix(2, 0), {"west", 1}},
-                               {Flow::prefix(2, 1), {"west", 1}}};
+  const ClaimFlow::Claimed all{{Flow::key("west", 0), {"west", 1}},
+                               {Flow::key("west", 1), {"west", 1}}};
   world.flow.set(all, world.now);
   EXPECT_EQ(world.flow.counted(), all);
   (void)world.flip(1000);
   EXPECT_EQ(world.claim(1, 0), 0U);
   world.flow.set({}, world.now);
   EXPECT_TRUE(world.flow.counted().empty());
-  EXPECT_FALSE(world.flow.waits(Flow::prefix(2, 1)));
+  EXPECT_FALSE(world.flow.waits(Flow::key("west", 1)));
   EXPECT_FALSE(world.flow.next(world.now));
   world.flow.set(all, world.now);  // again, and its budget is spent
   EXPECT_TRUE(world.flow.counted().empty());
   world.flow.set_clusters({});
-  EXPECT_FALSE(world.flow.waits(Flow::prefix(2, 1)));
+  EXPECT_FALSE(world.flow.waits(Flow::key("west", 1)));
 }
 
 TEST(DrainWords, OfAFloodOneCountsPerSecond) {

@@ -11,23 +11,27 @@ namespace {
 
 class Relay : public testing::Test {
  protected:
-  using Picked = std::vector<Prefix>;
+  using Picked = std::vector<Share>;
   static inline const GatewayId kWest0{"west", 0};
   static inline const GatewayId kWest1{"west", 1};
-  static Prefix pods(int n) {
-    return *Prefix::parse(fmt::format("10.{}.{}.0/24", n / 256, n % 256));
+  // In the order of n.
+  static Share node(int n) {
+    Share share;
+    share.owner.bytes[0] = static_cast<std::uint8_t>(n / 256);
+    share.owner.bytes[1] = static_cast<std::uint8_t>(n % 256);
+    return share;
   }
 
   Relay() { relay_.set_targets({kWest0, kWest1}); }
   void claim(int n, std::uint64_t epoch = 1) {
-    claims_[pods(n)] = {0, epoch};
-    relay_.changed("west", pods(n));
+    claims_[node(n)] = {0, epoch};
+    relay_.changed("west", node(n));
   }
   Picked pick(std::size_t limit = 8, const GatewayId& to = kWest0) {
     return relay_.pick(to, claims_, limit, now_);
   }
   void answer(const Picked& picked, const GatewayId& from = kWest0) {
-    for (const auto& prefix : picked) relay_.heard(from, prefix, claims_.at(prefix));
+    for (const auto& share : picked) relay_.heard(from, share, claims_.at(share));
   }
 
   TimePoint now_{std::chrono::hours(1)};
@@ -38,33 +42,33 @@ class Relay : public testing::Test {
 TEST_F(Relay, SaysNewsOnceAndAgainWhenNoAnswerCame) {
   for (int n = 0; n < 3; ++n) claim(n);
   EXPECT_TRUE(relay_.due(kWest0, now_));
-  EXPECT_EQ(pick(), (Picked{pods(0), pods(1), pods(2)}));
+  EXPECT_EQ(pick(), (Picked{node(0), node(1), node(2)}));
   EXPECT_FALSE(relay_.due(kWest0, now_));
   EXPECT_EQ(pick(), Picked{});
   EXPECT_EQ(pick(8, kWest1).size(), 3U) << "the other gateway has not got it";
-  answer({pods(1)});
+  answer({node(1)});
   now_ += ClaimRelay::kAgain;
   EXPECT_TRUE(relay_.due(kWest0, now_));
-  EXPECT_EQ(pick(4), (Picked{pods(0), pods(2), pods(1)})) << "then known ones";
-  answer({pods(0), pods(2)});
+  EXPECT_EQ(pick(4), (Picked{node(0), node(2), node(1)})) << "then known ones";
+  answer({node(0), node(2)});
   now_ += ClaimRelay::kAgain;
   EXPECT_EQ(pick(2).size(), 2U) << "known ones in turns";
   EXPECT_FALSE(relay_.due(kWest0, now_));
 }
 
-TEST_F(Relay, ANewClaimOfAPrefixThatWaitsForItsAnswerIsSaidAtOnceAndOnlyItIsSaidAgain) {
+TEST_F(Relay, ANewClaimOfANodeThatWaitsForItsAnswerIsSaidAtOnceAndOnlyItIsSaidAgain) {
   claim(0);
   EXPECT_EQ(pick().size(), 1U);
-  const auto first = claims_.at(pods(0));
+  const auto first = claims_.at(node(0));
   now_ += ClaimRelay::kAgain / 2;
   claim(0, 2);
-  EXPECT_EQ(pick(), Picked{pods(0)});
-  relay_.heard(kWest0, pods(0), first);
-  EXPECT_FALSE(relay_.holds(kWest0, pods(0), claims_.at(pods(0)))) << "a late answer";
+  EXPECT_EQ(pick(), Picked{node(0)});
+  relay_.heard(kWest0, node(0), first);
+  EXPECT_FALSE(relay_.holds(kWest0, node(0), claims_.at(node(0)))) << "a late answer";
   now_ += ClaimRelay::kAgain / 2;
   EXPECT_EQ(pick(), Picked{}) << "it was said a moment ago";
   now_ += ClaimRelay::kAgain / 2;
-  EXPECT_EQ(pick(), Picked{pods(0)});
+  EXPECT_EQ(pick(), Picked{node(0)});
 }
 
 TEST_F(Relay, RepetitionsFillHalfAProbeAtATime) {
@@ -74,17 +78,17 @@ TEST_F(Relay, RepetitionsFillHalfAProbeAtATime) {
   EXPECT_EQ(pick(8).size(), 4U);
   EXPECT_FALSE(relay_.due(kWest0, now_));
   now_ += ClaimRelay::kAgain;
-  EXPECT_EQ(pick(8).front(), pods(4)) << "the oldest first";
+  EXPECT_EQ(pick(8).front(), node(4)) << "the oldest first";
 }
 
 TEST_F(Relay, UnconfirmedClaimsLeaveRoomForTheTurnsOfOthers) {
   for (int n = 0; n < 200; ++n) claim(n);
   while (relay_.due(kWest0, now_)) (void)pick(32);
-  for (int n = 100; n < 200; ++n) answer({pods(n)});
-  std::set<Prefix> repeated;
+  for (int n = 100; n < 200; ++n) answer({node(n)});
+  std::set<Share> repeated;
   for (int probe = 0; probe < 30; ++probe) {
     now_ += ClaimRelay::kAgain;
-    for (const auto& prefix : pick(32)) repeated.insert(prefix);
+    for (const auto& share : pick(32)) repeated.insert(share);
   }
   EXPECT_EQ(repeated.size(), 200U);
 }
@@ -94,7 +98,7 @@ TEST_F(Relay, ANewTargetAndOneThatStartedAgainGetEverything) {
   answer(pick(32));
   EXPECT_FALSE(relay_.due(kWest0, now_));
   relay_.forget(kWest0);
-  EXPECT_FALSE(relay_.holds(kWest0, pods(0), claims_.at(pods(0))));
+  EXPECT_FALSE(relay_.holds(kWest0, node(0), claims_.at(node(0))));
   EXPECT_TRUE(relay_.due(kWest0, now_));
   EXPECT_EQ(pick(32).size(), 20U);
   relay_.set_targets({kWest0, {"west", 2}});
@@ -105,20 +109,20 @@ TEST_F(Relay, ANewTargetAndOneThatStartedAgainGetEverything) {
 TEST_F(Relay, AnOverruledClaimIsNoNews) {
   claim(0);
   (void)pick();
-  relay_.overruled(kWest0, pods(0), claims_.at(pods(0)));
-  EXPECT_FALSE(relay_.holds(kWest0, pods(0), claims_.at(pods(0))));
+  relay_.overruled(kWest0, node(0), claims_.at(node(0)));
+  EXPECT_FALSE(relay_.holds(kWest0, node(0), claims_.at(node(0))));
   now_ += ClaimRelay::kAgain;
   claim(1);
-  EXPECT_EQ(pick(1), Picked{pods(1)});
+  EXPECT_EQ(pick(1), Picked{node(1)});
 }
 
 TEST_F(Relay, AClaimThatWasLostAndComesBackTheSameIsNews) {
   claim(0);
   answer(pick());
-  claims_.erase(pods(0));
-  relay_.lost("west", pods(0));
+  claims_.erase(node(0));
+  relay_.lost("west", node(0));
   claim(0);
-  EXPECT_EQ(pick(), Picked{pods(0)});
+  EXPECT_EQ(pick(), Picked{node(0)});
 }
 
 TEST_F(Relay, TargetsOfOtherClustersHearNothing) {
@@ -139,8 +143,8 @@ TEST_F(Relay, EverythingIsHeldInTheEnd) {
     const int n = static_cast<int>(dice() % 200);
     if (step < 10'000 && dice() % 4 == 0) claim(n, dice() % 1000);
     if (step < 10'000 && dice() % 50 == 0) {
-      claims_.erase(pods(n));
-      relay_.lost("west", pods(n));
+      claims_.erase(node(n));
+      relay_.lost("west", node(n));
     }
     const auto& to = dice() % 2 == 0 ? kWest0 : kWest1;
     if (dice() % 500 == 0 && step < 10'000) {
@@ -148,18 +152,18 @@ TEST_F(Relay, EverythingIsHeldInTheEnd) {
       relay_.forget(to);
     }
     const auto picked = pick(1 + dice() % 32, to);
-    std::set<Prefix> once(picked.begin(), picked.end());
+    std::set<Share> once(picked.begin(), picked.end());
     ASSERT_EQ(once.size(), picked.size());
     if (dice() % 3 == 0) continue;  // the probe is lost
-    for (const auto& prefix : picked) held[to][prefix] = claims_.at(prefix);
+    for (const auto& share : picked) held[to][share] = claims_.at(share);
     if (dice() % 3 != 0) answer(picked, to);  // or the answer is
   }
   EXPECT_GT(claims_.size(), 50U);
   for (const auto& to : {kWest0, kWest1}) {
     EXPECT_FALSE(relay_.due(to, now_));
-    for (const auto& [prefix, claim] : claims_) {
-      EXPECT_EQ(held[to][prefix], claim);
-      EXPECT_TRUE(relay_.holds(to, prefix, claim));
+    for (const auto& [share, claim] : claims_) {
+      EXPECT_EQ(held[to][share], claim);
+      EXPECT_TRUE(relay_.holds(to, share, claim));
     }
   }
 }

@@ -8,15 +8,20 @@ namespace cw::homing {
 namespace {
 
 const Prefix kPods = *Prefix::parse("10.1.0.0/24");
+const Prefix kMore = *Prefix::parse("10.1.8.0/24");
 const Prefix kOthers = *Prefix::parse("10.1.1.0/24");
-const Prefix kTheirs = *Prefix::parse("10.2.0.0/24");
+const Share kOurs = share("n1");    // has kPods
+const Share kSecond = share("n2");  // has kOthers
+const Share kTheirs = share("n0");  // of west; ours have no such name
+const ClaimKey kTheirKey{"west", kTheirs};
+const ClaimTable::Nodes kOurNode{{"n1", Family::kV4}};
 const GatewayId kWest0{"west", 0};
 const GatewayId kWest1{"west", 1};
 
-tunnel::Probe says(const std::string& cluster, const Prefix& prefix, std::uint32_t ordinal,
+tunnel::Probe says(const std::string& cluster, const Share& share, std::uint32_t ordinal,
                    std::uint64_t epoch) {
   tunnel::Probe probe;
-  put_claims({{{cluster, prefix}, {ordinal, epoch}, false}}, probe);
+  put_claims({{{cluster, share}, {ordinal, epoch}, false}}, probe);
   return probe;
 }
 
@@ -54,7 +59,7 @@ class Board : public testing::Test {
 };
 
 TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
-  auto reply = node(says("west", kPods, 1, 1));
+  auto reply = node(says("west", kOurs, 1, 1));
   EXPECT_EQ(told_, (std::set<GatewayId>{kWest0, kWest1}));
   ASSERT_EQ(claims_of(reply).size(), 1U);
   EXPECT_FALSE(claims_of(reply)[0].settled);
@@ -64,10 +69,10 @@ TEST_F(Board, ANodesClaimIsSettledOnceEveryWorkingRemoteGatewayHasIt) {
   EXPECT_TRUE(claims_of(request)[0].key.cluster.empty())
       << "empty means the receiver's own cluster";
   confirm(kWest0);
-  EXPECT_FALSE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
+  EXPECT_FALSE(claims_of(node(says("west", kOurs, 1, 1)))[0].settled);
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
   confirm(kWest1);
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 1, 1)))[0].settled);
   EXPECT_TRUE(told_.empty());
 }
 
@@ -81,7 +86,7 @@ TEST_F(Board, AThousandNodesAtOnceAreToldInAFewProbes) {
   const auto all_ask = [&] {
     std::size_t probes = 0;
     for (const auto& [name, prefixes] : nodes) {
-      (void)node(says("west", prefixes[0], 0, 1), true, name);
+      (void)node(says("west", share(name), 0, 1), true, name);
       for (const auto& id : told_) {
         tunnel::Probe request;
         board_.fill(id, now_, request);
@@ -98,26 +103,26 @@ TEST_F(Board, AThousandNodesAtOnceAreToldInAFewProbes) {
 
 TEST_F(Board, ARemoteGatewayThatDoesNotWorkIsNotWaitedFor) {
   working_ = {kWest0};
-  (void)node(says("west", kPods, 1, 1));
+  (void)node(says("west", kOurs, 1, 1));
   confirm(kWest0);
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 1)))[0].settled);
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 1, 1)))[0].settled);
 }
 
 TEST_F(Board, ANewerClaimIsToldAgainAndAnOlderOneIsCorrected) {
-  (void)node(says("west", kPods, 0, 5));
+  (void)node(says("west", kOurs, 0, 5));
   confirm(kWest0);
   confirm(kWest1);
-  EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
-  EXPECT_FALSE(claims_of(node(says("west", kPods, 1, 6)))[0].settled);
+  EXPECT_EQ(board_.carried_by(0), kOurNode);
+  EXPECT_FALSE(claims_of(node(says("west", kOurs, 1, 6)))[0].settled);
   EXPECT_TRUE(board_.carried_by(0).empty());
-  const auto reply = node(says("west", kPods, 0, 2));
+  const auto reply = node(says("west", kOurs, 0, 2));
   EXPECT_EQ(claims_of(reply)[0].claim, (Claim{1, 6}));
 }
 
-TEST_F(Board, APrefixOfAnotherClusterIsNotClaimed) {
+TEST_F(Board, ANodeOfAnotherClusterIsNotClaimed) {
   EXPECT_TRUE(claims_of(node(says("west", kTheirs, 0, 1))).empty());
-  EXPECT_TRUE(claims_of(node(says("north", kPods, 0, 1))).empty());
-  EXPECT_TRUE(claims_of(remote(says("", kPods, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(node(says("north", kOurs, 0, 1))).empty());
+  EXPECT_TRUE(claims_of(remote(says("", share("n9"), 0, 1))).empty());
   EXPECT_TRUE(claims_of(remote(says("", kTheirs, 7, 1))).empty()) << "no such gateway";
   EXPECT_TRUE(claims_of(remote(says("west", kTheirs, 0, 1))).empty());
   EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, 1), {"north", 0})).empty());
@@ -128,7 +133,7 @@ TEST_F(Board, APrefixOfAnotherClusterIsNotClaimed) {
 TEST_F(Board, TheRemoteClaimWithTheHighestEpochCounts) {
   EXPECT_EQ(claims_of(remote(says("", kTheirs, 1, 3))).at(0).claim, (Claim{1, 3}));
   EXPECT_TRUE(changed_);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest1);
   EXPECT_EQ(claims_of(remote(says("", kTheirs, 0, 2), kWest1)).at(0).claim, (Claim{1, 3}));
   EXPECT_FALSE(changed_);
   (void)remote(says("", kTheirs, 1, 4), kWest1);
@@ -140,77 +145,90 @@ TEST_F(Board, TheRemoteClaimWithTheHighestEpochCounts) {
 }
 
 TEST_F(Board, AfterARestartTheRemoteSideRemembersForUs) {
-  (void)node(says("west", kPods, 0, 1));
-  board_.hear(kWest0, now_, says("", kPods, 1, 40));
-  EXPECT_EQ(board_.carried_by(1), std::set<Prefix>{kPods}) << "until the node outbids it";
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1)))[0].claim, (Claim{1, 40}));
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1)))[0].claim, (Claim{0, 1}))
+  (void)node(says("west", kOurs, 0, 1));
+  board_.hear(kWest0, now_, says("", kOurs, 1, 40));
+  EXPECT_EQ(board_.carried_by(1), kOurNode) << "until the node outbids it";
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 1)))[0].claim, (Claim{1, 40}));
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 1)))[0].claim, (Claim{0, 1}))
       << "the higher claim is told once, until it is repeated";
   board_.hear(kWest0, now_, says("", kTheirs, 1, 40));  // never ours
-  EXPECT_EQ(board_.claimed(), std::set<Prefix>{kPods});
+  EXPECT_EQ(board_.claimed(), kOurNode);
 }
 
-TEST_F(Board, ANodeSpeaksForItsOwnPrefixesOnly) {
-  EXPECT_TRUE(claims_of(node(says("west", kOthers, 0, 9))).empty());
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), true, "n2")).empty());
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), true, "n3")).empty()) << "no such node";
+TEST_F(Board, ANodeSpeaksForItselfOnly) {
+  EXPECT_TRUE(claims_of(node(says("west", kSecond, 0, 9))).empty());
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 0, 9), true, "n2")).empty());
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 0, 9), true, "n3")).empty()) << "no such node";
   EXPECT_TRUE(board_.claimed().empty());
-  (void)node(says("west", kOthers, 0, 9), true, "n2");
-  EXPECT_EQ(board_.claimed(), std::set<Prefix>{kOthers});
+  (void)node(says("west", kSecond, 0, 9), true, "n2");
+  EXPECT_EQ(board_.claimed(), (ClaimTable::Nodes{{"n2", Family::kV4}}));
 }
 
 TEST_F(Board, OnlyTheNewestWordOfASpeakerIsTaken) {
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 9), false)).empty());
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 0, 9), false)).empty());
   EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, 9), kWest0, false)).empty());
   EXPECT_TRUE(board_.claimed().empty());
   EXPECT_TRUE(board_.remote().empty());
-  (void)node(says("west", kPods, 1, 3));
+  (void)node(says("west", kOurs, 1, 3));
   (void)remote(says("", kTheirs, 1, 3));
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 9), false)).at(0).claim, (Claim{1, 3}))
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 9), false)).at(0).claim, (Claim{1, 3}))
       << "the answer to a replay has the held claim";
   EXPECT_EQ(claims_of(remote(says("", kTheirs, 0, 9), kWest0, false)).at(0).claim, (Claim{1, 3}));
 }
 
 TEST_F(Board, EpochsBeyondTheLimitAreRefusedFromEveryParty) {
   for (const auto epoch : {kMaxEpoch + 1, ~std::uint64_t{0}}) {
-    EXPECT_TRUE(claims_of(node(says("west", kPods, 0, epoch))).empty());
+    EXPECT_TRUE(claims_of(node(says("west", kOurs, 0, epoch))).empty());
     EXPECT_TRUE(claims_of(remote(says("", kTheirs, 0, epoch))).empty());
-    (void)node(says("west", kPods, 0, 1));
-    board_.hear(kWest0, now_, says("", kPods, 1, epoch));
-    EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1))).at(0).claim, (Claim{0, 1}));
+    (void)node(says("west", kOurs, 0, 1));
+    board_.hear(kWest0, now_, says("", kOurs, 1, epoch));
+    EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 1))).at(0).claim, (Claim{0, 1}));
   }
   EXPECT_TRUE(board_.remote().empty());
 }
 
 TEST_F(Board, TheClaimOfANodeThatStartedAgainCountsAndItIsToldTheHeldOneOnce) {
-  (void)node(says("west", kPods, 1, kMaxEpoch));
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1))).at(0).claim, (Claim{0, 1}))
+  (void)node(says("west", kOurs, 1, kMaxEpoch));
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 1))).at(0).claim, (Claim{0, 1}))
       << "a full count cannot be outbid";
-  EXPECT_EQ(board_.carried_by(0), std::set<Prefix>{kPods});
-  (void)node(says("west", kPods, 1, 40));
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 2))).at(0).claim, (Claim{1, 40}));
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 41))).at(0).claim, (Claim{0, 41}));
+  EXPECT_EQ(board_.carried_by(0), kOurNode);
+  (void)node(says("west", kOurs, 1, 40));
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 2))).at(0).claim, (Claim{1, 40}));
+  EXPECT_EQ(claims_of(node(says("west", kOurs, 0, 41))).at(0).claim, (Claim{0, 41}));
 }
 
-TEST_F(Board, TheWordOfANodeThatLostThePrefixDoesNotBindTheNextOne) {
-  (void)node(says("west", kPods, 1, kMaxEpoch));
-  see({{"n1", {}}, {"n2", {kOthers, kPods}}});
+// A block comes, another one goes and is the next node's: no claim changes.
+TEST_F(Board, TheClaimOfANodeStaysWhileItsPrefixesComeAndGo) {
+  (void)node(says("west", kOurs, 1, 5));
+  confirm(kWest0);
+  confirm(kWest1);
+  see({{"n1", {kMore}}, {"n2", {kOthers, kPods}}});
+  EXPECT_EQ(board_.claimed(), kOurNode);
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 1, 5))).at(0).settled);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(Board, ANodeWithoutPrefixesOfAFamilyClaimsNothingInIt) {
+  const auto v6 = share("n1", Family::kV6);
+  EXPECT_TRUE(claims_of(node(says("west", v6, 1, 5))).empty());
+  see({{"n1", {kPods, net("fd01::/64")}}});
+  EXPECT_EQ(claims_of(node(says("west", v6, 1, 5))).at(0).claim, (Claim{1, 5}));
+  see({{"n1", {kPods}}});
   EXPECT_TRUE(board_.claimed().empty());
-  EXPECT_EQ(claims_of(node(says("west", kPods, 0, 1), true, "n2")).at(0).claim, (Claim{0, 1}));
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 1, 99))).empty());
+  EXPECT_TRUE(claims_of(remote(says("", share("n0", Family::kV6), 0, 1))).empty());
 }
 
 // An attacker had gateway west/0 and sent false claims. Now it is repaired, or gone.
 TEST_F(Board, APoisonedClaimOfARemoteGatewayHeals) {
   (void)remote(says("", kTheirs, 0, 7), kWest1);
   (void)remote(says("", kTheirs, 1, kMaxEpoch), kWest0);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest1);
   (void)remote(says("", kTheirs, 0, 7), kWest0);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "its next claim replaces it";
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest0) << "its next claim replaces it";
   (void)remote(says("", kTheirs, 1, kMaxEpoch), kWest0);
   now_ += Words::kLife;
   (void)remote(says("", kTheirs, 0, 7), kWest1);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest0) << "or its silence";
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest0) << "or its silence";
 }
 
 // Gateway west/0 has the highest epoch from a node that does not reach it any more. The node's
@@ -219,16 +237,16 @@ TEST_F(Board, AWordThatTheNodeDoesNotRepeatDoesNotOutweighOneThatItDoes) {
   auto old = says("", kTheirs, 0, kMaxEpoch);
   (void)remote(old, kWest0);
   (void)remote(says("", kTheirs, 1, 1), kWest1);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest0);
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest0);
   auto claims = claims_of(old);
   claims[0].old = true;
   put_claims(claims, old);
   (void)remote(old, kWest0);
-  EXPECT_EQ(board_.remote().at(kTheirs), kWest1);
+  EXPECT_EQ(board_.remote().at(kTheirKey), kWest1);
 }
 
 TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
-  (void)node(says("west", kPods, 0, 1));
+  (void)node(says("west", kOurs, 0, 1));
   confirm(kWest0);
   const auto told_as_old = [&] {
     tunnel::Probe request;
@@ -245,31 +263,34 @@ TEST_F(Board, TellsWhichWordsTheNodeHasNotRepeatedForAMinute) {
 }
 
 TEST_F(Board, OverruledClaimsAreNoNewsForEver) {
-  std::vector<Prefix> many;
-  for (int n = 0; n < 100; ++n) many.push_back(net(fmt::format("10.0.{}.0/24", n)));
-  see({{"n1", many}, {"n2", {kPods}}});
-  for (const auto& prefix : many) {
-    (void)node(says("west", prefix, 0, 1));
-    board_.hear(kWest0, now_, says("", prefix, 1, 2));  // the node's next claim, by another way
+  std::map<std::string, std::vector<Prefix>> many{{"n2", {kPods}}};
+  for (int n = 100; n < 200; ++n) {
+    many[fmt::format("n{}", n)] = {net(fmt::format("10.0.{}.0/24", n))};
   }
-  (void)node(says("west", kPods, 0, 1), true, "n2");
+  see(many);
+  for (int n = 100; n < 200; ++n) {
+    const auto name = fmt::format("n{}", n);
+    (void)node(says("west", share(name), 0, 1), true, name);
+    board_.hear(kWest0, now_, says("", share(name), 1, 2));  // its next claim, by another way
+  }
+  (void)node(says("west", kSecond, 0, 1), true, "n2");
   tunnel::Probe request;
   board_.fill(kWest0, now_, request);
-  EXPECT_EQ(claims_of(request).at(0).key.prefix, kPods) << "news go first";
+  EXPECT_EQ(claims_of(request).at(0).key.share, kSecond) << "news go first";
 }
 
 TEST_F(Board, ARemoteGatewayThatStartedAgainIsToldAgain) {
-  (void)node(says("west", kPods, 0, 1));
+  (void)node(says("west", kOurs, 0, 1));
   confirm(kWest0);
   confirm(kWest1);
-  EXPECT_TRUE(claims_of(node(says("west", kPods, 0, 1))).at(0).settled);
+  EXPECT_TRUE(claims_of(node(says("west", kOurs, 0, 1))).at(0).settled);
   board_.forget(kWest1);
-  EXPECT_FALSE(claims_of(node(says("west", kPods, 0, 1))).at(0).settled);
+  EXPECT_FALSE(claims_of(node(says("west", kOurs, 0, 1))).at(0).settled);
   EXPECT_EQ(told_, std::set<GatewayId>{kWest1});
 }
 
 TEST_F(Board, ForgetsUnpairedClustersAndTheirClaims) {
-  (void)node(says("west", kPods, 0, 1));
+  (void)node(says("west", kOurs, 0, 1));
   (void)remote(says("", kTheirs, 0, 1));
   board_.set_world({{"n1", {kPods}}}, {}, now_);
   EXPECT_TRUE(board_.carried_by(0).empty());

@@ -7,7 +7,7 @@
 namespace cw::homing {
 namespace {
 
-ClaimKey key(int n) { return {"west", *Prefix::parse("10.1." + std::to_string(n) + ".0/24")}; }
+ClaimKey key(int n) { return {"west", {owner_id("n" + std::to_string(n)), Family::kV4}}; }
 Claims many(int count) {
   Claims claims;
   for (int n = 0; n < count; ++n) claims[key(n)] = {0, 1};

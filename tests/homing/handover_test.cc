@@ -8,13 +8,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-const Prefix kPods = *Prefix::parse("10.1.7.0/24");
-const Prefix kMore = *Prefix::parse("10.1.8.0/24");
 const ChoiceKey kWest{"west", Family::kV4};
+const ClaimKey kNode{"west", {owner_id("n1"), Family::kV4}};
 
 class MoverStory : public testing::Test {
  protected:
   MoverStory() {
+    input_.owner = {"east", "n1"};
     for (std::uint32_t n = 0; n < 2; ++n) {
       GatewayInput gateway;
       gateway.ordinal = n;
@@ -26,7 +26,7 @@ class MoverStory : public testing::Test {
   void choose(std::optional<std::uint32_t> ordinal, Duration later = {}) {
     now_ += later;
     choices_[kWest].ordinal = ordinal;
-    mover_.want({choices_, input_, prefixes_, self_}, now_);
+    mover_.want({choices_, input_, self_}, now_);
   }
   std::vector<ProbeClaim> told(std::uint32_t to) {
     tunnel::Probe request;
@@ -43,22 +43,22 @@ class MoverStory : public testing::Test {
 
   std::map<ChoiceKey, Choice> choices_;
   ChooseInput input_;
-  std::map<Family, std::vector<Prefix>> prefixes_{{Family::kV4, {kPods, kMore}}};
   std::optional<std::uint32_t> self_;
   TimePoint now_{std::chrono::hours(1)};
   Handovers mover_;
 };
 
-TEST_F(MoverStory, TheFirstChoiceIsClaimedForEveryPrefixAtAllGateways) {
+TEST_F(MoverStory, TheFirstChoiceIsClaimedAtAllGateways) {
   choose(0);
   EXPECT_TRUE(mover_.held().empty());
   EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
   EXPECT_TRUE(mover_.take_urgent().empty());
-  ASSERT_EQ(told(0).size(), 2U);
+  ASSERT_EQ(told(0).size(), 1U);
+  EXPECT_EQ(told(0)[0].key, kNode);
   EXPECT_EQ(told(1)[0].claim, (Claim{0, 1}));
 }
 
-TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
+TEST_F(MoverStory, AHandoverIsConfirmedByTheOldCarrier) {
   choose(0);
   (void)mover_.take_urgent();
   choose(1);
@@ -67,15 +67,14 @@ TEST_F(MoverStory, AHandoverNeedsEveryPrefixConfirmedByTheOldCarrier) {
   EXPECT_TRUE(told(1).empty()) << "a claim by the new carrier could overtake packets";
   answer(0, false);
   EXPECT_FALSE(mover_.held().empty());
-  tunnel::Probe half;
-  put_claims({{{"west", kPods}, {1, 2}, true}}, half);
-  mover_.hear(0, half, now_);
+  tunnel::Probe other;
+  put_claims({{kNode, {1, 2}, true}}, other);
+  mover_.hear(1, other, now_);  // not the old carrier
   EXPECT_FALSE(mover_.held().empty());
-  mover_.hear(1, half, now_);  // not the old carrier
   answer(0, true);
   EXPECT_TRUE(mover_.held().empty());
   EXPECT_EQ(mover_.take_urgent(), (std::set<std::uint32_t>{0, 1}));
-  EXPECT_EQ(told(1).size(), 2U);
+  EXPECT_EQ(told(1).size(), 1U);
   EXPECT_EQ(mover_.unconfirmed(), 0U);
 }
 
@@ -92,7 +91,7 @@ TEST_F(MoverStory, NothingIsHeldForACarrierThatDoesNotForward) {
 TEST_F(MoverStory, AnOldAnswerConfirmsNothing) {
   choose(0);
   tunnel::Probe old;
-  put_claims({{{"west", kPods}, {0, 1}, true}, {{"west", kMore}, {0, 1}, true}}, old);
+  put_claims({{kNode, {0, 1}, true}}, old);
   choose(1);
   mover_.hear(0, old, now_);
   EXPECT_FALSE(mover_.held().empty());
@@ -117,7 +116,7 @@ TEST_F(MoverStory, NothingIsHeldForACarrierThatIsGoneOrForTheGatewayOnThisNode) 
   self_ = 0;
   choose(0);
   EXPECT_TRUE(mover_.held().empty());
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 3}));
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 3}));
 }
 
 TEST_F(MoverStory, AClusterThatNoGatewayReachesKeepsItsClaimsAndHoldsNothing) {
@@ -125,17 +124,17 @@ TEST_F(MoverStory, AClusterThatNoGatewayReachesKeepsItsClaimsAndHoldsNothing) {
   choose(1);
   choose(std::nullopt);
   EXPECT_TRUE(mover_.held().empty());
-  EXPECT_EQ(mover_.claims().size(), 2U);
+  EXPECT_EQ(mover_.claims().size(), 1U);
 }
 
-TEST_F(MoverStory, APrefixThatComesLaterIsClaimedToo) {
-  prefixes_[Family::kV4] = {kPods};
+TEST_F(MoverStory, FamiliesAreClaimedApart) {
   choose(0);
-  prefixes_[Family::kV4] = {kPods, kMore};
+  choices_[{"west", Family::kV6}].ordinal = 1;
   choose(0);
   EXPECT_TRUE(mover_.held().empty());
-  EXPECT_EQ(mover_.claims().at({"west", kMore}).ordinal, 0U);
-  prefixes_[Family::kV4] = {kMore};
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 1}));
+  EXPECT_EQ(mover_.claims().at({"west", {owner_id("n1"), Family::kV6}}), (Claim{1, 1}));
+  choices_.erase({"west", Family::kV6});
   choose(0);
   EXPECT_EQ(mover_.claims().size(), 1U);
 }
@@ -144,19 +143,22 @@ TEST_F(MoverStory, AHigherEpochOfTheSameGatewayIsAdopted) {
   choose(0);
   (void)mover_.take_urgent();
   tunnel::Probe reply;
-  put_claims({{{"west", kPods}, {0, 77}, false}, {{"west", kMore}, {1, 80}, false}}, reply);
+  put_claims({{kNode, {0, 77}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 77}));
-  EXPECT_EQ(mover_.claims().at({"west", kMore}), (Claim{0, 81}));
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 77}));
   EXPECT_EQ(mover_.take_urgent().size(), 2U);
+  now_ += milliseconds(100);
+  put_claims({{kNode, {1, 80}, false}}, reply);
+  mover_.hear(1, reply, now_);
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 81}));
 }
 
 TEST_F(MoverStory, AnEqualEpochForAnotherGatewayIsOutbid) {
   choose(0);
   tunnel::Probe reply;
-  put_claims({{{"west", kPods}, {1, 1}, false}}, reply);
+  put_claims({{kNode, {1, 1}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 2}));
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 2}));
 }
 
 TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
@@ -164,9 +166,9 @@ TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
   (void)mover_.take_urgent();
   for (const auto epoch : {kMaxEpoch, kMaxEpoch + 1, ~std::uint64_t{0}}) {
     tunnel::Probe reply;
-    put_claims({{{"west", kPods}, {1, epoch}, false}}, reply);
+    put_claims({{kNode, {1, epoch}, false}}, reply);
     mover_.hear(1, reply, now_);
-    EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, 1}));
+    EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, 1}));
   }
   EXPECT_TRUE(mover_.take_urgent().empty());
 }
@@ -174,12 +176,11 @@ TEST_F(MoverStory, AnEpochThatCannotBeOutbidIsIgnored) {
 TEST_F(MoverStory, CountsNeverWrapAndAFullOneBeginsAgain) {
   choose(0);
   tunnel::Probe reply;
-  put_claims({{{"west", kPods}, {1, kMaxEpoch - 1}, false}}, reply);
+  put_claims({{kNode, {1, kMaxEpoch - 1}, false}}, reply);
   mover_.hear(1, reply, now_);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{0, kMaxEpoch}));
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{0, kMaxEpoch}));
   choose(1);
-  EXPECT_EQ(mover_.claims().at({"west", kPods}), (Claim{1, 1}));
-  EXPECT_EQ(mover_.claims().at({"west", kMore}), (Claim{1, 2})) << "each has its own count";
+  EXPECT_EQ(mover_.claims().at(kNode), (Claim{1, 1}));
 }
 
 TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesPerSecondAtMost) {
@@ -188,8 +189,8 @@ TEST_F(MoverStory, ASideThatClaimsMoreAndMoreIsOutbidTenTimesPerSecondAtMost) {
   for (int ms = 0; ms < 1000; ++ms) {
     now_ += milliseconds(1);
     tunnel::Probe reply;
-    const auto mine = mover_.claims().at({"west", kPods});
-    put_claims({{{"west", kPods}, {1, mine.epoch + 1}, false}}, reply);
+    const auto mine = mover_.claims().at(kNode);
+    put_claims({{kNode, {1, mine.epoch + 1}, false}}, reply);
     mover_.hear(1, reply, now_);
     rounds += mover_.take_urgent().empty() ? 0 : 1;
   }
@@ -201,7 +202,7 @@ TEST_F(MoverStory, AGatewayThatStartedAgainIsToldEverythingAtOnce) {
   choose(0);
   answer(0, true);
   mover_.forget(0);
-  EXPECT_EQ(told(0).size(), 2U);
+  EXPECT_EQ(told(0).size(), 1U);
 }
 
 }  // namespace

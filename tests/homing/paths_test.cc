@@ -1,8 +1,11 @@
 // Property test of homing: two clusters of random shape, and random failures. Both sides consist of
 // the product's own parts: the nodes' Chooser and Handovers, the gateways' ClaimTable and
-// placement. Once all parties have exchanged their claims, packets are followed from node to node.
+// placement. Nodes have several blocks, which come, go and move. Once all parties have exchanged
+// their claims, packets are followed from each block of a node to each block of another one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
 #include <random>
 
 #include "homing/choose.h"
@@ -17,10 +20,11 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 struct Node {
-  Prefix prefix;
-  std::vector<bool> links;  // whether its path to each gateway works
+  std::string name;
+  std::vector<Prefix> blocks;  // one at least
+  std::vector<bool> links;     // whether its path to each gateway works
   Chooser chooser{minutes(2)};
-  Handovers mover;
+  std::unique_ptr<Handovers> mover = std::make_unique<Handovers>();
   std::optional<std::uint32_t> carrier;
 };
 
@@ -38,11 +42,14 @@ struct Side {
 
   [[nodiscard]] RemoteCluster as_remote() const {
     RemoteCluster cluster;
-    for (const auto& node : nodes) cluster.cidrs.push_back(node.prefix);
+    for (const auto& node : nodes) {
+      cluster.nodes[node.name] = node.blocks;
+      cluster.cidrs.insert(cluster.cidrs.end(), node.blocks.begin(), node.blocks.end());
+    }
     for (std::uint32_t n = 0; n < gates.size(); ++n) {
       std::array<std::uint8_t, 32> key{static_cast<std::uint8_t>(n + 1)};
       cluster.gateways[n].key = tunnel::Key(key);
-      if (n < nodes.size()) cluster.gateways[n].own = {nodes[n].prefix};
+      if (n < nodes.size()) cluster.gateways[n].node = nodes[n].name;
     }
     return cluster;
   }
@@ -63,8 +70,8 @@ class World {
       side.gates.resize(1 + dice_() % 4);
       side.nodes.resize(side.gates.size() + dice_() % 5);
       for (std::size_t n = 0; n < side.nodes.size(); ++n) {
-        side.nodes[n].prefix =
-            *Prefix::parse("10." + std::to_string(s + 1) + "." + std::to_string(n) + ".0/24");
+        side.nodes[n].name = "worker-" + std::to_string(n);
+        new_block(s, side.nodes[n]);
         side.nodes[n].links.assign(side.gates.size(), true);
       }
     }
@@ -73,6 +80,36 @@ class World {
 
   std::mt19937& dice() { return dice_; }
   Side& side(unsigned s) { return sides_[s]; }
+  // A block that no node has.
+  void new_block(unsigned s, Node& node) {
+    const auto number = std::to_string(++blocks_);
+    node.blocks.push_back(*Prefix::parse("10." + std::to_string(s + 1) + "." + number + ".0/24"));
+  }
+  // A new block, one that is given back, one that moves to another node, or a borrowed address.
+  void change_blocks(unsigned s) {
+    auto& nodes = sides_[s].nodes;
+    auto& node = nodes[dice_() % nodes.size()];
+    auto& other = nodes[dice_() % nodes.size()];
+    const auto kind = dice_() % 4;
+    if (kind == 0) {
+      new_block(s, node);
+    } else if (kind == 1) {
+      const auto address = Prefix::host(node.blocks[dice_() % node.blocks.size()].address());
+      for (auto& one : nodes) {  // whoever borrowed it before has given it back
+        std::erase(one.blocks, address);
+        if (one.blocks.empty()) new_block(s, one);
+      }
+      if (&node != &other) other.blocks.push_back(address);
+    } else if (node.blocks.size() > 1) {
+      const auto block = node.blocks.back();
+      node.blocks.pop_back();
+      if (kind == 2 && &node != &other) other.blocks.push_back(block);
+    }
+    for (auto& one : nodes) {
+      std::sort(one.blocks.begin(), one.blocks.end());
+      one.blocks.erase(std::unique(one.blocks.begin(), one.blocks.end()), one.blocks.end());
+    }
+  }
   void cut_tunnel(std::size_t a, std::size_t b) { tunnels_[a][b] = false; }
 
   [[nodiscard]] bool tunnel(unsigned from, std::size_t a, std::size_t b) const {
@@ -99,7 +136,7 @@ class World {
       for (unsigned s = 0; s < 2; ++s) {
         for (auto& gate : sides_[s].gates) {
           std::map<std::string, std::vector<Prefix>> own;
-          for (const auto& node : sides_[s].nodes) own[name_of(node)] = {node.prefix};
+          for (const auto& node : sides_[s].nodes) own[node.name] = node.blocks;
           gate.board.set_world(own, {{sides_[1 - s].id, sides_[1 - s].as_remote()}}, now_);
         }
         for (auto& node : sides_[s].nodes) look(s, node);
@@ -111,20 +148,36 @@ class World {
     }
   }
 
-  // The gateways on the path of a packet. None: the packet is lost.
+  // The gateways on the path of packets between all blocks of two nodes. None: one is lost, or two
+  // take different paths.
   [[nodiscard]] std::optional<Hop> send(unsigned s, const Node& from, const Node& to) const {
-    if (!from.carrier) return std::nullopt;
-    const auto g = *from.carrier;
+    std::optional<Hop> way;
+    for (const auto& source : from.blocks) {
+      for (const auto& target : to.blocks) {
+        const auto hop = send(s, {from, source}, {to, target});
+        if (!hop || (way && !(*way == *hop))) return std::nullopt;
+        way = hop;
+      }
+    }
+    return way;
+  }
+  struct Pod {
+    const Node& node;
+    const Prefix& block;
+  };
+  [[nodiscard]] std::optional<Hop> send(unsigned s, const Pod& from, const Pod& to) const {
+    if (!from.node.carrier) return std::nullopt;
+    const auto g = *from.node.carrier;
     const auto& out = sides_[s].gates[g];
-    if (!out.alive || !out.forwards || !from.links[g]) return std::nullopt;
-    const auto at = out.placement.find(to.prefix);
+    if (!out.alive || !out.forwards || !from.node.links[g]) return std::nullopt;
+    const auto at = out.placement.find(to.block);
     if (at == out.placement.end()) return std::nullopt;
     const auto r = at->second.ordinal;
     const auto& in = sides_[1 - s].gates[r];
     if (!tunnel(s, g, r)) return std::nullopt;
-    const auto source = in.placement.find(from.prefix);  // WireGuard's source check
+    const auto source = in.placement.find(from.block);  // WireGuard's source check
     if (source == in.placement.end() || source->second.ordinal != g) return std::nullopt;
-    if (!in.forwards || !to.links[r]) return std::nullopt;
+    if (!in.forwards || !to.node.links[r]) return std::nullopt;
     return Hop{g, r};
   }
 
@@ -138,7 +191,7 @@ class World {
       constexpr std::array kEpochs{std::uint64_t{3}, std::uint64_t{1000}, kMaxEpoch - 1, kMaxEpoch,
                                    ~std::uint64_t{0}};
       tunnel::Probe probe;
-      put_claims({{{cluster, victim.prefix},
+      put_claims({{{cluster, {owner_id(victim.name), Family::kV4}},
                    {static_cast<std::uint32_t>(dice_() % side.gates.size()),
                     kEpochs[dice_() % kEpochs.size()]},
                    false}},
@@ -149,7 +202,7 @@ class World {
     for (auto& gate : far.gates) {
       (void)gate.board.from_remote({side.id, g}, {true, now_}, lie({}), unused);
     }
-    for (auto& node : side.nodes) node.mover.hear(g, lie(far.id), now_);
+    for (auto& node : side.nodes) node.mover->hear(g, lie(far.id), now_);
     for (auto& gate : side.gates) {
       gate.board.hear({far.id, static_cast<std::uint32_t>(dice_() % far.gates.size())}, now_,
                       lie({}));
@@ -159,20 +212,19 @@ class World {
   void restart_gateway(unsigned s, std::uint32_t g) {
     sides_[s].gates[g].board = {};
     for (auto& gate : sides_[1 - s].gates) gate.board.forget({sides_[s].id, g});
-    for (auto& node : sides_[s].nodes) node.mover.forget(g);
+    for (auto& node : sides_[s].nodes) node.mover->forget(g);
   }
   static void restart_agent(Node& node) {
-    node.mover = Handovers{};
+    node.mover = std::make_unique<Handovers>();
     node.chooser = Chooser{minutes(2)};
   }
 
  private:
-  static std::string name_of(const Node& node) { return node.prefix.to_string(); }
   void look(unsigned s, Node& node) {
     const auto& far = sides_[1 - s];
     ChooseInput input;
-    input.cluster = sides_[s].id;
-    input.homed = {{Family::kV4, node.prefix}};
+    input.owner = {sides_[s].id, node.name};
+    input.families = {Family::kV4};
     input.remotes = {far.id};
     const ChoiceKey key{far.id, Family::kV4};
     for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) {
@@ -183,24 +235,23 @@ class World {
       for (std::size_t r = 0; r < far.gates.size(); ++r) {
         if (tunnel(s, g, r)) seen.reaches.insert(far.id);
       }
-      if (g < sides_[s].nodes.size()) seen.own_prefixes = {sides_[s].nodes[g].prefix};
+      if (g < sides_[s].nodes.size()) seen.node = sides_[s].nodes[g].name;
       (seen.usable && gate.forwards && !seen.reaches.empty() ? seen.forwards : seen.not_forwarding)
           .insert(key);
       input.gateways.push_back(std::move(seen));
     }
     const auto& choices = node.chooser.update(input, now_, WallTime{});
     node.carrier = choices.at(key).ordinal;
-    const std::map<Family, std::vector<Prefix>> prefixes{{Family::kV4, {node.prefix}}};
-    node.mover.want({choices, input, prefixes, {}}, now_);
-    node.mover.tick(now_ + seconds(1));  // no handover takes longer
+    node.mover->want({choices, input, {}}, now_);
+    node.mover->tick(now_ + seconds(1));  // no handover takes longer
     for (std::uint32_t g = 0; g < sides_[s].gates.size(); ++g) {
       auto& gate = sides_[s].gates[g];
       if (!gate.alive || !node.links[g]) continue;
       tunnel::Probe request;
       tunnel::Probe reply;
-      node.mover.fill(g, request);
-      (void)gate.board.from_node(name_of(node), {true, now_}, request, {}, reply);
-      node.mover.hear(g, reply, now_);
+      node.mover->fill(g, request);
+      (void)gate.board.from_node(node.name, {true, now_}, request, {}, reply);
+      node.mover->hear(g, reply, now_);
     }
   }
   void tell(unsigned s, std::uint32_t g) {
@@ -230,6 +281,7 @@ class World {
   std::array<Side, 2> sides_;
   std::vector<std::vector<bool>> tunnels_;
   TimePoint now_{std::chrono::hours(1)};
+  unsigned blocks_ = 0;
 };
 
 // Calls `check` for every pair of nodes that have a gateway which can serve them.
@@ -245,9 +297,13 @@ void each_pair(World& world, const Check& check) {
 }
 
 void break_something(World& world) {
-  auto& side = world.side(world.dice()() % 2);
+  const unsigned s = world.dice()() % 2;
+  auto& side = world.side(s);
   const auto g = world.dice()() % side.gates.size();
-  switch (world.dice()() % 3) {
+  switch (world.dice()() % 4) {
+    case 3:
+      world.change_blocks(s);
+      break;
     case 0:
       side.gates[g].alive = !side.gates[g].alive;
       break;
@@ -279,6 +335,32 @@ TEST(Homing, WithWholeGatewaysAndPathsOfNodesLostEveryServedPairIsJoinedSymmetri
     }
   }
   EXPECT_GT(pairs, 5000U);
+}
+
+// No node decides or claims anything because of it.
+TEST(Homing, BlocksThatComeGoAndMoveChangeNoCarrierAndNoClaim) {
+  for (std::uint32_t seed = 0; seed < 100; ++seed) {
+    World world(seed);
+    world.converge();
+    std::vector<Claims> claims;
+    for (unsigned s = 0; s < 2; ++s) {
+      for (const auto& node : world.side(s).nodes) claims.push_back(node.mover->claims());
+    }
+    for (int change = 0; change < 10; ++change) {
+      for (unsigned s = 0; s < 2; ++s) world.change_blocks(s);
+      world.converge();
+      each_pair(world, [&](const auto& there, const auto& back) {
+        ASSERT_TRUE(there && back) << "seed " << seed << " change " << change;
+        ASSERT_EQ(there->out, back->in) << "seed " << seed;
+        ASSERT_EQ(there->in, back->out) << "seed " << seed;
+      });
+      if (HasFatalFailure()) return;
+    }
+    auto before = claims.begin();
+    for (unsigned s = 0; s < 2; ++s) {
+      for (const auto& node : world.side(s).nodes) EXPECT_EQ(node.mover->claims(), *before++);
+    }
+  }
 }
 
 TEST(Homing, OneTunnelLostInTheMeshIsGoneAround) {

@@ -61,7 +61,7 @@ TEST(Placement, OfAPlacementIsTheSameAgain) {
     for (const auto& id : all_of(clusters)) {
       if (below(dice, 2) == 0) standings.working.insert(id);
       if (below(dice, 3) == 0) standings.draining.insert(id);
-      if (below(dice, 3) == 0) standings.claimed[net("10.2.1.0/24")] = id;
+      if (below(dice, 3) == 0) standings.claimed[{"west", share("n1")}] = id;
     }
     const auto once = placement_of(clusters, standings, before);
     EXPECT_EQ(placement_of(clusters, standings, once), once) << round;
@@ -70,17 +70,14 @@ TEST(Placement, OfAPlacementIsTheSameAgain) {
   }
 }
 
-// The most that a peer may announce. A walk through each list would take 6.4 billion comparisons.
-TEST(Placement, LongListsOfOwnPrefixesCostLittle) {
+// The most that a peer may announce.
+TEST(Placement, OfTheMostNodesPrefixesAndGatewaysCostsLittle) {
   RemoteCluster west;
   for (unsigned n = 0; n < 10'000; ++n) {
     west.cidrs.push_back(net(fmt::format("10.2.{}.{}/32", n / 250, n % 250)));
+    west.nodes[node_name(n / 2)].push_back(west.cidrs.back());
   }
-  for (unsigned n = 0; n < 64; ++n) {
-    RemoteGateway gateway;
-    gateway.own = west.cidrs;
-    west.gateways[n] = gateway;
-  }
+  for (unsigned n = 0; n < 64; ++n) west.gateways[n].node = node_name(n);
   const Clusters clusters{{"west", west}};
   const auto began = std::chrono::steady_clock::now();
   const auto placement = placement_of(clusters, {all_of(clusters), {}}, {});
@@ -92,10 +89,14 @@ TEST(ExplainedMoves, NameTheReasonAndCountWhatMovesTogether) {
   const GatewayId zero{"west", 0};
   const GatewayId one{"west", 1};
   const auto prefix = [](int n) { return net("10.2." + std::to_string(n) + ".0/24"); };
+  RemoteCluster west;
+  west.nodes = {{"n0", {prefix(0), prefix(1)}}, {"n1", {prefix(2), prefix(3)}}};
+  west.gateways = {{0, {}}, {1, {}}};
+  const auto homes = homes_of({{"west", west}});
   const Placement before{{prefix(0), zero}, {prefix(1), zero}, {prefix(2), zero}, {prefix(3), one}};
   const Placement after{{prefix(0), one}, {prefix(1), one}, {prefix(2), zero}, {prefix(3), one}};
   const auto why = [&](const Standings& now) {
-    const auto moves = explained_moves(before, after, now);
+    const auto moves = explained_moves(before, after, now, homes);
     EXPECT_EQ(moves.size(), 1U);
     EXPECT_EQ(moves.at(0).from, zero);
     EXPECT_EQ(moves.at(0).to, one);
@@ -104,10 +105,10 @@ TEST(ExplainedMoves, NameTheReasonAndCountWhatMovesTogether) {
   };
   EXPECT_EQ(why({{one}, {}}), std::pair(std::string("the tunnel to west/0 does not work"), true));
   EXPECT_EQ(why({{zero, one}, {zero}}), std::pair(std::string("west/0 is draining"), false));
-  EXPECT_EQ(why({{zero, one}, {}, {{prefix(0), one}, {prefix(1), one}}}),
+  EXPECT_EQ(why({{zero, one}, {}, {{{"west", share("n0")}, one}}}),
             std::pair(std::string("its nodes chose west/1"), false));
   EXPECT_EQ(why({{zero, one}, {}}), std::pair(std::string("home at west/1"), false));
-  EXPECT_TRUE(explained_moves(after, after, {}).empty());
+  EXPECT_TRUE(explained_moves(after, after, {}, homes).empty());
 }
 
 TEST(Placement, AClaimedGatewayGetsThePrefixIfItWorks) {
@@ -116,9 +117,32 @@ TEST(Placement, AClaimedGatewayGetsThePrefixIfItWorks) {
   const GatewayId zero{"west", 0};
   const GatewayId one{"west", 1};
   const auto at = [&](const Standings& now) { return placement_of(clusters, now, {}).at(prefix); };
-  EXPECT_EQ(at({{one}, {}, {{prefix, zero}}}), one) << "nothing comes of it";
-  EXPECT_EQ(at({{zero, one}, {}, {{prefix, zero}}}), zero);
-  EXPECT_EQ(at({{zero, one}, {}, {{prefix, one}}}), one);
+  const ClaimKey key{"west", share("n0")};
+  EXPECT_EQ(at({{one}, {}, {{key, zero}}}), one) << "nothing comes of it";
+  EXPECT_EQ(at({{zero, one}, {}, {{key, zero}}}), zero);
+  EXPECT_EQ(at({{zero, one}, {}, {{key, one}}}), one);
+}
+
+// n0 is at gateway 1 by its claim, n1 at gateway 0.
+TEST(Placement, EveryPrefixFollowsItsNodeAlsoOneInsideAnothersBlock) {
+  auto west = remote_cluster(2, 2, 2);
+  const GatewayId zero{"west", 0};
+  const GatewayId one{"west", 1};
+  const Standings standings{
+      {zero, one}, {}, {{{"west", share("n0")}, one}, {{"west", share("n1")}, zero}}};
+  const auto at = [&](const char* prefix) {
+    return placement_of({{"west", west}}, standings, {}).at(net(prefix));
+  };
+  for (int n = 0; n < 20; ++n)
+    west.nodes["n0"].push_back(net(fmt::format("10.2.100.{}/29", n * 8)));
+  for (int n = 0; n < 20; ++n) EXPECT_EQ(at(fmt::format("10.2.100.{}/29", n * 8).c_str()), one);
+  west.nodes["n1"].push_back(net("10.2.0.7/32"));  // borrowed of n0's block
+  EXPECT_EQ(at("10.2.0.0/24"), one);
+  EXPECT_EQ(at("10.2.0.7/32"), zero);
+  std::swap(west.nodes["n0"], west.nodes["n1"]);  // blocks that move
+  EXPECT_EQ(at("10.2.0.0/24"), zero);
+  EXPECT_EQ(at("10.2.100.8/29"), zero);
+  EXPECT_EQ(at("10.2.1.0/24"), one);
 }
 
 TEST(Placement, ADrainingGatewayCarriesOnlyIfNoOtherCan) {
@@ -169,12 +193,13 @@ TEST(Placement, BothSidesNameTheSameHome) {
       const bool leaves = dice() % 4 == 0;
       if (works) usable.insert({"west", ordinal});
       if (leaves) draining.insert({"west", ordinal});
-      theirs.push_back({ordinal, works, leaves, PrefixSet(gateway.own)});
+      theirs.push_back({ordinal, works, leaves, gateway.node});
     }
     if (usable.empty()) continue;
     std::shuffle(theirs.begin(), theirs.end(), dice);
-    for (const auto& [prefix, owner] : placement_of(clusters, {usable, draining}, {})) {
-      EXPECT_EQ(homing::home_of("west", prefix, theirs), owner.ordinal) << prefix.to_string();
+    const auto placement = placement_of(clusters, {usable, draining}, {});
+    for (const auto& [node, prefixes] : clusters.at("west").nodes) {
+      EXPECT_EQ(home_of({"west", node}, theirs), placement.at(prefixes[0]).ordinal) << node;
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string_view>
 
 namespace cw::homing {
@@ -10,11 +11,9 @@ namespace {
 
 using tunnel::Probe;
 
-const Prefix kPods = *Prefix::parse("10.1.2.0/24");
-
 std::vector<ProbeClaim> sample() {
-  return {{{"west", kPods}, {1, 1ULL << 40U}, true},
-          {{"", *Prefix::parse("fd00:1::/64")}, {0, 3}, false}};
+  return {{{"west", {owner_id("worker-1"), Family::kV4}}, {1, 1ULL << 40U}, true},
+          {{"", {owner_id(""), Family::kV6}}, {0, 3}, false}};
 }
 
 Probe probe_of(std::uint8_t entries, std::string_view hex) {
@@ -31,12 +30,12 @@ Probe probe_of(std::uint8_t entries, std::string_view hex) {
 
 // Committed bytes of the wire format (tests/tunnel/probe_packet_test.cc).
 constexpr std::string_view kMinor0 =
-    "011804776573740a010200000000010000010000000000024000fd00000100000000000000"
-    "0000000000000000000000000000000003";
+    "010477657374db108e270180452961b21d0b55c866df000000010000010000000000020000000000"
+    "000000000000000000000000000000000000000000000003";
 // With unknown flags and two extensions.
 constexpr std::string_view kMinor1 =
-    "211804776573740a010200000000010000010000000000824000fd00000100000000000000"
-    "00000000000000000000000000000000030007000568656c6c6f9c400000";
+    "410477657374db108e270180452961b21d0b55c866df000000010000010000000000820000000000"
+    "0000000000000000000000000000000000000000000000030007000568656c6c6f9c400000";
 
 TEST(ProbeClaims, AreWrittenAndReadAsCommitted) {
   Probe probe;
@@ -65,12 +64,28 @@ TEST(ProbeClaims, CutOffTheyAreNone) {
   }
 }
 
+TEST(ProbeClaims, ExtensionsStandBehindThemAndAreLeftOutIfTheyDoNotFit) {
+  const std::vector<std::byte> extensions(20, std::byte{7});
+  Probe probe;
+  append_extensions(extensions, probe);
+  EXPECT_TRUE(std::ranges::equal(extensions_behind(probe), extensions)) << "without claims";
+  put_claims(sample(), probe);
+  EXPECT_TRUE(extensions_behind(probe).empty());
+  append_extensions(extensions, probe);
+  EXPECT_TRUE(std::ranges::equal(extensions_behind(probe), extensions));
+  EXPECT_EQ(claims_of(probe), sample());
+  append_extensions(std::vector<std::byte>(tunnel::kMaxProbe), probe);
+  EXPECT_TRUE(std::ranges::equal(extensions_behind(probe), extensions));
+  probe.extra.entries = 200;
+  EXPECT_TRUE(extensions_behind(probe).empty()) << "a malformed claim";
+}
+
 TEST(ProbeClaims, AllFitWithTheLongestNames) {
   Probe probe;
   probe.clusters = {{"west", true}};
   std::vector<ProbeClaim> claims;
   for (std::size_t i = 0; i < kMaxClaims + 5; ++i) {
-    claims.push_back({{std::string(48, 'c'), *Prefix::parse("fd00::/64")}, {0, i}, false});
+    claims.push_back({{std::string(48, 'c'), {owner_id("n"), Family::kV6}}, {0, i}, false});
   }
   put_claims(claims, probe);
   EXPECT_GE(claims_of(probe).size(), 16U);
@@ -82,16 +97,21 @@ TEST(ProbeClaims, AllFitWithTheLongestNames) {
   EXPECT_TRUE(claims_of(probe).empty()) << "more than a probe may carry";
 }
 
-TEST(ProbeClaims, APrefixThatIsNoneIsRefused) {
+TEST(ProbeClaims, OneOfAnOverlongClusterIsRefused) {
   Probe probe;
-  put_claims({{{"", *Prefix::parse("10.1.2.3/32")}, {}, false}}, probe);
-  const auto with_length = [&](unsigned length) {
-    probe.extra.bytes[1] = static_cast<std::byte>(length);
-    return !claims_of(probe).empty();
-  };
-  EXPECT_TRUE(with_length(32));
-  EXPECT_FALSE(with_length(33)) << "longer than its address";
-  EXPECT_FALSE(with_length(24)) << "host bits";
+  put_claims({{{"", {owner_id("n"), Family::kV4}}, {}, false}}, probe);
+  probe.extra.bytes.resize(200);
+  EXPECT_EQ(claims_of(probe).size(), 1U);
+  probe.extra.bytes[1] = std::byte{64};
+  EXPECT_TRUE(claims_of(probe).empty());
+}
+
+TEST(OwnerId, IsFixedForEverAndZerosForTheClusterAsAWhole) {
+  EXPECT_EQ(owner_id(""), OwnerId{});
+  EXPECT_EQ(owner_id("worker-1").bytes,
+            (std::array<std::uint8_t, 16>{0xdb, 0x10, 0x8e, 0x27, 0x01, 0x80, 0x45, 0x29, 0x61,
+                                          0xb2, 0x1d, 0x0b, 0x55, 0xc8, 0x66, 0xdf}));
+  EXPECT_NE(owner_id("worker-1"), owner_id("worker-2"));
 }
 
 }  // namespace

@@ -400,6 +400,35 @@ TEST_F(LinuxKernel, SingleAddressesBehindAVethAreNamedAsPods) {
                                  {ip("10.9.9.9"), "veth0"}, {ip("fd00:9::9"), "veth0"}}));
 }
 
+TEST_F(LinuxKernel, SysctlsThatOtherProgramsChangeAreTold) {
+  for (const std::string name :
+       {"net.ipv4.conf.veth0.rp_filter", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"}) {
+    int calls = 0;
+    const auto handle = kernel().on_change([&] { ++calls; });
+    run("sysctl -qw " + name + "=0 " + name + "=1");
+    wait([&] { return calls > 0; });
+  }
+}
+
+TEST_F(LinuxKernel, BaseChainsOfOtherProgramsAreRead) {
+  EXPECT_TRUE(kernel().all_base_chains()->empty());
+  run("nft 'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; "
+      "iifname \"eth0\" accept; }; chain INPUT { type filter hook input priority 0; policy drop; "
+      "}; "
+      "chain plain { }; }'");
+  run("nft 'table inet known { chain f { type filter hook forward priority 5; policy drop; "
+      "jump more; }; chain more { iifname \"cw-vx\" accept; }; }'");
+  run("nft 'table ip6 nat { chain out { type nat hook postrouting priority -20; }; }'");
+  run("nft 'table inet causeway { chain f { type filter hook forward priority 0; }; }'");
+  run("nft 'table bridge b { chain f { type filter hook forward priority 0; }; }'");
+  using Hook = BaseChain::Hook;
+  EXPECT_EQ(
+      *kernel().all_base_chains(),
+      (std::vector<BaseChain>{{"inet", "known", "f", Hook::kForward, 5, true, true},
+                              {"ip", "filter", "FORWARD", Hook::kForward, 0, true, false},
+                              {"ip6", "nat", "out", Hook::kPostroutingNat, -20, false, false}}));
+}
+
 TEST_F(LinuxKernel, SysctlPathsStayInsideNet) {
   EXPECT_EQ(kernel().sysctl("../kernel/hostname").error().code, Errc::kInvalid);
   EXPECT_EQ(kernel().sysctl("/etc/passwd").error().code, Errc::kInvalid);

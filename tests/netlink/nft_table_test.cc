@@ -36,6 +36,54 @@ TEST(NftTable, TheIntervalsOfASetDoNotOverlap) {
   EXPECT_EQ(prefix_set("any", Family::kV4, prefixes).elements, "10.1.0.0/16, 10.2.0.0/16");
 }
 
+TEST(NftTable, AChangeNamesTheElementsThatComeAndGo) {
+  NftTable before{"t"};
+  add_prefix_sets(before, "own", std::vector<Prefix>{net("10.1.0.0/24"), net("10.1.1.0/24")});
+  before.chains = {{"in", "filter hook input priority filter", {"ip saddr @own4 drop"}}};
+  NftTable after{"t"};
+  add_prefix_sets(after, "own",
+                  std::vector<Prefix>{net("10.1.1.0/25"), net("10.1.0.0/24"), net("fd01::/64"),
+                                      net("10.1.10.0/24")});
+  after.chains = before.chains;
+  EXPECT_EQ(nft_change(before, after),
+            "table inet t {}\n"
+            "delete element inet t own4 { 10.1.1.0/24 }\n"
+            "add element inet t own4 { 10.1.1.0/25, 10.1.10.0/24 }\n"
+            "add element inet t own6 { fd01::/64 }\n");
+  after.chains[0].rules.emplace_back("drop");
+  EXPECT_EQ(nft_change(before, after), std::nullopt);
+  after.chains = before.chains;
+  after.sets.pop_back();
+  EXPECT_EQ(nft_change(before, after), std::nullopt);
+}
+
+TEST(NftKeeper, ChangesElementsOfATableThatStandsAsItWasWritten) {
+  using Outcome = NftKeeper::Outcome;
+  FakeKernel kernel;
+  NftKeeper keeper;
+  PassReport report;
+  const auto table = [](std::vector<Prefix> prefixes) {
+    NftTable made{"t"};
+    add_prefix_sets(made, "own", prefixes);
+    return made;
+  };
+  EXPECT_EQ(keeper.keep(kernel, table({net("10.1.0.0/24")}), report), Outcome::kApplied);
+  EXPECT_EQ(keeper.keep(kernel, table({net("10.1.1.0/24")}), report), Outcome::kApplied);
+  EXPECT_EQ(kernel.nft["t"], "listing of\n" + nft_text(table({net("10.1.1.0/24")})));
+  const std::vector<Prefix> many{net("10.1.1.0/24"), net("10.1.10.0/24"), net("10.1.2.0/24"),
+                                 net("fd01::/64")};
+  EXPECT_EQ(keeper.keep(kernel, table(many), report), Outcome::kApplied);
+  EXPECT_EQ(kernel.nft["t"], "listing of\n" + nft_text(table(many)));
+  EXPECT_EQ(keeper.keep(kernel, table({}), report), Outcome::kApplied);
+  EXPECT_EQ(kernel.nft["t"], "listing of\n" + nft_text(table({})));
+  EXPECT_EQ(keeper.keep(kernel, table({net("10.1.1.0/24")}), report), Outcome::kApplied);
+  EXPECT_EQ(keeper.keep(kernel, table({net("10.1.1.0/24")}), report), Outcome::kSame);
+  kernel.nft["t"] += "a rule of another program";
+  EXPECT_EQ(keeper.keep(kernel, table({net("10.1.2.0/24")}), report), Outcome::kApplied);
+  EXPECT_EQ(kernel.nft["t"].find("another program"), std::string::npos) << "it is replaced";
+  EXPECT_TRUE(report.errors.empty());
+}
+
 TEST(NftKeeper, WritesWhatDiffersFromItsOwnListing) {
   using Outcome = NftKeeper::Outcome;
   FakeKernel kernel;

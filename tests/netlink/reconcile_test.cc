@@ -176,7 +176,7 @@ std::vector<Life> owners() {
         },
         [](FakeKernel& k) { k.rules.clear(); },
         [](FakeKernel& k) {
-          k.rules.insert({Family::kV4, 7487, kToRemoteTable, "eth0"});
+          k.rules.insert({Family::kV4, kToRemotePriority, kToRemoteTable, "eth0"});
         },
         [](FakeKernel& k) { k.nft.erase("causeway"); },
         [](FakeKernel& k) { k.nft["causeway"] += "one rule more"; },
@@ -520,6 +520,98 @@ TEST(Reconcile, ForgetsFlowsFromBeforeTheExemptionWheneverItChanges) {
   EXPECT_EQ(kernel.forgotten, (std::vector<std::vector<Prefix>>{node().exempt}));
   reconciler.apply(node());
   EXPECT_EQ(kernel.forgotten.size(), 1U) << "nothing changed";
+}
+
+using Restored = std::map<std::string, std::size_t>;
+
+TEST(Reconcile, CountsWhatOthersTookAwayAndNothingElse) {
+  auto kernel = fresh_kernel();
+  Reconciler reconciler(node_owner(), kernel);
+  auto state = node();
+  EXPECT_EQ(reconciler.apply(state).restored, Restored{}) << "all of it is new";
+  put(state, by(1, "10.4.0.0/16"));
+  state.nexthops.at(kNexthopBase + 1).gateway = ip("fe80::2");
+  state.nft = table(kNodeNftTable, "drop");
+  EXPECT_EQ(reconciler.apply(state).restored, Restored{}) << "we changed it ourselves";
+  kernel.rules.clear();
+  kernel.routes.clear();
+  kernel.nft.erase("causeway");
+  kernel.sysctls["ipv4/conf/cw-vx/rp_filter"] = "1";
+  EXPECT_EQ(
+      reconciler.apply(state).restored,
+      (Restored{
+          {"nft table", 1}, {"route", 6}, {"rule", 6}, {"sysctl ipv4/conf/cw-vx/rp_filter", 1}}));
+  EXPECT_EQ(reconciler.apply(state).restored, Restored{});
+  kernel.drop_link("cw-vx");
+  const auto report = reconciler.apply(state);
+  EXPECT_EQ(report.restored.at("device"), 1U);
+  EXPECT_EQ(report.restored.at("next hop"), 1U);
+  EXPECT_EQ(report.restored.at("FDB entry"), 2U);
+}
+
+TEST(Reconcile, ARouteThatWentWithItsNexthopWasNotTakenAway) {
+  auto kernel = fresh_kernel();
+  Reconciler reconciler(node_owner(), kernel);
+  auto state = node();
+  reconciler.apply(state);
+  kernel.drop_link("cw-wg");  // the gateway's process ended; another one carries now
+  state.nexthops.at(kNexthopBase + 2) = {kNexthopBase + 2, "cw-vx", ip("fe80::2"), Family::kV6,
+                                         false};
+  EXPECT_EQ(reconciler.apply(state).restored, Restored{});
+  EXPECT_EQ(kernel.routes.count({kToRemoteTable, net("10.3.0.0/16"), 0}), 1U);
+}
+
+TEST(Reconcile, WhatWentWithADeviceThatWasMadeAgainWasNotTakenAway) {
+  auto kernel = fresh_kernel();
+  Reconciler reconciler(gateway_owner(), kernel);
+  reconciler.apply(gateway());
+  kernel.drop_link("cw-wg");
+  kernel.links["cw-wg"] = {9, "cw-wg", "wireguard", 1500, false, {}};
+  EXPECT_EQ(reconciler.apply(gateway()).restored, Restored{}) << "the tunnel driver did that";
+  expect_reached(kernel, gateway_owner(), gateway());
+  kernel.routes.clear();
+  EXPECT_EQ(reconciler.apply(gateway()).restored, (Restored{{"route", 5}}));
+
+  auto other = fresh_kernel();
+  Reconciler node_pass(node_owner(), other);
+  auto state = node();
+  node_pass.apply(state);
+  state.links[0].vxlan->vni = 8;  // the device is made again, and the routes over it
+  EXPECT_EQ(node_pass.apply(state).restored, Restored{});
+}
+
+TEST(Priorities, RulesBehindTheGatewaysMoveAfterIt) {
+  const RulePriorities now;
+  EXPECT_EQ(behind_transit(now, 0), now);
+  EXPECT_EQ(behind_transit(now, kTransitPriority), now);
+  EXPECT_EQ(behind_transit(now, 7486), RulePriorities{7484});
+  const auto rules = [](std::uint32_t transit, std::uint32_t to_remote) {
+    return std::vector<Rule>{{Family::kV4, transit, kTransitTable, "cw-vx"},
+                             {Family::kV4, to_remote, kToRemoteTable, ""}};
+  };
+  EXPECT_EQ(behind_routes(now, {}), now);
+  EXPECT_EQ(behind_routes(now, rules(kTransitPriority, kToRemotePriority)), now);
+  EXPECT_EQ(behind_routes(now, rules(kTransitPriority, 7487)), RulePriorities{7484});
+  EXPECT_EQ(behind_routes(now, rules(7486, kToRemotePriority)), RulePriorities{7484});
+}
+
+TEST(Reconcile, AnUpgradeAddsTheNewRulesBeforeItRemovesTheOld) {
+  auto kernel = fresh_kernel();
+  auto before = node();
+  before.rules = bypass_rules({7484});
+  before.rules.insert({Family::kV4, 7487, kToRemoteTable, ""});
+  before.rules.insert({Family::kV4, 7485, kFromTunnelTable, "cw-wg"});
+  Reconciler(node_owner(), kernel).apply(before);
+  (void)kernel.take_log();
+  Reconciler reconciler(node_owner(), kernel);  // the new version
+  reconciler.apply(node());
+  expect_reached(kernel, node_owner(), node());
+  const auto log = kernel.take_log();
+  const auto last_added = log.rfind("\nrule");
+  const auto first_removed = log.find("del rule");
+  ASSERT_NE(last_added, std::string::npos) << log;
+  ASSERT_NE(first_removed, std::string::npos) << log;
+  EXPECT_LT(last_added, first_removed) << log;
 }
 
 TEST(FastPath, AChangeOfGatewayIsOneStepANexthop) {

@@ -57,6 +57,33 @@ inline std::string calico_v3(const std::string& node, const std::string& cidr,
       .dump();
 }
 
+// An IPAMBlock as Calico v3.28 wrote it, with a tunnel address of its own node, free addresses, and
+// one address for each of `borrowers` from the tenth on.
+inline nlohmann::json calico_ipam_block(const std::string& host, const std::string& cidr,
+                                        const std::vector<std::string>& borrowers = {}) {
+  auto allocations = nlohmann::json::array();
+  for (int n = 0; n < 64; ++n) allocations.push_back(nullptr);
+  allocations[0] = 0;
+  nlohmann::json attributes{{{"handle_id", "vxlan-tunnel-addr-" + host},
+                             {"secondary", {{"node", host}, {"type", "vxlanTunnelAddress"}}}}};
+  for (std::size_t n = 0; n < borrowers.size(); ++n) {
+    allocations[10 + n] = attributes.size();
+    attributes.push_back(
+        {{"handle_id", "k8s-pod-network.1"},
+         {"secondary", {{"namespace", "demo"}, {"node", borrowers[n]}, {"pod", "p"}}}});
+  }
+  return {{"apiVersion", "crd.projectcalico.org/v1"},
+          {"kind", "IPAMBlock"},
+          {"metadata", {{"name", "block-" + host}}},
+          {"spec",
+           {{"affinity", "host:" + host},
+            {"allocations", allocations},
+            {"attributes", attributes},
+            {"cidr", cidr},
+            {"deleted", false},
+            {"strictAffinity", false}}}};
+}
+
 inline std::vector<std::string> texts_of(const std::vector<Prefix>& prefixes) {
   std::vector<std::string> all;
   for (const auto& prefix : prefixes) all.push_back(prefix.to_string());

@@ -49,6 +49,84 @@ TEST(PodNetwork, BlocksOfNodesThatAreGoneAreDroppedAndNamed) {
   EXPECT_EQ(network.strangers, std::vector<std::string>{"n9"});
 }
 
+TEST(PodNetwork, AnAddressThatANodeBorrowedIsAPrefixOfThatNode) {
+  Objects objects;
+  put_node(objects, "n1");
+  put_node(objects, "n2");
+  put(objects.blocks_v1, calico_v1("n1", "10.1.0.0/26"));
+  Items<api::CalicoIpamBlockV1> blocks;
+  put(blocks, calico_ipam_block("n1", "10.1.0.0/26", {"n2", "n1", "n2"}).dump());
+  append_borrowed(objects.borrowed, blocks);
+  const auto network = pod_network(objects);
+  EXPECT_EQ(text_of(network.nodes), "n1 10.1.0.0/26; n2 10.1.0.10/32 10.1.0.12/32");
+  ASSERT_EQ(network.notes.size(), 1U);
+  EXPECT_NE(network.notes.front().find("2 pods have addresses of another node's block, for example "
+                                       "10.1.0.10 on node n2"),
+            std::string::npos)
+      << network.notes.front();
+  EXPECT_NE(network.notes.front().find("strictAffinity: true"), std::string::npos);
+}
+
+TEST(PodNetwork, TooManyBorrowedAddressesAreLeftOutAndTheBlocksStay) {
+  Objects objects;
+  put_node(objects, "n1");
+  put(objects.blocks_v1, calico_v1("n1", "10.1.0.0/26"));
+  for (unsigned n = 0; n <= kMostBorrowed; ++n) {
+    objects.borrowed[IpAddress::v4(
+        {10, 2, static_cast<std::uint8_t>(n >> 8U), static_cast<std::uint8_t>(n)})] = "n1";
+  }
+  const auto network = pod_network(objects);
+  EXPECT_EQ(text_of(network.nodes), "n1 10.1.0.0/26");
+  ASSERT_EQ(network.notes.size(), 1U);
+  EXPECT_NE(network.notes.front().find("1025 pods"), std::string::npos);
+  EXPECT_NE(network.notes.front().find("remote clusters reach none of these pods"),
+            std::string::npos);
+}
+
+TEST(PodNetwork, OtherSourcesHaveNoBorrowedAddresses) {
+  Objects objects;
+  put_node(objects, "n1", {"10.244.0.0/24"});
+  objects.borrowed[IpAddress::v4({10, 1, 0, 7})] = "n1";
+  EXPECT_EQ(text_of(pod_network(objects).nodes), "n1 10.244.0.0/24");
+  EXPECT_TRUE(pod_network(objects).notes.empty());
+}
+
+TEST(PodNetwork, IsTheClusterAsAWholeIfNoNodeHasAPrefixAndTheRangesAreKnown) {
+  Objects objects;
+  put_node(objects, "n1");
+  EXPECT_EQ(pod_network(objects).source, Source::kNode) << "no ranges";
+  objects.settings.ranges = {*Prefix::parse("10.9.0.0/16"), *Prefix::parse("10.8.0.0/16")};
+  auto network = pod_network(objects);
+  EXPECT_EQ(network.source, Source::kCluster);
+  EXPECT_EQ(texts_of(network.of("")), (std::vector<std::string>{"10.8.0.0/16", "10.9.0.0/16"}));
+  EXPECT_EQ(texts_of(network.all()), texts_of(network.of("")));
+  EXPECT_EQ(texts_of(network.around("n1")), texts_of(network.of("")));
+  EXPECT_TRUE(network.of("n1").empty());
+  put_node(objects, "n2", {"10.9.1.0/24"});
+  EXPECT_EQ(pod_network(objects).source, Source::kNode) << "a node has a prefix";
+  objects.settings.source = Source::kCluster;
+  EXPECT_EQ(pod_network(objects).source, Source::kCluster) << "the administrator's word";
+}
+
+TEST(PodNetwork, OfTheClusterAsAWholeWithoutRangesSaysWhatToSet) {
+  Objects objects;
+  put_node(objects, "n1", {"10.244.0.0/24"});
+  objects.settings.source = Source::kCluster;
+  const auto network = pod_network(objects);
+  EXPECT_TRUE(network.all().empty());
+  ASSERT_EQ(network.notes.size(), 1U);
+  EXPECT_NE(network.notes.front().find("set prefixes.ranges"), std::string::npos);
+}
+
+TEST(PodNetwork, RangesThatObjectsSayServeTheClusterAsAWhole) {
+  Objects objects;
+  put_node(objects, "n1");
+  put(objects.config_maps, R"({"metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
+    "data": {"ClusterConfiguration": "networking: {podSubnet: 10.244.0.0/16}"}})");
+  EXPECT_EQ(pod_network(objects).source, Source::kCluster);
+  EXPECT_EQ(texts_of(pod_network(objects).of("")), std::vector<std::string>{"10.244.0.0/16"});
+}
+
 TEST(PodNetwork, CiliumsClusterPoolAndMultiPool) {
   Objects objects;
   put_node(objects, "n1", {"10.244.0.0/24"});
@@ -72,8 +150,12 @@ TEST(PodNetwork, SingleAddressesOfCiliumInACloudAreNoPrefixes) {
   put_node(objects, "n1");
   put(objects.cilium_nodes, R"({"metadata": {"name": "n1"},
     "spec": {"ipam": {"pool": {"10.0.0.7": {"resource": "eni-1"}}}}})");
-  EXPECT_EQ(text_of(pod_network(objects).nodes), "");
-  EXPECT_TRUE(objects.cilium_nodes.begin()->second->single_addresses);
+  const auto network = pod_network(objects);
+  EXPECT_EQ(text_of(network.nodes), "");
+  ASSERT_EQ(network.notes.size(), 1U);
+  EXPECT_NE(network.notes.front().find("CiliumNodes (spec.ipam.pool) give single addresses"),
+            std::string::npos);
+  EXPECT_NE(network.notes.front().find("prefixes.source to cluster"), std::string::npos);
 }
 
 TEST(PodNetwork, OvnKubernetesWritesAStringOrAList) {
@@ -145,6 +227,47 @@ TEST(PodNetwork, EverySourceThatHasPrefixesOfANodeIsListed) {
   EXPECT_EQ(texts_of(all.at(Source::kNode)), std::vector<std::string>{"10.244.0.0/24"});
   EXPECT_EQ(texts_of(all.at(Source::kCalico)), std::vector<std::string>{"10.1.0.0/26"});
   EXPECT_TRUE(sources_of("n9", objects).empty());
+}
+
+TEST(PodNetwork, SingleAddressesOfAzureAreNoPrefixes) {
+  Objects objects;
+  put_node(objects, "n1");
+  put(objects.azure, R"({"metadata": {"name": "n1", "namespace": "kube-system"},
+    "status": {"networkContainers": [{"primaryIP": "10.226.0.4",
+      "ipAssignments": [{"name": "x", "ip": "10.226.0.9"}]}]}})");
+  const auto network = pod_network(objects);
+  EXPECT_TRUE(network.nodes.empty());
+  ASSERT_EQ(network.notes.size(), 1U);
+  EXPECT_NE(network.notes.front().find("NodeNetworkConfigs (Azure) give single addresses"),
+            std::string::npos);
+}
+
+TEST(CniKinds, AnIpamBlockIsKeptToWhatItSaysOfBorrowedAddresses) {
+  const auto read = [](const nlohmann::json& body) {
+    auto block = api::decode<api::CalicoIpamBlockV1>(body);
+    EXPECT_TRUE(block);
+    std::string text = block->host + ":";
+    for (const auto& [address, node] : block->borrowed) {
+      text += " " + address.to_string() + "=" + node;
+    }
+    EXPECT_EQ(api::decode<api::CalicoIpamBlockV1>(api::encode(*block))->borrowed, block->borrowed);
+    return text;
+  };
+  EXPECT_EQ(read(calico_ipam_block("n1", "10.1.0.64/26", {"n2"})), "n1: 10.1.0.74=n2");
+  EXPECT_EQ(read(calico_ipam_block("n1", "fd00::40/122", {"n2"})), "n1: fd00::4a=n2");
+  auto body = calico_ipam_block("n1", "10.1.0.64/26", {"n2"});
+  body["spec"].erase("affinity");  // its node is gone; the pods live on
+  EXPECT_EQ(read(body), ": 10.1.0.64=n1 10.1.0.74=n2");
+  // Nothing outside of the block, whatever the lists say.
+  body = calico_ipam_block("n1", "10.1.0.64/30", {"n2"});
+  EXPECT_EQ(read(body), "n1:");
+  body = calico_ipam_block("n1", "10.0.0.0/8", {"n2"});
+  EXPECT_EQ(read(body), "n1:");
+  body = calico_ipam_block("n1", "10.1.0.64/26");
+  body["spec"]["allocations"][5] = 7000;
+  body["spec"]["allocations"][6] = -1;
+  body["spec"]["attributes"].push_back("text");
+  EXPECT_EQ(read(body), "n1:");
 }
 
 TEST(CniKinds, ABadFieldIsNamed) {

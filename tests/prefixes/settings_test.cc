@@ -57,7 +57,7 @@ TEST(Settings, AMistakeIsOneLineThatNamesTheKey) {
   };
   EXPECT_EQ(wrong("source", "canal"),
             "ConfigMap causeway-prefixes: source: \"canal\": want auto, configured, calico, "
-            "cilium, ovn, kube-router, azure, node");
+            "cilium, ovn, kube-router, azure, node, cluster");
   EXPECT_EQ(wrong("ranges", "10.0.0.1/8"),
             "ConfigMap causeway-prefixes: ranges: \"10.0.0.1/8\" has bits set beyond its length; "
             "the network is 10.0.0.0/8");

@@ -12,8 +12,11 @@ using api::Kind;
 class PodNetworkWatchTest : public ::testing::Test {
  protected:
   PodNetworkWatchTest() {
-    for (const auto kind : {Kind::kCalicoBlockV1, Kind::kCalicoBlockV3, Kind::kCiliumNode,
-                            Kind::kNodeNetworkConfig}) {
+    for (const auto kind :
+         {Kind::kCalicoBlockV1, Kind::kCalicoBlockV3, Kind::kCiliumNode, Kind::kNodeNetworkConfig,
+          Kind::kCalicoIpamBlockV1, Kind::kCalicoIpamBlockV3, Kind::kCalicoIpamConfigV1,
+          Kind::kCalicoIpamConfigV3, Kind::kCalicoPoolV1, Kind::kCalicoPoolV3,
+          Kind::kOpenShiftNetwork}) {
       store_.set_absent(kind, true);
     }
     watch_.emplace(loop_, store_, random_, "causeway-system", [this] { ++changes_; });
@@ -74,6 +77,42 @@ TEST_F(PodNetworkWatchTest, FollowsBlocksAsTheyComeAndGo) {
   store_.drop(Kind::kCalicoBlockV1, {"", "n1-10.1.0.0/26"});
   turn();
   EXPECT_EQ(nodes(), "n1 10.1.0.64/26");
+}
+
+TEST_F(PodNetworkWatchTest, BorrowedAddressesAreFollowedUnlessCalicosRulesExcludeThem) {
+  for (const auto kind :
+       {Kind::kCalicoBlockV1, Kind::kCalicoIpamBlockV1, Kind::kCalicoIpamConfigV1}) {
+    store_.set_absent(kind, false);
+  }
+  loop_.advance(std::chrono::seconds(60));
+  put(Kind::kNode, R"({"metadata": {"name": "n1"}})");
+  put(Kind::kNode, R"({"metadata": {"name": "n2"}})");
+  put(Kind::kCalicoIpamBlockV1, calico_ipam_block("n1", "10.1.0.0/26", {"n2"}).dump());
+  EXPECT_EQ(nodes(), "") << "no block belongs to a node: it is not Calico's IPAM";
+  put(Kind::kCalicoBlockV1, calico_v1("n1", "10.1.0.0/26"));
+  ASSERT_TRUE(watch_->synced());
+  EXPECT_EQ(nodes(), "n1 10.1.0.0/26; n2 10.1.0.10/32");
+  const auto before = changes_;
+  put(Kind::kCalicoIpamBlockV1, calico_ipam_block("n1", "10.1.0.0/26", {"n2", "n1"}).dump());
+  EXPECT_EQ(changes_, before) << "a pod that borrows nothing changes nothing";
+  put(Kind::kCalicoIpamBlockV1, calico_ipam_block("n1", "10.1.0.0/26").dump());
+  EXPECT_EQ(nodes(), "n1 10.1.0.0/26");
+  put(Kind::kCalicoIpamBlockV1, calico_ipam_block("n1", "10.1.0.0/26", {"n2"}).dump());
+  put(Kind::kCalicoIpamConfigV1,
+      R"({"metadata": {"name": "default"}, "spec": {"strictAffinity": true}})");
+  EXPECT_EQ(nodes(), "n1 10.1.0.0/26");
+}
+
+TEST_F(PodNetworkWatchTest, LooksForRangesOnceNoNodeHasAPrefix) {
+  put(Kind::kNode, R"({"metadata": {"name": "n1"}})");
+  EXPECT_EQ(watch_->network().source, Source::kNode);
+  put(Kind::kConfigMap, R"({"metadata": {"name": "kubeadm-config", "namespace": "kube-system"},
+    "data": {"ClusterConfiguration": "networking: {podSubnet: 10.244.0.0/16}"}})");
+  ASSERT_TRUE(watch_->synced()) << watch_->synced().error().text;
+  EXPECT_EQ(watch_->network().source, Source::kCluster);
+  EXPECT_EQ(texts_of(watch_->network().of("")), std::vector<std::string>{"10.244.0.0/16"});
+  put(Kind::kNode, kNode);
+  EXPECT_EQ(watch_->network().source, Source::kNode);
 }
 
 TEST_F(PodNetworkWatchTest, SettingsChangeItAtOnceAndBadOnesChangeNothing) {

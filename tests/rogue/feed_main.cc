@@ -4,7 +4,6 @@
 //   rogue_feed KEY CLUSTER LOCAL CALLER/ORDINAL=PUBLIC_KEY... MODE...
 //     exports=N,E     all N exports of E endpoints change all the time
 //     announce=N      N accepted /32s of 10.42.0.0/16, one less, one more
-//     own             these are the prefixes of each gateway's own node, and each gateway has them
 //     gateway=N,KEY   a gateway of the cluster, which is announced
 //     refused=N       N CIDRs that no peer may claim, another set each time
 //     restarts        another process ten times per second: a snapshot each time
@@ -39,7 +38,6 @@ struct Plan {
   std::size_t endpoints = 1;
   std::size_t announced = 0;
   std::size_t refused = 0;
-  bool own = false;
   bool restarts = false;
   std::map<std::uint32_t, std::string> gateways;  // public keys
 };
@@ -63,8 +61,6 @@ bool read(std::string_view word, Plan& plan) {
   } else if (word.rfind("gateway=", 0) == 0) {
     const auto comma = std::min(value.find(','), value.size() - 1);
     plan.gateways[static_cast<std::uint32_t>(number(value))] = value.substr(comma + 1);
-  } else if (word == "own") {
-    plan.own = true;
   } else if (word == "restarts") {
     plan.restarts = true;
   } else {
@@ -87,20 +83,19 @@ api::ExportRecord record(const std::string& cluster, const Plan& plan, std::size
 }
 
 Announcement announcement(const std::string& cluster, const Plan& plan, std::size_t turn) {
-  Announcement said{cluster, {*Prefix::parse("10.42.1.0/24"), *Prefix::parse("10.42.2.0/24")}, {}};
-  for (std::size_t n = turn % 2; n < plan.announced; ++n) {
-    said.cidrs.push_back(Prefix::host(IpAddress::v4(
-        {10, 42, static_cast<std::uint8_t>(100 + n / 250), static_cast<std::uint8_t>(n % 250)})));
-  }
+  Announcement said{cluster, {{"n1", {*Prefix::parse("10.42.1.0/24")}}}, {}};
+  said.nodes["n2"] = {*Prefix::parse("10.42.2.0/24")};
+  const auto add = [&said](std::size_t n, std::uint8_t first, std::uint8_t second,
+                           std::size_t third) {
+    said.nodes[fmt::format("r{}-{}", first, n / 200)].push_back(Prefix::host(IpAddress::v4(
+        {first, second, static_cast<std::uint8_t>(third), static_cast<std::uint8_t>(n % 250)})));
+  };
+  for (std::size_t n = turn % 2; n < plan.announced; ++n) add(n, 10, 42, 100 + n / 250);
   for (const auto& [ordinal, key] : plan.gateways) {
-    const auto own = plan.own ? said.cidrs : std::vector<Prefix>{};
-    said.gateways.push_back({ordinal, key, {}, false, own, own});
+    said.gateways.push_back({ordinal, key, {}, false, fmt::format("r10-{}", ordinal)});
   }
-  for (std::size_t n = 0; n < plan.refused; ++n) {
-    const auto high = static_cast<std::uint8_t>(n / 250);
-    said.cidrs.push_back(Prefix::host(IpAddress::v4({static_cast<std::uint8_t>(11 + turn % 100), 0,
-                                                     high, static_cast<std::uint8_t>(n % 250)})));
-  }
+  const auto high = static_cast<std::uint8_t>(11 + turn % 100);
+  for (std::size_t n = 0; n < plan.refused; ++n) add(n, high, 0, n / 250);
   return said;
 }
 

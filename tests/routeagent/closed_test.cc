@@ -189,6 +189,38 @@ TEST_F(ClosedStory, TheTunnelsOwnPacketsPass) {
   for (const auto& rule : netlink::bypass_rules({})) EXPECT_EQ(kernel_.rules.count(rule), 1U);
 }
 
+TEST_F(ClosedStory, ItsRulesFollowThoseThatCarryTraffic) {
+  const netlink::Rule old{Family::kV4, 7487, netlink::kToRemoteTable, {}};
+  kernel_.rules.insert(old);  // of the version before
+  remembered_ = Ledger{{"west", {{net("10.2.0.0/16")}, {}}}};
+  start();
+  auto behind = rule("10.2.0.0/16");
+  behind.priority = 7488;
+  EXPECT_EQ(kernel_.rules.count(behind), 1U) << "at 93 it would stop the traffic";
+  EXPECT_FALSE(stands("10.2.0.0/16"));
+  kernel_.rules.erase(old);  // the agent has moved its rule
+  closed_->check_soon();
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  EXPECT_EQ(kernel_.rules.count(behind), 0U);
+}
+
+TEST_F(ClosedStory, TellsWhatAnotherProgramTookAway) {
+  start();
+  learn({peer("west", "10.2.0.0/16")});
+  EXPECT_TRUE(closed_->take_restored().empty());
+  kernel_.rules.clear();
+  kernel_.nft.clear();
+  changes_ = 0;
+  closed_->check_soon();
+  loop_.advance(seconds(1));
+  EXPECT_TRUE(stands("10.2.0.0/16"));
+  EXPECT_EQ(changes_, 1);
+  EXPECT_EQ(closed_->take_restored(),
+            (std::map<std::string, std::size_t>{{"nft table", 1}, {"rule", 5}}));
+  EXPECT_TRUE(closed_->take_restored().empty());
+}
+
 TEST_F(ClosedStory, OtherRulesAreNotItsBusiness) {
   const netlink::Rule ours{Family::kV4, netlink::kToRemotePriority, netlink::kToRemoteTable, {}};
   kernel_.rules.insert(ours);

@@ -79,7 +79,7 @@ class ForwardingStory : public ::testing::Test {
 TEST_F(ForwardingStory, AsksFromThePodPrefixAtTheSizeOfPodsPackets) {
   forwarding_.reconcile(node_);
   EXPECT_EQ(hand_->config.local, node_.host.prefer_src);
-  EXPECT_EQ(hand_->config.path.full, 1420U);
+  EXPECT_EQ(hand_->config.path.size.full, 1420U);
   EXPECT_EQ(hand_->paths.size(), 1U);
   EXPECT_EQ(hand_->paths.at(kThrough0).size(), 1U);
   EXPECT_EQ(hand_->interval, milliseconds(200));

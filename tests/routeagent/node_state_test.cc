@@ -143,7 +143,7 @@ TEST(NodeState, AWorkerRoutesToTheChosenGateway) {
   }
   EXPECT_EQ(state.routes.size(), 2U) << "a worker has no table 7485";
   auto rules = bypass_rules({});
-  rules.insert({{Family::kV4, 7487, 7487, ""}, {Family::kV6, 7487, 7487, ""}});
+  rules.insert({{Family::kV4, 92, 7487, ""}, {Family::kV6, 92, 7487, ""}});
   EXPECT_EQ(state.rules, rules);
 }
 
@@ -188,8 +188,33 @@ TEST(NodeState, AGatewayNodeDeliversWhatComesFromTheTunnelToPodsAndNothingElse) 
     EXPECT_EQ(to.gateway, vtep_address(kKey, ip("10.0.0.3")));
   }
   EXPECT_EQ(state.routes.size(), 2U + 2 + 8);
+  EXPECT_EQ(state.rules.count({Family::kV4, 90, 7485, "cw-wg"}), 1U);
+  EXPECT_EQ(state.rules.count({Family::kV6, 90, 7485, "cw-wg"}), 1U);
+}
+
+TEST(NodeState, PacketsForTheTunnelsOwnAddressesReachTheHostWhereverItsLocalRuleIs) {
+  auto in = cluster_seen_from("g0");
+  in.host.tunnel_addresses = {ip("fd12::1"), ip("240.1.1.1"), ip("fe80::7")};
+  const auto state = desired_state(in);
+  for (const auto* own : {"fd12::1/128", "240.1.1.1/32"}) {
+    EXPECT_EQ(route(state, 7485, own).type, RouteType::kThrow);
+  }
+  EXPECT_EQ(state.routes.count({7485, net("fe80::7/128")}), 0U);
+}
+
+TEST(NodeState, TheRulesWaitUntilTheGatewayHasMovedItsOwn) {
+  auto in = cluster_seen_from("g0");
+  in.host.transit_rule = 7486;  // of a gateway that was not updated yet
+  auto state = desired_state(in);
+  EXPECT_EQ(state.priorities, (netlink::RulePriorities{7484}));
+  EXPECT_EQ(state.rules.count({Family::kV4, 7487, 7487, ""}), 1U);
   EXPECT_EQ(state.rules.count({Family::kV4, 7485, 7485, "cw-wg"}), 1U);
-  EXPECT_EQ(state.rules.count({Family::kV6, 7485, 7485, "cw-wg"}), 1U);
+  in.host.transit_rule = 91;
+  state = desired_state(in);
+  EXPECT_EQ(state.rules.count({Family::kV4, 92, 7487, ""}), 1U);
+  auto worker = cluster_seen_from("w0");
+  worker.host.transit_rule = 7486;  // a gateway that has gone left it
+  EXPECT_EQ(desired_state(worker).priorities, netlink::RulePriorities{});
 }
 
 TEST(NodeState, ATunnelDeviceMakesANodeAGatewayNode) {
@@ -235,8 +260,6 @@ TEST(NodeState, SeveralPodPrefixesOfOneNodeAreAllDelivered) {
   const auto state = desired_state(in);
   EXPECT_EQ(route(state, 7485, "10.1.33.0/24").gateway, vtep_address(kKey, ip("10.0.0.3")));
   EXPECT_EQ(route(state, 7485, "10.1.11.0/24").type, RouteType::kThrow);
-  EXPECT_EQ(homed_prefixes(in.self).at(Family::kV4), net("10.1.1.0/24"));
-  EXPECT_EQ(homed_prefixes(in.self).at(Family::kV6), net("fd01:1::/64"));
 }
 
 TEST(NodeState, IPv6IsForwardedOnlyWherePodsHaveIt) {

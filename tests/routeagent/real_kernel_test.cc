@@ -115,12 +115,12 @@ TEST(RealKernel, TheGuardOfRemotePrefixesIsRepairedAndQuiet) {
     auto guard = guard_on(kernel);
     guard.apply(wanted);
     // Counted packets are no drift.
-    sh("ip rule del priority 7488; ip -6 rule del priority 7488");
+    sh("ip rule del priority 93; ip -6 rule del priority 93");
     sh("ping -c1 -W0.1 10.2.0.1 >/dev/null 2>&1; ping -c1 -W0.1 fd02::1 >/dev/null 2>&1; true");
     sh("nft list counter inet causeway-closed leaving | grep -q 'packets [1-9]'");
     EXPECT_EQ(guard.apply(wanted).steps, 2U) << "the two rules";
     for (const auto* harm :
-         {"ip rule del priority 7488", "ip -6 rule del priority 7488", "nft flush ruleset",
+         {"ip rule del priority 93", "ip -6 rule del priority 93", "nft flush ruleset",
           "nft delete table inet causeway-closed", "nft flush chain inet causeway-closed to-remote",
           "nft delete element inet causeway-closed remote4 '{ 10.2.0.0/16 }'",
           "ip rule flush && ip rule add priority 32766 lookup main"}) {
@@ -144,8 +144,8 @@ TEST(RealKernel, DriftByHandIsRepaired) {
           "ip -6 address flush dev cw-vx", "bridge fdb flush dev cw-vx",
           "ip -6 neigh flush dev cw-vx nud permanent", "ip nexthop flush proto 87",
           "ip route del 10.2.0.0/16 table 7487", "ip route flush table 7485",
-          "ip route replace blackhole 10.2.0.0/16 table 7487 proto 87", "ip rule del priority 7485",
-          "ip -6 rule del priority 7487", "nft flush ruleset", "nft flush chain inet causeway mss",
+          "ip route replace blackhole 10.2.0.0/16 table 7487 proto 87", "ip rule del priority 90",
+          "ip -6 rule del priority 92", "nft flush ruleset", "nft flush chain inet causeway mss",
           "nft add element inet causeway remote4 '{ 10.77.0.0/16 }'",
           "sysctl -qw net.ipv4.ip_forward=0"}) {
       sh(std::string(harm) + " 2>/dev/null || true");

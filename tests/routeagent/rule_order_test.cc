@@ -20,6 +20,9 @@ AnyRule lookup(std::uint32_t priority, std::uint32_t table) {
   return rule;
 }
 
+// With these, rules of all CNIs can stand before ours.
+const netlink::RulePriorities kLate{7484};
+
 // Table 2 has a default route, 52 the prefix of a VPN, 254 is `main`.
 std::vector<Prefix> destinations(Family family, std::uint32_t table) {
   if (family == Family::kV6) return {};
@@ -31,7 +34,7 @@ std::vector<Prefix> destinations(Family family, std::uint32_t table) {
 
 std::string before(const std::vector<AnyRule>& rules) {
   std::string text;
-  for (const auto& rule : rules_before(rules, {}, kPods, kRemotes, destinations)) {
+  for (const auto& rule : rules_before(rules, kLate, kPods, kRemotes, destinations)) {
     text += rule_text(rule) + "\n";
   }
   return text;
@@ -118,26 +121,46 @@ TEST(RuleOrder, ARuleForWhatOtherHostsSendTakesNoPodsPacket) {
                                             {5, "veth7", "veth", 1500, true, {}}};
   const auto outside = outside_of(links);
   EXPECT_EQ(outside, (Devices{"bond0", "eth1"}));
-  EXPECT_TRUE(rules_before(std::vector{rule}, {}, kPods, kRemotes, destinations, outside).empty());
+  EXPECT_TRUE(
+      rules_before(std::vector{rule}, kLate, kPods, kRemotes, destinations, outside).empty());
   rule.iif = "cni0";
-  EXPECT_EQ(rules_before(std::vector{rule}, {}, kPods, kRemotes, destinations, outside).size(), 1U);
+  EXPECT_EQ(rules_before(std::vector{rule}, kLate, kPods, kRemotes, destinations, outside).size(),
+            1U);
 }
 
-TEST(RuleOrder, AMovedPriorityWins) {
-  const auto rule = lookup(1536, 2);
-  netlink::RulePriorities early;
-  early.bypass = 1530;
-  EXPECT_TRUE(rules_before(std::vector{rule}, early, kPods, kRemotes, destinations).empty());
+TEST(RuleOrder, OursStandBeforeThoseOfCnisThatMatchPods) {
+  for (const auto priority : {111U, 512U, 1024U, 1536U}) {
+    const auto rule = lookup(priority, 2);
+    EXPECT_TRUE(rules_before(std::vector{rule}, {}, kPods, kRemotes, destinations).empty());
+    EXPECT_FALSE(rules_before(std::vector{rule}, kLate, kPods, kRemotes, destinations).empty());
+  }
+}
+
+TEST(RuleOrder, ARuleWithoutAPriorityGetsOneBeforeOurs) {
+  auto unnumbered = lookup(netlink::kBypassPriority - 1, 77);  // as Linux does; kube-router's
+  unnumbered.from = net("10.41.3.0/24");
+  const auto pods_only = [](Family, std::uint32_t) { return std::vector{net("10.41.0.0/16")}; };
+  EXPECT_TRUE(rules_before(std::vector{unnumbered}, {}, kPods, kRemotes, pods_only).empty());
+  const auto everything = [](Family, std::uint32_t) { return std::vector{net("0.0.0.0/0")}; };
+  EXPECT_EQ(rules_before(std::vector{unnumbered}, {}, kPods, kRemotes, everything).size(), 1U);
+}
+
+TEST(RuleOrder, CiliumsRulesForItsOwnMarksTakeNothing) {
+  auto proxy = lookup(9, 2004);
+  proxy.mark = 0x200;
+  proxy.mask = 0xf00;
+  const auto everything = [](Family, std::uint32_t) { return std::vector{net("0.0.0.0/0")}; };
+  EXPECT_TRUE(rules_before(std::vector{proxy}, {}, kPods, kRemotes, everything).empty());
 }
 
 TEST(RuleOrder, TheComplaintNamesTheRuleAndTheRemedy) {
-  EXPECT_EQ(rules_complaint({}, {}), "");
-  EXPECT_EQ(rules_complaint(std::vector{lookup(1536, 2)}, {}),
+  EXPECT_EQ(rules_complaint({}, kLate), "");
+  EXPECT_EQ(rules_complaint(std::vector{lookup(1536, 2)}, kLate),
             "rules of another program stand before rule 7487, so pods here reach no remote "
             "cluster: \"1536: from all lookup 2\". Set rulePriority to 1530 or less for the route "
             "agents and the gateways");
   const std::vector many(9, lookup(3, 2));
-  const auto text = rules_complaint(many, {});
+  const auto text = rules_complaint(many, kLate);
   EXPECT_NE(text.find(" and 6 more"), std::string::npos);
   EXPECT_NE(text.find("Give that rule a larger priority"), std::string::npos);
 }

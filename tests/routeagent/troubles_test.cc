@@ -152,15 +152,14 @@ TEST_F(TroubleStory, IsNotReadyWhileTheClusterIdIsAnotherThanAtTheStart) {
 // The AWS VPC CNI has a rule for each pod. It would lead the pod's packets past our tables.
 TEST_F(TroubleStory, IsNotReadyWhileAnothersRuleTakesPodsAway) {
   netlink::AnyRule rule;
-  rule.priority = 1536;
+  rule.priority = 50;
   rule.from = net("10.1.3.0/24");
   rule.table = 2;
   kernel_.foreign_rules = {rule};
   kernel_.foreign_tables[2] = {net("0.0.0.0/0")};
   start();
   ASSERT_EQ(coordinator_->not_ready().size(), 1U);
-  EXPECT_NE(coordinator_->not_ready()[0].find("1536: from 10.1.3.0/24 lookup 2"),
-            std::string::npos);
+  EXPECT_NE(coordinator_->not_ready()[0].find("50: from 10.1.3.0/24 lookup 2"), std::string::npos);
   EXPECT_EQ(status().errors, coordinator_->not_ready());
   EXPECT_EQ(status().conditions.at(0).status, api::ConditionStatus::kFalse);
   EXPECT_NE(metrics_.text().find("causeway_routeagent_rules_before 1"), std::string::npos);

@@ -281,14 +281,14 @@ TEST(Prober, AnotherVersionIsToldToBothSidesInWordsAndOnce) {
   Ends ends;
   ends.open();
   ASSERT_TRUE(ends.wait([&] { return ends.view().usable; }));
-  std::vector<std::byte> of_four(100);
-  for (std::size_t n = 0; n < 4; ++n) of_four[n] = static_cast<std::byte>("CWP4"[n]);
+  std::vector<std::byte> of_five(100);
+  for (std::size_t n = 0; n < 4; ++n) of_five[n] = static_cast<std::byte>("CWP5"[n]);
   const Stranger stranger;
-  for (int n = 0; n < 10; ++n) stranger.send(of_four, ends.gateway_at);
+  for (int n = 0; n < 10; ++n) stranger.send(of_five, ends.gateway_at);
   ASSERT_TRUE(ends.wait([&] { return ends.refused[Refusal::kVersion] >= 10; }));
   const auto notice = stranger.receive();
   ASSERT_EQ(notice.size(), 8U);
-  EXPECT_EQ(notice[3], std::byte{'3'});
+  EXPECT_EQ(notice[3], std::byte{'4'});
   EXPECT_TRUE(stranger.receive().empty()) << "one answer, not one for each datagram";
   EXPECT_TRUE(ends.view().trouble.empty());
 
@@ -296,14 +296,14 @@ TEST(Prober, AnotherVersionIsToldToBothSidesInWordsAndOnce) {
   ends.gateway.reset();
   sockaddr_storage at{};
   const auto size = ends.gateway_at.to_sockaddr(at);
-  const Stranger four;
-  ASSERT_EQ(::bind(four.fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
+  const Stranger five;
+  ASSERT_EQ(::bind(five.fd.get(), reinterpret_cast<sockaddr*>(&at), static_cast<socklen_t>(size)),
             0);
   ASSERT_TRUE(ends.wait([&] { return !ends.view().usable; }));
   const auto before = ends.changes;
-  for (int n = 0; n < 10; ++n) four.send(std::span(of_four).first(8), ends.node_at);
+  for (int n = 0; n < 10; ++n) five.send(std::span(of_five).first(8), ends.node_at);
   ASSERT_TRUE(ends.wait([&] { return ends.node_refused[Refusal::kVersion] >= 10; }));
-  EXPECT_EQ(ends.view().trouble, "speaks probe version 4; this side speaks 3");
+  EXPECT_EQ(ends.view().trouble, "speaks probe version 5; this side speaks 4");
   EXPECT_LE(ends.changes, before + 2) << "told once";
 }
 

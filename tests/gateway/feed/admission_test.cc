@@ -189,45 +189,49 @@ api::ClusterPeer::Spec peer() {
   return spec;
 }
 
-TEST(Gateways, PairedOnesAreTakenWithWhatIsWithinTheAcceptedPrefixes) {
+TEST(Gateways, PairedOnesAreTaken) {
   Announcement announcement{"east", {}, {}};
   const auto endpoint = *Endpoint::parse("192.0.2.1:4500");
-  announcement.gateways.push_back({1,
-                                   "key-1",
-                                   {endpoint},
-                                   true,
-                                   prefixes({"10.1.1.0/24", "172.16.0.0/12"}),
-                                   prefixes({"10.1.2.0/24", "10.1.1.0/24", "10.1.2.0/24"})});
-  announcement.gateways.push_back({0, "key-0", {}, false, {}, {}});
-  const auto accepted =
-      accepted_gateways(announcement, peer(), PrefixSet(prefixes({"10.1.0.0/16"})));
+  announcement.gateways.push_back({1, "key-1", {endpoint}, true, "worker-1"});
+  announcement.gateways.push_back({0, "key-0", {}, false, ""});
+  const auto accepted = accepted_gateways(announcement, peer());
   EXPECT_TRUE(accepted.refusals.empty());
   ASSERT_EQ(accepted.gateways.size(), 2U);
   EXPECT_EQ(accepted.gateways[0].gateway.ordinal, 0U);
-  const api::LearnedGateway want{{1, "key-1", {endpoint}},
-                                 true,
-                                 prefixes({"10.1.1.0/24"}),
-                                 prefixes({"10.1.1.0/24", "10.1.2.0/24"})};
+  const api::LearnedGateway want{{1, "key-1", {endpoint}}, true, "worker-1"};
   EXPECT_EQ(accepted.gateways[1], want);
+}
+
+TEST(Nodes, HaveThePrefixesThatTheClusterIsAllowed) {
+  const NodePrefixes said{{"", prefixes({"10.1.9.0/24"})},
+                          {"a", prefixes({"10.1.1.0/24", "172.16.0.0/12", "10.1.2.7/32"})},
+                          {"b", prefixes({"10.1.2.0/24"})},
+                          {"c", prefixes({"172.17.0.0/16"})}};
+  const NodePrefixes want{{"", prefixes({"10.1.9.0/24"})},
+                          {"a", prefixes({"10.1.1.0/24", "10.1.2.7/32"})},
+                          {"b", prefixes({"10.1.2.0/24"})}};
+  const auto accepted = prefixes({"10.1.1.0/24", "10.1.2.0/24", "10.1.2.7/32", "10.1.9.0/24"});
+  EXPECT_EQ(accepted_nodes(said, accepted), want);
+  EXPECT_TRUE(accepted_nodes(said, {}).empty());
 }
 
 TEST(Gateways, KeysComeFromPairingOnly) {
   Announcement announcement{"east", {}, {}};
-  announcement.gateways = {{0, "forged", {}, false, {}, {}},
-                           {1, "key-1", {}, false, {}, {}},
-                           {2, "key-2", {}, false, {}, {}}};
-  const auto accepted = accepted_gateways(announcement, peer(), {});
+  announcement.gateways = {
+      {0, "forged", {}, false, ""}, {1, "key-1", {}, false, ""}, {2, "key-2", {}, false, ""}};
+  const auto accepted = accepted_gateways(announcement, peer());
   ASSERT_EQ(accepted.gateways.size(), 1U);
   EXPECT_EQ(accepted.gateways[0].gateway.ordinal, 1U);
   ASSERT_EQ(accepted.refusals.size(), 2U);
   EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kUnknownGateway);
   EXPECT_EQ(accepted.refusals[0].message, "gateway 0 has another key than the ClusterPeer lists");
   EXPECT_EQ(accepted.refusals[1].message, "gateway 2 is not in the ClusterPeer");
+  EXPECT_EQ(accepted.refusals[1].subject, RefusalSubject(std::uint32_t{2}));
 }
 
 TEST(Gateways, NoClusterAnnouncesAnother) {
-  Announcement announcement{"west", {}, {{0, "key-0", {}, false, {}, {}}}};
-  const auto accepted = accepted_gateways(announcement, peer(), {});
+  Announcement announcement{"west", {}, {{0, "key-0", {}, false, ""}}};
+  const auto accepted = accepted_gateways(announcement, peer());
   EXPECT_TRUE(accepted.gateways.empty());
   ASSERT_EQ(accepted.refusals.size(), 1U);
   EXPECT_EQ(accepted.refusals[0].reason, RefusalReason::kOtherCluster);
@@ -248,6 +252,7 @@ TEST(Exports, LoseTheEndpointsOutsideAndSaySo) {
   const auto accepted = accepted_export(record, cidrs);
   EXPECT_EQ(accepted.record.endpoints.size(), 2U);
   ASSERT_TRUE(accepted.refusal.has_value());
+  EXPECT_EQ(accepted.refusal->subject, RefusalSubject(api::ObjectKey{"shop", "db"}));
   EXPECT_EQ(accepted.refusal->message,
             "3 endpoint(s) of export shop/db are outside the accepted CIDRs (8.8.8.8)");
   const auto again = accepted_export(accepted.record, cidrs);
@@ -259,12 +264,14 @@ TEST(ClaimsCondition, NamesTheFirstReasonAndEveryRefusalUpToTwenty) {
   EXPECT_EQ(claims_condition({}).status, api::ConditionStatus::kTrue);
   EXPECT_EQ(claims_condition({}).reason, "Accepted");
   std::vector<Refusal> refusals = {{RefusalReason::kOverlapsLocal, "one"},
-                                   {RefusalReason::kUnknownGateway, "two"}};
+                                   {RefusalReason::kTooLarge, "two"}};
   const auto condition = claims_condition(refusals);
   EXPECT_EQ(condition.type, "ClaimsAccepted");
   EXPECT_EQ(condition.status, api::ConditionStatus::kFalse);
   EXPECT_EQ(condition.reason, "OverlapsLocal");
   EXPECT_EQ(condition.message, "one; two");
+  EXPECT_EQ(claims_condition(std::vector<Refusal>{{RefusalReason::kUnknownGateway, "one"}}).message,
+            "one. If the cluster grew, bring the pairing up to date: `causewayctl pair --refresh`");
   refusals.resize(25, {RefusalReason::kInvalid, "x"});
   EXPECT_NE(claims_condition(refusals).message.find("; and 5 more"), std::string::npos);
 }

@@ -36,7 +36,7 @@ Heard hear(const FeedLog& log, FeedLog::Cursor& cursor, int most = 1000) {
     if (!event.resume_token.empty()) heard.token = event.resume_token;
     if (std::holds_alternative<SnapshotBegin>(event.statement)) say("(");
     if (std::holds_alternative<SnapshotEnd>(event.statement)) say(")");
-    if (std::holds_alternative<Announcement>(event.statement)) say("announcement");
+    if (std::holds_alternative<AnnouncedChange>(event.statement)) say("announcement");
     if (const auto* put = std::get_if<api::ExportRecord>(&event.statement)) {
       say(put->service.name + ":" + std::to_string(put->ports[0].port));
     }
@@ -61,6 +61,39 @@ TEST(FeedLog, ANewStreamHearsASnapshotThenWhatChanges) {
   EXPECT_TRUE(log.remove({"shop", "a"}));
   EXPECT_FALSE(log.remove({"shop", "a"}));
   EXPECT_EQ(hear(log, cursor).text, "b:2 -a");
+}
+
+TEST(FeedLog, AStreamHearsAllNodesThenThoseThatChanged) {
+  FeedLog log("i", 100);
+  const auto p = [](std::string_view text) { return *Prefix::parse(text); };
+  Announcement said{"east", {{"a", {p("10.1.0.0/24")}}, {"b", {p("10.1.1.0/24")}}}, {}};
+  EXPECT_TRUE(*log.announce(said));
+  auto first = log.start("");
+  const auto next = [&](FeedLog::Cursor& cursor) {
+    return std::get<AnnouncedChange>(parse_event(*log.next(cursor), "east")->statement);
+  };
+  EXPECT_EQ(next(first), (AnnouncedChange{"east", 1, 0, said.nodes, {}}));
+  said.nodes["a"].push_back(p("10.1.2.0/24"));
+  said.gateways = {{0, "key", {}, false, "a"}};
+  EXPECT_TRUE(*log.announce(said));
+  EXPECT_EQ(next(first), (AnnouncedChange{"east", 2, 1, {{"a", said.nodes["a"]}}, said.gateways}));
+  EXPECT_EQ(log.next(first), std::nullopt);
+  auto second = log.start("");
+  EXPECT_EQ(next(second), (AnnouncedChange{"east", 2, 0, said.nodes, said.gateways}));
+  said.gateways[0].draining = true;
+  EXPECT_TRUE(*log.announce(said));
+  EXPECT_EQ(next(second), (AnnouncedChange{"east", 3, 2, {}, said.gateways})) << "no nodes again";
+}
+
+TEST(FeedLog, AnAnnouncementThatReceiversWouldRefuseIsRefusedAndTheLastOneStays) {
+  FeedLog log("i", 100);
+  EXPECT_TRUE(*log.announce({"east", {{"a", {*Prefix::parse("10.1.0.0/24")}}}, {}}));
+  const auto bad = log.announce({"east", {{"No Node", {*Prefix::parse("10.1.0.0/24")}}}, {}});
+  ASSERT_FALSE(bad);
+  EXPECT_NE(bad.error().text.find("No Node"), std::string::npos);
+  auto cursor = log.start("");
+  const auto event = parse_event(*log.next(cursor), "east");
+  EXPECT_EQ(std::get<AnnouncedChange>(event->statement).nodes.count("a"), 1U);
 }
 
 TEST(FeedLog, ASlowStreamHearsOnlyTheNewest) {

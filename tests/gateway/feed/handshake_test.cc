@@ -79,7 +79,7 @@ Outcome run(Handshake& caller, Handshake& server, std::size_t piece = 1000) {
 
 TEST(FeedHandshake, BothSidesProveTheirKeyAndAgree) {
   const Sides sides;
-  for (const std::size_t piece : {1000, 104, 1, 7}) {
+  for (const std::size_t piece : {1000U, 104U, 1U, 7U}) {
     auto caller = sides.caller();
     auto server = sides.server();
     const auto outcome = run(caller, server, piece);
@@ -190,15 +190,15 @@ TEST(FeedHandshake, AnyChangedBitEndsIt) {
 TEST(FeedHandshake, AnotherMajorVersionIsRefusedInWordsOnBothSides) {
   for (const bool server_newer : {true, false}) {
     Sides sides;
-    (server_newer ? sides.east_version : sides.west_version) = {2, 3};
+    (server_newer ? sides.east_version : sides.west_version) = {3, 3};
     auto caller = sides.caller();
     auto server = sides.server();
     const auto outcome = run(caller, server);
     for (const auto* step : {&outcome.caller, &outcome.server}) {
       ASSERT_TRUE(step->error);
       EXPECT_EQ(step->error->code, Errc::kUnsupported);
-      EXPECT_NE(step->error->text.find("2.3"), std::string::npos) << step->error->text;
-      EXPECT_NE(step->error->text.find("1.1"), std::string::npos) << step->error->text;
+      EXPECT_NE(step->error->text.find("3.3"), std::string::npos) << step->error->text;
+      EXPECT_NE(step->error->text.find("2.0"), std::string::npos) << step->error->text;
       EXPECT_NE(step->error->text.find("upgrade"), std::string::npos);
     }
   }
@@ -210,20 +210,20 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// The bytes that a gateway of version 1.1 sends to one of 1.0 with the keys and nonces above. Later
+// The bytes that a gateway of version 2.1 sends to one of 2.0 with the keys and nonces above. Later
 // versions of this program must still understand them.
 constexpr std::string_view kNextHello =
-    "4357464801010100ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59"
+    "4357464802010100ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59"
     "08080808080808080808080808080808080808080808080808080808080808080000000000000000"
     "000000000000000000000000000000000000000000000000";
 constexpr std::string_view kNextChallenge =
-    "4357464801010200a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209"
-    "07070707070707070707070707070707070707070707070707070707070707072c6c03a4130dacea"
-    "b6e90fecb3fbb0c3f68eaa42939a41848c6e128c60401066";
+    "4357464802010200a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209"
+    "070707070707070707070707070707070707070707070707070707070707070793a34b1fa83f6c3d"
+    "805901521df951e34c7d2cc9d6dc9ebf81a635cf14d8e839";
 constexpr std::string_view kNextProof =
-    "43574648010103000000000000000000000000000000000000000000000000000000000000000000"
-    "00000000000000000000000000000000000000000000000000000000000000004e6f851eeae7d421"
-    "d96e4a85bab7b717a702af880b06a8e452ddd2a10b4ea80e";
+    "43574648020103000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000557c5e036af3e5e5"
+    "993cb0fa676a79a52c19ce11a2e1c827c63c47c6f92882b3";
 
 std::string bytes_of_hex(std::string_view text) {
   std::string bytes;
@@ -235,26 +235,26 @@ std::string bytes_of_hex(std::string_view text) {
 
 TEST(FeedHandshake, TheNextMinorVersionWorksAsCallerAndAsServer) {
   Sides as_caller;
-  as_caller.east_version = {1, 0};
+  as_caller.east_version = {2, 0};
   auto server = as_caller.server();
   EXPECT_FALSE(server.receive(bytes_of(bytes_of_hex(kNextHello))).error);
   EXPECT_TRUE(server.receive(bytes_of(bytes_of_hex(kNextProof))).done);
-  EXPECT_EQ(server.session().version, (FeedVersion{1, 0}));
+  EXPECT_EQ(server.session().version, (FeedVersion{2, 0}));
 
   Sides as_server;
-  as_server.west_version = {1, 0};
+  as_server.west_version = {2, 0};
   auto caller = as_server.caller();
   (void)caller.start();
   const auto proof = caller.receive(bytes_of(bytes_of_hex(kNextChallenge)));
   EXPECT_FALSE(proof.error);
   EXPECT_EQ(proof.send.size(), kHandshakeSize);
-  EXPECT_EQ(caller.session().version, (FeedVersion{1, 0}));
+  EXPECT_EQ(caller.session().version, (FeedVersion{2, 0}));
 }
 
 TEST(FeedHandshake, TheBytesAreThose) {
   Sides sides;
-  sides.west_version = {1, 1};
-  sides.east_version = {1, 0};
+  sides.west_version = {2, 1};
+  sides.east_version = {2, 0};
   auto caller = sides.caller();
   auto server = sides.server();
   const auto hello = caller.start();
@@ -262,8 +262,8 @@ TEST(FeedHandshake, TheBytesAreThose) {
   const auto challenge = server.receive(bytes_of(hello)).send;
   EXPECT_EQ(hex(caller.receive(bytes_of(challenge)).send), kNextProof);
   Sides other;
-  other.east_version = {1, 1};
-  other.west_version = {1, 0};
+  other.east_version = {2, 1};
+  other.west_version = {2, 0};
   auto newer = other.server();
   EXPECT_EQ(hex(newer.receive(bytes_of(other.caller().start())).send), kNextChallenge);
 }

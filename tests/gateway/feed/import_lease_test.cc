@@ -122,8 +122,10 @@ struct World {
   void announce(std::vector<Prefix> cidrs = {p("10.1.0.0/16")}) {
     FeedBatch batch;
     batch.announcement = {"east",
-                          std::move(cidrs),
-                          {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}, true, {}, {}}}};
+                          1,
+                          0,
+                          {{"n0", std::move(cidrs)}},
+                          {{0, "Ng3/uRB3QCOA0nCYOWClLM7TsRCcrTWQIcuPwzpgzzM=", {}, true, "n0"}}};
     inflow.receive("east", std::move(batch));
   }
   void snapshot(const std::vector<api::ExportRecord>& records) {
@@ -357,7 +359,8 @@ TEST(ImportLease, RefusedClaimsAreAConditionAndTheRestWorks) {
   EXPECT_EQ(claims->message,
             "192.168.0.0/16 is not within the allowed CIDRs; 10.2.3.0/24 overlaps 10.2.0.0/16 of "
             "this cluster; 1 endpoint(s) of export shop/db are outside the accepted CIDRs "
-            "(10.2.3.4)");
+            "(10.2.3.4). If the cluster grew, bring the pairing up to date: `causewayctl pair "
+            "--refresh`");
   EXPECT_EQ(world.stored("db.east").spec, record("db"));
   // Heals when the claims do.
   world.announce();
@@ -365,6 +368,41 @@ TEST(ImportLease, RefusedClaimsAreAConditionAndTheRestWorks) {
   world.run(seconds(1));
   EXPECT_EQ(api::find_condition(world.peer().status.conditions, "ClaimsAccepted")->reason,
             "Accepted");
+}
+
+TEST(ImportLease, WhatAPeerRefusesOfUsIsAConditionUntilItAcceptsIt) {
+  World world;
+  world.announce();
+  world.run(seconds(1));
+  const auto told = [&] {
+    world.run(seconds(1));
+    const auto peer = world.peer();
+    const auto* said = api::find_condition(peer.status.conditions, "AcceptedByPeer");
+    return said == nullptr ? "" : said->reason;
+  };
+  EXPECT_EQ(told(), "") << "the peer has not said anything about it";
+  const std::vector<Refusal> refusals{{RefusalReason::kOutsideAllowed, "x", p("10.81.0.0/24")}};
+  world.lease->set_refusals({{"east", report_of(refusals)}});
+  EXPECT_EQ(told(), "OutsideAllowed");
+  world.hand_over();
+  world.start("west-1");
+  EXPECT_EQ(told(), "OutsideAllowed") << "the next holder of the Lease has not heard of it yet";
+  world.lease->set_refusals({{"east", {}}});
+  EXPECT_EQ(told(), "Accepted");
+}
+
+// Without an announcement nothing was refused, and nothing was accepted either.
+TEST(ImportLease, AClusterIsHeardWithItsFirstAnnouncementEvenABadOne) {
+  World world;
+  EXPECT_FALSE(world.remotes.clusters().at("east").heard);
+  FeedBatch batch;
+  batch.refused.push_back({std::string(kAnnouncementSubject), {Errc::kInvalid, "host bits"}});
+  world.inflow.receive("east", std::move(batch));
+  world.run(seconds(1));
+  EXPECT_TRUE(world.remotes.clusters().at("east").heard);
+  world.announce();
+  world.run(seconds(2));
+  EXPECT_TRUE(world.remotes.clusters().at("east").heard);
 }
 
 TEST(ImportLease, AClusterPeerSaysWhatIsWrongWithIt) {

@@ -15,6 +15,7 @@
 #include "base/event_loop.h"
 #include "base/fake/sim_loop.h"
 #include "base/log.h"
+#include "gateway/feed/announced.h"
 #include "gateway/feed/client.h"
 #include "gateway/feed/door.h"
 #include "gateway/feed/messages.h"
@@ -54,7 +55,9 @@ struct Pair {
   std::uint16_t port = 0;
   double snapshots_at_once = 1000;
   Records view;
-  std::optional<Announcement> announcement;
+  Announcement announcement;  // merged
+  std::uint64_t changed_since = 0;
+  std::optional<RefusalReport> report;
   std::map<std::string, Error> faults;
   bool connected = false;
   int snapshots = 0;
@@ -85,7 +88,11 @@ struct Pair {
     };
     on.on_batch = [this](const std::string& cluster, const FeedBatch& batch) {
       EXPECT_EQ(cluster, "east");
-      if (batch.announcement) announcement = batch.announcement;
+      if (batch.announcement) {
+        changed_since = batch.announcement->since;
+        merge(std::move(*batch.announcement), announcement);
+      }
+      if (batch.report) report = batch.report;
       if (batch.snapshot) {
         view.clear();
         for (const auto& [key, said] : *batch.snapshot) view[key] = said.record(cluster);
@@ -128,7 +135,8 @@ struct Pair {
 
 TEST(Feed, CarriesSnapshotAndChanges) {
   Pair pair;
-  const Announcement said{"east", {*Prefix::parse("10.1.0.0/16")}, {{0, "key", {}, false, {}, {}}}};
+  Announcement said{
+      "east", {{"n0", {*Prefix::parse("10.1.0.0/24")}}}, {{0, "key", {}, false, "n0"}}};
   ASSERT_TRUE(pair.server->publish(said));
   ASSERT_TRUE(pair.server->publish(record("a")));
   pair.client->set_targets({{"east", {kEast}}});
@@ -140,12 +148,35 @@ TEST(Feed, CarriesSnapshotAndChanges) {
   pair.server->withdraw({"shop", "a"});
   ASSERT_TRUE(pair.sees({{{"shop", "b"}, record("b")}}));
   EXPECT_EQ(pair.snapshots, 1);
+  EXPECT_EQ(pair.changed_since, 0U);
+  said.nodes["n0"].push_back(*Prefix::parse("10.1.1.0/24"));
+  said.nodes["n1"] = {*Prefix::parse("10.1.2.0/24")};
+  ASSERT_TRUE(pair.server->publish(said));
+  ASSERT_TRUE(pair.until([&] { return pair.announcement == said; }));
+  EXPECT_NE(pair.changed_since, 0U) << "a difference";
   EXPECT_EQ(pair.server->streams(), 1U);
   EXPECT_TRUE(pair.client->view().at("east").connected);
   pair.client->set_targets({});
   EXPECT_TRUE(pair.client->view().empty());
   EXPECT_TRUE(pair.until([&] { return pair.server->streams() == 0; }));
   EXPECT_EQ(pair.losses, 0);
+}
+
+TEST(Feed, TellsTheCallersClusterWhatIsRefusedOfIt) {
+  Pair pair;
+  const auto about = [](std::uint32_t ordinal) {
+    return report_of(std::vector<Refusal>{{RefusalReason::kUnknownGateway, "a sentence", ordinal}});
+  };
+  pair.server->publish_refusals({{"west", about(1)}, {"north", about(2)}});
+  pair.server->complete();
+  pair.client->set_targets({{"east", {kEast}}});
+  ASSERT_TRUE(pair.until([&] { return pair.report == about(1); })) << "it comes with the stream";
+  pair.server->publish_refusals({{"west", {}}, {"north", about(3)}});
+  ASSERT_TRUE(pair.until([&] { return pair.report == RefusalReport{}; }));
+  // A new stream begins with the report.
+  pair.report.reset();
+  pair.client->resync("east");
+  ASSERT_TRUE(pair.until([&] { return pair.report == RefusalReport{}; }));
 }
 
 // The feed's threads have a lower priority, so a peer's messages delay neither loop nor packets.
@@ -393,7 +424,7 @@ TEST(FeedDoor, ACallerWritesOneLineOfTheLogWhateverItSays) {
   testing::internal::CaptureStderr();
   for (int n = 0; n < 50; ++n) {
     const Caller caller(door->port(), "127.0.0.3");
-    caller.send(std::string("CWFH") + static_cast<char>(2 + n) + static_cast<char>(n) +
+    caller.send(std::string("CWFH") + static_cast<char>(3 + n) + static_cast<char>(n) +
                 std::string("\1\0", 2) + std::string(96, '\0'));
     EXPECT_TRUE(caller.ended());
   }
@@ -434,7 +465,7 @@ TEST(Feed, AServerWithAnotherKeyIsNotFollowed) {
 TEST(Feed, AnotherMajorVersionIsSaidInWords) {
   Pair pair;
   FeedServerConfig config;
-  config.door.version = {2, 0};
+  config.door.version = {1, 1};
   FeedServer other(pair.loop, pair.random, kEastKey, config);
   other.set_callers({{kWestKey.public_key(), kWest}});
   ASSERT_TRUE(other.listen(kLoopback, 0));
@@ -443,7 +474,7 @@ TEST(Feed, AnotherMajorVersionIsSaidInWords) {
   FeedClient client(pair.loop, pair.random, client_config, pair.callbacks());
   client.set_targets({{"east", {kEast}}});
   ASSERT_TRUE(pair.until([&] { return !pair.faults.empty(); }));
-  EXPECT_NE(pair.faults.at("feed version").text.find("feed version 2.0, this one 1.1"),
+  EXPECT_NE(pair.faults.at("feed version").text.find("feed version 1.1, this one 2.0"),
             std::string::npos);
   EXPECT_NE(client.view().at("east").last_error.find("upgrade"), std::string::npos);
 }

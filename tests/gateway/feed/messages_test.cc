@@ -36,18 +36,22 @@ api::ExportRecord record() {
   return record;
 }
 
-Announcement announcement() {
+AnnouncedChange announcement() {
   const auto p = [](std::string_view text) { return *Prefix::parse(text); };
   return {"east",
-          {p("10.1.0.0/16"), p("fd01::/32")},
-          {{0, "key-zero", {*Endpoint::parse("192.0.2.1:4500")}, false, {p("10.1.0.0/24")}, {}},
-           {7, "key-seven", {*Endpoint::parse("[2001:db8::1]:4500")}, true, {}, {p("fd01::/64")}}}};
+          9,
+          7,
+          {{"", {p("10.1.128.0/17")}},
+           {"gone", {}},
+           {"worker-1.example", {p("10.1.0.0/24"), p("10.1.2.7/32"), p("fd01::/64")}}},
+          {{0, "key-zero", {*Endpoint::parse("192.0.2.1:4500")}, false, "worker-1.example"},
+           {7, "key-seven", {*Endpoint::parse("[2001:db8::1]:4500")}, true, ""}}};
 }
 
 TEST(Messages, EveryStatementSurvivesTheWire) {
-  const std::vector<Statement> statements = {SnapshotBegin{}, SnapshotEnd{},
-                                             Heartbeat{},     announcement(),
-                                             record(),        Withdrawn{{"shop", "db"}}};
+  const std::vector<Statement> statements = {
+      SnapshotBegin{},           SnapshotEnd{},  Heartbeat{}, announcement(), record(),
+      Withdrawn{{"shop", "db"}}, RefusalReport{}};
   for (const auto& statement : statements) {
     const auto parsed = parse_event(encode_statement(statement) + encode_token("i-7"), "east");
     ASSERT_TRUE(parsed) << parsed.error().text;
@@ -230,16 +234,41 @@ TEST(Messages, ARefusedMessageIsNamedByWhatItIsAbout) {
 }
 
 TEST(Messages, EveryFieldOfAnAnnouncementIsChecked) {
-  using A = pb::Announcement;
+  using A = pb::AnnouncedChange;
   const std::vector<Row<A>> rows = {
       {[](A& a) { a.set_cluster("East"); }, "cluster: is not a DNS label"},
-      {[](A& a) { a.mutable_cidrs(0)->set_length(33); }, "cidrs: "},
-      {[](A& a) { a.mutable_cidrs(0)->set_length(8); }, "cidrs: has host bits set"},
-      {[](A& a) { a.mutable_cidrs(0)->set_address("123"); }, "cidrs: "},
+      {[](A& a) { a.set_since(9); }, "number: is not above since"},
+      {[](A& a) { a.mutable_nodes(2)->mutable_prefixes(0)->set_length(33); }, "node.prefixes: "},
+      {[](A& a) { a.mutable_nodes(2)->mutable_prefixes(0)->set_length(8); },
+       "node.prefixes: has host bits set"},
+      {[](A& a) { a.mutable_nodes(2)->mutable_prefixes(0)->set_address("123"); },
+       "node.prefixes: "},
       {[](A& a) {
-         while (a.cidrs_size() <= static_cast<int>(kMaxAnnouncedCidrs)) a.add_cidrs();
+         auto& node = *a.mutable_nodes(2);
+         while (node.prefixes_size() <= static_cast<int>(kMaxNodePrefixes)) node.add_prefixes();
        },
-       "cidrs: 10001 of them, at most 10000"},
+       "node.prefixes: 513 of them, at most 512"},
+      {[](A& a) {
+         while (a.nodes_size() < 100) {
+           auto& node = *a.add_nodes();
+           node.set_name("n" + std::to_string(a.nodes_size()));
+           while (node.prefixes_size() < 200) *node.add_prefixes() = a.nodes(2).prefixes(0);
+         }
+       },
+       "node.prefixes: more than 10000 of all nodes together"},
+      {[](A& a) {
+         while (a.nodes_size() <= static_cast<int>(kMaxAnnouncedNodes)) a.add_nodes();
+       },
+       "nodes: 5001 of them, at most 5000"},
+      {[](A& a) { a.mutable_nodes(1)->set_name("worker-1.example"); },
+       "nodes: node worker-1.example twice"},
+      {[](A& a) { a.mutable_nodes(1)->set_name("a\033[2J"); },
+       "node.name: a?[2J is no name of a Node"},
+      {[](A& a) { a.mutable_nodes(1)->set_name("Worker"); },
+       "node.name: Worker is no name of a Node"},
+      {[](A& a) { a.mutable_nodes(1)->set_name(std::string(254, 'n')); }, "node.name: nnnn"},
+      {[](A& a) { a.mutable_gateways(0)->set_node("../x"); },
+       "gateway.node: ../x is no name of a Node"},
       {[](A& a) {
          while (a.gateways_size() <= static_cast<int>(kMaxAnnouncedGateways)) a.add_gateways();
        },
@@ -248,8 +277,6 @@ TEST(Messages, EveryFieldOfAnAnnouncementIsChecked) {
       {[](A& a) { a.mutable_gateways(0)->set_public_key(std::string(65, 'k')); },
        "gateway.public_key: 65 bytes"},
       {[](A& a) { a.mutable_gateways(0)->set_endpoints(0, "nowhere"); }, "gateway.endpoints: "},
-      {[](A& a) { a.mutable_gateways(0)->mutable_own(0)->set_length(1); },
-       "gateway.own: has host bits set"},
   };
   for (const auto& row : rows) {
     pb::Event event;

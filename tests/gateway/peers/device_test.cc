@@ -29,13 +29,13 @@ tunnel::DeviceSpec device(const Clusters& clusters, const Placement& placement) 
   return desired_device({private_key(1), 4500, 5, clusters, placement, kNoEndpoints});
 }
 
-TEST(Device, EveryPrefixHasOneOwnerWhateverTheViews) {
+TEST(Device, EveryPrefixIsAtOnePeerWhateverTheViews) {
   std::mt19937 dice(6);
   for (int round = 0; round < 200; ++round) {
     Clusters clusters{{"west", remote_cluster(2, 1 + below(dice, 3), 3 + below(dice, 9))},
                       {"north", remote_cluster(3, 1 + below(dice, 3), 3 + below(dice, 9))}};
     // Admission excludes this: two clusters with one prefix.
-    clusters["north"].cidrs.push_back(clusters["west"].cidrs[0]);
+    clusters["north"].nodes["n0"].push_back(clusters["west"].cidrs[0]);
     std::set<GatewayId> usable;
     for (const auto& id : all_of(clusters)) {
       if (dice() % 2 == 0) usable.insert(id);

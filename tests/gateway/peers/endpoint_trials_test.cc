@@ -103,6 +103,17 @@ TEST(EndpointTrials, ANewListKeepsTheCandidateInUse) {
   EXPECT_EQ(t.pick(seconds(7)), at("192.0.2.9:1"));
 }
 
+// A name that leads elsewhere now, or a sighting that was forgotten: running traffic goes on.
+TEST(EndpointTrials, WhatWorksStaysWhenItIsNoCandidateAnyMore) {
+  Trials t;
+  t.pick(seconds(0));
+  EXPECT_EQ(t.pick(seconds(1), {true, {}, 5, true}), kFirst);
+  t.candidates = {kSecond};
+  for (int n = 2; n < 60; ++n) EXPECT_EQ(t.pick(seconds(n), {true, {}, 5, true}), kFirst);
+  EXPECT_EQ(t.pick(seconds(70), {false, {}, 5, true}), kFirst) << "it may restart";
+  EXPECT_EQ(t.pick(seconds(75), {false, {}, 5, true}), kSecond);
+}
+
 TEST(EndpointTrials, OneCandidateStays) {
   Trials t;
   t.candidates = {kFirst};

@@ -17,10 +17,12 @@ const WallTime kSince(seconds(1'764'360'000));  // 2025-11-28T20:00:00Z
 TEST(NoAnswer, SaysSinceWhenWhereAndWhatToDo) {
   const Attempts attempts{{at("10.0.0.1:4500"), at("[fd00::1]:4500")}, kSince, {}};
   EXPECT_EQ(no_answer(attempts, kSince + seconds(19)), "") << "the next endpoint may answer";
-  EXPECT_EQ(no_answer(attempts, kSince + seconds(20)),
-            "no handshake was answered since 2025-11-28T20:00:00Z, the first try. Tried: "
-            "10.0.0.1:4500, [fd00::1]:4500. These are private addresses. If the clusters share no "
-            "network, give one side an endpoint that the other can reach");
+  EXPECT_EQ(
+      no_answer(attempts, kSince + seconds(20)),
+      "no handshake was answered since 2025-11-28T20:00:00Z, the first try. Tried: "
+      "10.0.0.1:4500, [fd00::1]:4500. These are private addresses. If the clusters share no "
+      "network, give one side an endpoint that the other can reach. If one of the two gateways "
+      "is newer than the pairing: `causewayctl pair --refresh`");
   EXPECT_EQ(no_answer(attempts, kSince + seconds(20)), no_answer(attempts, kSince + seconds(9000)))
       << "a sentence that changes would be written again and again";
 }
@@ -39,6 +41,8 @@ TEST(NoAnswer, ATunnelThatWasUpHasTheLifeOfASession) {
   EXPECT_NE(
       no_answer(attempts, kSince + seconds(280)).find("since the last one at 2025-11-28T20:01:40Z"),
       std::string::npos);
+  EXPECT_EQ(no_answer(attempts, kSince + seconds(280)).find("pair --refresh"), std::string::npos)
+      << "the other side knew the gateway";
   attempts.endpoints.clear();
   EXPECT_NE(no_answer(attempts, kSince + seconds(280)).find("it must call this gateway"),
             std::string::npos);

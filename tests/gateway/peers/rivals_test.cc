@@ -71,7 +71,8 @@ TEST(KeyUsedTwice, ShowsInTheStatusAndIsToldOnce) {
       loop, driver, metrics, {private_key(1), 4500, seconds(5)},
       {{}, {}, {}, [&](const GatewayId&, const std::string& text) { told.push_back(text); }});
   tunnels.set_clusters({{"west", remote_cluster(2, 1, 1)}});
-  EXPECT_NE(tunnel_statuses(tunnels).at(0).trouble.find("names no endpoint"), std::string::npos)
+  EXPECT_NE(tunnel_statuses(tunnels).at(0).trouble.find("names no usable endpoint"),
+            std::string::npos)
       << "neither side calls";
   auto& peer = driver.device().peers.at(public_key(200));
   for (int n = 0; n < 12; ++n) {

@@ -148,14 +148,16 @@ TEST(Roster, TakesAnnouncedEndpointsAfterThePairedOnes) {
   std::map<std::string, AcceptedCluster> said;
   api::LearnedGateway learned;
   learned.gateway = {0, public_key(1).base64(), {at("198.51.100.1:4500"), at("192.0.2.1:4500")}};
-  learned.own = {net("10.2.0.0/24")};
+  learned.node = "n0";
   said["west"].cidrs = {net("10.2.0.0/24")};
+  said["west"].nodes = {{"n0", {net("10.2.0.0/24")}}};
   said["west"].gateways = {learned};
   const auto roster = roster_of({peers, said, {}, {}});
   const auto& gateway = roster.clusters.at("west").gateways.at(0);
   EXPECT_EQ(gateway.candidates,
             (std::vector<Endpoint>{at("192.0.2.1:4500"), at("198.51.100.1:4500")}));
-  EXPECT_EQ(gateway.own, learned.own);
+  EXPECT_EQ(gateway.node, "n0");
+  EXPECT_EQ(roster.clusters.at("west").nodes, said["west"].nodes);
   EXPECT_EQ(roster.clusters.at("west").cidrs, said["west"].cidrs);
 }
 
@@ -171,16 +173,31 @@ TEST(Roster, AGatewayPairedWithoutEndpointsStaysPassive) {
   EXPECT_TRUE(roster.clusters.at("west").gateways.at(0).candidates.empty());
 }
 
-// Cloud load balancers have only names.
-TEST(Roster, AnEndpointThatIsNoAddressIsNamedAndTheOthersAreUsed) {
+TEST(Roster, AnEndpointThatIsNoneIsNamedAndTheOthersAreUsed) {
   auto west = peer("west", {21});
-  west->spec.gateways[0].unusable_endpoints = {"gw.example.com:4500"};
+  west->spec.gateways[0].unusable_endpoints = {"gw:4500"};
   const RemoteState::Peers peers{{west->meta.key, west}};
   const auto roster = roster_of({peers, {}, {}, {}});
   EXPECT_EQ(roster.clusters.at("west").gateways.at(0).candidates.size(), 1U);
   const auto& trouble = roster.troubles.at(west->meta.key);
   EXPECT_EQ(trouble.reason, "EndpointUnusable");
-  EXPECT_NE(trouble.message.find("gw.example.com:4500"), std::string::npos);
+  EXPECT_NE(trouble.message.find("gw:4500"), std::string::npos);
+}
+
+TEST(Roster, ANameWithoutAddressIsATroubleOfItsClusterAndStopsNothing) {
+  auto west = peer("west", {21});
+  west->spec.gateways[0].endpoints.push_back(*Contact::parse("gw.example.com:4500"));
+  const RemoteState::Peers peers{{west->meta.key, west}};
+  NameBook names;
+  names.set_wanted(wanted_names(peers, {}, {}));
+  names.record({"west", "gw.example.com"}, fail(Errc::kNotFound, "has no address"), {});
+  const auto roster = roster_of({peers, {}, {}, {}, {&names, nullptr}});
+  EXPECT_EQ(roster.clusters.at("west").gateways.at(0).candidates,
+            std::vector<Endpoint>{at("192.0.2.1:4500")});
+  const auto& trouble = roster.troubles.at(west->meta.key);
+  EXPECT_EQ(trouble.reason, "NameUnresolved");
+  EXPECT_NE(trouble.message.find("gw.example.com:4500 cannot be used: the name has no address"),
+            std::string::npos);
 }
 
 }  // namespace
