@@ -23,6 +23,7 @@ SECOND_TRIES = BUILD / "second-try.log"
 FLAKY = BUILD / "flaky.log"
 JOBS = os.environ.get("JOBS", "2")  # ./dev sets it
 NOTHING_SELECTED = 5  # pytest's exit code
+POD_NETWORKS = ["calico", "flannel", "kube-router"]  # those of e2e/kube/matrix that have programs
 QUIET = re.compile(r" *Start +\d+:| *\d+/\d+ Test .* Passed ")  # lines of ctest that say nothing new
 
 
@@ -91,9 +92,9 @@ class Run:
         say("end-to-end scenarios")
         self.scenarios(lambda: suites(match), lambda failed: pytest("e2e/suites", match, again=failed))
 
-    def on_kubernetes(self, match, folder="e2e/kube/suites"):
-        say("scenarios on Kubernetes")
-        built = start_kubernetes_programs(quiet=False).wait()
+    def on_kubernetes(self, match, folder="e2e/kube/suites", pod_networks=()):
+        say(f"scenarios on Kubernetes ({folder})")
+        built = start_kubernetes_programs(quiet=False, pod_networks=pod_networks).wait()
         if built != 0:
             self.fail_if(built)
             return
@@ -127,8 +128,10 @@ def pytest(folder, match, again=0, preset="release", env=None, mark="", options=
         return results.read_cases(report, code)
 
 
-def start_kubernetes_programs(quiet):
-    return subprocess.Popen(["e2e/kube/programs.sh"], cwd=ROOT, stdout=subprocess.DEVNULL,
+def start_kubernetes_programs(quiet, pod_networks=()):
+    """Those of Kubernetes and of pod networks, one after the other."""
+    steps = ["e2e/kube/programs.sh", *(f"e2e/kube/cni/programs.sh {name}" for name in pod_networks)]
+    return subprocess.Popen(["sh", "-c", " && ".join(steps)], cwd=ROOT, stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL if quiet else None)
 
 
@@ -145,7 +148,7 @@ def test(options):
     run = Run()
     everything = not (options.fast or options.k or options.repeat)
     # Built once, in the time that the rest leaves. on_kubernetes() prints the build's errors.
-    programs = start_kubernetes_programs(quiet=True) if everything else None
+    programs = start_kubernetes_programs(quiet=True, pod_networks=["calico"]) if everything else None
     build("release")
     if options.repeat:
         times, match = options.repeat
@@ -161,14 +164,18 @@ def test(options):
         run.end_to_end(options.k)
     if everything:
         run.on_kubernetes("")
+        run.on_kubernetes("[calico]", "e2e/kube/matrix", ["calico"])
     run.finish()
 
 
 def kube(options):
     run = Run()
     build("release")
-    folder = "e2e/kube/matrix" if options.matrix else "e2e/kube/suites"
-    run.on_kubernetes(" ".join(options.words), folder)
+    match = " ".join(options.words)
+    if options.matrix:
+        run.on_kubernetes(match, "e2e/kube/matrix", POD_NETWORKS)
+    else:
+        run.on_kubernetes(match)
     run.finish()
 
 
@@ -218,7 +225,7 @@ def main():
     command.add_argument("--repeat", nargs=2, metavar=("N", "WORD"), help="the unit tests that match WORD, N times")
     command.set_defaults(go=test)
     command = commands.add_parser("kube")
-    command.add_argument("--matrix", action="store_true", help="clusters of other shapes: IPv6 only")
+    command.add_argument("--matrix", action="store_true", help="clusters of other shapes: pod networks, families")
     command.add_argument("words", nargs="*", help="only scenarios that match")
     command.set_defaults(go=kube)
     command = commands.add_parser("flaky")

@@ -12,6 +12,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "e2e"))
 
+from fabric.cluster import Cluster  # noqa: E402
+from fabric.flat import FlatCluster  # noqa: E402
 from fabric.site import Site, held, join  # noqa: E402
 from fabric.traffic import Session, Stream, ping, report_of  # noqa: E402
 from fabric.wait import wait_until  # noqa: E402
@@ -175,6 +177,8 @@ def main():
     options.add_argument("--minutes", type=float, default=0.5,
                          help="how long a burden stays before the crash beside it (default 0.5)")
     options.add_argument("--overlay", choices=("vxlan", "wireguard"), default="vxlan")
+    options.add_argument("--prefixes", choices=("node", "cluster"), default="node",
+                         help="cluster: no node has a pod prefix, so one gateway carries all (default node)")
     options.add_argument("-k", metavar="WORD", default="",
                          help="only the fault of that name, or those with WORD in it")
     options.add_argument("--json", metavar="FILE")
@@ -190,8 +194,11 @@ def main():
     rows, failed = {}, []
     with World(options.build) as world:
         print(f"raising {options.clusters} clusters", flush=True)
-        sites = [Site(world, name, {"log.level": "info"},
-                      {"log.level": "info", "overlay": options.overlay})
+        network = {"node": Cluster, "cluster": FlatCluster}[options.prefixes]
+        agent = {"log.level": "info", "overlay": options.overlay}
+        if network is FlatCluster:
+            agent["forwarding"] = "all"  # as the chart configures it: the pod network forwards, too
+        sites = [Site(world, name, {"log.level": "info"}, agent, network=network)
                  for name in ("east", "west", "north")[:options.clusters]]
         world.sites = sites
         join(*sites)

@@ -26,7 +26,7 @@ source, target, hertz, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), flo
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 out.bind((source, 4790))
 out.setblocking(False)
-packet = b"CWE3" + bytes([1]) + bytes(1387)
+packet = b"CWE4" + bytes([1]) + bytes(1387)
 began, came = time.monotonic(), 0
 for n in range(int(hertz * seconds)):
     time.sleep(max(0, began + n / hertz - time.monotonic()))
@@ -56,7 +56,7 @@ def make_nodes(site, others, count):
         site.store.put({"apiVersion": "causeway.dev/v1alpha1", "kind": "RouteAgent",
                         "metadata": {"name": name},
                         "spec": {"node": name, "publicKey": probe.public_of(private)}})
-        lines.append(" ".join([name, private, *prefixes]))
+        lines.append(f"{name} {private}")
         known.update(prefixes)
     allowed = [*site.cluster.pod_cidrs, "10.64.0.0/12", "fd00:64::/32"]
     for other in others:

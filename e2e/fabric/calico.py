@@ -23,7 +23,8 @@ class CalicoPod:
         self.name, self.node, self.ip = name, node, str(address)
         cluster = node.cluster
         self.machine = cluster.world.machine(f"{cluster.id}-{name}", cluster.resolv_conf)
-        port = f"cali{node.number}{len(node.pods)}"
+        node.made += 1
+        self.port = port = f"cali{node.number}x{node.made}"
         cluster.world.link(self.machine, "eth0", node.machine, port)
         node.machine.sysctl(**{f"net__ipv4__conf__{port}__proxy_arp": 1})
         node.machine.ip(f"link set {port} up\nroute add {self.ip}/32 dev {port} scope link")
@@ -33,10 +34,15 @@ class CalicoPod:
     def address(self, family=4):
         return self.ip if family == 4 else None
 
+    def end(self):
+        """The pod is gone, and its address is free again."""
+        self.node.machine.ip(f"link del {self.port}")
+        self.node.pods.remove(self)
+
 
 class CalicoNode(Node):
     def __init__(self, cluster, name, number):
-        self.blocks, self.used = [], 0
+        self.blocks, self.used, self.made = [], 0, 0
         super().__init__(cluster, name, number)
 
     def _bring_up(self):
@@ -61,6 +67,26 @@ class CalicoNode(Node):
         for other in self.cluster.nodes:
             if other is not self:
                 other.machine.ip(f"route replace {block} via {self.ip}")
+
+    def give_back(self, block):
+        """Gives an empty block back, as Calico's IPAM does: no pod has an address of it any more."""
+        self.machine.ip(f"route del blackhole {block}")
+        self.blocks.remove(block)
+        self.cluster.store.remove("BlockAffinity", affinity(self.name, block)["metadata"]["name"])
+
+    def borrow(self, name, lender):
+        """A pod with an address of another node's block. Every other node has a /32 route to it, and the block's
+        IPAMBlock says who has it."""
+        block = lender.blocks[-1]
+        address = block[lender.used]
+        lender.used += 1
+        pod = CalicoPod(name, self, address)
+        self.cluster.store.put(ipam_block(lender.name, block, {address: self.name}))
+        for other in self.cluster.nodes:
+            if other is not self:
+                other.machine.ip(f"route replace {address}/32 via {self.ip}")
+        self.pods.append(pod)
+        return pod
 
     def host_routes(self):
         """Routes to blocks are made with the blocks."""
@@ -89,6 +115,7 @@ class CalicoCluster(Cluster):
     def give_block(self, node, block, state="confirmed"):
         node.add_block(block)
         self.store.put(affinity(node.name, block, state))
+        self.store.put(ipam_block(node.name, block))
 
     def write_objects(self):
         super().write_objects()
@@ -97,6 +124,9 @@ class CalicoCluster(Cluster):
                         "spec": {"allowedUses": ["Workload", "Tunnel"], "blockSize": 26, "cidr": self.pod_cidr,
                                  "ipipMode": "Never", "natOutgoing": True, "nodeSelector": "all()",
                                  "vxlanMode": "Always"}})
+        self.store.put({"apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMConfig",
+                        "metadata": {"name": "default"},
+                        "spec": {"autoAllocateBlocks": True, "strictAffinity": False}})
         for node in self.nodes:
             node.take_block()
 
@@ -108,3 +138,16 @@ def affinity(node, block, state="confirmed"):
     name = f"{node}-{str(block).replace('.', '-').replace('/', '-')}"
     return {"apiVersion": "crd.projectcalico.org/v1", "kind": "BlockAffinity", "metadata": {"name": name},
             "spec": {"cidr": str(block), "deleted": "false", "node": node, "state": state}}
+
+
+def ipam_block(host, block, borrowed=None):
+    """The addresses of a block that are in use: the first one is its node's own. `borrowed`: address -> node."""
+    allocations, attributes = [None] * block.num_addresses, []
+    for address, node in {block[0]: host, **(borrowed or {})}.items():
+        allocations[int(address) - int(block[0])] = len(attributes)
+        attributes.append({"handle_id": "k8s-pod-network.1",
+                           "secondary": {"namespace": "default", "node": node, "pod": "p"}})
+    return {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPAMBlock",
+            "metadata": {"name": str(block).replace(".", "-").replace("/", "-")},
+            "spec": {"affinity": f"host:{host}", "allocations": allocations, "attributes": attributes,
+                     "cidr": str(block), "deleted": False, "strictAffinity": False}}

@@ -44,7 +44,13 @@ class Node:
         self.bridge_ip = f"10.{40 + cluster.number}.{number}.1"
         self.bridge_ip6 = f"fd00:10:{40 + cluster.number}:{number}::1" if cluster.ipv6 else None
         self.pods = []
-        self.machine = cluster.world.machine(name)
+        # The node's InternalIPs, the first one for the overlay.
+        self.addresses = [self.ip] + ([self.ip6] if self.ip6 else [])
+        if cluster.underlay == 6:
+            self.addresses.reverse()
+        self.resolv_conf = cluster.folder / f"{name}.resolv.conf"
+        self.resolv_conf.write_text("options timeout:1 attempts:1\n")
+        self.machine = cluster.world.machine(name, self.resolv_conf)
         self.port = f"n{number}"
         cluster.world.link(self.machine, "eth0", cluster.edge, self.port, cluster.mtu)
         cluster.edge.ip(f"link set {self.port} master br0 up")
@@ -165,11 +171,10 @@ class Cluster:
         for name in ("default", "causeway-system", "shop", "data", "bench"):
             self.store.put(objects.namespace(name))
         for node in self.nodes:
-            addresses = [node.ip] + ([node.ip6] if self.ipv6 else [])
-            if self.underlay == 6:
-                addresses.reverse()
-            cidrs = self.node_cidrs(node)
-            self.store.put(objects.node(node.name, addresses, cidrs))
+            self.write_node(node)
+
+    def write_node(self, node):
+        self.store.put(objects.node(node.name, node.addresses, self.node_cidrs(node)))
 
     def node_cidrs(self, node):
         """Node.spec.podCIDRs."""

@@ -12,7 +12,7 @@ def namespace(name):
 
 def node(name, addresses, pod_cidrs):
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
-            "spec": {"podCIDR": pod_cidrs[0], "podCIDRs": pod_cidrs},
+            "spec": {"podCIDR": pod_cidrs[0], "podCIDRs": pod_cidrs} if pod_cidrs else {},
             "status": {"addresses": [{"type": "InternalIP", "address": a} for a in addresses],
                        "conditions": [{"type": "Ready", "status": "True"}]}}
 

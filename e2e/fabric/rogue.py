@@ -93,7 +93,7 @@ class RogueGateway:
         self._aimed.add(target)
         version = ipaddress.ip_address(target).version
         self.machine.run("ip", f"-{version}", "route", "replace", target, "dev", LINK, "table", TABLE)
-        self.machine.run("ip", f"-{version}", "rule", "add", "pref", 100, "to", target, "lookup", TABLE)
+        self.machine.run("ip", f"-{version}", "rule", "add", "pref", 50, "to", target, "lookup", TABLE)
 
     def source(self, target):
         """An address of ours that the victim's tunnel accepts, of the target's family."""

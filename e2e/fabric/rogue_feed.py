@@ -14,7 +14,6 @@ MODES = {
     "changes 2,000 exports of 5 endpoints": ("exports=2000,5",),
     "announces 5,000 prefixes, one less, one more": ("announce=5000",),
     "announces 9,900 prefixes that are refused": ("refused=9900",),
-    "announces long own lists: 5,000 prefixes at the node of each gateway": ("announce=5000", "own"),
     "sends a snapshot again and again": ("exports=5000,1", "restarts"),
 }
 
@@ -48,7 +47,7 @@ class RogueFeed:
         return self._start(self._feed(), self.key, f"connections=[{control_address(victim)}]:{FEED}", self.control)
 
     def flip(self, victim, hertz=2000):
-        """Claims one prefix for the first gateway and for the second one in turn, at each gateway of the
+        """Claims one node for the first gateway and for the second one in turn, at each gateway of the
         victim. The rate is that of all claims together. It answers the victims' probes, and the second
         gateway runs, so both gateways work."""
         second = self.site.causeway.gateways[1]
@@ -57,7 +56,7 @@ class RogueFeed:
         answered = [g["spec"] for one in self.victims for g in one.store.list("TunnelGateway")]
         flipped = [control_address(victim, n) for n in range(len(victim.causeway.gateways))]
         plan = {"private": self.key, "name": f"{self.site.id}/0", "ordinal": 0, "hertz": hertz,
-                "prefix": self.site.pod.node.pod_cidr, "flip": flipped,
+                "node": self.site.pod.node.name, "flip": flipped,
                 "gateways": {spec["controlAddress"]: spec["publicKey"] for spec in answered}}
         return self._start((PYTHON, WIRE / "claim_flips.py"), self.control, json.dumps(plan))
 

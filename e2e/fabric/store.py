@@ -10,6 +10,8 @@ import yaml
 PLURALS = {"ClusterProperty": "clusterproperties",
            "BlockAffinity": "blockaffinities.crd.projectcalico.org",
            "IPPool": "ippools.crd.projectcalico.org",
+           "IPAMBlock": "ipamblocks.crd.projectcalico.org",
+           "IPAMConfig": "ipamconfigs.crd.projectcalico.org",
            "CiliumNode": "ciliumnodes.cilium.io"}
 
 

@@ -70,16 +70,29 @@ def daemon_pids(cluster, program):
     return found
 
 
+def carrier(cluster, other):
+    """(node, pid) of the gateway that carries the first pod's packets to `other`."""
+    node, target = cluster.pods[0].node, other.pods[0].ip
+    route = node.out("ip", "route", "get", target)
+    here = "cw-wg" in route
+    return next((n, pid) for n, pid in daemon_pids(cluster, "causeway-gateway")
+                if (n is node) == here)
+
+
+def pairs_of(ones, others):
+    """(pod, pod, nth family) for every two pods and every family that both have."""
+    return [(one, other, nth) for one in ones for other in others
+            for nth in range(min(len(one.ips), len(other.ips)))]
+
+
 def assert_pods_see_each_other(one, other):
-    """Each pod sees the other under its own address, in both directions."""
-    for here in one.pods:
-        for there in other.pods:
-            assert here.sees_us_as(there) == here.ip
-            assert there.sees_us_as(here) == there.ip
+    """Each pod sees the other under its own address, in both directions and in every family."""
+    for here, there, nth in pairs_of(one.pods, other.pods):
+        assert here.sees_us_as(there, nth) == here.ips[nth], f"{here.ips[nth]} -> {there.ips[nth]}"
+        assert there.sees_us_as(here, nth) == there.ips[nth], f"{there.ips[nth]} -> {here.ips[nth]}"
 
 
 def wait_until_reached(sources, targets, deadline=40):
-    for source in sources:
-        for target in targets:
-            wait_until(lambda s=source, t=target: s.sees_us_as(t) == s.ip, deadline,
-                       f"{source.name} reaches {target.name} under its own address", every=0.3)
+    for source, target, nth in pairs_of(sources, targets):
+        wait_until(lambda s=source, t=target, n=nth: s.sees_us_as(t, n) == s.ips[n], deadline,
+                   f"{source.name} reaches {target.name} at {target.ips[nth]} under its own address", every=0.3)

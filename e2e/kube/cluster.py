@@ -6,6 +6,7 @@ import textwrap
 
 from fabric.machine import Machine
 from fabric.wait import wait_until
+from kube.cni.bridge import Bridge
 from kube.control_plane import ControlPlane
 from kube.node import Node
 from kube.programs import program
@@ -15,17 +16,18 @@ NUMBERS = {"east": 1, "west": 2}
 
 
 class Ranges:
-    """The addresses of one cluster, all of one family."""
+    """The addresses of one cluster, of each of its families."""
 
-    def __init__(self, number, family):
-        self._number, self._family = number, family
-        if family == 4:
-            self.services, self.pods = f"10.{90 + number}.0.0/16", f"10.{240 + number}.0.0/16"
-        else:
-            self.services, self.pods = f"fd00:{90 + number}::/112", f"fd00:{240 + number}::/56"
+    def __init__(self, number, families):
+        self._number, self._families = number, families
+        self.services = self._join(f"10.{90 + number}.0.0/16", f"fd00:{90 + number}::/112")
+        self.pods = self._join(f"10.{240 + number}.0.0/16", f"fd00:{240 + number}::/56")
+
+    def _join(self, *by_family):
+        return ",".join(dict(zip((4, 6), by_family))[family] for family in self._families)
 
     def machine(self, host):
-        return f"172.30.{self._number}.{host}" if self._family == 4 else f"fd30::{self._number}:{host}"
+        return self._join(f"172.30.{self._number}.{host}", f"fd30::{self._number}:{host}").split(",")
 
 
 COREDNS = """\
@@ -102,29 +104,30 @@ spec:
 
 class Underlay:
     """The network that all machines of all clusters are on: one bridge, 172.30.0.0/16 or fd30::/64.
-    A machine has an address of one family."""
+    A machine has one address of each of its cluster's families."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.machine = Machine("underlay", folder)
         self.machine.sh("ip link add br0 type bridge; ip link set br0 up; "
                         "ip addr add 172.30.0.1/16 dev br0; ip addr add fd30::1/64 dev br0 nodad; "
                         "echo 1 > /proc/sys/net/ipv4/ip_forward")
         self._count = 0
 
-    def plug(self, machine, address):
+    def plug(self, machine, addresses):
         self._count += 1
         end = f"m{self._count}"
         subprocess.run(["ip", "link", "add", "name", "eth0", "netns", str(machine.pid), "type",
                         "veth", "peer", "name", end, "netns", str(self.machine.pid)], check=True)
         self.machine.sh(f"ip link set {end} master br0 up")
-        if ":" in address:
-            machine.run("sh", "-ec", f"ip addr add {address}/64 dev eth0 nodad; ip link set eth0 up; "
-                                     "ip route add default via fd30::1; "
-                                     "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
-        else:
-            machine.run("sh", "-ec", f"ip addr add {address}/16 dev eth0; ip link set eth0 up; "
-                                     "ip route add default via 172.30.0.1; "
-                                     "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        machine.run("ip", "link", "set", "eth0", "up")
+        for address in addresses:
+            if ":" in address:
+                machine.run("sh", "-ec", f"ip addr add {address}/64 dev eth0 nodad; ip route add default via fd30::1; "
+                                         "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+            else:
+                machine.run("sh", "-ec", f"ip addr add {address}/16 dev eth0; ip route add default via 172.30.0.1; "
+                                         "echo 1 > /proc/sys/net/ipv4/ip_forward")
         machine.port = end
 
     def cut(self, machine):
@@ -139,16 +142,19 @@ class Underlay:
 
 
 class Cluster:
-    def __init__(self, name, folder, underlay, images, nodes=2, family=4):
-        """`family`: 6 makes a cluster without any IPv4 address but loopback's."""
+    def __init__(self, name, folder, underlay, images, nodes=2, families=(4,), network=None, proxy_mode="nftables"):
+        """`families`: (6,) makes a cluster without any IPv4 address but loopback's. `network`: the pod network
+        (cni/)."""
         self.name, self.folder, self.images = name, folder / name, images
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         self.underlay = underlay
+        self.network, self.proxy_mode = network or Bridge(), proxy_mode
+        self.plugins = self.network.plugins(self)
         self.number = NUMBERS[name]
-        ranges = Ranges(self.number, family)
+        ranges = Ranges(self.number, families)
         self.machine = Machine(f"{name}-cp", self.folder)
         underlay.plug(self.machine, ranges.machine(10))
-        self.plane = ControlPlane(name, self.folder, ranges.machine(10), ranges.services, ranges.pods,
+        self.plane = ControlPlane(name, self.folder, ranges.machine(10)[0], ranges.services, ranges.pods,
                                   self.machine)
         self.pki = self.plane.pki
         # Made here and not in start(), which may run in a thread of its own: a machine ends with the thread
@@ -156,44 +162,40 @@ class Cluster:
         self.nodes = [self._node(f"{name}-n{i}", ranges.machine(10 + i))
                       for i in range(1, nodes + 1)]
 
-    def _node(self, name, address):
+    def _node(self, name, addresses):
         subject = f"/O=system:nodes/CN=system:node:{name}"
         self.pki.certificate(f"node-{name}", subject, "clientAuth")
         self.pki.certificate(f"kubelet-{name}", subject, "serverAuth",
-                             names=f"DNS:{name},IP:{address}")
-        node = Node(self, name, address, self.folder.parent)
-        self.underlay.plug(node, address)
+                             names=",".join([f"DNS:{name}", *(f"IP:{a}" for a in addresses)]))
+        node = Node(self, name, addresses, self.underlay.folder)
+        self.underlay.plug(node, addresses)
         return node
 
     def start(self):
-        self.plane.start()
+        self.plane.start(node_prefixes=self.network.node_prefixes)
         self.plane.kubectl("create", "clusterrolebinding", "apiserver-to-kubelet",
                            "--clusterrole=system:kubelet-api-admin",
                            "--user=kube-apiserver-kubelet-client")
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for done in [pool.submit(node.start) for node in self.nodes]:
                 done.result()
-        wait_until(lambda: len(self.pod_cidrs()) == len(self.nodes), 60,
-                   f"{self.name}: every node has its pod prefix", every=0.2)
-        self.connect_nodes()
-        self.plane.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s",
-                           timeout=70)
+        wait_until(lambda: len(self.get("nodes")["items"]) == len(self.nodes), 60,
+                   f"{self.name}: the nodes are registered", every=0.2)
+        self.network.start(self)
+        self.plane.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=90s",
+                           timeout=100)
         self.plane.apply(COREDNS.format(dns=self.plane.service_address(10)))
         return self
 
     def pod_cidrs(self):
         items = self.plane.get("nodes")["items"]
-        return {n["metadata"]["name"]: n["spec"]["podCIDR"] for n in items
-                if "podCIDR" in n["spec"]}
+        return {n["metadata"]["name"]: n["spec"]["podCIDRs"] for n in items
+                if "podCIDRs" in n["spec"]}
 
-    def connect_nodes(self):
-        """Makes a route to each node's pods, on every other node and on the control plane."""
-        cidrs = self.pod_cidrs()
-        for node in self.nodes:
-            node.set_network(cidrs[node.name], self.plane.pod_cidr)
-            for other in [*self.nodes, self.machine]:
-                if other is not node:
-                    other.run("ip", "route", "replace", cidrs[node.name], "via", node.address)
+    def wait_for_pod_cidrs(self):
+        wait_until(lambda: len(self.pod_cidrs()) == len(self.nodes), 60,
+                   f"{self.name}: every node has its pod prefix", every=0.2)
+        return self.pod_cidrs()
 
     # --- for tests ---
 

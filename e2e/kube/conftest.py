@@ -73,25 +73,30 @@ def underlay(run_folder):
 
 
 @pytest.fixture(scope="session")
-def clusters(run_folder, underlay, build, tell):
+def images(run_folder, build):
+    from kube.images import build_all
+    return build_all(run_folder / "images", build)
+
+
+@pytest.fixture(scope="session")
+def clusters(run_folder, underlay, images, tell):
     """East and west with two nodes each and a pod on every node, without Causeway."""
-    yield from two_clusters(run_folder, underlay, build, tell)
+    yield from two_clusters(run_folder, underlay, images, tell)
 
 
-def two_clusters(run_folder, underlay, build, tell, family=4):
+def two_clusters(folder, underlay, images, tell, **shapes):
+    """`shapes`: what Cluster() takes, by the cluster's name."""
     import concurrent.futures
     import time
 
     from kube.cluster import Cluster
-    from kube.images import build_all
     from kube.pods import TOOLS
 
     began = time.monotonic()
-    images = build_all(run_folder / "images", build)
     made = []
     try:
         for name in ("east", "west"):
-            made.append(Cluster(name, run_folder, underlay, images, family=family))
+            made.append(Cluster(name, folder, underlay, images, **shapes.get(name, {})))
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(lambda cluster: cluster.start(), made))
         for cluster in made:
@@ -104,9 +109,9 @@ def two_clusters(run_folder, underlay, build, tell, family=4):
 
 
 @pytest.fixture(scope="session")
-def ctl(clusters, underlay, build, run_folder):
+def ctl(clusters, underlay, build):
     from kube.causeway import Ctl, two_contexts
-    return Ctl(underlay.machine, build, two_contexts(clusters, run_folder / "kubeconfig"))
+    return Ctl(underlay.machine, build, two_contexts(clusters, clusters[0].folder.parent / "kubeconfig"))
 
 
 @pytest.fixture(scope="session")

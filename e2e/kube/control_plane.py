@@ -20,9 +20,11 @@ class Refused(AssertionError):
 class ControlPlane:
     def __init__(self, name, folder, address="127.0.0.1", service_cidr="10.96.0.0/16",
                  pod_cidr="10.244.0.0/16", machine=None):
-        """It runs on `machine` with `address`. Without one it gets a machine of its own, with loopback only."""
-        self.name, self.folder = name, folder
-        self.address, self.service_cidr, self.pod_cidr = address, service_cidr, pod_cidr
+        """It runs on `machine` with `address`. Without one it gets a machine of its own, with loopback only. A range
+        of both families is written as Kubernetes has it: "10.96.0.0/16,fd00:96::/112"."""
+        self.name, self.folder, self.address = name, folder, address
+        self.service_cidrs, self.pod_cidrs = service_cidr.split(","), pod_cidr.split(",")
+        self.service_cidr, self.pod_cidr = self.service_cidrs[0], self.pod_cidrs[0]
         self.folder.mkdir(parents=True, exist_ok=True)
         self.machine = machine or Machine(f"{name}-cp", self.folder)
         self.pki = self._make_pki()
@@ -76,7 +78,7 @@ class ControlPlane:
             f"--service-account-key-file={p('sa.pub')}",
             f"--service-account-signing-key-file={p('sa.key')}",
             "--service-account-extend-token-expiration=false",
-            f"--service-cluster-ip-range={self.service_cidr}",
+            f"--service-cluster-ip-range={','.join(self.service_cidrs)}",
             "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
             f"--kubelet-client-certificate={p('apiserver-kubelet-client.crt')}",
@@ -97,15 +99,19 @@ class ControlPlane:
         # A loopback address cannot be advertised. No client uses the advertised one.
         return "192.0.2.1" if self.address.startswith("127.") else self.address
 
-    def start_controllers(self):
+    def start_controllers(self, node_prefixes=True):
+        """`node_prefixes`: the controller manager gives every Node a podCIDR."""
         p = self.pki.path
+        prefixes = ["--allocate-node-cidrs=false"]
+        if node_prefixes:
+            # Every node gets a /24 and a /64.
+            prefixes = ["--allocate-node-cidrs=true", f"--cluster-cidr={','.join(self.pod_cidrs)}"]
         self.processes["kcm"] = self.machine.spawn(
             "kube-controller-manager", program("kube-controller-manager"),
             *self._as("kcm"), f"--service-account-private-key-file={p('sa.key')}",
             f"--root-ca-file={p('ca.crt')}", "--use-service-account-credentials=true",
-            "--leader-elect=false", "--allocate-node-cidrs=true",
-            f"--cluster-cidr={self.pod_cidr}", f"--node-cidr-mask-size={64 if ':' in self.pod_cidr else 24}",
-            f"--service-cluster-ip-range={self.service_cidr}", f"--cluster-name={self.name}",
+            "--leader-elect=false", *prefixes,
+            f"--service-cluster-ip-range={','.join(self.service_cidrs)}", f"--cluster-name={self.name}",
             f"--cluster-signing-cert-file={p('ca.crt')}",
             f"--cluster-signing-key-file={p('ca.key')}", "--bind-address=127.0.0.1",
             "--node-monitor-period=2s", "--node-monitor-grace-period=20s",
@@ -119,12 +125,12 @@ class ControlPlane:
         return [f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
                 f"--authorization-kubeconfig={config}"]
 
-    def start(self, controllers=True):
+    def start(self, controllers=True, node_prefixes=True):
         self.start_etcd()
         self.start_api()
         self.wait_ready()
         if controllers:
-            self.start_controllers()
+            self.start_controllers(node_prefixes)
         return self
 
     def wait_ready(self, deadline=60):

@@ -76,7 +76,7 @@ state = "/run/containerd"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "{plugins}"
     conf_dir = "/etc/cni/net.d"
 """
 
@@ -114,7 +114,7 @@ kind: KubeProxyConfiguration
 clientConnection: {{kubeconfig: {kubeconfig}}}
 hostnameOverride: {name}
 oomScoreAdj: 0
-mode: nftables
+mode: {mode}
 clusterCIDR: {pods}
 conntrack: {{maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}}
 metricsBindAddress: 127.0.0.1:10249
@@ -148,8 +148,8 @@ def remove_cgroups(name):
 
 
 class Node(Machine):
-    def __init__(self, cluster, name, address, run_folder):
-        self.name, self.cluster, self.address = name, cluster, address
+    def __init__(self, cluster, name, addresses, run_folder):
+        self.name, self.cluster, self.addresses = name, cluster, addresses
         self.processes = []
         self.run_folder = pathlib.Path(run_folder)
         self.home = cluster.folder / name
@@ -184,12 +184,14 @@ class Node(Machine):
     def start(self):
         """Starts containerd with the images of the cluster, then the kubelet and kube-proxy."""
         pki, plane = self.cluster.pki, self.cluster.plane
-        (self.home / "etc/containerd.toml").write_text(CONTAINERD)
+        (self.home / "etc/containerd.toml").write_text(
+            CONTAINERD.format(plugins=self.cluster.plugins))
         (self.home / "etc/kubelet.yaml").write_text(KUBELET.format(
             ca=pki.path("ca.crt"), serving=pki.path(f"kubelet-{self.name}"),
             dns=plane.service_address(10), folder=self.home))
         (self.home / "etc/kube-proxy.yaml").write_text(PROXY.format(
-            kubeconfig=pki.kubeconfig("kube-proxy"), name=self.name, pods=plane.pod_cidr))
+            kubeconfig=pki.kubeconfig("kube-proxy"), name=self.name, pods=",".join(plane.pod_cidrs),
+            mode=self.cluster.proxy_mode))
         self.spawn("containerd", "containerd", "-c", self.home / "etc/containerd.toml")
         self.sh("for i in $(seq 200); do ctr version >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1")
         for image in self.cluster.images:
@@ -202,22 +204,7 @@ class Node(Machine):
         self.kubelet = self.spawn(
             "kubelet", programs() / "kubelet", f"--config={self.home}/etc/kubelet.yaml",
             f"--kubeconfig={self.cluster.pki.kubeconfig('node-' + self.name)}",
-            f"--hostname-override={self.name}", f"--node-ip={self.address}")
-
-    def set_network(self, pod_cidr, cluster_pods):
-        """Writes the CNI configuration: a bridge with the node's own prefix, as kind has it. Packets that
-        leave the cluster's pods are masqueraded, as usual CNIs do."""
-        iptables, everything = ("ip6tables", "::/0") if ":" in pod_cidr else ("iptables", "0.0.0.0/0")
-        text = ('{"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", '
-                '"bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true, '
-                '"mtu": 1450, "ipam": {"type": "host-local", "ranges": [[{"subnet": "'
-                + pod_cidr + '"}]], "routes": [{"dst": "' + everything + '"}], "dataDir": '
-                '"/run/cni-ipam"}}, {"type": "portmap", "capabilities": {"portMappings": true}}]}')
-        partial = self.home / "cni/10-pods.conflist.new"
-        partial.write_text(text)
-        partial.rename(self.home / "cni/10-pods.conflist")
-        self.run(iptables, "-w", "-t", "nat", "-A", "POSTROUTING", "-s", pod_cidr, "!", "-d",
-                 cluster_pods, "-j", "MASQUERADE")
+            f"--hostname-override={self.name}", f"--node-ip={','.join(self.addresses)}")
 
     def remove(self):
         super().remove()

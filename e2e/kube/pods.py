@@ -46,20 +46,21 @@ spec:
 
 
 class Pod:
-    def __init__(self, cluster, name, address, node):
-        self.cluster, self.name, self.ip = cluster, name, address
+    def __init__(self, cluster, name, addresses, node):
+        """`addresses`: one of each of the cluster's families."""
+        self.cluster, self.name, self.ips, self.ip = cluster, name, addresses, addresses[0]
         self.node = next(n for n in cluster.nodes if n.name == node)
         self._pings = 0
-        script = (f"for n in /run/netns/*; do nsenter --net=$n ip -o addr | grep -qF ' {address}/' "
+        script = (f"for n in /run/netns/*; do nsenter --net=$n ip -o addr | grep -qF ' {self.ip}/' "
                   "&& echo $n && exit; done")
         self.netns = wait_until(lambda: self.node.sh(script).strip(), 10, f"{name} has a network")
 
     def run(self, *command, **options):
         return self.node.run("nsenter", f"--net={self.netns}", "--", *command, **options)
 
-    def sees_us_as(self, other):
-        """Our address as `other` sees it, or "" without an answer."""
-        seen = self.run("curl", "-s", "-m", "2", f"http://{in_url(other.ip)}:8080/cgi-bin/who",
+    def sees_us_as(self, other, nth=0):
+        """Our address as `other` sees it, or "" without an answer. `nth`: of the families that the pods have."""
+        seen = self.run("curl", "-s", "-m", "2", f"http://{in_url(other.ips[nth])}:8080/cgi-bin/who",
                         check=False).stdout
         return seen.strip().strip("[]").removeprefix("::ffff:")  # busybox listens on [::]
 
@@ -94,6 +95,6 @@ def pods_of(cluster, selector, namespace="demo", count=None):
                  and all(c.get("ready") for c in i["status"].get("containerStatuses", [{}]))
                  and not i["metadata"].get("deletionTimestamp")]
         return ready if len(ready) == (count or len(cluster.nodes)) else None
-    items = wait_until(found, 60, f"{cluster.name}: pods {selector} run", every=0.3)
-    return sorted((Pod(cluster, i["metadata"]["name"], i["status"]["podIP"],
+    items = wait_until(found, 120, f"{cluster.name}: pods {selector} run", every=0.3)
+    return sorted((Pod(cluster, i["metadata"]["name"], [a["ip"] for a in i["status"]["podIPs"]],
                        i["spec"]["nodeName"]) for i in items), key=lambda p: p.node.name)

@@ -123,14 +123,14 @@ CALL = """
 import socket, sys
 out = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
 key = bytes.fromhex(sys.argv[3])
-sent = {"hello": b"CWFH\\1\\0\\1\\0" + key + bytes(64), "version": b"CWFH\\2\\0\\1\\0" + bytes(96),
+sent = {"hello": b"CWFH\\2\\0\\1\\0" + key + bytes(64), "version": b"CWFH\\3\\0\\1\\0" + bytes(96),
         "http": b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n" + bytes(9), "nothing": b""}[sys.argv[4]]
 out.sendall(sent)
 if sys.argv[4] == "hello":
     answer = out.recv(104, socket.MSG_WAITALL)
     assert answer[:4] == b"CWFH", answer
     if answer[6] == 2:
-        out.sendall(b"CWFH\\1\\0\\3\\0" + bytes(64) + b"x" * 32)
+        out.sendall(b"CWFH\\2\\0\\3\\0" + bytes(64) + b"x" * 32)
         answer = out.recv(104, socket.MSG_WAITALL)
     print(answer[6], answer[7])
 elif sys.argv[4] == "version":
@@ -153,9 +153,9 @@ def test_a_caller_without_a_key_gets_nothing(own_world):
         return machine.out(PYTHON, "-c", CALL, control_address(east), FEED, key, what).split()
     assert call("hello") == ["5", "3"], "a wrong proof is refused"
     assert call("hello", "ab" * 32) == ["5", "2"], "an unknown key is refused"
-    assert call("version") == ["1", "5", "1"], "another version is refused, with ours"
+    assert call("version") == ["2", "5", "1"], "another version is refused, with ours"
     call("http")
     call("nothing")
     log = east.causeway.gateways[0].process.output()
-    assert "speaks feed version 2.0, this one 1.1" in log
+    assert "speaks feed version 3.0, this one 2.0" in log
     assert west.causeway.connected_to("east") and east.causeway.connected_to("west")

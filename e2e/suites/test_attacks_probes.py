@@ -1,4 +1,4 @@
-"""Attacks on probes and claims: only the node that has a prefix decides its carrier. A forged or false claim
+"""Attacks on probes and claims: only the node itself decides its carrier. A forged or false claim
 leaves the placement and the traffic unchanged."""
 
 import base64
@@ -70,7 +70,7 @@ def nothing_moved(victim, other, before, seconds=3):
 
 
 def version_2(*claims):
-    """The unauthenticated datagram of version 2: only its source address names the sender."""
+    """The unauthenticated head of version 2: only its source address names the sender."""
     return (struct.pack("!4sBBBB8sQQI", b"CWP2", 1, 0, 0, len(claims), b"attacker", 1, 0, 0) +
             bytes(16) + b"".join(claims))
 
@@ -79,8 +79,8 @@ def forged_claims(east, west, node):
     """Datagrams that claim the node's prefixes at east for the gateway that does not carry them. Their source
     is the control address of each west gateway."""
     for epoch in EPOCHS:
-        for family, prefix in prefixes_of(node):
-            claim = probe.claim("", prefix, 1 - west.carrier_to(east, family, node), epoch)
+        for family, _ in prefixes_of(node):
+            claim = probe.claim("", node.name, family, 1 - west.carrier_to(east, family, node), epoch)
             for ordinal, mine in gateway_objects(west).items():
                 party = probe.party_id(mine["publicKey"], f"west/{ordinal}")
                 guessed = probe.Asker(bytes(32), party, ordinal)
@@ -148,7 +148,7 @@ def claims(machine, source, port, target, device, given, count=6):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_node_with_its_own_key_claims_no_other_nodes_prefix(east, west):
+def test_a_node_with_its_own_key_claims_for_no_other_node(east, west):
     before = settled(east, west)
     attacker, victim = west.pod.node, west.cluster.gateway_nodes[0]
     agent = west.causeway.agent_of(attacker)
@@ -161,10 +161,10 @@ def test_a_node_with_its_own_key_claims_no_other_nodes_prefix(east, west):
                     attacker.machine, "::", probe.ASK_PORT, link_local(gateway), "cw-vx",
                     {"private": key, "name": attacker.name, "public": spec["publicKey"],
                      "sender": probe.NODE,
-                     "claims": [["east", prefix, ordinal, epoch] for _, prefix in
+                     "claims": [["east", victim.name, family, ordinal, epoch] for family, _ in
                                 prefixes_of(victim) for ordinal in (0, 1)]})
                 assert len(answers) >= 4, "the node itself is known and answered"
-                assert not any(answers), f"its claims of another's prefixes are not: {answers}"
+                assert not any(answers), f"its claims for another node are not: {answers}"
         stays_true(lambda: placement(east) == before, 3, "no claim moves a prefix")
     finally:
         agent.start()
@@ -183,7 +183,7 @@ def test_a_node_under_another_nodes_name_is_not_known(east, west):
             assert claims(attacker.machine, "::", probe.ASK_PORT, link_local(gateway), "cw-vx", {
                 "private": private, "name": victim.name,
                 "public": gateway_objects(west)[1]["publicKey"], "sender": probe.NODE,
-                "claims": [["east", victim.pod_cidr, 0, 9]]}, 3) == []
+                "claims": [["east", victim.name, 4, 0, 9]]}, 3) == []
     finally:
         agent.start()
     wait_until(lambda: agent.why_not_ready() == "", 20, "the agent is back")
@@ -209,13 +209,14 @@ def rogue(west, ordinal, theirs, own_claims, count=12):
                    "sender": ordinal, "claims": own_claims}, count)
 
 
-def test_a_peer_gateway_claims_no_other_clusters_prefix(east, west):
+def test_a_peer_gateway_claims_for_no_other_clusters_node(east, west):
     before = settled(east, west)
-    others = [prefix for node in east.cluster.nodes for _, prefix in prefixes_of(node)]
-    others += ["10.43.1.0/24", "0.0.0.0/0", "::/0", "10.42.0.0/15"]
+    others = [node.name for node in east.cluster.nodes] + ["west-none", ""]
+    known = {node.name for node in west.cluster.nodes}
+    assert not known & set(others), "nodes of the two clusters have different names"
     for theirs in gateway_objects(east).values():
         for epoch in (9, 2 ** 64 - 1):
-            answers = rogue(west, 0, theirs, [["", prefix, 1, epoch] for prefix in others])
+            answers = rogue(west, 0, theirs, [["", name, family, 1, epoch] for name in others for family in (4, 6)])
             assert answers and not any(answers), answers
     nothing_moved(east, west, before)
 
@@ -226,13 +227,13 @@ def test_a_false_claim_of_a_gateway_that_was_taken_over_heals_by_itself(east, we
         for ordinal in gateway_objects(west):
             for theirs in gateway_objects(east).values():
                 rogue(west, ordinal, theirs,
-                      [["", prefix, 1 - west.carrier_to(east, family, worker), epoch]
-                       for family, prefix in prefixes_of(worker)])
+                      [["", worker.name, family, 1 - west.carrier_to(east, family, worker), epoch]
+                       for family, _ in prefixes_of(worker)])
         wait_until(lambda: placement(east) == before, 10, f"epoch {epoch} is healed")
         wait_until(lambda: every_pod_reaches_every_pod(west, east), 5, "all traffic is back")
     # The same after restarts of both ends.
     rogue(west, 0, gateway_objects(east)[0],
-          [["", worker.pod_cidr, 1 - west.carrier_to(east, 4, worker), 2 ** 32]])
+          [["", worker.name, 4, 1 - west.carrier_to(east, 4, worker), 2 ** 32]])
     for daemon in (*east.causeway.gateways, *west.causeway.gateways, *west.causeway.agents):
         daemon.kill()
     for daemon in (*east.causeway.gateways, *west.causeway.gateways, *west.causeway.agents):

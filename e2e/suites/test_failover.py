@@ -7,7 +7,7 @@ import pytest
 from fabric.both_ways import BothWays
 from fabric.ctl import ctl
 from fabric.forger import Forger
-from fabric.site import Site, carriers, join
+from fabric.site import Site, carriers, join, wait_until_settled
 from fabric.traffic import Session, Stream, largest_ping, let_flow, ping, transfer
 from fabric.wait import stays_true, wait_until, wait_until_steady
 
@@ -141,6 +141,7 @@ def test_the_pods_on_a_stopping_gateways_own_node_lose_nothing(east, west, tell)
 
 
 def test_a_gateway_is_drained_by_command(east, west, tell):
+    wait_until_settled(east, west)  # the gateway that carries now is the one that does so again
     leaving = east.carrier_to(west)
     forth, back = meter(east, west), meter(west, east)
     said = ctl(east, "drain", f"gateway-{leaving}").stdout

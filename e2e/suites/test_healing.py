@@ -98,8 +98,8 @@ DRIFT = {
     "all routes to the remote cluster":  # `ip route flush` cannot remove IPv6 routes by nexthop objects
         "for f in -4 -6; do ip $f route show table 7487 | "
         "while read dst rest; do ip $f route del $dst table 7487; done; done",
-    "the rule": "ip rule del priority 7487",
-    "the rule of IPv6": "ip -6 rule del priority 7487",
+    "the rule": "ip rule del priority 92",
+    "the rule of IPv6": "ip -6 rule del priority 92",
     "the next hops": "ip nexthop | while read id number rest; do ip nexthop del id $number; done",
     "the nft table": "nft delete table inet causeway",
     "a rule of the nft table": "nft flush table inet causeway",
@@ -130,9 +130,9 @@ def test_drift_on_a_worker_is_repaired(east, west, what):
 
 GATEWAY_DRIFT = {
     "transit routes": "ip route flush table 7486; ip -6 route flush table 7486",
-    "the transit rules": "ip rule del priority 7486; ip -6 rule del priority 7486",
+    "the transit rules": "ip rule del priority 91; ip -6 rule del priority 91",
     "routes from the tunnel": "ip route flush table 7485; ip -6 route flush table 7485",
-    "the rules from the tunnel": "ip rule del priority 7485; ip -6 rule del priority 7485",
+    "the rules from the tunnel": "ip rule del priority 90; ip -6 rule del priority 90",
     "the gateway's nft table": "nft delete table inet causeway-gateway",
     "a peer of the tunnel": "wg set cw-wg peer $(wg show cw-wg peers | head -1) remove",
     "the tunnel device, down": "ip link set cw-wg down",

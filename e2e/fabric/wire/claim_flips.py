@@ -1,7 +1,7 @@
-"""A gateway that claims one prefix for gateway 0 and for gateway 1 in turn, at the given rate. It answers the
+"""A gateway that claims one node for gateway 0 and for gateway 1 in turn, at the given rate. It answers the
 probes of the gateways in the plan, so it works for them. It has the key of a real gateway.
 
-    claim_flips.py CONTROL_ADDRESS PLAN     PLAN: JSON with private, name, ordinal (its own), prefix, hertz,
+    claim_flips.py CONTROL_ADDRESS PLAN     PLAN: JSON with private, name, ordinal (its own), node, hertz,
                                             gateways (public key by control address), flip (addresses)
 """
 
@@ -32,7 +32,7 @@ def main(address, plan):
     keys = {to: pair_key(plan["private"], public) for to, public in plan["gateways"].items()}
     party = party_id(public_of(plan["private"]), plan["name"])
     askers = {to: Asker(keys[to], party, plan["ordinal"]) for to in plan["flip"]}
-    claims = [claim("", plan["prefix"], ordinal, EPOCH) for ordinal in (0, 1)]
+    claims = [claim("", plan["node"], 4, ordinal, EPOCH) for ordinal in (0, 1)]
     out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     out.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     out.setblocking(False)

@@ -1,17 +1,16 @@
-"""The probe datagram, version 3, as in docs/protocol/probe.md. It was written from that page and not from the
+"""The probe datagram, version 4, as in docs/protocol/probe.md. It was written from that page and not from the
 product's code. Floods and attacks use it."""
 
 import base64
 import hashlib
 import hmac
-import ipaddress
 import os
 import struct
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-LABEL = b"causeway probe v3"
+LABEL = b"causeway probe v4"
 NODE_PORT, ASK_PORT, TUNNEL_PORT = 4797, 4796, 4797
 REQUEST, REPLY = 1, 2
 NODE = 0xffffffff
@@ -43,10 +42,15 @@ def party_id(public, name):
     return hashlib.sha256(b"causeway party id" + base64.b64decode(public) + name.encode()).digest()[:16]
 
 
-def claim(cluster, prefix, ordinal, epoch):
-    net, name = ipaddress.ip_network(prefix), cluster.encode()
-    return (struct.pack("!BBB", 2 if net.version == 6 else 0, net.prefixlen, len(name)) + name +
-            net.network_address.packed + struct.pack("!IQ", ordinal, epoch))
+def owner_id(node):
+    """A node of a cluster, as claims name it; zeros for the cluster as a whole."""
+    return hashlib.sha256(b"causeway owner" + node.encode()).digest()[:16] if node else bytes(16)
+
+
+def claim(cluster, node, family, ordinal, epoch):
+    name = cluster.encode()
+    return (struct.pack("!BB", 2 if family == 6 else 0, len(name)) + name + owner_id(node) +
+            struct.pack("!IQ", ordinal, epoch))
 
 
 def sealed(body, key):
@@ -62,7 +66,7 @@ class Asker:
 
     def request(self, *claims):
         self.sequence += 1
-        head = b"CWP3" + bytes([0, REQUEST, 0, 0]) + self.party + self.session
+        head = b"CWP4" + bytes([0, REQUEST, 0, 0]) + self.party + self.session
         head += struct.pack("!QQQI", self.sequence, 0, self.challenge, self.sender)
         return sealed(head + bytes([0, len(claims), 0, 0]) + b"".join(claims), self.key)
 
@@ -75,17 +79,15 @@ class Asker:
 
 
 def claims_in(reply):
-    """The claims of a reply, as (cluster, prefix, ordinal, epoch)."""
+    """The claims of a reply, as (cluster, owner id in hex, family, ordinal, epoch)."""
     found, at = [], 64
     for _ in range(reply[60]):
         at += 2 + reply[at + 1]
     for _ in range(reply[61]):
-        flags, length, name = reply[at:at + 3]
-        width = 16 if flags & 2 else 4
-        cluster = reply[at + 3:at + 3 + name].decode()
-        address = ipaddress.ip_address(reply[at + 3 + name:at + 3 + name + width])
-        at += 3 + name + width
+        flags, name = reply[at:at + 2]
+        cluster, owner = reply[at + 2:at + 2 + name].decode(), reply[at + 2 + name:at + 18 + name]
+        at += 18 + name
         ordinal, epoch = struct.unpack("!IQ", reply[at:at + 12])
-        found.append((cluster, f"{address}/{length}", ordinal, epoch))
+        found.append((cluster, owner.hex(), 6 if flags & 2 else 4, ordinal, epoch))
         at += 12
     return found

@@ -2,7 +2,7 @@
 session is current. It prints the claims that each reply echoes, one JSON list per line.
 
     probe_claim.py FROM_ADDRESS FROM_PORT TO_ADDRESS DEVICE COUNT     on standard input: JSON with
-        private, name, public (the gateway's), sender, claims ([cluster, prefix, ordinal, epoch]...)
+        private, name, public (the gateway's), sender, claims ([cluster, node, family, ordinal, epoch]...)
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Asks a gateway as many nodes do (docs/protocol/probe.md), each with a key of its own and two claims for its
-own prefixes, evenly spread. Prints how many requests were sent and how many were answered. The nodes come on
-standard input, one per line: "NAME PRIVATE_KEY PREFIX...".
+"""Asks a gateway as many nodes do (docs/protocol/probe.md), each with a key of its own and a claim in each
+family, evenly spread. Prints how many requests were sent and how many were answered. The nodes come on
+standard input, one per line: "NAME PRIVATE_KEY".
 
     probe_flood.py LINK_LOCAL GATEWAY_PUBLIC_KEY CLUSTER INTERVAL_MS SECONDS
 """
@@ -15,9 +15,9 @@ from probe import ASK_PORT, NODE_PORT, Asker, claim, pair_key, party_id, public_
 def main(address, gateway, cluster, interval, seconds):
     askers = []
     for line in sys.stdin:
-        name, private, *prefixes = line.split()
+        name, private = line.split()
         asker = Asker(pair_key(private, gateway), party_id(public_of(private), name))
-        askers.append((asker, [claim(cluster, prefix, 0, 1) for prefix in prefixes]))
+        askers.append((asker, [claim(cluster, name, family, 0, 1) for family in (4, 6)]))
     by_party = {asker.party: asker for asker, _ in askers}
     hertz, seconds = len(askers) * 1000 / float(interval), float(seconds)
     out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)

@@ -5,6 +5,7 @@ import json
 from fabric.wait import wait_until
 from kube.causeway import assert_pods_see_each_other, chart_test
 
+SHAPES = ["ipv6-only"]
 NAME = "tools.demo.svc.clusterset.local"
 
 

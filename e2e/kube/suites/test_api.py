@@ -45,7 +45,7 @@ def peer(name="east", **spec):
 def test_good_peers_are_accepted_and_shown_at_a_glance(plane):
     plane.apply(peer(allowedCidrs=["10.8.0.0/16", "fd00:8::/48"],
                      gateways=[{"ordinal": 0, "publicKey": KEY,
-                                "endpoints": ["192.0.2.1:4500", "[2001:db8::1]:4500"]}],
+                                "endpoints": ["192.0.2.1:4500", "[2001:db8::1]:4500", "gw0.Example.com:4500"]}],
                      presharedKeySecret="psk-east"))
     shown = plane.kubectl("get", "cpeer").stdout
     assert shown.split()[:5] == ["NAME", "CONNECTED", "ACCEPTED", "CIDRS", "AGE"]
@@ -68,12 +68,16 @@ def test_a_mark_that_a_pairing_has_ended_needs_no_gateway(plane):
     ({"gateways": [{"ordinal": 0, "publicKey": "short"}]}, "publicKey"),
     ({"gateways": [{"ordinal": 0, "publicKey": KEY}, {"ordinal": 0, "publicKey": KEY}]},
      "Duplicate value"),
-    ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["host.example:4500"]}]},
+    ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["host:4500"]}]},
      "endpoints"),
     ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["300.0.2.1:4500"]}]},
-     "want an IP address and a port"),
+     "want an IP address or a DNS name and a port"),
     ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["192.0.2.1:0"]}]},
      "port from 1 to 65535"),
+    ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["gw0.example.com:65536"]}]},
+     "port from 1 to 65535"),
+    ({"gateways": [{"ordinal": 0, "publicKey": KEY, "endpoints": ["gw_0.example.com:4500"]}]},
+     "endpoints"),
     ({"imports": [{"service": "pg"}]}, "namespace"),
     ({"imports": [{"namespace": "Data"}]}, "imports"),
     ({"imports": [{"namespace": "data", "service": "p*"}]}, "imports"),

@@ -31,6 +31,9 @@ def test_lint_finds_nothing():
 @pytest.mark.parametrize("name, flags", [
     ("chart_default", []),
     ("chart_options", ["--set", "gateway.antiAffinity=preferred,gateway.endpoints={203.0.113.7:4500}",
+                       "--set-json", 'gateway.endpointsOf={"1": ["gw1.example.com:4500"]}',
+                       "--set", "gateway.service.type=LoadBalancer,gateway.service.annotations.all=yes",
+                       "--set-json", 'gateway.service.perOrdinal={"1": {"annotations": {"own": "1"}, "nodePort": 31501}}',
                        "--set", "dns.stub=false,crds.upgrade=false,uninstall.cleanNodes=false",
                         "--set", "discovery.replicas=3,discovery.config.vip=endpoints",
                         "--set", "dns.clusterIP=10.96.0.53,log.json=true",
@@ -51,6 +54,8 @@ def test_it_renders_as_reviewed(name, flags):
     (["--set", "cluster.id=east,gatway.replicas=2"], "additional"),
     (["--set", "cluster.id=east,overlay=ipsec"], "overlay"),
     (["--set", "cluster.id=east,gateway.listenPort=70000"], "maximum"),
+    (["--set", "cluster.id=east,gateway.service.type=ClusterIP"], "service"),
+    (["--set-json", 'gateway.endpointsOf={"64": []}', "--set", "cluster.id=east"], "additional"),
 ])
 def test_wrong_values_are_refused(flags, says):
     done = helm("template", "causeway", CHART, *flags, check=False)
@@ -124,13 +129,18 @@ def test_every_program_starts_from_the_images_root(build, tmp_path):
 
 
 READ, WRITE = "list watch", "create update delete"
-# account -> resource -> verbs. [names]: the rule names objects. ns/: it is for the namespace only.
+# account -> resource -> verbs. [names]: the rule names objects. ns/: it is for the release's namespace only;
+# kube-system/: for that one.
 # Where the cluster's pods are: objects of pod networks, and the administrator's settings.
-PREFIXES = {"blockaffinities": READ, "ciliumnodes": READ, "nodenetworkconfigs": READ,
+PREFIXES = {"blockaffinities": READ, "ipamblocks": READ, "ipamconfigs": READ, "ipamconfigurations": READ,
+            "ippools": READ, "networks": READ, "ciliumnodes": READ, "nodenetworkconfigs": READ,
+            "configmaps[cilium-config kubeadm-config kube-flannel-cfg]": READ,
             "ns/configmaps[causeway-prefixes]": READ}
+# Settings of the pod network that stop packets.
+PACKETS = {"kube-system/configmaps[cilium-config]": READ}
 RIGHTS = {
     "gateway": {
-        **PREFIXES, "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
+        **PREFIXES, **PACKETS, "nodes": READ, "namespaces": READ, "services": READ, "endpointslices": READ,
         "clusterproperties": READ, "serviceexports": READ, "routeagents": READ,
         "clusterpeers": "list watch get", "clusterpeers/status": "update",
         "tunnelgateways": "list watch create update", "tunnelgateways/status": "update",
@@ -138,7 +148,8 @@ RIGHTS = {
         "ns/secrets[causeway-overlay-key psk-west]": "list watch get",
         "ns/leases": "create", "ns/leases[causeway-import]": "get update"},
     "routeagent": {
-        **PREFIXES, "nodes": READ, "clusterproperties": READ, "tunnelgateways": READ, "clusterpeers": READ,
+        **PREFIXES, **PACKETS, "nodes": READ, "clusterproperties": READ, "tunnelgateways": READ,
+        "clusterpeers": READ,
         "routeagents": "get list watch create update", "routeagents/status": "update patch",
         "events": "create", "ns/secrets[causeway-overlay-key]": "list watch get"},
     "discovery": {
@@ -149,6 +160,14 @@ RIGHTS = {
         "ns/leases": "create", "ns/leases[causeway-discovery]": "get update"},
 }
 DERIVED = {"services": f"{READ} {WRITE}", "endpointslices": f"{READ} {WRITE}"}
+
+
+def scope(binding):
+    """Where a binding holds, in the form of RIGHTS."""
+    if binding["kind"] == "ClusterRoleBinding":
+        return ""
+    namespace = binding["metadata"].get("namespace", NAMESPACE)
+    return "ns/" if namespace == NAMESPACE else f"{namespace}/"
 
 
 def rendered_rights(*flags):
@@ -167,7 +186,7 @@ def rendered_rights(*flags):
         for rule in roles[body["roleRef"]["kind"], body["roleRef"]["name"]]:
             for resource in rule["resources"]:
                 names = rule.get("resourceNames")
-                where = ("ns/" if body["kind"] == "RoleBinding" else "") + resource
+                where = scope(body) + resource
                 key = where + (f"[{' '.join(names)}]" if names else "")
                 mine[key] = " ".join(filter(None, [mine.get(key), *rule["verbs"]]))
     return rights

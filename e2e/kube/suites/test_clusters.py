@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from fabric.wait import stays_true, wait_until
-from kube.causeway import (NAMESPACE, assert_pods_see_each_other, chart_test, daemon_pids, install, uninstall,
+from kube.causeway import (NAMESPACE, assert_pods_see_each_other, carrier, chart_test, daemon_pids, install,
                            wait_until_reached)
 from kube.control_plane import Refused
-from kube.pods import longest_silence, pods_of
+from kube.pods import longest_silence
+from kube.postgres import sql, stream
+from kube.traces import assert_uninstalls, crds
 
 
 def test_the_chart_is_installed_and_its_own_test_passes(joined):
@@ -142,76 +144,8 @@ spec: {{selector: {{app: tools}}, ports: [{{port: 80, targetPort: 8080}}]}}""" f
                  *(f"svc/many-{n}" for n in numbers))
 
 
-POSTGRES = """
-apiVersion: v1
-kind: Service
-metadata: {{name: pg, namespace: demo}}
-spec: {{clusterIP: None, selector: {{app: pg}}, ports: [{{name: postgres, port: 5432}}]}}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {{name: {name}, namespace: demo}}
-spec:
-  serviceName: pg
-  selector: {{matchLabels: {{app: pg}}}}
-  template:
-    metadata: {{labels: {{app: pg}}}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      securityContext: {{runAsUser: 70, runAsGroup: 70, fsGroup: 70}}
-      containers:
-        - name: postgres
-          image: docker.io/library/tools:e2e
-          imagePullPolicy: Never
-          env: [{{name: PATH, value: "/usr/lib/postgresql/15/bin:/usr/bin:/bin"}}, {{name: LC_ALL, value: C}}]
-          command:
-            - sh
-            - -ec
-            - |
-              {make}
-              exec postgres -D /data/db -c listen_addresses='*' -c unix_socket_directories=/tmp \\
-                -c fsync=off -c shared_buffers=16MB -c wal_receiver_timeout=5s \\
-                -c wal_sender_timeout=5s -c wal_receiver_status_interval=200ms -c jit=off
-          readinessProbe: {{exec: {{command: [pg_isready, -q, -h, /tmp]}}, periodSeconds: 1}}
-          volumeMounts: [{{name: data, mountPath: /data}}]
-      volumes: [{{name: data, emptyDir: {{}}}}]
-"""
-PRIMARY = """initdb -D /data/db -A trust -U postgres --no-sync --no-instructions -E UTF8
-              echo 'host all,replication all 10.0.0.0/8 trust' >> /data/db/pg_hba.conf"""
-STANDBY = """pg_basebackup -D /data/db -R --checkpoint=fast --no-sync -d \\
-                'host=pg-0.east.pg.demo.svc.clusterset.local user=postgres application_name=west connect_timeout=5'"""
-
-
-def sql(cluster, pod, statement):
-    return cluster.kubectl("-n", "demo", "exec", pod, "--", "psql", "-XqAt", "-h", "/tmp", "-U",
-                           "postgres", "-c", statement).stdout.strip()
-
-
 def test_postgresql_streams_by_the_exported_pod_name(joined, ctl):
-    east, west = joined
-    east.apply(POSTGRES.format(name="pg", make=PRIMARY))
-    ctl("--store", "east", "export", "demo/pg")
-    pods_of(east, "app=pg", count=1)
-    name = "pg-0.east.pg.demo.svc.clusterset.local"
-    wait_until(lambda: west.pods[0].lookup(name), 30, f"{name} resolves", every=0.2)
-    west.apply(POSTGRES.format(name="standby", make=STANDBY))
-    pods_of(west, "app=pg", count=1)
-    wait_until(lambda: sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming",
-               30, "the standby streams", every=0.3)
-    standby = west.get("-n", "demo", "pod", "standby-0")["status"]["podIP"]
-    assert sql(east, "pg-0", "SELECT client_addr FROM pg_stat_replication") == standby
-    sql(east, "pg-0", "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
-    wait_until(lambda: sql(west, "standby-0", "SELECT count(*) FROM t") == "1000", 10,
-               "the standby has the rows", every=0.2)
-
-
-def carrier(cluster, other):
-    """(node, pid) of the gateway that carries the first pod's packets to `other`."""
-    node, target = cluster.pods[0].node, other.pods[0].ip
-    route = node.out("ip", "route", "get", target)
-    here = "cw-wg" in route
-    return next((n, pid) for n, pid in daemon_pids(cluster, "causeway-gateway")
-                if (n is node) == here)
+    stream(*joined, ctl)
 
 
 @pytest.mark.timing
@@ -475,15 +409,6 @@ def test_an_upgrade_and_a_rollback_lose_little(joined, tell):
     assert sql(east, "pg-0", "SELECT state FROM pg_stat_replication") == "streaming"
 
 
-def of_ours(node):
-    """Causeway's objects in a node's kernel."""
-    links = [line.split(":")[1].strip() for line in node.out("ip", "-o", "link").splitlines()
-             if "cw-" in line]
-    rules = [line for line in node.out("ip", "rule").splitlines() if "cw" in line or "5252" in line]
-    tables = [line for line in node.out("nft", "list", "tables").splitlines() if "causeway" in line]
-    return links + rules + tables + node.out("ip", "nexthop").splitlines()
-
-
 def test_no_daemon_is_refused_anything_that_it_asks(joined):
     """Without `vip: clusterip` discovery may no longer remove derived objects; the chart's step does.
     Discovery may have tried before that step ran (docs/operations/rights.md). An API server that starts
@@ -511,36 +436,4 @@ def test_unpairing_ends_it_on_both_sides(joined, ctl):
 
 
 def test_uninstalling_leaves_nothing(joined):
-    east, _ = joined
-    corefile = east.get("-n", "kube-system", "cm", "coredns")["data"]["Corefile"]
-    assert "clusterset.local" in corefile
-    assert all(of_ours(node) for node in east.nodes)
-    uninstall(east)
-    corefile = east.get("-n", "kube-system", "cm", "coredns")["data"]["Corefile"]
-    assert "clusterset.local" not in corefile and "kubernetes cluster.local" in corefile
-    for node in east.nodes:
-        assert of_ours(node) == [], node.name
-    for kind in ("tunnelgateways", "routeagents", "remoteexports", "serviceimports"):
-        assert east.get(kind, "-A")["items"] == [], kind
-    # Helm does not wait for the pods of its hooks' Jobs: the garbage collector ends them.
-    wait_until(lambda: nothing_left_in_namespace(east), 30, "the namespace is empty", every=0.5)
-    wide = east.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name").stdout
-    assert "causeway" not in wide
-    east.kubectl("delete", "ns", NAMESPACE, "--timeout=60s", timeout=70)
-    # The user's own objects stay until their CRDs go.
-    assert "west" in east.kubectl("get", "clusterpeers").stdout
-    east.kubectl("delete", "-f", "-", stdin=crds(), timeout=90)
-    assert "causeway" not in east.kubectl("get", "crd", "-o", "name").stdout
-
-
-def nothing_left_in_namespace(cluster):
-    left = set(cluster.kubectl("get", "all,cm,secret,sa,role,rolebinding,pdb,lease", "-n", NAMESPACE, "-o",
-                               "name").stdout.split())
-    left -= {"configmap/kube-root-ca.crt", "serviceaccount/default"}
-    assert not left, sorted(left)
-    return True
-
-
-def crds():
-    from kube.causeway import ROOT
-    return "\n---\n".join(f.read_text() for f in sorted((ROOT / "crds").glob("*.yaml")))
+    assert_uninstalls(joined[0], "west")

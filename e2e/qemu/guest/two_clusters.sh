@@ -126,7 +126,7 @@ cleanup() { # cleanup CLUSTER DAEMON [--open]
 }
 for c in east west; do cleanup $c gateway; cleanup $c routeagent; done
 for c in east west; do
-  ip -n $c rule | grep -q '^7488:.*unreachable' || die "a cleanup opened the closed prefixes of $c"
+  ip -n $c rule | grep -q '^93:.*unreachable' || die "a cleanup opened the closed prefixes of $c"
 done
 ip netns exec east-pod ping -c 2 -W 1 10.2.0.5 >/dev/null 2>&1 && die "the pods reach each other after the cleanup"
 [ "$(clear_packets)" = 0 ] || die "$(clear_packets) clear packets of pods on the WAN"
