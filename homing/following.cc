@@ -40,7 +40,7 @@ void Following::want(const Wanted& wanted, TimePoint now) {
     state.own = chosen.ordinal && chosen.ordinal == wanted.self;
     state.objects = state.followed.epoch != 0 && state.differs() &&
                     !carries(wanted.input.gateways, state.followed.ordinal, choice);
-    if (state.hold && state.objects) state.hold.reset();  // nobody is left who could confirm
+    if (state.hold && state.objects) state.hold.reset();  // a carrier that fails cannot confirm
     if (!state.differs()) state.new_since.reset();
     if (std::pair(state.wish, state.objects) == before || !state.differs()) continue;
     if (state.followed.epoch == 0 || state.objects) {

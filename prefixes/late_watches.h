@@ -41,7 +41,7 @@ class BorrowWatch {
   api::Informer<api::CalicoIpamConfigV1> config_v1_;
   api::Informer<api::CalicoIpamConfigV3> config_v3_;
   // Thousands of large objects, which change with every pod. They are read only while the
-  // configuration, once known, allows to borrow. Changes without a borrowed address tell nobody.
+  // configuration, once known, allows to borrow. A change without a borrowed address calls nothing.
   std::shared_ptr<Blocks> blocks_;
   Borrowed borrowed_;
 };

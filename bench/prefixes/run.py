@@ -102,7 +102,7 @@ def measure_start(scene):
     first = scene.feed_bytes()
     time.sleep(5)
     idle = scene.feed_bytes() - first
-    print(f"the start of a stream: {first - idle} bytes on its connection (heartbeats left out; {idle / 5:.0f} bytes/s)",
+    print(f"the start of a stream: {first - idle} bytes on its connection (without heartbeats: {idle / 5:.0f} bytes/s)",
           flush=True)
     return idle / 5
 
@@ -142,7 +142,8 @@ def main():
         empty = scene.memory()
         began = time.monotonic()
         wanted = scene.fill(options.nodes, options.blocks)
-        print(f"{options.nodes} nodes with {options.blocks} blocks: written in {time.monotonic() - began:.1f} s", flush=True)
+        print(f"{options.nodes} nodes with {options.blocks} blocks: written in {time.monotonic() - began:.1f} s",
+              flush=True)
         for what, seconds in scene.wait_for(wanted).items():
             print(f"  then {seconds:.1f} s until {len(wanted)} prefixes are {what}", flush=True)
         show_memory(f"{len(wanted)} prefixes", empty, scene.memory())

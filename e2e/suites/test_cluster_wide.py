@@ -145,8 +145,10 @@ def test_a_node_without_a_path_to_the_carrier_moves_all_nodes(settled):
     carrier = agreed(east, west)[4]
     worker, gateway = east.cluster.workers[0], east.cluster.gateway_nodes[carrier]
     worker.machine.sh("nft -f - <<'EOF'\ntable inet cut {\n"
-                      f"chain input {{ type filter hook input priority -500; udp dport 4799 ip saddr {gateway.ip} drop; }}\n"
-                      f"chain output {{ type filter hook output priority -500; udp dport 4799 ip daddr {gateway.ip} drop; }}\n"
+                      f"chain input {{ type filter hook input priority -500; "
+                      f"udp dport 4799 ip saddr {gateway.ip} drop; }}\n"
+                      f"chain output {{ type filter hook output priority -500; "
+                      f"udp dport 4799 ip daddr {gateway.ip} drop; }}\n"
                       "}\nEOF")
     try:
         wait_until(lambda: agreed(east, west) and agreed(east, west)[4] != carrier, 15, "another gateway carries all")

@@ -89,7 +89,7 @@ def owners(site, other):
     return {prefix: node["name"] for node in nodes for prefix in node["prefixes"]}
 
 
-def test_a_block_that_is_given_back_is_nobodys(blocks):
+def test_a_block_that_is_given_back_has_no_owner(blocks):
     east, west = blocks
     node = east.cluster.workers[0]
     block = node.take_block()

@@ -552,7 +552,7 @@ TEST_F(GatewayStory, ARemoteGatewayClaimsForItsOwnClustersNodesOnlyAndANodeForIt
   see(0, true);
   see(1, true);
   const auto before = carried(21);
-  for (const auto* name : {"n4", "worker-0"}) {  // nodes of nobody
+  for (const auto* name : {"n4", "worker-0"}) {  // no cluster announced them
     for (const auto& asker : {kWest0, tunnel::ProbeParty(GatewayId{"north", 0}), kNode2,
                               tunnel::ProbeParty(GatewayId{"east", 0})}) {
       tunnel::Probe request;

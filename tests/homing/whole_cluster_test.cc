@@ -316,7 +316,7 @@ TEST(Election, ALowerOrdinalWinsAmongEqualEpochs) {
   EXPECT_TRUE(newer({1, 3}, {0, 2}));
 }
 
-TEST(Election, NobodyVotesWhoIsNoNodeOfTheCluster) {
+TEST(Election, OnlyNodesOfTheClusterVote) {
   Elections elections;
   elections.set_electorate({0, {"n1"}, {}}, TimePoint{});
   const ClaimKey key{"west", {}};

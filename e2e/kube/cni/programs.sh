@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Builds the programs of a pod network from the Go modules that programs/CNI/go.mod and go.sum pin. It builds them once,
 # into a cache outside of the tree, and prints their folder. Each pod network has a folder of its own, whose name ends
-# in a hash of these two files.
+# in a hash of the files in programs/CNI.
 #   programs.sh calico|flannel|kube-router
 set -euo pipefail
 cni=${1:?calico, flannel or kube-router}
 here=$(cd "$(dirname "$0")" && pwd)
 modules=$here/programs/$cni
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/causeway/cni
-bin=$cache/$cni-$(cat "$modules/go.mod" "$modules/go.sum" | sha256sum | cut -c1-16)
+bin=$cache/$cni-$(find "$modules" -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum | cut -c1-16)
 [ ! -e "$bin/.complete" ] || { echo "$bin"; exit; }
 
 go=$("$here/../go.sh")
